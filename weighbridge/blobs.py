@@ -1,0 +1,259 @@
+"""The blob store on local files: content by its sha256, hashed while written, resumable, safe for several processes.
+
+Layout below the root (docs/formats.md): `blobs/sha256/ab/<hex>` read-only content; `partial/<key>` what is still
+arriving, with a lock beside it; `aliases/<key>` from another identity of the same bytes to their sha256; `corrupt/`
+what `check` found broken. Not here: where bytes come from (fetching) or what they mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from filelock import FileLock
+
+from weighbridge.digest import Digest, Hasher
+from weighbridge.errors import BlobMissing, IntegrityError, StoreError, StoreFull
+
+_CHUNK = 4 * 1024 * 1024
+
+
+class BlobStore(Protocol):
+    """Content by sha256. One class for local files; another for S3 may come."""
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is here, whole."""
+        ...
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the blob can be read on this machine; nobody writes to it. Raises BlobMissing."""
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open the blob for reading. Raises BlobMissing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A blob whose content no longer has its name."""
+
+    digest: Digest
+    actual: Digest
+    moved_to: Path
+
+
+class Incoming:
+    """A blob on its way in: append, then `commit`. What was written survives a crash and is hashed again."""
+
+    def __init__(self, store: LocalBlobStore, part: Path, algorithms: tuple[str, ...], size: int | None) -> None:
+        self._store, self._part, self._algorithms, self._size = store, part, algorithms, size
+        with _store_errors(part):
+            self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)
+        self._hasher = Hasher(algorithms, size)
+        self.offset = 0
+        while chunk := self._file.read(_CHUNK):
+            self._hasher.update(chunk)
+            self.offset += len(chunk)
+
+    def write(self, chunk: bytes) -> None:
+        """Append and hash.
+
+        Raises:
+            StoreFull: no space left; what is here stays for a later resume.
+        """
+        self._hasher.update(chunk)
+        rest = memoryview(chunk)
+        with _store_errors(self._part):
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        self.offset += len(chunk)
+
+    def restart(self) -> None:
+        """Forget what arrived."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._hasher = Hasher(self._algorithms, self._size)
+        self.offset = 0
+
+    def commit(self, expected: Digest | None = None) -> Digest:
+        """Make the blob visible under its sha256, atomically and durably.
+
+        1. The digest of `expected`'s algorithm, computed while writing, is compared with it.
+        2. The bytes are forced to disk.
+        3. The file becomes read-only and is renamed to its name, unless the same blob is there already.
+
+        Raises:
+            IntegrityError: another digest than expected; nothing becomes visible and the bytes are dropped.
+        """
+        digests = self._hasher.digests
+        if expected is not None and digests.get(expected.algorithm) != expected:
+            actual = digests.get(expected.algorithm, digests["sha256"])
+            self.restart()
+            raise IntegrityError(
+                f"The bytes received are {actual}, but {expected} was promised.",
+                "The source or something on the way changed them. Nothing was kept.",
+                expected=str(expected),
+                actual=str(actual),
+            )
+        with _store_errors(self._part):
+            os.fsync(self._file.fileno())
+        os.fchmod(self._file.fileno(), 0o444)
+        self._file.close()
+        return self._store._adopt(self._part, digests["sha256"])
+
+    def close(self) -> None:
+        """Close the file; what arrived stays for a later resume."""
+        self._file.close()
+
+
+class LocalBlobStore:
+    """A blob store in a folder; see the module."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        with _store_errors(root):
+            for name in ("blobs/sha256", "partial", "aliases", "corrupt"):
+                (root / name).mkdir(parents=True, exist_ok=True)
+
+    def _name(self, digest: Digest) -> Path:
+        return self.root / "blobs" / digest.algorithm / digest.hex[:2] / digest.hex
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is here, whole."""
+        return self._name(digest).exists()
+
+    def path(self, digest: Digest) -> Path:
+        """Return the blob's path. Raises BlobMissing."""
+        path = self._name(digest)
+        if not path.exists():
+            raise BlobMissing(
+                f"The blob {digest} is not in the store at {self.root}.",
+                "Run the same ingest again: it fetches what is missing.",
+                digest=str(digest),
+            )
+        return path
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open the blob for reading. Raises BlobMissing."""
+        return open(self.path(digest), "rb")
+
+    def size(self, digest: Digest) -> int:
+        """Return the blob's size in bytes. Raises BlobMissing."""
+        return self.path(digest).stat().st_size
+
+    @contextmanager
+    def receive(self, key: str, *, extra: tuple[str, ...] = (), size: int | None = None) -> Iterator[Incoming]:
+        """Receive a blob, resuming what an earlier call with the same key left.
+
+        One process at a time receives a key; another waits here, so ask `has` again afterwards.
+
+        Args:
+            key: identity of the expected bytes: equal key, equal bytes.
+            extra: digests to compute beside sha256.
+            size: the promised size in bytes, needed by git-sha1.
+        """
+        name = hashlib.sha256(key.encode()).hexdigest()
+        part = self.root / "partial" / name
+        with _store_errors(part), FileLock(part.with_suffix(".lock")):
+            incoming = Incoming(self, part, extra, size)
+            try:
+                yield incoming
+            finally:
+                incoming.close()
+
+    def put(self, chunks: Iterable[bytes], expected: Digest | None = None) -> Digest:
+        """Store a stream and return its sha256.
+
+        Raises:
+            IntegrityError: `expected` is another digest.
+            StoreFull: no space left.
+        """
+        descriptor, name = tempfile.mkstemp(dir=self.root / "partial")
+        os.close(descriptor)
+        part = Path(name)
+        extra = (expected.algorithm,) if expected else ()
+        incoming = Incoming(self, part, extra, None)
+        try:
+            for chunk in chunks:
+                incoming.write(chunk)
+            return incoming.commit(expected)
+        finally:
+            incoming.close()
+            part.unlink(missing_ok=True)
+
+    def _adopt(self, part: Path, digest: Digest) -> Digest:
+        target = self._name(digest)
+        with _store_errors(target):
+            target.parent.mkdir(exist_ok=True)
+            if target.exists():
+                part.unlink()
+            else:
+                os.replace(part, target)
+        return digest
+
+    def remember(self, alias: str, digest: Digest) -> None:
+        """Note that another identity of bytes (a git blob id, an ETag at a URL) stands for this sha256."""
+        path = self._alias(alias)
+        with _store_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=path.parent)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(str(digest))
+            os.replace(name, path)
+
+    def recall(self, alias: str) -> Digest | None:
+        """Return the blob that an alias stands for, when it is still here."""
+        with suppress(FileNotFoundError):
+            digest = Digest.parse(self._alias(alias).read_text())
+            return digest if self.has(digest) else None
+        return None
+
+    def _alias(self, alias: str) -> Path:
+        name = hashlib.sha256(alias.encode()).hexdigest()
+        return self.root / "aliases" / name[:2] / name
+
+    def digests(self) -> Iterator[Digest]:
+        """Yield every blob in the store."""
+        for path in sorted((self.root / "blobs" / "sha256").glob("??/*")):
+            yield Digest("sha256", path.name)
+
+    def check(self, digest: Digest, progress: Callable[[int], None] = lambda _: None) -> Damage | None:
+        """Hash a blob again; a broken one is moved to `corrupt/`, so that the next ingest fetches it anew."""
+        path = self.path(digest)
+        hasher = Hasher()
+        with open(path, "rb", buffering=0) as file:
+            while chunk := file.read(_CHUNK):
+                hasher.update(chunk)
+                progress(len(chunk))
+        actual = hasher.digests["sha256"]
+        if actual == digest:
+            return None
+        moved_to = self.root / "corrupt" / digest.hex
+        os.replace(path, moved_to)
+        return Damage(digest, actual, moved_to)
+
+
+@contextmanager
+def _store_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(
+                f"No space is left for the blob store at {path.parent}.",
+                "Free some space, or set WEIGHBRIDGE_HOME to a larger disk; the same command then resumes.",
+                path=str(path),
+            ) from error
+        raise StoreError(
+            f"The blob store cannot use {path}: {error.strerror}.",
+            "Check that the folder exists and that this user may write to it.",
+            path=str(path),
+        ) from error

@@ -1,0 +1,96 @@
+"""A digest: an algorithm and its value; and the hasher that computes several of them in one pass.
+
+Not here: what a digest is compared with (manifest) or where the bytes lie (blobs).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from weighbridge.errors import InvalidConfiguration
+
+#: Hex digits per algorithm. `git-sha1` is git's blob id: sha1 over a `blob <size>\0` header and the content.
+ALGORITHMS = {"sha256": 64, "sha512": 128, "sha384": 96, "sha1": 40, "git-sha1": 40, "md5": 32}
+
+
+@dataclass(frozen=True, order=True)
+class Digest:
+    """An algorithm of `ALGORITHMS` and its value in lowercase hex; prints as `sha256:…`.
+
+    Raises:
+        InvalidConfiguration: the algorithm is unknown or the value does not fit it.
+    """
+
+    algorithm: str
+    hex: str
+
+    def __post_init__(self) -> None:
+        length = ALGORITHMS.get(self.algorithm)
+        if length is None:
+            known = ", ".join(sorted(ALGORITHMS))
+            raise InvalidConfiguration(f"“{self.algorithm}” is no digest algorithm.", f"Known ones: {known}.")
+        if len(self.hex) != length or not set(self.hex) <= set("0123456789abcdef"):
+            raise InvalidConfiguration(f"“{self.hex}” is no {self.algorithm} value.", f"It has {length} hex digits.")
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+    @classmethod
+    def sha256(cls, content: bytes) -> Digest:
+        """Return the sha256 of bytes in memory."""
+        return cls("sha256", hashlib.sha256(content).hexdigest())
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read `sha256:<hex>`, SRI (`sha256-<base64>`, https://www.w3.org/TR/SRI/) or 64 bare hex digits."""
+        text = text.strip()
+        if len(text) == ALGORITHMS["sha256"] and ":" not in text and "-" not in text:
+            return cls("sha256", text.lower())
+        if ":" in text:
+            algorithm, _, value = text.partition(":")
+            return cls(algorithm, value.lower())
+        algorithm, _, value = text.partition("-")
+        try:
+            return cls(algorithm, base64.b64decode(value, validate=True).hex())
+        except binascii.Error as error:
+            raise InvalidConfiguration(
+                f"“{text}” is no digest.", "Write sha256:<64 hex digits> or the SRI form sha256-<base64>."
+            ) from error
+
+    @property
+    def sri(self) -> str:
+        """The Subresource Integrity form, `sha256-<base64>`."""
+        return f"{self.algorithm}-{base64.b64encode(bytes.fromhex(self.hex)).decode()}"
+
+
+class Hasher:
+    """Hashes a stream with sha256 and, in the same pass, with further algorithms.
+
+    Args:
+        extra: further algorithms to compute.
+        size: the stream's whole length in bytes; needed by git-sha1, whose header holds it.
+    """
+
+    def __init__(self, extra: tuple[str, ...] = (), size: int | None = None) -> None:
+        self._hashes: dict[str, Any] = {}
+        for algorithm in ("sha256", *extra):
+            if algorithm == "git-sha1":
+                if size is None:
+                    continue
+                self._hashes[algorithm] = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+            else:
+                self._hashes[algorithm] = hashlib.new(algorithm, usedforsecurity=False)
+
+    def update(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Add the next bytes of the stream."""
+        for hash_ in self._hashes.values():
+            hash_.update(chunk)
+
+    @property
+    def digests(self) -> dict[str, Digest]:
+        """The digests of everything added so far, by algorithm."""
+        return {name: Digest(name, hash_.hexdigest()) for name, hash_ in self._hashes.items()}

@@ -1,0 +1,124 @@
+"""The one tree of errors: what Weighbridge raises when it could not do the work.
+
+Bad content is a `Finding` and a rejection is a `Decision`; neither is an error. Adapters wrap foreign exceptions
+into these. `retryable` tells Prefect's retry condition whether the same call may succeed later.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class WeighbridgeError(Exception):
+    """One problem, what to do about it, and the facts as attributes.
+
+    Attributes:
+        problem: what went wrong, one or two sentences.
+        remedy: what the reader can do, or empty.
+        facts: the values involved, for logs and `--json`; never a secret.
+        exit_code: what the command line exits with.
+        retryable: whether the same call may succeed later without any change.
+    """
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, problem: str, remedy: str = "", **facts: Any) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+        self.facts = facts
+
+    def __str__(self) -> str:
+        """Return one paragraph: the problem, then what to do."""
+        return f"{self.problem} {self.remedy}".strip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the facts, so that errors cross process borders whole."""
+        return _rebuild, (type(self), self.problem, self.remedy, self.facts)
+
+
+def _rebuild(kind: type[WeighbridgeError], problem: str, remedy: str, facts: dict[str, Any]) -> WeighbridgeError:
+    return kind(problem, remedy, **facts)
+
+
+class UsageError(WeighbridgeError):
+    """The request itself is wrong: a URI, a file of the user's, or an option."""
+
+    exit_code = 64
+
+
+class InvalidReference(UsageError):
+    """A model URI that cannot be read, or whose scheme no source serves."""
+
+
+class InvalidConfiguration(UsageError):
+    """models.yaml, models.lock, policy.yaml or a setting does not say what it must."""
+
+
+class UnsafePath(WeighbridgeError):
+    """A file name from upstream that would leave the model's folder or collide with another one."""
+
+
+class SourceError(WeighbridgeError):
+    """The source did not give what was asked for."""
+
+
+class ModelNotFound(SourceError):
+    """The source has no such model, revision or file."""
+
+
+class AccessDenied(SourceError):
+    """The source refused: gated, private, or wrong credentials."""
+
+
+class SourceUnavailable(SourceError):
+    """The source could not be reached, was busy, or cut the connection. `facts['retry_after_s']` may say when."""
+
+    retryable = True
+
+
+class SourceMisbehaved(SourceError):
+    """The source broke its own protocol: a wrong length, a bad answer, content that moved under a fixed revision."""
+
+
+class IntegrityError(WeighbridgeError):
+    """Bytes are not the bytes that were promised. `facts` holds expected and actual."""
+
+
+class StoreError(WeighbridgeError):
+    """The blob store could not do its work."""
+
+
+class StoreFull(StoreError):
+    """No space left where the blobs are kept; what was received so far is kept for resuming."""
+
+
+class BlobMissing(StoreError):
+    """A blob that was expected in the store is not there."""
+
+
+class ScannerUnavailable(WeighbridgeError):
+    """A scanner's engine cannot be reached or started."""
+
+    retryable = True
+
+
+class CatalogError(WeighbridgeError):
+    """The catalog's database could not do its work."""
+
+
+class CatalogUnavailable(CatalogError):
+    """The catalog's database is locked or not reachable."""
+
+    retryable = True
+
+
+class RegistryError(WeighbridgeError):
+    """A registry refused or failed; nothing became visible."""
+
+
+class RegistryUnavailable(RegistryError):
+    """A registry could not be reached."""
+
+    retryable = True

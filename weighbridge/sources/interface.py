@@ -1,0 +1,88 @@
+"""What a source is: it says what a model consists of, and opens its files. Adapters lie beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ref import ModelRef
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Credentials for one source; the value never shows in a repr.
+
+    Attributes:
+        token: a bearer token, or empty.
+    """
+
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """How sources reach the world.
+
+    Attributes:
+        auth: credentials.
+        endpoint: the service's base URL, or empty for the source's own default.
+        timeout_s: seconds without a byte after which a connection counts as dead.
+        max_redirects: how many redirects one request may follow.
+        max_size: bytes a whole model may have.
+        max_files: files a model may have.
+    """
+
+    auth: Auth = field(default_factory=Auth)
+    endpoint: str = ""
+    timeout_s: float = 60.0
+    max_redirects: int = 5
+    max_size: int = 4 * 1024**4
+    max_files: int = 100_000
+
+
+@dataclass(frozen=True)
+class ByteStream:
+    """The rest of a file from `offset` on.
+
+    Attributes:
+        offset: where the stream really starts; 0 when the source cannot resume.
+        chunks: the bytes, in order.
+        size: the whole file's size as this answer states it, or None.
+    """
+
+    offset: int
+    chunks: Iterator[bytes]
+    size: int | None = None
+
+
+class Source(Protocol):
+    """A place models come from.
+
+    Both methods raise `SourceError` and its kinds only; a foreign exception never leaves an adapter.
+    """
+
+    kind: ClassVar[str]
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """Say what the model is now: a pinned reference and every file; downloads no weights.
+
+        Raises:
+            ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved, UnsafePath.
+        """
+        ...
+
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> AbstractContextManager[ByteStream]:
+        """Open one file of a resolved model, from `offset` where the source can.
+
+        Args:
+            ref: the pinned reference of the manifest.
+            entry: a file of that manifest.
+            offset: bytes already here.
+        """
+        ...
+
+
+SourceFactory = Callable[[SourceSettings], Source]
