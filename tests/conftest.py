@@ -1,0 +1,32 @@
+"""What every test shares: an own WEIGHBRIDGE_HOME and PREFECT_HOME, no telemetry, a blob store."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Before anything imports prefect, mlflow or huggingface_hub: their settings are read at import.
+os.environ.update(
+    {
+        "PREFECT_HOME": tempfile.mkdtemp(prefix="prefect-"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_XET_TELEMETRY_ENABLED": "0",
+        "HF_HOME": tempfile.mkdtemp(prefix="hf-"),
+    }
+)
+for _name in ("HF_TOKEN", "HF_ENDPOINT", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "WEIGHBRIDGE_HOME"):
+    os.environ.pop(_name, None)
+
+from weighbridge.blobs import LocalBlobStore  # noqa: E402
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalBlobStore:
+    """Return an empty blob store."""
+    return LocalBlobStore(tmp_path / "store")

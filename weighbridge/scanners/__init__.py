@@ -1,0 +1,1 @@
+"""The scanners: one engine or family a file, one line here."""

@@ -1,0 +1,1 @@
+"""The sources models come from: one adapter a file, one line here."""
