@@ -56,7 +56,7 @@ class Incoming:
     def __init__(self, store: LocalBlobStore, part: Path, algorithms: tuple[str, ...], size: int | None) -> None:
         self._store, self._part, self._algorithms, self._size = store, part, algorithms, size
         with _store_errors(part):
-            self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)
+            self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed by `close`)
         self._hasher = Hasher(algorithms, size)
         self.offset = 0
         while chunk := self._file.read(_CHUNK):

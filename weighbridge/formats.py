@@ -71,7 +71,9 @@ _SUFFIXES = {
     ".csv": "text",
     ".tsv": "text",
 }
-_TEXT_NAMES = re.compile(r"^(licen[cs]e|notice|copying|readme|use_policy|merges|vocab|\.gitattributes|metadata|wheel|record)", re.I)
+_TEXT_NAMES = re.compile(
+    r"^(licen[cs]e|notice|copying|readme|use_policy|merges|vocab|\.gitattributes|metadata|wheel|record)", re.I
+)
 #: Formats that run code when the usual tools load them.
 EXECUTABLE_FORMATS = frozenset({"pickle", "python", "python-bytecode", "script", "executable"})
 
@@ -132,8 +134,10 @@ def _looks_like_safetensors(head: bytes, size: int) -> bool:
     if len(head) < 9:
         return False
     length = int.from_bytes(head[:8], "little")
-    return head[8:9] == b"{" and 2 <= length <= min(size - 8, 100_000_000) and (
-        length > len(head) - 8 or _is_json(head[8 : 8 + length])
+    return (
+        head[8:9] == b"{"
+        and 2 <= length <= min(size - 8, 100_000_000)
+        and (length > len(head) - 8 or _is_json(head[8 : 8 + length]))
     )
 
 

@@ -162,18 +162,32 @@ class Manifest:
         """The model's identity: sha256 of `canonical()`. Equal content has an equal digest wherever it came from."""
         return Digest.sha256(self.canonical())
 
+    @property
+    def fingerprint(self) -> str:
+        """What a source declared, in one word: equal fingerprints mean nothing changed upstream.
+
+        Empty when some file has neither a digest nor a version, so that equality would prove nothing.
+        """
+        if not all(entry.digest or entry.version for entry in self.files):
+            return ""
+        files = [[entry.path, entry.size, str(entry.digest or ""), entry.version] for entry in self.files]
+        content = json.dumps([FORMAT, self.ref.uri, self.archive, files], separators=(",", ":"))
+        return Digest.sha256(content.encode()).hex
+
     def compare(self, computed: Manifest) -> Comparison:
-        """Compare this declared manifest with a computed one; digests of another algorithm count as unverified."""
+        """Compare this declared manifest with a computed one.
+
+        A promise in another algorithm than sha256 was held against the bytes while they arrived (fetching).
+        """
         ours, theirs = self.by_path, computed.by_path
         mismatched, unverified = [], []
         for path in sorted(ours.keys() & theirs.keys()):
             declared, actual = ours[path], theirs[path]
-            comparable = declared.digest and actual.digest and declared.digest.algorithm == actual.digest.algorithm
-            if declared.size is not None and declared.size != actual.size:
+            same_algorithm = declared.digest and actual.digest and declared.digest.algorithm == actual.digest.algorithm
+            other_size = declared.size is not None and declared.size != actual.size
+            if other_size or (same_algorithm and declared.digest != actual.digest):
                 mismatched.append(path)
-            elif comparable and declared.digest != actual.digest:
-                mismatched.append(path)
-            elif not comparable:
+            elif declared.digest is None:
                 unverified.append(path)
         return Comparison(
             mismatched=tuple(mismatched),

@@ -95,7 +95,11 @@ class ModelRef:
             return self.id + (f"#{urlencode(self.options)}" if self.options else "")
         scheme = next(scheme for scheme, kind in SCHEMES.items() if kind == self.kind)
         separator = "==" if self.kind == "pypi" else "@"
-        text = f"{scheme}:{quote(self.id, safe='/:+,=~')}" if self.kind == "file" else f"{scheme}:{quote(self.id, safe='/')}"
+        text = (
+            f"{scheme}:{quote(self.id, safe='/:+,=~')}"
+            if self.kind == "file"
+            else f"{scheme}:{quote(self.id, safe='/')}"
+        )
         if self.revision:
             text += separator + quote(self.revision, safe="/+!")
         if self.options:
@@ -107,7 +111,9 @@ class ModelRef:
         """The name a model gets when its user gave none: `org/name`, the package, or the last part of the path."""
         if self.kind in ("url", "file"):
             last = self.id.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
-            return unquote(re.sub(r"\.(tar\.(gz|xz|zst|bz2)|tgz|zip|gguf|safetensors|onnx|bin|pt)$", "", last)) or "model"
+            return (
+                unquote(re.sub(r"\.(tar\.(gz|xz|zst|bz2)|tgz|zip|gguf|safetensors|onnx|bin|pt)$", "", last)) or "model"
+            )
         return self.id
 
     def option(self, key: str) -> tuple[str, ...]:
