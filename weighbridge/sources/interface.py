@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from weighbridge.errors import InvalidReference, SourceError
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
 
@@ -83,6 +84,30 @@ class Source(Protocol):
             offset: bytes already here.
         """
         ...
+
+
+def refuse_unknown_options(ref: ModelRef, known: Collection[str]) -> None:
+    """Raise InvalidReference when a reference has an option that its source does not know."""
+    for key, _ in ref.options:
+        if key not in known:
+            names = f"Known ones: {', '.join(sorted(known))}." if known else "It has none."
+            raise InvalidReference(f"The source {ref.kind} knows no option “{key}”.", names, uri=ref.uri, option=key)
+
+
+def refuse_oversize(manifest: Manifest, settings: SourceSettings) -> Manifest:
+    """Return a declared manifest that is within the limits on files and bytes; raise SourceError otherwise."""
+    for name, actual, limit in (
+        ("files", len(manifest.files), settings.max_files),
+        ("bytes", manifest.size, settings.max_size),
+    ):
+        if actual > limit:
+            raise SourceError(
+                f"The model {manifest.ref.uri} has {actual:,} {name}, more than the {limit:,} that are allowed.",
+                "Choose some of its files, or raise the limit in the settings.",
+                actual=actual,
+                limit=limit,
+            )
+    return manifest
 
 
 SourceFactory = Callable[[SourceSettings], Source]

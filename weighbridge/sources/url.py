@@ -1,0 +1,123 @@
+"""The source `url`: one file at an http or https address, `https://host/path/model.gguf`.
+
+`#sha256=<hex>` makes the digest a promise that the bytes are held against. Not here: unpacking archives, and pages
+that list files.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+from weighbridge.digest import Digest
+from weighbridge.errors import InvalidConfiguration, InvalidReference, ModelNotFound, UnsafePath
+from weighbridge.manifest import FileEntry, Manifest, safe_path
+from weighbridge.ref import ModelRef
+from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.transfer import Description, Transfer, shown
+
+OPTIONS = frozenset({"sha256"})
+
+
+class UrlSource:
+    """One file on the web; see the module.
+
+    The token of the settings goes, as a bearer token, to the host of the address and to no other.
+    """
+
+    kind: ClassVar[str] = "url"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._authorization = f"Bearer {settings.auth.token}" if settings.auth.token else ""
+        self._transfer = Transfer(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects)
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """Ask for the file's size, name and strong ETag in at most two requests.
+
+        The revision is what pins the bytes best: the promised digest, else the strong ETag, else a weak mark of
+        size and Last-Modified (`weak-…`), which says no more than that nothing seems to have changed.
+
+        Raises:
+            ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.describe`.
+            InvalidReference: an unknown option, or a `sha256` that is none.
+            UnsafePath: the server's name for the file is not safe.
+        """
+        refuse_unknown_options(ref, OPTIONS)
+        promised = _promised(ref)
+        description = self._transfer.describe(ref.id, authorization=self._authorization)
+        if description.content_type in ("text/html", "application/xhtml+xml") and not ref.id.endswith(
+            (".html", ".htm")
+        ):
+            raise ModelNotFound(
+                f"{shown(ref.id)} is a web page, not a model file.",
+                "It may be a login or preview page: use the address of its download button.",
+                url=shown(ref.id),
+            )
+        version = f"{ref.id} {description.etag}" if description.etag else ""
+        entry = FileEntry(_name(ref, description), description.size, promised, version)
+        pinned = ref.pinned(_revision(description, promised))
+        return refuse_oversize(Manifest(pinned, (entry,)), self._settings)
+
+    @contextmanager
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
+        """Open the file; from `offset` only where a strong ETag or a promised digest would show another file's rest.
+
+        Raises:
+            SourceMisbehaved: the file changed since it was resolved; otherwise as `resolve`.
+        """
+        etag = entry.version.removeprefix(f"{ref.id} ")
+        resumable = bool(etag or entry.digest)
+        with self._transfer.stream(
+            ref.id,
+            offset=offset if resumable else 0,
+            etag=etag,
+            size=entry.size,
+            authorization=self._authorization,
+        ) as stream:
+            yield stream
+
+
+def _promised(ref: ModelRef) -> Digest | None:
+    given = ref.option("sha256")
+    if not given:
+        return None
+    if len(set(given)) > 1:
+        raise InvalidReference("The URL promises two different sha256.", "Keep one.", uri=ref.uri)
+    try:
+        return Digest("sha256", given[0].lower())
+    except InvalidConfiguration as error:
+        raise InvalidReference(f"#sha256={given[0]} is no sha256.", error.remedy, uri=ref.uri) from error
+
+
+def _revision(description: Description, promised: Digest | None) -> str:
+    if promised:
+        return str(promised)
+    if description.etag:
+        return f"etag-{sha256(description.etag.encode()).hexdigest()[:32]}"
+    mark = f"{description.size} {description.modified}"
+    return f"weak-{sha256(mark.encode()).hexdigest()[:32]}"
+
+
+def _name(ref: ModelRef, description: Description) -> str:
+    """The file's name: as Content-Disposition says, else the last part of the address that has a suffix.
+
+    Raises:
+        UnsafePath: it is not safe, or holds a folder.
+    """
+    asked, final = (unquote(urlsplit(url).path.rsplit("/", 1)[-1]) for url in (ref.id, description.url))
+    name = description.filename
+    if not name:
+        name = asked if posixpath.splitext(asked)[1] or not posixpath.splitext(final)[1] else final
+    name = name or "model"
+    if "/" in name:
+        raise UnsafePath(
+            f"The server names the file {name!r}, which leads into another folder.",
+            "The model's publisher has to rename it; nothing was stored under it.",
+            path=name,
+        )
+    return safe_path(name)
