@@ -48,6 +48,16 @@ class Engines:
         )
 
 
+def complete(entries: Iterable[FileEntry], known: Iterable[ScanReport], engines: Engines) -> bool:
+    """Whether every scanner's present engine has already reported on every file, so that no blob need be read."""
+    said = {
+        (found.digest, found.scanner)
+        for found in engines.current(known)
+        if found.reusable or found.reason == NOT_APPLICABLE
+    }
+    return all((entry.digest, name) in said for entry in entries for name in engines.engines)
+
+
 def subjects(entries: Iterable[FileEntry], blobs: BlobStore) -> tuple[Subject, ...]:
     """Return what there is to scan: each pair of blob and format once, whatever it is called."""
     found: dict[tuple[str, str], Subject] = {}

@@ -1,6 +1,7 @@
 """Settings: where state lives and how Weighbridge runs, from `WEIGHBRIDGE_*` environment variables.
 
-Read when asked, never at import. Credentials are not here: they are named by `auth` (credentials) and kept in environment variables, files or blocks.
+Read when asked, never at import. Credentials are not here: they are named by `auth` (credentials) and kept in
+environment variables, files or blocks.
 """
 
 from __future__ import annotations

@@ -1,0 +1,184 @@
+"""The steps a model goes through, each a function of a job: resolve, fetch, scan, verify, describe, decide, publish.
+
+Every step may die at any moment and be called again. Not here: their order (ingesting) or how they are run (tasks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from weighbridge import fetching, policy, scanning, verifying
+from weighbridge.card import ModelCard
+from weighbridge.decision import Decision
+from weighbridge.describing import describe as describe_files
+from weighbridge.manifest import Comparison, FileEntry, Manifest
+from weighbridge.report import ScanReport
+from weighbridge.request import IngestRequest
+from weighbridge.sources.interface import Source
+from weighbridge.unpacking import unpack_wheel
+from weighbridge.version import ModelVersion
+from weighbridge.versioning import next_version
+from weighbridge.workspace import Workspace
+
+#: Files of at least this many bytes are fetched and scanned on their own, smaller ones together.
+LARGE_FILE = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request on its way through a workspace.
+
+    Attributes:
+        request: what is wanted.
+        workspace: what it is done with.
+        source: where it comes from, with credentials; never shown.
+        policy: what it is judged under.
+        locked: the files that models.lock names, or None.
+    """
+
+    request: IngestRequest
+    workspace: Workspace
+    source: Source
+    policy: policy.Policy
+    locked: Manifest | None = None
+
+    @classmethod
+    def of(cls, request: IngestRequest, workspace: Workspace, locked: Manifest | None = None) -> Job:
+        """Prepare a request. Raises InvalidConfiguration for a policy or credentials that cannot be read."""
+        source = workspace.source(request.ref.kind, request.auth)
+        return cls(request, workspace, source, workspace.policy(request), locked)
+
+    def __repr__(self) -> str:
+        return f"Job({self.request.ref.uri!r})"
+
+
+@dataclass(frozen=True)
+class Received:
+    """Files that are in the store.
+
+    Attributes:
+        files: computed: real size and sha256.
+        dropped: members of an archive that are no part of the model, each with the reason.
+    """
+
+    files: tuple[FileEntry, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def resolve(job: Job) -> Manifest:
+    """Ask the source what the model is now; with a lock, what it was when it was locked."""
+    return job.source.resolve(job.locked.ref if job.locked else job.request.ref)
+
+
+def recall(job: Job, declared: Manifest) -> Received | None:
+    """Return what an equal declaration led to before, when all of it is still here; reads no blob."""
+    if not declared.fingerprint:
+        return None
+    found = job.workspace.catalog.recall_resolution(declared.fingerprint)
+    if found is None or not all(entry.digest and job.workspace.store.has(entry.digest) for entry in found[0].files):
+        return None
+    return Received(found[0].files, found[1])
+
+
+def groups(declared: Manifest) -> tuple[tuple[FileEntry, ...], ...]:
+    """Divide a model into what is fetched and scanned together: the small files first, then each large one."""
+    small = tuple(entry for entry in declared.files if (entry.size or 0) < LARGE_FILE)
+    large = tuple((entry,) for entry in declared.files if (entry.size or 0) >= LARGE_FILE)
+    return ((small,) if small else ()) + large
+
+
+def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received:
+    """Bring some files of a declared manifest into the store, and unpack an archive."""
+    store, progress = job.workspace.store, job.workspace.progress
+
+    def one(entry: FileEntry) -> FileEntry:
+        with job.workspace.fetch_slots:
+            progress.say("fetch", entry.path)
+            return fetching.fetch(job.source, declared.ref, entry, store, progress)
+
+    progress.expect("fetch", sum(entry.size or 0 for entry in wanted))
+    with ThreadPoolExecutor(max_workers=job.workspace.settings.connections, thread_name_prefix="fetch") as pool:
+        files = tuple(pool.map(one, wanted))
+    if declared.archive:
+        (archive,) = files
+        assert archive.digest is not None
+        unpacked = unpack_wheel(store.path(archive.digest), store)
+        return Received(unpacked.files, tuple(unpacked.dropped))
+    return Received(files)
+
+
+def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
+    """Scan files that are in the store; reports are kept at once, so that a crash later costs no second scan."""
+    workspace = job.workspace
+    digests = [entry.digest for entry in received.files if entry.digest]
+    known = workspace.catalog.reports(digests)
+    if scanning.complete(received.files, known, workspace.engines):
+        return workspace.engines.current(known)
+    wanted = scanning.subjects(received.files, workspace.store)
+    reports = scanning.scan(wanted, workspace.engines, known, workspace.scan_slots, workspace.progress)
+    workspace.catalog.add_reports(reports)
+    return reports
+
+
+def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
+    """Hold what was received against what the source, the pin and the lock promised.
+
+    Raises:
+        IntegrityError: anything differs.
+    """
+    computed = Manifest(declared.ref, tuple(entry for part in received for entry in part.files))
+    comparison = verifying.verify(declared, computed, pin=job.request.hash, locked=job.locked)
+    return computed, comparison
+
+
+def remember(job: Job, declared: Manifest, computed: Manifest, received: Iterable[Received]) -> None:
+    """Keep what a declaration led to, so that an equal one needs no fetch."""
+    if declared.fingerprint:
+        dropped = tuple(name for part in received for name in part.dropped)
+        job.workspace.catalog.remember_resolution(declared.fingerprint, computed, dropped)
+
+
+def describe(job: Job, manifest: Manifest) -> ModelCard:
+    """Read the model's card; content that was described before is not read again."""
+    known = job.workspace.catalog.card(manifest.digest)
+    return known if known is not None else describe_files(manifest, job.workspace.store)
+
+
+def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:
+    """Judge the model under the job's policy."""
+    flat = {found.id: found for part in reports for found in part}
+    return policy.decide(manifest, tuple(flat.values()), card, job.policy, job.workspace.clock())
+
+
+def publish(
+    job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard, decision: Decision
+) -> ModelVersion:
+    """Settle the version in the catalog and, when it passed, make it visible in the registries.
+
+    What is published already is left alone. A version that no longer passes is withdrawn.
+
+    Raises:
+        RegistryError: a registry refused; the version is settled but not published there.
+    """
+    catalog = job.workspace.catalog
+    flat = tuple({found.id: found for part in reports for found in part}.values())
+
+    def choose(previous: ModelVersion | None) -> str:
+        before = (previous.version, previous.card, previous.manifest) if previous else None
+        return next_version(before, card, manifest, job.request.version)
+
+    version = catalog.settle_version(job.request.model, manifest.ref.uri, manifest, card, decision, flat, choose)
+    for registry in job.workspace.registries(job.request):
+        there = any(publication.registry == registry.name for publication in version.published)
+        if version.status == "PASSED" and not there:
+            job.workspace.progress.say("publish", registry.name)
+            publication = registry.publish(version, job.workspace.store)
+            catalog.add_publication(version.name, version.version, publication)
+        elif version.status != "PASSED" and there:
+            registry.withdraw(version.name, version.version, f"{decision.policy}: {decision.verdict}")
+            catalog.withdraw(version.name, version.version, f"{decision.policy}: {decision.verdict}")
+    settled = catalog.get(version.name, version.version)
+    assert settled is not None
+    return settled

@@ -1,0 +1,116 @@
+"""A workspace: everything one process needs to take models in, opened from the settings and closed together.
+
+Not here: what is done with it (pipeline).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from threading import BoundedSemaphore
+
+from weighbridge.blobs import LocalBlobStore
+from weighbridge.catalog import Catalog
+from weighbridge.credentials import AuthPlace, read_auth
+from weighbridge.policy import Policy
+from weighbridge.policyfile import load_policy
+from weighbridge.progress import Progress, Silent
+from weighbridge.registries import REGISTRIES
+from weighbridge.registries.interface import Registry
+from weighbridge.request import IngestRequest
+from weighbridge.scanners import open_scanners
+from weighbridge.scanning import Engines
+from weighbridge.settings import Settings
+from weighbridge.sources import SOURCES
+from weighbridge.sources.interface import Auth, Source, SourceSettings
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Workspace:
+    """What a run works with. Its parts are safe to use from several threads.
+
+    Attributes:
+        settings: how it was opened.
+        store: the blobs.
+        catalog: the facts.
+        engines: the scanners and what they scan with.
+        progress: hears how far each step is.
+        folder: where models.yaml and policy.yaml are looked for.
+        clock: tells the time.
+        load_block: loads credentials from a Prefect block, or None where Prefect is not in use.
+    """
+
+    settings: Settings
+    store: LocalBlobStore
+    catalog: Catalog
+    engines: Engines
+    progress: Progress = field(default_factory=Silent)
+    folder: Path = field(default_factory=Path.cwd)
+    clock: Callable[[], datetime] = utc_now
+    load_block: Callable[[str], Auth] | None = None
+
+    def __post_init__(self) -> None:
+        self.scan_slots = BoundedSemaphore(self.settings.slots)
+        self.fetch_slots = BoundedSemaphore(self.settings.connections)
+        self._sources: dict[tuple[str, AuthPlace], Source] = {}
+
+    def source(self, kind: str, place: AuthPlace) -> Source:
+        """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused."""
+        key = (kind, place)
+        if key not in self._sources:
+            settings = SourceSettings(
+                auth=read_auth(place, kind, self.load_block),
+                endpoint=self.settings.endpoint(kind),
+                timeout_s=self.settings.timeout_s,
+                max_redirects=self.settings.max_redirects,
+            )
+            self._sources[key] = SOURCES[kind](settings)
+        return self._sources[key]
+
+    def policy(self, request: IngestRequest) -> Policy:
+        """Return the policy a request is judged under."""
+        return load_policy(request.policy or self.settings.policy, self.folder)
+
+    def registries(self, request: IngestRequest) -> tuple[Registry, ...]:
+        """Return the registries a request is published to."""
+        return tuple(self._registry(name) for name in request.registries or self.settings.registries)
+
+    def _registry(self, name: str) -> Registry:
+        return self._registries.setdefault(name, REGISTRIES[name](self.settings))
+
+    @cached_property
+    def _registries(self) -> dict[str, Registry]:
+        return {}
+
+
+@contextmanager
+def open_workspace(
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+    load_block: Callable[[str], Auth] | None = None,
+) -> Iterator[Workspace]:
+    """Open a workspace; what it started (a private clamd) ends with it.
+
+    Raises:
+        ScannerUnavailable, CatalogError, StoreError: a part cannot be opened.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    store = LocalBlobStore(settings.store_folder)
+    catalog = Catalog.open(settings.database_url, clock=utc_now)
+    try:
+        with open_scanners(settings) as scanners:
+            workspace = Workspace(settings, store, catalog, Engines.of(scanners), progress or Silent())
+            yield replace(workspace, folder=folder or Path.cwd(), load_block=load_block)
+    finally:
+        catalog.close()
