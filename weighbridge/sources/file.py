@@ -1,0 +1,214 @@
+"""The source `file`: a model in a file or folder of this machine, `file:/path`.
+
+Every regular file below the folder is part of the model, except what tools leave behind (`JUNK`, and names that begin
+with `._`). Links: the path itself may be one; a link inside is read as the file it leads to when that lies in the
+folder, in the blobs of the Hugging Face cache that the folder is a snapshot of, or below the folder named by the
+option `root`; a link to anywhere else, or to a folder, is refused, and so are devices, pipes and sockets.
+
+Not here: checking what the files are (scanners), and copying them (fetching).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from weighbridge.errors import (
+    AccessDenied,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+    UnsafePath,
+)
+from weighbridge.manifest import FileEntry, Manifest, safe_path
+from weighbridge.ref import ModelRef
+from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+
+OPTIONS = frozenset({"root"})
+#: Names that are never part of a model: version control, download bookkeeping, desktop and editor litter.
+JUNK = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".cache",
+        "__pycache__",
+        "__MACOSX",
+        ".ipynb_checkpoints",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+    }
+)
+#: Seconds within which a file system may give two writes the same time stamp.
+_CLOCK_TICK_S = 0.02
+_CHUNK_SIZE = 4 * 1024 * 1024
+
+
+class FileSource:
+    """A file or folder of this machine; see the module. Option: `root`, the folder that links may lead into."""
+
+    kind: ClassVar[str] = "file"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """List the files; reads none of them.
+
+        The revision is a digest over every name and identity (`_identity`), so that a folder in which nothing was
+        written resolves to the same reference and a changed one never does.
+
+        Raises:
+            ModelNotFound: there is no such path, or nothing in it.
+            AccessDenied: this user may not read it.
+            UnsafePath: a name that is not safe everywhere, a link that leads outside, or something that is no file.
+        """
+        refuse_unknown_options(ref, OPTIONS)
+        top = Path(ref.id).expanduser().absolute()
+        with _foreign_errors(top):
+            if top.is_dir():
+                entries = tuple(self._walk(top, _roots(ref, top)))
+            else:
+                entries = (_entry(top.name, _regular(top, (top.resolve().parent,))),)
+        _let_the_clock_tick(entries)
+        if not entries:
+            raise ModelNotFound(f"The folder {top} holds no files.", "Name the folder that the model lies in.")
+        lines = "\n".join(f"{entry.version} {entry.path}" for entry in sorted(entries))
+        pinned = ModelRef(self.kind, str(top), hashlib.sha256(lines.encode()).hexdigest(), ref.options)
+        return refuse_oversize(Manifest(pinned, entries), self._settings)
+
+    def _walk(self, top: Path, roots: tuple[Path, ...]) -> Iterator[FileEntry]:
+        pending, count = [""], 0
+        while pending:
+            folder = pending.pop()
+            with os.scandir(top / folder) as listing:
+                for item in listing:
+                    if item.name in JUNK or item.name.startswith("._"):
+                        continue
+                    path = safe_path(f"{folder}/{item.name}" if folder else item.name)
+                    count += 1
+                    if count > self._settings.max_files:
+                        raise SourceError(
+                            f"The folder {top} holds more than {self._settings.max_files:,} files.",
+                            "Name the folder of one model.",
+                        )
+                    if item.is_dir(follow_symlinks=False):
+                        pending.append(path)
+                    else:
+                        yield _entry(path, _regular(top / path, roots))
+
+    @contextmanager
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
+        """Open a file from `offset`.
+
+        Raises:
+            SourceMisbehaved: it was changed since it was resolved, or is while the chunks are read.
+            ModelNotFound: it was removed.
+        """
+        top = Path(ref.id).expanduser().absolute()
+        with _foreign_errors(top):
+            folder = top.is_dir()
+            path = top / entry.path if folder else top
+            status = _regular(path, _roots(ref, top) if folder else (top.resolve().parent,))
+            # Never waits for the other end of a pipe that was put in the file's place after the check.
+            file = os.fdopen(
+                os.open(path.resolve(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0
+            )
+        with file:
+            expected = entry.version or _identity(status)
+            _refuse_change(file, path, expected)
+            file.seek(offset)
+            yield ByteStream(offset, _chunks(file, path, expected), status.st_size)
+
+
+def _roots(ref: ModelRef, top: Path) -> tuple[Path, ...]:
+    """The folders that links may lead into, resolved: the model's, its Hugging Face cache's, the option's."""
+    roots = [top.resolve()]
+    snapshot = top.resolve()
+    for parent in (snapshot, *snapshot.parents):
+        if parent.parent.name == "snapshots" and parent.parent.parent.name.startswith(("models--", "datasets--")):
+            roots.append(parent.parent.parent / "blobs")
+            break
+    roots += [Path(root).expanduser().resolve() for root in ref.option("root")]
+    return tuple(roots)
+
+
+def _regular(path: Path, roots: tuple[Path, ...]) -> os.stat_result:
+    """Return the status of a regular file, links followed when they stay below `roots`.
+
+    Raises:
+        UnsafePath: they do not, or it is no regular file.
+    """
+    if path.is_symlink():
+        target = path.resolve(strict=True)
+        if not any(target.is_relative_to(root) for root in roots):
+            raise UnsafePath(
+                f"{path} is a link that leads out of the model, to {target}.",
+                "Put the file itself there, or name the folder that links may lead into: file:/path?root=/folder.",
+                path=str(path),
+                target=str(target),
+            )
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        what = "a link to a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+        raise UnsafePath(f"{path} is {what}, not a file.", "Put the files themselves there.", path=str(path))
+    return status
+
+
+def _identity(status: os.stat_result) -> str:
+    """What changes whenever a file is written: ctime too, as anybody can set mtime back."""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_dev}-{status.st_ino}"
+
+
+def _let_the_clock_tick(entries: tuple[FileEntry, ...]) -> None:
+    """Wait until a further write to any of the files would get another time stamp than it has now."""
+    newest_ns = max((int(entry.version.split("-")[2]) for entry in entries), default=0)
+    wait_s = newest_ns / 1e9 + _CLOCK_TICK_S - time.time()
+    if 0 < wait_s <= _CLOCK_TICK_S:
+        time.sleep(wait_s)
+
+
+def _entry(path: str, status: os.stat_result) -> FileEntry:
+    return FileEntry(path, status.st_size, version=_identity(status))
+
+
+def _refuse_change(file: BinaryIO, path: Path, expected: str) -> None:
+    if _identity(os.fstat(file.fileno())) != expected:
+        raise SourceMisbehaved(
+            f"{path} was changed while it was being read.",
+            "Wait until whoever writes it has finished, then run the same command again.",
+            path=str(path),
+        )
+
+
+def _chunks(file: BinaryIO, path: Path, expected: str) -> Iterator[bytes]:
+    with _foreign_errors(path):
+        while chunk := file.read(_CHUNK_SIZE):
+            yield chunk
+        _refuse_change(file, path, expected)
+
+
+@contextmanager
+def _foreign_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = error.filename or path
+        raise ModelNotFound(f"There is no {missing}.", "Check the path.", path=str(missing)) from error
+    except PermissionError as error:
+        refused = error.filename or path
+        raise AccessDenied(
+            f"This user may not read {refused}.", "Change its permissions, or run as its owner.", path=str(refused)
+        ) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle, before Python 3.13
+        raise SourceUnavailable(
+            f"{path} cannot be read: {error}.", "Check the disk it is on.", path=str(path)
+        ) from error

