@@ -1,0 +1,8 @@
+"""The catalog: what is known about models, their versions and how they came, in one SQL database."""
+
+from weighbridge.catalog.catalog import Catalog
+from weighbridge.catalog.events import Event
+from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.versions import ModelSummary
+
+__all__ = ["Catalog", "Event", "Ingest", "IngestStatus", "ModelSummary"]

@@ -1,0 +1,253 @@
+"""The catalog as the rest of Weighbridge sees it: one transaction a method, safe for threads and processes.
+
+Every method raises `CatalogUnavailable` when the database is locked or not reachable (try again later) and
+`CatalogError` when it cannot be used. Looking up what is not there gives None; changing it raises CatalogError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from weighbridge.card import ModelCard
+from weighbridge.catalog import events, ingests, manifests, publications, reports, versions
+from weighbridge.catalog.database import Database
+from weighbridge.catalog.events import Event
+from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.manifests import Resolution
+from weighbridge.catalog.versions import ModelSummary, Settlement
+from weighbridge.decision import Decision
+from weighbridge.digest import Digest
+from weighbridge.manifest import Manifest
+from weighbridge.report import ScanReport
+from weighbridge.version import ModelVersion, Publication
+
+
+class Catalog:
+    """What is known, in a database whose schema is up to date; `Catalog.open` makes one."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url: str, clock: Callable[[], datetime], *, timeout_s: float = 30.0) -> Catalog:
+        """Open a catalog, creating it or bringing its schema up to date.
+
+        Args:
+            url: `sqlite:////path/catalog.db` or `postgresql+psycopg://user:password@host/database`.
+            clock: gives the moment now, with a time zone.
+            timeout_s: seconds to wait for another process's lock, or for a connection.
+
+        Raises:
+            InvalidConfiguration: the URL names no such database.
+            CatalogError: the database cannot be used, or was written by a newer Weighbridge.
+            CatalogUnavailable: it is locked or not reachable.
+        """
+        database = Database(url, timeout_s)
+        try:
+            database.upgrade()
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, clock)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # Ingests
+
+    def begin_ingest(self, name: str, uri: str, *, run_url: str = "") -> int:
+        """Note a new attempt to bring a model in, as PENDING, and return its id."""
+        with self._database.write() as connection:
+            return ingests.begin(connection, name, uri, run_url, self._clock())
+
+    def update_ingest(
+        self,
+        ingest_id: int,
+        status: IngestStatus,
+        *,
+        version: str | None = None,
+        error: str | None = None,
+        run_url: str | None = None,
+    ) -> None:
+        """Note how far an attempt has come; what is None stays as it was."""
+        known = {"version": version, "error": error, "run_url": run_url}
+        changes: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+        with self._database.write() as connection:
+            ingests.update(connection, ingest_id, changes | {"status": status}, self._clock())
+
+    def ingests(self, name: str | None = None, *, limit: int = 100) -> list[Ingest]:
+        """Return the newest attempts first, of one model or of all."""
+        with self._database.read() as connection:
+            return ingests.listed(connection, name, limit)
+
+    # Resolutions
+
+    def remember_resolution(self, fingerprint: str, computed: Manifest, dropped: tuple[str, ...] = ()) -> None:
+        """Note what a declared manifest turned out to be, so that an unchanged model is not fetched again.
+
+        Args:
+            fingerprint: of the declared manifest; equal fingerprints, equal bytes.
+            computed: what the bytes are.
+            dropped: paths of the declaration that are no files of the model.
+        """
+        with self._database.write() as connection:
+            manifests.remember(connection, fingerprint, Resolution(computed, dropped), self._clock())
+
+    def recall_resolution(self, fingerprint: str) -> Manifest | None:
+        """Return what a declared manifest turned out to be, or None; `FileEntry.version` and `locator` are empty."""
+        with self._database.read() as connection:
+            found = manifests.recall(connection, fingerprint)
+        return found.manifest if found else None
+
+    def recall_dropped(self, fingerprint: str) -> tuple[str, ...]:
+        """Return the declared paths that were no files of the model."""
+        with self._database.read() as connection:
+            found = manifests.recall(connection, fingerprint)
+        return found.dropped if found else ()
+
+    # Reports
+
+    def add_reports(self, new: Iterable[ScanReport]) -> None:
+        """Store scan reports; of one `ScanReport.key` the one added last counts, the others stay as history."""
+        with self._database.write() as connection:
+            reports.add(connection, new, self._clock())
+
+    def reports(self, digests: Iterable[Digest]) -> list[ScanReport]:
+        """Return the reports that count for these blobs, however many, sorted by key."""
+        with self._database.read() as connection:
+            return reports.newest(connection, digests)
+
+    # Versions
+
+    def settle_version(
+        self,
+        name: str,
+        source_uri: str,
+        manifest: Manifest,
+        card: ModelCard,
+        decision: Decision,
+        reports: Iterable[ScanReport],
+        choose: Callable[[ModelVersion | None], str],
+    ) -> ModelVersion:
+        """Store the verdict on a manifest of a named model, in one transaction, and return its version.
+
+        A manifest that already is a version of that model keeps its number and gets the new card, decision, reports
+        and status; else `choose` gives the number for the latest version there is (None for the first). The status is
+        the decision's verdict, unless a person withdrew the version: then it stays FAILED. Of two processes that
+        settle the same manifest at once, the second updates the first one's version.
+
+        Raises:
+            CatalogError: `choose` gave a number that other files have, or the name is empty or too long.
+        """
+        settlement = Settlement(name, source_uri, manifest, card, decision, tuple(reports))
+        now = self._clock()
+        with self._database.write() as connection:
+            version = versions.settle(connection, settlement, choose, now)
+            detail = {"status": version.status, "manifest": str(manifest.digest), "policy": decision.policy}
+            events.record(connection, "version.settled", f"{name}@{version.version}", detail, now)
+        return version
+
+    def get(self, name: str, version: str | None = None) -> ModelVersion | None:
+        """Return a version; without a number the default one, or the latest where there is no default."""
+        with self._database.read() as connection:
+            if version is not None:
+                return versions.get(connection, name, version)
+            return versions.default(connection, name) or versions.latest(connection, name)
+
+    def models(self) -> list[ModelSummary]:
+        """Return one line for every model, sorted by name."""
+        with self._database.read() as connection:
+            return versions.summaries(connection)
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """Return every version of a model, the latest first; none for an unknown name."""
+        with self._database.read() as connection:
+            return versions.listed(connection, name)
+
+    def set_default(self, name: str, version: str | None) -> None:
+        """Fix a model's default version; None lets it follow the newest PASSED one again.
+
+        While a fixed version is not PASSED the model has no default: no other one takes its place unasked.
+
+        Raises:
+            CatalogError: no such version, or it is not PASSED.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            versions.fix_default(connection, name, version)
+            events.record(connection, "model.default", name, {"version": version}, now)
+
+    def withdraw(self, name: str, version: str, reason: str) -> None:
+        """Make a version FAILED by a person's word; it stays so through later decisions until `reinstate`.
+
+        Its publications stay noted until `remove_publications`, so that who takes them down knows where they are.
+
+        Raises:
+            CatalogError: no such version.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            versions.withdraw(connection, name, version, reason, now)
+            events.record(connection, "version.withdrawn", f"{name}@{version}", {"reason": reason}, now)
+
+    def reinstate(self, name: str, version: str) -> None:
+        """Take a withdrawal back: the version has its last decision's verdict again.
+
+        Raises:
+            CatalogError: no such version.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            versions.reinstate(connection, name, version, now)
+            events.record(connection, "version.reinstated", f"{name}@{version}", {}, now)
+
+    # Publications
+
+    def add_publication(self, name: str, version: str, publication: Publication) -> None:
+        """Note where a version was published; the same place again is harmless.
+
+        Raises:
+            CatalogError: no such version.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            version_id, _ = versions.require(connection, name, version)
+            publications.add(connection, version_id, publication, now)
+            detail = {"registry": publication.registry, "location": publication.location}
+            events.record(connection, "version.published", f"{name}@{version}", detail, now)
+
+    def remove_publications(self, name: str, version: str, registry: str) -> None:
+        """Forget where a registry had a version, once it is withdrawn there.
+
+        Raises:
+            CatalogError: no such version.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            version_id, _ = versions.require(connection, name, version)
+            publications.remove(connection, version_id, registry)
+            events.record(connection, "version.unpublished", f"{name}@{version}", {"registry": registry}, now)
+
+    # Events
+
+    def record_event(self, kind: str, subject: str, detail: Mapping[str, Any]) -> None:
+        """Append to the audit log; `kind` is `noun.verb`, `detail` plain JSON without secrets."""
+        with self._database.write() as connection:
+            events.record(connection, kind, subject, detail, self._clock())
+
+    def events(
+        self, *, subject: str | None = None, kind: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[Event]:
+        """Return the audit log in order, from the event after id `after` on."""
+        with self._database.read() as connection:
+            return events.listed(connection, subject, kind, after, limit)

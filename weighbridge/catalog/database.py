@@ -1,0 +1,243 @@
+"""The catalog's database: opening it, bringing its schema up to date, transactions, and its errors as ours.
+
+Not here: what stands in the tables.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tenacity
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from weighbridge.catalog.schema import HEAD
+from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidConfiguration
+
+#: Key of the advisory lock that serialises migrations in PostgreSQL: any constant of ours ("weighbri").
+_MIGRATION_LOCK = 0x7765696768627269
+_SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+#: PostgreSQL error classes after which the same transaction may succeed: connection, rollback, shutdown, lock, full.
+_RETRYABLE_STATES = re.compile(r"^(08|40|57P|55P03|53300)")
+#: libpq says these while connecting, without an error code; waiting does not help.
+_REFUSED = re.compile(r"authentication failed|does not exist|no pg_hba|no password supplied", re.IGNORECASE)
+
+
+class Database:
+    """An engine, and transactions whose errors are `CatalogError` and its kinds.
+
+    Args:
+        url: a SQLAlchemy URL of SQLite (a file) or PostgreSQL.
+        timeout_s: seconds to wait for another writer's lock, or for a connection.
+    """
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self.url = _checked_url(url)
+        self._timeout_s = timeout_s
+        self._engine = self._create_engine()
+
+    @property
+    def name(self) -> str:
+        """The URL without its password, for messages."""
+        return self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the database and changes nothing."""
+        with self._errors(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction for changes; SQLite's writers take turns from its first statement on."""
+        with self._errors(), self._engine.connect() as connection:
+            connection = connection.execution_options(weighbridge_write=True)
+            with connection.begin():
+                yield connection
+
+    def upgrade(self) -> None:
+        """Bring the schema to this code's state; of several processes one does it and the others wait.
+
+        Raises:
+            CatalogError: the schema is newer than this code, or the database cannot be used.
+            CatalogUnavailable: the database is locked or not reachable.
+        """
+        with self._errors():
+            if self.url.get_backend_name() == "sqlite":
+                self._switch_to_wal()
+            with self._engine.connect() as connection:
+                if _revision(connection) == HEAD:
+                    return
+        with self.write() as connection:
+            if self.url.get_backend_name() == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            self._migrate(connection)
+
+    def _migrate(self, connection: Connection) -> None:
+        # Alembic takes 0.3 s to import, and all but the first opening need none of it.
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        current = _revision(connection)
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if current is not None and current not in known:
+            raise CatalogError(
+                f"The catalog at {self.name} was written by a newer Weighbridge: schema {current}, known up to {HEAD}.",
+                "Upgrade Weighbridge on this machine, or name another catalog.",
+                revision=current,
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    def _create_engine(self) -> Engine:
+        if self.url.get_backend_name() == "sqlite":
+            return self._create_sqlite_engine()
+        milliseconds = max(1, int(self._timeout_s * 1000))
+        arguments = {"connect_timeout": max(2, int(self._timeout_s)), "options": f"-c lock_timeout={milliseconds}"}
+        try:
+            return create_engine(
+                self.url, connect_args=arguments, pool_pre_ping=True, pool_timeout=self._timeout_s, hide_parameters=True
+            )
+        except ImportError as error:
+            raise CatalogError(
+                "The catalog is a PostgreSQL database, and its driver is not installed.",
+                "Install it: pip install 'weighbridge[postgresql]'.",
+            ) from error
+
+    def _create_sqlite_engine(self) -> Engine:
+        assert self.url.database is not None
+        path = Path(self.url.database)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogError(
+                f"The folder of the catalog, {path.parent}, cannot be made: {error.strerror}.",
+                "Check that this user may write there, or set WEIGHBRIDGE_HOME to another folder.",
+                path=str(path),
+            ) from error
+        arguments = {"timeout": self._timeout_s, "check_same_thread": False}
+        engine = create_engine(self.url, connect_args=arguments, pool_timeout=self._timeout_s, hide_parameters=True)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _switch_to_wal(self) -> None:
+        # The switch itself does not wait for other connections as everything else does: two first openings race here.
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_sqlite_busy),
+            stop=tenacity.stop_after_delay(self._timeout_s),
+            wait=tenacity.wait_random(0.01, 0.05),
+            reraise=True,
+        )
+        for attempt in retrying:
+            with attempt:
+                connection = self._engine.raw_connection()
+                try:
+                    cursor = connection.cursor()
+                    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                        cursor.execute("PRAGMA journal_mode = WAL")
+                finally:
+                    connection.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            raise CatalogError(
+                f"The catalog at {self.name} refused a contradictory entry: {_first_line(error.orig)}.",
+                "Run the same command again; if it stays so, report it as a bug.",
+            ) from error
+        except PoolTimeout as error:
+            raise self._unavailable("every connection to it is in use") from error
+        except DBAPIError as error:
+            raise self._translate(error, error.orig) from error
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            raise self._translate(error, error) from error
+
+    def _translate(self, error: BaseException, cause: BaseException | None) -> CatalogError:
+        reason = _first_line(cause) or type(error).__name__
+        if _is_sqlite_busy(error) or _is_sqlite_busy(cause):
+            return self._unavailable("another process holds its lock")
+        if _is_passing(cause):
+            return self._unavailable(reason)
+        return CatalogError(
+            f"The catalog at {self.name} cannot be used: {reason}.",
+            "Check that the database is whole, has space left, and that this user may write to it.",
+            url=self.name,
+        )
+
+    def _unavailable(self, reason: str) -> CatalogUnavailable:
+        return CatalogUnavailable(
+            f"The catalog at {self.name} is not available: {reason}.",
+            "Wait for the other process or start the database, then run the same command again; nothing was lost.",
+            url=self.name,
+        )
+
+
+def insert(connection: Connection, table: Table) -> Any:
+    """Return an INSERT of the connection's dialect, which has `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _checked_url(text: str) -> URL:
+    example = "Write sqlite:////path/catalog.db or postgresql+psycopg://user@host/database."
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        # Neither the text nor SQLAlchemy's words: the text may hold a password.
+        raise InvalidConfiguration("The catalog's URL cannot be read.", example) from error
+    backend = url.get_backend_name()
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or not url.database or url.database == ":memory:":
+        raise InvalidConfiguration(f"“{url.drivername}” is no database that the catalog can be kept in.", example)
+    return url
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # The driver begins no transactions by itself: `_begin_sqlite` does.
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("weighbridge_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0] if error else ""
+
+
+def _is_sqlite_busy(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
+
+
+def _is_passing(cause: BaseException | None) -> bool:
+    """Whether PostgreSQL's driver reports what may be over later: by its code, or without one a lost connection."""
+    if isinstance(cause, sqlite3.Error):
+        return False
+    state = str(getattr(cause, "sqlstate", None) or "")
+    if state:
+        return bool(_RETRYABLE_STATES.match(state))
+    return type(cause).__name__ == "OperationalError" and not _REFUSED.search(str(cause))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -1,0 +1,47 @@
+"""The audit log in the catalog: what was done to what, in order; nothing is ever changed or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from weighbridge.catalog import schema
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that was done.
+
+    Attributes:
+        id: grows with time.
+        at: UTC.
+        kind: `noun.verb`, such as `version.settled`.
+        subject: what it was done to: a model, `name@version`, a URI.
+        detail: plain JSON; never a secret.
+    """
+
+    id: int
+    at: datetime
+    kind: str
+    subject: str
+    detail: Mapping[str, Any]
+
+
+def record(connection: Connection, kind: str, subject: str, detail: Mapping[str, Any], now: datetime) -> None:
+    """Append to the log."""
+    connection.execute(schema.events.insert().values(at=now, kind=kind, subject=subject, detail=dict(detail)))
+
+
+def listed(connection: Connection, subject: str | None, kind: str | None, after: int, limit: int) -> list[Event]:
+    """Return events in order, those with an id above `after` only."""
+    table = schema.events
+    query = select(table).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    if subject is not None:
+        query = query.where(table.c.subject == subject)
+    if kind is not None:
+        query = query.where(table.c.kind == kind)
+    return [Event(row.id, row.at, row.kind, row.subject, row.detail) for row in connection.execute(query)]

@@ -1,0 +1,87 @@
+"""Ingests in the catalog: who asked for which model when, and how far that came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select
+
+from weighbridge.catalog import schema
+from weighbridge.decision import VersionStatus
+from weighbridge.errors import CatalogError
+
+#: A version's states (spec 4), and ERROR: the work could not be done, so that there is no verdict.
+IngestStatus = VersionStatus | Literal["ERROR"]
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """One attempt to bring a model in.
+
+    Attributes:
+        id: of this attempt.
+        name: the model's name.
+        uri: what was asked for.
+        status: of `IngestStatus`; after a crash the last one that was reached, with an old `updated_at`.
+        version: the version it led to, or empty.
+        error: why it could not be done, or empty.
+        run_url: where the run can be watched, or empty.
+        started_at: UTC.
+        updated_at: when the status last changed; UTC.
+    """
+
+    id: int
+    name: str
+    uri: str
+    status: IngestStatus
+    version: str
+    error: str
+    run_url: str
+    started_at: datetime
+    updated_at: datetime
+
+
+def begin(connection: Connection, name: str, uri: str, run_url: str, now: datetime) -> int:
+    """Note a new attempt as PENDING and return its id."""
+    row = {"name": name, "uri": uri, "status": "PENDING", "run_url": run_url, "started_at": now, "updated_at": now}
+    result = connection.execute(schema.ingests.insert().values(row))
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def update(connection: Connection, id_: int, changes: dict[str, Any], now: datetime) -> None:
+    """Change an attempt's status, and what else is known by now.
+
+    Raises:
+        CatalogError: there is no such attempt.
+    """
+    table = schema.ingests
+    statement = table.update().where(table.c.id == id_).values(changes | {"updated_at": now})
+    if not connection.execute(statement).rowcount:
+        raise CatalogError(f"The catalog knows no ingest {id_}.", "Ids come from begin_ingest.", id=id_)
+
+
+def listed(connection: Connection, name: str | None, limit: int) -> list[Ingest]:
+    """Return the newest attempts first."""
+    table = schema.ingests
+    query = select(table).order_by(table.c.id.desc()).limit(limit)
+    if name is not None:
+        query = query.where(table.c.name == name)
+    return [_ingest(row) for row in connection.execute(query)]
+
+
+def _ingest(row: Row[Any]) -> Ingest:
+    return Ingest(
+        id=row.id,
+        name=row.name,
+        uri=row.uri,
+        status=row.status,
+        version=row.version or "",
+        error=row.error or "",
+        run_url=row.run_url,
+        started_at=row.started_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,130 @@
+"""Manifests in the catalog, each stored once by its digest, and the resolutions that lead to them.
+
+A stored manifest is its files' paths, sizes and digests: what its digest is taken over. The reference and the kind of
+archive belong to who uses it (a version, a resolution); `FileEntry.version` and `locator` are not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from weighbridge.catalog import schema
+from weighbridge.catalog.database import insert
+from weighbridge.digest import Digest
+from weighbridge.errors import CatalogError
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ref import ModelRef
+
+#: Values one statement may carry: SQLite's limit is 32,766, and PostgreSQL plans long lists slowly.
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a declared manifest turned out to be.
+
+    Attributes:
+        manifest: computed.
+        dropped: paths of the declaration that are no files of the model, such as a wheel's own metadata.
+    """
+
+    manifest: Manifest
+    dropped: tuple[str, ...]
+
+
+def store(connection: Connection, manifest: Manifest, now: datetime) -> str:
+    """Store a manifest unless it is here already, and return its digest as text."""
+    digest = str(manifest.digest)
+    row = {"digest": digest, "size": manifest.size, "file_count": len(manifest.files), "created_at": now}
+    statement = insert(connection, schema.manifests).values(row).on_conflict_do_nothing()
+    added = connection.execute(statement.returning(schema.manifests.c.digest)).first()
+    if added is not None and manifest.files:
+        rows = [
+            {
+                "manifest_digest": digest,
+                "path": entry.path,
+                "size": entry.size,
+                "digest": str(entry.digest) if entry.digest else None,
+            }
+            for entry in manifest.files
+        ]
+        connection.execute(schema.files.insert(), rows)
+    return digest
+
+
+def load(connection: Connection, digests: Iterable[str]) -> dict[str, tuple[FileEntry, ...]]:
+    """Return the files of each stored manifest among `digests`."""
+    found: dict[str, list[FileEntry]] = {}
+    for batch in batches(sorted(set(digests))):
+        found |= {digest: [] for digest in batch}
+        table = schema.files
+        rows = connection.execute(select(table).where(table.c.manifest_digest.in_(batch)).order_by(table.c.path))
+        for row in rows:
+            digest = Digest.parse(row.digest) if row.digest else None
+            found[row.manifest_digest].append(FileEntry(row.path, row.size, digest))
+    return {digest: tuple(entries) for digest, entries in found.items()}
+
+
+def assemble(digest: str, ref: Mapping[str, Any], entries: tuple[FileEntry, ...], archive: str) -> Manifest:
+    """Build a manifest from its parts.
+
+    Raises:
+        CatalogError: the parts no longer have that digest: somebody changed the database.
+    """
+    manifest = Manifest(ref_from_json(ref), entries, archive)
+    if str(manifest.digest) != digest:
+        raise CatalogError(
+            f"The files that the catalog keeps for the manifest {digest} are not that manifest's.",
+            "Its database was changed by something else or is damaged: restore it from a backup.",
+            expected=digest,
+            actual=str(manifest.digest),
+        )
+    return manifest
+
+
+def remember(connection: Connection, fingerprint: str, resolution: Resolution, now: datetime) -> None:
+    """Note what a declared manifest, by its fingerprint, turned out to be; the newest note counts."""
+    manifest = resolution.manifest
+    row = {
+        "fingerprint": fingerprint,
+        "manifest_digest": store(connection, manifest, now),
+        "ref": ref_to_json(manifest.ref),
+        "archive": manifest.archive,
+        "dropped": list(resolution.dropped),
+        "remembered_at": now,
+    }
+    statement = insert(connection, schema.resolutions).values(row)
+    changes = {name: value for name, value in row.items() if name != "fingerprint"}
+    connection.execute(statement.on_conflict_do_update(index_elements=["fingerprint"], set_=changes))
+
+
+def recall(connection: Connection, fingerprint: str) -> Resolution | None:
+    """Return what a declared manifest turned out to be, or None."""
+    table = schema.resolutions
+    row = connection.execute(select(table).where(table.c.fingerprint == fingerprint)).one_or_none()
+    if row is None:
+        return None
+    entries = load(connection, [row.manifest_digest])[row.manifest_digest]
+    return Resolution(assemble(row.manifest_digest, row.ref, entries, row.archive), tuple(row.dropped))
+
+
+def ref_to_json(ref: ModelRef) -> dict[str, Any]:
+    """Return a reference as plain JSON."""
+    return {"kind": ref.kind, "id": ref.id, "revision": ref.revision, "options": [list(pair) for pair in ref.options]}
+
+
+def ref_from_json(value: Mapping[str, Any]) -> ModelRef:
+    """Read what `ref_to_json` wrote."""
+    options = tuple((name, option) for name, option in value["options"])
+    return ModelRef(value["kind"], value["id"], value["revision"], options)
+
+
+def batches(values: list[str]) -> Iterable[list[str]]:
+    """Yield the values in lists short enough for one statement."""
+    for start in range(0, len(values), BATCH):
+        yield values[start : start + BATCH]

@@ -1,0 +1,75 @@
+"""Scan reports in the catalog: facts, kept for good; of one `ScanReport.key` the newest counts.
+
+A report that another one replaced stays readable by its id, so that old decisions keep what they rest on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from weighbridge.catalog import schema
+from weighbridge.catalog.database import insert
+from weighbridge.catalog.manifests import BATCH, batches
+from weighbridge.digest import Digest
+from weighbridge.report import ScanReport
+
+
+def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) -> None:
+    """Store reports; one that was here before becomes the newest of its key again."""
+    table = schema.reports
+    newest = connection.execute(select(func.coalesce(func.max(table.c.sequence), 0))).scalar_one()
+    rows = {
+        report.id: {
+            "id": report.id,
+            "digest": str(report.digest),
+            "scanner": report.scanner,
+            "version": report.version,
+            "rules": report.rules,
+            "subject": report.subject,
+            "status": report.status,
+            "content": report.to_json(),
+            "sequence": newest + position,
+            "recorded_at": now,
+        }
+        for position, report in enumerate(reports, start=1)
+    }
+    # In the order of ids, so that two processes storing the same reports never wait for each other in a circle.
+    ordered = [rows[id_] for id_ in sorted(rows)]
+    for start in range(0, len(ordered), BATCH):
+        statement = insert(connection, table).values(ordered[start : start + BATCH])
+        changes = {"sequence": statement.excluded.sequence, "recorded_at": statement.excluded.recorded_at}
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes))
+
+
+def newest(connection: Connection, digests: Iterable[Digest]) -> list[ScanReport]:
+    """Return the newest report of each key for these blobs, sorted by key."""
+    table = schema.reports
+    found: dict[tuple[str, ...], ScanReport] = {}
+    for batch in batches(sorted({str(digest) for digest in digests})):
+        query = select(table.c.content).where(table.c.digest.in_(batch)).order_by(table.c.sequence, table.c.recorded_at)
+        for content in connection.execute(query).scalars():
+            report = ScanReport.from_json(content)
+            found[report.key] = report
+    return [found[key] for key in sorted(found)]
+
+
+def link(connection: Connection, version_id: int, reports: Iterable[ScanReport]) -> None:
+    """Make these the reports of a version, instead of those it had."""
+    table = schema.version_reports
+    connection.execute(table.delete().where(table.c.version_id == version_id))
+    rows = [{"version_id": version_id, "report_id": id_} for id_ in sorted({report.id for report in reports})]
+    if rows:
+        connection.execute(table.insert(), rows)
+
+
+def linked(connection: Connection, version_ids: Iterable[int]) -> dict[int, tuple[ScanReport, ...]]:
+    """Return the reports of each version, sorted by key."""
+    links, table = schema.version_reports, schema.reports
+    found: dict[int, list[ScanReport]] = {version_id: [] for version_id in version_ids}
+    query = select(links.c.version_id, table.c.content).join(table, table.c.id == links.c.report_id)
+    for row in connection.execute(query.where(links.c.version_id.in_(found))):
+        found[row.version_id].append(ScanReport.from_json(row.content))
+    return {id_: tuple(sorted(reports, key=lambda report: report.key)) for id_, reports in found.items()}

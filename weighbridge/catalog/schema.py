@@ -1,0 +1,198 @@
+"""The catalog's tables, for SQLite and PostgreSQL alike.
+
+Not here: how a database gets them (`migrations`), or what is read and written (the modules named after the tables).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+#: The newest migration's id; a test holds that it is the head of `migrations/versions`.
+HEAD = "0001"
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class PlainText(TypeDecorator[str]):
+    """Text that may come from upstream: NUL and lone surrogates, which no database takes, become U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Make the text storable."""
+        return _UNSTORABLE.sub("\ufffd", value) if value is not None else None
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, stored as UTC; SQLite forgets time zones, so they are put back when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn into UTC. A naive moment is a mistake of the caller's and raises ValueError."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the clock gives moments without a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give the time zone back."""
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+#: Row ids: 64 bits in PostgreSQL; SQLite's rowid needs the type to be called INTEGER.
+_ID = BigInteger().with_variant(Integer, "sqlite")
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="Manifest.digest; the files' identity, not the source's"),
+    Column("size", BigInteger, nullable=False),
+    Column("file_count", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("manifest_digest", ForeignKey("manifests.digest", ondelete="CASCADE"), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("size", BigInteger),
+    Column("digest", Text),
+    Index(None, "digest"),
+)
+
+resolutions = Table(
+    "resolutions",
+    metadata,
+    Column("fingerprint", Text, primary_key=True, comment="of a declared manifest"),
+    Column("manifest_digest", ForeignKey("manifests.digest"), nullable=False),
+    Column("ref", JSON, nullable=False),
+    Column("archive", Text, nullable=False),
+    Column("dropped", JSON, nullable=False, comment="paths of the declaration that are no files of the model"),
+    Column("remembered_at", Moment, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Text, primary_key=True, comment="ScanReport.id: of key and content, so that history stays"),
+    Column("digest", Text, nullable=False),
+    Column("scanner", PlainText, nullable=False),
+    Column("version", PlainText, nullable=False),
+    Column("rules", PlainText, nullable=False),
+    Column("subject", PlainText, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("content", JSON, nullable=False, comment="ScanReport.to_json()"),
+    Column("sequence", BigInteger, nullable=False, comment="order of arrival: of one key, the greatest counts"),
+    Column("recorded_at", Moment, nullable=False),
+    Index(None, "digest", "sequence"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", PlainText, nullable=False, unique=True),
+    Column("fixed_version_id", _ID, comment="the default version when a user chose one; no key: it would be a circle"),
+    Column("created_at", Moment, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("version", PlainText, nullable=False),
+    Column("manifest_digest", ForeignKey("manifests.digest"), nullable=False),
+    Column("status", Text, nullable=False, comment="of VersionStatus"),
+    Column("source", PlainText, nullable=False, comment="the pinned URI"),
+    Column("ref", JSON, nullable=False),
+    Column("archive", Text, nullable=False),
+    Column("card", JSON, nullable=False),
+    Column("decision", JSON, nullable=False),
+    Column("withdrawn", PlainText, comment="why a person withdrew it; stays until reinstated"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("model_id", "version"),
+    UniqueConstraint("model_id", "manifest_digest"),
+)
+
+version_reports = Table(
+    "version_reports",
+    metadata,
+    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("report_id", ForeignKey("reports.id"), primary_key=True),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("version_id", _ID, primary_key=True),
+    Column("registry", Text, primary_key=True),
+    Column("location", PlainText, primary_key=True),
+    Column("load", JSON, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    ForeignKeyConstraint(["version_id"], ["versions.id"], ondelete="CASCADE"),
+)
+
+ingests = Table(
+    "ingests",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("uri", PlainText, nullable=False),
+    Column("status", Text, nullable=False, comment="of IngestStatus"),
+    Column("version", PlainText),
+    Column("error", PlainText),
+    Column("run_url", PlainText, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "name", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", PlainText, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index(None, "subject", "id"),
+    Index(None, "kind", "id"),
+)

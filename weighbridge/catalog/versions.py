@@ -1,0 +1,316 @@
+"""Models and their versions in the catalog: settling one, finding them, and which one is the default.
+
+The default version is derived, never stored: the one a user fixed while that one is PASSED, else, when nobody fixed
+one, the newest PASSED. Not here: what makes a verdict (the policy) or the next number (the caller's `choose`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from weighbridge.card import ModelCard
+from weighbridge.catalog import manifests, publications, reports, schema
+from weighbridge.catalog.database import insert
+from weighbridge.decision import Decision, Reason, VersionStatus
+from weighbridge.errors import CatalogError
+from weighbridge.manifest import Manifest
+from weighbridge.report import ScanReport
+from weighbridge.version import ModelVersion
+
+MAX_NAME_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What there is to say about a manifest of a named model.
+
+    Attributes:
+        name: the model's name.
+        source: the pinned URI it came from.
+        manifest: computed.
+        card: what it is.
+        decision: the gate's verdict.
+        reports: what the decision rests on.
+    """
+
+    name: str
+    source: str
+    manifest: Manifest
+    card: ModelCard
+    decision: Decision
+    reports: tuple[ScanReport, ...]
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """One line of a list of models.
+
+    Attributes:
+        name: the model's name.
+        version: the default version, or the latest where there is no default.
+        default: whether `version` is the default.
+        status: of `version`.
+        versions: how many there are.
+        size: of `version`, in bytes.
+        source: pinned URI of `version`.
+        card: of `version`.
+        updated_at: of `version`; UTC.
+    """
+
+    name: str
+    version: str
+    default: bool
+    status: VersionStatus
+    versions: int
+    size: int
+    source: str
+    card: ModelCard
+    updated_at: datetime
+
+
+def settle(
+    connection: Connection, settlement: Settlement, choose: Callable[[ModelVersion | None], str], now: datetime
+) -> ModelVersion:
+    """Store a version, or bring the one that has this manifest up to date.
+
+    1. The model's row is locked, so that of two processes the second sees the first one's version.
+    2. Manifest and reports are stored.
+    3. A version of the model with the same manifest gets the new card, decision and reports.
+    4. Otherwise a new version gets the number that `choose` gives for the latest one.
+    """
+    model_id = _lock_model(connection, settlement.name, now)
+    digest = manifests.store(connection, settlement.manifest, now)
+    reports.add(connection, settlement.reports, now)
+    table = schema.versions
+    row = {
+        "status": settlement.decision.verdict,
+        "source": settlement.source,
+        "ref": manifests.ref_to_json(settlement.manifest.ref),
+        "archive": settlement.manifest.archive,
+        "card": settlement.card.to_json(),
+        "decision": settlement.decision.to_json(),
+        "updated_at": now,
+    }
+    known = connection.execute(
+        select(table.c.id, table.c.withdrawn).where(table.c.model_id == model_id, table.c.manifest_digest == digest)
+    ).one_or_none()
+    if known is not None:
+        if known.withdrawn is not None:
+            row["status"] = "FAILED"
+        connection.execute(table.update().where(table.c.id == known.id).values(row))
+        version_id = known.id
+    else:
+        number = choose(latest(connection, settlement.name))
+        _refuse_taken(connection, settlement.name, model_id, number)
+        row |= {"model_id": model_id, "version": number, "manifest_digest": digest, "created_at": now}
+        version_id = _inserted_id(connection.execute(table.insert().values(row)))
+    reports.link(connection, version_id, settlement.reports)
+    return _load(connection, _select().where(table.c.id == version_id))[0]
+
+
+def latest(connection: Connection, name: str) -> ModelVersion | None:
+    """Return the version that was added last, whatever its status."""
+    found = _load(
+        connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()).limit(1)
+    )
+    return found[0] if found else None
+
+
+def default(connection: Connection, name: str) -> ModelVersion | None:
+    """Return the default version, or None where there is none."""
+    query = _select().where(schema.models.c.name == name, schema.versions.c.id == _default_id())
+    found = _load(connection, query)
+    return found[0] if found else None
+
+
+def get(connection: Connection, name: str, version: str) -> ModelVersion | None:
+    """Return one version, or None."""
+    found = _load(connection, _select().where(schema.models.c.name == name, schema.versions.c.version == version))
+    return found[0] if found else None
+
+
+def listed(connection: Connection, name: str) -> list[ModelVersion]:
+    """Return every version of a model, the latest first."""
+    return _load(connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()))
+
+
+def summaries(connection: Connection) -> list[ModelSummary]:
+    """Return one line a model, sorted by name."""
+    models, table = schema.models, schema.versions
+    any_of = table.alias()
+    newest = select(func.max(any_of.c.id)).where(any_of.c.model_id == models.c.id).scalar_subquery()
+    count = select(func.count()).where(any_of.c.model_id == models.c.id).scalar_subquery()
+    query = (
+        select(
+            models.c.name, table, schema.manifests.c.size, count.label("versions"), _default_id().label("default_id")
+        )
+        .join(table, table.c.model_id == models.c.id)
+        .join(schema.manifests, schema.manifests.c.digest == table.c.manifest_digest)
+        .where(table.c.id == func.coalesce(_default_id(), newest))
+        .order_by(models.c.name)
+    )
+    return [
+        ModelSummary(
+            name=row.name,
+            version=row.version,
+            default=row.id == row.default_id,
+            status=row.status,
+            versions=row.versions,
+            size=row.size,
+            source=row.source,
+            card=ModelCard.from_json(row.card),
+            updated_at=row.updated_at,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def fix_default(connection: Connection, name: str, version: str | None) -> None:
+    """Fix the default version; None lets it follow the newest PASSED again.
+
+    Raises:
+        CatalogError: no such version, or it is not PASSED.
+    """
+    version_id = None
+    if version is not None:
+        version_id, status = require(connection, name, version)
+        if status != "PASSED":
+            raise CatalogError(
+                f"{name}@{version} is {status}, so it cannot become the default version.",
+                "Only a version that passed the gate can.",
+                status=status,
+            )
+    models = schema.models
+    result = connection.execute(models.update().where(models.c.name == name).values(fixed_version_id=version_id))
+    if not result.rowcount:
+        raise _unknown(name, version)
+
+
+def withdraw(connection: Connection, name: str, version: str, reason: str, now: datetime) -> None:
+    """Make a version FAILED until `reinstate`, whatever later decisions say.
+
+    Raises:
+        CatalogError: no such version.
+    """
+    version_id, _ = require(connection, name, version)
+    table = schema.versions
+    values = {"status": "FAILED", "withdrawn": reason, "updated_at": now}
+    connection.execute(table.update().where(table.c.id == version_id).values(values))
+
+
+def reinstate(connection: Connection, name: str, version: str, now: datetime) -> None:
+    """Take a withdrawal back: the status is the last decision's verdict again.
+
+    Raises:
+        CatalogError: no such version.
+    """
+    version_id, _ = require(connection, name, version)
+    table = schema.versions
+    decision = connection.execute(select(table.c.decision).where(table.c.id == version_id)).scalar_one()
+    values = {"status": decision["verdict"], "withdrawn": None, "updated_at": now}
+    connection.execute(table.update().where(table.c.id == version_id).values(values))
+
+
+def require(connection: Connection, name: str, version: str) -> tuple[int, VersionStatus]:
+    """Return the row id and the status of a version that has to exist.
+
+    Raises:
+        CatalogError: no such version.
+    """
+    models, table = schema.models, schema.versions
+    row = connection.execute(
+        select(table.c.id, table.c.status)
+        .join(models, models.c.id == table.c.model_id)
+        .where(models.c.name == name, table.c.version == version)
+    ).one_or_none()
+    if row is None:
+        raise _unknown(name, version)
+    return row.id, row.status
+
+
+def _lock_model(connection: Connection, name: str, now: datetime) -> int:
+    if not name or len(name) > MAX_NAME_LENGTH:
+        raise CatalogError(
+            f"A model's name has 1 to {MAX_NAME_LENGTH} characters, this one {len(name)}.",
+            "Give it another one with --name.",
+            length=len(name),
+        )
+    models = schema.models
+    connection.execute(insert(connection, models).values(name=name, created_at=now).on_conflict_do_nothing())
+    return int(connection.execute(select(models.c.id).where(models.c.name == name).with_for_update()).scalar_one())
+
+
+def _refuse_taken(connection: Connection, name: str, model_id: int, number: str) -> None:
+    table = schema.versions
+    query = select(table.c.id).where(table.c.model_id == model_id, table.c.version == number)
+    if connection.execute(query).first() is not None:
+        raise CatalogError(
+            f"{name}@{number} exists already, with other files.",
+            "A version never changes its files: choose another number.",
+            version=number,
+        )
+
+
+def _select() -> Any:
+    models, table = schema.models, schema.versions
+    columns = (models.c.name, table, _default_id().label("default_id"))
+    return select(*columns).join(table, table.c.model_id == models.c.id)
+
+
+def _default_id() -> Any:
+    """Return, for the row of `models` in a query, the id of its default version, or NULL."""
+    models, other = schema.models, schema.versions.alias()
+    fixed = models.c.fixed_version_id
+    return (
+        select(func.max(other.c.id))
+        .where(other.c.model_id == models.c.id, other.c.status == "PASSED", (fixed.is_(None)) | (other.c.id == fixed))
+        .correlate(models)
+        .scalar_subquery()
+    )
+
+
+def _load(connection: Connection, query: Any) -> list[ModelVersion]:
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    files = manifests.load(connection, (row.manifest_digest for row in rows))
+    reports_by_id = reports.linked(connection, ids)
+    places = publications.by_version(connection, ids)
+    return [
+        ModelVersion(
+            name=row.name,
+            version=row.version,
+            status=row.status,
+            source=row.source,
+            manifest=manifests.assemble(row.manifest_digest, row.ref, files[row.manifest_digest], row.archive),
+            card=ModelCard.from_json(row.card),
+            decision=_decision(row),
+            reports=reports_by_id[row.id],
+            published=places[row.id],
+            created_at=row.created_at.isoformat(),
+            default=row.id == row.default_id,
+        )
+        for row in rows
+    ]
+
+
+def _decision(row: Row[Any]) -> Decision:
+    decision = Decision.from_json(row.decision)
+    if row.withdrawn is None:
+        return decision
+    reason = Reason("reject", "withdrawn", row.withdrawn)
+    return replace(decision, verdict="FAILED", reasons=(reason, *decision.reasons))
+
+
+def _inserted_id(result: Any) -> int:
+    key: Sequence[Any] = result.inserted_primary_key
+    return int(key[0])
+
+
+def _unknown(name: str, version: str | None) -> CatalogError:
+    what = f"{name}@{version}" if version else name
+    return CatalogError(f"The catalog knows no {what}.", "See weighbridge list.", name=name, version=version)
