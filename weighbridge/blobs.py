@@ -225,6 +225,10 @@ class LocalBlobStore:
         for path in sorted((self.root / "blobs" / "sha256").glob("??/*")):
             yield Digest("sha256", path.name)
 
+    def unfinished(self) -> int:
+        """Return how many blobs were cut off while arriving and wait to be resumed."""
+        return sum(1 for path in (self.root / "partial").iterdir() if path.suffix != ".lock" and path.stat().st_size)
+
     def check(self, digest: Digest, progress: Callable[[int], None] = lambda _: None) -> Damage | None:
         """Hash a blob again; a broken one is moved to `corrupt/`, so that the next ingest fetches it anew."""
         path = self.path(digest)

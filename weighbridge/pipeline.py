@@ -76,10 +76,11 @@ def recall(job: Job, declared: Manifest) -> Received | None:
     """Return what an equal declaration led to before, when all of it is still here; reads no blob."""
     if not declared.fingerprint:
         return None
-    found = job.workspace.catalog.recall_resolution(declared.fingerprint)
-    if found is None or not all(entry.digest and job.workspace.store.has(entry.digest) for entry in found[0].files):
+    catalog, store = job.workspace.catalog, job.workspace.store
+    found = catalog.recall_resolution(declared.fingerprint)
+    if found is None or not all(entry.digest and store.has(entry.digest) for entry in found.files):
         return None
-    return Received(found[0].files, found[1])
+    return Received(found.files, catalog.recall_dropped(declared.fingerprint))
 
 
 def groups(declared: Manifest) -> tuple[tuple[FileEntry, ...], ...]:
@@ -105,7 +106,7 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
         (archive,) = files
         assert archive.digest is not None
         unpacked = unpack_wheel(store.path(archive.digest), store)
-        return Received(unpacked.files, tuple(unpacked.dropped))
+        return Received(unpacked.files, tuple(f"{gone.path}: {gone.reason}" for gone in unpacked.dropped))
     return Received(files)
 
 
@@ -142,8 +143,9 @@ def remember(job: Job, declared: Manifest, computed: Manifest, received: Iterabl
 
 def describe(job: Job, manifest: Manifest) -> ModelCard:
     """Read the model's card; content that was described before is not read again."""
-    known = job.workspace.catalog.card(manifest.digest)
-    return known if known is not None else describe_files(manifest, job.workspace.store)
+    known = job.workspace.catalog.versions(job.request.model)
+    card = next((version.card for version in known if version.manifest.digest == manifest.digest), None)
+    return card if card is not None else describe_files(manifest, job.workspace.store)
 
 
 def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from weighbridge.card import ModelCard
 from weighbridge.decision import Decision, VersionStatus
@@ -54,3 +55,23 @@ class ModelVersion:
     published: tuple[Publication, ...] = ()
     created_at: str = ""
     default: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints and that is kept with a run; docs/formats.md."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "status": self.status,
+            "default": self.default,
+            "created_at": self.created_at,
+            "manifest_digest": str(self.manifest.digest),
+            "source": self.source,
+            "files": [
+                {"path": entry.path, "size": entry.size, "sha256": entry.digest.hex if entry.digest else None}
+                for entry in self.manifest.files
+            ],
+            "reports": [report.to_json() for report in self.reports],
+            "card": self.card.to_json(),
+            "decision": self.decision.to_json(),
+            "published": [asdict(publication) for publication in self.published],
+        }

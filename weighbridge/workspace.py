@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from threading import BoundedSemaphore
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.catalog import Catalog
 from weighbridge.credentials import AuthPlace, read_auth
+from weighbridge.errors import InvalidConfiguration
 from weighbridge.policy import Policy
 from weighbridge.policyfile import load_policy
 from weighbridge.progress import Progress, Silent
@@ -23,6 +24,7 @@ from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.request import IngestRequest
 from weighbridge.scanners import open_scanners
+from weighbridge.scanners.interface import Scanner
 from weighbridge.scanning import Engines
 from weighbridge.settings import Settings
 from weighbridge.sources import SOURCES
@@ -42,7 +44,7 @@ class Workspace:
         settings: how it was opened.
         store: the blobs.
         catalog: the facts.
-        engines: the scanners and what they scan with.
+        scanners: what reads the blobs; asked for their engines when first needed.
         progress: hears how far each step is.
         folder: where models.yaml and policy.yaml are looked for.
         clock: tells the time.
@@ -52,7 +54,7 @@ class Workspace:
     settings: Settings
     store: LocalBlobStore
     catalog: Catalog
-    engines: Engines
+    scanners: tuple[Scanner, ...]
     progress: Progress = field(default_factory=Silent)
     folder: Path = field(default_factory=Path.cwd)
     clock: Callable[[], datetime] = utc_now
@@ -62,6 +64,12 @@ class Workspace:
         self.scan_slots = BoundedSemaphore(self.settings.slots)
         self.fetch_slots = BoundedSemaphore(self.settings.connections)
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
+        self._registries: dict[str, Registry] = {}
+
+    @cached_property
+    def engines(self) -> Engines:
+        """The scanners with what they scan with. Raises ScannerUnavailable."""
+        return Engines.of(self.scanners)
 
     def source(self, kind: str, place: AuthPlace) -> Source:
         """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused."""
@@ -85,11 +93,12 @@ class Workspace:
         return tuple(self._registry(name) for name in request.registries or self.settings.registries)
 
     def _registry(self, name: str) -> Registry:
-        return self._registries.setdefault(name, REGISTRIES[name](self.settings))
-
-    @cached_property
-    def _registries(self) -> dict[str, Registry]:
-        return {}
+        if name not in REGISTRIES:
+            known = ", ".join(REGISTRIES)
+            raise InvalidConfiguration(f"“{name}” is no registry.", f"Known ones: {known}.")
+        if name not in self._registries:
+            self._registries[name] = REGISTRIES[name](self.settings)
+        return self._registries[name]
 
 
 @contextmanager
@@ -110,7 +119,14 @@ def open_workspace(
     catalog = Catalog.open(settings.database_url, clock=utc_now)
     try:
         with open_scanners(settings) as scanners:
-            workspace = Workspace(settings, store, catalog, Engines.of(scanners), progress or Silent())
-            yield replace(workspace, folder=folder or Path.cwd(), load_block=load_block)
+            yield Workspace(
+                settings,
+                store,
+                catalog,
+                tuple(scanners),
+                progress=progress or Silent(),
+                folder=folder or Path.cwd(),
+                load_block=load_block,
+            )
     finally:
         catalog.close()

@@ -1,0 +1,168 @@
+"""What an HTTP answer says: its failures as our errors, and its headers as values. Nothing is sent here (transfer)."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
+
+import httpx
+
+from weighbridge.errors import (
+    AccessDenied,
+    InvalidReference,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+)
+
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
+
+
+def shown(url: str | httpx.URL) -> str:
+    """Return an address as it may be shown: without user, password, query and fragment."""
+    address = httpx.URL(url)
+    return str(address.copy_with(username="", password="", query=None, fragment=None))
+
+
+@contextmanager
+def foreign_errors(url: str) -> Iterator[None]:
+    """Turn what httpx raises into `weighbridge.errors`."""
+    host = httpx.URL(url).host
+    try:
+        yield
+    except (httpx.InvalidURL, UnicodeError, OverflowError) as error:  # host names and ports that no socket takes
+        raise InvalidReference(f"“{host}” cannot be asked: {error}.", "Check the address.", host=host) from error
+    except httpx.TimeoutException as error:
+        raise SourceUnavailable(
+            f"{host} sent nothing for too long.", "Try again later, or raise the source's timeout.", host=host
+        ) from error
+    except httpx.RequestError as error:
+        if certificate := _certificate_failure(error):
+            raise SourceMisbehaved(
+                f"The certificate of {host} is not trusted: {certificate}.",
+                "If your organisation has an authority of its own, name its file in SSL_CERT_FILE.",
+                host=host,
+            ) from error
+        if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+            raise InvalidReference(
+                f"The request to {host} cannot be sent: {error}.", "Check the address and the token.", host=host
+            ) from error
+        raise SourceUnavailable(
+            f"The connection to {host} failed: {error or type(error).__name__}.",
+            "Check the network and the address, then run the same command again: it resumes.",
+            host=host,
+        ) from error
+
+
+def _certificate_failure(error: BaseException | None) -> str:
+    seen = 0
+    while error is not None and seen < 10:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "certificate verification failed"
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return ""
+
+
+def refuse_failure(answer: httpx.Response) -> None:
+    """Raise unless the answer carries a file: 200 or 206 without a content coding."""
+    status, url = answer.status_code, shown(answer.request.url)
+    facts = {"url": url, "http_status": status}
+    if status in (404, 410):
+        raise ModelNotFound(f"There is nothing at {url} (HTTP {status}).", "Check the address.", **facts)
+    if status in (401, 403, 407, 451):
+        raise AccessDenied(
+            f"{url} refuses access (HTTP {status}).",
+            "Name a token that may read it (--token-env, --token-file or auth: in models.yaml), or ask its owner.",
+            **facts,
+        )
+    if status in _BUSY:
+        wait = retry_after_s(answer.headers.get("retry-after", ""))
+        known = {} if wait is None else {"retry_after_s": wait}
+        raise SourceUnavailable(f"{url} is busy or broken (HTTP {status}).", "Try again later.", **facts, **known)
+    if status == 412:
+        raise changed(url)
+    if status not in (200, 206):
+        raise SourceMisbehaved(f"{url} answers with HTTP {status}.", "Check that this is the file's address.", **facts)
+    coding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise SourceMisbehaved(
+            f"{url} sends its bytes {coding}-coded although identity was asked for.",
+            "The publisher has to serve the file as it is.",
+            **facts,
+        )
+
+
+def retry_after_s(value: str) -> float | None:
+    """Return a Retry-After header in seconds from now, never negative; None when it is absent or unreadable."""
+    if re.fullmatch(r"\d{1,9}", value.strip()):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def changed(url: str) -> SourceError:
+    """Return the error for a file that is another than it was when it was described."""
+    return SourceMisbehaved(
+        f"{url} is no longer the file that it was a moment ago.",
+        "Run the same command again: it starts with the file as it is now.",
+        url=url,
+    )
+
+
+def strong_etag(answer: httpx.Response) -> str:
+    """Return the ETag with its quotes, or nothing when it is weak or malformed."""
+    etag: str = answer.headers.get("etag", "").strip()
+    return etag if re.fullmatch(r'"[^"\x00-\x1f\x7f]{1,512}"', etag) else ""
+
+
+def media_type(answer: httpx.Response) -> str:
+    """Return Content-Type without parameters, lowercase."""
+    content_type: str = answer.headers.get("content-type", "")
+    return content_type.partition(";")[0].strip().lower()
+
+
+def disposition_name(value: str) -> str:
+    """Return the file name of a Content-Disposition header (RFC 6266), `filename*` first, as the server wrote it."""
+    if extended := _EXTENDED_NAME.search(value):
+        charset, name = extended.groups()
+        return unquote(name, encoding="latin-1" if charset.lower() == "iso-8859-1" else "utf-8")
+    message = Message()
+    message["Content-Disposition"] = value
+    return message.get_filename("") or ""
+
+
+def length(answer: httpx.Response) -> int | None:
+    """Return Content-Length in bytes, or None; raises SourceMisbehaved when it is no number."""
+    value = answer.headers.get("content-length", "")
+    if not value:
+        return None
+    if not re.fullmatch(r"\d{1,18}", value):
+        raise SourceMisbehaved(f"{shown(answer.request.url)} gives a length of “{value[:40]}”.")
+    return int(value)
+
+
+def content_range(answer: httpx.Response) -> tuple[int, int | None]:
+    """Return where the answer's bytes start and the whole file's size, from Content-Range (RFC 9110, 14.4)."""
+    match = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
+    if not match:
+        raise SourceMisbehaved(f"{shown(answer.request.url)} sends a part without saying which.")
+    first, last, total = match.groups()
+    whole = None if total == "*" else int(total)
+    if first is not None and whole is not None and not int(first) <= int(last) < whole:
+        raise SourceMisbehaved(f"{shown(answer.request.url)} sends an impossible part: {match.group(0)[:80]}.")
+    return int(first or 0), whole

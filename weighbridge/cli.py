@@ -1,0 +1,325 @@
+"""The command line: `weighbridge ingest | sync | lock | list | show | export | scan | fsck | doctor`.
+
+Reads arguments, calls the library or a flow, shows what came of it. The one module of the library that may import
+flows. Exit status: 0 passed or done, 2 rejected by the gate, 1 could not be done, 64 wrong usage.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from weighbridge import __version__, doctor, ingesting, pipeline, terminal
+from weighbridge.blobs import LocalBlobStore
+from weighbridge.catalog import Catalog
+from weighbridge.checking import check_store
+from weighbridge.credentials import AuthPlace
+from weighbridge.digest import Digest
+from weighbridge.errors import InvalidConfiguration, UsageError, WeighbridgeError
+from weighbridge.inspecting import inspect_folder
+from weighbridge.lockfile import read_lock, write_lock
+from weighbridge.locking import lock as lock_model
+from weighbridge.locking import locked_manifest
+from weighbridge.manifest import Manifest
+from weighbridge.modelsfile import read_models, requests
+from weighbridge.progress import Progress, Silent
+from weighbridge.ref import ModelRef
+from weighbridge.registries.export import export_folder, export_hf_cache
+from weighbridge.request import IngestRequest
+from weighbridge.settings import Settings
+from weighbridge.syncing import sync as sync_models
+from weighbridge.version import ModelVersion
+from weighbridge.workspace import open_workspace, utc_now
+
+EXIT_REJECTED = 2
+app = typer.Typer(
+    name="weighbridge",
+    help="The trusted door for AI models: fetch, verify, scan, describe, decide, publish.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+PolicyOption = Annotated[
+    str, typer.Option("--policy", help="Preset (strict, standard, minimal, quick, paranoid) or a policy file.")
+]
+ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted models.")]
+LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
+DEFAULT_MODELS = Path("models.yaml")
+
+
+class Layout(StrEnum):
+    """How `export` lays a model out."""
+
+    plain = "plain"
+    huggingface = "huggingface"
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
+    if version:
+        out.print(f"weighbridge {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def ingest(
+    uri: Annotated[
+        str,
+        typer.Argument(
+            help="Where the model is: hf:org/name@rev, pypi:package==1.2, https://…, file:/path, mock:org/name."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="The model's name here; the source's own name by default.")] = "",
+    hash_: Annotated[str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI.")] = "",
+    version: Annotated[
+        str, typer.Option("--set-version", help="The semantic version it gets; computed by default.")
+    ] = "",
+    policy: PolicyOption = "",
+    token_env: Annotated[str, typer.Option(help="Environment variable that holds the token.")] = "",
+    token_file: Annotated[str, typer.Option(help="File that holds the token.")] = "",
+    locked: LockedOption = False,
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
+    """Take one model in: fetch, verify, scan, describe, decide, publish."""
+    request = IngestRequest(
+        ref=ModelRef.parse(uri),
+        name=name,
+        hash=Digest.parse(hash_) if hash_ else None,
+        version=version,
+        policy=policy,
+        auth=AuthPlace(token_env=token_env, token_file=token_file),
+    )
+    settings = Settings()
+    wanted = locked_manifest(request, _locks(models)) if locked else None
+    with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
+        outcome = ingesting.ingest(pipeline.Job.of(request, workspace, wanted), runner)
+    _finish(outcome.version.to_json(), lambda: out.print(terminal.report(outcome)), outcome.version.status, json_)
+
+
+@app.command()
+def sync(
+    models: ModelsOption = DEFAULT_MODELS,
+    locked: LockedOption = False,
+    json_: AsJSON = False,
+) -> None:
+    """Take in every model of models.yaml that changed upstream."""
+    settings = Settings()
+    locks = _locks(models) if locked else None
+    with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
+        done = sync_models(requests(read_models(models)), workspace, runner, locks)
+    _print(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
+    if done.failed:
+        raise typer.Exit(1)
+    if done.rejected:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+@app.command()
+def lock(models: ModelsOption = DEFAULT_MODELS, json_: AsJSON = False) -> None:
+    """Write models.lock: every wanted model at its present revision, every file with its sha256."""
+    locked: dict[str, tuple[str, Manifest]] = {}
+    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+        for request in requests(read_models(models)):
+            job = pipeline.Job.of(request, workspace)
+            locked[request.model] = (request.ref.uri, lock_model(job, runner))
+    path = _lock_path(models)
+    write_lock(path, locked)
+    summary = {name: str(manifest.digest) for name, (_, manifest) in locked.items()}
+    _print({"lock": str(path), "models": summary}, lambda: out.print(f"{path}: {len(locked)} models locked."), json_)
+
+
+@app.command("list")
+def list_(json_: AsJSON = False) -> None:
+    """List the models of the catalog."""
+    with _catalog() as catalog:
+        found = [version for model in catalog.models() if (version := catalog.get(model.name))]
+    _print([_brief(version) for version in found], lambda: out.print(terminal.list_table(found)), json_)
+
+
+@app.command()
+def show(name: NameArgument, json_: AsJSON = False) -> None:
+    """Show a version: its card, scans, decision, and where it is."""
+    with _catalog() as catalog:
+        version = _find(catalog, name)
+
+    def draw() -> None:
+        out.print(terminal.verdict_panel(version), *terminal.details(version))
+
+    _print(version.to_json(), draw, json_)
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    target: Annotated[
+        Path, typer.Argument(help="Folder to write to; for the layout huggingface, the HF cache (HF_HOME/hub).")
+    ],
+    layout: Annotated[Layout, typer.Option(help="plain folder, or a Hugging Face cache.")] = Layout.plain,
+    repo: Annotated[
+        str, typer.Option(help="Repository name in the Hugging Face cache; the model's name by default.")
+    ] = "",
+    json_: AsJSON = False,
+) -> None:
+    """Write a version that passed to a folder."""
+    settings = Settings()
+    with _catalog() as catalog:
+        version = _find(catalog, name)
+    store = LocalBlobStore(settings.store_folder)
+    if layout is Layout.plain:
+        written = export_folder(version, store, target)
+    else:
+        written = export_hf_cache(version, store, target, repo or version.name)
+    _print({"path": str(written)}, lambda: out.print(f"{version.name} {version.version} is at {written}"), json_)
+
+
+@app.command()
+def scan(
+    path: Annotated[Path, typer.Argument(help="Folder or file of this machine.")],
+    policy: PolicyOption = "",
+    json_: AsJSON = False,
+) -> None:
+    """Scan, describe and judge a folder in place; nothing is stored or published."""
+    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace:
+        version = inspect_folder(path, workspace, policy)
+
+    def draw() -> None:
+        out.print(terminal.verdict_panel(version), *terminal.details(version))
+
+    _finish(version.to_json(), draw, version.status, json_)
+
+
+@app.command()
+def fsck(json_: AsJSON = False) -> None:
+    """Hash every blob of the store again and report what is broken or missing."""
+    settings = Settings()
+    with _catalog() as catalog, _bars(json_) as bars:
+        versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
+        found = check_store(LocalBlobStore(settings.store_folder), versions, bars, settings.slots)
+    _print(found.to_json(), lambda: out.print(terminal.check_table(found)), json_)
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@app.command("doctor")
+def doctor_(json_: AsJSON = False) -> None:
+    """Say what is missing on this machine, and the command that mends it."""
+    checks = list(doctor.examine(Settings()))
+    _print([vars(check) for check in checks], lambda: out.print(terminal.doctor_table(checks)), json_)
+    if any(check.state == "missing" for check in checks):
+        raise typer.Exit(1)
+
+
+def main() -> NoReturn:
+    """Run the command line; every error is one paragraph, never a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status."""
+    try:
+        status = app(arguments, standalone_mode=False)
+    except TyperException as error:
+        err.print(f"{error.format_message()} Run `weighbridge --help`.", markup=False, style="red")
+        return UsageError.exit_code
+    except WeighbridgeError as error:
+        _complain(error, as_json="--json" in arguments)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("Stopped. What was fetched is kept: the same command resumes.")
+        return 130
+    except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours must not show a traceback)
+        err.print(_keep_traceback(error), markup=False, style="red")
+        return 1
+    return int(status or 0)
+
+
+def _complain(error: WeighbridgeError, as_json: bool) -> None:
+    if as_json:
+        content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy, "facts": error.facts}
+        print(json.dumps({"error": content}, default=str))  # noqa: T201 (the one object of --json)
+    err.print(str(error), markup=False, highlight=False, style="red")
+
+
+def _keep_traceback(error: Exception) -> str:
+    path = Settings().folder / "unexpected-error.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(traceback.format_exception(error)))
+    return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Progress]:
+    if quiet:
+        yield Silent()
+        return
+    with terminal.Bars(err) as bars:
+        yield bars
+
+
+@contextmanager
+def _catalog() -> Iterator[Catalog]:
+    settings = Settings()
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    catalog = Catalog.open(settings.database_url, clock=utc_now)
+    try:
+        yield catalog
+    finally:
+        catalog.close()
+
+
+def _lock_path(models: Path) -> Path:
+    return models.with_suffix(".lock")
+
+
+def _locks(models: Path) -> dict[str, tuple[str, Manifest]]:
+    path = _lock_path(models)
+    if not path.exists():
+        raise InvalidConfiguration(f"There is no {path}.", "Write it with `weighbridge lock`.")
+    return read_lock(path)
+
+
+def _find(catalog: Catalog, name: str) -> ModelVersion:
+    model, _, number = name.partition("@")
+    version = catalog.get(model, number or None)
+    if version is None:
+        raise UsageError(f"The catalog has no {name}.", "`weighbridge list` shows what it has.")
+    return version
+
+
+def _brief(version: ModelVersion) -> dict[str, Any]:
+    whole = version.to_json()
+    return {key: whole[key] for key in ("name", "version", "status", "manifest_digest", "source", "created_at")}
+
+
+def _print(content: Any, draw: Callable[[], None], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(content, default=str))  # noqa: T201 (the one object of --json)
+    else:
+        draw()
+
+
+def _finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:
+    """Print, and leave with the gate's word: anything but PASSED is a rejection."""
+    _print(content, draw, as_json)
+    if status != "PASSED":
+        raise typer.Exit(EXIT_REJECTED)

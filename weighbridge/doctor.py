@@ -1,0 +1,108 @@
+"""The doctor: what is missing on this machine, and the command that mends it. It changes nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from weighbridge.catalog import Catalog
+from weighbridge.errors import WeighbridgeError
+from weighbridge.policyfile import load_policy
+from weighbridge.scanners import open_scanners
+from weighbridge.settings import Settings
+from weighbridge.workspace import utc_now
+
+#: Bytes below which a model of ordinary size no longer fits.
+LOW_SPACE = 20 * 1024**3
+State = Literal["ok", "warning", "missing"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Attributes:
+        what: its name.
+        state: `ok`, `warning` (works, but), or `missing`.
+        found: what was seen.
+        mend: the command that mends it, or empty.
+    """
+
+    what: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Yield one check after the other; a check that cannot be made is itself `missing`."""
+    for check in (_python, _home, _scanners, _catalog, _policy, _registry, _prefect):
+        try:
+            yield from check(settings)
+        except WeighbridgeError as error:
+            yield Check(check.__name__.lstrip("_"), "missing", error.problem, error.remedy)
+
+
+def _python(settings: Settings) -> Iterator[Check]:
+    yield Check("python", "ok" if sys.version_info >= (3, 11) else "missing", platform.python_version())
+
+
+def _home(settings: Settings) -> Iterator[Check]:
+    folder = settings.folder
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        yield Check("home", "missing", f"{folder} is not writable", f"sudo chown -R $USER {folder}")
+        return
+    free = shutil.disk_usage(existing).free
+    found = f"{folder}, {free / 1024**3:.0f} GiB free"
+    mend = "" if free >= LOW_SPACE else "export WEIGHBRIDGE_HOME=/a/larger/disk"
+    yield Check("home", "ok" if free >= LOW_SPACE else "warning", found, mend)
+
+
+def _scanners(settings: Settings) -> Iterator[Check]:
+    with open_scanners(settings) as scanners:
+        for scanner in scanners:
+            try:
+                engine = scanner.engine()
+            except WeighbridgeError as error:
+                yield Check(scanner.name, "missing", error.problem, error.remedy)
+                continue
+            facts = dict(engine.facts)
+            found = f"{engine.version}" + "".join(f", {name} {value}" for name, value in sorted(facts.items()))
+            if facts.get("database") == "test-only":
+                yield Check(scanner.name, "warning", found, "sudo apt-get install clamav-freshclam && sudo freshclam")
+            else:
+                yield Check(scanner.name, "ok", found)
+
+
+def _catalog(settings: Settings) -> Iterator[Check]:
+    if not settings.catalog_url and not settings.folder.exists():
+        yield Check("catalog", "ok", "is made by the first ingest")
+        return
+    catalog = Catalog.open(settings.database_url, clock=utc_now)
+    try:
+        yield Check("catalog", "ok", f"{len(catalog.models())} models")
+    finally:
+        catalog.close()
+
+
+def _policy(settings: Settings) -> Iterator[Check]:
+    yield Check("policy", "ok", load_policy(settings.policy, Path.cwd()).name)
+
+
+def _registry(settings: Settings) -> Iterator[Check]:
+    state: State = "ok" if importlib.util.find_spec("mlflow") else "missing"
+    where = settings.mlflow_tracking_uri or "embedded"
+    yield Check("mlflow", state, where, "" if state == "ok" else "pip install mlflow")
+
+
+def _prefect(settings: Settings) -> Iterator[Check]:
+    url = os.environ.get("PREFECT_API_URL", "")
+    yield Check("prefect", "ok", url or "no server: flows run in this process")

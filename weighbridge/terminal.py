@@ -1,0 +1,276 @@
+"""What a person sees in a terminal: bars while a run works, then a report worth reading. Shows, decides nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from weighbridge.card import ModelCard
+from weighbridge.checking import StoreCheck
+from weighbridge.decision import Decision
+from weighbridge.doctor import Check
+from weighbridge.ingesting import Outcome
+from weighbridge.policy import NOT_APPLICABLE
+from weighbridge.report import ScanReport
+from weighbridge.version import ModelVersion
+
+_COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
+_EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
+#: Reasons and findings shown before the rest is only counted; `--json` has all.
+SHOWN = 12
+
+
+class Bars:
+    """Progress bars on a terminal, or one line a step where there is none. Satisfies `progress.Progress`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._lock = console, Lock()
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = Progress(
+            TextColumn("[bold]{task.description:>8}"),
+            BarColumn(bar_width=32),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[at]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def _task(self, step: str) -> TaskID:
+        with self._lock:
+            if step not in self._tasks:
+                self._tasks[step] = self._bars.add_task(step, total=0, at="")
+                if not self._console.is_terminal:
+                    self._console.print(f"{step} …", style="dim")
+            return self._tasks[step]
+
+    def expect(self, step: str, amount: int) -> None:
+        """Make a step's bar longer."""
+        task = self._task(step)
+        with self._lock:
+            self._bars.update(task, total=(self._bars.tasks[task].total or 0) + amount)
+
+    def advance(self, step: str, amount: int) -> None:
+        """Fill a step's bar."""
+        self._bars.advance(self._task(step), amount)
+
+    def say(self, step: str, text: str) -> None:
+        """Show what a step is at."""
+        self._bars.update(self._task(step), at=escape(text[-48:]))
+
+
+def bytes_text(size: int | float) -> str:
+    """Return bytes for a person: `93.8 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+def count_text(number: int) -> str:
+    """Return a large count for a person: `134.5 M`."""
+    for limit, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return str(number)
+
+
+def report(outcome: Outcome) -> RenderableType:
+    """Render what became of a request: card, scans, decision, where it is and how to load it."""
+    version = outcome.version
+    parts: list[RenderableType] = [verdict_panel(version, outcome.unchanged), *details(version)]
+    if outcome.unverified:
+        names = ", ".join(outcome.unverified[:SHOWN])
+        parts.append(_section("Unverified", Text(f"The source promises no digest for: {names}", style="yellow")))
+    if outcome.dropped:
+        parts.append(_section("Left out", Text("\n".join(outcome.dropped[:SHOWN]), style="dim")))
+    return Group(*parts)
+
+
+def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
+    """Render the verdict in one box."""
+    colour = _COLOURS.get(version.status, "white")
+    files = version.manifest.files
+    text = Text.assemble(
+        (f"{version.name} {version.version}", "bold"),
+        "  ",
+        (version.status, f"bold {colour}"),
+        ("  quarantined: kept for inspection, served to nobody" if version.status == "FAILED" else "", colour),
+        f"\n{version.source}",
+        f"\n{len(files)} files, {bytes_text(version.manifest.size)}, ",
+        (str(version.manifest.digest), "dim"),
+    )
+    if unchanged:
+        text.append("\nUnchanged upstream: nothing was downloaded.", style="dim")
+    return Panel(text, border_style=colour, expand=False)
+
+
+def details(version: ModelVersion) -> list[RenderableType]:
+    """Render card, scans, decision and publications."""
+    parts = [
+        _section("Card", card_table(version.card)),
+        _section("Scanned", scans_table(version.reports)),
+        _section("Decision", decision_text(version.decision)),
+    ]
+    for publication in version.published:
+        code = Syntax("\n".join(publication.load), "python", theme="ansi_dark", word_wrap=True)
+        place = Text(f"{publication.registry}: {publication.location}")
+        parts.append(_section("Published", Group(place, Padding(code, (1, 0, 0, 0)))))
+    return parts
+
+
+def _section(title: str, body: RenderableType) -> RenderableType:
+    return Group(Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2)))
+
+
+def card_table(card: ModelCard) -> Table:
+    """Render a card, each value with where it was read."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(style="dim", overflow="fold")
+    for name, field in card.to_json().items():
+        table.add_row(name.replace("_", " "), escape(_value_text(name, field["value"])), escape(field["read_from"]))
+    if not card.fields:
+        table.add_row("nothing", "No file of a known format says what the model is.", "")
+    return table
+
+
+def _value_text(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, dict, list)):
+        return str(value)
+    if isinstance(value, int):
+        return (
+            count_text(value)
+            if name == "parameter_count"
+            else bytes_text(value)
+            if "size" in name and name not in ("vocab_size", "hidden_size")
+            else str(value)
+        )
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return ", ".join(str(item) for item in value)
+
+
+def scans_table(reports: Iterable[ScanReport]) -> Table:
+    """Render what was scanned by what, with how many bytes covered."""
+    by_scanner: dict[str, list[ScanReport]] = defaultdict(list)
+    for found in reports:
+        if found.reason != NOT_APPLICABLE:
+            by_scanner[found.scanner].append(found)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("scanner", "engine", "files", "bytes covered", "status", "findings"):
+        table.add_column(header, justify="right" if header in ("files", "bytes covered") else "left")
+    for scanner, found in sorted(by_scanner.items()):
+        covered, total = sum(r.bytes_covered for r in found), sum(r.bytes_total for r in found)
+        states = sorted({f"{r.status}{f': {r.reason}' if r.reason else ''}" for r in found})
+        whole = all(r.status == "completed" for r in found)
+        levels = [finding.level for r in found for finding in r.findings]
+        counts = ", ".join(
+            f"{levels.count(level)} {level}" for level in ("error", "warning", "note") if level in levels
+        )
+        facts = dict(found[0].engine)
+        database = f", {facts['database']} database" if "database" in facts else ""
+        table.add_row(
+            scanner,
+            escape(found[0].version + database),
+            str(len(found)),
+            f"{bytes_text(covered)} of {bytes_text(total)}",
+            Text("; ".join(states), style="green" if whole else "yellow"),
+            Text(counts or "none", style="red" if "error" in levels else "yellow" if "warning" in levels else "green"),
+        )
+    return table
+
+
+def decision_text(decision: Decision) -> RenderableType:
+    """Render a verdict with its reasons, rejections first."""
+    lines = [
+        Text.assemble((decision.verdict, f"bold {_COLOURS[decision.verdict]}"), f" under the policy {decision.policy}")
+    ]
+    for reason in decision.reasons[:SHOWN]:
+        mark, colour = _EFFECTS[reason.effect]
+        where = f"{reason.path}: " if reason.path else ""
+        lines.append(Text.assemble((f"{mark} ", f"bold {colour}"), f"{where}{reason.message} ", (reason.rule, "dim")))
+    if len(decision.reasons) > SHOWN:
+        lines.append(Text(f"… and {len(decision.reasons) - SHOWN} more; --json has all", style="dim"))
+    if not decision.reasons:
+        lines.append(Text("Every byte was read, and nothing spoke against it.", style="dim"))
+    return Group(*lines)
+
+
+def list_table(versions: Sequence[ModelVersion]) -> Table:
+    """Render the models of the catalog, one line each."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("model", "version", "status", "architecture", "parameters", "size", "licence", "source"):
+        table.add_column(header, justify="right" if header in ("parameters", "size") else "left")
+    for version in versions:
+        card = version.card
+        parameters = card.get("parameter_count")
+        table.add_row(
+            Text(version.name, style="bold"),
+            version.version,
+            Text(version.status, style=_COLOURS.get(version.status, "")),
+            Text(str(card.get("architecture") or "")),
+            count_text(parameters) if parameters else "",
+            bytes_text(version.manifest.size),
+            Text(str(card.get("licence") or "")),
+            Text(version.source, style="dim"),
+        )
+    if not versions:
+        table.add_row("none yet", "", "", "", "", "", "", "weighbridge ingest URI takes the first one in")
+    return table
+
+
+def check_table(check: StoreCheck) -> RenderableType:
+    """Render what a check of the store found."""
+    whole = f"{check.blobs} blobs, {bytes_text(check.size)} hashed again"
+    if check.sound:
+        return Text.assemble(("sound  ", "bold green"), whole)
+    lines = [Text.assemble(("damaged  ", "bold red"), whole)]
+    lines += [Text(f"{d.digest} has become {d.actual}; moved to {d.moved_to}") for d in check.damaged]
+    lines += [Text(f"{digest} is missing") for digest in check.missing]
+    lines += [Text(f"{name}: ingest it again to bring back what it lost", style="yellow") for name in check.concerned]
+    return Group(*lines)
+
+
+def doctor_table(checks: Sequence[Check]) -> Table:
+    """Render the doctor's checks, each with the command that mends it."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
+    for check in checks:
+        mark, colour = marks[check.state]
+        mend = Text(f"\n→ {check.mend}", style="bold") if check.mend else Text("")
+        table.add_row(Text(mark, style=colour), Text(check.what, style="cyan"), Text(check.found) + mend)
+    return table
