@@ -25,6 +25,7 @@ from pypi_simple import (
     UnsupportedRepoVersionError,
 )
 
+from weighbridge.answers import shown
 from weighbridge.digest import ALGORITHMS, Digest
 from weighbridge.errors import (
     AccessDenied,
@@ -36,7 +37,7 @@ from weighbridge.errors import (
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Document, Transfer, same_origin, shown
+from weighbridge.transfer import Document, Transfer, same_origin
 
 OPTIONS = frozenset({"file"})
 _STRONG = ("sha256", "sha512", "sha384")

@@ -13,12 +13,13 @@ from hashlib import sha256
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
+from weighbridge.answers import shown
 from weighbridge.digest import Digest
 from weighbridge.errors import InvalidConfiguration, InvalidReference, ModelNotFound, UnsafePath
 from weighbridge.manifest import FileEntry, Manifest, safe_path
 from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Description, Transfer, shown
+from weighbridge.transfer import Description, Transfer
 
 OPTIONS = frozenset({"sha256"})
 
