@@ -19,6 +19,7 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import errno
 import io
 import posixpath
 import re
@@ -172,6 +173,10 @@ def _hostile_archive() -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, zlib.error, csv.Error, struct.error, EOFError, RuntimeError, ValueError) as error:
         raise _refusal(f"cannot be read: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # EINVAL: a position before the start of the file
+            raise
+        raise _refusal("names impossible positions in itself") from error
 
 
 def _members(archive: zipfile.ZipFile, limits: Limits, wheel_size: int) -> dict[str, zipfile.ZipInfo]:
