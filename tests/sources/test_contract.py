@@ -1,0 +1,72 @@
+"""The contract of sources over every adapter: a new one adds its case here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.simulators.pypi import PythonIndex
+from tests.simulators.web import WebServer
+from tests.sources.contract import SourceCase, SourceContract
+from weighbridge.ref import ModelRef
+from weighbridge.sources.file import FileSource
+from weighbridge.sources.interface import SourceSettings
+from weighbridge.sources.mock import MockSource
+from weighbridge.sources.pypi import PypiSource
+from weighbridge.sources.url import UrlSource
+
+CONTENT = b"GGUF" + bytes(range(256)) * 50
+
+
+@contextmanager
+def _file(folder: Path) -> Iterator[SourceCase]:
+    (folder / "model" / "sub").mkdir(parents=True)
+    (folder / "model" / "config.json").write_bytes(b"{}")
+    (folder / "model" / "sub" / "model.gguf").write_bytes(CONTENT)
+    (folder / "model" / "empty").write_bytes(b"")
+    files = {"config.json": b"{}", "sub/model.gguf": CONTENT, "empty": b""}
+    ref, missing = (ModelRef.parse(f"file:{folder}/{name}") for name in ("model", "nothing"))
+    yield SourceCase(FileSource(SourceSettings()), ref, files, missing)
+
+
+@contextmanager
+def _mock(folder: Path) -> Iterator[SourceCase]:
+    ref = ModelRef.parse("mock:org/name?files=config.json&files=tokenizer.json")
+    files = {"config.json": b"", "tokenizer.json": b""}
+    yield SourceCase(MockSource(SourceSettings()), ref, files, ModelRef.parse("mock:org/name@no-such-branch"))
+
+
+@contextmanager
+def _pypi(folder: Path) -> Iterator[SourceCase]:
+    with WebServer() as web:
+        index = PythonIndex(web)
+        wheel = index.add_wheel("tiny_model", "1.0", {"tiny_model/model.gguf": CONTENT})
+        source = PypiSource(SourceSettings(endpoint=index.url))
+        ref, missing = (ModelRef.parse(uri) for uri in ("pypi:tiny-model", "pypi:no-such-model"))
+        yield SourceCase(source, ref, {wheel.filename: wheel.content}, missing)
+
+
+@contextmanager
+def _url(folder: Path) -> Iterator[SourceCase]:
+    with WebServer() as web:
+        ref = ModelRef.parse(web.put("/models/model.gguf", CONTENT))
+        missing = ModelRef.parse(web.url("/models/nothing.gguf"))
+        yield SourceCase(UrlSource(SourceSettings()), ref, {"model.gguf": CONTENT}, missing)
+
+
+CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
+    "file": _file,
+    "mock": _mock,
+    "pypi": _pypi,
+    "url": _url,
+}
+
+
+class TestSources(SourceContract):
+    @pytest.fixture(params=CASES)
+    def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
+        with CASES[request.param](tmp_path) as case:
+            yield case
