@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulators.web import WebServer
-from weighbridge.answers import retry_after_s, shown
+from weighbridge.answers import disposition_name, retry_after_s, shown
 from weighbridge.errors import (
     AccessDenied,
     InvalidReference,
@@ -67,11 +67,32 @@ class TestDescribe:
     def test_an_empty_file_behind_a_refused_head(self, web: WebServer, transfer: Transfer) -> None:
         assert transfer.describe(web.put("/f", b"", head_status=405)).size == 0
 
+    def test_a_head_that_claims_nothing_is_not_believed(self, web: WebServer, transfer: Transfer) -> None:
+        assert transfer.describe(web.put("/f", CONTENT, head_length=0)).size == len(CONTENT)
+        assert transfer.describe(web.put("/empty", b"")).size == 0
+
     def test_weak_etags_are_dropped(self, web: WebServer, transfer: Transfer) -> None:
         assert transfer.describe(web.put("/f", CONTENT, etag='W/"abc"')).etag == ""
 
     def test_a_server_without_lengths_leaves_the_size_open(self, web: WebServer, transfer: Transfer) -> None:
         assert transfer.describe(web.put("/f", CONTENT, length=-1, ranges=False)).size is None
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("", ""),
+        ("attachment", ""),
+        ("attachment; filename=plain.bin", "plain.bin"),
+        ("attachment; filename=\"a b.bin\"; filename*=UTF-8''a%20%C3%B6.bin", "a ö.bin"),
+        ("attachment; filename*=iso-8859-1'en'%F6.bin", "ö.bin"),
+        ("attachment; filename*=nonsense''%41.bin", "A.bin"),
+        ("bogus'%41)é\udcff*1)", ""),
+        ('attachment; filename=;;;=="', ""),
+    ],
+)
+def test_content_disposition(header: str, name: str) -> None:
+    assert disposition_name(header) == name
 
 
 class TestFailures:

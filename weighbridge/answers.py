@@ -143,7 +143,10 @@ def disposition_name(value: str) -> str:
         return unquote(name, encoding="latin-1" if charset.lower() == "iso-8859-1" else "utf-8")
     message = Message()
     message["Content-Disposition"] = value
-    return message.get_filename("") or ""
+    try:
+        return message.get_filename("") or ""
+    except (ValueError, LookupError):  # no encoding that exists: the address names the file then
+        return ""
 
 
 def length(answer: httpx.Response) -> int | None:

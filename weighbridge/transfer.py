@@ -29,7 +29,6 @@ from weighbridge.answers import (
 from weighbridge.errors import InvalidReference, SourceMisbehaved
 from weighbridge.sources.interface import ByteStream
 
-CHUNK_SIZE = 1024 * 1024
 #: Answers to HEAD after which a GET may still work: signed addresses and small servers refuse HEAD alone.
 _HEAD_REFUSED = frozenset({400, 403, 404, 405, 501})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -87,7 +86,7 @@ class Transfer:
         return client
 
     def describe(self, url: str, *, authorization: str = "", ask_again: bool = True) -> Description:
-        """Ask what a file is, with HEAD; when that is refused or gives no size, with a GET of its first byte.
+        """Ask what a file is, with HEAD; when that is refused or gives no size or 0, with a GET of one byte.
 
         Args:
             url: http or https.
@@ -102,7 +101,7 @@ class Transfer:
             if not (refused and ask_again):
                 refuse_failure(answer)
             description = _describe(answer, length(answer))
-        if not ask_again or (not refused and description.size is not None):
+        if not ask_again or (not refused and description.size):  # some servers claim a length of 0 to HEAD
             return description
         with self._answer("GET", url, authorization, {"Range": "bytes=0-0"}) as answer:
             if answer.status_code == 416:
@@ -249,7 +248,7 @@ def _byte_stream(answer: httpx.Response, offset: int, etag: str, size: int | Non
 
 def _chunks(answer: httpx.Response) -> Iterator[bytes]:
     with foreign_errors(str(answer.request.url)):
-        yield from answer.iter_raw(CHUNK_SIZE)
+        yield from answer.iter_raw()  # as they come from the socket: gathering them costs as much again
 
 
 def _describe(answer: httpx.Response, size: int | None) -> Description:

@@ -36,6 +36,7 @@ class Page:
         ranges: whether Range is honoured.
         conditions: whether If-Match and If-Range are honoured.
         head_status: what HEAD answers, when not the same as GET.
+        head_length: the Content-Length that is claimed to HEAD.
         length: the Content-Length that is claimed; None for the true one, -1 for none (the closing ends the body).
         cut_after: bytes of the body after which the connection is cut.
         hang_after: bytes of the body after which nothing more comes until the server stops.
@@ -49,6 +50,7 @@ class Page:
     ranges: bool = True
     conditions: bool = True
     head_status: int | None = None
+    head_length: int | None = None
     length: int | None = None
     cut_after: int | None = None
     hang_after: int | None = None
@@ -184,8 +186,9 @@ def _answer(page: Page, headers: dict[str, str], *, head: bool) -> tuple[int, by
         else:
             answer["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
             status, content = 206, content[start:end]
-    if page.length != -1:
-        answer["Content-Length"] = str(len(content) if page.length is None else page.length)
+    claimed = page.head_length if head and page.head_length is not None else page.length
+    if claimed != -1:
+        answer["Content-Length"] = str(len(content) if claimed is None else claimed)
     replaced = {name.lower() for name in page.headers}
     return status, content, {k: v for k, v in answer.items() if k.lower() not in replaced} | page.headers
 

@@ -237,6 +237,11 @@ class TestRefusals:
             with pytest.raises(SourceError, match="more than"):
                 FileSource(settings).resolve(ref)
 
+    @pytest.mark.parametrize("uri", ["file:/a%00b", "file:~nobody-of-this-name/model", "file:/etc?root=/a%00b"])
+    def test_what_is_no_path(self, uri: str) -> None:
+        with pytest.raises(InvalidReference):
+            SOURCE.resolve(ModelRef.parse(uri))
+
     def test_an_unknown_option(self, model: Path) -> None:
         with pytest.raises(InvalidReference, match="Known ones: root"):
             resolve(model, follow="yes")

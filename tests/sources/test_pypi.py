@@ -92,6 +92,14 @@ class TestResolve:
         index.add_wheel("tiny_model", "2.0rc1", FILES)
         assert resolve(index, f"pypi:tiny-model=={version}").ref.revision in ("1.11", "2.0rc1")
 
+    def test_a_yanked_release_is_logged_with_its_reason(
+        self, index: PythonIndex, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        index.add_wheel("tiny_model", "1.0", FILES, yanked="broken weights")
+        resolve(index, "pypi:tiny-model==1.0")
+        (record,) = [record for record in caplog.records if record.name == "weighbridge.sources.pypi"]
+        assert record.__dict__["reason"] == "broken weights"
+
     def test_a_wheel_for_every_platform_is_preferred(self, index: PythonIndex) -> None:
         content = build_wheel("tiny_model", "1.0", FILES)
         for tag in ("cp311-cp311-manylinux_2_17_x86_64", "py3-none-any", "cp310-abi3-win_amd64"):

