@@ -3,7 +3,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import signal
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,6 +32,22 @@ def unpack(tmp_path: Path, store: LocalBlobStore) -> Unpack:
         return unpack_wheel(path, store, limits=limits)
 
     return run
+
+
+_DIES_AT_ITS_THIRD_WRITE = """
+import os, signal, sys
+from pathlib import Path
+from weighbridge.blobs import Incoming, LocalBlobStore
+from weighbridge.unpacking import unpack_wheel
+write, count = Incoming.write, [0]
+def dying(self, chunk):
+    write(self, chunk)
+    count[0] += len(chunk) > 1000
+    if count[0] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+Incoming.write = dying
+unpack_wheel(Path(sys.argv[1]), LocalBlobStore(Path(sys.argv[2])))
+"""
 
 
 def wheel(files: dict[str, bytes] = FILES, **kwargs: object) -> bytes:
@@ -115,6 +134,15 @@ class TestAgain:
             incoming.write(b"half of something")
         assert store.has(unpack(wheel()).files[-1].digest)
         assert store.has(digest)
+
+    def test_after_being_killed_in_the_middle(self, tmp_path: Path, store: LocalBlobStore) -> None:
+        path = tmp_path / "x.whl"
+        path.write_bytes(wheel({"tiny/a.bin": b"a" * 100, "tiny/b.bin": bytes(5_000_000)}, compression=0))
+        child = [sys.executable, "-c", _DIES_AT_ITS_THIRD_WRITE, str(path), str(store.root)]
+        assert subprocess.run(child, check=False).returncode == -signal.SIGKILL
+        assert not store.has(Digest.sha256(bytes(5_000_000)))
+        assert names(unpack_wheel(path, store)) == ["METADATA", "a.bin", "b.bin"]
+        assert [left.name for left in (store.root / "partial").iterdir() if left.suffix != ".lock"] == []
 
     def test_what_is_stored_already_is_still_held_against_record(self, unpack: Unpack, store: LocalBlobStore) -> None:
         store.put([GGUF])
