@@ -23,6 +23,11 @@ class Settings(BaseSettings):
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty for SQLite below home.")
     mlflow_tracking_uri: str = Field("", description="MLflow server; empty for the embedded registry below home.")
     clamd: str = Field("", description="unix:/path or tcp://host:port of a clamd; empty to start a private one.")
+    clamd_limit: int = Field(
+        25 * 1024**2,
+        ge=1024,
+        description="Bytes that this clamd surely takes whole: its MaxFileSize and StreamMaxLength.",
+    )
     clamav_database: Path | None = Field(None, description="Folder of signatures for the private clamd.")
     policy: str = Field("", description="Preset or policy file; empty for ./policy.yaml, else the preset standard.")
     registries: tuple[str, ...] = Field(("mlflow",), description="Registries that what passed is published to.")

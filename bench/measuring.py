@@ -1,0 +1,96 @@
+"""Measuring: one command as a whole process, with its wall time, processor time and peak memory, and how busy the cores were."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one run of a command cost.
+
+    Attributes:
+        wall_s: from start to end.
+        cpu_s: processor time of the command, its children, and of the daemons it kept busy.
+        peak_rss: bytes, the largest sum over the command and its children at one moment.
+        busy: share of all cores' time that was not idle, 0 to 1.
+        status: the exit status.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_rss: int
+    busy: float
+    status: int
+
+
+def measure(
+    command: Sequence[str], *, environment: Mapping[str, str], log: Path, daemons: Sequence[int] = ()
+) -> Measurement:
+    """Run a command to its end and return what it cost; its output goes to `log`.
+
+    Args:
+        command: program and arguments.
+        environment: variables added to this process's own.
+        log: file for stdout and stderr, appended to.
+        daemons: process ids of servers whose processor time counts as the command's.
+    """
+    before = sum(_cpu(daemon) for daemon in daemons)
+    idle = psutil.cpu_times()
+    started = time.perf_counter()
+    with open(log, "ab") as output:
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=output)
+    peak = _Peak(process.pid)
+    peak.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    peak.stop()
+    cpu_s = usage.ru_utime + usage.ru_stime + sum(_cpu(daemon) for daemon in daemons) - before
+    largest = max(peak.rss, usage.ru_maxrss * 1024)
+    return Measurement(wall_s, cpu_s, largest, _busy(idle, psutil.cpu_times()), process.returncode)
+
+
+def _cpu(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def _busy(before: tuple[float, ...], after: tuple[float, ...]) -> float:
+    spent = [b - a for a, b in zip(before, after, strict=True)]
+    names = psutil.cpu_times()._fields
+    idle = spent[names.index("idle")] + (spent[names.index("iowait")] if "iowait" in names else 0.0)
+    # guest time is counted within user time already.
+    total = sum(s for s, name in zip(spent, names, strict=True) if not name.startswith("guest"))
+    return 1.0 - idle / total if total else 0.0
+
+
+class _Peak(threading.Thread):
+    """Samples the memory of a process and its children until stopped."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid, self._stopped = pid, threading.Event()
+        self.rss = 0
+
+    def run(self) -> None:
+        while not self._stopped.wait(0.05):
+            try:
+                process = psutil.Process(self._pid)
+                family = [process, *process.children(recursive=True)]
+                # clamd is a server that every contestant uses; its memory is nobody's own.
+                self.rss = max(self.rss, sum(p.memory_info().rss for p in family if p.name() != "clamd"))
+            except psutil.Error:
+                continue
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()

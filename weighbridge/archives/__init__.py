@@ -1,0 +1,28 @@
+"""Archives, read member by member: zip, tar, 7z, and the single streams gzip, bzip2, xz and zstd, in each other too.
+
+Not here: what a problem leads to (scanners.archives), or unpacking a wheel into the store (unpacking).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from weighbridge.archives import compressed, sevenzip, tarball, zipped
+from weighbridge.archives.walking import ARCHIVES, Limits, Member, Problem, Reader, Walk
+
+__all__ = ["ARCHIVES", "READERS", "Limits", "Member", "Problem", "Walk", "walk"]
+
+READERS: dict[str, Reader] = {
+    "zip": zipped.read,
+    "7z": sevenzip.read,
+    "tar": tarball.read,
+    "gzip": compressed.read_gzip,
+    "bzip2": compressed.read_bzip2,
+    "xz": compressed.read_xz,
+    "zstd": compressed.read_zstd,
+}
+
+
+def walk(path: Path, limits: Limits | None = None) -> Walk:
+    """Return a walk through an archive on this machine; iterate it once, then read its `problems`."""
+    return Walk(path, READERS, limits)

@@ -1,0 +1,88 @@
+"""7z archives, through py7zr: its members are spooled to a temporary folder, metered while they are unpacked."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import py7zr
+from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
+from py7zr.io import Py7zIO, WriterFactory
+
+from weighbridge.archives.walking import LimitReached, Member, Walk
+
+
+def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
+    """Yield the files of a 7z archive; checksums are compared while it is unpacked."""
+    try:
+        with py7zr.SevenZipFile(file) as archive, tempfile.TemporaryDirectory() as folder:
+            if archive.needs_password():
+                raise PasswordRequired(prefix)
+            spools = _Spools(Path(folder), walk)
+            for info in archive.list():
+                walk.judge_name(info.filename, prefix)
+            walk.judge_names([info.filename for info in archive.list()], prefix)
+            archive.extractall(factory=spools)
+            for name, path in spools.files:
+                with open(path, "rb") as stream:
+                    yield from walk.member(name, stream, prefix, depth)
+                path.unlink()
+    except PasswordRequired:
+        text = "The archive is encrypted, so nobody can say what is in it."
+        walk.problem("archive.encrypted", "error", text, prefix, unread=True)
+    except UnsupportedCompressionMethodError as error:
+        text = f"The archive's compression is not supported: {str(error)[:120]!r}."
+        walk.problem("archive.unsupported", "error", text, prefix, unread=True)
+
+
+class _Spools(WriterFactory):
+    """Gives each member a file of its own, numbered, whatever it is called."""
+
+    def __init__(self, folder: Path, walk: Walk) -> None:
+        self._folder, self._walk = folder, walk
+        self.files: list[tuple[str, Path]] = []
+        self.written = 0
+
+    def create(self, filename: str) -> Py7zIO:
+        path = self._folder / str(len(self.files))
+        self.files.append((filename, path))
+        return _Spool(path, self)
+
+    def count(self, size: int) -> None:
+        """Hold the limits of the walk while bytes are written, before they are walked."""
+        self.written += size
+        if reason := self._walk.exceeded(self.written):
+            raise LimitReached(reason)
+
+
+class _Spool(Py7zIO):
+    def __init__(self, path: Path, spools: _Spools) -> None:
+        self._file = open(path, "w+b")  # noqa: SIM115 (closed by `close`)
+        self._spools = spools
+
+    def write(self, data: bytes | bytearray) -> int:
+        self._spools.count(len(data))
+        return self._file.write(data)
+
+    def read(self, size: int | None = None) -> bytes:
+        return self._file.read(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def size(self) -> int:
+        position = self._file.tell()
+        end = self._file.seek(0, 2)
+        self._file.seek(position)
+        return end
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

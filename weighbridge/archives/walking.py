@@ -1,0 +1,212 @@
+"""Archives walked member by member, nested ones too, with every limit held while bytes stream.
+
+What an archive says of itself (sizes, names, checksums) is a claim: sizes are measured, checksums are computed, names
+are judged, and what cannot be read is a `Problem` that says so. Nothing is extracted under a name of the archive's.
+
+Not here: how one format is read (the modules beside this one).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from weighbridge.errors import UnsafePath
+from weighbridge.formats import HEAD_SIZE, detect
+from weighbridge.manifest import safe_path
+from weighbridge.report import Level
+
+CHUNK_SIZE = 1024 * 1024
+#: Bytes of a nested archive kept in memory before it goes to a temporary file.
+_SPOOL = 8 * 1024 * 1024
+#: Formats that are walked, and those that are known but cannot be.
+WALKED = frozenset({"zip", "tar", "gzip", "bzip2", "xz", "zstd", "7z"})
+ARCHIVES = WALKED | {"rar"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may cost before it counts as a bomb.
+
+    Attributes:
+        max_members: members of all levels together.
+        max_size: unpacked bytes of all levels together.
+        max_ratio: unpacked bytes to bytes of the outermost file, once more than `free_size` came out.
+        free_size: bytes that may come out of any archive, whatever its ratio.
+        max_depth: archives within each other.
+    """
+
+    max_members: int = 100_000
+    max_size: int = 1024**4
+    max_ratio: int = 200
+    free_size: int = 256 * 1024**2
+    max_depth: int = 8
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with an archive.
+
+    Attributes:
+        rule: `archive.…`.
+        level: of a finding.
+        message: one sentence.
+        location: the member, `outer.tar!inner.zip!a.bin`.
+        unread: whether content stayed unread because of it.
+    """
+
+    rule: str
+    level: Level
+    message: str
+    location: str = ""
+    unread: bool = False
+
+
+class Member:
+    """One file in an archive.
+
+    Attributes:
+        location: its path through the archives, `inner.zip!a.bin`.
+        depth: 1 for a member of the outermost archive.
+        format: what it is, by content first.
+        head: its first bytes.
+        size: bytes counted while they streamed; whole once the walk went on to the next member.
+    """
+
+    def __init__(self, location: str, depth: int, head: bytes, rest: Iterator[bytes]) -> None:
+        self.location, self.depth, self.head = location, depth, head
+        self.format = detect(location.rsplit("!", 1)[-1], head, max(len(head), 0))
+        self.size = len(head)
+        self._rest = rest
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the content, once and in order, before the walk goes on."""
+        if self.head:
+            yield self.head
+        for chunk in self._rest:
+            self.size += len(chunk)
+            yield chunk
+
+    def drain(self) -> None:
+        """Read what nobody read, so that it is measured and its checksum computed."""
+        for chunk in self._rest:
+            self.size += len(chunk)
+
+
+class LimitReached(Exception):
+    """An archive costs more than it may; ends the walk."""
+
+
+class Walk:
+    """A walk through one archive; iterate it once, then read `problems`.
+
+    Args:
+        path: the archive.
+        readers: by format; a reader yields a walk's members of one archive.
+        limits: what it may cost.
+    """
+
+    def __init__(self, path: Path, readers: Mapping[str, Reader], limits: Limits | None = None) -> None:
+        self._path, self._readers, self._limits = path, readers, limits or Limits()
+        self._archive_size = path.stat().st_size
+        self._unpacked = self._members = 0
+        self.problems: list[Problem] = []
+
+    @property
+    def unread(self) -> str:
+        """Why some content stayed unread, or empty when all of it was read."""
+        return next((f"{p.rule}: {p.message}" for p in self.problems if p.unread), "")
+
+    def __iter__(self) -> Iterator[Member]:
+        with open(self._path, "rb") as file:
+            kind = detect(self._path.name, file.read(HEAD_SIZE), self._archive_size)
+            file.seek(0)
+            try:
+                yield from self._archive(kind, file, "", 1)
+            except LimitReached as limit:
+                self.problem("archive.bomb", "error", f"It is more than may be unpacked: {limit}.", unread=True)
+
+    def problem(self, rule: str, level: Level, message: str, location: str = "", *, unread: bool = False) -> None:
+        """Note something wrong."""
+        self.problems.append(Problem(rule, level, message, location, unread))
+
+    def _archive(self, kind: str, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
+        reader = self._readers.get(kind)
+        if reader is None:
+            self.problem("archive.unsupported", "warning", f"{kind} archives cannot be read.", prefix, unread=True)
+            return
+        if depth > self._limits.max_depth:
+            text = f"More than {self._limits.max_depth} archives lie within each other."
+            self.problem("archive.nesting", "error", text, prefix, unread=True)
+            return
+        try:
+            yield from reader(self, file, prefix, depth)
+        except LimitReached:
+            raise
+        except Exception as error:  # noqa: BLE001 (hostile archives make the parsers raise anything; unread is said)
+            text = f"It cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
+            self.problem("archive.malformed", "error", text, prefix, unread=True)
+
+    def member(self, name: str, stream: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
+        """Yield one member and, when it is an archive, what lies in it; its stream is read to the end."""
+        location = f"{prefix}!{name}" if prefix else name
+        self._members += 1
+        if self._members > self._limits.max_members:
+            raise LimitReached(f"more than {self._limits.max_members} members")
+        metered = self._metered(stream)
+        head = b""
+        while len(head) < HEAD_SIZE and (chunk := next(metered, b"")):
+            head += chunk
+        found = Member(location, depth, head, metered)
+        if found.format not in ARCHIVES:
+            yield found
+            found.drain()
+            return
+        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+            for chunk in found.chunks():
+                spool.write(chunk)
+            spool.seek(0)
+            nested = Member(location, depth, head, iter(()))
+            nested.size = found.size
+            yield nested
+            yield from self._archive(found.format, spool, location, depth + 1)
+
+    def exceeded(self, size: int) -> str:
+        """Return why `size` more unpacked bytes would be too many, or empty."""
+        limits = self._limits
+        if self._unpacked + size > limits.max_size:
+            return f"more than {limits.max_size} bytes"
+        if self._unpacked + size > max(limits.free_size, limits.max_ratio * self._archive_size):
+            return f"more than {limits.max_ratio} times its own size"
+        return ""
+
+    def _metered(self, stream: IO[bytes]) -> Iterator[bytes]:
+        while chunk := stream.read(CHUNK_SIZE):
+            if reason := self.exceeded(len(chunk)):
+                raise LimitReached(reason)
+            self._unpacked += len(chunk)
+            yield chunk
+
+    def judge_name(self, name: str, prefix: str) -> None:
+        """Note a member's name that would leave the folder it is unpacked to."""
+        try:
+            safe_path(name.rstrip("/"))
+        except UnsafePath as error:
+            self.problem("archive.unsafe-name", "error", error.problem, f"{prefix}!{name!r}" if prefix else repr(name))
+
+    def judge_names(self, names: list[str], prefix: str) -> None:
+        """Note members of the same name, or of names that differ only in case."""
+        seen: dict[str, str] = {}
+        for name in names:
+            folded = name.casefold()
+            if folded in seen:
+                text = f"Two members are called {seen[folded]!r} and {name!r}."
+                self.problem("archive.duplicate", "error", text, prefix)
+            seen[folded] = name
+
+
+#: Yields the members of one open archive at a prefix and depth.
+Reader = Callable[[Walk, IO[bytes], str, int], Iterator[Member]]
