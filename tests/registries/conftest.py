@@ -1,0 +1,96 @@
+"""The registries under test, each with a way to read back what it gives out as its users would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer, mlflow_server
+from weighbridge.registries.export import ExportRegistry
+from weighbridge.registries.interface import Registry
+from weighbridge.registries.mlflow import MLflowRegistry
+from weighbridge.registries.mlflow_session import load_mlflow
+from weighbridge.version import Publication
+
+__all__ = ["mlflow_server"]
+
+KINDS = ("mlflow-embedded", "mlflow-server", "export-plain", "export-hf-cache")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A registry under test.
+
+    Attributes:
+        kind: of `KINDS`.
+        registry: the adapter.
+        name: a model name that no other test uses, as the server is shared.
+        environment: what its users have set.
+    """
+
+    kind: str
+    registry: Registry
+    name: str
+    environment: Mapping[str, str]
+
+    def read(self, publication: Publication) -> dict[str, bytes]:
+        """Run all loading lines but the last and return the files that they lead to."""
+        if self.kind == "export-hf-cache":
+            return self.read_afresh(publication)
+        found: dict[str, str] = {}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**self.environment, "MLFLOW_TRACKING_URI": ""}.items():
+                patch.setenv(name, value)
+            try:
+                exec("\n".join(publication.load[:-1]), {}, found)
+            except load_mlflow().exceptions.MlflowException as error:
+                raise FileNotFoundError(error) from error
+        return contents(Path(found["path"]))
+
+    def read_afresh(self, publication: Publication) -> dict[str, bytes]:
+        """Do the same in a new Python, as a user would."""
+        code = "\n".join([*publication.load[:-1], "print('PATH=' + path)"])
+        environment = {**os.environ, **self.environment, "PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        )
+        path = next((line[5:] for line in done.stdout.splitlines() if line.startswith("PATH=")), None)
+        if path is None:
+            raise FileNotFoundError(done.stderr)
+        return contents(Path(path))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder."""
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def build(kind: str, folder: Path, server: MLflowServer | None) -> tuple[Registry, dict[str, str]]:
+    """Return a registry of a kind and its users' environment."""
+    if kind == "mlflow-embedded":
+        return MLflowRegistry.embedded(folder), {}
+    if kind == "mlflow-server":
+        assert server is not None
+        credentials = {"MLFLOW_TRACKING_USERNAME": USERNAME, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+        return MLflowRegistry(server.uri, username=USERNAME, password=PASSWORD), credentials
+    if kind == "export-plain":
+        return ExportRegistry(folder), {}
+    return ExportRegistry(folder, "hf-cache"), {}
+
+
+@pytest.fixture(params=KINDS)
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
+    """Return each registry in turn."""
+    kind = str(request.param)
+    server = request.getfixturevalue("mlflow_server") if kind == "mlflow-server" else None
+    registry, environment = build(kind, tmp_path / "registry", server)
+    return Subject(kind, registry, f"org/m-{uuid.uuid4().hex[:8]}", environment)
