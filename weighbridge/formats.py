@@ -1,40 +1,56 @@
 """What a file is: by its first bytes, and by its name only where content cannot tell.
 
-A name is a claim of the publisher's; magic bytes win. Not here: whether the file is valid (scanners) or what it says
-(headers).
+A name is a claim of the publisher's; magic bytes win, and `disagreement` says where the two differ. Not here: whether
+the file is valid (scanners) or what it says (headers).
 """
 
 from __future__ import annotations
 
+import io
 import json
+import pickletools
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 #: Bytes of a file's head that `detect` needs.
 HEAD_SIZE = 4096
 
+#: Marks that no text can begin with.
 _MAGIC = (
-    (b"GGUF", "gguf"),
     (b"\x93NUMPY", "npy"),
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
     (b"PK\x07\x08", "zip"),
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"\x1f\x8b", "gzip"),
-    (b"BZh", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
     (b"Rar!\x1a\x07", "rar"),
     (b"\x7fELF", "executable"),
-    (b"MZ", "executable"),
     (b"\xcf\xfa\xed\xfe", "executable"),
+    (b"\xce\xfa\xed\xfe", "executable"),
+    (b"\xfe\xed\xfa\xcf", "executable"),
+    (b"\xfe\xed\xfa\xce", "executable"),
     (b"\xca\xfe\xba\xbe", "executable"),
+    (b"\x00asm\x01", "executable"),
     (b"\x89PNG\r\n\x1a\n", "image"),
     (b"\xff\xd8\xff", "image"),
+    (b"lmgg", "ggml"),
+    (b"tjgg", "ggml"),
+)
+#: Marks of letters, which a text may begin with too: they count when the head is no text.
+_LETTERS = (
+    (b"BZh", "bzip2"),
+    (b"MZ", "executable"),
     (b"GIF8", "image"),
-    (b"%PDF-", "pdf"),
     (b"PAR1", "parquet"),
+    (b"OggS", "audio"),
+    (b"fLaC", "audio"),
+    (b"ID3", "audio"),
 )
 #: By suffix, for formats whose content has no mark of its own. Binary claims are checked by the formats scanner.
 _SUFFIXES = {
@@ -44,6 +60,7 @@ _SUFFIXES = {
     ".onnx_data": "onnx-data",
     ".data": "onnx-data",
     ".json": "json",
+    ".webmanifest": "json",
     ".jsonl": "text",
     ".yaml": "yaml",
     ".yml": "yaml",
@@ -52,13 +69,20 @@ _SUFFIXES = {
     ".txt": "text",
     ".rst": "text",
     ".py": "python",
+    ".ipynb": "json",
     ".pyc": "python-bytecode",
     ".jinja": "jinja",
     ".jinja2": "jinja",
     ".model": "sentencepiece",
     ".spm": "sentencepiece",
     ".tiktoken": "text",
+    ".vocab": "text",
+    ".bpe": "text",
     ".tflite": "tflite",
+    ".pb": "tensorflow",
+    ".msgpack": "msgpack",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
     ".bin": "pickle",
     ".pt": "pickle",
     ".pth": "pickle",
@@ -67,15 +91,96 @@ _SUFFIXES = {
     ".pickle": "pickle",
     ".joblib": "pickle",
     ".sh": "script",
+    ".bat": "script",
+    ".ps1": "script",
     ".wav": "audio",
     ".csv": "text",
     ".tsv": "text",
+    ".log": "text",
+    ".cfg": "text",
+    ".ini": "text",
+    ".html": "text",
+    ".xml": "text",
+    ".svg": "text",
 }
+_TEXT_FORMATS = frozenset({"json", "yaml", "toml", "markdown", "text", "python", "jinja", "script"})
 _TEXT_NAMES = re.compile(
     r"^(licen[cs]e|notice|copying|readme|use_policy|merges|vocab|\.gitattributes|metadata|wheel|record)", re.I
 )
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+#: CTranslate2's model.bin begins with its version and the name of its class, such as `WhisperSpec`.
+_CTRANSLATE2 = re.compile(rb"^[\x01-\x20]\0\0\0[\x04-\x7f]\0[A-Za-z0-9]+Spec\0", re.DOTALL)
+_OPCODES = frozenset(opcode.code.encode("latin-1")[0] for opcode in pickletools.opcodes)
+#: Opcodes that only put plain values on the stack.
+_PUSHES = frozenset(
+    {"MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT"}
+    | {"BINFLOAT", "EMPTY_LIST", "EMPTY_TUPLE", "EMPTY_DICT", "EMPTY_SET", "STRING", "BINSTRING", "SHORT_BINSTRING"}
+    | {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
+    | {"BYTEARRAY8", "POP", "DUP", "FRAME"}
+)
 #: Formats that run code when the usual tools load them.
 EXECUTABLE_FORMATS = frozenset({"pickle", "python", "python-bytecode", "script", "executable"})
+#: Formats that hold weights.
+WEIGHTS_FORMATS = frozenset(
+    {"safetensors", "gguf", "ggml", "onnx", "onnx-data", "pickle", "zip", "npy", "hdf5", "tflite"}
+    | {"ctranslate2", "tensorflow", "msgpack"}
+)
+_PACKED = frozenset({"pickle", "zip", "gzip", "bzip2", "xz", "zstd", "lz4", "7z", "tar"})
+#: What a file of such a suffix may turn out to be without anybody being deceived.
+_CLAIMS = {
+    ".safetensors": {"safetensors"},
+    ".gguf": {"gguf"},
+    ".onnx": {"onnx"},
+    ".h5 .hdf5": {"hdf5"},
+    ".keras": {"zip", "hdf5"},
+    ".npy": {"npy"},
+    ".npz": {"zip"},
+    ".tflite": {"tflite"},
+    ".msgpack": {"msgpack"},
+    ".bin": {*_PACKED, "ggml", "ctranslate2", "unknown"},
+    ".pt .pth .ckpt .pkl .pickle .joblib": {*_PACKED, "text"},
+    ".json .ipynb": {"json"},
+    ".yaml .yml": {"yaml"},
+    ".md .txt .rst .csv .tsv .log": {"text", "markdown", "script"},
+    ".jinja .jinja2": {"jinja"},
+    ".png .jpg .jpeg .gif .webp": {"image"},
+    ".pdf": {"pdf"},
+    ".wav .mp3 .flac .ogg": {"audio"},
+    ".py": {"python"},
+}
+_CLAIMED = {suffix: kinds for suffixes, kinds in _CLAIMS.items() for suffix in suffixes.split()}
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A file's name says one thing and its content another.
+
+    Attributes:
+        level: `error` when what it hides can run code or unpack to anything, else `warning`.
+        message: one sentence.
+    """
+
+    level: Literal["error", "warning"]
+    message: str
+
+
+def may_hold_weights(name: str) -> bool:
+    """Whether a file's name promises weights. Pure: for what judges files without their bytes."""
+    suffix = Path(name.lower()).suffix
+    return _SUFFIXES.get(suffix) in WEIGHTS_FORMATS or suffix in (".keras", ".npz", ".npy", ".zip", ".nemo", ".mar")
+
+
+def disagreement(name: str, kind: str) -> Disagreement | None:
+    """Return how a file's name disagrees with the format that `detect` found in its content, or None. Pure."""
+    suffix = Path(name.lower()).suffix
+    if kind == "empty":
+        text = "It is empty, though its name promises weights."
+        return Disagreement("warning", text) if may_hold_weights(name) else None
+    claimed = _CLAIMED.get(suffix)
+    if claimed is None or kind in claimed or kind == "lfs-pointer":
+        return None
+    hidden = kind in EXECUTABLE_FORMATS or (kind in _PACKED | {"rar", "hdf5"} and suffix not in (".bin", ".pt", ".pth"))
+    return Disagreement("error" if hidden else "warning", f"Its name ends in {suffix}, its content is {kind}.")
 
 
 def detect(name: str, head: bytes, size: int) -> str:
@@ -85,13 +190,8 @@ def detect(name: str, head: bytes, size: int) -> str:
     """
     if size == 0:
         return "empty"
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
-    if len(head) > 262 and head[257:262] == b"ustar":
-        return "tar"
-    if len(head) > 8 and head[4:8] == b"TFL3":
-        return "tflite"
+    if kind := _by_magic(head):
+        return kind
     if _looks_like_safetensors(head, size):
         return "safetensors"
     if _looks_like_pickle(head):
@@ -105,12 +205,44 @@ def detect_file(name: str, path: Path) -> str:
         return detect(name, file.read(HEAD_SIZE), path.stat().st_size)
 
 
+def _by_magic(head: bytes) -> str:
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head.startswith(b"GGUF") and (len(head) < 8 or b"\0\0" in (head[4:6], head[5:7], head[6:8])):
+        return "gguf"
+    if head.startswith(_LFS_POINTER):
+        return "lfs-pointer"
+    if head.startswith(b"%PDF-"):
+        return "pdf"
+    if len(head) > 262 and head[257:262] == b"ustar":
+        return "tar"
+    if not _is_text(head):
+        for magic, kind in _LETTERS:
+            if head.startswith(magic):
+                return kind
+        if head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"WEBP"):
+            return "audio" if head[8:12] == b"WAVE" else "image"
+        if head[4:8] == b"TFL3":
+            return "tflite"
+        if _CTRANSLATE2.match(head):
+            return "ctranslate2"
+    return ""
+
+
 def _by_name(name: str, head: bytes) -> str:
     last = name.rsplit("/", 1)[-1].lower()
     kind = _SUFFIXES.get(Path(last).suffix)
-    text = b"\0" not in head and _is_utf8(head)
-    if kind in ("json", "yaml", "toml", "markdown", "text", "python", "jinja", "script") and not text:
+    text = _is_text(head)
+    if kind in _TEXT_FORMATS and not text:
         return "unknown"
+    if kind == "sentencepiece":
+        # A serialised ModelProto begins with its first piece; Llama 3 ships a tiktoken text under the same name.
+        return "text" if text else kind if head.startswith(b"\x0a") else "unknown"
+    if kind == "pickle" and last.endswith(".bin") and not _may_run_as_pickle(head):
+        return "unknown"
+    if kind == "python-bytecode" and text:
+        return "text"
     if kind:
         return kind
     if not text:
@@ -122,7 +254,9 @@ def _by_name(name: str, head: bytes) -> str:
     return "unknown" if Path(last).suffix else "text"
 
 
-def _is_utf8(head: bytes) -> bool:
+def _is_text(head: bytes) -> bool:
+    if b"\0" in head:
+        return False
     try:
         head.decode()
     except UnicodeDecodeError as error:
@@ -131,7 +265,7 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def _looks_like_safetensors(head: bytes, size: int) -> bool:
-    if len(head) < 9:
+    if len(head) < 10:
         return False
     length = int.from_bytes(head[:8], "little")
     return (
@@ -144,11 +278,24 @@ def _looks_like_safetensors(head: bytes, size: int) -> bool:
 def _is_json(text: bytes) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
+    return True
+
+
+def _may_run_as_pickle(head: bytes) -> bool:
+    """Whether unpickling could get as far as running anything; raw weights mostly fail within a few opcodes."""
+    stream = io.BytesIO(head)
+    try:
+        for opcode, _, _ in pickletools.genops(stream):
+            if opcode.name not in _PUSHES:
+                return True
+    except ValueError:
+        # Cut off by the end of the head: what follows is not known.
+        return stream.tell() >= len(head)
     return True
 
 
 def _looks_like_pickle(head: bytes) -> bool:
     # Protocol 2 to 5 begins with PROTO; older ones are found by name and by the pickle scanner's own parse.
-    return len(head) >= 2 and head[0] == 0x80 and 2 <= head[1] <= 5
+    return len(head) >= 2 and head[0] == 0x80 and 2 <= head[1] <= 5 and (len(head) < 3 or head[2] in _OPCODES)
