@@ -42,7 +42,7 @@ class Check:
     reason: str = ""
 
 
-class FormatScanner:
+class FormatsScanner:
     """Structure of every format that Weighbridge knows; see the module."""
 
     name: ClassVar[str] = "formats"
