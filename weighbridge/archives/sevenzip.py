@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import py7zr
 from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
@@ -24,7 +25,8 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
             for info in archive.list():
                 walk.judge_name(info.filename, prefix)
             walk.judge_names([info.filename for info in archive.list()], prefix)
-            archive.extractall(factory=spools)
+            with closing(spools):
+                archive.extractall(factory=spools)
             for name, path in spools.files:
                 with open(path, "rb") as stream:
                     yield from walk.member(name, stream, prefix, depth)
@@ -43,12 +45,19 @@ class _Spools(WriterFactory):
     def __init__(self, folder: Path, walk: Walk) -> None:
         self._folder, self._walk = folder, walk
         self.files: list[tuple[str, Path]] = []
+        self._open: list[_Spool] = []
         self.written = 0
 
     def create(self, filename: str) -> Py7zIO:
         path = self._folder / str(len(self.files))
         self.files.append((filename, path))
-        return _Spool(path, self)
+        self._open.append(_Spool(path, self))
+        return self._open[-1]
+
+    def close(self) -> None:
+        """Close what a broken archive left open."""
+        for spool in self._open:
+            spool.close()
 
     def count(self, size: int) -> None:
         """Hold the limits of the walk while bytes are written, before they are walked."""
@@ -83,6 +92,3 @@ class _Spool(Py7zIO):
 
     def close(self) -> None:
         self._file.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)

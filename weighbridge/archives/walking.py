@@ -113,6 +113,7 @@ class Walk:
         self._path, self._readers, self._limits = path, readers, limits or Limits()
         self._archive_size = path.stat().st_size
         self._unpacked = self._members = 0
+        self._over = ""
         self.problems: list[Problem] = []
 
     @property
@@ -156,7 +157,7 @@ class Walk:
         self._members += 1
         if self._members > self._limits.max_members:
             raise LimitReached(f"more than {self._limits.max_members} members")
-        metered = self._metered(stream)
+        metered = self._metered(stream, location)
         head = b""
         while len(head) < HEAD_SIZE and (chunk := next(metered, b"")):
             head += chunk
@@ -164,15 +165,21 @@ class Walk:
         if found.format not in ARCHIVES:
             yield found
             found.drain()
+            self._stop_when_over()
             return
         with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
             for chunk in found.chunks():
                 spool.write(chunk)
+            self._stop_when_over()
             spool.seek(0)
             nested = Member(location, depth, head, iter(()))
             nested.size = found.size
             yield nested
             yield from self._archive(found.format, spool, location, depth + 1)
+
+    def _stop_when_over(self) -> None:
+        if self._over:
+            raise LimitReached(self._over)
 
     def exceeded(self, size: int) -> str:
         """Return why `size` more unpacked bytes would be too many, or empty."""
@@ -183,12 +190,18 @@ class Walk:
             return f"more than {limits.max_ratio} times its own size"
         return ""
 
-    def _metered(self, stream: IO[bytes]) -> Iterator[bytes]:
-        while chunk := stream.read(CHUNK_SIZE):
-            if reason := self.exceeded(len(chunk)):
-                raise LimitReached(reason)
-            self._unpacked += len(chunk)
-            yield chunk
+    def _metered(self, stream: IO[bytes], location: str) -> Iterator[bytes]:
+        """Yield a member's content; what stops it is noted here, since whoever asks is no part of the walk."""
+        try:
+            while chunk := stream.read(CHUNK_SIZE):
+                if reason := self.exceeded(len(chunk)):
+                    self._over = reason
+                    return
+                self._unpacked += len(chunk)
+                yield chunk
+        except Exception as error:  # noqa: BLE001 (hostile members make the decompressors raise anything; unread is said)
+            text = f"The member cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
+            self.problem("archive.malformed", "error", text, location, unread=True)
 
     def judge_name(self, name: str, prefix: str) -> None:
         """Note a member's name that would leave the folder it is unpacked to."""
