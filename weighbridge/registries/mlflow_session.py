@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import logging
 import os
 import re
 import warnings
@@ -67,6 +68,7 @@ class Server:
         mlflow = load_mlflow()
         _refuse_ambient_credentials(self)
         from requests import RequestException
+        from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
         mark = _authorization.set(self.authorization)
         try:
@@ -75,31 +77,42 @@ class Server:
             raise self._translate(error, *_facts(error)) from error
         except RequestException as error:
             raise self._translate(error, getattr(error.response, "status_code", 0), "") from error
+        except SQLAlchemyError as error:
+            code = _BUSY_CODES[0] if isinstance(error, OperationalError) else ""
+            raise self._translate(error, 400, code) from error
         finally:
             _authorization.reset(mark)
 
     def _translate(self, error: Exception, status: int, code: str) -> RegistryError:
-        reason = str(error).strip().partition("\n")[0][:500]
+        reason = "it cannot be reached" if _is_network(error) else str(error).strip().partition("\n")[0][:500]
+        facts = {"uri": self.uri, "status": status, "code": code}
         if code in _REFUSED_CODES or status in (401, 403):
             return RegistryError(
-                f"The MLflow server at {self.uri} refused: {reason}",
+                f"The MLflow server at {self.uri} refused what was asked of it (HTTP {status}).",
                 "Check the user and the password or token of the MLflow credentials, and what they may do.",
-                uri=self.uri,
+                **facts,
             )
         if code in _BUSY_CODES or status == 429 or status >= 500 or (status == 0 and _is_network(error)):
             return RegistryUnavailable(
-                f"The MLflow registry at {self.uri} is not available: {reason}",
-                "Check that it runs and can be reached, then run the same command again; nothing was lost.",
-                uri=self.uri,
+                f"The MLflow registry at {self.uri} is not available: {reason}.",
+                "Check that it runs, then run the same command again; nothing was lost.",
+                **facts,
             )
-        return RegistryError(f"The MLflow registry at {self.uri} failed: {reason}", "", uri=self.uri)
+        return RegistryError(
+            f"The MLflow registry at {self.uri} failed: {reason}.",
+            "See the log of the MLflow server, or for an embedded registry whether its files are whole.",
+            **facts,
+        )
 
 
 @functools.cache
 def load_mlflow() -> Any:
     """Import MLflow, which takes over a second, without telemetry and without its log lines below warnings."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
+        # It logs what it also raises, with the whole stack.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # MLflow's own 7 attempts with doubling pauses are four minutes before anybody learns that nobody listens.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
