@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -35,7 +36,8 @@ from weighbridge.manifest import Manifest
 from weighbridge.modelsfile import read_models, requests
 from weighbridge.progress import Progress, Silent
 from weighbridge.ref import ModelRef
-from weighbridge.registries.export import export_folder, export_hf_cache
+from weighbridge.registries.export import export_folder
+from weighbridge.registries.hfcache import export_hf_cache
 from weighbridge.request import IngestRequest
 from weighbridge.settings import Settings
 from weighbridge.syncing import sync as sync_models
@@ -126,7 +128,8 @@ def sync(
     settings = Settings()
     locks = _locks(models) if locked else None
     with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
-        done = sync_models(requests(read_models(models)), workspace, runner, locks)
+        one = partial(ingesting.ingest, runner=runner)
+        done = sync_models(requests(read_models(models)), workspace, one, locks)
     _print(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
     if done.failed:
         raise typer.Exit(1)

@@ -180,7 +180,7 @@ def publish(
             catalog.add_publication(version.name, version.version, publication)
         elif version.status != "PASSED" and there:
             registry.withdraw(version.name, version.version, f"{decision.policy}: {decision.verdict}")
-            catalog.withdraw(version.name, version.version, f"{decision.policy}: {decision.verdict}")
+            catalog.remove_publications(version.name, version.version, registry.name)
     settled = catalog.get(version.name, version.version)
     assert settled is not None
     return settled

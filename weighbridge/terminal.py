@@ -32,6 +32,7 @@ from weighbridge.doctor import Check
 from weighbridge.ingesting import Outcome
 from weighbridge.policy import NOT_APPLICABLE
 from weighbridge.report import ScanReport
+from weighbridge.syncing import SyncReport
 from weighbridge.version import ModelVersion
 
 _COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
@@ -193,20 +194,20 @@ def scans_table(reports: Iterable[ScanReport]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("scanner", "engine", "files", "bytes covered", "status", "findings"):
         table.add_column(header, justify="right" if header in ("files", "bytes covered") else "left")
-    for scanner, found in sorted(by_scanner.items()):
-        covered, total = sum(r.bytes_covered for r in found), sum(r.bytes_total for r in found)
-        states = sorted({f"{r.status}{f': {r.reason}' if r.reason else ''}" for r in found})
-        whole = all(r.status == "completed" for r in found)
-        levels = [finding.level for r in found for finding in r.findings]
+    for scanner, of_scanner in sorted(by_scanner.items()):
+        covered, total = sum(r.bytes_covered for r in of_scanner), sum(r.bytes_total for r in of_scanner)
+        states = sorted({f"{r.status}{f': {r.reason}' if r.reason else ''}" for r in of_scanner})
+        whole = all(r.status == "completed" for r in of_scanner)
+        levels = [finding.level for r in of_scanner for finding in r.findings]
         counts = ", ".join(
             f"{levels.count(level)} {level}" for level in ("error", "warning", "note") if level in levels
         )
-        facts = dict(found[0].engine)
+        facts = dict(of_scanner[0].engine)
         database = f", {facts['database']} database" if "database" in facts else ""
         table.add_row(
             scanner,
-            escape(found[0].version + database),
-            str(len(found)),
+            escape(of_scanner[0].version + database),
+            str(len(of_scanner)),
             f"{bytes_text(covered)} of {bytes_text(total)}",
             Text("; ".join(states), style="green" if whole else "yellow"),
             Text(counts or "none", style="red" if "error" in levels else "yellow" if "warning" in levels else "green"),
@@ -274,3 +275,15 @@ def doctor_table(checks: Sequence[Check]) -> Table:
         mend = Text(f"\n→ {check.mend}", style="bold") if check.mend else Text("")
         table.add_row(Text(mark, style=colour), Text(check.what, style="cyan"), Text(check.found) + mend)
     return table
+
+
+def sync_table(done: SyncReport) -> RenderableType:
+    """Render what a sync came to: one line a model that changed or failed, and how many did not."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for outcome in done.ingested:
+        version = outcome.version
+        style = _COLOURS.get(version.status, "")
+        table.add_row(Text(version.name, style="bold"), version.version, Text(version.status, style=style))
+    for failure in done.failed:
+        table.add_row(Text(failure.name, style="bold"), "", Text(str(failure.error), style="red"))
+    return Group(table, Text(f"{len(done.unchanged)} unchanged", style="dim"))

@@ -115,6 +115,11 @@ class Catalog:
             found = manifests.recall(connection, fingerprint)
         return found.dropped if found else ()
 
+    def settled(self, fingerprints: Iterable[str]) -> set[tuple[str, str]]:
+        """Return the pairs of model name and fingerprint that already are a version; one query for thousands."""
+        with self._database.read() as connection:
+            return manifests.settled(connection, fingerprints)
+
     # Reports
 
     def add_reports(self, new: Iterable[ScanReport]) -> None:

@@ -113,6 +113,20 @@ def recall(connection: Connection, fingerprint: str) -> Resolution | None:
     return Resolution(assemble(row.manifest_digest, row.ref, entries, row.archive), tuple(row.dropped))
 
 
+def settled(connection: Connection, fingerprints: Iterable[str]) -> set[tuple[str, str]]:
+    """Return the pairs of model name and fingerprint whose files already are a version of that model."""
+    resolutions, versions, models = schema.resolutions, schema.versions, schema.models
+    joined = resolutions.join(versions, resolutions.c.manifest_digest == versions.c.manifest_digest).join(
+        models, models.c.id == versions.c.model_id
+    )
+    found: set[tuple[str, str]] = set()
+    for batch in batches(sorted(set(fingerprints))):
+        wanted = select(models.c.name, resolutions.c.fingerprint).select_from(joined)
+        rows = connection.execute(wanted.where(resolutions.c.fingerprint.in_(batch)))
+        found |= {(row.name, row.fingerprint) for row in rows}
+    return found
+
+
 def ref_to_json(ref: ModelRef) -> dict[str, Any]:
     """Return a reference as plain JSON."""
     return {"kind": ref.kind, "id": ref.id, "revision": ref.revision, "options": [list(pair) for pair in ref.options]}

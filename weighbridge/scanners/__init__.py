@@ -9,7 +9,9 @@ from weighbridge.clamd.connection import Address
 from weighbridge.clamd.daemon import Daemon
 from weighbridge.scanners.archives import ArchiveScanner
 from weighbridge.scanners.clamav import ClamAVScanner, ForeignBackend, PrivateBackend
+from weighbridge.scanners.formats import FormatsScanner
 from weighbridge.scanners.interface import Scanner
+from weighbridge.scanners.pickles import PickleScanner
 from weighbridge.settings import Settings
 
 
@@ -25,6 +27,8 @@ def _clamav(settings: Settings, stack: ExitStack) -> Scanner:
 SCANNERS: dict[str, Callable[[Settings, ExitStack], Scanner]] = {
     "archives": lambda settings, stack: ArchiveScanner(),
     "clamav": _clamav,
+    "formats": lambda settings, stack: FormatsScanner(),
+    "pickles": lambda settings, stack: PickleScanner(),
 }
 
 
