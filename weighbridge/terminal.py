@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from threading import Lock
@@ -163,7 +164,9 @@ def card_table(card: ModelCard) -> Table:
     table.add_column(overflow="fold")
     table.add_column(style="dim", overflow="fold")
     for name, field in card.to_json().items():
-        table.add_row(name.replace("_", " "), escape(_value_text(name, field["value"])), escape(field["read_from"]))
+        table.add_row(
+            name.replace("_", " "), escape(_value_text(name, field["value"])), escape(_place_text(field["read_from"]))
+        )
     if not card.fields:
         table.add_row("nothing", "No file of a known format says what the model is.", "")
     return table
@@ -183,6 +186,12 @@ def _value_text(name: str, value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     return ", ".join(str(item) for item in value)
+
+
+def _place_text(read_from: str) -> str:
+    """Return where a field was read with long file names cut to their ends; `--json` has them whole."""
+    words = (f"…{word[-16:]}" if len(word) > 24 and "#" not in word else word for word in read_from.split(" "))
+    return re.sub(r"[^\s#]{9,}(\.\w+)(?=[#:])", r"…\1", " ".join(words))
 
 
 def scans_table(reports: Iterable[ScanReport]) -> Table:
@@ -234,8 +243,9 @@ def decision_text(decision: Decision) -> RenderableType:
 def list_table(versions: Sequence[ModelVersion]) -> Table:
     """Render the models of the catalog, one line each."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for header in ("model", "version", "status", "architecture", "parameters", "size", "licence", "source"):
-        table.add_column(header, justify="right" if header in ("parameters", "size") else "left")
+    for header in ("model", "version", "status", "architecture", "parameters", "size", "licence"):
+        right = header in ("parameters", "size")
+        table.add_column(header, justify="right" if right else "left", no_wrap=header != "model", overflow="fold")
     for version in versions:
         card = version.card
         parameters = card.get("parameter_count")
@@ -247,10 +257,9 @@ def list_table(versions: Sequence[ModelVersion]) -> Table:
             count_text(parameters) if parameters else "",
             bytes_text(version.manifest.size),
             Text(str(card.get("licence") or "")),
-            Text(version.source, style="dim"),
         )
     if not versions:
-        table.add_row("none yet", "", "", "", "", "", "", "weighbridge ingest URI takes the first one in")
+        table.add_row("None yet: `weighbridge ingest URI` takes the first one in.")
     return table
 
 

@@ -63,7 +63,8 @@ class Search:
         size = self._path.stat().st_size
         with open(self._path, "rb") as file:
             yield from self._file(file, self._path, size, self._kind, "")
-        self.covered = min(max(self.covered, 0), size)
+        # What follows the last pickle, or the byte where every loader stops, is reached by none.
+        self.covered = size if not self.unread else min(self.covered, size)
 
     def _archive(self, members: Walk) -> Iterator[Stream]:
         for member in members:
