@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +54,8 @@ class Subject:
                 exec("\n".join(publication.load[:-1]), {}, found)
             except load_mlflow().exceptions.MlflowException as error:
                 raise FileNotFoundError(error) from error
+            finally:
+                load_mlflow().set_tracking_uri(None)
         return contents(Path(found["path"]))
 
     def read_afresh(self, publication: Publication) -> dict[str, bytes]:
@@ -74,10 +78,27 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@functools.cache
+def _database() -> bytes:
+    """Return an MLflow database without entries: making one takes a second, copying it none."""
+    with tempfile.TemporaryDirectory() as folder:
+        uri = f"sqlite:///{folder}/mlflow.db"
+        load_mlflow().MlflowClient(uri, uri)._tracking_client.store.engine.dispose()
+        return Path(folder, "mlflow.db").read_bytes()
+
+
+def embedded(folder: Path) -> MLflowRegistry:
+    """Return an embedded MLflow registry whose tables exist already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "mlflow.db").exists():
+        (folder / "mlflow.db").write_bytes(_database())
+    return MLflowRegistry.embedded(folder)
+
+
 def build(kind: str, folder: Path, server: MLflowServer | None) -> tuple[Registry, dict[str, str]]:
     """Return a registry of a kind and its users' environment."""
     if kind == "mlflow-embedded":
-        return MLflowRegistry.embedded(folder), {}
+        return embedded(folder), {}
     if kind == "mlflow-server":
         assert server is not None
         credentials = {"MLFLOW_TRACKING_USERNAME": USERNAME, "MLFLOW_TRACKING_PASSWORD": PASSWORD}

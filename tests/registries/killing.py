@@ -82,3 +82,19 @@ def publish_and_die(
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
+
+
+def publish_at_once(registry: Registry, version: ModelVersion, store: LocalBlobStore, count: int) -> None:
+    """Publish in several processes of their own at the same time."""
+    barrier = _forking.Barrier(count)
+    arguments = (_wait, barrier, registry, version, store)
+    processes = [_forking.Process(target=_publish, args=arguments) for _ in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * count
+
+
+def _wait(barrier: Any) -> None:
+    barrier.wait(60)

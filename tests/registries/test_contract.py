@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.registries import killing
 from tests.registries.conftest import Subject
 from tests.registries.values import CONTENT, changed, put, undefault
 from weighbridge.blobs import LocalBlobStore
@@ -103,6 +104,19 @@ def test_two_registries_of_one_place_agree(subject: Subject, store: LocalBlobSto
     assert subject.registry.publish(put(elsewhere, name=subject.name), elsewhere) == publication
     shutil.rmtree(tmp_path / "store")
     assert subject.read(publication) == CONTENT
+
+
+def test_processes_that_publish_at_once_make_one_version(subject: Subject, store: LocalBlobStore) -> None:
+    version = put(store, name=subject.name)
+    killing.publish_at_once(subject.registry, version, store, 3)
+    publication = subject.registry.publish(version, store)
+    assert subject.read(publication) == CONTENT
+    if publication.registry == "mlflow":
+        assert publication.location.endswith("/1")
+        with subject.registry._session():  # type: ignore[attr-defined]
+            client = subject.registry._client  # type: ignore[attr-defined]
+            (found,) = client.search_model_versions(f"name = '{subject.name.replace('/', '--')}'")
+            assert str(found.version) == "1"
 
 
 def test_the_table_opens_each_kind(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from tests.registries.conftest import contents
+from tests.registries.conftest import Subject, contents, embedded
 from tests.registries.values import CONTENT, changed, put, undefault
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
 from weighbridge.blobs import LocalBlobStore
@@ -24,7 +24,7 @@ from weighbridge.registries.mlflow_session import Server, load_mlflow
 
 @pytest.fixture
 def registry(tmp_path: Path) -> MLflowRegistry:
-    return MLflowRegistry.embedded(tmp_path / "mlflow")
+    return embedded(tmp_path / "mlflow")
 
 
 @pytest.fixture
@@ -121,11 +121,9 @@ def test_damaged_files_are_repaired(registry: MLflowRegistry, store: LocalBlobSt
 def test_a_model_that_brings_mlflows_own_files(registry: MLflowRegistry, store: LocalBlobStore) -> None:
     content = {**CONTENT, "MLmodel": b"flavors: {}\n"}
     publication = registry.publish(put(store, content), store)
-    mlflow = load_mlflow()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", registry._server.uri)
-        path = Path(mlflow.artifacts.download_artifacts(publication.location, tracking_uri=registry._server.uri))
-    assert contents(path).keys() == {*content, "registered_model_meta"}
+    given_out = Subject("mlflow-embedded", registry, "", {}).read(publication)
+    assert given_out.keys() == {*content, "registered_model_meta"}
+    path = folder_of(registry, "org--name")
     before = (path / "config.json").stat().st_ino
     assert registry.publish(put(store, content), store) == publication
     assert (path / "config.json").stat().st_ino == before
@@ -142,16 +140,16 @@ def test_a_double_left_by_a_race_is_removed(registry: MLflowRegistry, store: Loc
 
 
 def test_a_registry_that_was_moved_says_so(store: LocalBlobStore, tmp_path: Path) -> None:
-    MLflowRegistry.embedded(tmp_path / "here").publish(put(store), store)
+    embedded(tmp_path / "here").publish(put(store), store)
     (tmp_path / "here").rename(tmp_path / "there")
     with pytest.raises(RegistryError, match="Move it back"):
         MLflowRegistry.embedded(tmp_path / "there").publish(put(store), store)
 
 
-def test_publishing_is_quiet(
-    registry: MLflowRegistry, store: LocalBlobStore, capfd: pytest.CaptureFixture[str]
+def test_publishing_for_the_first_time_is_quiet(
+    store: LocalBlobStore, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    registry.publish(put(store), store)
+    MLflowRegistry.embedded(tmp_path / "mlflow").publish(put(store), store)
     assert capfd.readouterr() == ("", "")
 
 

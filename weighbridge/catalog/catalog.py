@@ -15,7 +15,6 @@ from weighbridge.catalog import events, ingests, manifests, publications, report
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
-from weighbridge.catalog.manifests import Resolution
 from weighbridge.catalog.versions import ModelSummary, Settlement
 from weighbridge.decision import Decision
 from weighbridge.digest import Digest
@@ -101,19 +100,17 @@ class Catalog:
             dropped: paths of the declaration that are no files of the model.
         """
         with self._database.write() as connection:
-            manifests.remember(connection, fingerprint, Resolution(computed, dropped), self._clock())
+            manifests.remember(connection, fingerprint, computed, dropped, self._clock())
 
     def recall_resolution(self, fingerprint: str) -> Manifest | None:
         """Return what a declared manifest turned out to be, or None; `FileEntry.version` and `locator` are empty."""
         with self._database.read() as connection:
-            found = manifests.recall(connection, fingerprint)
-        return found.manifest if found else None
+            return manifests.recall(connection, fingerprint)
 
     def recall_dropped(self, fingerprint: str) -> tuple[str, ...]:
         """Return the declared paths that were no files of the model."""
         with self._database.read() as connection:
-            found = manifests.recall(connection, fingerprint)
-        return found.dropped if found else ()
+            return manifests.dropped(connection, fingerprint)
 
     def settled(self, fingerprints: Iterable[str]) -> set[tuple[str, str]]:
         """Return the pairs of model name and fingerprint that already are a version; one query for thousands."""

@@ -7,7 +7,6 @@ archive belong to who uses it (a version, a resolution); `FileEntry.version` and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,19 +21,6 @@ from weighbridge.ref import ModelRef
 
 #: Values one statement may carry: SQLite's limit is 32,766, and PostgreSQL plans long lists slowly.
 BATCH = 500
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """What a declared manifest turned out to be.
-
-    Attributes:
-        manifest: computed.
-        dropped: paths of the declaration that are no files of the model, such as a wheel's own metadata.
-    """
-
-    manifest: Manifest
-    dropped: tuple[str, ...]
 
 
 def store(connection: Connection, manifest: Manifest, now: datetime) -> str:
@@ -87,15 +73,16 @@ def assemble(digest: str, ref: Mapping[str, Any], entries: tuple[FileEntry, ...]
     return manifest
 
 
-def remember(connection: Connection, fingerprint: str, resolution: Resolution, now: datetime) -> None:
+def remember(
+    connection: Connection, fingerprint: str, manifest: Manifest, dropped: tuple[str, ...], now: datetime
+) -> None:
     """Note what a declared manifest, by its fingerprint, turned out to be; the newest note counts."""
-    manifest = resolution.manifest
     row = {
         "fingerprint": fingerprint,
         "manifest_digest": store(connection, manifest, now),
         "ref": ref_to_json(manifest.ref),
         "archive": manifest.archive,
-        "dropped": list(resolution.dropped),
+        "dropped": list(dropped),
         "remembered_at": now,
     }
     statement = insert(connection, schema.resolutions).values(row)
@@ -103,14 +90,14 @@ def remember(connection: Connection, fingerprint: str, resolution: Resolution, n
     connection.execute(statement.on_conflict_do_update(index_elements=["fingerprint"], set_=changes))
 
 
-def recall(connection: Connection, fingerprint: str) -> Resolution | None:
+def recall(connection: Connection, fingerprint: str) -> Manifest | None:
     """Return what a declared manifest turned out to be, or None."""
     table = schema.resolutions
     row = connection.execute(select(table).where(table.c.fingerprint == fingerprint)).one_or_none()
     if row is None:
         return None
     entries = load(connection, [row.manifest_digest])[row.manifest_digest]
-    return Resolution(assemble(row.manifest_digest, row.ref, entries, row.archive), tuple(row.dropped))
+    return assemble(row.manifest_digest, row.ref, entries, row.archive)
 
 
 def settled(connection: Connection, fingerprints: Iterable[str]) -> set[tuple[str, str]]:
@@ -125,6 +112,13 @@ def settled(connection: Connection, fingerprints: Iterable[str]) -> set[tuple[st
         rows = connection.execute(wanted.where(resolutions.c.fingerprint.in_(batch)))
         found |= {(row.name, row.fingerprint) for row in rows}
     return found
+
+
+def dropped(connection: Connection, fingerprint: str) -> tuple[str, ...]:
+    """Return the declared paths that were no files of the model."""
+    table = schema.resolutions
+    found = connection.execute(select(table.c.dropped).where(table.c.fingerprint == fingerprint)).scalar_one_or_none()
+    return tuple(found or ())
 
 
 def ref_to_json(ref: ModelRef) -> dict[str, Any]:

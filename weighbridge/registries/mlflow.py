@@ -105,9 +105,13 @@ class MLflowRegistry:
             known = self._find(name, "manifest_digest", str(version.manifest.digest))
             run = self._client.get_run(known.run_id) if known else self._run(name, version)
             self._put_files(run, version.manifest, blobs)
-            number = self._settle(name, version, known, run)
+            settled = self._settle(name, version, known, run)
+            number = str(settled.version)
             self._point_alias(name, number, version.default)
-            self._client.set_terminated(run.info.run_id)
+            if settled.run_id == run.info.run_id:
+                self._client.set_terminated(run.info.run_id)
+            else:  # Another process was faster; its files are the ones.
+                self._client.delete_run(run.info.run_id)
         return self._publication(name, number, version)
 
     def withdraw(self, name: str, version: str, reason: str) -> None:
@@ -254,7 +258,7 @@ class MLflowRegistry:
         if sizes(repository, FOLDER):
             repository.delete_artifacts(FOLDER)
 
-    def _settle(self, name: str, version: ModelVersion, known: Any | None, run: Any) -> str:
+    def _settle(self, name: str, version: ModelVersion, known: Any | None, run: Any) -> Any:
         tags = tags_of(version)
         if known is None:
             source = f"{run.info.artifact_uri}/{FOLDER}"
@@ -268,7 +272,7 @@ class MLflowRegistry:
                 self._client.set_model_version_tag(name, known.version, key, value)
         if "withdrawn" in known.tags:
             self._client.delete_model_version_tag(name, known.version, "withdrawn")
-        return str(known.version)
+        return known
 
     def _point_alias(self, name: str, number: str, default: bool) -> None:
         current = self._client.get_registered_model(name).aliases.get(ALIAS)
