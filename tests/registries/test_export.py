@@ -13,14 +13,15 @@ import pytest
 from huggingface_hub import scan_cache_dir
 
 from tests.registries.conftest import contents
-from tests.registries.hub_listing import hub_listing
 from tests.registries.values import CONTENT, changed, put, undefault
+from tests.simulators.hub import Hub
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.digest import Hasher
 from weighbridge.errors import IntegrityError, RegistryError
 from weighbridge.ref import ModelRef
 from weighbridge.registries.export import ExportRegistry, export_folder, export_hf_cache
 from weighbridge.registries.placement import Link
+from weighbridge.version import ModelVersion
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FROM_HUB = ModelRef("huggingface", "org/name", COMMIT)
@@ -200,22 +201,39 @@ def test_what_is_too_large_for_git_is_named_by_its_sha256(store: LocalBlobStore,
     assert (snapshot / "vocab.json").samefile(store.path(digest))
 
 
-def verify(cache: Path) -> subprocess.CompletedProcess[str]:
-    """Run `hf cache verify` against a hub that lists `CONTENT`."""
-    with hub_listing(CONTENT) as endpoint:
-        command = [Path(sys.executable).with_name("hf"), "cache", "verify", "org/name", "--cache-dir", cache]
-        command += ["--fail-on-missing-files", "--fail-on-extra-files"]
-        environment = {**os.environ, "HF_ENDPOINT": endpoint}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def from_hub(hub: Hub, store: LocalBlobStore) -> ModelVersion:
+    """Return what the hub has, as a version of that commit."""
+    commit = hub.add("org/name", CONTENT).find("main")
+    return put(store, ref=ModelRef("huggingface", "org/name", commit))
+
+
+def ask_hub(hub: Hub, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run the Hub's own command line against this hub."""
+    environment = {**os.environ, "HF_ENDPOINT": hub.url}
+    hf = str(Path(sys.executable).with_name("hf"))
+    return subprocess.run([hf, *command], env=environment, capture_output=True, text=True, check=False)
 
 
 def test_hf_cache_verify_accepts_it_and_would_not_accept_another(store: LocalBlobStore, tmp_path: Path) -> None:
-    version = put(store, ref=FROM_HUB)
-    snapshot = export_hf_cache(version, store, tmp_path, "org/name")
-    accepted = verify(tmp_path)
-    assert accepted.returncode == 0, accepted.stdout + accepted.stderr
-    (snapshot / "config.json").write_bytes(CONTENT["config.json"][::-1])
-    assert verify(tmp_path).returncode == 1
+    command = ("cache", "verify", "org/name", "--cache-dir", str(tmp_path))
+    command += ("--fail-on-missing-files", "--fail-on-extra-files")
+    with Hub() as hub:
+        snapshot = export_hf_cache(from_hub(hub, store), store, tmp_path, "org/name")
+        accepted = ask_hub(hub, *command)
+        assert accepted.returncode == 0, accepted.stdout + accepted.stderr
+        (snapshot / "config.json").write_bytes(CONTENT["config.json"][::-1])
+        assert ask_hub(hub, *command).returncode == 1
+
+
+def test_a_client_that_comes_online_downloads_only_what_changed(store: LocalBlobStore, tmp_path: Path) -> None:
+    command = ("download", "org/name", "--cache-dir", str(tmp_path))
+    with Hub() as hub:
+        export_hf_cache(from_hub(hub, store), store, tmp_path, "org/name")
+        assert ask_hub(hub, *command).returncode == 0
+        assert hub.asked("GET", "/resolve/") == []
+        hub.repositories["models", "org/name"].commit({**CONTENT, "config.json": b"{}"})
+        assert ask_hub(hub, *command).returncode == 0
+        assert {request.path.rsplit("/", 1)[-1] for request in hub.asked("GET", "/resolve/")} == {"config.json"}
 
 
 def test_a_damaged_cache_is_repaired(store: LocalBlobStore, tmp_path: Path) -> None:
