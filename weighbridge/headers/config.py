@@ -118,7 +118,7 @@ def _inspect_pipeline(value: dict[str, Any], findings: Findings) -> None:
         findings.add("config.remote-code", "warning", text, "_class_name")
     for key, found in value.items():
         names = [name for name in found if isinstance(name, str)] if isinstance(found, list) and len(found) == 2 else []
-        if len(names) == 2 and not _OWN_PACKAGES.match(names[0]):
+        if len(names) == 2 and not key.startswith("_") and not _OWN_PACKAGES.match(names[0]):
             text = f"Its component {quoted(key)} is a class of {quoted(names[0])}."
             findings.add("config.remote-code", "warning", text, key[:100])
 

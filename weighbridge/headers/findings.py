@@ -59,7 +59,7 @@ class Findings:
 def quoted(text: object) -> str:
     """Return hostile text as it may stand in a message: escaped to ASCII, in quotes, not longer than `MAX_QUOTED`."""
     shown = ascii(text[: MAX_QUOTED + 1] if isinstance(text, str | bytes) else text)
-    return shown if len(shown) <= MAX_QUOTED else shown[:MAX_QUOTED] + "…"
+    return shown if len(shown) <= MAX_QUOTED else shown[:MAX_QUOTED] + "..."
 
 
 def plain(text: str, limit: int = 500) -> str:

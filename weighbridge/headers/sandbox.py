@@ -80,7 +80,7 @@ def read(reader: str, path: Path, limits: Limits | None = None) -> Reading:
         if code:
             return Reading(None, _why(code, limits))
         output.seek(0)
-        return _answer(output.read(limits.output_size + 1), limits)
+        return _answer(output.read(limits.output_size))
 
 
 def _environment(root: str) -> dict[str, str]:
@@ -96,14 +96,12 @@ def _why(code: int, limits: Limits) -> str:
         return "its header broke the reader"
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return f"reading its header took longer than {limits.cpu_time_s} s of processor time"
-    if code == -signal.SIGXFSZ:
+    if code == _TOO_LONG:
         return "its header says more than the reader may answer"
     return f"the reader of its header ended with code {code}"
 
 
-def _answer(content: bytes, limits: Limits) -> Reading:
-    if len(content) > limits.output_size:
-        return Reading(None, "its header says more than the reader may answer")
+def _answer(content: bytes) -> Reading:
     try:
         answer = json.loads(content)
     except ValueError:
@@ -113,6 +111,7 @@ def _answer(content: bytes, limits: Limits) -> Reading:
 
 _OUT_OF_MEMORY = 3
 _BROKEN = 4
+_TOO_LONG = 5
 
 
 def _limit(name: str, value: int) -> None:
@@ -130,8 +129,10 @@ def main(arguments: list[str]) -> int:
     _limit("RLIMIT_CPU", int(cpu_time_s))
     _limit("RLIMIT_AS", int(memory_size))
     try:
-        answer = getattr(import_module(module), function)(Path(path))
-        sys.stdout.write(json.dumps(answer))
+        answer = json.dumps(getattr(import_module(module), function)(Path(path)))
+        if len(answer) > int(output_size):
+            return _TOO_LONG
+        sys.stdout.write(answer)
         sys.stdout.flush()
     except MemoryError:
         return _OUT_OF_MEMORY
