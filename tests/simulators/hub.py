@@ -37,6 +37,7 @@ class Fault:
         hang_after: bytes of the body after which nothing more comes until the hub stops; -1 for not even a status.
         zeros: a body of the same length, all zeros.
         trailing: further bytes after the body.
+        content: a body in place of the right one.
     """
 
     times: int | None = None
@@ -48,6 +49,7 @@ class Fault:
     hang_after: int | None = None
     zeros: bool = False
     trailing: bytes = b""
+    content: bytes | None = None
 
 
 class Hub:
@@ -183,6 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         found = refusal(fault.status, "", "simulated") if fault.status else answer(hub, request)
+        if fault.content is not None:
+            found = replace(found, content=fault.content, location=None)
         return self._send(found, fault)
 
     def _stats(self) -> dict[str, int]:

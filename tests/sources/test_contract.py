@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
 from tests.sources.contract import SourceCase, SourceContract
 from weighbridge.ref import ModelRef
 from weighbridge.sources.file import FileSource
+from weighbridge.sources.huggingface import HuggingFaceDatasetSource, HuggingFaceSource
 from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.mock import MockSource
 from weighbridge.sources.pypi import PypiSource
@@ -30,6 +32,25 @@ def _file(folder: Path) -> Iterator[SourceCase]:
     files = {"config.json": b"{}", "sub/model.gguf": CONTENT, "empty": b""}
     ref, missing = (ModelRef.parse(f"file:{folder}/{name}") for name in ("model", "nothing"))
     yield SourceCase(FileSource(SourceSettings()), ref, files, missing)
+
+
+@contextmanager
+def _huggingface(folder: Path) -> Iterator[SourceCase]:
+    files = {"config.json": b"{}", "sub/model.gguf": CONTENT, "empty": b""}
+    with Hub() as hub:
+        hub.add("org/name", files)
+        ref, missing = (ModelRef.parse(uri) for uri in ("hf:org/name", "hf:org/nothing"))
+        yield SourceCase(HuggingFaceSource(SourceSettings(endpoint=hub.url)), ref, files, missing)
+
+
+@contextmanager
+def _huggingface_dataset(folder: Path) -> Iterator[SourceCase]:
+    files = {"README.md": b"# Data", "data/train.parquet": CONTENT}
+    with Hub() as hub:
+        hub.cdn = True
+        hub.add("org/name", files, kind="datasets")
+        ref, missing = (ModelRef.parse(uri) for uri in ("hf-dataset:org/name", "hf-dataset:org/name@v9"))
+        yield SourceCase(HuggingFaceDatasetSource(SourceSettings(endpoint=hub.url)), ref, files, missing)
 
 
 @contextmanager
@@ -59,6 +80,8 @@ def _url(folder: Path) -> Iterator[SourceCase]:
 
 CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
     "file": _file,
+    "huggingface": _huggingface,
+    "huggingface-dataset": _huggingface_dataset,
     "mock": _mock,
     "pypi": _pypi,
     "url": _url,

@@ -21,6 +21,8 @@ def _adapter(module: str, name: str) -> SourceFactory:
 #: Source kind (`ModelRef.kind`) to the factory of its adapter.
 SOURCES: dict[str, SourceFactory] = {
     "file": _adapter("file", "FileSource"),
+    "huggingface": _adapter("huggingface", "HuggingFaceSource"),
+    "huggingface-dataset": _adapter("huggingface", "HuggingFaceDatasetSource"),
     "mock": _adapter("mock", "MockSource"),
     "pypi": _adapter("pypi", "PypiSource"),
     "url": _adapter("url", "UrlSource"),

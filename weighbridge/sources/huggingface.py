@@ -1,0 +1,151 @@
+"""The sources `huggingface` and `huggingface-dataset`: repositories of the Hugging Face Hub, `hf:org/name@revision`.
+
+What a repository is and where its files lie is asked through huggingface_hub; the bytes come over HTTP (transfer) or
+Xet (xet). Options: `files`, names or globs, repeated; all files without it. Not here: the Hub's cache layout
+(registries), checking digests (fetching).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from huggingface_hub import HfApi, HfFileMetadata, hf_hub_url
+from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoSibling
+from huggingface_hub.utils._paths import filter_repo_objects
+
+from weighbridge.digest import Digest
+from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved
+from weighbridge.hub_answers import hub_errors
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ref import ModelRef
+from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.transfer import Transfer
+
+DEFAULT_ENDPOINT = "https://huggingface.co"
+OPTIONS = frozenset({"files"})
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class HuggingFaceSource:
+    """Model repositories; see the module.
+
+    The token of the settings goes to the endpoint's host only; the one that `hf auth login` keeps is not used.
+    """
+
+    kind: ClassVar[str] = "huggingface"
+    repo_type: ClassVar[str] = "model"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._endpoint = (settings.endpoint or DEFAULT_ENDPOINT).rstrip("/")
+        self._api = HfApi(self._endpoint, token=settings.auth.token or False, library_name="weighbridge")
+        self._authorization = f"Bearer {settings.auth.token}" if settings.auth.token else ""
+        self._transfer = Transfer(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects)
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """List the files at a revision in one request; the reference is pinned to the commit.
+
+        LFS files have a sha256, the others git's blob id.
+
+        Raises:
+            ModelNotFound: no such repository, revision, or file of the option `files`.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `hub_errors`.
+            InvalidReference: an unknown option, or an id that is none.
+        """
+        refuse_unknown_options(ref, OPTIONS)
+        with hub_errors(ref, self._endpoint, self._settings.auth.token):
+            info = self._info(ref)
+        commit = info.sha if isinstance(info.sha, str) else ""
+        if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(ref.revision) and commit != ref.revision):
+            raise SourceMisbehaved(
+                f"{self._endpoint} was asked for {ref.uri} and describes the commit “{commit[:60]}”.",
+                "Check that the endpoint is a Hugging Face Hub or a true mirror of one.",
+                uri=ref.uri,
+            )
+        if not info.siblings:
+            raise ModelNotFound(f"{ref.id} holds no files at {commit}.", "Name a revision that has some.", uri=ref.uri)
+        entries = (_entry(sibling, commit) for sibling in _chosen(ref, info.siblings))
+        return refuse_oversize(Manifest(ref.pinned(commit), tuple(entries)), self._settings)
+
+    def _info(self, ref: ModelRef) -> ModelInfo | DatasetInfo:
+        ask = self._api.model_info if self.repo_type == "model" else self._api.dataset_info
+        return ask(ref.id, revision=ref.revision or None, files_metadata=True, timeout=self._settings.timeout_s)
+
+    @contextmanager
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
+        """Open a file from `offset`: one HEAD that says where it lies, then its bytes.
+
+        Raises:
+            SourceMisbehaved: the endpoint answers with another commit, size or digest than was resolved.
+            ModelNotFound, AccessDenied, SourceUnavailable: as `resolve`; also while the chunks are read.
+        """
+        url = hf_hub_url(ref.id, entry.path, repo_type=self.repo_type, revision=ref.revision, endpoint=self._endpoint)
+        with hub_errors(ref, self._endpoint, self._settings.auth.token, entry.path):
+            metadata = self._api.get_hf_file_metadata(url=url, timeout=self._settings.timeout_s)
+        _refuse_another(ref, entry, metadata)
+        with self._transfer.stream(url, offset=offset, size=entry.size, authorization=self._authorization) as stream:
+            yield stream
+
+
+class HuggingFaceDatasetSource(HuggingFaceSource):
+    """Data set repositories, `hf-dataset:org/name@revision`; otherwise as `HuggingFaceSource`."""
+
+    kind: ClassVar[str] = "huggingface-dataset"
+    repo_type: ClassVar[str] = "dataset"
+
+
+def _chosen(ref: ModelRef, siblings: list[RepoSibling]) -> list[RepoSibling]:
+    """Return the files that the option `files` names, or all of them."""
+    patterns = ref.option("files")
+    if not patterns:
+        return siblings
+    chosen: set[str] = set()
+    names = [sibling.rfilename for sibling in siblings]
+    for pattern in patterns:
+        found = [pattern] if pattern in names else list(filter_repo_objects(names, allow_patterns=pattern))
+        if not found:
+            raise ModelNotFound(
+                f"{ref.id} has no file “{pattern}”.",
+                f"It has {', '.join(sorted(names)[:8]) or 'none'}{' …' if len(names) > 8 else ''}.",
+                uri=ref.uri,
+                pattern=pattern,
+            )
+        chosen.update(found)
+    return [sibling for sibling in siblings if sibling.rfilename in chosen]
+
+
+def _entry(sibling: RepoSibling, commit: str) -> FileEntry:
+    path, size = sibling.rfilename, sibling.lfs.size if sibling.lfs else sibling.size
+    if not isinstance(path, str) or not isinstance(size, int | None):
+        raise SourceMisbehaved(f"The Hub lists a file {path!r} of {size!r} bytes.")
+    try:
+        digest = Digest("sha256", sibling.lfs.sha256) if sibling.lfs else None
+        if not digest and sibling.blob_id:
+            digest = Digest("git-sha1", sibling.blob_id)
+    except (InvalidConfiguration, TypeError) as error:
+        raise SourceMisbehaved(f"The Hub gives {path!r} a digest that is none.", path=path) from error
+    return FileEntry(path, size, digest, version="" if digest else commit)
+
+
+def _refuse_another(ref: ModelRef, entry: FileEntry, metadata: HfFileMetadata) -> None:
+    """Raise when a HEAD contradicts what was resolved; what it leaves out, or a length of 0, contradicts nothing."""
+    told = (metadata.commit_hash, metadata.size, metadata.etag)
+    promised = entry.digest.hex if entry.digest else None
+    comparable = told[2] if promised and told[2] and re.fullmatch(f"[0-9a-f]{{{len(promised)}}}", told[2]) else None
+    for what, now, expected in (
+        ("commit", told[0], ref.revision),
+        ("size", told[1], entry.size),
+        ("digest", comparable, promised),
+    ):
+        if now and expected is not None and now != expected:
+            raise SourceMisbehaved(
+                f"{entry.path} of {ref.uri} has the {what} {now} now, and {expected} was promised.",
+                "The endpoint, or a proxy on the way, does not serve what it lists. Try again later, or another one.",
+                uri=ref.uri,
+                path=entry.path,
+                expected=expected,
+                actual=now,
+            )
