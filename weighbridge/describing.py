@@ -29,6 +29,8 @@ _CONFIG_SIZE = 8 * 1024 * 1024
 _METADATA_SIZE = 256 * 1024
 _LICENCE_FILE = re.compile(r"^(licen[cs]e|copying|use_policy)([._-].*)?$", re.IGNORECASE)
 _TOKENIZER_TYPE = re.compile(rb'"model"\s*:\s*\{\s*"type"\s*:\s*"(\w{1,40})"')
+#: What torch calls the types, in the words of safetensors.
+_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64", "float8_e4m3fn": "FP8"}
 _DEFAULT_TEMPLATES = ("chat_template", "chat_template.default", "tokenizer.chat_template")
 
 
@@ -142,13 +144,14 @@ class _Describer:
         where = weights.read_from
         if weights.gguf:
             self._from_gguf(weights)
-        self._offer("parameter_count", weights.count, f"{where}: tensor shapes")
+        self._offer("parameter_count", weights.count or None, f"{where}: tensor shapes")
         self._offer("parameter_count", self._counted_by_index(), "pytorch_model.bin.index.json#metadata")
         self._offer("dtypes", dict(sorted(weights.parameters.items())), f"{where}: tensor types")
         self._offer("quantization", quantization(weights, self._config), f"{where}: tensor types")
         if not weights.parameters:
-            stated = self._config.get("dtype", self._config.get("torch_dtype"))
-            self._offer("quantization", _word(stated), f"{self._config_file.path}#dtype" if self._config_file else "")
+            key = "dtype" if "dtype" in self._config else "torch_dtype"
+            stated = _DTYPES.get(_word(self._config.get(key)))
+            self._offer("quantization", stated, f"{self._config_file.path}#{key}" if self._config_file else "")
         self._offer("weights_size", weights.size, f"{where}: size on disk")
         self._offer_memory(weights)
 
