@@ -115,7 +115,12 @@ def ingest(
     wanted = locked_manifest(request, _locks(models)) if locked else None
     with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
         outcome = ingesting.ingest(pipeline.Job.of(request, workspace, wanted), runner)
-    _finish(outcome.version.to_json(), lambda: out.print(terminal.report(outcome)), outcome.version.status, json_)
+    _finish(
+        outcome.version.to_json(),
+        lambda: out.print(terminal.report(outcome), crop=False),
+        outcome.version.status,
+        json_,
+    )
 
 
 @app.command()
@@ -166,7 +171,7 @@ def show(name: NameArgument, json_: AsJSON = False) -> None:
         version = _find(catalog, name)
 
     def draw() -> None:
-        out.print(terminal.verdict_panel(version), *terminal.details(version))
+        out.print(terminal.verdict_panel(version), *terminal.details(version), crop=False)
 
     _print(version.to_json(), draw, json_)
 
@@ -206,7 +211,7 @@ def scan(
         version = inspect_folder(path, workspace, policy)
 
     def draw() -> None:
-        out.print(terminal.verdict_panel(version), *terminal.details(version))
+        out.print(terminal.verdict_panel(version), *terminal.details(version), crop=False)
 
     _finish(version.to_json(), draw, version.status, json_)
 
@@ -283,7 +288,7 @@ def _bars(quiet: bool) -> Iterator[Progress]:
 def _catalog() -> Iterator[Catalog]:
     settings = Settings()
     settings.folder.mkdir(parents=True, exist_ok=True)
-    catalog = Catalog.open(settings.database_url, clock=utc_now)
+    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
     try:
         yield catalog
     finally:

@@ -86,7 +86,7 @@ def _catalog(settings: Settings) -> Iterator[Check]:
     if not settings.catalog_url and not settings.folder.exists():
         yield Check("catalog", "ok", "is made by the first ingest")
         return
-    catalog = Catalog.open(settings.database_url, clock=utc_now)
+    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
     try:
         yield Check("catalog", "ok", f"{len(catalog.models())} models")
     finally:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from weighbridge import pipeline
-from weighbridge.errors import WeighbridgeError
+from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.pipeline import Job, Received
 from weighbridge.version import ModelVersion
 
@@ -95,7 +96,8 @@ def ingest(job: Job, runner: Runner) -> Outcome:
     try:
         outcome = _ingest(job, runner, number)
     except WeighbridgeError as error:
-        catalog.update_ingest(number, "ERROR", error=str(error))
+        with suppress(CatalogError):  # A full disk fails here too; the first error is the one to tell.
+            catalog.update_ingest(number, "ERROR", error=str(error))
         raise
     catalog.update_ingest(number, outcome.version.status, version=outcome.version.version)
     return outcome

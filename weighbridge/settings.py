@@ -21,6 +21,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("~/.weighbridge"), description="Folder of all state: blobs, catalog, embedded registry.")
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty for SQLite below home.")
+    catalog_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for another process's lock.")
     mlflow_tracking_uri: str = Field("", description="MLflow server; empty for the embedded registry below home.")
     clamd: str = Field("", description="unix:/path or tcp://host:port of a clamd; empty to start a private one.")
     clamd_limit: int = Field(

@@ -22,7 +22,6 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -147,9 +146,9 @@ def details(version: ModelVersion) -> list[RenderableType]:
         _section("Decision", decision_text(version.decision)),
     ]
     for publication in version.published:
-        code = Syntax("\n".join(publication.load), "python", theme="ansi_dark", word_wrap=True)
-        place = Text(f"{publication.registry}: {publication.location}")
-        parts.append(_section("Published", Group(place, Padding(code, (1, 0, 0, 0)))))
+        # Never wrapped by us: what is pasted must be what was meant.
+        code = (Text(line, style="green", no_wrap=True, overflow="ignore") for line in publication.load)
+        parts.append(_section("Published", Group(Text(f"{publication.registry}: {publication.location}"), *code)))
     return parts
 
 

@@ -116,7 +116,7 @@ def open_workspace(
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     store = LocalBlobStore(settings.store_folder)
-    catalog = Catalog.open(settings.database_url, clock=utc_now)
+    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
     try:
         with open_scanners(settings) as scanners:
             yield Workspace(

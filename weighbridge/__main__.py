@@ -1,0 +1,5 @@
+"""`python -m weighbridge`: the command line."""
+
+from weighbridge.cli import main
+
+main()
