@@ -19,7 +19,7 @@ from weighbridge.headers.config import weight_files
 
 _SHARD = re.compile(r"^(.*)-\d{5}-of-\d{5}(\.\w+)$")
 _MAIN_NAMES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.safetensors")
-_INDEX_SIZE = 64 * 1024 * 1024
+_INDEX_SIZE = 32 * 1024 * 1024
 #: Tensors of quantized layers in which several weights are packed into one element.
 _PACKED = re.compile(r"(\.qweight|\.weight_packed|_packed)$")
 #: Tensors that belong to a quantization and are no weights of the model.

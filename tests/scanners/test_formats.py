@@ -137,6 +137,15 @@ def test_a_reader_that_runs_out_of_time_is_a_failed_report(
     assert (found.status, found.reason) == ("failed", "reading its header took longer than 0.001 s")
 
 
+def test_a_large_configuration_is_read_in_a_child(scan: Scan) -> None:
+    vocabulary = {f"token {number}": number for number in range(200_000)}
+    content = json.dumps({"vocab": vocabulary, "auto_map": {"a": "b.C"}, "chat_template": "{% include 'x' %}"}).encode()
+    assert len(content) > 4 * 1024 * 1024
+    found = scan("tokenizer.json", content)
+    assert rules(found.findings) == ["config.remote-code", "template.include"]
+    assert found.bytes_covered == len(content)
+
+
 def test_a_document_too_large_to_be_read_is_a_failed_report(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document.read_json, "__defaults__", (10,))
     assert scan("config.json", b'{"a": "bcdefghijkl"}').status == "failed"

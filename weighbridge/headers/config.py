@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import UnsafePath
+from weighbridge.headers import document
 from weighbridge.headers.findings import Findings, quoted
 from weighbridge.headers.templates import inspect, templates_in
 from weighbridge.manifest import safe_path
@@ -55,6 +58,13 @@ def inspect_config(value: Any) -> tuple[Finding, ...]:
     return findings.all
 
 
+def inspect_file(path: Path) -> dict[str, Any]:
+    """Read and inspect a JSON file and return its findings as plain JSON; a child's work (sandbox)."""
+    found = document.read_json(path)
+    findings = [asdict(finding) for finding in (*found.findings, *inspect_config(found.value))]
+    return {"findings": findings, "too_large": found.too_large}
+
+
 def weight_files(index: Any) -> frozenset[str]:
     """Return the safe file names that an index's `weight_map` gives, relative to the index's own folder."""
     mapped = index.get("weight_map") if isinstance(index, dict) else None
@@ -81,7 +91,12 @@ def _inspect_keys(value: Any, findings: Findings) -> None:
             for key in _SUSPECTS & found.keys():
                 _inspect_key(key, found[key], f"{where}.{key}".lstrip("."), findings)
         children: Iterable[tuple[Any, Any]] = found.items() if isinstance(found, dict) else enumerate(found)
-        stack.extend((child, f"{where}.{key}"[:200]) for key, child in children if isinstance(child, dict | list))
+        for key, child in children:
+            if isinstance(child, dict) or (isinstance(child, list) and any(isinstance(x, dict | list) for x in child)):
+                stack.append((child, f"{where}.{key}"[:200]))
+            elif isinstance(child, list):
+                # A list of plain values holds no key: the merges of a tokenizer are half a million of them.
+                count += len(child)
 
 
 def _inspect_key(key: str, found: Any, where: str, findings: Findings) -> None:

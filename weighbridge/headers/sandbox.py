@@ -21,6 +21,7 @@ from typing import Any
 
 #: Readers by name: a function of a path that returns plain JSON.
 READERS = {
+    "json": "weighbridge.headers.config:inspect_file",
     "gguf": "weighbridge.headers.gguf:walk_file",
     "onnx": "weighbridge.headers.onnx:walk_file",
     "hdf5": "weighbridge.headers.keras:walk_hdf5",
