@@ -8,9 +8,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-from license_expression import ExpressionError, get_spdx_licensing
+from license_expression import Licensing, get_spdx_licensing
 
 from weighbridge.card import ModelCard
 
@@ -117,7 +118,12 @@ def licence_names(expression: str) -> tuple[str, ...]:
     Of alternatives (`MIT OR GPL-3.0-only`) all are returned: each has to be let in.
     """
     try:
-        parsed = get_spdx_licensing().parse(expression, validate=False)
-    except ExpressionError:
+        names = _spdx().license_keys(expression)
+    except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
         return (expression,)
-    return tuple(sorted({str(symbol.key) for symbol in parsed.symbols})) if parsed is not None else (expression,)
+    return tuple(sorted({str(name) for name in names})) or (expression,)
+
+
+@cache
+def _spdx() -> Licensing:
+    return get_spdx_licensing()

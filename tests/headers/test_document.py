@@ -67,7 +67,17 @@ def test_yaml_that_makes_objects_is_never_built() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"a: 2023-99-99", b"? [a]\n: 1", b"a: " + b"1" * 5000, b"a: 0b_", b"a: 1:99:99:99x"]
+    "content",
+    [
+        b"a: 2023-99-99",
+        b"? [a]\n: 1",
+        b"a: " + b"1" * 5000,
+        b"a: 0b_",
+        b"a: !!timestamp x",
+        b"a: !!int ''",
+        b"!!set [a]",
+        b"a: 1:99:99:99x",
+    ],
 )
 def test_odd_yaml_values_do_not_raise(content: bytes) -> None:
     parse_yaml(content)

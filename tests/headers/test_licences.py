@@ -35,6 +35,8 @@ from weighbridge.licences import LICENCES, licence_names
         ("Our Own Terms (2024)", "Our Own Terms (2024)"),
         ("bad\x1b[31m\nname", "bad [31m name"),
         ("gpl", "gpl"),
+        ("( AND withandApache-2.0", "( AND withandApache-2.0"),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"),
         ("other", ""),
         ("unknown", ""),
         ("  ", ""),
@@ -115,6 +117,20 @@ def test_licences_of_several_places_all_hold() -> None:
     assert all_of(["MIT", "MIT"]) == "MIT"
     assert all_of(["MIT OR ISC", "Apache-2.0"]) == "(MIT OR ISC) AND Apache-2.0"
     assert licence_names(all_of(["llama3.1", "Apache-2.0"])) == ("Apache-2.0", "llama3.1")
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("GPL-2.0-only WITH Classpath-exception-2.0 OR MIT", ("Classpath-exception-2.0", "GPL-2.0-only", "MIT")),
+        ("( AND withandApache-2.0", ("( AND withandApache-2.0",)),
+        ("not WITH -LicenseRef-x", ("-LicenseRef-x", "not")),
+        ("Our Own Terms (2024)", ("Our Own Terms (2024)",)),
+        ("", ("",)),
+    ],
+)
+def test_the_policy_can_take_any_name_apart(expression: str, names: tuple[str, ...]) -> None:
+    assert licence_names(expression) == names
 
 
 def test_what_each_recognised_licence_allows_is_known() -> None:

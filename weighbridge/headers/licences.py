@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from email import message_from_bytes
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from license_expression import ExpressionError, get_spdx_licensing
+from license_expression import Licensing, get_spdx_licensing
 
 from weighbridge.headers.findings import plain
 
@@ -97,6 +98,11 @@ _TITLE_LENGTH = 1500
 _COMPILED = tuple((name, re.compile(pattern)) for name, pattern in _FINGERPRINTS)
 
 
+@cache
+def _spdx() -> Licensing:
+    return get_spdx_licensing()
+
+
 def licence_name(stated: str) -> str:
     """Return a stated licence as an SPDX expression, or the publisher's own word; empty when it names none."""
     words = plain(stated, 200).strip().strip("\"'")
@@ -106,12 +112,12 @@ def licence_name(stated: str) -> str:
     if folded in _ALIASES:
         return _ALIASES[folded]
     try:
-        parsed = get_spdx_licensing().parse(words, validate=False)
-    except ExpressionError:
+        parsed = _spdx().parse(words, validate=False)
+    except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
         return words
     if parsed is None:
         return words
-    unknown = get_spdx_licensing().unknown_license_keys(parsed)
+    unknown = _spdx().unknown_license_keys(parsed)
     # The library takes `gpl` for GPL-1.0-or-later; a word without a version is kept as the publisher's.
     return words if unknown or folded in ("gpl", "lgpl", "agpl") else str(parsed)
 
