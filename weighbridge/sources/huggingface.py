@@ -7,22 +7,29 @@ Xet (xet). Options: `files`, names or globs, repeated; all files without it. Not
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+import httpx
 from huggingface_hub import HfApi, HfFileMetadata, hf_hub_url
 from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoSibling
 from huggingface_hub.utils._paths import filter_repo_objects
+from huggingface_hub.utils._runtime import is_xet_available
+from huggingface_hub.utils._xet import is_valid_xet_hash
 
 from weighbridge.digest import Digest
-from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved
+from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.hub_answers import hub_errors
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Transfer
+from weighbridge.transfer import Transfer, same_origin
+from weighbridge.xet import XetFailed, XetFile, XetTransfer
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 OPTIONS = frozenset({"files"})
@@ -44,6 +51,7 @@ class HuggingFaceSource:
         self._api = HfApi(self._endpoint, token=settings.auth.token or False, library_name="weighbridge")
         self._authorization = f"Bearer {settings.auth.token}" if settings.auth.token else ""
         self._transfer = Transfer(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects)
+        self._xet = XetTransfer(timeout_s=settings.timeout_s)
 
     def resolve(self, ref: ModelRef) -> Manifest:
         """List the files at a revision in one request; the reference is pinned to the commit.
@@ -86,8 +94,45 @@ class HuggingFaceSource:
         with hub_errors(ref, self._endpoint, self._settings.auth.token, entry.path):
             metadata = self._api.get_hf_file_metadata(url=url, timeout=self._settings.timeout_s)
         _refuse_another(ref, entry, metadata)
+        file = self._xet_file(entry, metadata)
+        if file:
+            yield ByteStream(offset, self._through_xet(file, url, offset), entry.size)
+            return
         with self._transfer.stream(url, offset=offset, size=entry.size, authorization=self._authorization) as stream:
             yield stream
+
+    def _xet_file(self, entry: FileEntry, metadata: HfFileMetadata) -> XetFile | None:
+        """Return the file as Xet has it; None where it has not, or where nothing would prove the bytes."""
+        data = metadata.xet_file_data
+        if data is None or self._xet.broken or not is_xet_available() or not is_valid_xet_hash(data.file_hash):
+            return None
+        if not entry.size or not entry.digest or not self._is_ours(data.refresh_route):
+            return None
+        return XetFile(data.file_hash, entry.size, data.refresh_route, self._authorization)
+
+    def _is_ours(self, url: str) -> bool:
+        """Whether an address that the endpoint names is its own, so that the token may go there."""
+        try:
+            return same_origin(self._endpoint, url)
+        except httpx.InvalidURL:
+            return False
+
+    def _through_xet(self, file: XetFile, url: str, offset: int) -> Iterator[bytes]:
+        """Yield a file's bytes through Xet, and over HTTP from wherever that fails."""
+        position = offset
+        try:
+            for chunk in self._xet.chunks(file, offset):
+                position += len(chunk)
+                yield chunk
+        except XetFailed as error:
+            logger.warning("xet failed, going on over http", extra={"url": url, "reason": str(error)})
+        if position < file.size:
+            with self._transfer.stream(
+                url, offset=position, size=file.size, authorization=self._authorization
+            ) as stream:
+                if stream.offset != position:
+                    raise SourceUnavailable(f"{url} cannot be resumed over HTTP.", "Run the same command again.")
+                yield from stream.chunks
 
 
 class HuggingFaceDatasetSource(HuggingFaceSource):

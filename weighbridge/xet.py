@@ -1,0 +1,128 @@
+"""Xet transfers: a file's bytes, in order, from the storage behind the Hugging Face Hub, through hf_xet.
+
+Xet is fast, may use gigabytes of memory when it is not told otherwise, may stall for ever, and does not check what it
+delivers. So buffers are capped here and a watchdog ends stalls; whoever reads falls back to HTTP, and hashes.
+Not here: which files Xet has (sources), plain HTTP (transfer), digests (fetching).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import hf_xet
+
+_MIB = 1024 * 1024
+#: hf_xet's own defaults come to 6 GB; 128 MiB in flight fill 1 Gbit/s at a round trip of one second.
+_CONFIG = {
+    "reconstruction.download_buffer_size": 128 * _MIB,
+    "reconstruction.download_buffer_perfile_size": 64 * _MIB,
+    "reconstruction.download_buffer_limit": 192 * _MIB,
+    "reconstruction.min_prefetch_buffer": 64 * _MIB,
+    "reconstruction.min_reconstruction_fetch_size": 64 * _MIB,
+    "client.retry_max_attempts": 1,  # HTTP is the better second attempt
+    "client.retry_base_delay": "500ms",
+    "telemetry.enabled": False,
+}
+
+
+class XetFailed(Exception):
+    """Xet did not deliver; the reader goes on over HTTP."""
+
+
+@dataclass(frozen=True)
+class XetFile:
+    """A file as Xet knows it.
+
+    Attributes:
+        hash: its Xet hash, 64 hex digits.
+        size: bytes.
+        refresh_url: the Hub's address that gives out the storage's address and short-lived tokens for it.
+        authorization: header value for `refresh_url` only, or empty.
+    """
+
+    hash: str
+    size: int
+    refresh_url: str
+    authorization: str = field(default="", repr=False)
+
+
+class XetTransfer:
+    """Downloads through Xet; safe for several threads, which share its connections.
+
+    After its first failure it is `broken` and stays so: waiting for a dead storage once per file would take hours.
+
+    Args:
+        timeout_s: seconds without a byte after which a download counts as stalled. Bytes come in terms of up to 64 MiB,
+            so that a link that needs longer for one is left to HTTP as well.
+    """
+
+    def __init__(self, *, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._groups: dict[tuple[str, str], Any] = {}
+        self.broken = False
+
+    def chunks(self, file: XetFile, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of a file from `offset` to its end; they are not checked.
+
+        Raises:
+            XetFailed: an error, a stall, or an end before the file's.
+        """
+        position, stream = offset, None
+        try:
+            with self._watched():
+                stream = self._group(file).download_stream(hf_xet.XetFileInfo(file.hash, file.size), start=offset)
+            while position < file.size:
+                with self._watched():
+                    chunk = next(stream, b"")
+                if not chunk:
+                    self.broken = True
+                    raise XetFailed(f"ended after {position} of {file.size} bytes")
+                position += len(chunk)
+                yield chunk
+        finally:
+            if stream is not None:
+                stream.cancel()
+
+    def _group(self, file: XetFile) -> Any:
+        """Return the connections to the storage of a repository."""
+        key = (file.refresh_url, file.authorization)
+        with self._lock:
+            if self.broken:
+                raise XetFailed("failed before")
+            if self._session is None:
+                self._session = hf_xet.XetSession(hf_xet.XetConfig().with_config(_CONFIG))
+            if key not in self._groups:
+                headers = {"Authorization": file.authorization} if file.authorization else {}
+                self._groups[key] = self._session.new_download_stream_group(
+                    token_refresh_url=file.refresh_url, token_refresh_headers=headers
+                )
+            return self._groups[key]
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Abort what runs inside after `timeout_s`; everything that hf_xet raises becomes XetFailed.
+
+        Only the end of its whole session wakes a stalled stream; cancelling it or its group does not.
+        """
+        watchdog = threading.Timer(self._timeout_s, self._abort)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        except (RuntimeError, OSError, ValueError) as error:  # hf_xet documents no errors of its own
+            self.broken = True
+            raise XetFailed(str(error)[:300] or type(error).__name__) from error
+        finally:
+            watchdog.cancel()
+
+    def _abort(self) -> None:
+        self.broken = True
+        session = self._session
+        if session is not None:
+            session.sigint_abort()
