@@ -1,0 +1,17 @@
+"""The task that reads a model's card from its files. The step itself is `weighbridge.pipeline.describe`."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from tasks.retrying import OPTIONS
+from weighbridge import pipeline
+from weighbridge.card import ModelCard
+from weighbridge.manifest import Manifest
+from weighbridge.pipeline import Job
+
+
+@task(name="describe", task_run_name="describe {job.request.model}", **OPTIONS)
+def describe(job: Job, manifest: Manifest) -> ModelCard:
+    """Read the model's card."""
+    return pipeline.describe(job, manifest)

@@ -1,0 +1,24 @@
+"""The task that brings a group of files into the store. The step itself is `weighbridge.pipeline.fetch`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import task
+
+from tasks.retrying import OPTIONS
+from weighbridge import pipeline
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.pipeline import Job, Received
+
+
+def _name(parameters: dict[str, Any]) -> str:
+    first, *others = (entry.path for entry in parameters["wanted"])
+    return f"fetch {first[-80:]}" + (f" and {len(others)} more" if others else "")
+
+
+@task(name="fetch", task_run_name=_name, **OPTIONS)  # type: ignore[arg-type]  # Prefect types its callable as a class.
+def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received:
+    """Bring some files of a declared manifest into the store; what a try received, the next one keeps."""
+    return pipeline.fetch(job, declared, wanted)

@@ -1,0 +1,16 @@
+"""The task that asks the source what the model is now. The step itself is `weighbridge.pipeline.resolve`."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from tasks.retrying import OPTIONS
+from weighbridge import pipeline
+from weighbridge.manifest import Manifest
+from weighbridge.pipeline import Job
+
+
+@task(name="resolve", task_run_name="resolve {job.request.model}", **OPTIONS)
+def resolve(job: Job) -> Manifest:
+    """Ask the source what the model is now."""
+    return pipeline.resolve(job)
