@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from prefect import task
 
-from tasks.retrying import OPTIONS
+from tasks.failing import OPTIONS, attempt
 from weighbridge import pipeline
 from weighbridge.card import ModelCard
 from weighbridge.decision import Decision
@@ -18,4 +18,4 @@ from weighbridge.report import ScanReport
 @task(name="decide", task_run_name="decide {job.request.model}", **OPTIONS)
 def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:
     """Judge the model under the job's policy."""
-    return pipeline.decide(job, manifest, reports, card)
+    return attempt(pipeline.decide, job, manifest, reports, card)

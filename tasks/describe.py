@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from tasks.retrying import OPTIONS
+from tasks.failing import OPTIONS, attempt
 from weighbridge import pipeline
 from weighbridge.card import ModelCard
 from weighbridge.manifest import Manifest
@@ -14,4 +14,4 @@ from weighbridge.pipeline import Job
 @task(name="describe", task_run_name="describe {job.request.model}", **OPTIONS)
 def describe(job: Job, manifest: Manifest) -> ModelCard:
     """Read the model's card."""
-    return pipeline.describe(job, manifest)
+    return attempt(pipeline.describe, job, manifest)

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import task
 
-from tasks.retrying import OPTIONS
+from tasks.failing import OPTIONS, attempt
 from weighbridge import pipeline
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.pipeline import Job, Received
@@ -21,4 +21,4 @@ def _name(parameters: dict[str, Any]) -> str:
 @task(name="fetch", task_run_name=_name, **OPTIONS)  # type: ignore[arg-type]  # Prefect types its callable as a class.
 def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received:
     """Bring some files of a declared manifest into the store; what a try received, the next one keeps."""
-    return pipeline.fetch(job, declared, wanted)
+    return attempt(pipeline.fetch, job, declared, wanted)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from prefect import task
 
-from tasks.retrying import OPTIONS
+from tasks.failing import OPTIONS, attempt
 from weighbridge import pipeline
 from weighbridge.card import ModelCard
 from weighbridge.decision import Decision
@@ -21,4 +21,4 @@ def publish(
     job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard, decision: Decision
 ) -> ModelVersion:
     """Settle the version in the catalog and, when it passed, make it visible in the registries."""
-    return pipeline.publish(job, manifest, reports, card, decision)
+    return attempt(pipeline.publish, job, manifest, reports, card, decision)

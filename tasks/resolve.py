@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from tasks.retrying import OPTIONS
+from tasks.failing import OPTIONS, attempt
 from weighbridge import pipeline
 from weighbridge.manifest import Manifest
 from weighbridge.pipeline import Job
@@ -13,4 +13,4 @@ from weighbridge.pipeline import Job
 @task(name="resolve", task_run_name="resolve {job.request.model}", **OPTIONS)
 def resolve(job: Job) -> Manifest:
     """Ask the source what the model is now."""
-    return pipeline.resolve(job)
+    return attempt(pipeline.resolve, job)

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import task
 
-from tasks.retrying import OPTIONS
+from tasks.failing import OPTIONS, attempt
 from weighbridge import pipeline
 from weighbridge.pipeline import Job, Received
 from weighbridge.report import ScanReport
@@ -21,4 +21,4 @@ def _name(parameters: dict[str, Any]) -> str:
 @task(name="scan", task_run_name=_name, **OPTIONS)  # type: ignore[arg-type]  # Prefect types its callable as a class.
 def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
     """Scan files that are in the store."""
-    return pipeline.scan(job, received)
+    return attempt(pipeline.scan, job, received)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prefect import task
 
-from tasks.retrying import OPTIONS
+from tasks.failing import OPTIONS, attempt
 from weighbridge import pipeline
 from weighbridge.manifest import Comparison, Manifest
 from weighbridge.pipeline import Job, Received
@@ -15,4 +15,4 @@ from weighbridge.pipeline import Job, Received
 @task(name="verify", task_run_name="verify {job.request.model}", **OPTIONS)
 def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
     """Hold what was received against what the source, the pin and the lock promised."""
-    return pipeline.verify(job, declared, received)
+    return attempt(pipeline.verify, job, declared, received)

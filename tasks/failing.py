@@ -1,18 +1,24 @@
-"""Retrying: which failures a task is run again for, and when. The one place where that is said.
+"""Failing: what Prefect is told of a step that could not do its work, and when the step is run again.
 
 Not here: retries within a step, such as a transfer that resumes (weighbridge.transfer).
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypedDict, TypeVar, cast
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.cache_policies import CachePolicy as _CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Failed
 
 from weighbridge.errors import WeighbridgeError
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class TaskOptions(TypedDict):
@@ -41,3 +47,15 @@ OPTIONS: TaskOptions = {
     "retry_jitter_factor": 0.5,
     "retry_condition_fn": may_succeed_later,
 }
+
+
+def attempt(step: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """Return what a step returns, or the failed state that says in one paragraph why it could not.
+
+    Prefect takes a state that a task returns as the task's own, and raises the error in it to whoever asks for the
+    result. An error that is raised would be logged with a traceback, which is for bugs only.
+    """
+    try:
+        return step(*values, **named)
+    except WeighbridgeError as error:
+        return cast(T, Failed(message=str(error), data=error))
