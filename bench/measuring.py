@@ -1,4 +1,4 @@
-"""Measuring: one command as a whole process, with its wall time, processor time and peak memory, and how busy the cores were."""
+"""Measuring: one command as a whole process: wall time, processor time, peak memory, and how busy the cores were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models: what the benchmarks take in, made by code: valid safetensors of random bytes, nothing to compress or cache."""
+"""Models: what the benchmarks take in, made by code: valid safetensors of random bytes, nothing to compress."""
 
 from __future__ import annotations
 

@@ -334,8 +334,9 @@ cli.run(sys.argv[2:])
 
 @pytest.mark.parametrize(
     "moment",
-    ["resolve:after", "fetch:before", "write:in", "replace:before", "replace:after", "fetch:after",
-     "scan:before", "scan:after", "verify:after", "remember:after", "describe:after", "decide:after", "publish:before", "publish:after"],
+    ["resolve:after", "fetch:before", "write:in", "replace:before", "replace:after", "fetch:after", "scan:before",
+     "scan:after", "verify:after", "remember:after", "describe:after", "decide:after", "publish:before",
+     "publish:after"],
 )  # fmt: skip
 def test_killed_anywhere_and_run_again(bench: Bench, moment: str) -> None:
     uri = bench.model()

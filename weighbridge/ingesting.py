@@ -94,7 +94,8 @@ def ingest(job: Job, runner: Runner) -> Outcome:
     catalog = job.workspace.catalog
     number = catalog.begin_ingest(job.request.model, job.request.ref.uri)
     try:
-        outcome = _ingest(job, runner, number)
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+            outcome = _ingest(job, runner, number, pool)
     except WeighbridgeError as error:
         with suppress(CatalogError):  # A full disk fails here too; the first error is the one to tell.
             catalog.update_ingest(number, "ERROR", error=str(error))
@@ -103,7 +104,7 @@ def ingest(job: Job, runner: Runner) -> Outcome:
     return outcome
 
 
-def _ingest(job: Job, runner: Runner, number: int) -> Outcome:
+def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecutor) -> Outcome:
     catalog = job.workspace.catalog
     declared = runner.call(pipeline.resolve, job)
     known = pipeline.recall(job, declared)
@@ -112,6 +113,7 @@ def _ingest(job: Job, runner: Runner, number: int) -> Outcome:
         received = [known]
         reports = [runner.call(pipeline.scan, job, known)]
     else:
+        background.submit(pipeline.prepare, job)  # Should it fail, publishing says why.
         fetches: list[Pending[Received]] = []
         scans = []
         for group in pipeline.groups(declared):

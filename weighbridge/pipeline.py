@@ -67,6 +67,12 @@ class Received:
     dropped: tuple[str, ...] = ()
 
 
+def prepare(job: Job) -> None:
+    """Open the registries that a new version will be published to, while its files are still on their way."""
+    for registry in job.workspace.registries(job.request):
+        registry.prepare()
+
+
 def resolve(job: Job) -> Manifest:
     """Ask the source what the model is now; with a lock, what it was when it was locked."""
     return job.source.resolve(job.locked.ref if job.locked else job.request.ref)
@@ -181,6 +187,9 @@ def publish(
         elif version.status != "PASSED" and there:
             registry.withdraw(version.name, version.version, f"{decision.policy}: {decision.verdict}")
             catalog.remove_publications(version.name, version.version, registry.name)
+            default = catalog.get(version.name)
+            if default is not None and default.default and default.status == "PASSED":
+                registry.publish(default, job.workspace.store)  # The default moved back: its alias follows.
     settled = catalog.get(version.name, version.version)
     assert settled is not None
     return settled

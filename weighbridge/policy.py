@@ -218,15 +218,16 @@ def _signatures(entry: FileEntry, reports: list[ScanReport], policy: Policy, now
             )
             yield Reason("warn", "scanners.database", text)
         elif policy.max_database_age_days is not None:
-            yield from _age(report.scanner, facts.get("database_date", ""), policy.max_database_age_days, now)
+            yield from _age(report.scanner, facts.get("database_date", ""), policy, now)
 
 
-def _age(scanner: str, built: str, limit_days: int, now: datetime) -> Iterator[Reason]:
+def _age(scanner: str, built: str, policy: Policy, now: datetime) -> Iterator[Reason]:
     if not built:
-        yield Reason("reject", "scanners.database", f"{scanner}'s signatures do not say how old they are.")
+        effect: Literal["reject", "warn"] = "reject" if policy.database == "official" else "warn"
+        yield Reason(effect, "scanners.database", f"{scanner}'s signatures do not say how old they are.")
         return
-    age_days = (now.date() - date.fromisoformat(built[:10])).days
-    if age_days > limit_days:
+    age_days, limit_days = (now.date() - date.fromisoformat(built[:10])).days, policy.max_database_age_days
+    if limit_days is not None and age_days > limit_days:
         text = f"{scanner}'s signatures are {age_days} days old, {limit_days} are allowed: run `freshclam`."
         yield Reason("reject", "scanners.database", text)
 

@@ -130,7 +130,7 @@ def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
         (version.status, f"bold {colour}"),
         ("  quarantined: kept for inspection, served to nobody" if version.status == "FAILED" else "", colour),
         f"\n{version.source}",
-        f"\n{len(files)} files, {bytes_text(version.manifest.size)}, ",
+        f"\n{len(files)} file{'' if len(files) == 1 else 's'}, {bytes_text(version.manifest.size)}, ",
         (str(version.manifest.digest), "dim"),
     )
     if unchanged:

@@ -65,6 +65,7 @@ class Workspace:
         self.fetch_slots = BoundedSemaphore(self.settings.connections)
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
         self._registries: dict[str, Registry] = {}
+        self._policies: dict[str, Policy] = {}
 
     @cached_property
     def engines(self) -> Engines:
@@ -86,7 +87,10 @@ class Workspace:
 
     def policy(self, request: IngestRequest) -> Policy:
         """Return the policy a request is judged under."""
-        return load_policy(request.policy or self.settings.policy, self.folder)
+        wanted = request.policy or self.settings.policy
+        if wanted not in self._policies:
+            self._policies[wanted] = load_policy(wanted, self.folder)
+        return self._policies[wanted]
 
     def registries(self, request: IngestRequest) -> tuple[Registry, ...]:
         """Return the registries a request is published to."""

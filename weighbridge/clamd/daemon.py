@@ -67,11 +67,18 @@ class Daemon:
         signatures: folder of signatures; the machine's usual ones when None.
         threads: scans side by side.
         limit: bytes of the largest file it takes whole; below its hard maximum in tests only.
+        extra_configuration: further lines of clamd.conf(5).
     """
 
     def __init__(
-        self, home: Path, signatures: Path | None = None, threads: int | None = None, limit: int = MAX_FILE_SIZE
+        self,
+        home: Path,
+        signatures: Path | None = None,
+        threads: int | None = None,
+        limit: int = MAX_FILE_SIZE,
+        extra_configuration: str = "",
     ) -> None:
+        self._extra = extra_configuration
         self._home, self._configured = home, signatures
         self._threads, self.limit = threads or os.cpu_count() or 1, limit
         self._lock = Lock()
@@ -106,7 +113,7 @@ class Daemon:
             return Connection(Address(path=str(self._folder / "clamd.sock")))
 
     def recover(self) -> None:
-        """Start the daemon anew unless it answers; of several threads that lost it, one does. Raises ScannerUnavailable."""
+        """Start the daemon anew unless it answers; of several threads that lost it, one does."""
         with self._lock:
             if self._folder is None or not Connection(Address(path=str(self._folder / "clamd.sock"))).alive():
                 self._start()
@@ -151,6 +158,7 @@ class Daemon:
                 queue=self._threads * 4,
                 limit=self.limit,
             )
+            + self._extra
         )
         with open(self._folder / "output", "wb") as output:
             self._process = subprocess.Popen(

@@ -80,6 +80,9 @@ class ExportRegistry:
     def __init__(self, folder: Path, layout: Layout = "plain", link: Link = "hardlink") -> None:
         self._folder, self._layout, self._link = folder.absolute(), layout, link
 
+    def prepare(self) -> None:
+        """Nothing takes long here."""
+
     def publish(self, version: ModelVersion, blobs: BlobStore) -> Publication:
         """Give a version out under its name; again is harmless and repairs. Raises RegistryError, IntegrityError."""
         require_passed(version)

@@ -13,6 +13,10 @@ class Registry(Protocol):
 
     name: ClassVar[str]
 
+    def prepare(self) -> None:
+        """Do what can be done before there is anything to publish, such as loading a client; again is harmless."""
+        ...
+
     def publish(self, version: ModelVersion, blobs: BlobStore) -> Publication:
         """Make a version visible whole, or not at all; again is harmless and returns the same publication.
 

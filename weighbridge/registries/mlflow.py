@@ -87,6 +87,11 @@ class MLflowRegistry:
         folder = folder.absolute()
         return cls(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
+    def prepare(self) -> None:
+        """Import MLflow and open its store, which takes seconds the first time."""
+        with self._session():
+            self._client.search_registered_models(max_results=1)
+
     def publish(self, version: ModelVersion, blobs: BlobStore) -> Publication:
         """Make a version visible whole, or not at all; see `Registry.publish`.
 
