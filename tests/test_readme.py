@@ -1,0 +1,47 @@
+"""What the README says is so: its commands exist, its variables are settings, its schemes are served."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from weighbridge import cli
+from weighbridge.ref import SCHEMES
+from weighbridge.settings import Settings
+
+README = Path("README.md").read_text()
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^weighbridge (\w+)", README, re.MULTILINE))))
+def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([command, "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_every_command_is_told() -> None:
+    known = {command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    assert known == set(re.findall(r"^weighbridge (\w+)", README, re.MULTILINE))
+
+
+def test_variables_are_settings() -> None:
+    named = {name.lower() for name in re.findall(r"`(?:WEIGHBRIDGE|…)_([A-Z_]+)`", README)}
+    assert named <= set(Settings.model_fields)
+    assert named
+
+
+def test_schemes_are_served() -> None:
+    assert {scheme for scheme in SCHEMES if scheme != "http"} <= set(re.findall(r"`([a-z-]+):", README))
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", Path("Makefile").read_text(), re.MULTILINE))
+    text = README + Path("CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"^make (\w+)", text, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize(
+    "page", [Path("README.md"), *sorted(Path("docs").rglob("*.md")), Path("CONTRIBUTING.md")], ids=str
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert "://" in target or (page.parent / target).exists(), target
