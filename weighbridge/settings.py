@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_", frozen=True, extra="ignore")
 
     home: Path = Field(Path("~/.weighbridge"), description="Folder of all state: blobs, catalog, embedded registry.")
+    store: Path | None = Field(None, description="Folder of the blobs, on one file system; below home by default.")
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty for SQLite below home.")
     catalog_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for another process's lock.")
     mlflow_tracking_uri: str = Field("", description="MLflow server; empty for the embedded registry below home.")
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     @property
     def store_folder(self) -> Path:
         """Where the blobs lie."""
-        return self.folder / "store"
+        return self.store.expanduser().absolute() if self.store else self.folder / "store"
 
     @property
     def database_url(self) -> str:
