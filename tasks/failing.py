@@ -16,7 +16,6 @@ from prefect.states import Failed
 
 from weighbridge.errors import WeighbridgeError
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -1,0 +1,81 @@
+"""The report in markdown: everything a reader needs, and hostile text that stays text."""
+
+from __future__ import annotations
+
+import pytest
+
+from weighbridge.card import Field, ModelCard
+from weighbridge.decision import Decision, Reason
+from weighbridge.digest import Digest
+from weighbridge.ingesting import Outcome
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ref import ModelRef
+from weighbridge.rendering import SHOWN, file_rows, markdown, text
+from weighbridge.report import Finding, ScanReport
+from weighbridge.version import ModelVersion, Publication
+
+DIGEST = Digest("sha256", "ab" * 32)
+
+
+def version(**fields: object) -> ModelVersion:
+    report = ScanReport(
+        DIGEST, "clamav", "1.4", "r", "binary", "completed", 4, 4, findings=(Finding("clamav.signature", "error", "x"),)
+    )
+    known = {
+        "name": "tiny",
+        "version": "1.0.0",
+        "status": "PASSED",
+        "source": "mock:a/b",
+        "manifest": Manifest(ModelRef.parse("mock:a/b"), (FileEntry("a_b.bin", 4, DIGEST),)),
+        "card": ModelCard({"architecture": Field("llama", "config.json#model_type")}),
+        "decision": Decision("PASSED", "house", "d", (Reason("warn", "licence", "unknown [licence](http://evil)"),)),
+        "reports": (report,),
+        "published": (Publication("mlflow", "models:/tiny/1", ("import mlflow", "mlflow.load()")),),
+    }
+    return ModelVersion(**(known | fields))  # type: ignore[arg-type]
+
+
+def test_has_what_a_reader_needs() -> None:
+    page = markdown(Outcome(version(), unverified=("a.txt",), dropped=("b.txt: no part of the model",)))
+    assert page.startswith("# tiny 1.0.0: passed\n")
+    for words in ("PASSED under the policy house", "llama", "clamav", "4 of 4", "    import mlflow", "a.txt", "b.txt"):
+        assert words in page
+    assert "| warns | licence |" in page
+
+
+def test_a_quarantined_model_says_so_at_once() -> None:
+    decision = Decision("FAILED", "house", "d", (Reason("reject", "clamav.signature", "EICAR", "a_b.bin"),))
+    page = markdown(Outcome(version(status="FAILED", decision=decision, published=())))
+    assert "quarantined" in page.splitlines()[0]
+    assert r"| rejects | clamav.signature | a\_b.bin | EICAR |" in page
+    assert "## Published" not in page
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[x](http://evil)", "a | b", "# head", "<script>", "line\nbreak", "`code`", "**bold**", "www.evil.com"]
+)
+def test_hostile_text_stays_text(hostile: str) -> None:
+    page = text(hostile)
+    assert "\n" not in page
+    for mark in "[]()|#<>`*":
+        assert page.count(mark) == page.count(f"\\{mark}")
+    assert "http://" not in page
+    assert "www.e" not in page
+
+
+def test_long_lists_are_counted() -> None:
+    reasons = tuple(Reason("warn", "r", f"m{number}") for number in range(SHOWN + 3))
+    page = markdown(Outcome(version(decision=Decision("PASSED", "house", "d", reasons))))
+    assert "… and 3 more" in page
+    assert f"m{SHOWN}" not in page
+
+
+def test_file_rows() -> None:
+    (row,) = file_rows(version())
+    assert row == {
+        "path": "a_b.bin",
+        "size": 4,
+        "sha256": DIGEST.hex,
+        "scanned as": "binary",
+        "findings": "clamav.signature",
+    }
