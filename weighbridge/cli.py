@@ -27,9 +27,9 @@ from weighbridge.catalog import Catalog
 from weighbridge.checking import check_store
 from weighbridge.credentials import AuthPlace
 from weighbridge.digest import Digest
-from weighbridge.errors import InvalidConfiguration, UsageError, WeighbridgeError
+from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.inspecting import inspect_folder
-from weighbridge.lockfile import read_lock, write_lock
+from weighbridge.lockfile import lock_path, read_lock_of, write_lock
 from weighbridge.locking import lock as lock_model
 from weighbridge.locking import locked_manifest
 from weighbridge.manifest import Manifest
@@ -112,7 +112,7 @@ def ingest(
         auth=AuthPlace(token_env=token_env, token_file=token_file),
     )
     settings = Settings()
-    wanted = locked_manifest(request, _locks(models)) if locked else None
+    wanted = locked_manifest(request, read_lock_of(models)) if locked else None
     with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
         outcome = ingesting.ingest(pipeline.Job.of(request, workspace, wanted), runner)
     _finish(
@@ -131,7 +131,7 @@ def sync(
 ) -> None:
     """Take in every model of models.yaml that changed upstream."""
     settings = Settings()
-    locks = _locks(models) if locked else None
+    locks = read_lock_of(models) if locked else None
     with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
         one = partial(ingesting.ingest, runner=runner)
         done = sync_models(requests(read_models(models)), workspace, one, locks)
@@ -150,7 +150,7 @@ def lock(models: ModelsOption = DEFAULT_MODELS, json_: AsJSON = False) -> None:
         for request in requests(read_models(models)):
             job = pipeline.Job.of(request, workspace)
             locked[request.model] = (request.ref.uri, lock_model(job, runner))
-    path = _lock_path(models)
+    path = lock_path(models)
     write_lock(path, locked)
     summary = {name: str(manifest.digest) for name, (_, manifest) in locked.items()}
     _print({"lock": str(path), "models": summary}, lambda: out.print(f"{path}: {len(locked)} models locked."), json_)
@@ -293,17 +293,6 @@ def _catalog() -> Iterator[Catalog]:
         yield catalog
     finally:
         catalog.close()
-
-
-def _lock_path(models: Path) -> Path:
-    return models.with_suffix(".lock")
-
-
-def _locks(models: Path) -> dict[str, tuple[str, Manifest]]:
-    path = _lock_path(models)
-    if not path.exists():
-        raise InvalidConfiguration(f"There is no {path}.", "Write it with `weighbridge lock`.")
-    return read_lock(path)
 
 
 def _find(catalog: Catalog, name: str) -> ModelVersion:

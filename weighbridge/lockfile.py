@@ -63,6 +63,23 @@ def read_lock(path: Path) -> dict[str, tuple[str, Manifest]]:
     return locked
 
 
+def lock_path(models: Path) -> Path:
+    """Return where the lock of a models file lies: `models.lock` beside `models.yaml`."""
+    return models.with_suffix(".lock")
+
+
+def read_lock_of(models: Path) -> dict[str, tuple[str, Manifest]]:
+    """Read the lock of a models file.
+
+    Raises:
+        InvalidConfiguration: there is none, or it does not say what it must.
+    """
+    path = lock_path(models)
+    if not path.exists():
+        raise InvalidConfiguration(f"There is no {path}.", "Write it with `weighbridge lock`.")
+    return read_lock(path)
+
+
 def write_lock(path: Path, locked: Mapping[str, tuple[str, Manifest]]) -> None:
     """Write a lock whole or not at all, sorted, so that a difference in git shows what changed."""
     models = {}

@@ -1,0 +1,78 @@
+"""What a run leaves in Prefect to be read: the report, the file table, a link. The facts themselves are in the catalog.
+
+Not here: bars while a run works (artifact_progress), or how the report is worded (weighbridge.rendering).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from flows.artifact_keys import key
+from weighbridge.ingesting import Outcome
+from weighbridge.ref import ModelRef
+from weighbridge.rendering import file_rows, markdown
+from weighbridge.settings import Settings
+from weighbridge.syncing import SyncReport
+
+#: Rows of a table: Prefect keeps it whole in its database and shows it whole in a browser.
+MAX_ROWS = 1000
+
+
+def keep_report(outcome: Outcome, settings: Settings) -> None:
+    """Keep what became of a model with the present flow run."""
+    version = outcome.version
+    title = f"{version.name} {version.version}: {version.status}"
+    create_markdown_artifact(markdown(outcome), key=key("report", version.name), description=title)
+    rows = file_rows(version)
+    left = f", of which the first {MAX_ROWS:,} are shown" if len(rows) > MAX_ROWS else ""
+    create_table_artifact(
+        rows[:MAX_ROWS], key=key("files", version.name), description=f"{title}: {len(rows):,} files{left}"
+    )
+    link = published_link(outcome, settings) or source_link(ModelRef.parse(version.source))
+    if link:
+        create_link_artifact(link, link_text=title, key=key("link", version.name), description=title)
+
+
+def keep_sync(done: SyncReport) -> None:
+    """Keep what a sync came to with the present flow run, one row a model that changed or failed."""
+    rows = [
+        {"model": found.version.name, "version": found.version.version, "status": found.version.status, "why": ""}
+        for found in done.ingested
+    ]
+    rows += [
+        {"model": failure.name, "version": "", "status": "ERROR", "why": str(failure.error)} for failure in done.failed
+    ]
+    description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
+    create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
+
+
+def published_link(outcome: Outcome, settings: Settings) -> str:
+    """Return the address of the first publication that a browser can open, without credentials; or empty."""
+    for found in outcome.version.published:
+        if found.registry == "mlflow" and settings.mlflow_tracking_uri:
+            parts = urlsplit(settings.mlflow_tracking_uri)
+            host = parts.netloc.rpartition("@")[2]
+            _, name, number = found.location.rsplit("/", 2)
+            page = f"/models/{quote(name, safe='')}/versions/{number}"
+            return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", page))
+        if Path(found.location).is_absolute():
+            return Path(found.location).as_uri()
+    return ""
+
+
+def source_link(ref: ModelRef) -> str:
+    """Return the page of a pinned reference; empty where its kind has none."""
+    name, revision = quote(ref.id, safe="/"), quote(ref.revision, safe="")
+    match ref.kind:
+        case "huggingface":
+            return f"https://huggingface.co/{name}/tree/{revision or 'main'}"
+        case "huggingface-dataset":
+            return f"https://huggingface.co/datasets/{name}/tree/{revision or 'main'}"
+        case "url":
+            return ref.id
+        case "file":
+            return Path(ref.id).as_uri()
+    return ""
