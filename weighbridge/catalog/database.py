@@ -14,7 +14,7 @@ from typing import Any
 
 import tenacity
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -191,7 +191,11 @@ class Database:
 
 def insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT of the connection's dialect, which has `on_conflict_do_update` and `on_conflict_do_nothing`."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # Brings asyncpg along, which no SQLite catalog needs.
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def _checked_url(text: str) -> URL:
