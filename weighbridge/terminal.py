@@ -17,6 +17,7 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -48,6 +49,7 @@ class Bars:
         self._console, self._lock = console, Lock()
         self._tasks: dict[str, TaskID] = {}
         self._bars = Progress(
+            SpinnerColumn(),  # A scan of gigabytes moves no bar for a while, but it is alive.
             TextColumn("[bold]{task.description:>8}"),
             BarColumn(bar_width=32),
             DownloadColumn(binary_units=True),
