@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.simulators import samples
 from weighbridge.archives import Limits, walk
 from weighbridge.digest import Digest
+from weighbridge.errors import ScannerUnavailable
 from weighbridge.formats import detect_file
 from weighbridge.report import ScanReport
 from weighbridge.scanners.archives import ArchiveScanner
@@ -52,9 +53,12 @@ CLEAN: dict[str, Callable[[Path], bytes]] = {
     "a.tar.bz2": lambda _: samples.tar_of({"a": b"1"}, "w:bz2"),
     "a.tar.zst": lambda _: zstd.compress(samples.tar_of({"a": b"1"})),
     "a.7z": lambda folder: samples.seven_zip_of(folder, {"a": b"1", "b": b"2" * 5000}),
+    "a.zst": lambda _: zstd.compress(b"x" * 5000),
     "a.gz": lambda _: gzip.compress(b"x" * 5000),
     "a.bz2": lambda _: bz2.compress(b"x" * 5000),
     "a.xz": lambda _: lzma.compress(b"x" * 5000),
+    "lzma.zip": lambda _: samples.zip_of({"a": b"2" * 5000}, zipfile.ZIP_LZMA),
+    "bzip2.zip": lambda _: samples.zip_of({"a": b"2" * 5000}, zipfile.ZIP_BZIP2),
     "nested.zip": lambda folder: samples.zip_of({"a.7z": samples.seven_zip_of(folder, {"b.zip": samples.zip_of({})})}),
 }  # fmt: skip
 
@@ -90,8 +94,29 @@ def test_names_that_leave_the_folder(scan: Callable[..., ScanReport], name: str)
     assert "archive.unsafe-name" in rules(scan(samples.tar_of({name: b"x"}), "a.tar"))
 
 
-def test_duplicate_names(scan: Callable[..., ScanReport]) -> None:
-    assert "archive.duplicate" in rules(scan(samples.zip_of({"a": b"1", "A": b"2"})))
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        (["a", "a"], "archive.duplicate"),
+        (["a", "A"], "archive.case-collision"),
+        (["caf\u00e9", "cafe\u0301"], "archive.case-collision"),
+    ],
+)
+def test_names_that_collide(scan: Callable[..., ScanReport], names: list[str], rule: str) -> None:
+    members = [(name, b"x") for name in names]
+    assert rules(scan(samples.zip_of(members))) == {rule}
+    assert rules(scan(samples.tar_of(members), "a.tar")) == {rule}
+
+
+def test_a_name_with_nul(scan: Callable[..., ScanReport]) -> None:
+    content = samples.zip_of({"a.txt?.exe": b"x"}).replace(b"a.txt?.exe", b"a.txt\0.exe")
+    assert "archive.unsafe-name" in rules(scan(content))
+
+
+def test_a_location_can_be_printed_and_stored(scan: Callable[..., ScanReport]) -> None:
+    report = scan(samples.tar_of({"\x1b[2J\udcff/../x": b"x"}), "a.tar")
+    assert rules(report) == {"archive.unsafe-name"}
+    assert all(finding.location.isprintable() and finding.location.encode() for finding in report.findings)
 
 
 def tar_with(kind: bytes) -> bytes:
@@ -161,26 +186,136 @@ def test_too_many_members_and_too_deep(scan: Callable[..., ScanReport]) -> None:
     assert report.status == "partial"
 
 
-def test_a_wrong_checksum(scan: Callable[..., ScanReport]) -> None:
+def test_a_wrong_checksum_hides_nothing(scan: Callable[..., ScanReport], tmp_path: Path) -> None:
     content = bytearray(samples.zip_of({"a": b"x" * 1000}))
     content[content.index(b"xxxx") + 3] ^= 1
-    report = scan(bytes(content))
-    assert "archive.malformed" in rules(report)
-    assert report.status == "partial"
+    assert rules(scan(bytes(content))) == {"archive.checksum"}
+    # Some loaders do not compare it, so the bytes are walked all the same.
+    (member,) = [b"".join(member.chunks()) for member in walk(tmp_path / "model.zip")]
+    assert len(member) == 1000
+
+
+@pytest.mark.parametrize("name", [name for name in CLEAN if name != "nested.zip"])
+def test_bytes_after_the_end_are_unread(scan: Callable[..., ScanReport], tmp_path: Path, name: str) -> None:
+    report = scan(CLEAN[name](tmp_path) + b"MZ is hidden here", name)
+    assert rules(report) == {"archive.hidden-data"}
+    assert (report.status, report.bytes_covered) == ("partial", 0)
+
+
+def test_streams_after_each_other_are_one(tmp_path: Path) -> None:
+    for compress in (gzip.compress, bz2.compress, lzma.compress, zstd.compress):
+        path = tmp_path / "two"
+        path.write_bytes(compress(b"one") + compress(b"two"))
+        found = walk(path)
+        assert [b"".join(member.chunks()) for member in found] == [b"onetwo"]
+        assert not found.problems
 
 
 def test_bytes_that_belong_to_no_member(scan: Callable[..., ScanReport]) -> None:
     archive = samples.zip_of({"a": b"1"})
     assert not rules(scan(archive))
     # Two zips in one file: a reader of the directory sees the second only.
-    both = samples.zip_of({"hidden": b"evil"}) + archive
-    assert "archive.hidden-data" in rules(scan(both))
+    report = scan(samples.zip_of({"hidden": b"evil"}) + archive)
+    assert rules(report) == {"archive.hidden-data"}
+    assert report.status == "partial"
 
 
-def test_a_header_that_says_something_else(scan: Callable[..., ScanReport]) -> None:
+def test_a_second_directory_is_no_secret(scan: Callable[..., ScanReport]) -> None:
+    """One reader finds the directory from the end, another one where the end record says: here they differ."""
+    seen, meant = samples.zip_of({"a": b"1"}), samples.zip_of({"b": b"2"})
+    directory = seen.index(b"PK\x01\x02")
+    both = bytearray(meant[: meant.index(b"PK\x05\x06")] + seen)
+    struct.pack_into("<L", both, len(both) - 6, meant.index(b"PK\x01\x02"))
+    assert directory == meant.index(b"PK\x01\x02")
+    assert scan(bytes(both)).status == "partial"
+
+
+def test_a_broken_header_hides_no_member(scan: Callable[..., ScanReport]) -> None:
+    content = bytearray(samples.tar_of({"a": b"1", "evil": b"2"}))
+    content[1024 + 148] ^= 1  # The second header's checksum: Python stops there, others go on.
+    report = scan(bytes(content), "a.tar")
+    assert rules(report) == {"archive.hidden-data"}
+    assert report.status == "partial"
+
+
+def test_a_tar_without_end(scan: Callable[..., ScanReport]) -> None:
+    assert rules(scan(samples.tar_of({"a": b"1" * 512})[:1024], "a.tar")) == {"archive.malformed"}
+
+
+@pytest.mark.parametrize(
+    ("offset", "layout", "value"),
+    [(8, "<H", zipfile.ZIP_DEFLATED), (30, "<B", ord("b")), (22, "<L", 50), (14, "<L", 1)],
+    ids=["compression", "name", "size", "checksum"],
+)
+def test_a_header_that_says_something_else(
+    scan: Callable[..., ScanReport], offset: int, layout: str, value: int
+) -> None:
     content = bytearray(samples.zip_of({"a": b"1" * 100}))
-    struct.pack_into("<H", content, 8, zipfile.ZIP_DEFLATED)
+    struct.pack_into(layout, content, offset, value)
+    report = scan(bytes(content))
+    assert rules(report) == {"archive.ambiguous"}
+
+
+def test_a_size_smaller_than_the_content_hides_nothing(scan: Callable[..., ScanReport], tmp_path: Path) -> None:
+    content = bytearray(samples.zip_of({"a": b"1" * 100}, zipfile.ZIP_DEFLATED))
+    directory = content.index(b"PK\x01\x02")
+    for place in (22, directory + 24):
+        struct.pack_into("<L", content, place, 10)
     assert "archive.ambiguous" in rules(scan(bytes(content)))
+    assert [member.size for member in walk(tmp_path / "model.zip")] == [100]
+
+
+def test_members_that_share_their_bytes(scan: Callable[..., ScanReport]) -> None:
+    content = samples.overlapping_bomb(members=20, size=1024 * 1024)
+    report = scan(content, limits=Limits(free_size=1024 * 1024, max_ratio=20))
+    assert {"archive.bomb", "archive.overlap"} <= rules(report)
+    assert report.status == "partial"
+
+
+def test_an_archive_that_holds_itself_ends(scan: Callable[..., ScanReport]) -> None:
+    """A quine would go on for ever; so would this chain, but for the limit on depth."""
+    content = samples.zip_of({"bottom": b"x"})
+    for level in range(40):
+        content = gzip.compress(content) if level % 2 else samples.zip_of({"r.zip": content})
+    report = scan(content)
+    assert rules(report) == {"archive.nesting"}
+    assert report.status == "partial"
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_many_bytes_is_not_read(scan: Callable[..., ScanReport], kind: bytes) -> None:
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, 64 * 1024 * 1024
+    report = scan(gzip.compress(info.tobuf() + bytes(info.size)), "a.tar.gz")
+    assert "archive.bomb" in rules(report)
+
+
+def test_a_directory_of_many_bytes_is_not_read(scan: Callable[..., ScanReport]) -> None:
+    directory = bytes(17 * 1024 * 1024)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), 0, 0)
+    assert "archive.bomb" in rules(scan(b"PK\x03\x04" + directory + end))
+
+
+def test_folders_and_links_count_as_members(scan: Callable[..., ScanReport]) -> None:
+    content = samples.zip_of({f"{number}/": b"" for number in range(60)})
+    assert "archive.bomb" in rules(scan(content, limits=SMALL))
+
+
+def test_a_flood_of_warnings_hides_no_error(scan: Callable[..., ScanReport]) -> None:
+    members = {f"{number}.so": b"\x7fELF" + bytes(100) for number in range(300)}
+    report = scan(samples.zip_of({**members, "../evil": b"x"}))
+    assert "archive.unsafe-name" in rules(report)
+    assert ("archive.more", "warning") in {(finding.rule, finding.level) for finding in report.findings}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_no_space_here_is_no_fact_about_the_archive(
+    scan: Callable[..., ScanReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = "weighbridge.archives.walking.tempfile.SpooledTemporaryFile"
+    monkeypatch.setattr(full, lambda size: Path("/dev/full").open("r+b", buffering=0))
+    with pytest.raises(ScannerUnavailable, match="TMPDIR"):
+        scan(samples.zip_of({"inner.zip": samples.zip_of({"a": b"1"})}))
 
 
 def test_executables_are_named(scan: Callable[..., ScanReport]) -> None:

@@ -6,6 +6,7 @@ import io
 import pickle
 import struct
 import tarfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -66,20 +67,28 @@ def legacy_torch(pickled: bytes) -> bytes:
     return b"".join(parts) + pickled + pickle.dumps(["0"], protocol=2) + struct.pack("<q", 4) + bytes(range(200, 216))
 
 
-def zip_of(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """Return a zip of some members."""
+Members = dict[str, bytes] | list[tuple[str, bytes]]
+
+
+def _pairs(members: Members) -> list[tuple[str, bytes]]:
+    return list(members.items()) if isinstance(members, dict) else members
+
+
+def zip_of(members: Members, compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a zip of some members, of pairs where names come twice."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, content in members.items():
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", compression) as archive:
+        warnings.simplefilter("ignore", UserWarning)  # Of names that come twice.
+        for name, content in _pairs(members):
             archive.writestr(name, content)
     return buffer.getvalue()
 
 
-def tar_of(members: dict[str, bytes], mode: str = "w") -> bytes:
+def tar_of(members: Members, mode: str = "w") -> bytes:
     """Return a tar of some members; mode `w:gz` and the like compress it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, content in members.items():
+        for name, content in _pairs(members):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
@@ -129,3 +138,14 @@ def zip_bomb(size: int = 512 * 1024 * 1024) -> bytes:
         for _ in range(size // (1024 * 1024)):
             member.write(bytes(1024 * 1024))
     return buffer.getvalue()
+
+
+def overlapping_bomb(members: int, size: int) -> bytes:
+    """Return a zip whose many members are all the same bytes, each of which unpacks to `size` zeros."""
+    one = zip_of({"zeros": bytes(size)}, zipfile.ZIP_DEFLATED)
+    start, end = one.index(b"PK\x01\x02"), one.rindex(b"PK\x05\x06")
+    entry = one[start:end]
+    names = [f"{number:05}".encode() for number in range(members)]
+    directory = b"".join(entry.replace(b"zeros", name) for name in names)
+    record = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, members, members, len(directory), start, 0)
+    return one[:start] + directory + record

@@ -16,13 +16,16 @@ READERS: dict[str, Reader] = {
     "zip": zipped.read,
     "7z": sevenzip.read,
     "tar": tarball.read,
-    "gzip": compressed.read_gzip,
-    "bzip2": compressed.read_bzip2,
-    "xz": compressed.read_xz,
-    "zstd": compressed.read_zstd,
+    **compressed.READERS,
 }
 
 
-def walk(path: Path, limits: Limits | None = None) -> Walk:
-    """Return a walk through an archive on this machine; iterate it once, then read its `problems`."""
-    return Walk(path, READERS, limits)
+def walk(path: Path, limits: Limits | None = None, kind: str = "") -> Walk:
+    """Return a walk through an archive on this machine; iterate it once, then read its `problems`.
+
+    Args:
+        path: the archive.
+        limits: what it may cost.
+        kind: its format; empty to find out from its content.
+    """
+    return Walk(path, READERS, limits, kind)

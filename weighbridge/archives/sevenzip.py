@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +13,7 @@ import py7zr
 from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
 from py7zr.io import Py7zIO, WriterFactory
 
-from weighbridge.archives.walking import LimitReached, Member, Walk
+from weighbridge.archives.walking import LimitReached, Member, Names, Walk
 
 
 def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
@@ -22,9 +23,13 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
             if archive.needs_password():
                 raise PasswordRequired(prefix)
             spools = _Spools(Path(folder), walk)
+            _judge_end(walk, file, prefix)
+            names = Names(walk, prefix)
             for info in archive.list():
-                walk.judge_name(info.filename, prefix)
-            walk.judge_names([info.filename for info in archive.list()], prefix)
+                names.judge(info.filename, folder=info.is_directory)
+                if info.is_symlink:
+                    location = walk.location(prefix, info.filename)
+                    walk.problem("archive.link", "error", "The member is a symbolic link.", location)
             with closing(spools):
                 archive.extractall(factory=spools)
             for name, path in spools.files:
@@ -37,6 +42,18 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
     except UnsupportedCompressionMethodError as error:
         text = f"The archive's compression is not supported: {str(error)[:120]!r}."
         walk.problem("archive.unsupported", "error", text, prefix, unread=True)
+
+
+def _judge_end(walk: Walk, file: IO[bytes], prefix: str) -> None:
+    """Note bytes after the header at the end, whose place the first header gives (7zFormat.txt, SignatureHeader)."""
+    position = file.tell()
+    file.seek(12)
+    offset, size = struct.unpack("<QQ", file.read(16))
+    left = file.seek(0, 2) - (32 + offset + size)
+    file.seek(position)
+    if left > 0:
+        text = f"{left} bytes at the end belong to no member."
+        walk.problem("archive.hidden-data", "error", text, prefix, unread=True)
 
 
 class _Spools(WriterFactory):

@@ -8,13 +8,16 @@ Not here: how one format is read (the modules beside this one).
 
 from __future__ import annotations
 
+import errno
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from weighbridge.errors import UnsafePath
+from weighbridge.archives.streams import Readable, TooMuch
+from weighbridge.errors import ScannerUnavailable, UnsafePath
 from weighbridge.formats import HEAD_SIZE, detect
 from weighbridge.manifest import safe_path
 from weighbridge.report import Level
@@ -24,7 +27,9 @@ CHUNK_SIZE = 1024 * 1024
 _SPOOL = 8 * 1024 * 1024
 #: Formats that are walked, and those that are known but cannot be.
 WALKED = frozenset({"zip", "tar", "gzip", "bzip2", "xz", "zstd", "7z"})
-ARCHIVES = WALKED | {"rar"}
+ARCHIVES = WALKED | {"rar", "lz4"}
+#: What goes wrong here and not in the archive: no space, no memory of the kernel's, too many open files, a broken disk.
+_OURS = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO}
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Limits:
     """What an archive may cost before it counts as a bomb.
 
     Attributes:
-        max_members: members of all levels together.
+        max_members: members of all levels together, folders and links too.
         max_size: unpacked bytes of all levels together.
         max_ratio: unpacked bytes to bytes of the outermost file, once more than `free_size` came out.
         free_size: bytes that may come out of any archive, whatever its ratio.
@@ -78,7 +83,8 @@ class Member:
 
     def __init__(self, location: str, depth: int, head: bytes, rest: Iterator[bytes]) -> None:
         self.location, self.depth, self.head = location, depth, head
-        self.format = detect(location.rsplit("!", 1)[-1], head, max(len(head), 0))
+        # A head that is full says nothing about the size.
+        self.format = detect(location.rsplit("!", 1)[-1], head, len(head) if len(head) < HEAD_SIZE else 1 << 62)
         self.size = len(head)
         self._rest = rest
 
@@ -107,10 +113,11 @@ class Walk:
         path: the archive.
         readers: by format; a reader yields a walk's members of one archive.
         limits: what it may cost.
+        kind: its format; empty to find out from its content.
     """
 
-    def __init__(self, path: Path, readers: Mapping[str, Reader], limits: Limits | None = None) -> None:
-        self._path, self._readers, self._limits = path, readers, limits or Limits()
+    def __init__(self, path: Path, readers: Mapping[str, Reader], limits: Limits | None = None, kind: str = "") -> None:
+        self._path, self._readers, self._limits, self._kind = path, readers, limits or Limits(), kind
         self._archive_size = path.stat().st_size
         self._unpacked = self._members = 0
         self._over = ""
@@ -123,12 +130,24 @@ class Walk:
 
     def __iter__(self) -> Iterator[Member]:
         with open(self._path, "rb") as file:
-            kind = detect(self._path.name, file.read(HEAD_SIZE), self._archive_size)
+            kind = self._kind or detect(self._path.name, file.read(HEAD_SIZE), self._archive_size)
             file.seek(0)
             try:
                 yield from self._archive(kind, file, "", 1)
             except LimitReached as limit:
                 self.problem("archive.bomb", "error", f"It is more than may be unpacked: {limit}.", unread=True)
+
+    @staticmethod
+    def location(prefix: str, name: str) -> str:
+        """Return where a member lies, `outer.tar!a.bin`; what cannot be printed is escaped."""
+        printable = name if name.isprintable() else ascii(name)[1:-1]
+        return f"{prefix}!{printable}" if prefix else printable
+
+    def count_member(self) -> None:
+        """Count one more entry. Raises LimitReached when there are too many."""
+        self._members += 1
+        if self._members > self._limits.max_members:
+            raise LimitReached(f"more than {self._limits.max_members} members")
 
     def problem(self, rule: str, level: Level, message: str, location: str = "", *, unread: bool = False) -> None:
         """Note something wrong."""
@@ -145,18 +164,18 @@ class Walk:
             return
         try:
             yield from reader(self, file, prefix, depth)
-        except LimitReached:
+        except (LimitReached, ScannerUnavailable):
             raise
+        except TooMuch as error:
+            raise LimitReached(str(error)) from error
         except Exception as error:  # noqa: BLE001 (hostile archives make the parsers raise anything; unread is said)
+            _raise_if_ours(error)
             text = f"It cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
             self.problem("archive.malformed", "error", text, prefix, unread=True)
 
-    def member(self, name: str, stream: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
+    def member(self, name: str, stream: Readable, prefix: str, depth: int) -> Iterator[Member]:
         """Yield one member and, when it is an archive, what lies in it; its stream is read to the end."""
-        location = f"{prefix}!{name}" if prefix else name
-        self._members += 1
-        if self._members > self._limits.max_members:
-            raise LimitReached(f"more than {self._limits.max_members} members")
+        location = self.location(prefix, name)
         metered = self._metered(stream, location)
         head = b""
         while len(head) < HEAD_SIZE and (chunk := next(metered, b"")):
@@ -190,7 +209,7 @@ class Walk:
             return f"more than {limits.max_ratio} times its own size"
         return ""
 
-    def _metered(self, stream: IO[bytes], location: str) -> Iterator[bytes]:
+    def _metered(self, stream: Readable, location: str) -> Iterator[bytes]:
         """Yield a member's content; what stops it is noted here, since whoever asks is no part of the walk."""
         try:
             while chunk := stream.read(CHUNK_SIZE):
@@ -200,25 +219,49 @@ class Walk:
                 self._unpacked += len(chunk)
                 yield chunk
         except Exception as error:  # noqa: BLE001 (hostile members make the decompressors raise anything; unread is said)
+            _raise_if_ours(error)
             text = f"The member cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
             self.problem("archive.malformed", "error", text, location, unread=True)
 
-    def judge_name(self, name: str, prefix: str) -> None:
-        """Note a member's name that would leave the folder it is unpacked to."""
-        try:
-            safe_path(name.rstrip("/"))
-        except UnsafePath as error:
-            self.problem("archive.unsafe-name", "error", error.problem, f"{prefix}!{name!r}" if prefix else repr(name))
 
-    def judge_names(self, names: list[str], prefix: str) -> None:
-        """Note members of the same name, or of names that differ only in case."""
-        seen: dict[str, str] = {}
-        for name in names:
-            folded = name.casefold()
-            if folded in seen:
-                text = f"Two members are called {seen[folded]!r} and {name!r}."
-                self.problem("archive.duplicate", "error", text, prefix)
-            seen[folded] = name
+class Names:
+    """The names of one archive's entries, judged one by one.
+
+    Args:
+        walk: counts the entries and hears what is wrong.
+        prefix: where the archive lies.
+    """
+
+    def __init__(self, walk: Walk, prefix: str) -> None:
+        self._walk, self._prefix = walk, prefix
+        self._seen: dict[str, str] = {}
+
+    def judge(self, name: str, *, folder: bool = False) -> None:
+        """Note a name that would leave the folder it is unpacked to, or that another entry has on some system."""
+        self._walk.count_member()
+        location = self._walk.location(self._prefix, name)
+        try:
+            safe_path(name.removesuffix("/") if folder else name)
+        except UnsafePath as error:
+            self._walk.problem("archive.unsafe-name", "error", error.problem, location)
+        if folder:
+            return
+        folded = unicodedata.normalize("NFC", name).casefold()
+        other = self._seen.get(folded)
+        self._seen[folded] = name
+        if other is not None:
+            rule = "archive.duplicate" if other == name else "archive.case-collision"
+            self._walk.problem(rule, "error", f"Two members are called {other!r} and {name!r}.", location)
+
+
+def _raise_if_ours(error: Exception) -> None:
+    """Raise when this machine failed and not the archive: it must not count as a fact about the archive."""
+    if isinstance(error, OSError) and error.errno in _OURS:
+        raise ScannerUnavailable(
+            f"An archive could not be unpacked for scanning: {error.strerror}.",
+            "Make room in the folder for temporary files, or set TMPDIR to another one; then run it again.",
+            errno=error.errno,
+        ) from error
 
 
 #: Yields the members of one open archive at a prefix and depth.

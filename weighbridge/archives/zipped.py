@@ -1,38 +1,48 @@
-"""Zip archives: members from the central directory, and the bytes that belong to none of them.
+"""Zip archives: members from the central directory, read by us so that a wrong checksum hides no byte.
 
-Two readers of one zip may see different members (local headers against the central directory, overlaps, data before,
-between and after), so every disagreement is a problem. Format: PKWARE APPNOTE 6.3.10.
+Two readers of one zip may see different members (local headers against the central directory, overlaps, bytes before,
+between and after), so every disagreement is a problem, and bytes that belong to no member count as unread. Format:
+PKWARE APPNOTE 6.3.10. The central directory itself is parsed by `zipfile`.
 """
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
-from weighbridge.archives.walking import Member, Walk
+from weighbridge.archives import streams
+from weighbridge.archives.streams import Bounded, Codec, Decompressed, Window
+from weighbridge.archives.walking import Member, Names, Walk
 
+#: Bytes of a central directory, which zipfile reads whole: 100,000 members with names of 100 letters.
+_MAX_DIRECTORY = 16 * 1024**2
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MAGIC = b"PK\x03\x04"
 _ENCRYPTED = 0x1
 _HAS_DESCRIPTOR = 0x8
+_IS_UTF8 = 0x800
 #: Bytes of a data descriptor at most: signature, checksum, two 8-byte sizes.
 _DESCRIPTOR_SIZE = 24
-_SUPPORTED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_LZMA, _ZSTD = 14, 93
+_CODECS = {zipfile.ZIP_DEFLATED: streams.DEFLATE, zipfile.ZIP_BZIP2: streams.BZIP2, _ZSTD: streams.ZSTD}
+_SUPPORTED = {zipfile.ZIP_STORED, _LZMA, *_CODECS}
 _LINK_TYPE = 0o120000
 
 
 def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
-    """Yield the files of a zip archive; checksums are compared while they are read."""
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        walk.judge_names([info.filename for info in members], prefix)
-        _judge_layout(walk, file, archive, prefix)
-        for info in members:
-            walk.judge_name(info.filename, prefix)
-            location = f"{prefix}!{info.filename}" if prefix else info.filename
-            if info.is_dir() and info.file_size == 0:
+    """Yield the files of a zip archive; checksums are compared after they are read."""
+    with zipfile.ZipFile(cast("IO[bytes]", Bounded(file, _MAX_DIRECTORY))) as archive:
+        starts = _judge_layout(walk, file, archive, prefix)
+        names = Names(walk, prefix)
+        for info in archive.infolist():
+            # zipfile cuts names at NUL.
+            names.judge(info.orig_filename, folder=info.is_dir())
+            location = walk.location(prefix, info.filename)
+            if info.is_dir() and info.file_size == info.compress_size == 0:
                 continue
             if info.external_attr >> 16 & 0o170000 == _LINK_TYPE:
                 walk.problem("archive.link", "error", "The member is a symbolic link.", location)
@@ -42,51 +52,126 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
             elif info.compress_type not in _SUPPORTED:
                 text = f"The member's compression {info.compress_type} is not supported."
                 walk.problem("archive.unsupported", "error", text, location, unread=True)
-            else:
-                yield from _member(walk, archive, info, prefix, depth)
+            elif info.header_offset in starts:
+                yield from _member(walk, file, info, starts[info.header_offset], prefix, depth)
 
 
-def _member(walk: Walk, archive: zipfile.ZipFile, info: zipfile.ZipInfo, prefix: str, depth: int) -> Iterator[Member]:
-    location = f"{prefix}!{info.filename}" if prefix else info.filename
-    try:
-        with archive.open(info) as stream:
-            yield from walk.member(info.filename, stream, prefix, depth)
-    except (zipfile.BadZipFile, EOFError, struct.error) as error:
-        text = f"The member cannot be read to its end: {str(error)[:120]!r}."
-        walk.problem("archive.malformed", "error", text, location, unread=True)
+class _Content:
+    """A member's content, with its checksum and size counted while it is read."""
+
+    def __init__(self, file: IO[bytes], info: zipfile.ZipInfo, start: int) -> None:
+        file.seek(start)
+        self._window = Window(file, info.compress_size)
+        codec = _CODECS.get(info.compress_type)
+        if info.compress_type == _LZMA:
+            codec = _lzma_codec(self._window)
+        self._content = Decompressed(self._window, codec) if codec else self._window
+        self.checksum = self.size = 0
+
+    def read(self, size: int) -> bytes:
+        content = self._content.read(size)
+        self.checksum = zlib.crc32(content, self.checksum)
+        self.size += len(content)
+        return content
+
+    @property
+    def trailing(self) -> int:
+        return self._content.trailing if isinstance(self._content, Decompressed) else 0
 
 
-def _judge_layout(walk: Walk, file: IO[bytes], archive: zipfile.ZipFile, prefix: str) -> None:
-    """Note bytes before, between or after the members, overlaps, and local headers that say something else."""
-    end = 0
+def _lzma_codec(window: Window) -> Codec:
+    """Read the properties that come first (APPNOTE 5.8.8); the stream itself has no header."""
+    head = window.read(4)
+    properties = window.read(struct.unpack("<H", head[2:])[0])
+    codec, dictionary = struct.unpack("<BI", properties[:5])
+    options = {
+        "id": lzma.FILTER_LZMA1,
+        "lc": codec % 9,
+        "lp": codec // 9 % 5,
+        "pb": codec // 45,
+        "dict_size": min(dictionary, 128 * 1024**2),
+    }
+    return Codec(lambda: lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[options]))
+
+
+def _member(
+    walk: Walk, file: IO[bytes], info: zipfile.ZipInfo, start: int, prefix: str, depth: int
+) -> Iterator[Member]:
+    location = walk.location(prefix, info.filename)
+    content = _Content(file, info, start)
+    before = len(walk.problems)
+    yield from walk.member(info.filename, content, prefix, depth)
+    if any(problem.location == location and problem.unread for problem in walk.problems[before:]):
+        return
+    if content.trailing:
+        text = f"{content.trailing} bytes after the member's compressed content belong to none of it."
+        walk.problem("archive.hidden-data", "error", text, location, unread=True)
+    if content.size != info.file_size:
+        text = f"The member has {content.size} bytes, not the {info.file_size} that the directory says."
+        walk.problem("archive.ambiguous", "error", text, location)
+    if content.checksum != info.CRC:
+        walk.problem("archive.checksum", "error", "The member's checksum is wrong.", location)
+
+
+def _judge_layout(walk: Walk, file: IO[bytes], archive: zipfile.ZipFile, prefix: str) -> dict[int, int]:
+    """Note what two readers could see differently; return where each member's content begins, by its header."""
+    end, may_follow, starts = 0, 0, {}
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
         if info.header_offset < end:
             text = f"The member {info.filename!r} overlaps another one."
             walk.problem("archive.overlap", "error", text, prefix)
-        elif info.header_offset - end > (_DESCRIPTOR_SIZE if end else 0):
-            text = f"{info.header_offset - end} bytes before the member {info.filename!r} belong to no member."
-            walk.problem("archive.hidden-data", "warning", text, prefix)
-        file.seek(info.header_offset)
-        raw = file.read(_LOCAL_HEADER.size)
-        if len(raw) < _LOCAL_HEADER.size or raw[:4] != _LOCAL_MAGIC:
-            text = f"The member {info.filename!r} has no header where the directory says."
-            walk.problem("archive.malformed", "error", text, prefix, unread=True)
+        elif (gap := info.header_offset - end) > may_follow:
+            _hidden(walk, f"{gap} bytes before the member {info.filename!r}", prefix)
+        start = _judge_header(walk, file, info, prefix)
+        if start is None:
             continue
-        header = _LOCAL_HEADER.unpack(raw)
-        flags, compression, name_size, extra_size = header[2], header[3], header[9], header[10]
-        if compression != info.compress_type or (flags ^ info.flag_bits) & _ENCRYPTED:
-            text = f"The member {info.filename!r} is described differently in its header and in the directory."
-            walk.problem("archive.ambiguous", "error", text, prefix)
-        end = max(end, info.header_offset + _LOCAL_HEADER.size + name_size + extra_size + info.compress_size)
-    gap = archive.start_dir - end
-    if gap > _DESCRIPTOR_SIZE:
-        walk.problem("archive.hidden-data", "warning", f"{gap} bytes after the last member belong to none.", prefix)
-    file.seek(0, 2)
-    directory = sum(
-        46 + len(info.orig_filename.encode("utf-8", "replace")) + len(info.extra) + len(info.comment)
-        for info in archive.infolist()
-    )
-    # End records: 22 bytes, with zip64 98, and the comment; extra fields may differ by the zip64 part.
-    slack = file.tell() - archive.start_dir - directory - len(archive.comment) - 22
-    if slack > 76 + 32 * len(archive.infolist()) + 1024:
-        walk.problem("archive.hidden-data", "warning", f"About {slack} bytes at the end belong to no member.", prefix)
+        starts[info.header_offset] = start
+        end = max(end, start + info.compress_size)
+        may_follow = _DESCRIPTOR_SIZE if info.flag_bits & _HAS_DESCRIPTOR else 0
+    if (gap := archive.start_dir - end) > may_follow:
+        _hidden(walk, f"{gap} bytes after the last member", prefix)
+    elif gap < 0:
+        walk.problem("archive.overlap", "error", "The last member overlaps the directory.", prefix)
+    if left := _after_directory(file, archive):
+        _hidden(walk, f"{left} bytes at the end", prefix)
+    return starts
+
+
+def _hidden(walk: Walk, what: str, prefix: str) -> None:
+    walk.problem("archive.hidden-data", "error", f"{what} belong to no member.", prefix, unread=True)
+
+
+def _judge_header(walk: Walk, file: IO[bytes], info: zipfile.ZipInfo, prefix: str) -> int | None:
+    """Note where a member's own header differs from the directory; return where its content begins."""
+    file.seek(info.header_offset)
+    raw = file.read(_LOCAL_HEADER.size)
+    if len(raw) < _LOCAL_HEADER.size or raw[:4] != _LOCAL_MAGIC:
+        text = f"The member {info.filename!r} has no header where the directory says."
+        walk.problem("archive.malformed", "error", text, prefix, unread=True)
+        return None
+    _, _, flags, compression, _, _, checksum, packed, size, name_size, extra_size = _LOCAL_HEADER.unpack(raw)
+    same = file.read(name_size) == _raw_name(info) and compression == info.compress_type
+    same &= not (flags ^ info.flag_bits) & _ENCRYPTED
+    if not flags & _HAS_DESCRIPTOR:
+        same &= checksum == info.CRC
+        same &= packed in (info.compress_size, 0xFFFFFFFF) and size in (info.file_size, 0xFFFFFFFF)
+    if not same:
+        text = f"The member {info.filename!r} is described differently in its header and in the directory."
+        walk.problem("archive.ambiguous", "error", text, prefix)
+    return int(info.header_offset) + _LOCAL_HEADER.size + name_size + extra_size
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.encode("utf-8" if info.flag_bits & _IS_UTF8 else "cp437", "replace")
+
+
+def _after_directory(file: IO[bytes], archive: zipfile.ZipFile) -> int:
+    """Return how many bytes after the central directory are neither its end records nor the comment."""
+    entries = sum(46 + len(_raw_name(info)) + len(info.extra) + len(info.comment) for info in archive.infolist())
+    position = archive.start_dir + entries
+    size = file.seek(0, 2)
+    file.seek(position)
+    record = file.read(12)
+    if record[:4] == b"PK\x06\x06" and len(record) == 12:
+        position += 12 + struct.unpack("<Q", record[4:])[0] + 20
+    return size - position - 22 - len(archive.comment)

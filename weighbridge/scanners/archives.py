@@ -8,9 +8,9 @@ from typing import ClassVar
 from weighbridge.archives import ARCHIVES, Limits, Problem, walk
 from weighbridge.formats import EXECUTABLE_FORMATS
 from weighbridge.report import Finding, ScanReport
-from weighbridge.scanners.interface import Engine, Subject, report
+from weighbridge.scanners.interface import Engine, Subject, report, worst
 
-VERSION = "1"
+VERSION = "2"
 #: Findings kept of one archive; the rest is counted in one more.
 MAX_FINDINGS = 200
 #: Executables inside an archive that a model has no use for.
@@ -39,16 +39,14 @@ class ArchiveScanner:
 
     def scan(self, subject: Subject) -> ScanReport:
         """Walk the archive to its end; `partial` when something in it could not be read."""
-        found = walk(subject.path, self._limits)
+        found = walk(subject.path, self._limits, subject.format)
         findings = [
             Finding("archive.executable", "warning", f"The member is a {member.format}.", member.location)
             for member in found
             if member.format in _SUSPICIOUS
         ]
         findings += [_finding(problem) for problem in found.problems]
-        if len(findings) > MAX_FINDINGS:
-            text = f"{len(findings) - MAX_FINDINGS} more findings are not listed."
-            findings = [*sorted(findings)[:MAX_FINDINGS], Finding("archive.more", "warning", text)]
+        findings = worst(findings, MAX_FINDINGS, "archive.more")
         if found.unread:
             return report(self.name, self.engine(), subject, status="partial", reason=found.unread, findings=findings)
         return report(self.name, self.engine(), subject, findings=findings)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from weighbridge.digest import Digest
-from weighbridge.report import Finding, ScanReport, Status
+from weighbridge.report import Finding, Level, ScanReport, Status
 
 
 @dataclass(frozen=True)
@@ -96,3 +96,18 @@ def report(
         findings=tuple(sorted(findings)),
         engine=engine.facts,
     )
+
+
+_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+
+def worst(findings: list[Finding], limit: int, rule: str) -> list[Finding]:
+    """Return at most `limit` findings, errors first, and one more of `rule` that counts the others.
+
+    That one has the level of the worst it stands for, so that a flood of findings hides none.
+    """
+    ranked = sorted(findings, key=lambda finding: (_LEVELS.index(finding.level), finding))
+    if len(ranked) <= limit:
+        return ranked
+    text = f"{len(ranked) - limit} more findings are not listed."
+    return [*ranked[:limit], Finding(rule, ranked[limit].level, text)]
