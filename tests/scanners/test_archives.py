@@ -313,7 +313,7 @@ def test_no_space_here_is_no_fact_about_the_archive(
     scan: Callable[..., ScanReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = "weighbridge.archives.walking.tempfile.SpooledTemporaryFile"
-    monkeypatch.setattr(full, lambda size: Path("/dev/full").open("r+b", buffering=0))
+    monkeypatch.setattr(full, lambda size: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115 (the walk closes it)
     with pytest.raises(ScannerUnavailable, match="TMPDIR"):
         scan(samples.zip_of({"inner.zip": samples.zip_of({"a": b"1"})}))
 

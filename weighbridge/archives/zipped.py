@@ -158,7 +158,7 @@ def _judge_header(walk: Walk, file: IO[bytes], info: zipfile.ZipInfo, prefix: st
     if not same:
         text = f"The member {info.filename!r} is described differently in its header and in the directory."
         walk.problem("archive.ambiguous", "error", text, prefix)
-    return int(info.header_offset) + _LOCAL_HEADER.size + name_size + extra_size
+    return int(info.header_offset + _LOCAL_HEADER.size + name_size + extra_size)
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
