@@ -6,9 +6,12 @@ Not here: the order of the steps, or which function a task calls (tasks).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from concurrent.futures import wait
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
 
-from prefect.futures import PrefectFuture
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
 from tasks import TASKS
@@ -26,11 +29,28 @@ class PrefectRunner:
 
     Values are wrapped so that Prefect neither walks through them (a manifest may name 100,000 files) nor copies them
     (a workspace holds locks and connections).
+
+    Leave it before the workspace closes: tasks that run are waited for, and after an error no other one starts.
     """
+
+    def __init__(self) -> None:
+        self._submitted: list[PrefectConcurrentFuture[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            for future in self._submitted:
+                future.wrapped_future.cancel()
+        wait(future.wrapped_future for future in self._submitted)
 
     def call(self, step: Callable[..., T], *values: Any) -> T:
         """Run a step's task and return its result."""
-        return cast(T, TASKS[step](*(_wrapped(value) for value in values)))
+        state = cast("State[T]", TASKS[step](*(_wrapped(value) for value in values), return_state=True))
+        return cast(T, state.result())  # Raises the error that a task ended with.
 
     def submit(self, step: Callable[..., T], *values: Any) -> Pending[T]:
         """Start a step's task in a thread; it waits for the pending ones among its values.
@@ -38,7 +58,9 @@ class PrefectRunner:
         Threads are given out in the order of submission and a task waits only for earlier ones, so that none can wait
         for one that has no thread.
         """
-        return cast(Pending[T], TASKS[step].submit(*(_wrapped(value) for value in values)))
+        future = cast("PrefectConcurrentFuture[T]", TASKS[step].submit(*(_wrapped(value) for value in values)))
+        self._submitted.append(future)
+        return cast(Pending[T], future)
 
 
 def _wrapped(value: Any) -> Any:

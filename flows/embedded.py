@@ -1,0 +1,53 @@
+"""Flows run inside the calling process, as the command line does.
+
+Where PREFECT_API_URL names a server the run shows there; otherwise Prefect starts one for as long as the process lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.end_states import outcome_of, sync_report_of
+from flows.ingest import ingest, parameters_of
+from flows.sync import sync
+from weighbridge.catalog import Catalog
+from weighbridge.ingesting import Outcome
+from weighbridge.request import IngestRequest
+from weighbridge.settings import Settings
+from weighbridge.syncing import SyncReport
+from weighbridge.workspace import utc_now
+
+
+def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome:
+    """Take one model in by a run of the flow `ingest`.
+
+    Raises:
+        WeighbridgeError: what the run failed with.
+    """
+    state = ingest(**parameters_of(request, locked=locked, models=str(models)), return_state=True)
+    with _catalog() as catalog:
+        return outcome_of(state, catalog)
+
+
+def run_sync(models: Path, *, locked: bool) -> SyncReport:
+    """Take in what changed by a run of the flow `sync`.
+
+    Raises:
+        WeighbridgeError: what the run failed with.
+    """
+    state = sync(models=str(models), locked=locked, return_state=True)
+    with _catalog() as catalog:
+        return sync_report_of(state, catalog)
+
+
+@contextmanager
+def _catalog() -> Iterator[Catalog]:
+    settings = Settings()
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
+    try:
+        yield catalog
+    finally:
+        catalog.close()

@@ -1,0 +1,118 @@
+"""How a run ends: Prefect's state for an outcome, and back.
+
+- `Passed` (COMPLETED): published.
+- `Quarantined` (FAILED): the gate rejected the model; it is kept for inspection and served to nobody.
+- `Skipped` (FAILED): the policy scans nothing, so nothing was published.
+- `Failed` (FAILED): the work could not be done; the message says what to do.
+
+All but the first are of the type FAILED although the run did its work: whoever looks only at the type (an n8n node,
+`run_deployment`, an automation) must never take a model that was not passed for one that was.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from weighbridge.catalog import Catalog
+from weighbridge.errors import CatalogError, WeighbridgeError
+from weighbridge.ingesting import Outcome
+from weighbridge.syncing import Failure, SyncReport
+
+PASSED, QUARANTINED, SKIPPED = "Passed", "Quarantined", "Skipped"
+_NAMES = {"PASSED": PASSED, "FAILED": QUARANTINED, "SKIPPED": SKIPPED}
+
+
+def ended(outcome: Outcome) -> State[dict[str, Any]]:
+    """Return the state of a run that did its work; its data is plain JSON that `outcome_of` reads."""
+    version = outcome.version
+    kind = Completed if version.status == "PASSED" else Failed
+    reasons = [reason.message for reason in version.decision.reasons if reason.effect == "reject"]
+    told = f" {' '.join(reasons[:3])}" if reasons else ""
+    more = f" And {len(reasons) - 3} reasons more." if len(reasons) > 3 else ""
+    message = (
+        f"{version.name} {version.version}: {version.status} under the policy {version.decision.policy}.{told}{more}"
+    )
+    return kind(name=_NAMES[version.status], message=message, data=_summary(outcome))
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    version = outcome.version
+    return {
+        "name": version.name,
+        "version": version.version,
+        "status": version.status,
+        "manifest_digest": str(version.manifest.digest),
+        "unverified": list(outcome.unverified),
+        "dropped": list(outcome.dropped),
+        "unchanged": outcome.unchanged,
+    }
+
+
+def synced(done: SyncReport) -> State[dict[str, Any]]:
+    """Return the state of a sync; its data is plain JSON that `sync_report_of` reads."""
+    counts = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.rejected)} of them not passed"
+    message = f"{counts}, {len(done.failed)} failed."
+    data = {
+        "unchanged": list(done.unchanged),
+        "ingested": [_summary(outcome) for outcome in done.ingested],
+        "failed": [{"name": failure.name, "error": str(failure.error)} for failure in done.failed],
+    }
+    if done.failed:
+        return Failed(message=message, data=data)
+    if done.rejected:
+        return Failed(name=QUARANTINED, message=message, data=data)
+    return Completed(name=PASSED, message=message, data=data)
+
+
+def failed(error: WeighbridgeError) -> State[WeighbridgeError]:
+    """Return the state of a run that could not do its work."""
+    return Failed(message=str(error), data=error)
+
+
+def result_of(state: State[Any]) -> Any:
+    """Return what a run of this process came to.
+
+    Raises:
+        WeighbridgeError: what the run failed with; or that it ended in a way it should not have.
+    """
+    found = state.result(raise_on_failure=False) if state.data is not None else None
+    if isinstance(found, WeighbridgeError):
+        raise found
+    if found is None or isinstance(found, BaseException):
+        raise WeighbridgeError(
+            f"The run ended as {state.name}: {state.message}", "Its log in Prefect says more."
+        ) from found
+    return found
+
+
+def outcome_of(state: State[Any], catalog: Catalog) -> Outcome:
+    """Return the outcome of an ingest that ran in this process, with the version as the catalog has it now.
+
+    Raises:
+        WeighbridgeError: what the run failed with.
+    """
+    return _outcome(result_of(state), catalog)
+
+
+def sync_report_of(state: State[Any], catalog: Catalog) -> SyncReport:
+    """Return what a sync that ran in this process came to.
+
+    Raises:
+        WeighbridgeError: what the run failed with.
+    """
+    found = result_of(state)
+    failures = (Failure(failure["name"], WeighbridgeError(failure["error"])) for failure in found["failed"])
+    ingested = (_outcome(summary, catalog) for summary in found["ingested"])
+    return SyncReport(tuple(found["unchanged"]), tuple(ingested), tuple(failures))
+
+
+def _outcome(found: dict[str, Any], catalog: Catalog) -> Outcome:
+    version = catalog.get(found["name"], found["version"])
+    if version is None:
+        raise CatalogError(
+            f"The catalog lost {found['name']} {found['version']}.", "Ingest it again, and see `weighbridge list`."
+        )
+    return Outcome(version, tuple(found["unverified"]), tuple(found["dropped"]), found["unchanged"])

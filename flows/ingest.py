@@ -1,0 +1,127 @@
+"""The flow `ingest`: one model taken in, each step a task. Its steps and their order are weighbridge.ingesting's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.artifact_progress import ArtifactProgress
+from flows.artifact_report import keep_report
+from flows.end_states import ended, failed
+from flows.prefect_runner import THREADS, PrefectRunner
+from flows.run_workspace import run_workspace
+from weighbridge import ingesting
+from weighbridge.credentials import AuthPlace
+from weighbridge.digest import Digest
+from weighbridge.errors import UsageError, WeighbridgeError
+from weighbridge.lockfile import read_lock_of
+from weighbridge.locking import locked_manifest
+from weighbridge.pipeline import Job
+from weighbridge.ref import ModelRef
+from weighbridge.request import IngestRequest
+
+
+def _run_name() -> str:
+    """Name a run after its model; a URI that cannot be read is not shown, for it may hold a password."""
+    parameters = flow_run.parameters
+    try:
+        return str(parameters.get("name") or ModelRef.parse(parameters["uri"]).name)
+    except UsageError:
+        return "unreadable URI"
+
+
+@flow(
+    name="ingest",
+    flow_run_name=_run_name,
+    description="Take one model in: fetch, verify, scan, describe, decide, publish.",
+    task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]
+    persist_result=False,
+)
+def ingest(
+    uri: str,
+    name: str = "",
+    hash: str = "",  # noqa: A002 (the word of models.yaml and of the command line)
+    version: str = "",
+    policy: str = "",
+    registries: tuple[str, ...] = (),
+    token_env: str = "",
+    token_file: str = "",
+    auth_block: str = "",
+    locked: bool = False,
+    models: str = "models.yaml",
+    mlflow_block: str = "",
+    clamav_block: str = "",
+    store_block: str = "",
+    catalog_block: str = "",
+) -> State[Any]:
+    """Take one model in.
+
+    Parameters are kept by Prefect in clear: they name the place of a secret and never hold one. Files are looked for
+    from the worker's working directory.
+
+    Args:
+        uri: Where the model is: hf:org/name@rev, pypi:package==1.2, https://…, file:/path, mock:org/name.
+        name: The model's name here; the source's own name when empty.
+        hash: The manifest digest it must have; empty for any.
+        version: The semantic version it gets; computed when empty.
+        policy: Preset (strict, standard, minimal, quick, paranoid) or a policy file; the worker's own when empty.
+        registries: Where to publish; the worker's own settings when empty.
+        token_env: Environment variable of the worker that holds the source's token.
+        token_file: File of the worker that holds the source's token.
+        auth_block: Hub Credentials block, or secret/name, that holds the source's token.
+        locked: Accept exactly what models.lock holds.
+        models: The models file that the lock lies beside.
+        mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
+        clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
+        store_block: Blob Store Folder block to keep blobs in; the worker's own settings when empty.
+        catalog_block: Catalog Database block to keep facts in; the worker's own settings when empty.
+
+    Returns:
+        One of the states of `flows.end_states`.
+    """
+    blocks = {
+        "mlflow-server": mlflow_block,
+        "clamav-daemon": clamav_block,
+        "blob-store-folder": store_block,
+        "catalog-database": catalog_block,
+    }
+    try:
+        request = IngestRequest(
+            ref=ModelRef.parse(uri),
+            name=name,
+            hash=Digest.parse(hash) if hash else None,
+            version=version,
+            policy=policy,
+            auth=AuthPlace(token_env, token_file, auth_block),
+            registries=tuple(registries),
+        )
+        wanted = locked_manifest(request, read_lock_of(Path(models))) if locked else None
+        with ArtifactProgress(request.model) as progress, run_workspace(blocks, progress) as workspace:
+            with PrefectRunner() as runner:
+                outcome = ingesting.ingest(Job.of(request, workspace, wanted), runner)
+            keep_report(outcome, workspace.settings)
+    except WeighbridgeError as error:
+        return failed(error)
+    return ended(outcome)
+
+
+def parameters_of(request: IngestRequest, *, locked: bool = False, models: str = "models.yaml") -> dict[str, Any]:
+    """Return the parameters with which `ingest` takes a request in."""
+    return {
+        "uri": request.ref.uri,
+        "name": request.name,
+        "hash": str(request.hash or ""),
+        "version": request.version,
+        "policy": request.policy,
+        "registries": request.registries,
+        "token_env": request.auth.token_env,
+        "token_file": request.auth.token_file,
+        "auth_block": request.auth.block,
+        "locked": locked,
+        "models": models,
+    }

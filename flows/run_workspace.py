@@ -1,0 +1,50 @@
+"""The workspace of a run: opened from the worker's settings and the blocks a run names, shared with its subflows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+
+from blocks import load_block, load_settings
+from weighbridge.progress import Progress
+from weighbridge.settings import Settings
+from weighbridge.sources.interface import Auth
+from weighbridge.workspace import Workspace, open_workspace
+
+#: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
+_shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
+
+
+@contextmanager
+def run_workspace(blocks: Mapping[str, str], progress: Progress) -> Iterator[Workspace]:
+    """Open a workspace for the present flow run, or lend a subflow the one of its parent.
+
+    Args:
+        blocks: type of a settings block to its name; empty names count as none.
+        progress: hears how far each step is, while this context lasts.
+
+    Raises:
+        InvalidConfiguration: a block cannot be loaded.
+        ScannerUnavailable, CatalogError, StoreError: a part cannot be opened.
+    """
+    lent = _shared.get()
+    if lent is not None:
+        before, lent.progress = lent.progress, progress
+        try:
+            yield lent
+        finally:
+            lent.progress = before
+        return
+    context = copy_context()
+
+    def load(name: str) -> Auth:
+        # Sources are opened in plain threads, which do not know which server this run talks to.
+        return context.copy().run(load_block, name)
+
+    with open_workspace(Settings(**load_settings(blocks)), progress=progress, load_block=load) as workspace:
+        token = _shared.set(workspace)
+        try:
+            yield workspace
+        finally:
+            _shared.reset(token)

@@ -1,0 +1,77 @@
+"""The flow `sync`: every model of models.yaml asked once, each one that changed taken in by a run of `ingest`.
+
+What counts as unchanged is weighbridge.syncing's. A model that did not change has no run and no task of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+
+from flows.artifact_report import keep_sync
+from flows.end_states import failed, outcome_of, synced
+from flows.ingest import ingest, parameters_of
+from flows.run_workspace import run_workspace
+from weighbridge.errors import WeighbridgeError
+from weighbridge.ingesting import Outcome
+from weighbridge.lockfile import read_lock_of
+from weighbridge.modelsfile import read_models, requests
+from weighbridge.pipeline import Job
+from weighbridge.progress import Silent
+from weighbridge.syncing import sync as sync_models
+
+
+def _run_name() -> str:
+    return f"sync {flow_run.parameters.get('models', '')}".strip()
+
+
+@flow(
+    name="sync",
+    flow_run_name=_run_name,
+    description="Take in every model of models.yaml that changed upstream.",
+    persist_result=False,
+)
+def sync(
+    models: str = "models.yaml",
+    locked: bool = False,
+    mlflow_block: str = "",
+    clamav_block: str = "",
+    store_block: str = "",
+    catalog_block: str = "",
+) -> State[Any]:
+    """Take in every model that changed; one that fails stops no other.
+
+    Args:
+        models: The list of wanted models, from the worker's working directory; models.local.yaml beside it overrides.
+        locked: Accept exactly what models.lock holds.
+        mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
+        clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
+        store_block: Blob Store Folder block to keep blobs in; the worker's own settings when empty.
+        catalog_block: Catalog Database block to keep facts in; the worker's own settings when empty.
+
+    Returns:
+        One of the states of `flows.end_states`.
+    """
+    blocks = {
+        "mlflow-server": mlflow_block,
+        "clamav-daemon": clamav_block,
+        "blob-store-folder": store_block,
+        "catalog-database": catalog_block,
+    }
+    try:
+        locks = read_lock_of(Path(models)) if locked else None
+        with run_workspace(blocks, Silent()) as workspace:
+
+            def ingest_one(job: Job) -> Outcome:
+                parameters = parameters_of(job.request, locked=locked, models=models)
+                return outcome_of(ingest(**parameters, return_state=True), workspace.catalog)
+
+            done = sync_models(requests(read_models(Path(models))), workspace, ingest_one, locks)
+    except WeighbridgeError as error:
+        return failed(error)
+    keep_sync(done)
+    return synced(done)
