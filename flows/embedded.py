@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+from prefect.exceptions import PrefectException
+
 from flows.end_states import outcome_of, sync_report_of
 from flows.ingest import ingest, parameters_of
 from flows.sync import sync
 from weighbridge.catalog import Catalog
+from weighbridge.errors import WeighbridgeError
 from weighbridge.ingesting import Outcome
 from weighbridge.request import IngestRequest
 from weighbridge.settings import Settings
@@ -26,7 +30,8 @@ def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome
     Raises:
         WeighbridgeError: what the run failed with.
     """
-    state = ingest(**parameters_of(request, locked=locked, models=str(models)), return_state=True)
+    with _prefect():
+        state = ingest(**parameters_of(request, locked=locked, models=str(models)), return_state=True)
     with _catalog() as catalog:
         return outcome_of(state, catalog)
 
@@ -37,9 +42,22 @@ def run_sync(models: Path, *, locked: bool) -> SyncReport:
     Raises:
         WeighbridgeError: what the run failed with.
     """
-    state = sync(models=str(models), locked=locked, return_state=True)
+    with _prefect():
+        state = sync(models=str(models), locked=locked, return_state=True)
     with _catalog() as catalog:
         return sync_report_of(state, catalog)
+
+
+@contextmanager
+def _prefect() -> Iterator[None]:
+    """Tell in one paragraph when Prefect cannot be used; what a flow itself raises is in its state."""
+    try:
+        yield
+    except (PrefectException, httpx.HTTPError, RuntimeError) as error:
+        raise WeighbridgeError(
+            f"Prefect could not run the flow: {error}.",
+            "Check the server that PREFECT_API_URL names, or run with --via direct.",
+        ) from error
 
 
 @contextmanager

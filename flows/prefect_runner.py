@@ -50,7 +50,7 @@ class PrefectRunner:
     def call(self, step: Callable[..., T], *values: Any) -> T:
         """Run a step's task and return its result."""
         state = cast("State[T]", TASKS[step](*(_wrapped(value) for value in values), return_state=True))
-        return cast(T, state.result())  # Raises the error that a task ended with.
+        return state.result()  # Raises the error that a task ended with.
 
     def submit(self, step: Callable[..., T], *values: Any) -> Pending[T]:
         """Start a step's task in a thread; it waits for the pending ones among its values.
