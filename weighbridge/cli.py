@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -71,12 +72,29 @@ class Layout(StrEnum):
     huggingface = "huggingface"
 
 
+class Via(StrEnum):
+    """How flows are run."""
+
+    auto = "auto"
+    direct = "direct"
+    prefect = "prefect"
+
+
+ViaOption = Annotated[
+    Via | None,
+    typer.Option(help="Through Prefect or directly; auto: through Prefect when PREFECT_API_URL names a server."),
+]
+
+
 @app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
+    handler = logging.StreamHandler()
+    if not verbose:  # What Prefect says of a run, the report says better; Prefect's own logs have it all.
+        handler.addFilter(lambda record: not record.name.startswith("prefect"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
     if version:
         out.print(f"weighbridge {__version__}")
         raise typer.Exit
@@ -100,6 +118,7 @@ def ingest(
     token_file: Annotated[str, typer.Option(help="File that holds the token.")] = "",
     locked: LockedOption = False,
     models: ModelsOption = DEFAULT_MODELS,
+    via: ViaOption = None,
     json_: AsJSON = False,
 ) -> None:
     """Take one model in: fetch, verify, scan, describe, decide, publish."""
@@ -111,10 +130,7 @@ def ingest(
         policy=policy,
         auth=AuthPlace(token_env=token_env, token_file=token_file),
     )
-    settings = Settings()
-    wanted = locked_manifest(request, read_lock_of(models)) if locked else None
-    with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
-        outcome = ingesting.ingest(pipeline.Job.of(request, workspace, wanted), runner)
+    outcome = _by_flow(request, locked, models) if _via_prefect(via) else _directly(request, locked, models, json_)
     _finish(
         outcome.version.to_json(),
         lambda: out.print(terminal.report(outcome), crop=False),
@@ -127,14 +143,19 @@ def ingest(
 def sync(
     models: ModelsOption = DEFAULT_MODELS,
     locked: LockedOption = False,
+    via: ViaOption = None,
     json_: AsJSON = False,
 ) -> None:
     """Take in every model of models.yaml that changed upstream."""
-    settings = Settings()
-    locks = read_lock_of(models) if locked else None
-    with _bars(json_) as bars, open_workspace(settings, progress=bars) as workspace, ingesting.Direct() as runner:
-        one = partial(ingesting.ingest, runner=runner)
-        done = sync_models(requests(read_models(models)), workspace, one, locks)
+    if _via_prefect(via):
+        from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
+
+        done = run_sync(models, locked=locked)
+    else:
+        locks = read_lock_of(models) if locked else None
+        with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+            one = partial(ingesting.ingest, runner=runner)
+            done = sync_models(requests(read_models(models)), workspace, one, locks)
     _print(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
     if done.failed:
         raise typer.Exit(1)
@@ -273,6 +294,23 @@ def _keep_traceback(error: Exception) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(traceback.format_exception(error)))
     return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
+
+
+def _via_prefect(wanted: Via | None) -> bool:
+    via = wanted or Settings().via
+    return via == "prefect" or (via == "auto" and bool(os.environ.get("PREFECT_API_URL")))
+
+
+def _by_flow(request: IngestRequest, locked: bool, models: Path) -> ingesting.Outcome:
+    from flows.embedded import run_ingest  # Prefect takes longer to import than everything else here.
+
+    return run_ingest(request, locked=locked, models=models)
+
+
+def _directly(request: IngestRequest, locked: bool, models: Path, quiet: bool) -> ingesting.Outcome:
+    wanted = locked_manifest(request, read_lock_of(models)) if locked else None
+    with _bars(quiet) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+        return ingesting.ingest(pipeline.Job.of(request, workspace, wanted), runner)
 
 
 @contextmanager

@@ -1,0 +1,89 @@
+"""Sets up what prefect.yaml cannot say, on the server that PREFECT_API_URL names: pool, block types, automation.
+
+Run it again at any time: what is there already is brought up to date. Then: `prefect --no-prompt deploy --all`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+
+from prefect.automations import Automation
+from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.settings import PREFECT_API_URL
+
+import blocks
+from flows.end_states import PASSED, QUARANTINED, SKIPPED
+
+POOL = "weighbridge"
+AUTOMATION = "weighbridge: runs without a heartbeat have crashed"
+#: Two heartbeats, the second one late; workers set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.
+SILENCE = timedelta(seconds=60)
+#: Events carry the name of a state, and ours have names of their own.
+ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", PASSED, QUARANTINED, SKIPPED)
+
+
+def make_pool() -> None:
+    """Make the work pool whose workers run flows as processes, unless it is there."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", description="Weighbridge's flows."))
+        except ObjectAlreadyExists:
+            return
+
+
+def register_blocks() -> tuple[str, ...]:
+    """Register the block types with their present fields and return their slugs."""
+    kinds = [kind for kind in vars(blocks).values() if isinstance(kind, type) and issubclass(kind, Block)]
+    for kind in kinds:
+        kind.register_type_and_schema()
+    return tuple(kind.get_block_type_slug() for kind in kinds)
+
+
+def crash_silent_runs(ends: Iterable[str] = ENDS) -> None:
+    """Have runs whose worker was killed end as Crashed; otherwise they stay Running for ever and hold their place."""
+    prefix = "prefect.flow-run"
+    wanted = Automation(
+        name=AUTOMATION,
+        description="A worker that was killed says no more; its runs must not hold places in the pool.",
+        trigger=EventTrigger(
+            after={f"{prefix}.heartbeat"},
+            expect={f"{prefix}.heartbeat", *(f"{prefix}.{end}" for end in ends)},
+            match={"prefect.resource.id": [f"{prefix}.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=SILENCE,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat: its worker was stopped.")],
+    )
+    with get_client(sync_client=True) as client:
+        found = client.read_automations_by_name(AUTOMATION)
+    if not found:
+        wanted.create()
+        return
+    wanted.id = found[0].id
+    wanted.update()
+
+
+def main() -> int:
+    """Set everything up and say what there is."""
+    if not PREFECT_API_URL.value():
+        print("Name the server first: export PREFECT_API_URL=http://host:4200/api", file=sys.stderr)  # noqa: T201
+        return 64
+    make_pool()
+    slugs = register_blocks()
+    crash_silent_runs()
+    print(f"Work pool {POOL}; block types {', '.join(slugs)}; automation “{AUTOMATION}”.")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

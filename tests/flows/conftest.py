@@ -1,0 +1,50 @@
+"""A Prefect server inside the test process, and a home with a small model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from tests.services.clamd import signatures
+
+HEADER = b'{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
+SHIPPED = {
+    "model.safetensors": len(HEADER).to_bytes(8, "little") + HEADER + bytes(range(16)),
+    "config.json": b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}',
+    "README.md": b"---\nlicense: apache-2.0\n---\n# A tiny model\n",
+}
+DEMO_POLICY = str(Path(__file__).parents[2] / "deployments" / "demo" / "policy.yaml")
+
+
+@pytest.fixture(scope="session")
+def harness() -> Iterator[None]:
+    """Run flows against a server of their own."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with Weighbridge's state in `home`; the working directory."""
+    environment = {
+        "HOME": str(tmp_path / "home"),
+        "POLICY": DEMO_POLICY,
+        "CLAMAV_DATABASE": str(signatures(tmp_path / "signatures")),
+        "REGISTRIES": '["export"]',
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(f"WEIGHBRIDGE_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def model(folder: Path, name: str = "tiny", **files: bytes) -> str:
+    """Write a model that passes, plus `files`, and return its URI."""
+    target = folder / name
+    target.mkdir(exist_ok=True)
+    for path, content in (SHIPPED | {key.replace("__", "."): value for key, value in files.items()}).items():
+        (target / path).write_bytes(content)
+    return f"file:{target}"

@@ -1,0 +1,146 @@
+"""The flow `ingest` embedded: states, artifacts, the same result as without Prefect, nothing secret told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import State, StateType
+
+from blocks import HubCredentials
+from flows.ingest import ingest
+from tests.flows.conftest import model
+from tests.simulators.web import WebServer
+from weighbridge import cli
+from weighbridge.clamd.database import eicar
+from weighbridge.errors import ModelNotFound
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("harness")]
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with WebServer() as server:
+        yield server
+
+
+def run(uri: str, **parameters: Any) -> State[Any]:
+    return ingest(uri, **parameters, return_state=True)
+
+
+def run_id(state: State[Any]) -> UUID:
+    assert state.state_details.flow_run_id is not None
+    return state.state_details.flow_run_id
+
+
+def artifacts(state: State[Any]) -> dict[str, Any]:
+    with get_client(sync_client=True) as client:
+        wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id(state)]))
+        return {f"{found.type}:{found.key}": found.data for found in client.read_artifacts(artifact_filter=wanted)}
+
+
+def test_passed(home: Path) -> None:
+    state = run(model(home))
+    assert (state.type, state.name) == (StateType.COMPLETED, "Passed")
+    assert state.message == "tiny 1.0.0: PASSED under the policy demo."
+    kept = artifacts(state)
+    assert "# tiny 1.0.0: passed" in kept["markdown:report-tiny"]
+    files = json.loads(kept["table:files-tiny"])
+    assert [row["path"] for row in files] == ["README.md", "config.json", "model.safetensors"]
+    assert "file://" in kept["markdown:link-tiny"]
+    assert kept["progress:fetch-tiny"] == kept["progress:scan-tiny"] == 100.0
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run_id(state)).name == "tiny"
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id(state)])))
+    assert sorted(task.name for task in tasks) == [
+        "decide tiny",
+        "describe tiny",
+        "fetch README.md and 2 more",
+        "publish tiny",
+        "resolve tiny",
+        "scan README.md and 2 more",
+        "verify tiny",
+    ]
+
+
+def test_the_gate_is_the_same_without_prefect(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = model(home, notes__bin=b"PK\x03\x04 nothing")
+    results = []
+    for via in ("direct", "prefect"):
+        monkeypatch.setenv("WEIGHBRIDGE_HOME", str(home / via))
+        capsys.readouterr()
+        status = cli.run(["ingest", uri, "--via", via, "--json"])
+        found = json.loads(capsys.readouterr().out)
+        found.pop("created_at")
+        for publication in found["published"]:
+            publication["location"] = publication["location"].replace(f"/{via}/", "/")
+            publication["load"] = [line.replace(f"/{via}/", "/") for line in publication["load"]]
+        results.append((status, found))
+    assert results[0] == results[1]
+
+
+def test_malware_is_quarantined(home: Path) -> None:
+    state = run(model(home, notes__txt=b"see " + eicar()))
+    assert (state.type, state.name) == (StateType.FAILED, "Quarantined")
+    assert state.message is not None
+    assert "EICAR" in state.message.upper()
+    assert "quarantined" in artifacts(state)["markdown:report-tiny"].splitlines()[0]
+    assert not (home / "home" / "export").exists()
+
+
+def test_what_cannot_be_done_is_one_paragraph(home: Path) -> None:
+    state = run("file:/no/such/folder")
+    assert (state.type, state.name) == (StateType.FAILED, "Failed")
+    assert state.message == "There is no /no/such/folder. Check the path."
+    assert isinstance(state.result(raise_on_failure=False), ModelNotFound)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"uri": "s4://bucket/x"}, "Known schemes"),
+        ({"uri": "mock:a/b", "hash": "zz"}, "digest"),
+        ({"uri": "mock:a/b", "policy": "lax"}, "Presets"),
+        ({"uri": "mock:a/b", "registries": ["nowhere"]}, "no registry"),
+        ({"uri": "mock:a/b", "locked": True}, "weighbridge lock"),
+        ({"uri": "mock:a/b", "auth_block": "nobody"}, "hub-credentials/nobody"),
+        ({"uri": "mock:a/b", "auth_block": "local-file-system/x"}, "secret/<name>"),
+        ({"uri": "mock:a/b", "catalog_block": "nobody"}, "catalog-database/nobody"),
+    ],
+)
+def test_mistakes_are_told(home: Path, parameters: dict[str, Any], words: str) -> None:
+    state = ingest(**parameters, return_state=True)
+    assert state.name == "Failed"
+    assert state.message is not None
+    assert words in state.message
+    assert "\n" not in state.message
+
+
+def test_a_run_is_not_named_after_a_password(home: Path) -> None:
+    state = run("https://user:hunter2@127.0.0.1/model.gguf")
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run_id(state)).name == "unreadable URI"
+    assert "hunter2" not in str(state.message)
+
+
+def test_a_block_holds_the_token(home: Path, web: WebServer) -> None:
+    HubCredentials(token="hunter2").save("company", overwrite=True)  # type: ignore[arg-type]
+    state = run(web.put("/model.safetensors", b"no header"), auth_block="company")
+    assert {request.headers.get("authorization") for request in web.requests} == {"Bearer hunter2"}
+    assert state.name == "Quarantined"
+
+
+def test_the_command_line_exits_as_without_prefect(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["ingest", model(home), "--via", "prefect"]) == 0
+    assert "PASSED" in capsys.readouterr().out
+    assert cli.run(["ingest", model(home, "evil", notes__txt=eicar()), "--via", "prefect"]) == 2
+    assert cli.run(["ingest", "file:/no/such", "--via", "prefect"]) == 1
+    assert "There is no /no/such." in capsys.readouterr().err
