@@ -43,6 +43,20 @@ def malicious_global(module: str, name: str, protocol: int = 4) -> bytes:
     return b"\x80\x04" + text(module) + b"\x94" + text(name) + b"\x94\x93\x94" + text("true") + b"\x85R."
 
 
+def joblib_of(value: Any, compress: Any = 0) -> bytes:
+    """Return what `joblib.dump` writes: arrays lie between the opcodes of a pickle."""
+    import joblib
+
+    buffer = io.BytesIO()
+    joblib.dump(value, buffer, compress=compress)
+    return buffer.getvalue()
+
+
+def calling(function: Any, *arguments: Any) -> object:
+    """Return an object that pickles to a call of an importable function."""
+    return _Calls(function, *arguments)
+
+
 def state_dict_pickle(tensors: int = 2) -> bytes:
     """Return the data.pkl of a torch file: an OrderedDict of tensors whose storages are persistent ids."""
     body = b"\x80\x02ccollections\nOrderedDict\n)R("
@@ -93,6 +107,11 @@ def tar_of(members: Members, mode: str = "w") -> bytes:
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def tar_that_is_a_pickle() -> bytes:
+    """Return a whole tar whose first member's name is a pickle that would run a shell command."""
+    return tar_of({"cos\nsystem\n(S'true'\ntR.": b"x"})
 
 
 def seven_zip_of(folder: Path, members: dict[str, bytes], password: str | None = None) -> bytes:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from weighbridge.archives import compressed, sevenzip, tarball, zipped
-from weighbridge.archives.walking import ARCHIVES, Limits, Member, Problem, Reader, Walk
+from weighbridge.archives.walking import ARCHIVES, Limits, Member, Problem, Reader, Walk, raise_if_ours
 
-__all__ = ["ARCHIVES", "READERS", "Limits", "Member", "Problem", "Walk", "walk"]
+__all__ = ["ARCHIVES", "READERS", "Limits", "Member", "Problem", "Walk", "raise_if_ours", "walk"]
 
 READERS: dict[str, Reader] = {
     "zip": zipped.read,

@@ -154,7 +154,10 @@ class Decompressed:
     Attributes:
         trailing: bytes after the end of the last stream that belong to none; whole once `read` returned nothing.
             Zeros do not count: tapes and sectors are padded with them.
+        ERRORS: what `read` raises for bytes that are no such stream.
     """
+
+    ERRORS = (zlib.error, OSError, ValueError, lzma.LZMAError, zstd.ZstdError)
 
     def __init__(self, source: Readable, codec: Codec) -> None:
         self._source, self._codec = source, codec
@@ -168,7 +171,7 @@ class Decompressed:
 
         Raises:
             EOFError: the bytes end in the middle of a stream.
-            zlib.error, OSError, lzma.LZMAError, zstd.ZstdError: they are no such stream.
+            One of `ERRORS`: they are no such stream.
         """
         while not self._done:
             if self._stream.eof:

@@ -169,7 +169,7 @@ class Walk:
         except TooMuch as error:
             raise LimitReached(str(error)) from error
         except Exception as error:  # noqa: BLE001 (hostile archives make the parsers raise anything; unread is said)
-            _raise_if_ours(error)
+            raise_if_ours(error)
             text = f"It cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
             self.problem("archive.malformed", "error", text, prefix, unread=True)
 
@@ -219,7 +219,7 @@ class Walk:
                 self._unpacked += len(chunk)
                 yield chunk
         except Exception as error:  # noqa: BLE001 (hostile members make the decompressors raise anything; unread is said)
-            _raise_if_ours(error)
+            raise_if_ours(error)
             text = f"The member cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
             self.problem("archive.malformed", "error", text, location, unread=True)
 
@@ -254,7 +254,7 @@ class Names:
             self._walk.problem(rule, "error", f"Two members are called {other!r} and {name!r}.", location)
 
 
-def _raise_if_ours(error: Exception) -> None:
+def raise_if_ours(error: Exception) -> None:
     """Raise when this machine failed and not the archive: it must not count as a fact about the archive."""
     if isinstance(error, OSError) and error.errno in _OURS:
         raise ScannerUnavailable(

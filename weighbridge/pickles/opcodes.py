@@ -1,174 +1,189 @@
-"""A pickle walked opcode by opcode on a symbolic stack, to name every global it would import. Nothing is executed.
+"""A pickle's opcodes, read one by one; long arguments are skipped, so memory stays bounded whatever a pickle holds.
 
-Opcodes and their stack effects are the standard library's own table (`pickletools.opcodes`). Large byte strings are
-skipped, not read, so memory stays bounded whatever a pickle holds.
+Codes and layouts are the standard library's own table (`pickletools.opcodes`). Not here: what they do (machine).
 """
 
 from __future__ import annotations
 
+import codecs
 import pickletools
-import struct
-from dataclasses import dataclass, field
-from typing import IO, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Literal
 
 #: Bytes of an argument above which it is skipped: no name of a module is longer.
 MAX_ARGUMENT = 64 * 1024
-#: Entries of stack and memo above which a pickle counts as hostile.
-MAX_STACK = 5_000_000
-_TABLE = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
-_LENGTHS = {
-    "BINSTRING": "<i", "SHORT_BINSTRING": "<B", "BINBYTES": "<I", "SHORT_BINBYTES": "<B", "BINBYTES8": "<Q",
-    "BYTEARRAY8": "<Q", "BINUNICODE": "<I", "SHORT_BINUNICODE": "<B", "BINUNICODE8": "<Q", "LONG1": "<B", "LONG4": "<i",
-}  # fmt: skip
-_TEXT = {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"}
-_MARK = object()
-_OPAQUE = object()
+_PIECE = 1024 * 1024
+
+Argument = str | int | None
 
 
-@dataclass(frozen=True, order=True)
-class Import:
-    """A global that a pickle would import.
+@dataclass(frozen=True)
+class Opcode:
+    """One row of the table.
 
     Attributes:
-        module: its module, or empty when it cannot be told before loading.
-        name: its name there, perhaps dotted.
-        offset: where in the pickle.
+        name: as in `pickletools`.
+        layout: of the argument: `none`, `line`, two `lines`, a `number` of fixed size, or `counted` bytes.
+        size: bytes of the number or of the count.
+        signed: whether the number, or the count, has a sign.
+        text: whether the argument is text that may name a module.
+        pops: values taken from the stack, below the mark when there is one.
+        to_mark: whether everything above the topmost mark, and the mark, is taken first.
+        pushes: values put on the stack.
     """
 
-    module: str
     name: str
-    offset: int
+    layout: Literal["none", "line", "lines", "number", "counted"]
+    size: int
+    signed: bool
+    text: bool
+    pops: int
+    to_mark: bool
+    pushes: int
 
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}" if self.module else "a global whose name is computed"
 
-
-@dataclass
-class Walked:
-    """What a walk over one pickle came to.
+@dataclass(frozen=True)
+class Read:
+    """An opcode as it stands in a pickle.
 
     Attributes:
-        imports: every global, in order.
-        end: offset after the last opcode that was read.
-        stopped: whether STOP was reached, as in a whole pickle.
-        problem: why it could not be read on, or empty.
-        opcodes: how many were read.
+        opcode: its row.
+        argument: text of lines and strings, a number, or None for bytes and what was too long to keep.
+        raw: its bytes; for a long argument those of the same opcode with an empty one.
     """
 
-    imports: list[Import] = field(default_factory=list)
-    end: int = 0
-    stopped: bool = False
-    problem: str = ""
-    opcodes: int = 0
+    opcode: Opcode
+    argument: Argument
+    raw: bytes
 
 
-def walk(file: IO[bytes], size: int) -> Walked:
-    """Walk one pickle from the file's position to its STOP, its end, or the first byte that is no opcode."""
-    walked = Walked(end=file.tell())
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
-    while not walked.stopped:
-        offset = file.tell()
-        code = file.read(1)
-        opcode = _TABLE.get(code)
-        if opcode is None:
-            walked.problem = "it ends without STOP" if not code else f"byte {code[0]:#04x} at {offset} is no opcode"
-            return walked
-        try:
-            argument = _argument(opcode, file, size)
-            _apply(opcode, argument, stack, memo, offset, walked)
-        except (ValueError, IndexError, KeyError, struct.error, EOFError, OverflowError) as error:
-            walked.problem = f"{opcode.name} at {offset} cannot be read: {str(error)[:80]!r}"
-            return walked
-        if len(stack) > MAX_STACK or len(memo) > MAX_STACK:
-            walked.problem = f"it holds more than {MAX_STACK} values"
-            return walked
-        walked.opcodes += 1
-        walked.end = file.tell()
-    return walked
+def _row(info: pickletools.OpcodeInfo) -> Opcode:
+    before = list(info.stack_before)
+    to_mark = pickletools.markobject in before
+    pops = before.index(pickletools.markobject) if to_mark else len(before)
+    size = info.arg.n if info.arg else 0
+    layout: Literal["none", "line", "lines", "number", "counted"] = "none"
+    if info.name in ("GLOBAL", "INST"):
+        layout = "lines"
+    elif size == pickletools.UP_TO_NEWLINE:
+        layout = "line"
+    elif size > 0:
+        layout = "number"
+    elif size < 0:
+        layout, size = "counted", _COUNTS[size]
+    signed = bool(info.arg) and info.arg is not None and info.arg.name in ("int4", "string4", "long4")
+    text = "UNICODE" in info.name or "STRING" in info.name
+    return Opcode(info.name, layout, max(size, 0), signed, text, pops, to_mark, len(info.stack_after))
 
 
-def _argument(opcode: pickletools.OpcodeInfo, file: IO[bytes], size: int) -> Any:
-    """Return an opcode's argument; None for a long one, which is skipped."""
-    if opcode.arg is None:
-        return None
-    if layout := _LENGTHS.get(opcode.name):
-        (length,) = struct.unpack(layout, file.read(struct.calcsize(layout)))
-        if length < 0 or file.tell() + length > size:
-            raise ValueError("its length is more than there is")
-        if length > MAX_ARGUMENT:
-            file.seek(length, 1)
-            return None
-        content = file.read(length)
-        return content.decode("utf-8", "replace") if opcode.name in _TEXT else None
-    if opcode.name == "FRAME":
-        file.read(8)
-        return None
-    if opcode.arg.n == pickletools.UP_TO_NEWLINE:
-        return _line(opcode, file)
-    return opcode.arg.reader(file)
+_COUNTS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+TABLE = {info.code.encode("latin-1"): _row(info) for info in pickletools.opcodes}
+#: The same opcodes with an empty argument.
+_EMPTY = {"STRING": b"S''\n", "UNICODE": b"V\n", "INT": b"I0\n", "LONG": b"L0L\n", "FLOAT": b"F0\n"}
 
 
-def _line(opcode: pickletools.OpcodeInfo, file: IO[bytes]) -> str:
-    lines = []
-    for _ in range(2 if opcode.name in ("GLOBAL", "INST") else 1):
-        line = file.readline(MAX_ARGUMENT)
-        if not line.endswith(b"\n"):
-            raise ValueError("its line does not end")
-        lines.append(line[:-1].decode("utf-8", "replace").strip("\r"))
-    return "\n".join(lines) if opcode.name != "STRING" else lines[0].strip("'\"")
+def read(file: IO[bytes], left: int) -> Read:
+    """Read the opcode at the file's position.
+
+    Args:
+        file: at an opcode.
+        left: bytes from there to the end.
+
+    Raises:
+        EOFError: there is none.
+        ValueError: the byte is no opcode, or its argument is broken.
+    """
+    code = file.read(1)
+    opcode = TABLE.get(code)
+    if opcode is None:
+        if not code:
+            raise EOFError("it ends without STOP")
+        raise ValueError(f"byte {code[0]:#04x} is no opcode")
+    return _READERS[opcode.layout](opcode, code, file, left - 1)
 
 
-def _apply(
-    opcode: pickletools.OpcodeInfo, argument: Any, stack: list[Any], memo: dict[int, Any], offset: int, walked: Walked
-) -> None:
-    """Do to the symbolic stack what the opcode would do to the real one."""
-    name = opcode.name
-    if name == "STOP":
-        walked.stopped = True
-    elif name in ("GLOBAL", "INST"):
-        module, _, attribute = argument.partition("\n")
-        walked.imports.append(Import(module, attribute, offset))
-        if name == "INST":
-            _pop_mark(stack)
-        stack.append(_OPAQUE)
-    elif name == "STACK_GLOBAL":
-        attribute, module = stack.pop(), stack.pop()
-        known = isinstance(module, str) and isinstance(attribute, str)
-        walked.imports.append(Import(module, attribute, offset) if known else Import("", "", offset))
-        stack.append(_OPAQUE)
-    elif name in ("EXT1", "EXT2", "EXT4"):
-        walked.imports.append(Import("", f"extension {argument}", offset))
-        stack.append(_OPAQUE)
-    elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-        memo[int(argument)] = stack[-1]
-    elif name == "MEMOIZE":
-        memo[len(memo)] = stack[-1]
-    elif name in ("GET", "BINGET", "LONG_BINGET"):
-        stack.append(memo[int(argument)])
-    elif name == "MARK":
-        stack.append(_MARK)
-    elif name == "POP":
-        stack.pop()
-    elif name == "POP_MARK":
-        _pop_mark(stack)
-    elif name == "DUP":
-        stack.append(stack[-1])
-    else:
-        _general(opcode, argument, stack)
+def _read_none(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
+    return Read(opcode, None, code)
 
 
-def _general(opcode: pickletools.OpcodeInfo, argument: Any, stack: list[Any]) -> None:
-    before = list(opcode.stack_before)
-    if pickletools.markobject in before:
-        _pop_mark(stack)
-        before = before[: before.index(pickletools.markobject)]
-    for _ in before:
-        stack.pop()
-    text = isinstance(argument, str) and opcode.name in (*_TEXT, "UNICODE", "STRING")
-    stack.extend(argument if text else _OPAQUE for _ in opcode.stack_after)
+def _read_number(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
+    raw = _exactly(file, opcode.size)
+    # A float's bytes as a number mean nothing; nobody asks for them.
+    return Read(opcode, int.from_bytes(raw, "little", signed=opcode.signed), code + raw)
 
 
-def _pop_mark(stack: list[Any]) -> None:
-    while stack.pop() is not _MARK:
-        pass
+def _read_counted(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
+    count = _exactly(file, opcode.size)
+    length = int.from_bytes(count, "little", signed=opcode.signed)
+    if not 0 <= length <= left - opcode.size:
+        raise ValueError("its length is more than there is")
+    if length > MAX_ARGUMENT:
+        file.seek(length, 1)
+        return Read(opcode, None, code + bytes(opcode.size))
+    raw = file.read(length)
+    argument: Argument = None
+    if opcode.text:
+        argument = raw.decode("utf-8", "surrogatepass" if "UNICODE" in opcode.name else "replace")
+    elif opcode.name.startswith("LONG"):
+        argument = int.from_bytes(raw, "little", signed=True)
+    return Read(opcode, argument, code + count + raw)
+
+
+def _read_line(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
+    line = file.readline(MAX_ARGUMENT)
+    if not line.endswith(b"\n"):
+        return Read(opcode, None, _skip_line(opcode, file))
+    text = line[:-1]
+    if opcode.name == "UNICODE":
+        return Read(opcode, text.decode("raw-unicode-escape"), code + line)
+    if opcode.name == "STRING":
+        quoted = text.strip()
+        if len(quoted) < 2 or quoted[:1] != quoted[-1:] or quoted[:1] not in (b"'", b'"'):
+            raise ValueError("its text is not quoted")
+        return Read(opcode, _unescaped(quoted[1:-1]), code + line)
+    return Read(opcode, text.decode("utf-8", "replace"), code + line)
+
+
+def _unescaped(quoted: bytes) -> str:
+    # As unpicklers do (pickle.py, load_string): an escaped name is the same name.
+    decoded, _ = codecs.escape_decode(quoted)
+    return str(decoded.decode("latin-1"))
+
+
+def _skip_line(opcode: Opcode, file: IO[bytes]) -> bytes:
+    empty = _EMPTY.get(opcode.name)
+    while line := file.readline(_PIECE):
+        if line.endswith(b"\n"):
+            if empty is None:
+                raise ValueError("its line is too long")
+            return empty
+    raise ValueError("its line does not end")
+
+
+def _read_lines(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
+    lines = [file.readline(MAX_ARGUMENT) for _ in range(2)]
+    if not all(line.endswith(b"\n") for line in lines):
+        raise ValueError("its name does not end")
+    return Read(opcode, b"".join(lines)[:-1].decode(), code + b"".join(lines))
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    raw = file.read(size)
+    if len(raw) < size:
+        raise ValueError("it is cut off")
+    return raw
+
+
+_READERS: dict[str, Callable[[Opcode, bytes, IO[bytes], int], Read]] = {
+    "none": _read_none,
+    "line": _read_line,
+    "lines": _read_lines,
+    "number": _read_number,
+    "counted": _read_counted,
+}

@@ -1,28 +1,35 @@
-"""Where pickles hide in a blob: plain and legacy torch files, .npy, compressed joblib files, archives of any."""
+"""Where pickles hide in a blob: plain and legacy torch files, .npy, compressed joblib files, archives of any.
+
+Content decides, not names: whatever its format is said to be, a file whose bytes an unpickler would run is searched.
+Not here: what a pickle would do (machine, engines).
+"""
 
 from __future__ import annotations
 
 import ast
+import io
 import struct
 import tempfile
-import zlib
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from weighbridge.archives import ARCHIVES, Limits, Walk, walk
-from weighbridge.pickles import opcodes
-from weighbridge.pickles.opcodes import Walked
+from weighbridge.archives import ARCHIVES, Limits, Member, Walk, raise_if_ours, walk
+from weighbridge.archives.streams import ZLIB, Decompressed
+from weighbridge.pickles import machine
+from weighbridge.pickles.machine import Walked
 
+_CHUNK_SIZE = 1024 * 1024
 #: Bytes of a member kept in memory before it goes to a temporary file.
 _SPOOL = 4 * 1024 * 1024
-_PROTO = 0x80
+_PROTO = b"\x80"
+#: How zlib's content begins: deflate with a window of 32 KiB, at any level (RFC 1950).
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-#: Formats that hold no pickle whatever they are called: their first bytes are no pickle, and no loader unpickles them.
-_OTHER = frozenset({"safetensors", "gguf", "parquet", "image", "pdf", "hdf5", "executable", "empty", "tflite"})
 MAX_PICKLES = 10_000
+_MAX_NPY_HEADER = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -31,99 +38,131 @@ class Stream:
 
     Attributes:
         location: the member it lies in and, for one of several, its offset; empty for the whole blob.
-        walked: its opcodes.
-        path: a file that begins with it, or None when it is too large to be given to other engines.
-        start: where in that file it begins.
+        walked: what a walk over its opcodes came to.
     """
 
     location: str
     walked: Walked
-    path: Path
-    start: int
 
 
 class Search:
-    """A search for the pickles of one blob; iterate it once, then read `unread`.
+    """A search for the pickles of one blob; iterate it once, then read `unread` and `covered`.
 
     Args:
         path: the blob.
         kind: its format.
         limits: what an archive may cost.
+
+    Attributes:
+        unread: why something of it could not be searched, or empty.
+        covered: bytes of the blob searched; beyond a pickle's end, or the byte where every loader stops, none reads.
     """
 
     def __init__(self, path: Path, kind: str, limits: Limits | None = None) -> None:
-        self._path, self._kind, self._limits = path, kind, limits
+        self._path, self._kind, self._limits = path, kind, limits or Limits()
+        self._left = MAX_PICKLES
         self.unread = ""
         self.covered = 0
 
     def __iter__(self) -> Iterator[Stream]:
-        if self._kind in ARCHIVES:
-            yield from self._archive(walk(self._path, self._limits))
-            return
         size = self._path.stat().st_size
         with open(self._path, "rb") as file:
-            yield from self._file(file, self._path, size, self._kind, "")
-        # What follows the last pickle, or the byte where every loader stops, is reached by none.
-        self.covered = size if not self.unread else min(self.covered, size)
+            # A file can be an archive to one loader and a pickle to another.
+            yield from self._file(file, size, self._kind, "")
+        if self._kind in ARCHIVES:
+            yield from self._archive(walk(self._path, self._limits, self._kind))
+        elif zipfile.is_zipfile(self._path):
+            # Zip's directory is at the end, so a zip may follow anything.
+            yield from self._archive(walk(self._path, self._limits, "zip"))
+        self.covered = 0 if self.unread else size
+
+    def _cannot_read(self, why: str) -> None:
+        self.unread = self.unread or why
 
     def _archive(self, members: Walk) -> Iterator[Stream]:
         for member in members:
-            if member.format in ARCHIVES or member.format in _OTHER:
-                continue
-            with _spooled(member.chunks()) as path:
-                size = path.stat().st_size
-                with open(path, "rb") as file:
-                    yield from self._file(file, path, size, member.format, member.location)
-        self.unread = self.unread or members.unread
-        self.covered = self._path.stat().st_size if not members.unread else 0
+            # What lies in an archive follows as members; its own head says whether it is a pickle too.
+            whole = member.format not in ARCHIVES and _may_hold_pickle(member)
+            with _spooled(member.chunks() if whole else (member.head,)) as file:
+                yield from self._file(file, file.seek(0, 2), member.format, member.location)
+        if members.unread:
+            self._cannot_read(members.unread)
 
-    def _file(self, file: IO[bytes], path: Path, size: int, kind: str, location: str) -> Iterator[Stream]:
+    def _file(self, file: IO[bytes], size: int, kind: str, location: str) -> Iterator[Stream]:
         """Yield the pickles of one file: one after the other, as torch's legacy format and several dumps have them."""
         start = 0
+        file.seek(0)
         if kind == "npy":
             start = _after_npy_header(file)
             if start < 0:
-                self.covered = size
                 return
-        elif kind == "pickle" and file.read(2) in _ZLIB:
-            yield from self._inflated(path, location)
+        elif file.read(2) in _ZLIB:
+            yield from self._inflated(file, size, kind, location)
             return
-        for _ in range(MAX_PICKLES):
+        first = start
+        while start < size:
             file.seek(start)
-            if start >= size:
-                return
-            walked = opcodes.walk(file, size)
-            if not _is_pickle(walked, path, start, claimed=kind in ("pickle", "npy") and start == 0):
-                self.covered = max(self.covered, walked.end)
+            walked = machine.walk(file, size)
+            if not _is_pickle(walked, file, start):
+                if start == first and kind in ("pickle", "npy"):
+                    self._cannot_read(f"{location or 'it'} is no pickle that can be read: {walked.problem}")
                 return
             where = f"{location}@{start}" if start else location
-            yield Stream(where, walked, path, start)
-            self.covered = max(self.covered, walked.end)
+            yield Stream(where, walked)
             if not walked.stopped:
-                self.unread = self.unread or f"the pickle {where or 'itself'} is malformed: {walked.problem}"
+                self._cannot_read(f"the pickle {where or 'itself'} is malformed: {walked.problem}")
                 return
             start = walked.end
-        self.unread = f"it holds more than {MAX_PICKLES} pickles"
+            self._left -= 1
+            if self._left <= 0:
+                self._cannot_read(f"it holds more than {MAX_PICKLES} pickles")
+                return
 
-    def _inflated(self, path: Path, location: str) -> Iterator[Stream]:
-        limits = self._limits or Limits()
-        budget = max(limits.free_size, limits.max_ratio * path.stat().st_size)
+    def _inflated(self, file: IO[bytes], size: int, kind: str, location: str) -> Iterator[Stream]:
+        """Yield the pickles of a zlib stream, which joblib reads whatever the file is called."""
+        file.seek(0)
+        content = Decompressed(file, ZLIB)
+        inner = f"{location}!zlib" if location else "zlib"
         try:
-            with _spooled(_inflate(path, budget)) as inflated, open(inflated, "rb") as file:
-                inner = f"{location}!zlib" if location else "zlib"
-                yield from self._file(file, inflated, inflated.stat().st_size, "unknown", inner)
-            self.covered = path.stat().st_size
-        except (zlib.error, ValueError) as error:
-            self.unread = f"its compressed content cannot be read: {str(error)[:80]}"
+            with _spooled(_held(content, max(self._limits.free_size, self._limits.max_ratio * size))) as inflated:
+                yield from self._file(inflated, inflated.seek(0, 2), kind, inner)
+        except (*_BROKEN, _TooMuch) as error:
+            if kind in ("pickle", "npy") or not isinstance(error, _BROKEN):
+                self._cannot_read(f"its compressed content cannot be read: {str(error)[:80]}")
 
 
-def _is_pickle(walked: Walked, path: Path, start: int, *, claimed: bool) -> bool:
+def _may_hold_pickle(member: Member) -> bool:
+    """Whether a pickle may begin with a member's head, so that weights need not be written to a temporary file."""
+    head = io.BytesIO(member.head)
+    if member.format == "npy":
+        return _after_npy_header(head) >= 0
+    if member.head[:2] in _ZLIB:
+        return True
+    walked = machine.walk(head, 1 << 62)
+    return head.tell() >= len(member.head) or _is_pickle(walked, head, 0)
+
+
+class _TooMuch(Exception):
+    """More comes out than may be unpacked."""
+
+
+_BROKEN = (EOFError, *Decompressed.ERRORS)
+
+
+def _held(content: Decompressed, limit: int) -> Iterator[bytes]:
+    while chunk := content.read(_CHUNK_SIZE):
+        limit -= len(chunk)
+        if limit < 0:
+            raise _TooMuch("it is more than may be unpacked")
+        yield chunk
+
+
+def _is_pickle(walked: Walked, file: IO[bytes], start: int) -> bool:
     """Whether bytes count as a pickle: whole ones that do something, and broken ones that would have done something."""
-    with open(path, "rb") as file:
-        file.seek(start)
-        marked = file.read(1) == bytes([_PROTO])
+    file.seek(start)
+    marked = file.read(1) == _PROTO
     if walked.stopped:
-        return marked or claimed or bool(walked.imports) or walked.opcodes > 2
+        return marked or bool(walked.imports) or walked.opcodes > 2
     return bool(walked.imports) or (marked and walked.opcodes > 1)
 
 
@@ -135,32 +174,31 @@ def _after_npy_header(file: IO[bytes]) -> int:
     if len(raw) < size:
         return 0
     (length,) = struct.unpack(layout, raw)
-    text = file.read(min(length, 1_000_000))
+    text = file.read(min(length, _MAX_NPY_HEADER))
     try:
         header = ast.literal_eval(text.decode("latin-1"))
-        described = str(header["descr"])
+        objects = _holds_objects(header["descr"])
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError):
-        return file.tell()
-    return file.tell() if "O" in described else -1
+        objects = True
+    return file.tell() if objects else -1
 
 
-def _inflate(path: Path, budget: int) -> Iterator[bytes]:
-    inflater = zlib.decompressobj()
-    with open(path, "rb") as file:
-        while chunk := file.read(65_536):
-            while chunk:
-                content = inflater.decompress(chunk, 1024 * 1024)
-                budget -= len(content)
-                if budget < 0:
-                    raise ValueError("it is more than may be unpacked")
-                yield content
-                chunk = inflater.unconsumed_tail
+def _holds_objects(described: Any) -> bool:
+    """Whether a type, as .npy headers describe it, has references: `|O`, or a field of a structure."""
+    if isinstance(described, str):
+        return described.lstrip("<>|=").startswith("O")
+    if isinstance(described, list):
+        return any(_holds_objects(field[1]) for field in described)
+    return _holds_objects(described[0])
 
 
 @contextmanager
-def _spooled(chunks: Iterator[bytes]) -> Iterator[Path]:
-    with tempfile.NamedTemporaryFile(prefix="weighbridge-member-") as file:
+def _spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
+    with tempfile.SpooledTemporaryFile(_SPOOL) as file:
         for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        yield Path(file.name)
+            try:
+                file.write(chunk)
+            except OSError as error:
+                raise_if_ours(error)
+                raise
+        yield file

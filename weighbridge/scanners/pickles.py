@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from weighbridge.archives import ARCHIVES, Limits
 from weighbridge.pickles import engines
-from weighbridge.pickles.engines import ENGINES, Verdict
-from weighbridge.pickles.globals import HARMLESS
+from weighbridge.pickles.engines import Verdict
 from weighbridge.pickles.streams import Search, Stream
-from weighbridge.report import Finding, Level, ScanReport
-from weighbridge.scanners.interface import Engine, Subject, report
+from weighbridge.report import Finding, ScanReport
+from weighbridge.scanners.interface import Engine, Subject, report, worst
 
-VERSION = "1"
+VERSION = "2"
 #: Findings kept of one blob; the rest is counted in one more.
 MAX_FINDINGS = 200
-#: Formats that can hold a pickle. Text is among the unknown: protocol 0 is text.
-FORMATS = ARCHIVES | {"pickle", "npy", "unknown", "text", "onnx-data", "sentencepiece"}
+#: Pickles that the engines are asked about together.
+_BATCH = 500
+#: Formats that can hold a pickle. Text is among them: protocol 0 is text.
+FORMATS = ARCHIVES | {"pickle", "npy", "unknown", "text", "onnx-data", "sentencepiece", "hdf5", "tensorflow", "msgpack"}
 
 
 class PickleScanner:
@@ -34,8 +35,8 @@ class PickleScanner:
         self._limits = limits or Limits()
 
     def engine(self) -> Engine:
-        """Return our own version and a digest of the harmless globals, the limits and the engines' versions."""
-        rules = repr((sorted(HARMLESS), self._limits, engines.versions()))
+        """Return our own version and a digest of the lists of globals, the limits and the engines' versions."""
+        rules = repr((self._limits, engines.versions()))
         facts = (("engines", engines.versions()),)
         return Engine(VERSION, hashlib.sha256(rules.encode()).hexdigest()[:16], facts)
 
@@ -48,20 +49,18 @@ class PickleScanner:
 
         1. Pickles are found by content, in archives and compressed files too.
         2. Every engine is asked about each; a global that harms is an error, one that nobody knows a warning.
-        3. A pickle that breaks off after it imported something, or content that could not be reached, is `partial`.
+        3. A pickle that breaks off after it imported something, an engine that broke, or content that could not be
+           reached makes the report `partial`.
         """
         search = Search(subject.path, subject.format, self._limits)
         findings: list[Finding] = []
-        unread = ""
-        for stream in search:
-            verdicts = [ask(stream) for ask in ENGINES.values()]
-            findings += _findings(stream, verdicts)
-            if all(verdict.opinion == "none" for verdict in verdicts):
-                unread = f"no engine could read the pickle {stream.location}"
-        unread = unread or search.unread
-        if len(findings) > MAX_FINDINGS:
-            text = f"{len(findings) - MAX_FINDINGS} more findings are not listed."
-            findings = [*sorted(findings, key=_worst_first)[:MAX_FINDINGS], Finding("pickle.more", "warning", text)]
+        broken = ""
+        for batch in _batches(search):
+            for stream, verdicts in zip(batch, engines.ask(batch), strict=True):
+                findings += _findings(stream, verdicts)
+                broken = broken or _broken(stream, verdicts)
+            findings = worst(findings, MAX_FINDINGS, "pickle.more")
+        unread = search.unread or broken
         return report(
             self.name,
             self.engine(),
@@ -73,24 +72,40 @@ class PickleScanner:
         )
 
 
-def _worst_first(finding: Finding) -> tuple[int, Finding]:
-    return (["error", "warning", "note"].index(finding.level), finding)
+def _batches(search: Iterable[Stream]) -> Iterator[list[Stream]]:
+    batch: list[Stream] = []
+    size = 0
+    for stream in search:
+        batch.append(stream)
+        size += sum(map(len, stream.walked.copies))
+        if len(batch) >= _BATCH or size > engines.MAX_COPIES_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
-def _findings(stream: Stream, verdicts: list[Verdict]) -> Iterator[Finding]:
-    """Yield a finding for what each engine names, and one more when they disagree on whether it harms."""
-    levels: dict[str, Level] = {"dangerous": "error", "suspicious": "warning"}
+def _broken(stream: Stream, verdicts: Iterable[Verdict]) -> str:
+    """Return which engine broke on a pickle, if one did: nobody knows what it would have said."""
     for verdict in verdicts:
-        if verdict.engine == "fickling" and verdict.opinion == "suspicious":
-            continue  # It calls every use of numpy or torch unsafe; its word counts below, in the disagreement.
-        rule = "pickle.unknown-global" if verdict.opinion == "suspicious" else "pickle.global"
-        if level := levels.get(verdict.opinion):
-            named = ", ".join(verdict.details[:8])
-            yield Finding(rule, level, f"{verdict.engine} says {verdict.opinion}: {named!r}.", stream.location)
+        if verdict.opinion == "none" and not verdict.skipped:
+            return f"{verdict.engine} could not judge {stream.location or 'it'}: {', '.join(verdict.details)}"
+    return ""
+
+
+def _findings(stream: Stream, verdicts: tuple[Verdict, ...]) -> Iterator[Finding]:
+    """Yield a finding for what each engine names, and one more when they disagree on whether it harms."""
+    for verdict in verdicts:
+        named = ", ".join(verdict.details[:8])
+        text = f"{verdict.engine} says {verdict.opinion}: {named!r}."
+        if verdict.opinion == "dangerous":
+            yield Finding("pickle.global", "error", text, stream.location)
+        elif verdict.opinion == "suspicious" and verdict.engine == "globals":
+            # Our list is the strictest; what the others find suspicious beyond it, such as numpy, is no finding.
+            yield Finding("pickle.unknown-global", "warning", text, stream.location)
     if stream.walked.problem:
         text = f"The pickle is malformed: {stream.walked.problem}."
         yield Finding("pickle.malformed", "warning", text, stream.location)
-    opinions = {verdict.opinion for verdict in verdicts}
-    if len(opinions) > 1:
-        text = "The engines disagree: " + ", ".join(f"{v.engine} {v.opinion}" for v in verdicts) + "."
-        yield Finding("pickle.disagreement", "note", text, stream.location)
+    if len({verdict.opinion for verdict in verdicts}) > 1:
+        said = ", ".join(f"{v.engine} {'not asked' if v.skipped else v.opinion}" for v in verdicts)
+        yield Finding("pickle.disagreement", "note", f"The engines disagree: {said}.", stream.location)
