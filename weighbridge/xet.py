@@ -7,13 +7,16 @@ Not here: which files Xet has (sources), plain HTTP (transfer), digests (fetchin
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
-
-import hf_xet
 
 _MIB = 1024 * 1024
 #: Smaller buffers bring no less memory, as terms of 64 MiB are held whole: 320 MB with two files at once at 500 MB/s,
@@ -28,6 +31,22 @@ _CONFIG = {
     "client.retry_base_delay": "500ms",
     "telemetry.enabled": False,
 }
+
+
+@cache
+def _hf_xet() -> Any:
+    """Return hf_xet, imported so that it writes nothing under HF_HOME.
+
+    It opens a log file there when it is imported, and a folder per storage when it connects; only the environment tells
+    it otherwise. What the user has set stays.
+    """
+    if "HF_XET_CACHE" not in os.environ:
+        os.environ["HF_XET_CACHE"] = folder = tempfile.mkdtemp(prefix="weighbridge-xet-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ.setdefault("HF_XET_LOG_DEST", os.devnull)
+    import hf_xet
+
+    return hf_xet
 
 
 class XetFailed(Exception):
@@ -77,7 +96,7 @@ class XetTransfer:
         position, stream = offset, None
         try:
             with self._watched():
-                stream = self._group(file).download_stream(hf_xet.XetFileInfo(file.hash, file.size), start=offset)
+                stream = self._group(file).download_stream(_hf_xet().XetFileInfo(file.hash, file.size), start=offset)
             while position < file.size:
                 with self._watched():
                     chunk = next(stream, b"")
@@ -97,7 +116,7 @@ class XetTransfer:
             if self.broken:
                 raise XetFailed("failed before")
             if self._session is None:
-                self._session = hf_xet.XetSession(hf_xet.XetConfig().with_config(_CONFIG))
+                self._session = _hf_xet().XetSession(_hf_xet().XetConfig().with_config(_CONFIG))
             if key not in self._groups:
                 headers = {"Authorization": file.authorization} if file.authorization else {}
                 self._groups[key] = self._session.new_download_stream_group(

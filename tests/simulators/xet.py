@@ -48,7 +48,7 @@ def _hex(raw: bytes) -> str:
     return "".join(f"{word:016x}" for word in struct.unpack("<4Q", raw))
 
 
-def _chunks(xorb: bytes) -> list[Chunk]:
+def _chunks(xorb: bytes | bytearray) -> list[Chunk]:
     """Return a xorb's chunks, and an empty one where they end."""
     found, position = [], 0
     while position + _CHUNK_HEADER <= len(xorb) and not xorb.startswith(b"XETBLOB", position):
@@ -140,7 +140,7 @@ class XetStorage:
         position = skipped = 0
         for term in self.files[name]:
             chunks = _chunks(self.xorbs[term.xorb])
-            wanted = []
+            wanted: list[int] = []
             for number in range(term.first, term.end):
                 size = chunks[number].size
                 if position < end and position + size > start:

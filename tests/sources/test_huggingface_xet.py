@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,8 +39,8 @@ def hub(storage: XetStorage) -> Iterator[Hub]:
     with Hub() as hub:
         hub.cdn = True
         hub.cas_url, hub.cas_token = storage.url, storage.token
-        for name, properties in {"org/name": {}, "org/private": {"private": True}}.items():
-            repository = hub.add(name, **properties)
+        for name in ("org/name", "org/private"):
+            repository = hub.add(name, private=name == "org/private")
             repository.commit({PATH: WEIGHTS, "config.json": b"{}"}, xet_hashes={PATH: storage.keep(WEIGHTS)})
         hub.tokens["secret"] = frozenset({"org/private"})
         storage.requests.clear()
@@ -93,6 +97,39 @@ def test_a_flipped_bit_is_refused(hub: Hub, storage: XetStorage, store: LocalBlo
     assert error.value.facts["expected"] != error.value.facts["actual"]
     assert over_http(hub) == []
     assert not store.has(Digest.sha256(WEIGHTS))
+
+
+READER = f"""
+import sys
+from weighbridge.ref import ModelRef
+from weighbridge.sources.huggingface import HuggingFaceSource
+from weighbridge.sources.interface import SourceSettings
+
+source = HuggingFaceSource(SourceSettings(endpoint=sys.argv[1]))
+manifest = source.resolve(ModelRef("huggingface", "org/name"))
+with source.open(manifest.ref, manifest.by_path["{PATH}"]) as stream:
+    print(sum(map(len, stream.chunks)))
+"""
+
+
+def test_nothing_is_written_at_home(hub: Hub, tmp_path: Path) -> None:
+    home, scratch = tmp_path / "home", tmp_path / "scratch"
+    home.mkdir()
+    scratch.mkdir()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_XET_")}
+    environment = {**inherited, "HOME": str(home), "HF_HOME": str(home / "hf"), "TMPDIR": str(scratch)}
+    # A process of its own: hf_xet opens its log when it is imported.
+    done = subprocess.run(
+        [sys.executable, "-c", READER, hub.url],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == f"{len(WEIGHTS)}\n", done.stderr
+    assert over_http(hub) == []
+    assert [*home.rglob("*"), *scratch.rglob("*")] == []
 
 
 class TestFallingBack:
