@@ -58,6 +58,8 @@ class Hub:
     Attributes:
         repositories: by kind (`models`, `datasets`) and id.
         tokens: the ids of the private and gated repositories that each token may read.
+        renamed: the present ids of repositories by their kind and former id.
+        page_size: how many entries one page of a listing holds.
         faults: by the path's end, such as `/model.safetensors` or `/api/models/org/name`.
         requests: every request so far, in order.
         cdn: whether LFS files lie on another host (`localhost`) and the others behind a relative redirect, as on the
@@ -69,6 +71,8 @@ class Hub:
     def __init__(self, root: Path | None = None, port: int = 0) -> None:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.tokens: dict[str, frozenset[str]] = {}
+        self.renamed: dict[tuple[str, str], str] = {}
+        self.page_size = 1000
         self.faults: dict[str, Fault] = {}
         self.requests: list[Request] = []
         self.bytes_sent = 0

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from tests.simulators.hub_repository import Repository, StoredFile
 
@@ -60,6 +60,8 @@ def answer(hub: Hub, request: Request) -> Answer:
     parts = urlsplit(request.path).path.strip("/").split("/")
     if parts[:2] == ["api", "whoami-v2"]:
         return _whoami(hub, request)
+    if len(parts) == 2 and parts[0] == "api" and parts[1] in ("models", "datasets"):
+        return _listing(hub, request, parts[1])
     if parts[0] == "cdn":
         return _cdn(hub, request, parts[1])
     if parts[:2] == ["api", "resolve-cache"]:
@@ -91,7 +93,10 @@ def _repository(hub: Hub, request: Request, kind: str, parts: list[str], route: 
     if request.token and request.token not in hub.tokens:
         return refusal(401, "", "Invalid credentials in Authorization header")
     for count in (2, 1):
-        repository = hub.repositories.get((kind, unquote("/".join(parts[:count]))))
+        name = unquote("/".join(parts[:count]))
+        if renamed := hub.renamed.get((kind, name)):
+            return Answer(307, {"Location": request.path.replace("/".join(parts[:count]), renamed, 1)})
+        repository = hub.repositories.get((kind, name))
         if repository and (not repository.private or repository.id in hub.tokens.get(request.token, ())):
             repository.refresh(hub.digests)
             found: Answer = route(hub, request, repository, parts[count:])
@@ -111,7 +116,7 @@ def _api(hub: Hub, request: Request, repository: Repository, rest: list[str]) ->
     if action == "revision":
         return document(_info(repository, commit, blobs=request.query.get("blobs", "").lower() in ("true", "1")))
     if action == "tree":
-        return _tree(files, below, recursive=request.query.get("recursive", "").lower() in ("true", "1"))
+        return _tree(hub, request, files, below)
     if action == "paths-info":
         return _paths_info(files, parse_qs(request.body.decode()).get("paths", []))
     if action == "xet-read-token" and hub.cas_url:
@@ -155,6 +160,32 @@ def _info(repository: Repository, commit: str, *, blobs: bool) -> dict[str, Any]
     }
 
 
+def _listing(hub: Hub, request: Request, kind: str) -> Answer:
+    """List the repositories that the reader may know of, chosen by author and by a part of the name."""
+    if request.token and request.token not in hub.tokens:
+        return refusal(401, "", "Invalid credentials in Authorization header")
+    author, search = request.query.get("author", ""), request.query.get("search", "").lower()
+    found = []
+    for (of_kind, name), repository in sorted(hub.repositories.items()):
+        if of_kind != kind or (author and name.split("/")[0] != author) or search not in name.lower():
+            continue
+        if repository.private and name not in hub.tokens.get(request.token, ()):
+            continue
+        repository.refresh(hub.digests)
+        if commit := repository.find("main"):
+            found.append(_info(repository, commit, blobs=False))
+    return _page(hub, request, found)
+
+
+def _page(hub: Hub, request: Request, entries: list[dict[str, Any]]) -> Answer:
+    """Answer with one page of a listing; `Link` says where the next one is, as RFC 8288 has it."""
+    query = request.query
+    start, size = int(query.get("cursor", "0")), min(int(query.get("limit", hub.page_size)), hub.page_size)
+    following = f"{hub.url}{urlsplit(request.path).path}?{urlencode({**query, 'cursor': start + size})}"
+    link = {"Link": f'<{following}>; rel="next"'} if start + size < len(entries) else {}
+    return document(entries[start : start + size], 200, **link)
+
+
 def _refs(repository: Repository) -> Answer:
     def listed(refs: dict[str, str], prefix: str) -> list[dict[str, str]]:
         return [{"name": name, "ref": f"{prefix}{name}", "targetCommit": sha} for name, sha in refs.items()]
@@ -181,7 +212,8 @@ def _folder(path: str) -> dict[str, Any]:
     return {"type": "directory", "oid": "0" * 40, "size": 0, "path": path}
 
 
-def _tree(files: dict[str, StoredFile], below: str, *, recursive: bool) -> Answer:
+def _tree(hub: Hub, request: Request, files: dict[str, StoredFile], below: str) -> Answer:
+    recursive = request.query.get("recursive", "").lower() in ("true", "1")
     inside = {path: stored for path, stored in files.items() if not below or path.startswith(below + "/")}
     if below and not inside:
         return refusal(404, "EntryNotFound", f"{below} does not exist")
@@ -192,7 +224,7 @@ def _tree(files: dict[str, StoredFile], below: str, *, recursive: bool) -> Answe
         folders.update(dict.fromkeys(parents if recursive else parents[-1:]))
         if recursive or not parents:
             entries.append(_entry(path, stored))
-    return document([_folder(path) for path in folders] + entries)
+    return _page(hub, request, [_folder(path) for path in folders] + entries)
 
 
 def _parents(path: str, below: str) -> list[str]:

@@ -76,6 +76,12 @@ def test_a_cut_body_is_asked_for_again(hub: Hub, tmp_path: Path) -> None:
     assert len(hub.asked("GET", "/model.safetensors")) == 2
 
 
+def test_a_renamed_repository(hub: Hub, tmp_path: Path) -> None:
+    hub.renamed["models", "old/name"] = "org/name"
+    folder = snapshot_download("old/name", cache_dir=tmp_path, endpoint=hub.url, token=False)
+    assert contents(Path(folder)) == FILES
+
+
 def test_through_xet(hub: Hub, tmp_path: Path) -> None:
     with XetStorage() as storage:
         hub.cas_url, hub.cas_token = storage.url, storage.token
@@ -95,6 +101,28 @@ class TestListings:
         assert whole == {*FILES, "onnx", "onnx/deep"}
         assert {entry.path for entry in api.list_repo_tree("org/name")} == {"config.json", "model.safetensors", "onnx"}
         assert {entry.path for entry in api.list_repo_tree("org/name", "onnx")} == {"onnx/deep", "onnx/model.onnx"}
+
+    def test_long_trees_come_in_pages(self, api: HfApi, hub: Hub) -> None:
+        hub.page_size = 2
+        entries = list(api.list_repo_tree("org/name", recursive=True))
+        assert {entry.path for entry in entries} == {*FILES, "onnx", "onnx/deep"}
+        assert len(entries) == 6
+        assert len(hub.asked("GET", "/tree/")) == 3
+
+    def test_models(self, api: HfApi, hub: Hub) -> None:
+        hub.page_size = 2
+        for name in ("org/other", "org/third", "else/name"):
+            hub.add(name, FILES)
+        hub.add("org/private", FILES, private=True)
+        hub.add("org/data", FILES, kind="datasets")
+        hub.tokens["in"] = frozenset({"org/private"})
+        mine = ["org/name", "org/other", "org/third"]
+        assert [model.id for model in api.list_models()] == ["else/name", *mine]
+        assert [model.id for model in api.list_models(author="org")] == mine
+        assert [model.id for model in api.list_models(author="org", limit=1)] == ["org/name"]
+        assert [model.id for model in api.list_models(search="NAME")] == ["else/name", "org/name"]
+        assert "org/private" in [model.id for model in HfApi(hub.url, token="in").list_models()]
+        assert [data.id for data in api.list_datasets()] == ["org/data"]
 
     def test_paths(self, api: HfApi) -> None:
         found = api.get_paths_info("org/name", ["onnx", "config.json", "nothing"])

@@ -15,6 +15,7 @@ from weighbridge.errors import (
     IntegrityError,
     InvalidReference,
     ModelNotFound,
+    SourceError,
     SourceMisbehaved,
     SourceUnavailable,
     UnsafePath,
@@ -89,6 +90,16 @@ class TestResolving:
             assert b"".join(stream.chunks) == b"a,b"
         with pytest.raises(ModelNotFound, match="no data set org/name"):
             data.resolve(ModelRef.parse("hf-dataset:org/name"))
+
+    def test_renamed_repositories(self, hub: Hub) -> None:
+        hub.renamed["models", "old/name"] = "org/name"
+        hub.repositories["models", "org/name"].private = True
+        hub.tokens["t"] = frozenset({"org/name"})
+        manifest = source(hub, "t").resolve(ModelRef.parse("hf:old/name"))
+        assert manifest.ref.id == "old/name"
+        assert manifest.files == source(hub, "t").resolve(REF).files
+        for path, content in FILES.items():
+            assert read(hub, manifest, path, token="t") == content
 
     def test_oldest_repositories_have_no_organisation(self, hub: Hub) -> None:
         hub.add("gpt2", {"config.json": b"{}"})
@@ -245,6 +256,42 @@ class TestBytes:
             sent = request.headers.get("authorization")
             assert sent == (None if request.headers["host"].startswith("localhost") else "Bearer secret")
         assert len(hub.asked("GET", "/cdn/")) == 1
+
+    def test_the_token_follows_no_redirect_to_another_host(self, hub: Hub) -> None:
+        hub.tokens["secret"] = frozenset()
+        manifest = source(hub, "secret").resolve(REF)
+        # The host `localhost` is another than 127.0.0.1, though it is the same simulator.
+        elsewhere = {"Location": f"{hub.cdn_url}/steal"}
+        hub.fault("/config.json", status=302, headers=elsewhere)
+        hub.fault("/api/models/org/name", status=302, headers=elsewhere)
+        with pytest.raises(SourceError):
+            read(hub, manifest, "config.json", token="secret")
+        with pytest.raises(SourceError):
+            source(hub, "secret").resolve(REF)
+        stolen = [request for request in hub.requests if request.headers["host"].startswith("localhost")]
+        assert all("authorization" not in request.headers for request in stolen)
+        assert len(stolen) == 2
+
+    @pytest.mark.parametrize("method", ["HEAD", "GET"])
+    def test_redirects_without_end(self, hub: Hub, method: str) -> None:
+        manifest = source(hub).resolve(REF)
+        path = f"/org/name/resolve/{manifest.ref.revision}/config.json"
+        hub.fault("/config.json", methods=(method,), status=302, headers={"Location": path})
+        with pytest.raises(SourceMisbehaved, match="redirects"):
+            read(hub, manifest, "config.json")
+
+    def test_no_token_is_logged(self, hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+        hub.cdn = True
+        hub.tokens["secret-token"] = frozenset()
+        with caplog.at_level("DEBUG"):
+            manifest = source(hub, "secret-token").resolve(REF)
+            read(hub, manifest, "model.safetensors", token="secret-token")
+            with pytest.raises(AccessDenied) as error:
+                source(hub, "another-secret").resolve(REF)
+        assert "/model.safetensors" in caplog.text
+        for secret in ("secret-token", "another-secret"):
+            assert secret not in f"{caplog.text} {error.value!r} {error.value.facts}"
+            assert all(secret not in str(vars(record)) for record in caplog.records)
 
     def test_a_token_at_home_is_not_used(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_TOKEN", "of-somebody")
