@@ -120,6 +120,16 @@ def test_again_costs_nothing(bench: Bench, web: WebServer) -> None:
     assert all(request.method == "HEAD" for request in web.requests[asked:])
 
 
+def test_a_signed_address_is_not_logged(bench: Bench, web: WebServer, caplog: pytest.LogCaptureFixture) -> None:
+    web.put("/signed/model.bin?Signature=s3cret", SAFETENSORS)
+    web.pages["/signed/model.bin"] = web.pages["/signed/model.bin?Signature=s3cret"]
+    url = web.redirect("/model.bin", web.url("/signed/model.bin?Signature=s3cret"))
+    caplog.set_level("INFO")
+    ran = bench.run("-v", "ingest", url, "--json")
+    assert ran.status == 0, ran.err
+    assert "s3cret" not in ran.out + ran.err + caplog.text
+
+
 def test_changed_weights_are_a_minor_version(bench: Bench) -> None:
     uri = bench.model()
     assert bench.run("ingest", uri, "--json").json["version"] == "1.0.0"

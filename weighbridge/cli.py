@@ -95,6 +95,8 @@ def _root(
     if not verbose:  # What Prefect says of a run, the report says better; Prefect's own logs have it all.
         handler.addFilter(lambda record: not record.name.startswith("prefect"))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
+    for name in ("httpx", "httpx2"):  # They log whole addresses, and a signed one is a secret.
+        logging.getLogger(name).setLevel(logging.WARNING)
     if version:
         out.print(f"weighbridge {__version__}")
         raise typer.Exit
