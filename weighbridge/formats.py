@@ -215,7 +215,7 @@ def _by_magic(head: bytes) -> str:
         return "lfs-pointer"
     if head.startswith(b"%PDF-"):
         return "pdf"
-    if len(head) > 262 and head[257:262] == b"ustar":
+    if head[257:262] == b"ustar" or _is_old_tar(head):
         return "tar"
     if not _is_text(head):
         for magic, kind in _LETTERS:
@@ -228,6 +228,14 @@ def _by_magic(head: bytes) -> str:
         if _CTRANSLATE2.match(head):
             return "ctranslate2"
     return ""
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Whether a header without a mark has a tar's checksum: the sum of its bytes, its own eight counted as spaces."""
+    header, written = head[:512], head[148:156].strip(b" \0")
+    if len(header) < 512 or not written.isdigit() or set(written) - set(b"01234567"):
+        return False
+    return int(written, 8) == sum(header) - sum(header[148:156]) + 8 * ord(" ")
 
 
 def _by_name(name: str, head: bytes) -> str:

@@ -238,6 +238,14 @@ def test_a_broken_header_hides_no_member(scan: Callable[..., ScanReport]) -> Non
     assert report.status == "partial"
 
 
+def test_a_tar_older_than_its_mark(scan: Callable[..., ScanReport]) -> None:
+    content = bytearray(samples.tar_of({"a.so": b"\x7fELF"}))
+    content[257:265] = bytes(8)
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    assert rules(scan(bytes(content), "model.bin")) == {"archive.executable"}
+
+
 def test_a_tar_without_end(scan: Callable[..., ScanReport]) -> None:
     assert rules(scan(samples.tar_of({"a": b"1" * 512})[:1024], "a.tar")) == {"archive.malformed"}
 

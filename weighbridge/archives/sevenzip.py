@@ -32,6 +32,9 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
                     walk.problem("archive.link", "error", "The member is a symbolic link.", location)
             with closing(spools):
                 archive.extractall(factory=spools)
+            if len(spools.files) < sum(bool(info.uncompressed) for info in archive.list()):
+                text = "Some of its members have content and are called folders, so they were not unpacked."
+                walk.problem("archive.malformed", "error", text, prefix, unread=True)
             for name, path in spools.files:
                 with open(path, "rb") as stream:
                     yield from walk.member(name, stream, prefix, depth)

@@ -108,7 +108,7 @@ def _member(
         walk.problem("archive.hidden-data", "error", text, location, unread=True)
     if content.size != info.file_size:
         text = f"The member has {content.size} bytes, not the {info.file_size} that the directory says."
-        walk.problem("archive.ambiguous", "error", text, location)
+        walk.problem("archive.ambiguous", "error", text, location, unread=content.size < info.file_size)
     if content.checksum != info.CRC:
         walk.problem("archive.checksum", "error", "The member's checksum is wrong.", location)
 
@@ -119,7 +119,7 @@ def _judge_layout(walk: Walk, file: IO[bytes], archive: zipfile.ZipFile, prefix:
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
         if info.header_offset < end:
             text = f"The member {info.filename!r} overlaps another one."
-            walk.problem("archive.overlap", "error", text, prefix)
+            walk.problem("archive.overlap", "error", text, prefix, unread=True)
         elif (gap := info.header_offset - end) > may_follow:
             _hidden(walk, f"{gap} bytes before the member {info.filename!r}", prefix)
         start = _judge_header(walk, file, info, prefix)
@@ -131,7 +131,7 @@ def _judge_layout(walk: Walk, file: IO[bytes], archive: zipfile.ZipFile, prefix:
     if (gap := archive.start_dir - end) > may_follow:
         _hidden(walk, f"{gap} bytes after the last member", prefix)
     elif gap < 0:
-        walk.problem("archive.overlap", "error", "The last member overlaps the directory.", prefix)
+        walk.problem("archive.overlap", "error", "The last member overlaps the directory.", prefix, unread=True)
     if left := _after_directory(file, archive):
         _hidden(walk, f"{left} bytes at the end", prefix)
     return starts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import struct
 import tempfile
 import zipfile
@@ -30,6 +31,8 @@ _PROTO = b"\x80"
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 MAX_PICKLES = 10_000
 _MAX_NPY_HEADER = 1024 * 1024
+#: numpy's types without references, as .npy headers write them: `<f4`, `|S12`, `<M8[ns]`.
+_PLAIN_TYPE = re.compile(r"[<>|=]?[?biufcmMSUVa]\d*(\[\w+\])?")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class Search:
             start = _after_npy_header(file)
             if start < 0:
                 return
+            if start >= size:
+                self._cannot_read(f"{location or 'it'} is cut off")
         elif file.read(2) in _ZLIB:
             yield from self._inflated(file, size, kind, location)
             return
@@ -184,9 +189,9 @@ def _after_npy_header(file: IO[bytes]) -> int:
 
 
 def _holds_objects(described: Any) -> bool:
-    """Whether a type, as .npy headers describe it, has references: `|O`, or a field of a structure."""
+    """Whether a type, as .npy headers describe it, may have references: `|O`, or a field of a structure."""
     if isinstance(described, str):
-        return described.lstrip("<>|=").startswith("O")
+        return _PLAIN_TYPE.fullmatch(described) is None
     if isinstance(described, list):
         return any(_holds_objects(field[1]) for field in described)
     return _holds_objects(described[0])
