@@ -1,18 +1,22 @@
-"""Sets up what prefect.yaml cannot say, on the server that PREFECT_API_URL names: pool, block types, automation.
+"""Sets up the server that PREFECT_API_URL names: what prefect.yaml says, and what it cannot say.
 
-Run it again at any time: what is there already is brought up to date. Then: `prefect --no-prompt deploy --all`.
+That is the work pool, the block types, an automation, and parameters that are closed. Run it again at any time: what is
+there already is brought up to date.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 
 from prefect.automations import Automation
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
@@ -22,6 +26,7 @@ from prefect.settings import PREFECT_API_URL
 import blocks
 from flows.end_states import PASSED, QUARANTINED, SKIPPED
 
+PROJECT = Path(__file__).resolve().parent.parent
 POOL = "weighbridge"
 AUTOMATION = "weighbridge: runs without a heartbeat have crashed"
 #: Two heartbeats, the second one late; workers set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.
@@ -73,6 +78,31 @@ def crash_silent_runs(ends: Iterable[str] = ENDS) -> None:
     wanted.update()
 
 
+def deploy() -> None:
+    """Deploy what prefect.yaml says. Raises CalledProcessError; Prefect has said why."""
+    subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"], cwd=PROJECT, check=True)
+
+
+def close_parameters() -> tuple[str, ...]:
+    """Have the server refuse parameters that a flow does not know (HTTP 409), and return the deployments' names.
+
+    Prefect's own schema leaves them open: a misspelt parameter would only show when the run crashes.
+    """
+    with get_client(sync_client=True) as client:
+        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+        found = client.read_deployments(work_pool_filter=pool)
+        for deployment in found:
+            closed = {**(deployment.parameter_openapi_schema or {}), "additionalProperties": False}
+            # The client's model of a schema knows no additionalProperties, so the request is sent as it is.
+            client.request(
+                "PATCH",
+                "/deployments/{id}",
+                path_params={"id": deployment.id},
+                json={"parameter_openapi_schema": closed},
+            )
+    return tuple(deployment.name for deployment in found)
+
+
 def main() -> int:
     """Set everything up and say what there is."""
     if not PREFECT_API_URL.value():
@@ -81,7 +111,11 @@ def main() -> int:
     make_pool()
     slugs = register_blocks()
     crash_silent_runs()
-    print(f"Work pool {POOL}; block types {', '.join(slugs)}; automation “{AUTOMATION}”.")  # noqa: T201
+    deploy()
+    names = close_parameters()
+    print(  # noqa: T201
+        f"Work pool {POOL}; block types {', '.join(slugs)}; automation “{AUTOMATION}”; deployments {', '.join(names)}."
+    )
     return 0
 
 
