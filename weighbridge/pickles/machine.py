@@ -19,7 +19,7 @@ MAX_OPCODES = 50_000_000
 MAX_IMPORTS = 10_000
 #: Letters of names followed on stack and memo, and of all of them together.
 _MAX_NAME = 512
-_MAX_NAMES = 64 * 1024**2
+_MAX_NAMES = 192 * 1024**2
 #: Entries of a dictionary or tuple that is followed.
 _MAX_ITEMS = 16
 #: Bytes and opcodes of a copy for other engines.
