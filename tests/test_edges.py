@@ -29,7 +29,7 @@ ADAPTERS = {
     "weighbridge.registries": {"publish", "withdraw"},
 }
 FORBIDDEN_NAMES = {"util", "utils", "common", "helper", "helpers", "core", "base", "manager", "managers", "misc"}
-MAX_LINES, MAX_FUNCTION_LINES = 400, 60
+MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 400, 500, 60
 
 
 def _paths() -> list[Path]:
@@ -177,7 +177,8 @@ def _executed_at_import(node: ast.AST) -> Iterator[ast.AST]:
 
 def test_modules_fit_a_head() -> None:
     lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
-    assert {module: length for module, length in lengths.items() if length > MAX_LINES} == {}
+    limits = {module: MAX_TEST_LINES if module.startswith("tests.") else MAX_LINES for module in MODULES}
+    assert {module: length for module, length in lengths.items() if length > limits[module]} == {}
 
 
 def test_functions_fit_a_screen() -> None:
