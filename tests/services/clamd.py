@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from weighbridge.clamd.connection import Address
 from weighbridge.clamd.daemon import Daemon
 from weighbridge.clamd.database import eicar, write_test_only
 
 #: Content that the test signatures know by its digest as a whole file only.
 WHOLE_FILE_MALWARE = b"malware known by its digest" * 3
+#: Bytes of the largest file that the small clamd takes.
+SMALL_LIMIT = 200_000
 
 
 def signatures(folder: Path) -> Path:
@@ -32,4 +36,17 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     daemon.stop()
 
 
-__all__ = ["WHOLE_FILE_MALWARE", "clamd", "eicar", "signatures"]
+@pytest.fixture(scope="session")
+def small_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Address]]:
+    """Yield a running clamd that takes no more than `SMALL_LIMIT` bytes, and where it listens on TCP."""
+    home = tmp_path_factory.mktemp("small-clamd")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    tcp = f"TCPSocket {port}\nTCPAddr 127.0.0.1\n"
+    daemon = Daemon(home, signatures(home / "signatures"), 2, SMALL_LIMIT, tcp)
+    daemon.connection()
+    yield daemon, Address(host="127.0.0.1", port=port)
+    daemon.stop()
+
+
+__all__ = ["SMALL_LIMIT", "WHOLE_FILE_MALWARE", "clamd", "eicar", "signatures", "small_clamd"]

@@ -18,6 +18,9 @@ from weighbridge.errors import InvalidConfiguration, ScannerUnavailable
 
 #: Bytes of a chunk sent to clamd; it must not exceed its StreamMaxLength.
 CHUNK_SIZE = 1024 * 1024
+#: Seconds within which it takes a connection and says its version; whether it lives; the answer to a scan. The last is
+#: longer than our own clamd scans at most (daemon.MAX_SCAN_TIME_S), so that its words come first.
+ASK_TIMEOUT_S, ALIVE_TIMEOUT_S, SCAN_TIMEOUT_S = 30.0, 10.0, 2100.0
 _MAX_REPLY = 65_536
 
 
@@ -66,23 +69,25 @@ class Connection:
 
     Args:
         address: where it listens.
-        timeout_s: seconds without an answer after which it counts as gone; a scan of 2 GiB takes minutes.
+        scan_timeout_s: seconds without an answer to a scan after which it counts as gone; 2 GiB take minutes.
     """
 
-    def __init__(self, address: Address, timeout_s: float = 900.0) -> None:
-        self.address, self._timeout_s = address, timeout_s
+    def __init__(self, address: Address, scan_timeout_s: float = SCAN_TIMEOUT_S) -> None:
+        self.address, self._scan_timeout_s = address, scan_timeout_s
 
     def version(self) -> str:
         """Return clamd's own words, `ClamAV 1.4.6/27700/Thu Oct  1 12:00:00 2026`. Raises ScannerUnavailable."""
-        with self._open() as link:
+        with self._open(ASK_TIMEOUT_S) as link:
             link.sendall(b"zVERSION\0")
-            return _read(link)
+            said = _read(link)
+        if not said.startswith("ClamAV "):
+            raise _gone(self.address, f"it is no clamd, it says {said[:80]!r}")
+        return said
 
     def alive(self) -> bool:
         """Whether it answers."""
         try:
-            with self._open() as link:
-                link.settimeout(5)
+            with self._open(ALIVE_TIMEOUT_S) as link:
                 link.sendall(b"zPING\0")
                 return _read(link) == "PONG"
         except ScannerUnavailable:
@@ -90,50 +95,74 @@ class Connection:
 
     def scan_descriptor(self, descriptor: int) -> Reply:
         """Scan an open file of this machine, whole; unix sockets only. Raises ScannerUnavailable."""
-        with self._open() as link:
+        with self._open(self._scan_timeout_s) as link:
             link.sendall(b"zFILDES\0")
             socket.send_fds(link, [b"\0"], [descriptor])
             return _parse(_read(link))
 
     def scan_stream(self, chunks: Iterable[bytes]) -> Reply:
-        """Scan a stream, whole; clamd refuses one above its StreamMaxLength. Raises ScannerUnavailable."""
-        with self._open() as link:
-            try:
-                link.sendall(b"zINSTREAM\0")
-                for chunk in chunks:
-                    for start in range(0, len(chunk), CHUNK_SIZE):
-                        part = memoryview(chunk)[start : start + CHUNK_SIZE]
-                        link.sendall(struct.pack("!L", len(part)))
-                        link.sendall(part)
-                link.sendall(b"\0\0\0\0")
-            except (BrokenPipeError, ConnectionResetError):
-                # It answers and hangs up when the stream is longer than it takes; the answer says why.
-                return _parse(_read(link))
-            return _parse(_read(link))
+        """Scan a stream, whole; clamd refuses one above its StreamMaxLength.
 
-    def _connect(self) -> socket.socket:
-        if not self.address.path:
-            return socket.create_connection((self.address.host, self.address.port), self._timeout_s)
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        link.settimeout(self._timeout_s)
-        try:
-            link.connect(self.address.path)
-        except OSError:
-            link.close()
-            raise
-        return link
+        Raises:
+            ScannerUnavailable: clamd is not there, went away, or said what no clamd says.
+            Exception: whatever `chunks` raises.
+        """
+        link = self._link(self._scan_timeout_s)
+        with link:
+            going = self._send(link, b"zINSTREAM\0")
+            for chunk in chunks:
+                for start in range(0, len(chunk), CHUNK_SIZE):
+                    part = memoryview(chunk)[start : start + CHUNK_SIZE]
+                    going = going and self._send(link, struct.pack("!L", len(part))) and self._send(link, part)
+                if not going:
+                    break
+            if going:
+                self._send(link, b"\0\0\0\0")
+            with self._wrapped():
+                return _parse(_read(link))
+
+    def _send(self, link: socket.socket, content: bytes | memoryview) -> bool:
+        """Send; False when it hung up, which it does after the answer to a stream longer than it takes."""
+        with self._wrapped():
+            try:
+                link.sendall(content)
+            except (BrokenPipeError, ConnectionResetError):
+                return False
+        return True
 
     @contextmanager
-    def _open(self) -> Iterator[socket.socket]:
-        try:
-            link = self._connect()
-        except OSError as error:
-            raise _gone(self.address, str(error)) from error
-        with link:
+    def _open(self, timeout_s: float) -> Iterator[socket.socket]:
+        with self._link(timeout_s) as link, self._wrapped():
+            yield link
+
+    def _link(self, timeout_s: float) -> socket.socket:
+        with self._wrapped():
+            if not self.address.path:
+                link = socket.create_connection((self.address.host, self.address.port), ASK_TIMEOUT_S)
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                link.settimeout(timeout_s)
+                return link
+            link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            link.settimeout(timeout_s)
             try:
-                yield link
-            except OSError as error:
-                raise _gone(self.address, str(error)) from error
+                link.connect(self.address.path)
+            except OSError:
+                link.close()
+                raise
+            return link
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        """Turn what a socket raises, and an answer that is none, into ScannerUnavailable."""
+        try:
+            yield
+        except (OSError, _Nonsense) as error:
+            raise _gone(self.address, str(error)) from error
+
+
+class _Nonsense(Exception):
+    """An answer that clamd does not give."""
 
 
 def _read(link: socket.socket) -> str:
@@ -148,18 +177,20 @@ def _read(link: socket.socket) -> str:
 
 
 def _parse(reply: str) -> Reply:
-    """Read `stream: OK`, `fd[9]: Name FOUND` or `… ERROR`; anything else is an error, never clean."""
-    subject, _, rest = reply.partition(": ")
-    if rest == "OK":
+    """Read `stream: OK`, `fd[9]: Name FOUND` or `… ERROR`; raises _Nonsense at anything else: it is never clean."""
+    _, separator, rest = reply.partition(": ")
+    if separator and rest == "OK":
         return Reply("ok")
-    if rest.endswith(" FOUND"):
+    if separator and rest.endswith(" FOUND"):
         return Reply("found", rest.removesuffix(" FOUND"))
-    return Reply("error", (rest or subject).removesuffix(" ERROR").strip() or "an empty answer")
+    if reply.endswith("ERROR"):
+        return Reply("error", (rest or reply).removesuffix("ERROR").strip() or "it did not say which error")
+    raise _Nonsense(f"it answered {reply[:80]!r}")
 
 
 def _gone(address: Address, why: str) -> ScannerUnavailable:
     return ScannerUnavailable(
-        f"clamd at {address} cannot be reached: {why}.",
-        "Start it, or unset WEIGHBRIDGE_CLAMD to let Weighbridge start one of its own.",
+        f"clamd at {address} does not serve: {why}.",
+        "Run it again; if it is your own, start it, or unset WEIGHBRIDGE_CLAMD to have a private one started.",
         address=str(address),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -20,10 +21,15 @@ from weighbridge.errors import ScannerUnavailable
 MAX_FILE_SIZE = 2_147_483_645
 #: Seconds that loading the official signatures may take on a slow machine.
 START_TIMEOUT_S = 180.0
+#: Seconds that clamd may spend on one file. Its largest takes two minutes, but it unpacks to any size, and
+#: a bomb of a kind that only clamd opens must not hold a thread for ever. Past it, clamd says so: a `partial` report.
+MAX_SCAN_TIME_S = 1800
+#: Where packages put clamd, which is often not on a user's PATH.
+PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _CONFIG = """\
 Foreground yes
 DatabaseDirectory {signatures}
-LocalSocket {folder}/clamd.sock
+LocalSocket {socket}
 LocalSocketMode 600
 FixStaleSocket yes
 LogFile {folder}/clamd.log
@@ -37,19 +43,39 @@ CommandReadTimeout 60
 MaxFileSize {limit}
 MaxScanSize 0
 StreamMaxLength {limit}
-MaxScanTime 0
+MaxScanTime {scan_time_ms}
 MaxFiles 0
 MaxRecursion 30
 AlertExceedsMax yes
 AlertEncrypted yes
 """
-#: Ends clamd when its stdin closes, that is when the process that started it is gone, however it went.
-_GUARD = 'exec 3<&0; "$1" -c "$2" & pid=$!; (cat <&3 >/dev/null; kill "$pid" 2>/dev/null) & wait "$pid"'
+#: Runs clamd until its own stdin closes, that is until the process that started it is gone, however it went. Then clamd
+#: is asked to end and, since it would finish its scans first, made to; its folders go last. The file `ended` says that
+#: clamd is gone and its process id no longer its own.
+_GUARD = """\
+exec 3<&0 </dev/null
+program=$1 folder=$2 socket=$3
+"$program" -c "$folder/clamd.conf" 3<&- & pid=$!
+(
+  read -r _ <&3
+  [ -e "$folder/ended" ] || kill "$pid"
+  for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e "$folder/ended" ] && break; sleep 0.1; done
+  [ -e "$folder/ended" ] || kill -9 "$pid"
+  until [ -e "$folder/ended" ]; do sleep 0.1; done
+  rm -rf "$folder" "$socket"
+) &
+exec 3<&-
+wait "$pid"
+: >"$folder/ended"
+wait
+"""
+#: Bytes of a unix socket's path that every system takes; macOS takes the least.
+_MAX_SOCKET_PATH = 103
 
 
 def executable() -> str:
     """Return clamd's path. Raises ScannerUnavailable with the command that installs it."""
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"))
+    path = os.pathsep.join((os.environ.get("PATH", ""), *PROGRAM_FOLDERS))
     found = shutil.which("clamd", path=path)
     if not found:
         raise ScannerUnavailable(
@@ -62,8 +88,10 @@ def executable() -> str:
 class Daemon:
     """A private clamd. Safe for threads; every process has its own.
 
+    Its socket and what it unpacks lie in a folder of its own among the temporary files (`TMPDIR`), which goes with it.
+
     Args:
-        home: folder for a test-only database where the machine has no signatures.
+        home: folder for a test-only database where the machine has no signatures, and for the signatures' digests.
         signatures: folder of signatures; the machine's usual ones when None.
         threads: scans side by side.
         limit: bytes of the largest file it takes whole; below its hard maximum in tests only.
@@ -83,17 +111,22 @@ class Daemon:
         self._threads, self.limit = threads or os.cpu_count() or 1, limit
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: Path | None = None
+        self._folder, self._socket = Path(), Path()
 
     def signatures(self) -> tuple[Path, Database]:
-        """Return the folder of the signatures and what they are; writes test-only ones where there are none."""
+        """Return the folder of the signatures and what they are; writes test-only ones where there are none.
+
+        Raises:
+            ScannerUnavailable: the configured folder holds none, they cannot be read, or not be written.
+        """
         folder = database.find(self._configured)
-        if folder is not None:
-            return folder, database.read(folder)
-        folder = self._home / "clamav" / "test-only"
-        database.write_test_only(folder)
-        found = database.read(folder)
-        return folder, Database("test-only", found.fingerprint)
+        if folder is None:
+            folder = self._home / "clamav" / "test-only"
+            try:
+                database.write_test_only(folder)
+            except OSError as error:
+                raise _no_folder(folder, error) from error
+        return folder, database.read(folder, self._home / "clamav" / "digests.json")
 
     @cached_property
     def version(self) -> str:
@@ -107,62 +140,70 @@ class Daemon:
     def connection(self) -> Connection:
         """Return a connection to the running daemon, starting it when it is not. Raises ScannerUnavailable."""
         with self._lock:
-            if self._process is None or self._process.poll() is not None:
+            if not self._running():
                 self._start()
-            assert self._folder is not None
-            return Connection(Address(path=str(self._folder / "clamd.sock")))
+            return self._connection()
 
     def recover(self) -> None:
         """Start the daemon anew unless it answers; of several threads that lost it, one does."""
         with self._lock:
-            if self._folder is None or not Connection(Address(path=str(self._folder / "clamd.sock"))).alive():
+            if not self._running() or not self._connection().alive():
                 self._start()
 
     @property
     def pid(self) -> int | None:
         """The process id of the running clamd, or None."""
-        path = self._folder / "clamd.pid" if self._folder else None
-        return int(path.read_text()) if path and path.exists() else None
+        path = self._folder / "clamd.pid"
+        text = path.read_text().strip() if self._running() and path.exists() else ""
+        return int(text) if text else None
 
     def stop(self) -> None:
-        """End the daemon and remove its folder."""
+        """End the daemon, in the middle of a scan too, and remove its folder."""
         with self._lock:
             self._end()
 
+    def _connection(self) -> Connection:
+        return Connection(Address(path=str(self._socket)))
+
+    def _running(self) -> bool:
+        return self._process is not None and self._process.poll() is None and not (self._folder / "ended").exists()
+
     def _end(self) -> None:
-        if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = None
 
     def _start(self) -> None:
         self._end()
         program, (signatures, _) = executable(), self.signatures()
-        # A socket's path has at most 104 bytes on macOS, so it lies in the system's temporary folder.
-        self._folder = Path(tempfile.mkdtemp(prefix="weighbridge-clamd-"))
-        (self._folder / "tmp").mkdir()
-        config = self._folder / "clamd.conf"
-        config.write_text(
-            _CONFIG.format(
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="weighbridge-clamd-"))
+            self._socket = self._folder / "clamd.sock"
+            if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH:
+                self._socket = Path(tempfile.mkdtemp(prefix="weighbridge-clamd-", dir="/tmp")) / "clamd.sock"
+            (self._folder / "tmp").mkdir()
+            settings = _CONFIG.format(
                 signatures=signatures,
                 folder=self._folder,
+                socket=self._socket,
                 threads=self._threads,
                 queue=self._threads * 4,
                 limit=self.limit,
+                scan_time_ms=MAX_SCAN_TIME_S * 1000,
             )
-            + self._extra
-        )
+            (self._folder / "clamd.conf").write_text(settings + self._extra)
+        except OSError as error:
+            raise _no_folder(Path(tempfile.gettempdir()), error) from error
         with open(self._folder / "output", "wb") as output:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, "sh", program, str(config)],
+                ["/bin/sh", "-c", _GUARD, "sh", program, str(self._folder), str(self._socket.parent)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -171,17 +212,18 @@ class Daemon:
         self._wait()
 
     def _wait(self) -> None:
-        assert self._folder is not None
-        assert self._process is not None
-        connection = Connection(Address(path=str(self._folder / "clamd.sock")))
         deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if connection.alive():
+        while time.monotonic() < deadline and self._running():
+            if self._connection().alive():
                 return
-            if self._process.poll() is not None:
-                break
             time.sleep(0.02)
         words = (self._folder / "output").read_text(errors="replace").strip().splitlines()
         self._end()
         why = words[-1] if words else "it said nothing"
         raise ScannerUnavailable(f"clamd did not start: {why}.", "Run `weighbridge doctor`.")
+
+
+def _no_folder(folder: Path, error: OSError) -> ScannerUnavailable:
+    return ScannerUnavailable(
+        f"The scanner cannot write to {folder}: {error.strerror}.", "Make room there, or set TMPDIR to another folder."
+    )

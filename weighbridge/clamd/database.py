@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
-from collections.abc import Iterator
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ _PLAIN = (
     ".pwdb",
 )  # fmt: skip
 _HEADER_SIZE = 512
+_TEST_ONLY = "test-only.ndb"
 Kind = Literal["official", "custom", "test-only", "unknown"]
 
 
@@ -71,33 +74,34 @@ def find(configured: Path | None) -> Path | None:
     return next((Path(folder) for folder in FOLDERS if files(Path(folder))), None)
 
 
-def read(folder: Path) -> Database:
-    """Describe the databases of a folder.
+def read(folder: Path, cache: Path | None = None) -> Database:
+    """Describe the databases of a folder; the fingerprint is taken over each file's name and content.
 
-    The fingerprint is taken over each file's name and content; of the containers ClamAV publishes, over the 512-byte
-    header, which holds version, build time and the MD5 of the rest, and which clamd checks when it loads them.
+    Args:
+        folder: where they lie.
+        cache: file that remembers the digests of files that did not change, so that 300 MB are not read in every run.
 
     Raises:
         ScannerUnavailable: a file cannot be read.
     """
     digest = hashlib.sha256()
     newest = ("", "")
-    official = False
+    found = files(folder)
     try:
-        for path in files(folder):
-            container = path.suffix.lower() in _CONTAINERS
-            digest.update(path.name.encode() + b"\0")
-            for chunk in _chunks(path, _HEADER_SIZE if container else None):
-                digest.update(chunk)
-            if container and path.stem in ("main", "daily", "bytecode"):
-                official = True
-                if path.stem == "daily" or not newest[0]:
-                    newest = _header(path)
+        for path, content in _digests(found, cache).items():
+            digest.update(f"{path.name}\0{content}\n".encode())
+            if _official(path) and (path.stem == "daily" or not newest[0]):
+                newest = _header(path)
     except OSError as error:
         raise ScannerUnavailable(
             f"ClamAV's signatures in {folder} cannot be read: {error.strerror}.", f"sudo chmod -R a+rX {folder}"
         ) from error
-    return Database("official" if official else "custom", digest.hexdigest(), *newest)
+    kind: Kind = "custom"
+    if any(_official(path) for path in found):
+        kind = "official"
+    elif [path.name for path in found] == [_TEST_ONLY]:
+        kind = "test-only"
+    return Database(kind, digest.hexdigest(), *newest)
 
 
 def from_version(reply: str) -> Database:
@@ -119,9 +123,12 @@ def write_test_only(folder: Path) -> None:
     The string is put together here, so that no file of this project is itself found by a scanner.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / f"test-only.{os.getpid()}"
-    staged.write_text(f"Weighbridge.Test.EICAR:0:*:{eicar().hex()}\n")
-    os.replace(staged, folder / "test-only.ndb")
+    path, content = folder / _TEST_ONLY, f"Weighbridge.Test.EICAR:0:*:{eicar().hex()}\n"
+    if path.is_file() and path.read_text() == content:
+        return
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as staged:
+        staged.write(content)
+    os.replace(staged.name, path)
 
 
 def eicar() -> bytes:
@@ -129,13 +136,38 @@ def eicar() -> bytes:
     return b"".join((b"X5O!P%@AP[4", b"\\PZX54(P^)7CC)7}$", b"EICAR-STANDARD-", b"ANTIVIRUS-TEST-FILE!", b"$H+H*"))
 
 
-def _chunks(path: Path, limit: int | None) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        if limit is not None:
-            yield file.read(limit)
-            return
-        while chunk := file.read(1024 * 1024):
-            yield chunk
+def _official(path: Path) -> bool:
+    """Whether it is one of ClamAV's own; its bytecode alone recognises next to nothing."""
+    return path.suffix.lower() in _CONTAINERS and path.stem in ("main", "daily")
+
+
+def _digests(paths: tuple[Path, ...], cache: Path | None) -> dict[Path, str]:
+    """Return the sha256 of each file; one whose size and time are as remembered is not read."""
+    remembered: dict[str, str] = {}
+    if cache is not None:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            remembered = dict(json.loads(cache.read_text()))
+    current, found = {}, {}
+    for path in paths:
+        state = path.stat()
+        key = f"{path} {state.st_size} {state.st_mtime_ns}"
+        content = remembered.get(key)
+        if not isinstance(content, str):
+            with open(path, "rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        current[key] = found[path] = content
+    if cache is not None and current != remembered:
+        _remember(cache, current)
+    return found
+
+
+def _remember(cache: Path, digests: dict[str, str]) -> None:
+    # Without it the next run reads the signatures again, nothing worse.
+    with contextlib.suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=cache.parent, delete=False) as staged:
+            json.dump(digests, staged)
+        os.replace(staged.name, cache)
 
 
 def _header(path: Path) -> tuple[str, str]:

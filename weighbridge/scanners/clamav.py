@@ -1,18 +1,20 @@
 """ClamAV through clamd: every byte of a blob, whole where clamd takes it whole, in overlapping windows where not.
 
-clamd answers OK to what it did not read (files above its limits, members of archives above them, encrypted members), so
-sizes are measured here and its heuristics are read as "not covered", never as clean.
+clamd answers OK to what it did not read: files above its limits, members above them, and whatever it cannot unpack (in
+1.4: LZMA in zip, Deflate, Brotli and PPMd in 7z, zstd, a second bzip2 stream). So an archive's members are unpacked
+here and shown to clamd one by one beside the archive itself; of those that it unpacks too, it remembers that they were
+clean, so they cost little more than their hash. Its heuristics are read as "not covered", never as clean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import IO, ClassVar, Protocol, TypeVar
 
-from weighbridge.archives import ARCHIVES, Limits, walk
+from weighbridge.archives import ARCHIVES, Limits, Member, walk
 from weighbridge.clamd import database
 from weighbridge.clamd.connection import Address, Connection, Reply
 from weighbridge.clamd.daemon import Daemon
@@ -26,13 +28,17 @@ OVERLAP = 1024 * 1024
 WINDOW_SIZE = 256 * 1024 * 1024
 #: Bytes that a clamd elsewhere is trusted to take whole: Debian's and ClamAV's defaults are 25 MiB and more.
 FOREIGN_LIMIT = 25 * 1024 * 1024
-#: Bytes of a window of an archive's member, which is held in memory.
-HELD_WINDOW_SIZE = 64 * 1024 * 1024
+#: Findings kept of one blob; the rest is counted in one more.
+MAX_FINDINGS = 200
 _READ_SIZE = 1024 * 1024
 _LIMITS_EXCEEDED = "Heuristics.Limits.Exceeded"
+_TOO_LARGE = f"clamd's limits: {_LIMITS_EXCEEDED}.MaxFileSize"
 _ENCRYPTED = "Heuristics.Encrypted"
-#: Opens a window's bytes; again after clamd went away.
-Window = Callable[[], Iterator[bytes]]
+#: The reason of a `partial` report of encrypted content.
+ENCRYPTED = "encrypted"
+#: What the walk gives up, and clamd, whose limits are higher, would unpack for long.
+_BOMBS = {"archive.bomb", "archive.nesting"}
+T = TypeVar("T")
 
 
 class Backend(Protocol):
@@ -101,6 +107,7 @@ class _Seen:
     status: Status = "completed"
     reason: str = ""
     findings: tuple[Finding, ...] = ()
+    bomb: bool = False
 
 
 class ClamAVScanner:
@@ -110,7 +117,7 @@ class ClamAVScanner:
         backend: where scans are done.
         window_size: bytes of a window.
         overlap: bytes that two windows share.
-        limits: what an archive may cost while its members are measured.
+        limits: what an archive may cost while its members are unpacked.
     """
 
     name: ClassVar[str] = "clamav"
@@ -140,20 +147,23 @@ class ClamAVScanner:
     def scan(self, subject: Subject) -> ScanReport:
         """Scan one blob.
 
-        1. A blob that clamd takes whole is scanned whole; a larger one in overlapping windows, `partial: windowed`.
-        2. An archive's members are measured; one that clamd would leave out is scanned in windows itself.
-        3. Encrypted, oversized or unreadable content makes the report `partial` with that reason, and not covered.
+        1. An archive's members, in archives within it too, are unpacked and scanned one by one.
+        2. The blob is scanned as it is, unless it is a bomb, which clamd would unpack without end.
+        3. What clamd takes whole is scanned whole; anything larger in overlapping windows, `partial: windowed`.
+        4. That clamd leaves out of an archive what is above its limit is no gap when step 1 read all of it: `windowed`.
+        5. Encrypted, oversized or unreadable content makes the report `partial` with that reason, and not covered.
 
         Raises:
             ScannerUnavailable: clamd died twice, or is not there.
         """
         engine = self._engine or self.engine()
-        if subject.size <= self._backend.limit:
-            seen = self._judge(self._retry(lambda: self._whole(subject)))
-        else:
-            seen = self._windows(_file_windows(subject.path, subject.size, self._window, self._overlap))
-        if subject.format in ARCHIVES and seen.status != "failed":
-            seen = _join(seen, self._members(subject))
+        try:
+            size = subject.path.stat().st_size
+            seen = (
+                self._seen(subject) if size == subject.size else _Seen("failed", f"the blob on disk has {size} bytes")
+            )
+        except OSError as error:
+            seen = _Seen("failed", f"the blob cannot be read: {error.strerror}")
         whole = seen.status == "completed" or seen.reason == WINDOWED
         return report(
             self.name,
@@ -162,17 +172,45 @@ class ClamAVScanner:
             status=seen.status,
             reason=seen.reason,
             covered=subject.size if whole else 0,
-            findings=seen.findings,
+            findings=_listed(seen.findings),
         )
+
+    def _seen(self, subject: Subject) -> _Seen:
+        if subject.format not in ARCHIVES:
+            return self._blob(subject)
+        members = self._retry(lambda: self._members(subject))
+        if members.status == "failed" or members.bomb:
+            return members
+        blob = self._blob(subject)
+        if blob.reason == _TOO_LARGE and members.reason in ("", WINDOWED):
+            blob = replace(blob, reason=WINDOWED)
+        return _join(members, blob)
+
+    def _blob(self, subject: Subject) -> _Seen:
+        """Scan the blob as it is: whole, or in windows that are read again should clamd go away."""
+        if subject.size <= self._backend.limit:
+            return _judge(self._retry(lambda: self._whole(subject)))
+        seen = _Seen("partial", WINDOWED)
+        for start in range(0, subject.size - self._overlap, self._window - self._overlap):
+            judged = _judge(self._retry(partial(self._part, subject.path, start)))
+            seen = _join(seen, judged)
+            if judged.status != "completed":
+                break
+        return seen
 
     def _whole(self, subject: Subject) -> Reply:
         connection = self._backend.connection()
         with open(subject.path, "rb") as file:
             if connection.address.path:
                 return connection.scan_descriptor(file.fileno())
-            return connection.scan_stream(iter(lambda: file.read(_READ_SIZE), b""))
+            return connection.scan_stream(_read(file, subject.size))
 
-    def _retry(self, ask: Callable[[], Reply]) -> Reply:
+    def _part(self, path: Path, start: int) -> Reply:
+        with open(path, "rb") as file:
+            file.seek(start)
+            return self._backend.connection().scan_stream(_read(file, self._window))
+
+    def _retry(self, ask: Callable[[], T]) -> T:
         """Ask again once when clamd went away; a private one is started anew by then."""
         try:
             return ask()
@@ -180,87 +218,102 @@ class ClamAVScanner:
             self._backend.recover()
             return ask()
 
-    def _stream(self, window: Window) -> Reply:
-        return self._backend.connection().scan_stream(window())
+    def _members(self, subject: Subject) -> _Seen:
+        """Scan an archive's members one by one, as the walk unpacks them; of archives within it, their members."""
+        walked = walk(subject.path, self._limits, subject.format)
+        seen = _Seen()
+        for member in walked:
+            if member.format not in ARCHIVES:
+                seen = _join(seen, self._member(member))
+            elif member.size > self._backend.limit:
+                seen = _join(seen, _Seen("partial", WINDOWED))
+            if seen.status == "failed":
+                return seen
+        for problem in walked.problems:
+            if problem.unread:
+                reason = f"{problem.rule}: {problem.message}"
+                seen = _join(seen, _Seen("partial", reason, bomb=problem.rule in _BOMBS))
+            if problem.rule == "archive.encrypted":
+                seen = _join(seen, _encrypted(problem.location))
+        return seen
 
-    def _windows(self, windows: Iterator[Window], location: str = "") -> _Seen:
-        """Scan windows one after the other; the first that is not read ends it."""
-        seen = _Seen("partial", WINDOWED)
-        for window in windows:
-            judged = self._judge(self._retry(partial(self._stream, window)), location)
-            seen = _join(seen, judged)
+    def _member(self, member: Member) -> _Seen:
+        """Scan a member: up to the limit at once; its length is not known before, so any rest follows in windows."""
+        seen = _Seen()
+        for number, window in enumerate(_Windows(member.chunks(), self._backend.limit, self._overlap)):
+            judged = _judge(self._backend.connection().scan_stream(window), member.location)
+            seen = _join(seen, judged if number == 0 else _join(judged, _Seen("partial", WINDOWED)))
             if judged.status != "completed":
                 break
         return seen
 
-    def _members(self, subject: Subject) -> _Seen:
-        """Measure an archive's members; scan those that clamd leaves out in windows, on a second walk."""
-        measured = walk(subject.path, self._limits)
-        members = list(measured)
-        large = {member.location for member in members if member.size > self._backend.limit}
-        seen = _Seen("partial", measured.unread) if measured.unread else _Seen()
-        if large:
-            for member in walk(subject.path, self._limits):
-                if member.location in large:
-                    windows = _held_windows(member.chunks(), min(self._window, HELD_WINDOW_SIZE), self._overlap)
-                    seen = _join(seen, self._windows(windows, member.location))
-        return seen
 
-    def _judge(self, reply: Reply, location: str = "") -> _Seen:
-        """Read clamd's answer: what it did not look at is partial, whatever else it says."""
-        if reply.kind == "ok":
-            return _Seen()
-        if reply.kind == "error":
-            return _Seen("failed", f"clamd: {reply.text}")
-        if reply.text.startswith(_LIMITS_EXCEEDED):
-            return _Seen("partial", f"clamd's limits: {reply.text}")
-        if reply.text.startswith(_ENCRYPTED):
-            finding = Finding("clamav.encrypted", "warning", "Its content is encrypted.", location)
-            return _Seen("partial", "encrypted", (finding,))
-        finding = Finding("clamav.signature", "error", f"ClamAV recognises {reply.text}.", location)
-        return _Seen("completed", "", (finding,))
+class _Windows:
+    """A stream cut into windows that overlap, each to be read before the next; only the overlap is held in memory."""
+
+    def __init__(self, chunks: Iterator[bytes], size: int, overlap: int) -> None:
+        self._chunks, self._size, self._overlap = chunks, size, overlap
+        self._tail, self._ahead = b"", next(chunks, b"")
+
+    def __iter__(self) -> Iterator[Iterator[bytes]]:
+        yield self._window()
+        while self._ahead:
+            yield self._window()
+
+    def _window(self) -> Iterator[bytes]:
+        left = self._size - len(self._tail)
+        if self._tail:
+            yield self._tail
+        while left and self._ahead:
+            part, self._ahead = self._ahead[:left], self._ahead[left:]
+            self._ahead = self._ahead or next(self._chunks, b"")
+            self._tail = (self._tail + part)[-self._overlap :]
+            left -= len(part)
+            yield part
+
+
+def _judge(reply: Reply, location: str = "") -> _Seen:
+    """Read clamd's answer: what it did not look at is partial, whatever else it says."""
+    if reply.kind == "ok":
+        return _Seen()
+    if reply.kind == "error":
+        return _Seen("failed", f"clamd: {reply.text}")
+    if reply.text.startswith(_LIMITS_EXCEEDED):
+        return _Seen("partial", f"clamd's limits: {reply.text}")
+    if reply.text.startswith(_ENCRYPTED):
+        return _encrypted(location)
+    return _Seen("completed", "", (Finding("clamav.signature", "error", f"ClamAV recognises {reply.text}.", location),))
+
+
+def _encrypted(location: str) -> _Seen:
+    text = "Its content is encrypted, so nobody can say what is in it."
+    return _Seen("partial", ENCRYPTED, (Finding("clamav.encrypted", "warning", text, location),))
 
 
 def _join(one: _Seen, other: _Seen) -> _Seen:
-    """Return the worse of two, with the findings of both."""
+    """Return the worse of two with the findings of both, errors first when they are too many."""
     order = ["completed", "partial", "failed"]
-    findings = tuple(dict.fromkeys(one.findings + other.findings))
 
-    def rank(seen: _Seen) -> tuple[int, bool]:
-        return order.index(seen.status), seen.reason != WINDOWED
+    def rank(seen: _Seen) -> tuple[int, bool, bool]:
+        return order.index(seen.status), seen.reason != WINDOWED, seen.reason == ENCRYPTED
 
     worse = max((one, other), key=rank)
-    return _Seen(worse.status, worse.reason, findings)
+    findings = one.findings + other.findings
+    if len(findings) > MAX_FINDINGS + 1:
+        findings = tuple(sorted(findings, key=lambda finding: finding.level != "error")[: MAX_FINDINGS + 1])
+    return _Seen(worse.status, worse.reason, findings, one.bomb or other.bomb)
 
 
-def _file_windows(path: Path, size: int, window: int, overlap: int) -> Iterator[Window]:
-    """Yield the windows of a file, each to be read from the file itself."""
-    start = 0
-    while True:
-        yield partial(_slice, path, start, min(window, size - start))
-        if start + window >= size:
-            return
-        start += window - overlap
+def _listed(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return each finding once, without those of the whole blob that a member's says more exactly, and not too many."""
+    located = {finding.message for finding in findings if finding.location}
+    found = dict.fromkeys(finding for finding in findings if finding.location or finding.message not in located)
+    if len(found) <= MAX_FINDINGS:
+        return tuple(found)
+    return (*list(found)[:MAX_FINDINGS], Finding("clamav.more", "warning", "More findings are not listed."))
 
 
-def _slice(path: Path, start: int, size: int) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        file.seek(start)
-        while size > 0 and (chunk := file.read(min(_READ_SIZE, size))):
-            size -= len(chunk)
-            yield chunk
-
-
-def _held_windows(chunks: Iterator[bytes], window: int, overlap: int) -> Iterator[Window]:
-    """Yield the windows of a stream, each held in memory, since a stream cannot be read again."""
-    held = bytearray()
-    fresh = False
-    for chunk in chunks:
-        held += chunk
-        fresh = True
-        while len(held) >= window:
-            yield partial(iter, (bytes(held[:window]),))
-            del held[: window - overlap]
-            fresh = len(held) > overlap
-    if fresh or not held:
-        yield partial(iter, (bytes(held),))
+def _read(file: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := file.read(min(_READ_SIZE, size))):
+        size -= len(chunk)
+        yield chunk
