@@ -238,6 +238,19 @@ def test_a_bomb_is_not_given_to_clamd(clamd: Daemon, tmp_path: Path) -> None:
     assert "archive.bomb" in report.reason
 
 
+def test_what_takes_clamd_too_long_is_not_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weighbridge.clamd.daemon.MAX_SCAN_TIME_S", 0.01)
+    daemon = Daemon(tmp_path, signatures(tmp_path / "signatures"))
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(50_000_000))
+    try:
+        report = ClamAVScanner(PrivateBackend(daemon)).scan(subject(path))
+    finally:
+        daemon.stop()
+    assert (report.status, report.bytes_covered, report.findings) == ("partial", 0, ())
+    assert "MaxScanTime" in report.reason
+
+
 def test_archives_nested_too_deep_are_not_covered(scan: Callable[..., ScanReport]) -> None:
     content = eicar()
     for _ in range(40):

@@ -23,7 +23,7 @@ MAX_FILE_SIZE = 2_147_483_645
 START_TIMEOUT_S = 180.0
 #: Seconds that clamd may spend on one file. Its largest takes two minutes, but it unpacks to any size, and
 #: a bomb of a kind that only clamd opens must not hold a thread for ever. Past it, clamd says so: a `partial` report.
-MAX_SCAN_TIME_S = 1800
+MAX_SCAN_TIME_S = 1800.0
 #: Where packages put clamd, which is often not on a user's PATH.
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _CONFIG = """\
@@ -196,7 +196,7 @@ class Daemon:
                 threads=self._threads,
                 queue=self._threads * 4,
                 limit=self.limit,
-                scan_time_ms=MAX_SCAN_TIME_S * 1000,
+                scan_time_ms=int(MAX_SCAN_TIME_S * 1000),
             )
             (self._folder / "clamd.conf").write_text(settings + self._extra)
         except OSError as error:

@@ -28,6 +28,8 @@ OVERLAP = 1024 * 1024
 WINDOW_SIZE = 256 * 1024 * 1024
 #: Bytes that a clamd elsewhere is trusted to take whole: Debian's and ClamAV's defaults are 25 MiB and more.
 FOREIGN_LIMIT = 25 * 1024 * 1024
+#: Of how blobs are shown to clamd; part of the rules, so that blobs are scanned again when it changes.
+VERSION = "2"
 #: Findings kept of one blob; the rest is counted in one more.
 MAX_FINDINGS = 200
 _READ_SIZE = 1024 * 1024
@@ -136,8 +138,9 @@ class ClamAVScanner:
         self._overlap = min(overlap, self._window // 2)
 
     def engine(self) -> Engine:
-        """Return the engine's version and its signatures' fingerprint, kind and date."""
-        self._engine = self._backend.engine()
+        """Return the engine's version, what it scans with and how, and its signatures' kind and date."""
+        engine = self._backend.engine()
+        self._engine = replace(engine, rules=f"{engine.rules}/{VERSION}")
         return self._engine
 
     def accepts(self, subject: Subject) -> bool:
