@@ -9,6 +9,7 @@ import pytest
 from prefect.testing.utilities import prefect_test_harness
 
 from tests.services.clamd import signatures
+from tests.services.prefect import prefect_server
 
 HEADER = b'{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
 SHIPPED = {
@@ -16,6 +17,7 @@ SHIPPED = {
     "config.json": b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}',
     "README.md": b"---\nlicense: apache-2.0\n---\n# A tiny model\n",
 }
+__all__ = ["prefect_server"]
 DEMO_POLICY = str(Path(__file__).parents[2] / "deployments" / "demo" / "policy.yaml")
 
 

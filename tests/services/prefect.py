@@ -1,4 +1,7 @@
-"""A real Prefect server with a real worker of its pool, set up and deployed to as deployments/README.md says."""
+"""A real Prefect server with its deployments and a worker, on a free loopback port, one a test session.
+
+Set up as deployments/README.md says: the same commands, in the same order, with API authentication on.
+"""
 
 from __future__ import annotations
 
@@ -7,99 +10,132 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from tests.services.clamd import signatures
+
 ROOT = Path(__file__).parents[2]
-_PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
+CREDENTIALS = "weighbridge:api-password-5678"
+#: What the worker's environment holds under SOURCE_TOKEN; it must turn up nowhere.
+SOURCE_TOKEN = "token-of-the-worker-" + "91b3"
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class PrefectServer:
-    """A server with one worker.
+    """A server whose worker takes models into `folder / "home"`.
 
     Attributes:
-        folder: everything that the server, the worker and the runs write.
-        environment: of every process.
-        url: of the API.
+        url: the API.
+        folder: everything that the server and its worker write.
+        environment: what a client of this server needs.
+        http: a client as any other program would use one.
     """
 
-    folder: Path
-    environment: Mapping[str, str]
     url: str
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def start(self, name: str, *arguments: str) -> None:
-        """Start a process that runs until `stop`; its output goes to `<name>.log`."""
-        with open(self.folder / f"{name}.log", "wb") as log:
-            self._processes.append(
-                subprocess.Popen(
-                    [*_PREFECT, *arguments], cwd=ROOT, env=self.environment, stdout=log, stderr=log, process_group=0
-                )
-            )
-
-    def run(self, *command: str) -> str:
-        """Run a command to its end and return its output."""
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def prefect(self, *arguments: str) -> str:
-        """Run a command of Prefect's own."""
-        return self.run(*_PREFECT, *arguments)
-
-    def request(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        """Send a request to the API, as n8n would."""
-        return httpx.request(method, f"{self.url}{path}", json=body, timeout=60)
+    folder: Path
+    environment: dict[str, str]
+    http: httpx.Client
 
     def deployment(self, name: str) -> str:
-        """Return a deployment's id, by `flow/deployment`."""
-        return str(self.request("GET", f"/deployments/name/{name}").raise_for_status().json()["id"])
+        """Return the id of a deployment, `flow/deployment`."""
+        found = self.http.get(f"/deployments/name/{name}")
+        found.raise_for_status()
+        return str(found.json()["id"])
 
-    def ended(self, run_id: str, timeout_s: float = 120) -> dict[str, Any]:
+    def create(self, name: str, parameters: dict[str, Any], **fields: Any) -> httpx.Response:
+        """Ask for a run of a deployment."""
+        path = f"/deployments/{self.deployment(name)}/create_flow_run"
+        asked = {"parameters": parameters, "idempotency_key": str(uuid4()), **fields}
+        while (answer := self.http.post(path, json=asked)).status_code == 503:  # SQLite takes one writer at a time.
+            time.sleep(0.2)
+        return answer
+
+    def ended(self, run: str, timeout_s: float = 180) -> dict[str, Any]:
         """Wait until a run has ended and return it."""
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            run: dict[str, Any] = self.request("GET", f"/flow_runs/{run_id}").json()
-            if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
-                return run
-            time.sleep(0.2)
-        pytest.fail(f"The run has not ended: {run['state']}; {self.logs()}")
+        while True:
+            found: dict[str, Any] = self.http.get(f"/flow_runs/{run}").json()
+            if found["state_type"] in ENDED:
+                return found
+            if time.monotonic() > deadline:
+                pytest.fail(f"The run is still {found['state_name']}: {self.log('worker')[-3000:]}")
+            time.sleep(0.5)
 
-    def wait(self, timeout_s: float = 120) -> None:
-        """Wait until the API answers."""
+    def artifacts(self, run: str) -> dict[str, Any]:
+        """Return the artifacts of a run: `type:key` to what they show."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}}
+        found = self.http.post("/artifacts/filter", json=wanted).json()
+        return {f"{one['type']}:{one['key']}": one["data"] for one in found}
+
+    def found(self, name: str, timeout_s: float = 60) -> dict[str, Any]:
+        """Wait until there is a run of a name and return it."""
         deadline = time.monotonic() + timeout_s
         while True:
-            try:
-                self.request("GET", "/health").raise_for_status()
-                return
-            except httpx.HTTPError:
-                if self._processes[0].poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"Prefect's server does not start: {self.logs()}")
-                time.sleep(0.1)
+            runs = self.http.post("/flow_runs/filter", json={"flow_runs": {"name": {"any_": [name]}}}).json()
+            if runs:
+                return dict(runs[0])
+            if time.monotonic() > deadline:
+                pytest.fail(f"There is no run {name}: {self.log('server')[-3000:]}")
+            time.sleep(0.5)
 
-    def logs(self) -> str:
-        """Return what the processes printed."""
-        return "\n".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+    def children(self, run: str) -> dict[str, str]:
+        """Return the runs that a run started: name to state."""
+        wanted = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
+        return {found["name"]: found["state_name"] for found in self.http.post("/flow_runs/filter", json=wanted).json()}
 
-    def stop(self) -> None:
-        """Stop the worker, then the server, with what they started."""
-        for process in reversed(self._processes):
-            for number, patience_s in ((signal.SIGINT, 20), (signal.SIGKILL, 20)):
-                try:
-                    os.killpg(process.pid, number)
-                    process.wait(patience_s)
-                except ProcessLookupError:
-                    break
-                except subprocess.TimeoutExpired:
-                    continue
-                break
+    def events(self, name: str, resource: str, timeout_s: float = 30) -> list[dict[str, Any]]:
+        """Return the events of a name about a resource; they arrive some seconds after what they tell of."""
+        occurred = {"since": "2020-01-01T00:00:00Z"}
+        wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}, "occurred": occurred}
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found: list[dict[str, Any]] = self.http.post("/events/filter", json={"filter": wanted}).json()["events"]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.5)
+
+    def save_block(self, kind: str, name: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Save a block as the UI would, and return what the server shows of it."""
+        type_id = self.http.get(f"/block_types/slug/{kind}").json()["id"]
+        schemas = self.http.post(
+            "/block_schemas/filter", json={"block_schemas": {"block_type_id": {"any_": [type_id]}}}
+        )
+        document = {"name": name, "data": data, "block_type_id": type_id, "block_schema_id": schemas.json()[0]["id"]}
+        saved = self.http.post("/block_documents/", json=document)
+        assert saved.status_code == 201, saved.text
+        shown: dict[str, Any] = self.http.get(f"/block_documents/{saved.json()['id']}").json()
+        return shown
+
+    def logs(self, run: str) -> list[str]:
+        """Return what a run logged."""
+        found = self.http.post("/logs/filter", json={"logs": {"flow_run_id": {"any_": [run]}}}).json()
+        return [line["message"] for line in found]
+
+    def log(self, process: str) -> str:
+        """Return what `server` or `worker` wrote."""
+        return (self.folder / f"{process}.log").read_text()
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run one of our own or of Prefect's commands against this server, in the repository."""
+        ran = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=180)
+        assert ran.returncode == 0, f"{command}: {ran.stdout[-2000:]} {ran.stderr[-2000:]}"
+        return ran
+
+
+def prefect(*arguments: str) -> tuple[str, ...]:
+    """Return a command of Prefect's."""
+    return (sys.executable, "-m", "prefect", *arguments)
 
 
 def _free_port() -> int:
@@ -108,33 +144,60 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_prefect(folder: Path, **environment: str) -> Iterator[PrefectServer]:
-    """Start a server, set it up, deploy everything, start a worker; stop both at the end.
-
-    Args:
-        folder: for everything that is written.
-        environment: further variables of the worker and so of the runs.
-    """
-    port = _free_port()
+def _environment(folder: Path, url: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WEIGHBRIDGE_"))}
-    whole = {
-        **kept,
+    return kept | {
         "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_API_URL": url,
+        "PREFECT_API_AUTH_STRING": CREDENTIALS,
+        "PREFECT_SERVER_API_AUTH_STRING": CREDENTIALS,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "DO_NOT_TRACK": "1",
-        "PYTHONPATH": str(ROOT),
-        **environment,
+        "PYTHONWARNINGS": "ignore",
+        "SOURCE_TOKEN": SOURCE_TOKEN,
+        "WEIGHBRIDGE_HOME": str(folder / "home"),
+        "WEIGHBRIDGE_POLICY": str(ROOT / "deployments" / "demo" / "policy.yaml"),
+        "WEIGHBRIDGE_CLAMAV_DATABASE": str(signatures(folder / "signatures")),
+        "WEIGHBRIDGE_REGISTRIES": '["export"]',
     }
-    server = PrefectServer(folder, whole, whole["PREFECT_API_URL"])
-    try:
-        server.start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        server.wait()
+
+
+def _start(stack: ExitStack, command: tuple[str, ...], log: Path, environment: dict[str, str]) -> subprocess.Popen[Any]:
+    """Start a process that ends with the stack, with all that it started."""
+    with open(log, "wb") as file:
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=file, stderr=file, start_new_session=True)
+    stack.callback(process.wait, 30)
+    stack.callback(os.killpg, process.pid, signal.SIGKILL)
+    return process
+
+
+def _wait_for(http: httpx.Client, process: subprocess.Popen[Any], log: Path) -> None:
+    deadline = time.monotonic() + 180
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if http.get("/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    pytest.fail(f"The Prefect server does not start: {log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[PrefectServer]:
+    """Start server and worker, deploy, and yield where they are; it takes 20 to 40 seconds."""
+    with tempfile.TemporaryDirectory(prefix="prefect-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
+        folder, port = Path(name), _free_port()
+        url = f"http://127.0.0.1:{port}/api"
+        environment = _environment(folder, url)
+        user, _, password = CREDENTIALS.partition(":")
+        http = stack.enter_context(httpx.Client(base_url=url, auth=(user, password), timeout=30))
+        start = prefect("server", "start", "--host", "127.0.0.1", "--port", str(port))
+        _wait_for(http, _start(stack, start, folder / "server.log", environment), folder / "server.log")
+        server = PrefectServer(url, folder, environment, http)
         server.run(sys.executable, "deployments/setup_prefect.py")
-        server.prefect("deploy", "--all")
-        server.start("worker", "worker", "start", "--pool", "weighbridge")
+        _start(stack, prefect("worker", "start", "--pool", "weighbridge"), folder / "worker.log", environment)
         yield server
-    finally:
-        server.stop()
