@@ -30,8 +30,8 @@ bench: $(VENV)/.installed-test clamav  ## Measure against the tools a user would
 	@$(BIN)/python -m bench
 
 $(VENV)/pyvenv.cfg:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Weighbridge needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "Weighbridge needs Python 3.11 to 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update -qq && $(APT) install -y -qq python3-venv; } \
 	  || { echo "Python's venv is missing: sudo apt-get install python3-venv"; exit 1; }
 	@echo "Creating $(VENV) …"
