@@ -23,7 +23,10 @@ os.environ.update(
 for _name in ("HF_TOKEN", "HF_ENDPOINT", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "WEIGHBRIDGE_HOME"):
     os.environ.pop(_name, None)
 
+from tests.services.prefect import prefect_harness, prefect_server  # noqa: E402
 from weighbridge.blobs import LocalBlobStore  # noqa: E402
+
+__all__ = ["prefect_harness", "prefect_server", "store"]
 
 
 @pytest.fixture

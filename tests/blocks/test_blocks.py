@@ -109,7 +109,7 @@ def test_what_cannot_be_is_refused(kind: type[Block], fields: dict[str, Any]) ->
         kind(**fields)
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("prefect_harness")
 class TestKept:
     """Blocks in a Prefect server."""
 

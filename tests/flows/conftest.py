@@ -1,15 +1,12 @@
-"""A Prefect server inside the test process, and a home with a small model."""
+"""A home with a small model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from tests.services.clamd import signatures
-from tests.services.prefect import prefect_server
 
 HEADER = b'{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
 SHIPPED = {
@@ -17,15 +14,7 @@ SHIPPED = {
     "config.json": b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}',
     "README.md": b"---\nlicense: apache-2.0\n---\n# A tiny model\n",
 }
-__all__ = ["prefect_server"]
 DEMO_POLICY = str(Path(__file__).parents[2] / "deployments" / "demo" / "policy.yaml")
-
-
-@pytest.fixture(scope="session")
-def harness() -> Iterator[None]:
-    """Run flows against a server of their own."""
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 @pytest.fixture

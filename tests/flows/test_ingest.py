@@ -21,7 +21,7 @@ from weighbridge import cli
 from weighbridge.clamd.database import eicar
 from weighbridge.errors import ModelNotFound
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("harness")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 
 
 @pytest.fixture

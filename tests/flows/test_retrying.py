@@ -10,7 +10,7 @@ from prefect import flow, task
 from tasks.failing import OPTIONS, TaskOptions, attempt
 from weighbridge.errors import ModelNotFound, SourceUnavailable, WeighbridgeError
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("harness")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 
 
 @pytest.mark.parametrize(("kind", "tries"), [(SourceUnavailable, 3), (ModelNotFound, 1)])

@@ -18,7 +18,7 @@ from weighbridge import cli, verifying
 from weighbridge.clamd.database import eicar
 from weighbridge.manifest import Manifest
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("harness")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 
 
 def children(state: State[Any]) -> dict[str, str]:

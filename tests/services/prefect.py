@@ -1,6 +1,7 @@
-"""A real Prefect server with its deployments and a worker, on a free loopback port, one a test session.
+"""Real Prefect servers: one inside the test process; one on a free loopback port with deployments and a worker.
 
-Set up as deployments/README.md says: the same commands, in the same order, with API authentication on.
+Each starts once a test session. The second is set up as deployments/README.md says, by the same commands, with API
+authentication on.
 """
 
 from __future__ import annotations
@@ -184,6 +185,15 @@ def _wait_for(http: httpx.Client, process: subprocess.Popen[Any], log: Path) -> 
             pass
         time.sleep(0.3)
     pytest.fail(f"The Prefect server does not start: {log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def prefect_harness() -> Iterator[None]:
+    """Give flows and blocks of the test process itself a server of their own; it takes 10 seconds."""
+    from prefect.testing.utilities import prefect_test_harness  # Seconds to import, for every test run.
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,0 @@
-"""A Prefect server inside the test process, which keeps blocks."""
-
-from tests.flows.conftest import harness
-
-__all__ = ["harness"]
