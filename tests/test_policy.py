@@ -129,7 +129,29 @@ def test_denied_formats_reject() -> None:
     decision = decide(MODEL, pickled, CARD, PRESETS["strict"], NOW)
     assert "formats.denied" in rules(decision)
     other = [replace(found, subject="onnx") for found in CLEAN]
-    assert rules(decide(MODEL, other, CARD, PRESETS["paranoid"], NOW)) == ["formats.weights"]
+    assert "formats.weights" in rules(decide(MODEL, other, CARD, PRESETS["paranoid"], NOW))
+
+
+@pytest.mark.parametrize(
+    ("path", "formats", "verdict", "effect"),
+    [
+        ("model.safetensors", ["pickle"], "FAILED", "reject"),
+        ("picture.png", ["executable"], "FAILED", "reject"),
+        ("config.json", ["unknown"], "PASSED", "warn"),
+        ("model.safetensors", ["safetensors"], "PASSED", ""),
+        ("config.json", ["json", "text"], "PASSED", ""),  # The same bytes are a text under another name.
+    ],
+)
+def test_a_name_that_lies_about_the_content_counts(path: str, formats: list[str], verdict: str, effect: str) -> None:
+    model = Manifest(MODEL.ref, (FileEntry(path, 7, DIGEST),))
+    reports = [replace(found, subject=kind) for found in CLEAN for kind in formats]
+    decision = decide(model, reports, CARD, PRESETS["standard"], NOW)
+    assert decision.verdict == verdict
+    assert [(reason.effect, reason.rule) for reason in decision.reasons] == (
+        [(effect, "format.mismatch")] if effect else []
+    )
+    strict = decide(model, reports, CARD, PRESETS["strict"], NOW)
+    assert ("format.mismatch" in rules(strict)) == bool(effect)
 
 
 def test_required_files_and_size() -> None:

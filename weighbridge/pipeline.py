@@ -121,9 +121,10 @@ def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
     workspace = job.workspace
     digests = [entry.digest for entry in received.files if entry.digest]
     known = workspace.catalog.reports(digests)
-    if scanning.complete(received.files, known, workspace.engines):
-        return workspace.engines.current(known)
     wanted = scanning.subjects(received.files, workspace.store)
+    recalled = scanning.recall(wanted, known, workspace.engines)
+    if recalled is not None:
+        return recalled
     reports = scanning.scan(wanted, workspace.engines, known, workspace.scan_slots, workspace.progress)
     workspace.catalog.add_reports(reports)
     return reports

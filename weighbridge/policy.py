@@ -17,6 +17,7 @@ from typing import Literal
 from weighbridge.card import ModelCard
 from weighbridge.decision import Decision, Reason, Verdict
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.formats import WEIGHTS_FORMATS, disagreement
 from weighbridge.licences import LicenceRules, judge_licence
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.report import WINDOWED, Level, ScanReport
@@ -88,8 +89,6 @@ class Policy:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
-#: Formats that hold weights, for `only_weights`.
-WEIGHTS = frozenset({"safetensors", "gguf", "onnx", "onnx-data", "pickle", "zip", "npy", "hdf5", "tflite"})
 _ALL = ("archives", "clamav", "formats", "pickles")
 #: The vocabulary of spec 1. `none` and `quick` leave bytes unread, so the best they give is SKIPPED.
 PRESETS = {
@@ -127,7 +126,7 @@ def decide(
     2. Every byte of every file was read by a content scanner; else the best verdict is SKIPPED.
     3. The signatures were real and young enough.
     4. No finding rejects.
-    5. Formats, required files and size are as the policy wants them.
+    5. Formats, names against content, required files and size are as the policy wants them.
     6. The licence is let in.
     7. Waivers turn rejections into waived ones, named with who and why.
 
@@ -251,12 +250,26 @@ def _effect(rule: str, level: Level, policy: Policy) -> Effect:
     return "warn" if level == "warning" else "ignore"
 
 
+def _mismatch(entry: FileEntry, kinds: Sequence[str], policy: Policy) -> Iterator[Reason]:
+    """Hold a name against the content; no scanner can, since the same bytes may have another name in another model.
+
+    Bytes with two names may be of two formats, where content cannot tell; one that fits the name is enough.
+    """
+    differences = [disagreement(entry.path, kind) for kind in kinds]
+    if differences and all(differences) and (differs := differences[0]):
+        effect = _effect("format.mismatch", differs.level, policy)
+        if effect != "ignore":
+            yield Reason(effect, "format.mismatch", differs.message, entry.path)
+
+
 def _shape(manifest: Manifest, known: dict[str, list[ScanReport]], policy: Policy) -> Iterator[Reason]:
     for entry in manifest.files:
-        for kind in sorted({report.subject for report in known[str(entry.digest)]}):
+        kinds = sorted({report.subject for report in known[str(entry.digest)]})
+        yield from _mismatch(entry, kinds, policy)
+        for kind in kinds:
             if kind in policy.deny_formats:
                 yield Reason("reject", "formats.denied", f"Files of the format {kind} are not let in.", entry.path)
-            elif policy.only_weights and kind in WEIGHTS and kind not in policy.only_weights:
+            elif policy.only_weights and kind in WEIGHTS_FORMATS and kind not in policy.only_weights:
                 allowed = ", ".join(policy.only_weights)
                 yield Reason("reject", "formats.weights", f"Weights must be {allowed}, not {kind}.", entry.path)
     for pattern in policy.required_files:

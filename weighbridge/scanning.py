@@ -48,14 +48,22 @@ class Engines:
         )
 
 
-def complete(entries: Iterable[FileEntry], known: Iterable[ScanReport], engines: Engines) -> bool:
-    """Whether every scanner's present engine has already reported on every file, so that no blob need be read."""
+def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engines) -> tuple[ScanReport, ...] | None:
+    """Return what every scanner's present engine said of every subject before, or None when anything is missing.
+
+    What was said of the same bytes under a name that makes them another format does not count.
+    """
     said = {
-        (found.digest, found.scanner)
+        found.key: found
         for found in engines.current(known)
-        if found.reusable or found.reason == NOT_APPLICABLE
+        if found.reusable or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
     }
-    return all((entry.digest, name) in said for entry in entries for name in engines.engines)
+    keys = [_key(subject, name, engine) for subject in wanted for name, engine in engines.engines.items()]
+    return tuple(said[key] for key in keys) if all(key in said for key in keys) else None
+
+
+def _key(subject: Subject, scanner: str, engine: Engine) -> ReportKey:
+    return (str(subject.digest), scanner, engine.version, engine.rules, subject.format)
 
 
 def subjects(entries: Iterable[FileEntry], blobs: BlobStore) -> tuple[Subject, ...]:
@@ -107,8 +115,7 @@ def _scan_one(
     reports = []
     for scanner in engines.scanners:
         engine = engines.engines[scanner.name]
-        key = (str(subject.digest), scanner.name, engine.version, engine.rules, subject.format)
-        if found := earlier.get(key):
+        if found := earlier.get(_key(subject, scanner.name, engine)):
             reports.append(found)
         elif not scanner.accepts(subject):
             reports.append(report(scanner.name, engine, subject, status="skipped", reason=NOT_APPLICABLE))

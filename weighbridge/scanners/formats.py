@@ -2,7 +2,8 @@
 
 Reads headers and configurations whole, weights never: `bytes_covered` says how much that was. A report is complete when
 everything that the format's check needs was read, whatever it found. Not here: signatures (clamav), opcodes of pickles
-(pickles), members of archives (archives).
+(pickles), members of archives (archives), a name that says something else than the content (policy: reports are of
+bytes, whatever they are called).
 """
 
 from __future__ import annotations
@@ -64,9 +65,6 @@ class FormatsScanner:
             found = check(subject)
         except OSError as error:
             found = Check(covered=0, status="failed", reason=f"cannot be read: {error.strerror}")
-        findings = found.findings
-        if differs := formats.disagreement(subject.name, subject.format):
-            findings = (*findings, Finding("format.mismatch", differs.level, differs.message))
         return report(
             self.name,
             self.engine(),
@@ -74,7 +72,7 @@ class FormatsScanner:
             status=found.status,
             reason=found.reason,
             covered=min(found.covered, subject.size),
-            findings=findings,
+            findings=found.findings,
         )
 
 
