@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export WEIGHBRIDGE_HOME ?= $(CURDIR)/.weighbridge
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable
 APT = $(shell [ "$$(id -u)" = 0 ] && echo apt-get || echo sudo -n apt-get)
 
 .PHONY: help demo test check format bench servers clamav clean
@@ -36,7 +36,7 @@ $(VENV)/pyvenv.cfg:
 	  || { echo "Python's venv is missing: sudo apt-get install python3-venv"; exit 1; }
 	@echo "Creating $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25'
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade 'pip>=25'
 
 $(VENV)/.installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "Installing Weighbridge and what it stands on (about a minute) …"
