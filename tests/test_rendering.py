@@ -43,6 +43,13 @@ def test_has_what_a_reader_needs() -> None:
     assert "| warns | licence |" in page
 
 
+def test_values_are_for_people() -> None:
+    found = {"parameter_count": 134515008, "dtypes": {"F32": 1200}, "formats": ["json", "gguf"], "context_length": True}
+    page = markdown(Outcome(version(card=ModelCard({name: Field(value, "x") for name, value in found.items()}))))
+    for words in ("| 134,515,008 |", "| F32 1,200 |", "| json, gguf |", "| True |"):
+        assert words in page
+
+
 def test_a_quarantined_model_says_so_at_once() -> None:
     decision = Decision("FAILED", "house", "d", (Reason("reject", "clamav.signature", "EICAR", "a_b.bin"),))
     page = markdown(Outcome(version(status="FAILED", decision=decision, published=())))

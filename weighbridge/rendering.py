@@ -95,12 +95,20 @@ def _decision(decision: Decision) -> str:
 
 def _card(card: ModelCard) -> str:
     rows = [
-        (text(name.replace("_", " ")), text(found["value"]), text(found["read_from"]))
+        (text(name.replace("_", " ")), text(_value(found["value"])), text(found["read_from"]))
         for name, found in card.to_json().items()
     ]
     return (
         _table(("field", "value", "read from"), rows) if rows else "No file of a known format says what the model is."
     )
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _scans(reports: Iterable[ScanReport]) -> str:
