@@ -5,10 +5,15 @@ Not here: bars while a run works (artifact_progress), or how the report is worde
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import httpx
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.exceptions import PrefectException
 
 from flows.artifact_keys import key
 from weighbridge.ingesting import Outcome
@@ -17,23 +22,25 @@ from weighbridge.rendering import file_rows, markdown
 from weighbridge.settings import Settings
 from weighbridge.syncing import SyncReport
 
+_log = logging.getLogger(__name__)
 #: Rows of a table: Prefect keeps it whole in its database and shows it whole in a browser.
 MAX_ROWS = 1000
 
 
 def keep_report(outcome: Outcome, settings: Settings) -> None:
     """Keep what became of a model with the present flow run."""
-    version = outcome.version
-    title = f"{version.name} {version.version}: {version.status}"
-    create_markdown_artifact(markdown(outcome), key=key("report", version.name), description=title)
-    rows = file_rows(version)
-    left = f", of which the first {MAX_ROWS:,} are shown" if len(rows) > MAX_ROWS else ""
-    create_table_artifact(
-        rows[:MAX_ROWS], key=key("files", version.name), description=f"{title}: {len(rows):,} files{left}"
-    )
-    link = published_link(outcome, settings) or source_link(ModelRef.parse(version.source))
-    if link:
-        create_link_artifact(link, link_text=title, key=key("link", version.name), description=title)
+    with _outcome_stands(outcome.version.name):
+        version = outcome.version
+        title = f"{version.name} {version.version}: {version.status}"
+        create_markdown_artifact(markdown(outcome), key=key("report", version.name), description=title)
+        rows = file_rows(version)
+        left = f", of which the first {MAX_ROWS:,} are shown" if len(rows) > MAX_ROWS else ""
+        create_table_artifact(
+            rows[:MAX_ROWS], key=key("files", version.name), description=f"{title}: {len(rows):,} files{left}"
+        )
+        link = published_link(outcome, settings) or source_link(ModelRef.parse(version.source))
+        if link:
+            create_link_artifact(link, link_text=title, key=key("link", version.name), description=title)
 
 
 def keep_sync(done: SyncReport) -> None:
@@ -46,7 +53,17 @@ def keep_sync(done: SyncReport) -> None:
         {"model": failure.name, "version": "", "status": "ERROR", "why": str(failure.error)} for failure in done.failed
     ]
     description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
-    create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
+    with _outcome_stands("sync"):
+        create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
+
+
+@contextmanager
+def _outcome_stands(about: str) -> Iterator[None]:
+    """Only log what keeps an artifact from being written: the work is done, and the catalog has its facts."""
+    try:
+        yield
+    except (PrefectException, httpx.HTTPError):
+        _log.warning("an artifact was not written", extra={"about": about}, exc_info=True)
 
 
 def published_link(outcome: Outcome, settings: Settings) -> str:

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import State, StateType
+from pydantic import SecretStr
 
+from blocks import HubCredentials
+from flows import artifact_report
 from flows.sync import sync
 from tests.flows.conftest import model
+from tests.simulators.web import WebServer
 from weighbridge import cli, verifying
 from weighbridge.clamd.database import eicar
 from weighbridge.manifest import Manifest
@@ -72,6 +77,29 @@ def test_a_rejected_model_shows(home: Path) -> None:
     state = sync(return_state=True)
     assert (state.type, state.name) == (StateType.FAILED, "Quarantined")
     assert children(state) == {"evil": "Quarantined"}
+
+
+def test_a_block_holds_the_token(home: Path) -> None:
+    """Sources are asked in plain threads, which have to find the server that keeps the block."""
+    HubCredentials(token=SecretStr("hunter2")).save("company", overwrite=True)
+    with WebServer() as web:
+        url = web.put("/model.safetensors", b"no header")
+        (home / "models.yaml").write_text(f"models: [{{name: private, source: '{url}', auth: {{block: company}}}}]\n")
+        assert sync(return_state=True).name == "Quarantined"
+    assert {request.headers.get("authorization") for request in web.requests} == {"Bearer hunter2"}
+
+
+def test_a_report_that_cannot_be_kept_undoes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise httpx.ReadTimeout("too slow")
+
+    monkeypatch.setattr(artifact_report, "create_markdown_artifact", refuse)
+    wanted(home, tiny=model(home))
+    state = sync(return_state=True)
+    assert (state.name, children(state)) == ("Passed", {"tiny": "Passed"})
+    assert "an artifact was not written" in caplog.text
 
 
 def test_locked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
