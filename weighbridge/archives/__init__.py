@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from weighbridge.archives import compressed, sevenzip, tarball, zipped
+from weighbridge.archives import compressed, ending, sevenzip, tarball, zipped
 from weighbridge.archives.walking import ARCHIVES, Limits, Member, Problem, Reader, Walk, raise_if_ours
 
-__all__ = ["ARCHIVES", "READERS", "Limits", "Member", "Problem", "Walk", "raise_if_ours", "walk"]
+__all__ = ["ARCHIVES", "READERS", "Limits", "Member", "Problem", "Walk", "raise_if_ours", "walk", "zip_at_end"]
 
 READERS: dict[str, Reader] = {
     "zip": zipped.read,
@@ -29,3 +29,9 @@ def walk(path: Path, limits: Limits | None = None, kind: str = "") -> Walk:
         kind: its format; empty to find out from its content.
     """
     return Walk(path, READERS, limits, kind)
+
+
+def zip_at_end(path: Path) -> bool:
+    """Whether a file ends in a zip archive, which zip's readers open whatever comes before it."""
+    with open(path, "rb") as file:
+        return ending.is_zip(file)

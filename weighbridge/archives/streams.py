@@ -138,6 +138,7 @@ ZLIB = Codec(lambda: Inflater(15))
 DEFLATE = Codec(lambda: Inflater(-15))
 BZIP2 = Codec(bz2.BZ2Decompressor, (b"BZh",))
 XZ = Codec(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY), (b"\xfd7zXZ\x00",))
+LZMA_ALONE = Codec(lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY))
 #: Frames and skippable frames: RFC 8878, section 3.1.
 ZSTD = Codec(
     zstd.ZstdDecompressor, (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))

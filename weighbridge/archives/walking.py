@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from weighbridge.archives import ending
 from weighbridge.archives.streams import Readable, TooMuch
 from weighbridge.errors import ScannerUnavailable, UnsafePath
 from weighbridge.formats import HEAD_SIZE, detect
@@ -86,6 +87,7 @@ class Member:
         # A head that is full says nothing about the size.
         self.format = detect(location.rsplit("!", 1)[-1], head, len(head) if len(head) < HEAD_SIZE else 1 << 62)
         self.size = len(head)
+        self._tail = head[-ending.TAIL_SIZE :]
         self._rest = rest
 
     def chunks(self) -> Iterator[bytes]:
@@ -93,13 +95,22 @@ class Member:
         if self.head:
             yield self.head
         for chunk in self._rest:
-            self.size += len(chunk)
+            self._count(chunk)
             yield chunk
 
     def drain(self) -> None:
         """Read what nobody read, so that it is measured and its checksum computed."""
         for chunk in self._rest:
-            self.size += len(chunk)
+            self._count(chunk)
+
+    def ends_in_zip(self) -> bool:
+        """Whether it may end in a zip archive; known once it was read."""
+        return ending.may_be_zip(self._tail, self.size)
+
+    def _count(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        kept = self._tail if len(chunk) < ending.TAIL_SIZE else b""
+        self._tail = (kept + chunk)[-ending.TAIL_SIZE :]
 
 
 class LimitReached(Exception):
@@ -185,6 +196,9 @@ class Walk:
             yield found
             found.drain()
             self._stop_when_over()
+            if found.ends_in_zip():
+                text = "The member ends in a zip archive, which programs find whatever comes before it."
+                self.problem("archive.hidden-data", "error", text, location, unread=True)
             return
         with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
             for chunk in found.chunks():

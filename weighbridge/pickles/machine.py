@@ -17,6 +17,7 @@ from weighbridge.pickles.opcodes import Read
 MAX_VALUES = 5_000_000
 MAX_OPCODES = 50_000_000
 MAX_IMPORTS = 10_000
+TOO_MANY_OPCODES = f"it has more than {MAX_OPCODES} opcodes"
 #: Letters of names followed on stack and memo, and of all of them together.
 _MAX_NAME = 512
 _MAX_NAMES = 192 * 1024**2
@@ -59,6 +60,7 @@ class Walked:
         stopped: whether STOP was reached, as in a whole pickle.
         problem: why it could not be read on, or empty.
         opcodes: how many were read.
+        limited: whether that is because it costs more than it may, so that nobody knows what follows.
         copies: the pickle without frames, long arguments and array bytes, for other engines; then the pickles within
             its arrays. Empty when they would be too large.
     """
@@ -67,27 +69,43 @@ class Walked:
     end: int = 0
     stopped: bool = False
     problem: str = ""
+    limited: bool = False
     opcodes: int = 0
     copies: list[bytes] = field(default_factory=list)
 
 
-def walk(file: IO[bytes], size: int, depth: int = 0) -> Walked:
+class Budget:
+    """How many opcodes may be read, of all the walks over one blob together: walks can overlap.
+
+    Args:
+        left: opcodes.
+    """
+
+    def __init__(self, left: int = MAX_OPCODES) -> None:
+        self.left = left
+
+
+def walk(file: IO[bytes], size: int, depth: int = 0, budget: Budget | None = None) -> Walked:
     """Walk one pickle from the file's position to its STOP, its end, or the first byte that is no opcode.
 
     Args:
         file: seekable, at the pickle's first byte.
         size: of the whole file in bytes.
         depth: arrays within which it lies.
+        budget: shared by the walks over one blob; `MAX_OPCODES` for this one when None.
     """
     start = file.tell()
-    machine = _Machine(file, size, depth)
+    budget = budget or Budget()
+    machine = _Machine(file, size, depth, budget)
     walked = machine.run()
     if machine.skipped:
         # Only joblib goes past arrays: to any other unpickler their bytes are opcodes.
         file.seek(start)
-        plain = _Machine(file, size, _MAX_DEPTH, skips=False).run()
+        plain = _Machine(file, size, _MAX_DEPTH, budget, skips=False).run()
         for found, offset in plain.imports.items():
             walked.imports.setdefault(found, offset)
+        if budget.left <= 0:
+            walked.stopped, walked.limited, walked.problem = False, True, TOO_MANY_OPCODES
         file.seek(walked.end)
     return walked
 
@@ -117,9 +135,14 @@ class _Memo:
         return self._dense[key] if 0 <= key < len(self._dense) else self._sparse[key]
 
 
+def _float(argument: Any) -> float:
+    # C's unpickler reads up to a NUL.
+    return float(argument.partition("\0")[0]) if isinstance(argument, str) else 0.0
+
+
 class _Machine:
-    def __init__(self, file: IO[bytes], size: int, depth: int, *, skips: bool = True) -> None:
-        self._file, self._size, self._depth, self._skips = file, size, depth, skips
+    def __init__(self, file: IO[bytes], size: int, depth: int, budget: Budget, *, skips: bool = True) -> None:
+        self._file, self._size, self._depth, self._budget, self._skips = file, size, depth, budget, skips
         #: Whether any array was gone past.
         self.skipped = False
         self._stack: list[Any] = []
@@ -144,10 +167,11 @@ class _Machine:
                 walked.problem = f"{name} at {walked.end} cannot be read: {str(error)[:120]}"
                 break
             walked.opcodes += 1
+            self._budget.left -= 1
             walked.end = file.tell()
+            self._hold_limits()
             if walked.problem:
                 break
-            self._hold_limits()
         if self._copy:
             walked.copies.insert(0, bytes(self._copy))
         return walked
@@ -159,7 +183,7 @@ class _Machine:
         if read.opcode.name == "BYTEARRAY8":
             self._copy += b"\x8e" + read.raw[1:]
         elif read.opcode.name == "FLOAT":
-            self._copy += b"G" + struct.pack(">d", float(read.argument or 0))
+            self._copy += b"G" + struct.pack(">d", _float(read.argument))
         else:
             self._copy += read.raw
         if len(self._copy) > MAX_COPY_SIZE or self._walked.opcodes > MAX_COPY_OPCODES:
@@ -167,15 +191,17 @@ class _Machine:
             self._walked.copies.clear()
 
     def _hold_limits(self) -> None:
-        walked = self._walked
+        walked, why = self._walked, ""
         if len(self._stack) > MAX_VALUES or len(self._memo) > MAX_VALUES:
-            walked.problem = f"it holds more than {MAX_VALUES} values"
-        elif walked.opcodes > MAX_OPCODES:
-            walked.problem = f"it has more than {MAX_OPCODES} opcodes"
+            why = f"it holds more than {MAX_VALUES} values"
+        elif self._budget.left <= 0:
+            why = TOO_MANY_OPCODES
         elif len(walked.imports) > MAX_IMPORTS:
-            walked.problem = f"it imports more than {MAX_IMPORTS} globals"
+            why = f"it imports more than {MAX_IMPORTS} globals"
         elif self._names > _MAX_NAMES:
-            walked.problem = "it holds more names than can be followed"
+            why = "it holds more names than can be followed"
+        if why:
+            walked.stopped, walked.limited, walked.problem = False, True, why
 
     def _do(self, read: Read, offset: int) -> None:
         """Do to the symbolic stack what the opcode would do to the real one."""
@@ -305,16 +331,16 @@ class _Machine:
             return
         if self._depth >= _MAX_DEPTH:
             raise ValueError("too many arrays of objects lie within each other")
-        inner = walk(file, self._size, self._depth + 1)
+        inner = walk(file, self._size, self._depth + 1, self._budget)
         for found, place in inner.imports.items():
             walked.imports.setdefault(found, place)
         walked.opcodes += inner.opcodes
         if self._copy is not None:
             walked.copies += inner.copies
-            if not inner.copies:
+            if not inner.copies or sum(map(len, walked.copies)) > MAX_COPY_SIZE:
                 self._copy = None
                 walked.copies.clear()
-        walked.problem = inner.problem
+        walked.problem, walked.limited = inner.problem, inner.limited
 
 
 _DTYPE = Import("numpy", "dtype")

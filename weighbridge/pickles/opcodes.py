@@ -85,7 +85,9 @@ _COUNTS = {
 }
 TABLE = {info.code.encode("latin-1"): _row(info) for info in pickletools.opcodes}
 #: The same opcodes with an empty argument.
-_EMPTY = {"STRING": b"S''\n", "UNICODE": b"V\n", "INT": b"I0\n", "LONG": b"L0L\n", "FLOAT": b"F0\n"}
+_EMPTY = {"STRING": b"S''\n", "UNICODE": b"V\n", "INT": b"I0\n", "LONG": b"L0L\n", "FLOAT": b"F0\n", "PERSID": b"P\n"}
+#: Letters kept of a global's name that is too long for any one attribute.
+_KEPT_NAME = 256
 
 
 def read(file: IO[bytes], left: int) -> Read:
@@ -137,8 +139,11 @@ def _read_counted(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Re
 
 def _read_line(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
     line = file.readline(MAX_ARGUMENT)
+    if opcode.name in ("GET", "PUT"):
+        return _read_place(opcode, code, line, file)
     if not line.endswith(b"\n"):
-        return Read(opcode, None, _skip_line(opcode, file))
+        _skip_line(file)
+        return Read(opcode, None, _EMPTY[opcode.name])
     text = line[:-1]
     if opcode.name == "UNICODE":
         return Read(opcode, text.decode("raw-unicode-escape"), code + line)
@@ -150,27 +155,40 @@ def _read_line(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
     return Read(opcode, text.decode("utf-8", "replace"), code + line)
 
 
+def _read_place(opcode: Opcode, code: bytes, line: bytes, file: IO[bytes]) -> Read:
+    """Read a place in the memo as C's unpickler does: spaces around it do not count, nor what follows a NUL."""
+    place = line.strip()
+    while not line.endswith(b"\n"):
+        line = file.readline(_PIECE)
+        place += line.strip()
+        if not line or len(place) > MAX_ARGUMENT:
+            raise ValueError("its line does not end")
+    number = int(place.split(b"\0")[0])
+    return Read(opcode, number, code + b"%d\n" % number)
+
+
 def _unescaped(quoted: bytes) -> str:
     # As unpicklers do (pickle.py, load_string): an escaped name is the same name.
     decoded, _ = codecs.escape_decode(quoted)
     return str(decoded.decode("latin-1"))
 
 
-def _skip_line(opcode: Opcode, file: IO[bytes]) -> bytes:
-    empty = _EMPTY.get(opcode.name)
+def _skip_line(file: IO[bytes]) -> None:
     while line := file.readline(_PIECE):
         if line.endswith(b"\n"):
-            if empty is None:
-                raise ValueError("its line is too long")
-            return empty
+            return
     raise ValueError("its line does not end")
 
 
 def _read_lines(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
-    lines = [file.readline(MAX_ARGUMENT) for _ in range(2)]
-    if not all(line.endswith(b"\n") for line in lines):
+    module, name = file.readline(MAX_ARGUMENT), file.readline(MAX_ARGUMENT)
+    if not module.endswith(b"\n"):
         raise ValueError("its name does not end")
-    return Read(opcode, b"".join(lines)[:-1].decode(), code + b"".join(lines))
+    if not name.endswith(b"\n"):
+        # No attribute is that long, but a path of attributes can be.
+        _skip_line(file)
+        name = name[:_KEPT_NAME].decode("utf-8", "ignore").encode() + b"...\n"
+    return Read(opcode, (module + name)[:-1].decode(), code + module + name)
 
 
 def _exactly(file: IO[bytes], size: int) -> bytes:

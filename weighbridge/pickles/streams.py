@@ -11,15 +11,14 @@ import io
 import re
 import struct
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from weighbridge.archives import ARCHIVES, Limits, Member, Walk, raise_if_ours, walk
-from weighbridge.archives.streams import ZLIB, Decompressed
+from weighbridge.archives import ARCHIVES, Limits, Member, Walk, raise_if_ours, walk, zip_at_end
+from weighbridge.archives.streams import LZMA_ALONE, ZLIB, Codec, Decompressed
 from weighbridge.pickles import machine
 from weighbridge.pickles.machine import Walked
 
@@ -27,8 +26,9 @@ _CHUNK_SIZE = 1024 * 1024
 #: Bytes of a member kept in memory before it goes to a temporary file.
 _SPOOL = 4 * 1024 * 1024
 _PROTO = b"\x80"
-#: How zlib's content begins: deflate with a window of 32 KiB, at any level (RFC 1950).
-_ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+#: Compressed content that joblib opens by its first bytes and that is no archive: deflate with a window of 32 KiB, at
+#: any level (RFC 1950), and LZMA in its oldest container.
+_COMPRESSED = dict.fromkeys((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), ZLIB) | {b"\x5d\0": LZMA_ALONE}
 MAX_PICKLES = 10_000
 _MAX_NPY_HEADER = 1024 * 1024
 #: numpy's types without references, as .npy headers write them: `<f4`, `|S12`, `<M8[ns]`.
@@ -64,6 +64,7 @@ class Search:
     def __init__(self, path: Path, kind: str, limits: Limits | None = None) -> None:
         self._path, self._kind, self._limits = path, kind, limits or Limits()
         self._left = MAX_PICKLES
+        self._budget = machine.Budget()
         self.unread = ""
         self.covered = 0
 
@@ -74,8 +75,7 @@ class Search:
             yield from self._file(file, size, self._kind, "")
         if self._kind in ARCHIVES:
             yield from self._archive(walk(self._path, self._limits, self._kind))
-        elif zipfile.is_zipfile(self._path):
-            # Zip's directory is at the end, so a zip may follow anything.
+        elif zip_at_end(self._path):
             yield from self._archive(walk(self._path, self._limits, "zip"))
         self.covered = 0 if self.unread else size
 
@@ -91,7 +91,9 @@ class Search:
         if members.unread:
             self._cannot_read(members.unread)
 
-    def _file(self, file: IO[bytes], size: int, kind: str, location: str) -> Iterator[Stream]:
+    def _file(
+        self, file: IO[bytes], size: int, kind: str, location: str, *, inflated: bool = False
+    ) -> Iterator[Stream]:
         """Yield the pickles of one file: one after the other, as torch's legacy format and several dumps have them."""
         start = 0
         file.seek(0)
@@ -101,13 +103,15 @@ class Search:
                 return
             if start >= size:
                 self._cannot_read(f"{location or 'it'} is cut off")
-        elif file.read(2) in _ZLIB:
-            yield from self._inflated(file, size, kind, location)
+        elif not inflated and (codec := _COMPRESSED.get(file.read(2))):
+            yield from self._inflated(codec, file, size, kind, location)
             return
         first = start
         while start < size:
             file.seek(start)
-            walked = machine.walk(file, size)
+            walked = machine.walk(file, size, budget=self._budget)
+            if walked.limited:
+                self._cannot_read(f"{location or 'it'} costs more than it may: {walked.problem}")
             if not _is_pickle(walked, file, start):
                 if start == first and kind in ("pickle", "npy"):
                     self._cannot_read(f"{location or 'it'} is no pickle that can be read: {walked.problem}")
@@ -123,17 +127,21 @@ class Search:
                 self._cannot_read(f"it holds more than {MAX_PICKLES} pickles")
                 return
 
-    def _inflated(self, file: IO[bytes], size: int, kind: str, location: str) -> Iterator[Stream]:
-        """Yield the pickles of a zlib stream, which joblib reads whatever the file is called."""
+    def _inflated(self, codec: Codec, file: IO[bytes], size: int, kind: str, location: str) -> Iterator[Stream]:
+        """Yield the pickles of a compressed stream, which joblib reads whatever the file is called.
+
+        A stream that breaks off is searched up to there: a pickle runs before anybody comes to its container's end.
+        """
         file.seek(0)
-        content = Decompressed(file, ZLIB)
-        inner = f"{location}!zlib" if location else "zlib"
-        try:
-            with _spooled(_held(content, max(self._limits.free_size, self._limits.max_ratio * size))) as inflated:
-                yield from self._file(inflated, inflated.seek(0, 2), kind, inner)
-        except (*_BROKEN, _TooMuch) as error:
-            if kind in ("pickle", "npy") or not isinstance(error, _BROKEN):
-                self._cannot_read(f"its compressed content cannot be read: {str(error)[:80]}")
+        content = _Held(Decompressed(file, codec), max(self._limits.free_size, self._limits.max_ratio * size))
+        inner = f"{location}!compressed" if location else "compressed"
+        found = False
+        with _spooled(content) as inflated:
+            for stream in self._file(inflated, inflated.seek(0, 2), kind, inner, inflated=True):
+                found = True
+                yield stream
+        if content.problem and (found or content.limited or kind in ("pickle", "npy")):
+            self._cannot_read(f"its compressed content cannot be read: {content.problem}")
 
 
 def _may_hold_pickle(member: Member) -> bool:
@@ -141,25 +149,35 @@ def _may_hold_pickle(member: Member) -> bool:
     head = io.BytesIO(member.head)
     if member.format == "npy":
         return _after_npy_header(head) >= 0
-    if member.head[:2] in _ZLIB:
+    if member.head[:2] in _COMPRESSED:
         return True
     walked = machine.walk(head, 1 << 62)
     return head.tell() >= len(member.head) or _is_pickle(walked, head, 0)
 
 
-class _TooMuch(Exception):
-    """More comes out than may be unpacked."""
+class _Held:
+    """Decompressed content up to a limit, or to where it breaks off.
 
+    Attributes:
+        problem: why there is no more, or empty when it was read to its end.
+        limited: whether that is because more comes out, or needs more memory, than may be.
+    """
 
-_BROKEN = (EOFError, *Decompressed.ERRORS)
+    def __init__(self, content: Decompressed, limit: int) -> None:
+        self._content, self._left = content, limit
+        self.problem, self.limited = "", False
 
-
-def _held(content: Decompressed, limit: int) -> Iterator[bytes]:
-    while chunk := content.read(_CHUNK_SIZE):
-        limit -= len(chunk)
-        if limit < 0:
-            raise _TooMuch("it is more than may be unpacked")
-        yield chunk
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while chunk := self._content.read(_CHUNK_SIZE):
+                self._left -= len(chunk)
+                if self._left < 0:
+                    self.problem, self.limited = "it is more than may be unpacked", True
+                    return
+                yield chunk
+        except (EOFError, *Decompressed.ERRORS) as error:
+            self.problem = str(error)[:80]
+            self.limited = "memory usage limit" in self.problem.lower()
 
 
 def _is_pickle(walked: Walked, file: IO[bytes], start: int) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar
 
-from weighbridge.archives import ARCHIVES, Limits, Problem, walk
+from weighbridge.archives import ARCHIVES, Limits, Problem, walk, zip_at_end
 from weighbridge.formats import EXECUTABLE_FORMATS
 from weighbridge.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Subject, report, worst
 
-VERSION = "2"
+VERSION = "3"
 #: Findings kept of one archive; the rest is counted in one more.
 MAX_FINDINGS = 200
 #: Executables inside an archive that a model has no use for.
@@ -34,12 +34,13 @@ class ArchiveScanner:
         return Engine(VERSION, hashlib.sha256(repr(self._limits).encode()).hexdigest()[:16])
 
     def accepts(self, subject: Subject) -> bool:
-        """Whether the blob is an archive."""
-        return subject.format in ARCHIVES
+        """Whether the blob is an archive, or ends in one."""
+        return subject.format in ARCHIVES or zip_at_end(subject.path)
 
     def scan(self, subject: Subject) -> ScanReport:
         """Walk the archive to its end; `partial` when something in it could not be read."""
-        found = walk(subject.path, self._limits, subject.format)
+        kind = subject.format if subject.format in ARCHIVES else "zip"
+        found = walk(subject.path, self._limits, kind)
         findings = [
             Finding("archive.executable", "warning", f"The member is a {member.format}.", member.location)
             for member in found

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar, Protocol, TypeVar
 
-from weighbridge.archives import ARCHIVES, Limits, Member, walk
+from weighbridge.archives import ARCHIVES, Limits, Member, walk, zip_at_end
 from weighbridge.clamd import database
 from weighbridge.clamd.connection import Address, Connection, Reply
 from weighbridge.clamd.daemon import Daemon
@@ -179,9 +179,10 @@ class ClamAVScanner:
         )
 
     def _seen(self, subject: Subject) -> _Seen:
-        if subject.format not in ARCHIVES:
+        kind = subject.format if subject.format in ARCHIVES else "zip" if zip_at_end(subject.path) else ""
+        if not kind:
             return self._blob(subject)
-        members = self._retry(lambda: self._members(subject))
+        members = self._retry(lambda: self._members(subject, kind))
         if members.status == "failed" or members.bomb:
             return members
         blob = self._blob(subject)
@@ -221,9 +222,9 @@ class ClamAVScanner:
             self._backend.recover()
             return ask()
 
-    def _members(self, subject: Subject) -> _Seen:
+    def _members(self, subject: Subject, kind: str) -> _Seen:
         """Scan an archive's members one by one, as the walk unpacks them; of archives within it, their members."""
-        walked = walk(subject.path, self._limits, subject.format)
+        walked = walk(subject.path, self._limits, kind)
         seen = _Seen()
         for member in walked:
             if member.format not in ARCHIVES:

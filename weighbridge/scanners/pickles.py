@@ -6,20 +6,18 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from weighbridge.archives import ARCHIVES, Limits
+from weighbridge.archives import Limits
 from weighbridge.pickles import engines
 from weighbridge.pickles.engines import Verdict
 from weighbridge.pickles.streams import Search, Stream
 from weighbridge.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Subject, report, worst
 
-VERSION = "2"
+VERSION = "3"
 #: Findings kept of one blob; the rest is counted in one more.
 MAX_FINDINGS = 200
 #: Pickles that the engines are asked about together.
 _BATCH = 500
-#: Formats that can hold a pickle. Text is among them: protocol 0 is text.
-FORMATS = ARCHIVES | {"pickle", "npy", "unknown", "text", "onnx-data", "sentencepiece", "hdf5", "tensorflow", "msgpack"}
 
 
 class PickleScanner:
@@ -41,8 +39,8 @@ class PickleScanner:
         return Engine(VERSION, hashlib.sha256(rules.encode()).hexdigest()[:16], facts)
 
     def accepts(self, subject: Subject) -> bool:
-        """Whether the blob can hold a pickle."""
-        return subject.format in FORMATS
+        """Everything: a file can be a picture to one program and a pickle to another."""
+        return True
 
     def scan(self, subject: Subject) -> ScanReport:
         """Judge every pickle of a blob.
