@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,15 @@ for _name in ("HF_TOKEN", "HF_ENDPOINT", "MLFLOW_TRACKING_URI", "PREFECT_API_URL
 
 from tests.services.prefect import prefect_harness, prefect_server  # noqa: E402
 from weighbridge.blobs import LocalBlobStore  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_they_were() -> Iterator[None]:
+    """Undo what the command line sets for its whole process, so that no test hears less because of an earlier one."""
+    yield
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
 
 __all__ = ["prefect_harness", "prefect_server", "store"]
 
