@@ -56,10 +56,35 @@ TAKEN_BY_C = {
 }
 
 
-@pytest.mark.parametrize("name", ["weights.dat", "notes.txt", "data.json", "README.md", "picture.png", "model.gguf"])
+@pytest.mark.parametrize("name", ["weights.dat", "README.md"])
 @pytest.mark.parametrize("trick", TAKEN_BY_C)
 def test_what_c_goes_on_after_is_gone_on_after(scan: Callable[..., ScanReport], trick: str, name: str) -> None:
     assert harmful(scan(PickleScanner(), TAKEN_BY_C[trick] + EVIL, name))
+
+
+@pytest.mark.parametrize("name", ["weights.dat", "notes.txt"])
+def test_the_old_torch_format_without_marks_is_followed_to_its_fourth_pickle(
+    scan: Callable[..., ScanReport], name: str
+) -> None:
+    content = b"L119547037146038801333356L\n.I1001\n.(d." + EVIL
+    assert any(finding.rule == "pickle.global" for finding in scan(PickleScanner(), content, name).findings)
+
+
+TEXTS = {
+    "config.yaml": b"config:\n  a: b.c\n  d: 2\n",
+    "modeling.py": b"class Model:\n    x = a.load\n    y = 2\n",
+    "vocab.txt": b"cat\ndog\nbird\n",
+    "README.md": b"copyright\nfoo bar\nbaz\n",
+    "notes.txt": b"I am\nN0.\n",
+    "LICENSE": b"(c) 2026 Somebody\nAll rights reserved.\n",
+    "story.md": b"Pray\nIt\nLong\n.\n",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_that_begins_as_a_pickle_could_is_a_text(scan: Callable[..., ScanReport], name: str) -> None:
+    report = scan(PickleScanner(), TEXTS[name], name)
+    assert (report.status, report.findings) == ("completed", ())
 
 
 def test_a_picture_that_is_a_pickle_is_found(scan: Callable[..., ScanReport]) -> None:

@@ -60,6 +60,7 @@ class Walked:
         stopped: whether STOP was reached, as in a whole pickle.
         problem: why it could not be read on, or empty.
         opcodes: how many were read.
+        calls: how many of them call something.
         limited: whether that is because it costs more than it may, so that nobody knows what follows.
         copies: the pickle without frames, long arguments and array bytes, for other engines; then the pickles within
             its arrays. Empty when they would be too large.
@@ -71,6 +72,7 @@ class Walked:
     problem: str = ""
     limited: bool = False
     opcodes: int = 0
+    calls: int = 0
     copies: list[bytes] = field(default_factory=list)
 
 
@@ -167,6 +169,7 @@ class _Machine:
                 walked.problem = f"{name} at {walked.end} cannot be read: {str(error)[:120]}"
                 break
             walked.opcodes += 1
+            walked.calls += name in _CALLS
             self._budget.left -= 1
             walked.end = file.tell()
             self._hold_limits()
@@ -335,6 +338,7 @@ class _Machine:
         for found, place in inner.imports.items():
             walked.imports.setdefault(found, place)
         walked.opcodes += inner.opcodes
+        walked.calls += inner.calls
         if self._copy is not None:
             walked.copies += inner.copies
             if not inner.copies or sum(map(len, walked.copies)) > MAX_COPY_SIZE:
@@ -343,6 +347,7 @@ class _Machine:
         walked.problem, walked.limited = inner.problem, inner.limited
 
 
+_CALLS = frozenset({"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
 _DTYPE = Import("numpy", "dtype")
 _WRAPPERS = frozenset({Import("joblib.numpy_pickle", "NumpyArrayWrapper")})
 _CONSTANTS = {"EMPTY_TUPLE": (), "NEWTRUE": True, "NEWFALSE": False}

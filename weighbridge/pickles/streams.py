@@ -20,6 +20,7 @@ from typing import IO, Any
 from weighbridge.archives import ARCHIVES, Limits, Member, Walk, raise_if_ours, walk, zip_at_end
 from weighbridge.archives.streams import LZMA_ALONE, ZLIB, Codec, Decompressed
 from weighbridge.pickles import machine
+from weighbridge.pickles.globals import classify
 from weighbridge.pickles.machine import Walked
 
 _CHUNK_SIZE = 1024 * 1024
@@ -30,6 +31,8 @@ _PROTO = b"\x80"
 #: any level (RFC 1950), and LZMA in its oldest container.
 _COMPRESSED = dict.fromkeys((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), ZLIB) | {b"\x5d\0": LZMA_ALONE}
 MAX_PICKLES = 10_000
+#: What modules and attributes that can be imported are called; a hyphen only in a file's name.
+_NAME = re.compile(r"[\w.-]+")
 _MAX_NPY_HEADER = 1024 * 1024
 #: numpy's types without references, as .npy headers write them: `<f4`, `|S12`, `<M8[ns]`.
 _PLAIN_TYPE = re.compile(r"[<>|=]?[?biufcmMSUVa]\d*(\[\w+\])?")
@@ -117,7 +120,9 @@ class Search:
                     self._cannot_read(f"{location or 'it'} is no pickle that can be read: {walked.problem}")
                 return
             where = f"{location}@{start}" if start else location
-            yield Stream(where, walked)
+            if walked.imports or not walked.stopped or kind == "pickle" or _is_marked(file, start):
+                # Plain values without a mark are harmless, and a text may be just that.
+                yield Stream(where, walked)
             if not walked.stopped:
                 self._cannot_read(f"the pickle {where or 'itself'} is malformed: {walked.problem}")
                 return
@@ -181,12 +186,22 @@ class _Held:
 
 
 def _is_pickle(walked: Walked, file: IO[bytes], start: int) -> bool:
-    """Whether bytes count as a pickle: whole ones that do something, and broken ones that would have done something."""
-    file.seek(start)
-    marked = file.read(1) == _PROTO
+    """Whether bytes count as a pickle: whole ones, and broken ones that would have done something before they break.
+
+    A text may begin as a pickle of the oldest protocol does (`class A:` imports, to an unpickler): without a mark, what
+    breaks off counts when it called something or imported something harmful.
+    """
     if walked.stopped:
-        return marked or bool(walked.imports) or walked.opcodes > 2
-    return bool(walked.imports) or (marked and walked.opcodes > 1)
+        return True
+    if _is_marked(file, start):
+        return walked.opcodes > 1
+    named = [found for found in walked.imports if not found.module or _NAME.fullmatch(f"{found.module}.{found.name}")]
+    return bool(named) and (walked.calls > 0 or any(classify(found) == "dangerous" for found in named))
+
+
+def _is_marked(file: IO[bytes], start: int) -> bool:
+    file.seek(start)
+    return file.read(1) == _PROTO
 
 
 def _after_npy_header(file: IO[bytes]) -> int:
