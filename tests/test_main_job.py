@@ -110,6 +110,13 @@ def test_the_report_is_for_people(bench: Bench) -> None:
         assert words.lower() in ran.out.lower()
 
 
+def test_the_lines_that_load_a_model_are_whole(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = bench.run("ingest", bench.model(), "--json").json["published"][0]["load"]
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = bench.run("show", "tiny").out.splitlines()
+    assert all(line in shown for line in load)
+
+
 def test_again_costs_nothing(bench: Bench, web: WebServer) -> None:
     url = web.put("/model.gguf.bin", SAFETENSORS)
     first = bench.run("ingest", url, "--json").json

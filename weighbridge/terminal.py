@@ -148,9 +148,10 @@ def details(version: ModelVersion) -> list[RenderableType]:
         _section("Decision", decision_text(version.decision)),
     ]
     for publication in version.published:
-        # Never wrapped by us: what is pasted must be what was meant.
+        place = _section("Published", Text(f"{publication.registry}: {publication.location}"))
+        # Neither indented, wrapped nor cut by us: what is pasted must be what was meant.
         code = (Text(line, style="green", no_wrap=True, overflow="ignore") for line in publication.load)
-        parts.append(_section("Published", Group(Text(f"{publication.registry}: {publication.location}"), *code)))
+        parts.append(Group(place, *code))
     return parts
 
 
