@@ -110,6 +110,17 @@ def test_the_report_is_for_people(bench: Bench) -> None:
         assert words.lower() in ran.out.lower()
 
 
+def test_an_unchanged_model_reads_no_blob(bench: Bench) -> None:
+    uri = bench.model()
+    first = bench.run("ingest", uri, "--json").json
+    store = bench.home / "store" / "blobs"
+    for path in store.rglob("*"):
+        if path.is_file():  # Nobody who reads one could tell its format now, or get its content.
+            path.chmod(0o644)
+            path.write_bytes(b"?" * path.stat().st_size)
+    assert bench.run("ingest", uri, "--json").json == first
+
+
 def test_the_lines_that_load_a_model_are_whole(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     load = bench.run("ingest", bench.model(), "--json").json["published"][0]["load"]
     monkeypatch.setenv("COLUMNS", "40")

@@ -119,6 +119,9 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
 def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
     """Scan files that are in the store; reports are kept at once, so that a crash later costs no second scan."""
     workspace = job.workspace
+    settled = _settled(job, received)
+    if settled is not None and (again := scanning.recall_version(settled, workspace.engines)):
+        return again
     digests = [entry.digest for entry in received.files if entry.digest]
     known = workspace.catalog.reports(digests)
     wanted = scanning.subjects(received.files, workspace.store)
@@ -128,6 +131,12 @@ def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
     reports = scanning.scan(wanted, workspace.engines, known, workspace.scan_slots, workspace.progress)
     workspace.catalog.add_reports(reports)
     return reports
+
+
+def _settled(job: Job, received: Received) -> ModelVersion | None:
+    """Return the model's version that has exactly these files under exactly these names, or None."""
+    known = job.workspace.catalog.versions(job.request.model)
+    return next((version for version in known if version.manifest.files == received.files), None)
 
 
 def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
@@ -150,9 +159,8 @@ def remember(job: Job, declared: Manifest, computed: Manifest, received: Iterabl
 
 def describe(job: Job, manifest: Manifest) -> ModelCard:
     """Read the model's card; content that was described before is not read again."""
-    known = job.workspace.catalog.versions(job.request.model)
-    card = next((version.card for version in known if version.manifest.digest == manifest.digest), None)
-    return card if card is not None else describe_files(manifest, job.workspace.store)
+    settled = _settled(job, Received(manifest.files))
+    return settled.card if settled is not None else describe_files(manifest, job.workspace.store)
 
 
 def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:

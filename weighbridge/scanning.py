@@ -17,6 +17,7 @@ from weighbridge.policy import NOT_APPLICABLE
 from weighbridge.progress import Progress, Silent
 from weighbridge.report import ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
+from weighbridge.version import ModelVersion
 
 ReportKey = tuple[str, str, str, str, str]
 
@@ -60,6 +61,22 @@ def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engi
     }
     keys = [_key(subject, name, engine) for subject in wanted for name, engine in engines.engines.items()]
     return tuple(said[key] for key in keys) if all(key in said for key in keys) else None
+
+
+def recall_version(version: ModelVersion, engines: Engines) -> tuple[ScanReport, ...] | None:
+    """Return the reports that a settled version rests on, or None when a present engine would have more to say.
+
+    They were made for the same bytes under the same names, so that no blob need be opened to tell its format again.
+    """
+    said = {
+        (found.digest, found.subject, found.scanner)
+        for found in engines.current(version.reports)
+        if found.reusable or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
+    }
+    pairs = {(found.digest, found.subject) for found in version.reports}
+    unscanned = {entry.digest for entry in version.manifest.files} - {digest for digest, _ in pairs}
+    whole = not unscanned and all((*pair, name) in said for pair in pairs for name in engines.engines)
+    return engines.current(version.reports) if whole else None
 
 
 def _key(subject: Subject, scanner: str, engine: Engine) -> ReportKey:
