@@ -22,7 +22,7 @@ from weighbridge.clamd.database import write_test_only
 
 BIN = Path(sys.executable).parent
 MODEL = "bench/model"
-#: ClamAV's daemon as services/README measures it: clean results are not remembered, or later runs would read nothing.
+#: Clean results are not remembered, or later runs would read nothing.
 _NO_CACHE = "DisableCache yes\n"
 
 

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     policy: str = Field("", description="Preset or policy file; empty for ./policy.yaml, else the preset standard.")
     registries: tuple[str, ...] = Field(("mlflow",), description="Registries that what passed is published to.")
     huggingface_endpoint: str = Field("", description="Hub to ask; empty for HF_ENDPOINT, else huggingface.co.")
-    pypi_index: str = Field("", description="Package index to ask; empty for PIP_INDEX_URL, else pypi.org.")
+    pypi_index: str = Field("", description="Package index to ask; empty for PIP_INDEX_URL, else the public one.")
     connections: int = Field(4, ge=1, le=64, description="Files received side by side.")
     scan_slots: int = Field(0, ge=0, le=256, description="Blobs scanned side by side; 0 for one a processor core.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte after which a connection is dead.")
