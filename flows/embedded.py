@@ -15,13 +15,12 @@ from prefect.exceptions import PrefectException
 from flows.end_states import outcome_of, sync_report_of
 from flows.ingest import ingest, parameters_of
 from flows.sync import sync
-from weighbridge.catalog import Catalog
 from weighbridge.errors import WeighbridgeError
 from weighbridge.ingesting import Outcome
 from weighbridge.request import IngestRequest
 from weighbridge.settings import Settings
 from weighbridge.syncing import SyncReport
-from weighbridge.workspace import utc_now
+from weighbridge.workspace import open_catalog
 
 
 def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome:
@@ -32,7 +31,7 @@ def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome
     """
     with _prefect():
         state = ingest(**parameters_of(request, locked=locked, models=str(models)), return_state=True)
-    with _catalog() as catalog:
+    with open_catalog(Settings()) as catalog:
         return outcome_of(state, catalog)
 
 
@@ -44,7 +43,7 @@ def run_sync(models: Path, *, locked: bool) -> SyncReport:
     """
     with _prefect():
         state = sync(models=str(models), locked=locked, return_state=True)
-    with _catalog() as catalog:
+    with open_catalog(Settings()) as catalog:
         return sync_report_of(state, catalog)
 
 
@@ -58,14 +57,3 @@ def _prefect() -> Iterator[None]:
             f"Prefect could not run the flow: {error}.",
             "Check the server that PREFECT_API_URL names, or run with --via direct.",
         ) from error
-
-
-@contextmanager
-def _catalog() -> Iterator[Catalog]:
-    settings = Settings()
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
-    try:
-        yield catalog
-    finally:
-        catalog.close()

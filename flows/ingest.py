@@ -14,7 +14,7 @@ from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_report
 from flows.end_states import ended, failed
 from flows.prefect_runner import THREADS, PrefectRunner
-from flows.run_workspace import run_workspace
+from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge import ingesting
 from weighbridge.credentials import AuthPlace
 from weighbridge.digest import Digest
@@ -84,12 +84,7 @@ def ingest(
     Returns:
         One of the states of `flows.end_states`.
     """
-    blocks = {
-        "mlflow-server": mlflow_block,
-        "clamav-daemon": clamav_block,
-        "blob-store-folder": store_block,
-        "catalog-database": catalog_block,
-    }
+    blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
         request = IngestRequest(
             ref=ModelRef.parse(uri),

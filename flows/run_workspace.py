@@ -16,6 +16,16 @@ from weighbridge.workspace import Workspace, open_workspace
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
 
 
+def settings_blocks(mlflow: str, clamav: str, store: str, catalog: str) -> dict[str, str]:
+    """Return the names of the settings blocks that a run names, by block type."""
+    return {
+        "mlflow-server": mlflow,
+        "clamav-daemon": clamav,
+        "blob-store-folder": store,
+        "catalog-database": catalog,
+    }
+
+
 @contextmanager
 def run_workspace(blocks: Mapping[str, str], progress: Progress) -> Iterator[Workspace]:
     """Open a workspace for the present flow run, or lend a subflow the one of its parent.

@@ -15,7 +15,7 @@ from prefect.runtime import flow_run
 from flows.artifact_report import keep_sync
 from flows.end_states import failed, outcome_of, synced
 from flows.ingest import ingest, parameters_of
-from flows.run_workspace import run_workspace
+from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.errors import WeighbridgeError
 from weighbridge.ingesting import Outcome
 from weighbridge.lockfile import read_lock_of
@@ -56,12 +56,7 @@ def sync(
     Returns:
         One of the states of `flows.end_states`.
     """
-    blocks = {
-        "mlflow-server": mlflow_block,
-        "clamav-daemon": clamav_block,
-        "blob-store-folder": store_block,
-        "catalog-database": catalog_block,
-    }
+    blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
         locks = read_lock_of(Path(models)) if locked else None
         with run_workspace(blocks, Silent()) as workspace:

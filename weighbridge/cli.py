@@ -43,7 +43,7 @@ from weighbridge.request import IngestRequest
 from weighbridge.settings import Settings
 from weighbridge.syncing import sync as sync_models
 from weighbridge.version import ModelVersion
-from weighbridge.workspace import open_workspace, utc_now
+from weighbridge.workspace import open_catalog, open_workspace
 
 EXIT_REJECTED = 2
 app = typer.Typer(
@@ -182,7 +182,7 @@ def lock(models: ModelsOption = DEFAULT_MODELS, json_: AsJSON = False) -> None:
 @app.command("list")
 def list_(json_: AsJSON = False) -> None:
     """List the models of the catalog."""
-    with _catalog() as catalog:
+    with open_catalog(Settings()) as catalog:
         found = [version for model in catalog.models() if (version := catalog.get(model.name))]
     _print([_brief(version) for version in found], lambda: out.print(terminal.list_table(found)), json_)
 
@@ -190,7 +190,7 @@ def list_(json_: AsJSON = False) -> None:
 @app.command()
 def show(name: NameArgument, json_: AsJSON = False) -> None:
     """Show a version: its card, scans, decision, and where it is."""
-    with _catalog() as catalog:
+    with open_catalog(Settings()) as catalog:
         version = _find(catalog, name)
 
     def draw() -> None:
@@ -213,7 +213,7 @@ def export(
 ) -> None:
     """Write a version that passed to a folder."""
     settings = Settings()
-    with _catalog() as catalog:
+    with open_catalog(Settings()) as catalog:
         version = _find(catalog, name)
     store = LocalBlobStore(settings.store_folder)
     if layout is Layout.plain:
@@ -243,7 +243,7 @@ def scan(
 def fsck(json_: AsJSON = False) -> None:
     """Hash every blob of the store again and report what is broken or missing."""
     settings = Settings()
-    with _catalog() as catalog, _bars(json_) as bars:
+    with open_catalog(Settings()) as catalog, _bars(json_) as bars:
         versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
         found = check_store(LocalBlobStore(settings.store_folder), versions, bars, settings.slots)
     _print(found.to_json(), lambda: out.print(terminal.check_table(found)), json_)
@@ -322,17 +322,6 @@ def _bars(quiet: bool) -> Iterator[Progress]:
         return
     with terminal.Bars(err) as bars:
         yield bars
-
-
-@contextmanager
-def _catalog() -> Iterator[Catalog]:
-    settings = Settings()
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
-    try:
-        yield catalog
-    finally:
-        catalog.close()
 
 
 def _find(catalog: Catalog, name: str) -> ModelVersion:

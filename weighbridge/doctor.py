@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from weighbridge.catalog import Catalog
 from weighbridge.errors import WeighbridgeError
 from weighbridge.policyfile import load_policy
 from weighbridge.scanners import open_scanners
 from weighbridge.settings import Settings
-from weighbridge.workspace import utc_now
+from weighbridge.workspace import open_catalog
 
 #: Bytes below which a model of ordinary size no longer fits.
 LOW_SPACE = 20 * 1024**3
@@ -86,11 +85,8 @@ def _catalog(settings: Settings) -> Iterator[Check]:
     if not settings.catalog_url and not settings.folder.exists():
         yield Check("catalog", "ok", "is made by the first ingest")
         return
-    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
-    try:
+    with open_catalog(settings) as catalog:
         yield Check("catalog", "ok", f"{len(catalog.models())} models")
-    finally:
-        catalog.close()
 
 
 def _policy(settings: Settings) -> Iterator[Check]:

@@ -105,6 +105,11 @@ class Workspace:
         return self._registries[name]
 
 
+def open_catalog(settings: Settings) -> Catalog:
+    """Open the catalog that the settings name, with its folder where it is SQLite. Raises CatalogError."""
+    return Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
+
+
 @contextmanager
 def open_workspace(
     settings: Settings,
@@ -118,19 +123,14 @@ def open_workspace(
     Raises:
         ScannerUnavailable, CatalogError, StoreError: a part cannot be opened.
     """
-    settings.folder.mkdir(parents=True, exist_ok=True)
     store = LocalBlobStore(settings.store_folder)
-    catalog = Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
-    try:
-        with open_scanners(settings) as scanners:
-            yield Workspace(
-                settings,
-                store,
-                catalog,
-                tuple(scanners),
-                progress=progress or Silent(),
-                folder=folder or Path.cwd(),
-                load_block=load_block,
-            )
-    finally:
-        catalog.close()
+    with open_catalog(settings) as catalog, open_scanners(settings) as scanners:
+        yield Workspace(
+            settings,
+            store,
+            catalog,
+            tuple(scanners),
+            progress=progress or Silent(),
+            folder=folder or Path.cwd(),
+            load_block=load_block,
+        )
