@@ -135,6 +135,14 @@ def test_the_child_answers_what_the_walk_says(tmp_path: Path) -> None:
     assert read(path) == walk(path)
 
 
+def test_texts_that_are_no_utf8_are_read(tmp_path: Path) -> None:
+    content = onnx_model([SMALL, external("w.bin")]).SerializeToString()
+    assert content.count(b"w.bin") == 1
+    header = look(tmp_path, content.replace(b"w.bin", b"\x80.bin"))
+    assert "onnx.external-path" in rules(header.findings)
+    assert header.external == []
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_mutated_file_never_raises(tmp_path: Path, data: st.DataObject) -> None:

@@ -109,14 +109,19 @@ def walk(path: Path) -> OnnxHeader:
     parameters, external = _inspect(model, findings)
     return OnnxHeader(
         ir_version=model.ir_version,
-        opsets={entry.domain: entry.version for entry in list(model.opset_import)[:100]},
-        producer=model.producer_name[:200],
-        metadata={entry.key[:200]: entry.value[:2000] for entry in list(model.metadata_props)[:100]},
+        opsets={_text(entry.domain): entry.version for entry in list(model.opset_import)[:100]},
+        producer=_text(model.producer_name)[:200],
+        metadata={_text(entry.key)[:200]: _text(entry.value)[:2000] for entry in list(model.metadata_props)[:100]},
         parameters=dict(parameters) if not findings.errors else {},
         external=sorted(external),
         bytes_read=stripper.read,
         findings=findings.all,
     )
+
+
+def _text(value: str | bytes) -> str:
+    """Return a text field; protobuf gives the bytes of one that is no UTF-8."""
+    return value if isinstance(value, str) else value.decode(errors="backslashreplace")
 
 
 def _note(name: str, length: int) -> bytes:
@@ -129,7 +134,7 @@ def _note(name: str, length: int) -> bytes:
 
 
 def _inspect(model: Any, findings: Findings) -> tuple[Counter[str], set[str]]:
-    own = {function.domain for function in model.functions}
+    own = {_text(function.domain) for function in model.functions}
     parameters: Counter[str] = Counter()
     external: set[str] = set()
     for graph in _graphs(model):
@@ -169,7 +174,7 @@ def _inspect_nodes(
     nodes: Any, own: set[str], counts: dict[str, tuple[str, int]], external: set[str], findings: Findings
 ) -> None:
     for node in nodes:
-        domain = node.domain
+        domain = _text(node.domain)
         if domain in _STANDARD or domain in own:
             pass
         elif domain in _RUNTIME:
@@ -192,7 +197,7 @@ def _inspect_tensor(tensor: Any, external: set[str], findings: Findings) -> tupl
     """Return a tensor's type and number of elements; find what is wrong with it."""
     from onnx import TensorProto
 
-    where = quoted(tensor.name)
+    where = quoted(_text(tensor.name))
     known = TensorProto.DataType.values()
     kind = TensorProto.DataType.Name(tensor.data_type) if tensor.data_type in known else ""
     if not kind or kind == "UNDEFINED":
@@ -212,12 +217,12 @@ def _inspect_tensor(tensor: Any, external: set[str], findings: Findings) -> tupl
 def _raw_size(tensor: Any) -> int | None:
     if tensor.HasField("raw_data"):
         return len(tensor.raw_data)
-    noted = [entry.value for entry in tensor.metadata_props if entry.key == _SIZE_KEY]
+    noted = [_text(entry.value) for entry in tensor.metadata_props if entry.key == _SIZE_KEY]
     return int(noted[-1]) if noted and noted[-1].isdigit() and len(noted[-1]) < 20 else None
 
 
 def _inspect_external(tensor: Any, where: str, external: set[str], findings: Findings) -> None:
-    said = {entry.key: entry.value for entry in tensor.external_data}
+    said = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
     location = said.get("location", "")
     try:
         safe_path(location.removeprefix("./"))
