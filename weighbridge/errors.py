@@ -72,6 +72,10 @@ class AccessDenied(SourceError):
     """The source refused: gated, private, or wrong credentials."""
 
 
+class AddressRefused(AccessDenied):
+    """This installation does not send requests to that host, address or scheme."""
+
+
 class SourceUnavailable(SourceError):
     """The source could not be reached, was busy, or cut the connection. `facts['retry_after_s']` may say when."""
 

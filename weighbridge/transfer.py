@@ -12,9 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
+from typing import Self
+from urllib.request import getproxies
 
 import httpx
 
+from weighbridge.addresses import AddressPolicy, PinnedTransport
 from weighbridge.answers import (
     changed,
     content_range,
@@ -27,10 +31,11 @@ from weighbridge.answers import (
     strong_etag,
 )
 from weighbridge.errors import InvalidReference, SourceMisbehaved
-from weighbridge.sources.interface import ByteStream
+from weighbridge.sources.interface import ByteStream, SourceSettings
 
 #: Answers to HEAD after which a GET may still work: signed addresses and small servers refuse HEAD alone.
 _HEAD_REFUSED = frozenset({400, 403, 404, 405, 501})
+NONE: Mapping[str, str] = MappingProxyType({})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -73,15 +78,25 @@ class Transfer:
     Args:
         timeout_s: seconds without a byte after which a connection counts as dead.
         max_redirects: how many redirects one request may follow.
+        addresses: where requests may go; each redirect is judged again.
     """
 
-    def __init__(self, *, timeout_s: float, max_redirects: int) -> None:
+    def __init__(self, *, timeout_s: float, max_redirects: int, addresses: AddressPolicy | None = None) -> None:
         self._timeout_s, self._max_redirects = timeout_s, max_redirects
+        self._addresses = addresses or AddressPolicy()
+
+    @classmethod
+    def of(cls, settings: SourceSettings) -> Self:
+        """Return the transfer of a source with these settings."""
+        return cls(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects, addresses=settings.addresses)
 
     @cached_property
     def _client(self) -> httpx.Client:
         headers = {"Accept-Encoding": "identity", "User-Agent": "weighbridge"}
-        client = httpx.Client(headers=headers, timeout=self._timeout_s, follow_redirects=False)
+        # A proxy resolves names itself: there, only the judgement before each request is left.
+        pinned = self._addresses.private is not None and not getproxies()
+        transport = PinnedTransport(self._addresses) if pinned else None
+        client = httpx.Client(headers=headers, timeout=self._timeout_s, follow_redirects=False, transport=transport)
         weakref.finalize(self, client.close)
         return client
 
@@ -110,26 +125,54 @@ class Transfer:
             size = content_range(answer)[1] if answer.status_code == 206 else length(answer)
             return _describe(answer, size)
 
-    def read(self, url: str, *, accept: str, authorization: str = "", max_size: int = 64 * 1024**2) -> Document:
-        """Fetch a small document whole.
+    def read(
+        self,
+        url: str,
+        *,
+        accept: str,
+        authorization: str = "",
+        max_size: int = 64 * 1024**2,
+        content: bytes | None = None,
+        content_type: str = "",
+        headers: Mapping[str, str] = NONE,
+    ) -> Document:
+        """Fetch a small document whole, with GET; with POST where `content` is sent.
+
+        Args:
+            url: http or https.
+            accept: media types, as the header has them.
+            authorization: header value for the first host only.
+            max_size: bytes of the answer.
+            content: body of the request, or None.
+            content_type: media type of `content`.
+            headers: further ones for the first host only.
 
         Raises:
             SourceMisbehaved: it is longer than `max_size` bytes; otherwise as `describe`.
         """
-        with self._answer("GET", url, authorization, {"Accept": accept}) as answer:
+        fixed = {"Accept": accept} | ({"Content-Type": content_type} if content_type else {})
+        method = "GET" if content is None else "POST"
+        with self._answer(method, url, authorization, fixed, headers, content) as answer:
             refuse_failure(answer)
-            content = bytearray()
+            received = bytearray()
             for chunk in _chunks(answer):
-                content += chunk
-                if len(content) > max_size:
+                received += chunk
+                if len(received) > max_size:
                     raise SourceMisbehaved(
                         f"{shown(url)} is longer than {max_size} bytes.", "Is this the address of an index?"
                     )
-            return Document(str(answer.url), bytes(content), media_type(answer), answer.charset_encoding or "utf-8")
+            return Document(str(answer.url), bytes(received), media_type(answer), answer.charset_encoding or "utf-8")
 
     @contextmanager
     def stream(
-        self, url: str, *, offset: int = 0, etag: str = "", size: int | None = None, authorization: str = ""
+        self,
+        url: str,
+        *,
+        offset: int = 0,
+        etag: str = "",
+        size: int | None = None,
+        authorization: str = "",
+        headers: Mapping[str, str] = NONE,
     ) -> Iterator[ByteStream]:
         """Open a file's bytes from `offset`; the stream says 0 where the server cannot resume.
 
@@ -143,37 +186,48 @@ class Transfer:
             etag: the strong ETag that the bytes must have, or empty.
             size: the whole file's size in bytes, or None when unknown.
             authorization: header value for the first host only.
+            headers: further ones for the first host only.
 
         Raises:
             SourceMisbehaved: the file changed since it was described, or the answer contradicts itself.
             ModelNotFound, AccessDenied, SourceUnavailable: as `describe`; also while the chunks are read.
         """
-        headers = {}
+        conditions = {}
         if offset:
-            headers = {"Range": f"bytes={offset}-"} | ({"If-Range": etag} if etag else {})
+            conditions = {"Range": f"bytes={offset}-"} | ({"If-Range": etag} if etag else {})
         elif etag:
-            headers = {"If-Match": etag}
-        with self._answer("GET", url, authorization, headers) as answer:
+            conditions = {"If-Match": etag}
+        with self._answer("GET", url, authorization, conditions, headers) as answer:
             beyond = answer.status_code == 416
             if not beyond:
                 yield _byte_stream(answer, offset, etag, size)
         if beyond:  # shorter than what is here: begin anew, and let step 3 judge
-            with self.stream(url, etag=etag, size=size, authorization=authorization) as whole:
+            with self.stream(url, etag=etag, size=size, authorization=authorization, headers=headers) as whole:
                 yield whole
 
     @contextmanager
     def _answer(
-        self, method: str, url: str, authorization: str, headers: Mapping[str, str] = {}
+        self,
+        method: str,
+        url: str,
+        authorization: str,
+        headers: Mapping[str, str] = NONE,
+        private: Mapping[str, str] = NONE,
+        content: bytes | None = None,
     ) -> Iterator[httpx.Response]:
-        """Send, follow redirects, and close the answer at the end; its body is not read here."""
+        """Send, follow redirects, and close the answer at the end; its body is not read here.
+
+        `authorization`, `private` headers and `content` go to the first origin only.
+        """
         try:
             address = _checked(httpx.URL(url))
         except httpx.InvalidURL as error:
             raise InvalidReference(f"“{url}” is no URL.", "Write https://host/path/model.gguf.") from error
+        secret = dict(private) | ({"Authorization": authorization} if authorization else {})
         for _ in range(self._max_redirects + 1):
-            authorized = {"Authorization": authorization} if authorization else {}
+            self._addresses.check(str(address))
             with foreign_errors(str(address)):
-                request = self._client.build_request(method, address, headers={**headers, **authorized})
+                request = self._client.build_request(method, address, headers={**headers, **secret}, content=content)
                 answer = self._client.send(request, stream=True)
             try:
                 if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
@@ -184,7 +238,9 @@ class Transfer:
                 with foreign_errors(str(address)):
                     answer.close()
             if not _same_host(address, target):
-                authorization = ""
+                secret = {}
+            if content is not None and answer.status_code not in (307, 308):
+                raise SourceMisbehaved(f"{shown(address)} takes no POST: it redirects to {target.host}.")
             address = target
         raise SourceMisbehaved(
             f"{shown(url)} redirects more than {self._max_redirects} times.",

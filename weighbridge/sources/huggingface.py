@@ -50,7 +50,7 @@ class HuggingFaceSource:
         self._endpoint = (settings.endpoint or DEFAULT_ENDPOINT).rstrip("/")
         self._api = HfApi(self._endpoint, token=settings.auth.token or False, library_name="weighbridge")
         self._authorization = f"Bearer {settings.auth.token}" if settings.auth.token else ""
-        self._transfer = Transfer(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects)
+        self._transfer = Transfer.of(settings)
         self._xet = XetTransfer(timeout_s=settings.timeout_s)
 
     def resolve(self, ref: ModelRef) -> Manifest:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
+from urllib.parse import urlsplit
 
+from weighbridge.addresses import AddressPolicy
 from weighbridge.errors import InvalidReference, SourceError
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
@@ -14,13 +17,39 @@ from weighbridge.ref import ModelRef
 
 @dataclass(frozen=True)
 class Auth:
-    """Credentials for one source; the value never shows in a repr.
+    """Credentials for one source; no value shows in a repr.
 
     Attributes:
-        token: a bearer token, or empty.
+        token: a bearer token; with AWS keys, the session token.
+        username: for basic authentication; or AWS's access key id.
+        password: of that user; or AWS's secret access key.
+        hosts: hosts that these may be sent to; empty where the source alone decides.
     """
 
     token: str = field(default="", repr=False)
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, hosts: tuple[str, ...] = ()) -> Auth:
+        """Read a secret as it stands in a variable or a file: `user:password`, else a token.
+
+        No bearer token holds a colon (RFC 6750, section 2.1).
+        """
+        username, colon, password = text.strip().partition(":")
+        return cls("", username, password, hosts) if colon else cls(username, hosts=hosts)
+
+    def __bool__(self) -> bool:
+        return bool(self.token or self.username)
+
+    def header(self, url: str) -> str:
+        """Return the Authorization header for a request to `url`; empty without credentials, or not for that host."""
+        if self.hosts and (urlsplit(url).hostname or "") not in self.hosts:
+            return ""
+        if self.username:
+            return f"Basic {b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+        return f"Bearer {self.token}" if self.token else ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +63,8 @@ class SourceSettings:
         max_redirects: how many redirects one request may follow.
         max_size: bytes a whole model may have.
         max_files: files a model may have.
+        addresses: where requests may go.
+        connections: files that are received side by side.
     """
 
     auth: Auth = field(default_factory=Auth)
@@ -42,6 +73,8 @@ class SourceSettings:
     max_redirects: int = 5
     max_size: int = 4 * 1024**4
     max_files: int = 100_000
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
+    connections: int = 4
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class PypiSource:
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
-        self._transfer = Transfer(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects)
+        self._transfer = Transfer.of(settings)
 
     def resolve(self, ref: ModelRef) -> Manifest:
         """Choose one wheel of one release; one request, and one HEAD where the index gives no size.

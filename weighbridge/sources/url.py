@@ -35,7 +35,7 @@ class UrlSource:
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
         self._authorization = f"Bearer {settings.auth.token}" if settings.auth.token else ""
-        self._transfer = Transfer(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects)
+        self._transfer = Transfer.of(settings)
 
     def resolve(self, ref: ModelRef) -> Manifest:
         """Ask for the file's size, name and strong ETag in at most two requests.
