@@ -23,10 +23,11 @@ SETTINGS_BLOCKS: Mapping[str, type[SettingsBlock]] = {
 }
 
 
-def load_block(name: str) -> Auth:
+def load_block(name: str, kind: str = "huggingface") -> Auth:
     """Load credentials from a block.
 
     Args:
+        kind: the source kind that they are for.
         name: of a Hub Credentials block; or `secret/<name>` for one of Prefect's own Secret blocks.
 
     Raises:

@@ -48,11 +48,12 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress) -> Iterator[Wor
         return
     context = copy_context()
 
-    def load(name: str) -> Auth:
+    def load(name: str, kind: str) -> Auth:
         # Sources are opened in plain threads, which do not know which server this run talks to.
-        return context.copy().run(load_block, name)
+        return context.copy().run(load_block, name, kind)
 
-    with open_workspace(Settings(**load_settings(blocks)), progress=progress, load_block=load) as workspace:
+    settings = Settings(**load_settings(blocks))
+    with open_workspace(settings, progress=progress, load_block=load, on_behalf=True) as workspace:
         token = _shared.set(workspace)
         try:
             yield workspace

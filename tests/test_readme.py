@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from weighbridge import cli
-from weighbridge.ref import SCHEMES
 from weighbridge.settings import Settings
+from weighbridge.uris import SCHEMES
 
 README = Path("README.md").read_text()
 
@@ -30,7 +30,7 @@ def test_variables_are_settings() -> None:
 
 
 def test_schemes_are_served() -> None:
-    assert {scheme for scheme in SCHEMES if scheme != "http"} <= set(re.findall(r"`([a-z-]+):", README))
+    assert {scheme for scheme in SCHEMES if not scheme.endswith("http")} <= set(re.findall(r"`([a-z0-9+-]+):", README))
 
 
 def test_make_targets_exist() -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.sources.interface import Auth
@@ -29,17 +30,25 @@ class AuthPlace:
     block: str = ""
 
 
-#: What a source kind falls back to when nothing is named, as its own tools do.
-DEFAULT_ENV = {"huggingface": "HF_TOKEN", "huggingface-dataset": "HF_TOKEN"}
+#: The environment variable that a source kind falls back to when nothing is named, as its own tools do.
+DEFAULT_ENV = {
+    "huggingface": "HF_TOKEN",
+    "huggingface-dataset": "HF_TOKEN",
+    "git-xet": "HF_TOKEN",
+    "mlflow": "MLFLOW_TRACKING_TOKEN",
+}
 
 
-def read_auth(place: AuthPlace, kind: str, load_block: Callable[[str], Auth] | None = None) -> Auth:
+def read_auth(
+    place: AuthPlace, kind: str, endpoint: str = "", load_block: Callable[[str, str], Auth] | None = None
+) -> Auth:
     """Read the credentials for a source kind from their place.
 
     Args:
-        place: where; all empty means the source's own default environment variable, if set.
+        place: where; all empty means what the source's own tools read, if set.
         kind: the source kind.
-        load_block: loads a Prefect block by name; None where Prefect is not in use.
+        endpoint: the service that the settings name; credentials nobody named for this model go to no other.
+        load_block: loads a Prefect block by name for a kind; None where Prefect is not in use.
 
     Raises:
         InvalidConfiguration: the place is named but holds nothing.
@@ -50,13 +59,13 @@ def read_auth(place: AuthPlace, kind: str, load_block: Callable[[str], Auth] | N
                 f"auth names the block {place.block!r}, but Prefect is not in use.",
                 "Run with --via prefect, or name tokenEnvVar or tokenFile instead.",
             )
-        return load_block(place.block)
+        return load_block(place.block, kind)
     if place.token_file:
         try:
-            return Auth(Path(place.token_file).expanduser().read_text().strip())
-        except OSError as error:
+            return Auth.parse(Path(place.token_file).expanduser().read_text())
+        except (OSError, UnicodeDecodeError) as error:
             raise InvalidConfiguration(
-                f"The token file {place.token_file} cannot be read: {error.strerror}.", "Create it or mend `tokenFile`."
+                f"The token file {place.token_file} cannot be read.", "Create it or mend `tokenFile`."
             ) from error
     if place.token_env:
         token = os.environ.get(place.token_env, "").strip()
@@ -64,5 +73,34 @@ def read_auth(place: AuthPlace, kind: str, load_block: Callable[[str], Auth] | N
             raise InvalidConfiguration(
                 f"The environment variable {place.token_env} holds no token.", f"Set it: export {place.token_env}=…"
             )
-        return Auth(token)
-    return Auth(os.environ.get(DEFAULT_ENV.get(kind, ""), "").strip())
+        return _aws_keys(place.token_env, token) if kind == "s3" else Auth.parse(token)
+    return _default(kind, endpoint)
+
+
+def _aws_keys(name: str, value: str) -> Auth:
+    """Return AWS's keys: the id in the named variable, the rest in the ones that AWS's tools read beside it.
+
+    `PROD_AWS_ACCESS_KEY_ID` goes with `PROD_AWS_SECRET_ACCESS_KEY` where that is set, else AWS_SECRET_ACCESS_KEY.
+    """
+    if ":" in value:
+        return Auth.parse(value)
+    prefix = name.removesuffix("AWS_ACCESS_KEY_ID") if name.endswith("AWS_ACCESS_KEY_ID") else ""
+    prefix = prefix if f"{prefix}AWS_SECRET_ACCESS_KEY" in os.environ else ""
+    secret = os.environ.get(f"{prefix}AWS_SECRET_ACCESS_KEY", "").strip()
+    if not secret:
+        raise InvalidConfiguration(
+            f"{name} holds an access key id, but AWS_SECRET_ACCESS_KEY is not set.", "Set it beside the first."
+        )
+    return Auth(os.environ.get(f"{prefix}AWS_SESSION_TOKEN", "").strip(), value, secret)
+
+
+def _default(kind: str, endpoint: str) -> Auth:
+    """Return what the source's own tools would use; S3's are left to AWS's chain.
+
+    An MLflow server can be named by whoever asks for a model, so these go to the configured one only.
+    """
+    hosts = (urlsplit(endpoint).hostname or "nowhere",) if kind == "mlflow" else ()
+    if kind == "mlflow" and (user := os.environ.get("MLFLOW_TRACKING_USERNAME", "")):
+        return Auth("", user, os.environ.get("MLFLOW_TRACKING_PASSWORD", ""), hosts)
+    token = os.environ.get(DEFAULT_ENV.get(kind, ""), "").strip()
+    return Auth(token, hosts=hosts)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from weighbridge.addresses import AddressPolicy
 
 
 class Settings(BaseSettings):
@@ -35,6 +38,16 @@ class Settings(BaseSettings):
     registries: tuple[str, ...] = Field(("mlflow",), description="Registries that what passed is published to.")
     huggingface_endpoint: str = Field("", description="Hub to ask; empty for HF_ENDPOINT, else huggingface.co.")
     pypi_index: str = Field("", description="Package index to ask; empty for PIP_INDEX_URL, else the public one.")
+    mlflow_source: str = Field("", description="MLflow server that models come from; empty for MLFLOW_TRACKING_URI.")
+    s3_endpoint: str = Field("", description="S3-compatible storage; empty for AWS's own and its variables.")
+    ollama_registry: str = Field("", description="Registry of Ollama's models; empty for registry.ollama.ai.")
+    allowed_hosts: tuple[str, ...] = Field((), description="Patterns of hosts that may be asked; empty for any.")
+    allowed_schemes: tuple[str, ...] = Field(("https", "http"), description="Schemes of URLs that may be asked.")
+    private_networks: tuple[str, ...] | None = Field(
+        None,
+        description="Networks that are not public and may be asked all the same, as 10.0.0.0/8; unset: any on the "
+        "command line, none for a run of Prefect's.",
+    )
     connections: int = Field(4, ge=1, le=64, description="Files received side by side.")
     scan_slots: int = Field(0, ge=0, le=256, description="Blobs scanned side by side; 0 for one a processor core.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte after which a connection is dead.")
@@ -65,6 +78,29 @@ class Settings(BaseSettings):
 
     def endpoint(self, kind: str) -> str:
         """Return the configured base URL for a source kind, or empty for the source's default."""
-        if kind.startswith("huggingface"):
-            return self.huggingface_endpoint or os.environ.get("HF_ENDPOINT", "")
-        return self.pypi_index or os.environ.get("PIP_INDEX_URL", "") if kind == "pypi" else ""
+        names = _ENDPOINTS.get(kind)
+        return (getattr(self, names[0]) or os.environ.get(names[1], "")) if names else ""
+
+    def addresses(self, *, on_behalf: bool) -> AddressPolicy:
+        """Return where sources may send requests.
+
+        Args:
+            on_behalf: whether somebody else than the user of this process chose the model.
+        """
+        private = () if on_behalf and self.private_networks is None else self.private_networks
+        named = (urlsplit(self.endpoint(kind)).hostname for kind in _ENDPOINTS)
+        return AddressPolicy(
+            self.allowed_hosts, self.allowed_schemes, private, tuple(sorted({host for host in named if host}))
+        )
+
+
+#: Source kind to the setting and the environment variable of others' that name its service.
+_ENDPOINTS = {
+    "huggingface": ("huggingface_endpoint", "HF_ENDPOINT"),
+    "huggingface-dataset": ("huggingface_endpoint", "HF_ENDPOINT"),
+    "git-xet": ("huggingface_endpoint", "HF_ENDPOINT"),
+    "pypi": ("pypi_index", "PIP_INDEX_URL"),
+    "mlflow": ("mlflow_source", "MLFLOW_TRACKING_URI"),
+    "s3": ("s3_endpoint", "AWS_ENDPOINT_URL_S3"),
+    "ollama": ("ollama_registry", "WEIGHBRIDGE_OLLAMA_REGISTRY"),
+}

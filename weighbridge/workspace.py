@@ -27,7 +27,7 @@ from weighbridge.scanners import open_scanners
 from weighbridge.scanners.interface import Scanner
 from weighbridge.scanning import Engines
 from weighbridge.settings import Settings
-from weighbridge.sources import SOURCES
+from weighbridge.sources import open_source
 from weighbridge.sources.interface import Auth, Source, SourceSettings
 
 
@@ -48,7 +48,8 @@ class Workspace:
         progress: hears how far each step is.
         folder: where models.yaml and policy.yaml are looked for.
         clock: tells the time.
-        load_block: loads credentials from a Prefect block, or None where Prefect is not in use.
+        load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
+        on_behalf: whether others than this process's user choose the models, so that private addresses are refused.
     """
 
     settings: Settings
@@ -58,7 +59,8 @@ class Workspace:
     progress: Progress = field(default_factory=Silent)
     folder: Path = field(default_factory=Path.cwd)
     clock: Callable[[], datetime] = utc_now
-    load_block: Callable[[str], Auth] | None = None
+    load_block: Callable[[str, str], Auth] | None = None
+    on_behalf: bool = False
 
     def __post_init__(self) -> None:
         self.scan_slots = BoundedSemaphore(self.settings.slots)
@@ -76,13 +78,16 @@ class Workspace:
         """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused."""
         key = (kind, place)
         if key not in self._sources:
+            endpoint = self.settings.endpoint(kind)
             settings = SourceSettings(
-                auth=read_auth(place, kind, self.load_block),
-                endpoint=self.settings.endpoint(kind),
+                auth=read_auth(place, kind, endpoint, self.load_block),
+                endpoint=endpoint,
                 timeout_s=self.settings.timeout_s,
                 max_redirects=self.settings.max_redirects,
+                addresses=self.settings.addresses(on_behalf=self.on_behalf),
+                connections=self.settings.connections,
             )
-            self._sources[key] = SOURCES[kind](settings)
+            self._sources[key] = open_source(kind, settings)
         return self._sources[key]
 
     def policy(self, request: IngestRequest) -> Policy:
@@ -116,9 +121,10 @@ def open_workspace(
     *,
     progress: Progress | None = None,
     folder: Path | None = None,
-    load_block: Callable[[str], Auth] | None = None,
+    load_block: Callable[[str, str], Auth] | None = None,
+    on_behalf: bool = False,
 ) -> Iterator[Workspace]:
-    """Open a workspace; what it started (a private clamd) ends with it.
+    """Open a workspace; what it started (a private clamd) ends with it. The arguments are `Workspace`'s.
 
     Raises:
         ScannerUnavailable, CatalogError, StoreError: a part cannot be opened.
@@ -133,4 +139,5 @@ def open_workspace(
             progress=progress or Silent(),
             folder=folder or Path.cwd(),
             load_block=load_block,
+            on_behalf=on_behalf,
         )

@@ -10,9 +10,10 @@ import pytest
 from weighbridge.digest import Hasher
 from weighbridge.errors import InvalidReference, ModelNotFound
 from weighbridge.manifest import FileEntry
-from weighbridge.ref import SCHEMES, ModelRef
+from weighbridge.ref import ModelRef
 from weighbridge.sources import SOURCES
 from weighbridge.sources.interface import Source, SourceSettings
+from weighbridge.uris import SCHEMES
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 
+from weighbridge import plugins
+from weighbridge.errors import InvalidConfiguration
 from weighbridge.sources.interface import Source, SourceFactory, SourceSettings
 
 
@@ -21,9 +23,27 @@ def _adapter(module: str, name: str) -> SourceFactory:
 #: Source kind (`ModelRef.kind`) to the factory of its adapter.
 SOURCES: dict[str, SourceFactory] = {
     "file": _adapter("file", "FileSource"),
+    "git-lfs": _adapter("git_lfs", "GitLFSSource"),
+    "git-xet": _adapter("huggingface", "GitXetSource"),
     "huggingface": _adapter("huggingface", "HuggingFaceSource"),
     "huggingface-dataset": _adapter("huggingface", "HuggingFaceDatasetSource"),
+    "mlflow": _adapter("mlflow", "MLflowSource"),
     "mock": _adapter("mock", "MockSource"),
+    "ollama": _adapter("ollama", "OllamaSource"),
     "pypi": _adapter("pypi", "PypiSource"),
+    "s3": _adapter("s3", "S3Source"),
     "url": _adapter("url", "UrlSource"),
 }
+
+
+def open_source(kind: str, settings: SourceSettings) -> Source:
+    """Return a source of ours, or of an installed package (plugins).
+
+    Raises:
+        InvalidConfiguration: there is none of that kind, or the package that brings it is broken.
+    """
+    factory = SOURCES.get(kind) or (plugins.load(kind) if plugins.kind_of(kind) else None)
+    if factory is None:
+        known = ", ".join((*SOURCES, *plugins.installed()))
+        raise InvalidConfiguration(f"There is no source “{kind}”.", f"Known ones: {known}.", source=kind)
+    return factory(settings)

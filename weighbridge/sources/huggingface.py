@@ -1,4 +1,4 @@
-"""The sources `huggingface` and `huggingface-dataset`: repositories of the Hugging Face Hub, `hf:org/name@revision`.
+"""The sources `huggingface`, `huggingface-dataset` and `git-xet`: repositories of the Hub, `hf:org/name@revision`.
 
 What a repository is and where its files lie is asked through huggingface_hub; the bytes come over HTTP (transfer) or
 Xet (xet). Options: `files`, names or globs, repeated; all files without it. Not here: the Hub's cache layout
@@ -140,6 +140,12 @@ class HuggingFaceDatasetSource(HuggingFaceSource):
 
     kind: ClassVar[str] = "huggingface-dataset"
     repo_type: ClassVar[str] = "dataset"
+
+
+class GitXetSource(HuggingFaceSource):
+    """Xet repositories, `xet:org/name@revision`: the Hub is where they live since XetHub joined it."""
+
+    kind: ClassVar[str] = "git-xet"
 
 
 def _chosen(ref: ModelRef, siblings: list[RepoSibling]) -> list[RepoSibling]:
