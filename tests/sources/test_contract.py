@@ -14,7 +14,7 @@ from tests.simulators.web import WebServer
 from tests.sources.contract import SourceCase, SourceContract
 from weighbridge.ref import ModelRef
 from weighbridge.sources.file import FileSource
-from weighbridge.sources.huggingface import HuggingFaceDatasetSource, HuggingFaceSource
+from weighbridge.sources.huggingface import GitXetSource, HuggingFaceDatasetSource, HuggingFaceSource
 from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.mock import MockSource
 from weighbridge.sources.pypi import PypiSource
@@ -54,6 +54,15 @@ def _huggingface_dataset(folder: Path) -> Iterator[SourceCase]:
 
 
 @contextmanager
+def _git_xet(folder: Path) -> Iterator[SourceCase]:
+    files = {"config.json": b"{}", "model.gguf": CONTENT}
+    with Hub() as hub:
+        hub.add("org/name", files)
+        ref, missing = (ModelRef.parse(uri) for uri in ("xet://huggingface.co/org/name@main", "xet:org/nothing"))
+        yield SourceCase(GitXetSource(SourceSettings(endpoint=hub.url)), ref, files, missing)
+
+
+@contextmanager
 def _mock(folder: Path) -> Iterator[SourceCase]:
     ref = ModelRef.parse("mock:org/name?files=config.json&files=tokenizer.json")
     files = {"config.json": b"", "tokenizer.json": b""}
@@ -80,6 +89,7 @@ def _url(folder: Path) -> Iterator[SourceCase]:
 
 CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
     "file": _file,
+    "git-xet": _git_xet,
     "huggingface": _huggingface,
     "huggingface-dataset": _huggingface_dataset,
     "mock": _mock,
