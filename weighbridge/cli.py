@@ -1,4 +1,4 @@
-"""The command line: `weighbridge ingest | sync | lock | list | show | export | scan | fsck | doctor`.
+"""The command line: `weighbridge ingest | fetch | sync | lock | list | show | export | scan | fsck | doctor`.
 
 Reads arguments, calls the library or a flow, shows what came of it. The one module of the library that may import
 flows. Exit status: 0 passed or done, 2 rejected by the gate, 1 could not be done, 64 wrong usage.
@@ -32,7 +32,7 @@ from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.inspecting import inspect_folder
 from weighbridge.lockfile import lock_path, read_lock_of, write_lock
 from weighbridge.locking import lock as lock_model
-from weighbridge.locking import locked_manifest
+from weighbridge.locking import locked_manifest, receive
 from weighbridge.manifest import Manifest
 from weighbridge.modelsfile import read_models, requests
 from weighbridge.progress import Progress, Silent
@@ -61,6 +61,8 @@ PolicyOption = Annotated[
 ]
 ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted models.")]
 LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
+TokenEnvOption = Annotated[str, typer.Option(help="Environment variable that holds the token, or user:password.")]
+TokenFileOption = Annotated[str, typer.Option(help="File that holds the token, or user:password.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
 DEFAULT_MODELS = Path("models.yaml")
 
@@ -107,7 +109,8 @@ def ingest(
     uri: Annotated[
         str,
         typer.Argument(
-            help="Where the model is: hf:org/name@rev, pypi:package==1.2, https://…, file:/path, mock:org/name."
+            help="Where the model is: hf:org/name@rev, s3://bucket/prefix, mlflow:name/3, ollama:name:tag, "
+            "git+https://host/repo.git@rev, pypi:package==1.2, https://…, file:/path."
         ),
     ],
     name: Annotated[str, typer.Option(help="The model's name here; the source's own name by default.")] = "",
@@ -116,8 +119,8 @@ def ingest(
         str, typer.Option("--set-version", help="The semantic version it gets; computed by default.")
     ] = "",
     policy: PolicyOption = "",
-    token_env: Annotated[str, typer.Option(help="Environment variable that holds the token.")] = "",
-    token_file: Annotated[str, typer.Option(help="File that holds the token.")] = "",
+    token_env: TokenEnvOption = "",
+    token_file: TokenFileOption = "",
     locked: LockedOption = False,
     models: ModelsOption = DEFAULT_MODELS,
     via: ViaOption = None,
@@ -139,6 +142,23 @@ def ingest(
         outcome.version.status,
         json_,
     )
+
+
+@app.command()
+def fetch(
+    uri: Annotated[str, typer.Argument(help="Where the model is, as for ingest.")],
+    hash_: Annotated[str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI.")] = "",
+    token_env: TokenEnvOption = "",
+    token_file: TokenFileOption = "",
+    json_: AsJSON = False,
+) -> None:
+    """Bring a model into the store and verify it: unscanned, unpublished; ingest then downloads nothing."""
+    auth = AuthPlace(token_env=token_env, token_file=token_file)
+    request = IngestRequest(ModelRef.parse(uri), hash=Digest.parse(hash_) if hash_ else None, auth=auth)
+    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+        job = pipeline.Job.of(request, workspace)
+        arrival = receive(job, runner, pipeline.resolve(job))
+    _print(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
 
 
 @app.command()

@@ -1,8 +1,13 @@
-"""Locking: what the wanted models are now, every file with its sha256, ready to be written to models.lock."""
+"""Receiving and locking: a model's files in the store, each with its sha256, before anything has judged them.
+
+Not here: the file models.lock (lockfile), and what follows once the files are here (ingesting).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from weighbridge import pipeline
 from weighbridge.errors import IntegrityError
@@ -26,16 +31,52 @@ def lock(job: Job, runner: Runner) -> Manifest:
         for entry in declared.files
     )
     if promised:
-        received = [pipeline.Received(declared.files)]
-    elif known := pipeline.recall(job, declared):
+        manifest, _ = runner.call(pipeline.verify, job, declared, [pipeline.Received(declared.files)])
+        return manifest
+    return receive(job, runner, declared).manifest
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A model that is in the store and is what was promised; nothing has judged it yet.
+
+    Attributes:
+        manifest: computed: every file with size and sha256.
+        unverified: files for which the source promised no digest.
+        unchanged: whether nothing was fetched.
+    """
+
+    manifest: Manifest
+    unverified: tuple[str, ...] = ()
+    unchanged: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {
+            "pinned": self.manifest.ref.uri,
+            "manifest_digest": str(self.manifest.digest),
+            "size": self.manifest.size,
+            "files": [entry.to_json() for entry in self.manifest.files],
+            "unverified": list(self.unverified),
+            "unchanged": self.unchanged,
+        }
+
+
+def receive(job: Job, runner: Runner, declared: Manifest) -> Arrival:
+    """Bring a declared model into the store and hold it to every promise; nothing is scanned or published.
+
+    Raises:
+        WeighbridgeError: the model cannot be had, or is not what was promised.
+    """
+    known = pipeline.recall(job, declared)
+    if known is not None:
         received = [known]
     else:
         fetches = [runner.submit(pipeline.fetch, job, declared, group) for group in pipeline.groups(declared)]
         received = [fetched.result() for fetched in fetches]
-    manifest, _ = runner.call(pipeline.verify, job, declared, received)
-    if not promised:
-        pipeline.remember(job, declared, manifest, received)
-    return manifest
+    manifest, comparison = runner.call(pipeline.verify, job, declared, received)
+    pipeline.remember(job, declared, manifest, received)
+    return Arrival(manifest, comparison.unverified, known is not None)
 
 
 def locked_manifest(request: IngestRequest, locks: Mapping[str, tuple[str, Manifest]]) -> Manifest:

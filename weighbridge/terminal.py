@@ -31,6 +31,7 @@ from weighbridge.checking import StoreCheck
 from weighbridge.decision import Decision
 from weighbridge.doctor import Check
 from weighbridge.ingesting import Outcome
+from weighbridge.locking import Arrival
 from weighbridge.policy import NOT_APPLICABLE
 from weighbridge.report import ScanReport
 from weighbridge.syncing import SyncReport
@@ -239,6 +240,28 @@ def decision_text(decision: Decision) -> RenderableType:
         lines.append(Text(f"… and {len(decision.reasons) - SHOWN} more; --json has all", style="dim"))
     if not decision.reasons:
         lines.append(Text("Every byte was read, and nothing spoke against it.", style="dim"))
+    return Group(*lines)
+
+
+def arrival_table(arrival: Arrival) -> RenderableType:
+    """Render what was fetched: every file, and what held it."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("file", "size", "sha256"):
+        table.add_column(header, justify="right" if header == "size" else "left", overflow="fold")
+    for entry in arrival.manifest.files[:SHOWN]:
+        table.add_row(
+            escape(entry.path), bytes_text(entry.size or 0), entry.digest.hex[:16] + "…" if entry.digest else ""
+        )
+    more = len(arrival.manifest.files) - SHOWN
+    held = f"{len(arrival.unverified)} without a digest of the source's" if arrival.unverified else "all as promised"
+    lines: list[RenderableType] = [
+        Text(f"{'Nothing new: ' if arrival.unchanged else ''}{arrival.manifest.ref.uri}", style="bold"),
+        Text(f"{len(arrival.manifest.files)} files, {bytes_text(arrival.manifest.size)}, {held}"),
+        Text(f"manifest {arrival.manifest.digest}", style="dim"),
+        table,
+        *([Text(f"and {more} more", style="dim")] if more > 0 else []),
+        Text("In the store, unscanned and unpublished: weighbridge ingest takes it in.", style="dim"),
+    ]
     return Group(*lines)
 
 
