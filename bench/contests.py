@@ -1,0 +1,73 @@
+"""Who competes with each source: a real server with one model on it, the native clients' commands, and our URI."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.models import write_sharded
+
+BIN = Path(sys.executable).parent
+MODEL = "bench/model"
+SHARDS = 4
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One source's server and who fetches from it.
+
+    Attributes:
+        port: of the server on this machine.
+        size: bytes of the model.
+        native: name of a client to the shell command with which it fetches the model into the working directory.
+        uri: our URI, given the port to ask: the server's or that of a wire before it.
+        environment: variables that the clients and we need, given that port.
+    """
+
+    port: int
+    size: int
+    native: Mapping[str, str]
+    uri: Callable[[int], str]
+    environment: Callable[[int], Mapping[str, str]]
+
+
+@contextmanager
+def _huggingface(folder: Path, size: int) -> Iterator[Contest]:
+    write_sharded(folder / "hub" / MODEL, shards=SHARDS, shard_size=size // SHARDS)
+    command = [sys.executable, "-m", "tests.simulators.hub", "--root", str(folder / "hub"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hub:
+        try:
+            assert hub.stdout is not None
+            port = int(hub.stdout.readline())
+            # The hub hashes its files once, before anything is measured.
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/models/{MODEL}?blobs=true").close()
+            yield Contest(
+                port,
+                _size(folder / "hub" / MODEL),
+                {"hf download": f"{BIN}/hf download {MODEL} --local-dir ."},
+                lambda port: f"hf:{MODEL}",
+                lambda port: {
+                    "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+                    "HF_HOME": str(folder / "hf"),
+                    "HF_HUB_DISABLE_XET": "1",
+                    "HF_HUB_DISABLE_TELEMETRY": "1",
+                    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                },
+            )
+        finally:
+            hub.terminate()
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+#: Source to its contest; each makes a model of about so many bytes below a folder.
+CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
+    "huggingface": _huggingface,
+}
