@@ -198,6 +198,11 @@ class TestStream:
         with pytest.raises(SourceMisbehaved, match="no longer the file"):
             received(transfer, url, offset=offset, etag='"old"', size=len(CONTENT))
 
+    def test_a_stream_says_its_strong_etag(self, web: WebServer, transfer: Transfer) -> None:
+        for etag, told in (('"strong"', '"strong"'), ('W/"weak"', ""), ("", "")):
+            with transfer.stream(web.put("/f", CONTENT, etag=etag), offset=9) as stream:
+                assert (stream.offset, stream.etag) == (9, told)
+
     @pytest.mark.parametrize("part", ["bytes 5-9/100", "bytes 2000-3000/1500", "bytes=1000-5119/5120", "", "nonsense"])
     def test_an_impossible_part(self, web: WebServer, transfer: Transfer, part: str) -> None:
         url = web.put("/f", CONTENT, headers={"Content-Range": part})
@@ -215,6 +220,13 @@ class TestRead:
     def test_too_long(self, web: WebServer, transfer: Transfer) -> None:
         with pytest.raises(SourceMisbehaved, match="longer than"):
             transfer.read(web.put("/d", CONTENT), accept="*/*", max_size=100)
+
+    def test_an_answer_that_says_why_it_failed(self, web: WebServer, transfer: Transfer) -> None:
+        url = web.put("/d", b'{"error_code": "GONE"}', status=404)
+        document = transfer.read(url, accept="*/*", also=(404,))
+        assert (document.status, document.content) == (404, b'{"error_code": "GONE"}')
+        with pytest.raises(ModelNotFound):
+            transfer.read(url, accept="*/*", also=(400,))
 
 
 class TestRedirects:

@@ -8,7 +8,7 @@ Not here: reading headers (answers), which address to ask (sources), retrying, h
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,12 +62,13 @@ class Description:
 
 @dataclass(frozen=True)
 class Document:
-    """A small answer, whole in memory."""
+    """A small answer, whole in memory; `status` is 200 unless the caller asked to read others too."""
 
     url: str
     content: bytes
     content_type: str
     charset: str
+    status: int = 200
 
 
 class Transfer:
@@ -135,6 +136,7 @@ class Transfer:
         content: bytes | None = None,
         content_type: str = "",
         headers: Mapping[str, str] = NONE,
+        also: Collection[int] = (),
     ) -> Document:
         """Fetch a small document whole, with GET; with POST where `content` is sent.
 
@@ -146,6 +148,7 @@ class Transfer:
             content: body of the request, or None.
             content_type: media type of `content`.
             headers: further ones for the first host only.
+            also: statuses of failures whose answers are returned, as they say why.
 
         Raises:
             SourceMisbehaved: it is longer than `max_size` bytes; otherwise as `describe`.
@@ -153,7 +156,8 @@ class Transfer:
         fixed = {"Accept": accept} | ({"Content-Type": content_type} if content_type else {})
         method = "GET" if content is None else "POST"
         with self._answer(method, url, authorization, fixed, headers, content) as answer:
-            refuse_failure(answer)
+            if answer.status_code not in also:
+                refuse_failure(answer)
             received = bytearray()
             for chunk in _chunks(answer):
                 received += chunk
@@ -161,7 +165,8 @@ class Transfer:
                     raise SourceMisbehaved(
                         f"{shown(url)} is longer than {max_size} bytes.", "Is this the address of an index?"
                     )
-            return Document(str(answer.url), bytes(received), media_type(answer), answer.charset_encoding or "utf-8")
+            charset = answer.charset_encoding or "utf-8"
+            return Document(str(answer.url), bytes(received), media_type(answer), charset, answer.status_code)
 
     @contextmanager
     def stream(
@@ -299,7 +304,7 @@ def _byte_stream(answer: httpx.Response, offset: int, etag: str, size: int | Non
     now = strong_etag(answer)
     if (etag and now and now != etag) or (size is not None and total is not None and total != size):
         raise changed(url)
-    return ByteStream(start, _chunks(answer), total)
+    return ByteStream(start, _chunks(answer), total, now)
 
 
 def _chunks(answer: httpx.Response) -> Iterator[bytes]:

@@ -85,11 +85,13 @@ class ByteStream:
         offset: where the stream really starts; 0 when the source cannot resume.
         chunks: the bytes, in order.
         size: the whole file's size as this answer states it, or None.
+        etag: the strong ETag of this answer with its quotes, or empty.
     """
 
     offset: int
     chunks: Iterator[bytes]
     size: int | None = None
+    etag: str = ""
 
 
 class Source(Protocol):
