@@ -53,8 +53,14 @@ clamav:  ## Install ClamAV's daemon where that is possible.
 	  || sh deployments/install.sh clamav-daemon \
 	  || echo "ClamAV is not installed: Debian: sudo apt-get install clamav-daemon; macOS: brew install clamav"
 
-servers:  ## Install the real servers that the tests run against.
-	@sh deployments/install.sh --missing clamd:clamav-daemon pg_ctl:postgresql
+$(VENV)/giftless/.installed: tests/services/giftless.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing the Git LFS server of the tests …"
+	@$(BIN)/python -m venv $(VENV)/giftless
+	@$(VENV)/giftless/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+servers: $(VENV)/giftless/.installed  ## Install the real servers that the tests run against.
+	@sh deployments/install.sh --missing clamd:clamav-daemon pg_ctl:postgresql git-lfs:git-lfs nginx:nginx-light fcgiwrap:fcgiwrap
 
 clean:  ## Remove what was installed and made here; the store and the catalog stay.
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,72 @@
+"""What the `git` program says when it fails, as one of `weighbridge.errors`."""
+
+from __future__ import annotations
+
+import re
+
+from weighbridge.errors import (
+    AccessDenied,
+    InvalidReference,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+    StoreFull,
+    WeighbridgeError,
+)
+
+_GONE = re.compile(r"not our ref|unadvertised object|upload-pack: not our|couldn't find remote ref|no such remote ref")
+_NO_REPOSITORY = re.compile(r"repository '.*' not found|returned error: (404|410)|not valid: is this a git repository")
+_DENIED = re.compile(r"authentication failed|could not read (username|password)|returned error: (401|403|407|451)")
+_TOO_LARGE = re.compile(r"file too large|died of signal (25|31)|file size limit exceeded")
+_UNAVAILABLE = re.compile(
+    r"too slow|timed out|timeout|could not resolve|failed to connect|couldn't connect|connection (reset|refused|was)"
+    r"|early eof|unexpected disconnect|hung up|recv failure|send failure|empty reply|rpc failed|partial file"
+    r"|transfer closed|returned error: (408|425|429|5\d\d)|not closed cleanly"
+)
+
+
+def failure(url: str, errors: bytes, max_size: int) -> WeighbridgeError:
+    """Return the error for what git printed.
+
+    Args:
+        url: the repository's address, without secrets.
+        errors: the end of git's standard error, in English (`LC_ALL=C`); parts of it are the server's words.
+        max_size: the bytes that a fetch was allowed to bring.
+    """
+    text = errors.decode(errors="replace")
+    lowered = text.lower()
+    facts = {"url": url}
+    if "no space left on device" in lowered:
+        return StoreFull("No space is left for what git fetches.", "Free some, or set TMPDIR to a larger disk.")
+    if _TOO_LARGE.search(lowered):
+        return SourceError(
+            f"{url} sends more than the {max_size:,} bytes that are allowed.",
+            "Raise the limit in the settings.",
+            **facts,
+        )
+    if "transport '" in lowered and "not allowed" in lowered:
+        return InvalidReference("Git may only use https and http here.", "Write git+https://host/repo.git.", **facts)
+    if _GONE.search(lowered):
+        return ModelNotFound(
+            f"{url} no longer gives the commit.", "It was removed, or its branch rewritten: name another one.", **facts
+        )
+    if _NO_REPOSITORY.search(lowered):
+        return ModelNotFound(f"There is no git repository at {url}.", "Check the address.", **facts)
+    if _DENIED.search(lowered):
+        return AccessDenied(f"{url} refuses access.", "Name credentials that may read it.", **facts)
+    if _UNAVAILABLE.search(lowered):
+        return SourceUnavailable(
+            f"The connection to {url} failed: {_last_line(text)}.", "Run the same command again later.", **facts
+        )
+    return SourceMisbehaved(
+        f"Git does not take what {url} sends: {_last_line(text)}.", "Ask whoever runs the server.", **facts
+    )
+
+
+def _last_line(text: str) -> str:
+    """Return the last line that says something, fit to be shown."""
+    lines = [line for line in text.splitlines() if line.strip()] or ["it says nothing"]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    shown = "".join(char if char.isprintable() else "?" for char in telling[-1])
+    return shown.removeprefix("fatal: ").removeprefix("error: ")[:200].rstrip(". ")

@@ -1,0 +1,305 @@
+"""The source `git-lfs`: a commit of a git repository over http(s), its large files in Git LFS or in git itself.
+
+`git+https://host/repo.git@revision#subdir`; the revision is a branch, a tag, a whole `refs/…` name or a commit of 40
+digits, HEAD without one. The model is every file of the commit, or of its folder `subdir`, `.gitattributes` and the
+like among them, as on the Hugging Face Hub, so that the same content has the same identity from either.
+
+Every file whose content is a pointer of Git LFS counts as one, whatever `.gitattributes` says: those change from commit
+to commit and are often lost when folders are copied, and a model whose weights are 130 bytes of text helps nobody.
+Symbolic links are refused; submodules are other repositories, and left out. Not here: how git is run (gitrepository),
+and how Git LFS is asked (lfs).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from threading import Lock
+from typing import ClassVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from weighbridge.answers import shown
+from weighbridge.digest import Digest
+from weighbridge.errors import (
+    AccessDenied,
+    AddressRefused,
+    InvalidReference,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    UnsafePath,
+)
+from weighbridge.gitrepository import BLOB_LIMIT, COMMIT, GitFile, GitRepository
+from weighbridge.lfs import BATCH_SIZE, POINTER_LIMIT, LfsServer, Pointer
+from weighbridge.manifest import FileEntry, Manifest, safe_path
+from weighbridge.ref import ModelRef
+from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.transfer import Document, Transfer, same_origin
+
+logger = logging.getLogger(__name__)
+
+OPTIONS = frozenset({"subdir"})
+#: Commits whose files are kept at hand, each with a temporary folder of its small files.
+KEPT_COMMITS = 8
+_REFS = "/info/refs"
+_ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
+#: What git accepts in a reference's name (git-check-ref-format), less what begins like an option.
+_REVISION = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\-][^\x00-\x20\x7f~^:?*\[\\]*")
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """A commit that was fetched, and its files by path: the pointer, or the blob that git has."""
+
+    repository: GitRepository
+    oid: str
+    files: Mapping[str, Pointer | GitFile]
+    lfs: LfsServer
+
+
+class GitLFSSource:
+    """Git repositories over http(s); see the module.
+
+    The credentials of the settings go to the repository's own origin, and to the hosts that they are limited to.
+    """
+
+    kind: ClassVar[str] = "git-lfs"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._transfer = Transfer.of(settings)
+        self._lock = Lock()
+        self._commits: OrderedDict[tuple[str, str, str], _Commit] = OrderedDict()
+        self._fetching = tuple(Lock() for _ in range(16))
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """Fetch one commit without history, its large blobs left with the server, and list its files.
+
+        LFS files have a sha256, the others git's blob id; the size of a large file in git is not known yet.
+
+        Raises:
+            InvalidReference: an address, revision or subdir that is none; git is not run then.
+            ModelNotFound: no such repository, revision or folder, or no file in it.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.read` and `gitfailures`.
+            UnsafePath: a name that is not safe everywhere, or a symbolic link.
+        """
+        refuse_unknown_options(ref, OPTIONS)
+        commit = self._commit(ref)
+        entries = tuple(_entry(path, file) for path, file in commit.files.items())
+        if not entries:
+            raise ModelNotFound(f"There are no files in {ref.uri}.", "Name a folder that has some.", uri=ref.uri)
+        return refuse_oversize(Manifest(ref.pinned(commit.oid), entries), self._settings)
+
+    @contextmanager
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
+        """Open a file of the pinned commit, which is fetched when this source has not seen it yet.
+
+        Raises:
+            ModelNotFound: the server no longer gives the commit, or has not the object that a pointer names.
+            InvalidReference: the reference is not pinned to a commit.
+        """
+        if not COMMIT.fullmatch(ref.revision):
+            raise InvalidReference(f"{ref.uri} is not pinned to a commit.", "Resolve it first.", uri=ref.uri)
+        commit = self._commit(ref)
+        file = commit.files.get(entry.path)
+        if file is None:
+            raise ModelNotFound(f"{ref.uri} has no file {entry.path}.", "Check the lock file.", path=entry.path)
+        if isinstance(file, Pointer):
+            with commit.lfs.open(file, entry.path, offset, _next_pointers(commit, entry.path)) as stream:
+                yield stream
+            return
+        size = commit.repository.size(file.oid) if file.size is None else file.size
+        if file.size is None and size < BLOB_LIMIT:
+            # It may be a pointer that nobody could read: the server kept back more than it was asked to.
+            raise SourceMisbehaved(
+                f"{shown(ref.id)} kept back {entry.path}, which is a small file.", "Ask whoever runs the server."
+            )
+        with commit.repository.blob(file.oid, offset) as chunks:
+            yield ByteStream(min(offset, size), chunks, size)
+
+    def _commit(self, ref: ModelRef) -> _Commit:
+        """Return the commit of a reference; one thread fetches it, others that want it wait."""
+        url, subdir, revision = _address(ref), _subdir(ref), _revision(ref)
+        repository = None
+        if not COMMIT.fullmatch(revision):
+            repository = self._repository(url)
+            revision = repository.commit(revision)
+        key = (url, revision, subdir)
+        with self._fetching[hash(key) % len(self._fetching)]:
+            with self._lock:
+                if key in self._commits:
+                    self._commits.move_to_end(key)
+                    return self._commits[key]
+            commit = self._fetched(url, repository or self._repository(url), revision, subdir)
+            with self._lock:
+                self._commits[key] = self._commits[(url, commit.oid, subdir)] = commit
+                while len(self._commits) > KEPT_COMMITS:
+                    self._commits.popitem(last=False)
+            return commit
+
+    def _repository(self, url: str) -> GitRepository:
+        """Return an empty repository of ours for an address; redirects are followed and judged here, not by git.
+
+        Raises:
+            ModelNotFound: there is no repository that can be read over smart HTTP.
+            AccessDenied: the credentials are not enough, or there are none.
+        """
+        answer = self._advertisement(url)
+        parts = urlsplit(answer.url)
+        if answer.content_type != _ADVERTISEMENT or not parts.path.endswith(_REFS):
+            raise ModelNotFound(
+                f"{shown(answer.url)} is no git repository that can be read over http.",
+                "Write the address that git clone takes, without what a browser adds to it.",
+                url=shown(answer.url),
+            )
+        where = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix(_REFS)}"
+        return GitRepository(
+            where,
+            authorization=self._authorization(url, where),
+            timeout_s=self._settings.timeout_s,
+            max_size=self._settings.max_size,
+            addresses=self._addresses(where),
+        )
+
+    def _advertisement(self, url: str) -> Document:
+        """Ask for what every clone begins with; git asks again, and is told where it was found."""
+        try:
+            return self._transfer.read(
+                f"{url}{_REFS}?service=git-upload-pack",
+                accept=f"{_ADVERTISEMENT}, */*",
+                authorization=self._authorization(url, url),
+                headers={"Git-Protocol": "version=2"},
+            )
+        except ModelNotFound as error:
+            raise ModelNotFound(f"There is no git repository at {url}.", "Check the address.", **error.facts) from error
+        except AddressRefused:
+            raise
+        except AccessDenied as error:
+            raise AccessDenied(
+                f"{url} refuses access, or there is no such repository.",
+                "Name credentials that may read it (--token-env, --token-file or auth: in models.yaml). Many take "
+                "a token as a password only: write user:token.",
+                **error.facts,
+            ) from error
+
+    def _addresses(self, url: str) -> tuple[str, ...]:
+        """Return the addresses that git is held to, as it would look the name up once more."""
+        policy, parts = self._settings.addresses, urlsplit(url)
+        if policy.private is None or getproxies():  # a proxy looks the name up, for Transfer as for git
+            return ()
+        return policy.resolve(parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443))
+
+    def _authorization(self, repository: str, url: str) -> str:
+        """Return our credentials for a URL: the repository's origin may have them, and hosts they are limited to."""
+        auth = self._settings.auth
+        return auth.header(url) if auth.hosts or same_origin(repository, url) else ""
+
+    def _fetched(self, url: str, repository: GitRepository, oid: str, subdir: str) -> _Commit:
+        oid = repository.fetch_commit(oid)
+        listed = list(islice(self._listed(repository, oid, subdir), self._settings.max_files + 1))
+        if len(listed) > self._settings.max_files:
+            raise SourceError(
+                f"{url} holds more than {self._settings.max_files:,} files.", "Name a folder of it: …#subdir.", url=url
+            )
+        small = {file.oid for file in listed if file.size is not None and file.size < POINTER_LIMIT}
+        contents = dict(repository.contents(sorted(small)))
+        files: dict[str, Pointer | GitFile] = {}
+        for file in listed:
+            pointer = Pointer.parse(contents[file.oid], file.path) if file.oid in contents else None
+            files[file.path] = pointer or file
+        pointers = any(isinstance(file, Pointer) for file in files.values())
+        configured = repository.setting(oid, ".lfsconfig", "lfs.url", "remote.origin.lfsurl") if pointers else ""
+        endpoint = _lfs_endpoint(configured, repository.url)
+        server = LfsServer(self._transfer, endpoint, partial(self._authorization, url))
+        return _Commit(repository, oid, dict(sorted(files.items())), server)
+
+    def _listed(self, repository: GitRepository, oid: str, subdir: str) -> Iterator[GitFile]:
+        for file in repository.files(oid, subdir):
+            if file.is_submodule:
+                logger.warning("submodule left out", extra={"url": repository.url, "path": file.path})
+                continue
+            safe_path(file.path)
+            if file.is_link:
+                raise UnsafePath(
+                    f"{file.path} is a symbolic link, which is not followed.",
+                    "The model's publisher has to put the file itself there; or name a folder without links: …#subdir.",
+                    path=file.path,
+                )
+            if any(part.casefold() == ".git" for part in file.path.split("/")):
+                raise UnsafePath(f"The file name {file.path!r} leads into git's own folder.", path=file.path)
+            yield file
+
+
+def _entry(path: str, file: Pointer | GitFile) -> FileEntry:
+    digest = file.digest if isinstance(file, Pointer) else Digest("git-sha1", file.oid)
+    return FileEntry(path, file.size, digest)
+
+
+def _next_pointers(commit: _Commit, path: str) -> Iterator[Pointer]:
+    """Yield what is probably opened next: files are fetched in the order of their names."""
+    following = (file for name, file in commit.files.items() if name > path)
+    return islice((file for file in following if isinstance(file, Pointer) and file.size), BATCH_SIZE)
+
+
+def _address(ref: ModelRef) -> str:
+    """Return the repository's address; raise InvalidReference unless it is a plain http or https one."""
+    url = ref.id.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and "@" not in parts.netloc
+    except ValueError:
+        plain = False
+    if not plain or parts.query or parts.fragment or not parts.path or re.search(r"[\x00-\x20\x7f\\]", ref.id):
+        raise InvalidReference(
+            f"“{shown(url) if plain else url.rpartition('@')[2]}” is no address of a git repository that is read here.",
+            "Write git+https://host/repo.git, without user and password.",
+        )
+    return url
+
+
+def _revision(ref: ModelRef) -> str:
+    """Return the branch, tag or reference; raise InvalidReference for what git would take as anything else."""
+    revision = ref.revision
+    if revision and (not _REVISION.fullmatch(revision) or ".." in revision or "@{" in revision):
+        raise InvalidReference(
+            f"{revision!r} is no revision.", "Write a branch, a tag, or a commit of 40 digits.", uri=ref.uri
+        )
+    return revision
+
+
+def _subdir(ref: ModelRef) -> str:
+    given = ref.option("subdir")
+    if len(given) > 1:
+        raise InvalidReference("There are two subdirs.", "Keep one.", uri=ref.uri)
+    subdir = "".join(given).strip("/")
+    return safe_path(subdir) if subdir else ""
+
+
+def _lfs_endpoint(configured: str, url: str) -> str:
+    """Return the Git LFS server of a repository: as its `.lfsconfig` says, else as every host has it.
+
+    Raises:
+        SourceError: `.lfsconfig` names something that is no plain http or https address.
+    """
+    if not configured:
+        return f"{url if url.endswith('.git') else f'{url}.git'}/info/lfs"
+    try:
+        parts = urlsplit(configured)
+        plain = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and not parts.query
+    except ValueError:
+        plain = False
+    downgraded = url.startswith("https:") and not configured.startswith("https:")
+    if not plain or downgraded or re.search(r"[\x00-\x20\x7f\\]", configured):
+        raise SourceError(
+            f"The file .lfsconfig of {url} names a Git LFS server that is not asked.",
+            "It has to be a plain https address: ask the publisher to change lfs.url.",
+            url=url,
+        )
+    return configured
