@@ -47,6 +47,7 @@ FIELDS = {
     "memory_size": "bytes of memory it needs: weights, plus cache for the whole context where known",
     "requirements": "hardware: min_gpu_memory_gb",
     "formats": "file formats present",
+    "missing_files": "files that the model's own indexes name and it lacks, each with the one that names it",
 }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from weighbridge.architecture import config_cache_size, config_fields, gguf_cache_size, gguf_fields
 from weighbridge.blobs import BlobStore
 from weighbridge.card import Field, ModelCard, Value
+from weighbridge.completeness import missing_files
 from weighbridge.formats import detect_file
 from weighbridge.headers import document, licences, readme
 from weighbridge.headers.findings import plain
@@ -26,6 +27,8 @@ from weighbridge.weights import ModelFile, Weights, find_weights, gigabytes, qua
 
 #: Bytes of a configuration that is read for the card; only tokenizer.json are larger.
 _CONFIG_SIZE = 8 * 1024 * 1024
+#: Missing files that a card names.
+_MAX_MISSING = 50
 _METADATA_SIZE = 256 * 1024
 _LICENCE_FILE = re.compile(r"^(licen[cs]e|copying|use_policy)([._-].*)?$", re.IGNORECASE)
 _TOKENIZER_TYPE = re.compile(rb'"model"\s*:\s*\{\s*"type"\s*:\s*"(\w{1,40})"')
@@ -78,6 +81,9 @@ class _Describer:
         self._from_texts(front, card_file)
         formats = sorted({file.kind for file in self._files if file.kind != "empty"})
         self._offer("formats", list(formats), "names and first bytes of the files")
+        missing = missing_files(self._files, self._weights)
+        named = dict(list(missing.items())[:_MAX_MISSING])
+        self._offer("missing_files", named, f"indexes and headers: {len(missing)} in all")
         return ModelCard(self._fields)
 
     def _offer(self, name: str, value: Value | None, read_from: str) -> None:

@@ -126,7 +126,8 @@ def decide(
     2. Every byte of every file was read by a content scanner; else the best verdict is SKIPPED.
     3. The signatures were real and young enough.
     4. No finding rejects.
-    5. Formats, names against content, required files and size are as the policy wants them.
+    5. Formats, names against content, required files and size are as the policy wants them; no file is missing that
+       the model's own indexes name.
     6. The licence is let in.
     7. Waivers turn rejections into waived ones, named with who and why.
 
@@ -151,6 +152,7 @@ def decide(
         reasons += _findings(entry, of_file, policy)
         complete &= _covered(entry, of_file, policy)
     reasons += _shape(manifest, known, policy)
+    reasons += _missing(card, policy)
     reasons += [Reason(*judged) for judged in judge_licence(card, policy.licence)]
     if not manifest.files:
         reasons.append(Reason("reject", "model.empty", "The model has no files."))
@@ -278,6 +280,15 @@ def _shape(manifest: Manifest, known: dict[str, list[ScanReport]], policy: Polic
     if policy.max_size is not None and manifest.size > policy.max_size:
         text = f"The model has {manifest.size} bytes, {policy.max_size} are allowed."
         yield Reason("reject", "files.max_size", text)
+
+
+def _missing(card: ModelCard, policy: Policy) -> Iterator[Reason]:
+    """A model that lacks its own shards is intact file by file, and loads nowhere."""
+    effect = _effect("files.missing", "error", policy)
+    missing = card.get("missing_files")
+    if effect != "ignore" and isinstance(missing, dict):
+        for path, named_by in sorted(missing.items()):
+            yield Reason(effect, "files.missing", f"It is not there, but {named_by} names it.", path)
 
 
 def _waived(reason: Reason, manifest: Manifest, policy: Policy, now: datetime) -> Reason:

@@ -18,8 +18,10 @@ from weighbridge.headers import document, gguf, onnx, safetensors
 from weighbridge.headers.config import weight_files
 
 _SHARD = re.compile(r"^(.*)-\d{5}-of-\d{5}(\.\w+)$")
-_MAIN_NAMES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.safetensors")
-_INDEX_SIZE = 32 * 1024 * 1024
+#: Names of a file that holds all weights.
+MAIN_NAMES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.safetensors")
+#: Bytes of an index that is read.
+INDEX_SIZE = 32 * 1024 * 1024
 #: Tensors of quantized layers in which several weights are packed into one element.
 _PACKED = re.compile(r"(\.qweight|\.weight_packed|_packed)$")
 #: Tensors that belong to a quantization and are no weights of the model.
@@ -51,6 +53,7 @@ class Weights:
         read_from: file, or first file and how many.
         metadata: the first GGUF's metadata, the first safetensors' or ONNX's own words.
         gguf: the first GGUF's header, or None.
+        external: paths of files that hold the tensors of an ONNX model, there or not.
     """
 
     kind: str
@@ -59,6 +62,7 @@ class Weights:
     parameters: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     gguf: gguf.GgufHeader | None = None
+    external: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -127,13 +131,13 @@ def _of_folder(held: list[ModelFile], folder: str, everything: list[ModelFile]) 
     indexes = [
         file
         for file in everything
-        if _folder(file.path) == folder and file.path.endswith(".safetensors.index.json") and file.size <= _INDEX_SIZE
+        if _folder(file.path) == folder and file.path.endswith(".safetensors.index.json") and file.size <= INDEX_SIZE
     ]
     for index in sorted(indexes, key=lambda file: (len(file.path), file.path)):
         listed = weight_files(document.read_json(index.local).value)
         if listed and listed <= names.keys():
             return [names[name] for name in sorted(listed)]
-    for name in _MAIN_NAMES:
+    for name in MAIN_NAMES:
         if name in names:
             return [names[name]]
     groups: dict[str, list[ModelFile]] = defaultdict(list)
@@ -227,13 +231,15 @@ def _onnx(chosen: list[ModelFile], everything: list[ModelFile]) -> Weights:
     parameters: Counter[str] = Counter()
     size = sum(file.size for file in chosen)
     metadata: Mapping[str, Any] = {}
+    external: set[str] = set()
     for file in chosen:
         header = onnx.read(file.local)
         parameters.update(header.parameters)
         metadata = metadata or header.metadata
-        external = {str(PurePosixPath(_folder(file.path)) / name) for name in header.external}
-        size += sum(sizes.get(path, 0) for path in external)
-    return Weights("onnx", tuple(sorted(file.path for file in chosen)), size, +parameters, metadata)
+        external |= {str(PurePosixPath(_folder(file.path)) / name) for name in header.external}
+    size += sum(sizes.get(path, 0) for path in external)
+    paths = tuple(sorted(file.path for file in chosen))
+    return Weights("onnx", paths, size, +parameters, metadata, external=tuple(sorted(external)))
 
 
 def quantization(weights: Weights, config: Mapping[str, Any]) -> str:
