@@ -1,7 +1,9 @@
 """The fetch engine over a real HTTP server with faults."""
 
+import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +137,22 @@ def test_two_threads_fetch_one_body(web: WebServer, source: Source, store: Local
         thread.join(60)
     assert len(found) == 4
     assert sum(request.method == "GET" for request in web.requests) == 1
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_git_digest_is_compared_although_the_size_comes_with_the_bytes(
+    web: WebServer, source: Source, store: LocalBlobStore, broken: bool
+) -> None:
+    url = web.put("/model.bin", BODY, cut_after=2_000_000, next=Page(BODY))
+    promised = hashlib.sha1(b"blob %d\0%s" % (len(BODY), b"x" if broken else BODY)).hexdigest()
+    manifest = declared(source, url)
+    entry = replace(manifest.files[0], size=None, digest=Digest("git-sha1", promised))
+    if broken:
+        with pytest.raises(IntegrityError, match=f"git-sha1:{promised} was promised"):
+            fetch(source, manifest.ref, entry, store)
+    else:
+        assert fetch(source, manifest.ref, entry, store) == FileEntry("model.bin", len(BODY), DIGEST)
+        assert "range" in web.requests[-1].headers
 
 
 def test_an_empty_file_needs_no_request(web: WebServer, source: Source, store: LocalBlobStore) -> None:

@@ -57,11 +57,22 @@ class Incoming:
         self._store, self._part, self._algorithms, self._size = store, part, algorithms, size
         with _store_errors(part):
             self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed by `close`)
-        self._hasher = Hasher(algorithms, size)
+        self._hash_what_is_here()
+
+    def _hash_what_is_here(self) -> None:
+        self._hasher = Hasher(self._algorithms, self._size)
         self.offset = 0
+        self._file.seek(0)
         while chunk := self._file.read(_CHUNK):
             self._hasher.update(chunk)
             self.offset += len(chunk)
+
+    def expect(self, size: int) -> None:
+        """Note the whole size in bytes where it was not promised: git-sha1 is taken over it, too."""
+        if size != self._size:
+            self._size = size
+            if "git-sha1" in self._algorithms:
+                self._hash_what_is_here()
 
     def write(self, chunk: bytes) -> None:
         """Append and hash.

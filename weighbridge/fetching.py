@@ -134,6 +134,8 @@ def _chunks(source: Source, ref: ModelRef, entry: FileEntry, incoming: Incoming)
             if stream.offset != 0:
                 raise SourceMisbehaved(f"{entry.path} was resumed at a byte nobody asked for.", path=entry.path)
             incoming.restart()
+        if entry.size is None and stream.size is not None:
+            incoming.expect(stream.size)
         received = incoming.offset
         for chunk in stream.chunks:
             received += len(chunk)
