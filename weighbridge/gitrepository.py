@@ -217,9 +217,10 @@ class GitRepository:
 
     def setting(self, commit: str, path: str, *names: str) -> str:
         """Return the first setting of these names in a file that is written like git's configuration, or nothing."""
-        if not self._try("cat-file", "-s", f"{commit}:{path}"):
+        blob = f"{commit}:{path}"
+        if not self._try("cat-file", "-s", blob):
             return ""
-        values = (self._try("config", "--blob", f"{commit}:{path}", "--null", "--get", name) for name in names)
+        values = (self._try("config", "--no-includes", "--blob", blob, "--null", "--get", name) for name in names)
         return next((value.rstrip(b"\0").decode(errors="replace") for value in values if value), "")
 
     def size(self, oid: str) -> int:
