@@ -68,6 +68,7 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class WebServer:
@@ -137,13 +138,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve(body=True)
 
+    def do_POST(self) -> None:
+        self._serve(body=True, received=self.rfile.read(int(self.headers.get("content-length", 0))))
+
     def do_HEAD(self) -> None:
         self._serve(body=False)
 
-    def _serve(self, *, body: bool) -> None:
+    def _serve(self, *, body: bool, received: bytes = b"") -> None:
         site = self.server.site
         headers = {name.lower(): value for name, value in self.headers.items()}
-        site.requests.append(Request(self.command, self.path, headers))
+        site.requests.append(Request(self.command, self.path, headers, received))
         page = site.pages.get(urlsplit(self.path).path, Page(b"not found", status=404, etag=""))
         if body and page.next is not None:
             site.pages[urlsplit(self.path).path] = page.next
