@@ -14,16 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer, mlflow_server
+from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
 from weighbridge.registries.export import ExportRegistry
 from weighbridge.registries.interface import Registry
 from weighbridge.registries.mlflow import MLflowRegistry
 from weighbridge.registries.mlflow_session import load_mlflow
 from weighbridge.version import Publication
 
-__all__ = ["mlflow_server"]
-
-KINDS = ("mlflow-embedded", "mlflow-server", "export-plain", "export-hf-cache")
+KINDS = (
+    "mlflow-embedded",
+    pytest.param("mlflow-server", marks=pytest.mark.xdist_group("mlflow")),
+    "export-plain",
+    "export-hf-cache",
+)
 
 
 @dataclass(frozen=True)

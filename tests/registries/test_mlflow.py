@@ -21,6 +21,8 @@ from weighbridge.errors import RegistryError, RegistryUnavailable
 from weighbridge.registries.mlflow import MLflowRegistry
 from weighbridge.registries.mlflow_session import Server, load_mlflow
 
+pytestmark = pytest.mark.xdist_group("mlflow")
+
 
 @pytest.fixture
 def registry(tmp_path: Path) -> MLflowRegistry:

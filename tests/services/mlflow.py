@@ -1,4 +1,7 @@
-"""A real MLflow server with basic authentication on a free loopback port, one a test session."""
+"""A real MLflow server with basic authentication on a free loopback port, one a test session.
+
+Tests that use it carry the mark `xdist_group("mlflow")`, so that one server does for all workers.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -31,10 +37,53 @@ authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 
 @dataclass(frozen=True)
 class MLflowServer:
-    """Where the server is and where it keeps its files."""
+    """Where the server is and where it keeps its files; and, over its REST API as its administrator, models in it."""
 
     uri: str
     folder: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder that holds what the server hands out."""
+        return self.folder / "artifacts"
+
+    def call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        """Ask the administrator's question and return the answer."""
+        sent: dict[str, Any] = {"params": content} if method == "GET" else {"json": content}
+        url = f"{self.uri}/api/2.0/mlflow/{path}"
+        answer = httpx.request(method, url, auth=(USERNAME, PASSWORD), timeout=60, **sent)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def add_run(self, files: Mapping[str, bytes]) -> str:
+        """Log files below `model/` of a new run and return the run's artifact location."""
+        experiment = self.call("POST", "experiments/create", name=uuid.uuid4().hex)["experiment_id"]
+        run = self.call("POST", "runs/create", experiment_id=experiment)["run"]["info"]
+        location = str(run["artifact_uri"])
+        root = location.removeprefix("mlflow-artifacts:/")
+        for path, content in files.items():
+            url = f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/{root}/model/{quote(path)}"
+            httpx.put(url, content=content, auth=(USERNAME, PASSWORD), timeout=60).raise_for_status()
+        return location
+
+    def register(self, name: str, source: str, **more: str) -> str:
+        """Register a version of a model, which is made when it is not there, and return the version's number."""
+        try:
+            self.call("GET", "registered-models/get", name=name)
+        except httpx.HTTPStatusError:
+            self.call("POST", "registered-models/create", name=name)
+        version = self.call("POST", "model-versions/create", name=name, source=source, **more)["model_version"]
+        return str(version["version"])
+
+    def add(self, name: str, files: Mapping[str, bytes]) -> str:
+        """Log files and register them as a model's next version; return its number."""
+        return self.register(name, f"{self.add_run(files)}/model")
+
+    def file(self, name: str, number: str, path: str) -> Path:
+        """The file of a version as the server keeps it."""
+        location = self.call("GET", "model-versions/get-download-uri", name=name, version=number)["artifact_uri"]
+        return self.artifacts / str(location).removeprefix("mlflow-artifacts:/") / path
 
 
 def _free_port() -> int:
