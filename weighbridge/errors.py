@@ -126,3 +126,19 @@ class RegistryUnavailable(RegistryError):
     """A registry could not be reached."""
 
     retryable = True
+
+
+class HandlerError(WeighbridgeError):
+    """A handler could not load its model or do its work: not a model, the wrong task, a template that fails."""
+
+
+class OutOfMemory(HandlerError):
+    """The device has too little memory for the model or the work asked of it."""
+
+
+class BenchmarkFailed(WeighbridgeError):
+    """A benchmark could not measure; its result keeps the reason."""
+
+
+class Cancelled(WeighbridgeError):
+    """Whoever asked for the work took it back."""

@@ -1,0 +1,163 @@
+"""What a benchmark is: a versioned definition that measures one handler and returns results. Adapters lie beside.
+
+Values only, and no heavy package: results are read where torch is not installed. Not here: statistics of samples
+(statistics), what machine it was (hardware), keeping results (catalog), ranking them (leaderboard).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from weighbridge.handlers.interface import Handler
+
+#: Instead of a value that too few samples, or a failure, leave without meaning.
+INSUFFICIENT = "insufficient samples"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval of `level` (0.95), in the unit of its metric."""
+
+    low: float
+    high: float
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a run.
+
+    Attributes:
+        name: such as `ttft_p50`, `output_tokens_per_second`, `accuracy`.
+        value: None where `reason` says why there is none.
+        unit: `s`, `tokens/s`, `bytes`, `1` for shares.
+        n: samples behind it.
+        interval: of the value, or None where none can be given.
+        reason: `insufficient samples`, `out of memory: …`, or empty.
+        better: whether a `higher` or a `lower` value is better.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    n: int
+    interval: Interval | None = None
+    reason: str = ""
+    better: str = "higher"
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """What one benchmark found of one model on one machine; two are comparable only when `comparable_key` is equal.
+
+    Attributes:
+        benchmark: `inference_latency`, `mmlu`, …
+        definition: version of what it measures and how, such as `inference_latency/1`.
+        manifest_digest: of the model's version.
+        metrics: the numbers.
+        settings: everything that was chosen: lengths, batch sizes, dtype, device, seed, limit, judge, prompt version.
+        hardware: device name, count, memory, driver, processor, cores, load average before and after.
+        software: versions of Weighbridge and of the libraries that ran it.
+        noisy: why the numbers may be disturbed, or empty.
+        failure: why there are no numbers, or empty; a failed run is a result too.
+        started_at: ISO 8601, UTC.
+        duration_s: of the whole run.
+        samples: raw samples by name, in the order in which they were taken.
+    """
+
+    benchmark: str
+    definition: str
+    manifest_digest: str
+    metrics: tuple[Metric, ...]
+    settings: Mapping[str, Any]
+    hardware: Mapping[str, Any]
+    software: Mapping[str, str]
+    noisy: str = ""
+    failure: str = ""
+    started_at: str = ""
+    duration_s: float = 0.0
+    samples: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
+
+    def metric(self, name: str) -> Metric | None:
+        """Return a metric by its name, or None."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON, samples included."""
+        return asdict(self) | {"settings": dict(self.settings), "samples": dict(self.samples)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> BenchmarkResult:
+        """Read what `to_json` wrote."""
+        metrics = tuple(
+            Metric(**{**metric, "interval": Interval(**metric["interval"]) if metric["interval"] else None})
+            for metric in value["metrics"]
+        )
+        return cls(**{**value, "metrics": metrics})
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What a user chooses for a run; a benchmark ignores what is not its own.
+
+    Attributes:
+        n: samples; 0 for the benchmark's own number.
+        warmups: runs before the first sample.
+        prompt_tokens: length of each prompt.
+        output_tokens: tokens generated for each.
+        batch_sizes: prompts at once, for throughput.
+        request_rates: requests per second, for endpoints.
+        limit: documents a task, for lm-eval; 0 for all.
+        tasks: lm-eval tasks, by name.
+        seed: of everything random.
+        data: files instead of data sets of the Hub, by name.
+        endpoint: the Hub that data sets come from, or empty for the configured one.
+        judge_url, judge_model, judge_key_env: an OpenAI-compatible endpoint that judges, for mt_bench.
+        timeout_s: for the whole run.
+    """
+
+    n: int = 0
+    warmups: int = 10
+    prompt_tokens: int = 128
+    output_tokens: int = 64
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 8)
+    request_rates: tuple[float, ...] = (1.0, 2.0, 4.0)
+    limit: int = 0
+    tasks: tuple[str, ...] = ()
+    seed: int = 0
+    data: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str = ""
+    judge_url: str = ""
+    judge_model: str = ""
+    judge_key_env: str = ""
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a benchmark's own code returns; who calls it adds hardware, software and the model's digest."""
+
+    metrics: tuple[Metric, ...]
+    settings: Mapping[str, Any]
+    samples: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
+    noisy: str = ""
+
+
+class Benchmark(Protocol):
+    """A versioned way to measure handlers with a capability."""
+
+    name: ClassVar[str]
+    definition: ClassVar[str]
+    capability: ClassVar[str]
+
+    def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
+        """Measure.
+
+        Raises:
+            BenchmarkFailed: it cannot be measured, with the reason that the result keeps.
+            Cancelled: `cancel_event` was set.
+        """
+        ...
