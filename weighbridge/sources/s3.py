@@ -1,0 +1,245 @@
+"""The source `s3`: a model below a prefix of a bucket, `s3://bucket/prefix?region=…&endpoint=…`.
+
+The prefix is a folder; where nothing lies in it, the object of exactly that name is the model. Every object is pinned
+by its version where the bucket keeps versions, else by its ETag, and each range of it is held against that pin. Not
+here: credentials and endpoints (s3client), listings (s3listing), reading in parallel (ranges).
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from threading import Lock
+from typing import Any, ClassVar
+from urllib.parse import quote, unquote, urlsplit
+
+from botocore.exceptions import ClientError
+
+from weighbridge import ranges
+from weighbridge.errors import InvalidReference, ModelNotFound, SourceMisbehaved
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ref import ModelRef
+from weighbridge.s3client import connect
+from weighbridge.s3failures import changed, foreign_errors
+from weighbridge.s3listing import StoredObject, find_object, list_objects, pin_versions, promises, quoted
+from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+
+OPTIONS = frozenset({"region", "endpoint"})
+_CHUNK = 1024**2
+_CONTENT_RANGE = re.compile(r"^bytes (\d{1,18})-(\d{1,18})/(\d{1,18})$")
+
+
+class S3Source:
+    """Objects of a bucket; see the module.
+
+    Options: `region` of the bucket, `endpoint` of a service other than AWS. `Auth` holds an access key id (username), a
+    secret access key (password) and a session token; empty, AWS's own credential chain counts.
+    """
+
+    kind: ClassVar[str] = "s3"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+        weakref.finalize(self, _close, self._clients)
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """List the objects, their pins and the sha256 that the server keeps; reads none of them.
+
+        The revision is a digest over every name, size and pin.
+
+        Raises:
+            ModelNotFound: no such bucket, or nothing below the prefix.
+            AccessDenied, SourceUnavailable, SourceMisbehaved, InvalidReference, UnsafePath.
+        """
+        refuse_unknown_options(ref, OPTIONS)
+        bucket = self._bucket(ref)
+        base = listed = f"{bucket.prefix}/" if bucket.prefix else ""
+        with bucket.errors(bucket.prefix):
+            found = list_objects(bucket.client, bucket.name, listed, self._settings.max_files)
+            if not found and bucket.prefix:
+                found = find_object(bucket.client, bucket.name, bucket.prefix)
+                base, listed = bucket.prefix[: bucket.prefix.rfind("/") + 1], bucket.prefix
+            if not found:
+                raise ModelNotFound(
+                    f"Nothing lies at {bucket.shown(bucket.prefix)}.", "Check the bucket and the prefix.", uri=ref.uri
+                )
+            # Names and limits are judged before any object is asked for.
+            refuse_oversize(Manifest(ref, tuple(bucket.entry(one, base) for one in found)), self._settings)
+            found = pin_versions(bucket.client, bucket.name, listed, found)
+            found = promises(bucket.client, bucket.name, found)
+        entries = tuple(bucket.entry(one, base) for one in found)
+        lines = "\n".join(f"{entry.version} {entry.size} {entry.path}" for entry in sorted(entries))
+        return Manifest(ref.pinned(sha256(lines.encode()).hexdigest()), entries)
+
+    @contextmanager
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
+        """Open an object from `offset`; a large rest is read in several ranges at once.
+
+        Raises:
+            SourceMisbehaved: it was replaced since it was listed, or is while its ranges are read.
+            ModelNotFound, AccessDenied, SourceUnavailable: also while the chunks are read.
+        """
+        bucket = self._bucket(ref)
+        reading = bucket.reading(entry)
+        if offset > reading.size:
+            raise changed(reading.shown)
+        if offset and offset == reading.size:
+            yield ByteStream(offset, iter(()), reading.size, reading.etag)
+        elif reading.size - offset <= ranges.WINDOW or not (reading.etag or reading.version_id):
+            with reading.range(offset, reading.size) as part:
+                yield ByteStream(offset, part.chunks, reading.size, reading.etag)
+        else:
+            with ranges.read_in_order(reading.range, offset, reading.size) as chunks:
+                yield ByteStream(offset, chunks, reading.size, reading.etag)
+
+    def _bucket(self, ref: ModelRef) -> _Bucket:
+        region, endpoint = (_single(ref, key) for key in ("region", "endpoint"))
+        name, _, prefix = ref.id.partition("/")
+        with self._lock:
+            client = self._clients.get((region, endpoint))
+            if client is None:
+                connections = self._settings.connections * ranges.IN_FLIGHT
+                client = connect(self._settings, region=region, endpoint=endpoint, connections=connections)
+                self._clients[region, endpoint] = client
+        return _Bucket(client, name, prefix.strip("/"))
+
+
+def _close(clients: dict[tuple[str, str], Any]) -> None:
+    for client in clients.values():
+        client.close()
+
+
+def _single(ref: ModelRef, key: str) -> str:
+    values = set(ref.option(key))
+    if len(values) > 1:
+        raise InvalidReference(f"The address names two values of “{key}”.", "Keep one.", uri=ref.uri)
+    return values.pop() if values else ""
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """A bucket at an endpoint, and the prefix of a model in it."""
+
+    client: Any
+    name: str
+    prefix: str
+
+    def shown(self, key: str) -> str:
+        return f"s3://{self.name}/{key}"
+
+    def errors(self, key: str) -> AbstractContextManager[None]:
+        return foreign_errors(self.shown(key), urlsplit(self.client.meta.endpoint_url).hostname or "")
+
+    def entry(self, one: StoredObject, base: str) -> FileEntry:
+        """An object as a file; its version names the endpoint too, as an ETag means nothing elsewhere."""
+        pin = f"{self.client.meta.endpoint_url} {quote(one.version_id)} {quote(one.etag)}"
+        return FileEntry(
+            one.key.removeprefix(base), one.size, one.sha256, pin if one.etag or one.version_id else "", one.key
+        )
+
+    def reading(self, entry: FileEntry) -> _Reading:
+        """What is needed to read a file; asks for it where a lock file has left that out."""
+        _, version_id, etag = (unquote(part) for part in (entry.version or "  ").rsplit(" ", 2))
+        if entry.locator and entry.size is not None and (etag or version_id):
+            return _Reading(self, entry.locator, entry.size, etag, version_id)
+        keys = [f"{self.prefix}/{entry.path}".lstrip("/")]
+        if entry.path == self.prefix.rpartition("/")[2]:  # the prefix may be an object itself
+            keys.append(self.prefix)
+        for key in keys:
+            with self.errors(key), suppress(_Missing):
+                answer = _head(self.client, self.name, key)
+                size, etag = int(answer["ContentLength"]), quoted(answer.get("ETag", ""))
+                if entry.size not in (None, size):
+                    raise changed(self.shown(key))
+                return _Reading(self, key, size, etag, "")
+        raise ModelNotFound(f"There is no {self.shown(keys[0])}.", "It was removed: resolve the model again.")
+
+
+class _Missing(Exception):
+    """There is no such object."""
+
+
+def _head(client: Any, bucket: str, key: str) -> Any:
+    try:
+        return client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            raise _Missing from error
+        raise
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One object at one pin."""
+
+    bucket: _Bucket
+    key: str
+    size: int
+    etag: str
+    version_id: str
+
+    @property
+    def shown(self) -> str:
+        return self.bucket.shown(self.key)
+
+    @contextmanager
+    def range(self, start: int, stop: int) -> Iterator[_Part]:
+        """Open the bytes from `start` up to `stop`; the answer is held against the pin and the size."""
+        wanted: dict[str, str] = {"Bucket": self.bucket.name, "Key": self.key}
+        if self.version_id:
+            wanted["VersionId"] = self.version_id
+        elif self.etag:
+            wanted["IfMatch"] = self.etag
+        whole = (start, stop) == (0, self.size)
+        if not whole:
+            wanted["Range"] = f"bytes={start}-{stop - 1}"
+        errors = partial(self.bucket.errors, self.key)
+        with errors():
+            answer = self.bucket.client.get_object(**wanted)
+        with answer["Body"] as raw:
+            self._hold(answer, start, stop, whole)
+            yield _Part(answer["Body"], raw, errors)
+
+    def _hold(self, answer: Any, start: int, stop: int, whole: bool) -> None:
+        other_etag = self.etag and quoted(answer.get("ETag", "")) != self.etag
+        other_version = self.version_id and answer.get("VersionId", self.version_id) != self.version_id
+        if other_etag or other_version:
+            raise changed(self.shown)
+        if whole:
+            if answer.get("ContentLength") != self.size:
+                raise changed(self.shown)
+            return
+        match = _CONTENT_RANGE.match(answer.get("ContentRange", ""))
+        if not match or tuple(map(int, match.groups()))[:2] != (start, stop - 1):
+            raise SourceMisbehaved(
+                f"{self.shown} was asked for its bytes from {start} to {stop} and other ones were sent.",
+                "Is the endpoint that of an S3 service?",
+            )
+        if int(match[3]) != self.size:
+            raise changed(self.shown)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An answer's body."""
+
+    body: Any
+    raw: Any
+    errors: Callable[[], AbstractContextManager[None]]
+
+    @property
+    def chunks(self) -> Iterator[bytes]:
+        with self.errors():
+            while chunk := self.body.read(_CHUNK):
+                yield chunk
+
+    def cancel(self) -> None:
+        with suppress(ValueError, RuntimeError, OSError):  # read to its end meanwhile
+            self.raw.shutdown()
