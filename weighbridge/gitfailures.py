@@ -57,16 +57,16 @@ def failure(url: str, errors: bytes, max_size: int) -> WeighbridgeError:
         return AccessDenied(f"{url} refuses access.", "Name credentials that may read it.", **facts)
     if _UNAVAILABLE.search(lowered):
         return SourceUnavailable(
-            f"The connection to {url} failed: {_last_line(text)}.", "Run the same command again later.", **facts
+            f"The connection to {url} failed: {_telling_line(text)}.", "Run the same command again later.", **facts
         )
     return SourceMisbehaved(
-        f"Git does not take what {url} sends: {_last_line(text)}.", "Ask whoever runs the server.", **facts
+        f"Git does not take what {url} sends: {_telling_line(text)}.", "Ask whoever runs the server.", **facts
     )
 
 
-def _last_line(text: str) -> str:
-    """Return the last line that says something, fit to be shown."""
+def _telling_line(text: str) -> str:
+    """Return the first line that names an error, fit to be shown."""
     lines = [line for line in text.splitlines() if line.strip()] or ["it says nothing"]
     telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-    shown = "".join(char if char.isprintable() else "?" for char in telling[-1])
+    shown = "".join(char if char.isprintable() else "?" for char in telling[0])
     return shown.removeprefix("fatal: ").removeprefix("error: ")[:200].rstrip(". ")

@@ -196,7 +196,7 @@ class LfsServer:
                 with suppress(SourceMisbehaved):  # it is told when that object is opened
                     self._downloads[one] = self._read(answer, asked)
         if pointer not in answers:
-            raise SourceMisbehaved(f"{shown(self._batch)} says nothing about the object that it was asked for.")
+            raise self._misbehaved("it says nothing about the object that it was asked for")
         if answers[pointer].get("error"):
             _refuse(answers[pointer]["error"], pointer, path)
         self._downloads[pointer] = self._read(answers[pointer], asked)
@@ -235,7 +235,7 @@ class LfsServer:
             expires = _expiry(action, asked)
         except (ValueError, KeyError, TypeError, AttributeError, httpx.InvalidURL) as error:
             raise self._misbehaved(error) from error
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        if url.scheme not in ("http", "https") or not url.host or url.userinfo or (url.port or 0) > 65_535:
             raise self._misbehaved("it sends us to something that is no plain http or https address")
         if url.scheme == "http" and self._batch.startswith("https:"):
             raise self._misbehaved(f"it sends us from https to unprotected http at {url.host}")

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,8 +116,38 @@ class GitLfsServer:
         self.object(name, oid).write_bytes(content)
         return pointer(oid, len(content))
 
+    def commit(
+        self, name: str, files: Mapping[str, bytes], branch: str = "main", special: Mapping[str, tuple[str, str]] = {}
+    ) -> str:
+        """Commit a whole tree to a repository, on no other commit, and return the new one.
+
+        Args:
+            name: `organisation/name.git`.
+            files: the content by path.
+            branch: it is moved there.
+            special: symbolic links, `("120000", target)`, and submodules, `("160000", commit)`, by path.
+        """
+        stream = b"commit refs/heads/incoming\ncommitter T <t@example.org> 1700000000 +0000\ndata 0\n"
+        for path, content in files.items():
+            stream += b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(content), content)
+        for path, (mode, target) in special.items():
+            where = target if mode == "160000" else "inline"
+            stream += f"M {mode} {where} {path}\n".encode()
+            stream += b"" if mode == "160000" else b"data %d\n%s\n" % (len(target), target.encode())
+        repository = self.repository(name)
+        git(repository, "fast-import", "--quiet", "--force", stdin=stream)
+        oid = git(repository, "rev-parse", "refs/heads/incoming")
+        git(repository, "update-ref", "-d", "refs/heads/incoming")
+        git(repository, "update-ref", f"refs/heads/{branch}", oid)
+        return oid
+
     def object(self, name: str, oid: str) -> Path:
         return self.folder / "objects" / name.removesuffix(".git") / oid
+
+    @property
+    def count(self) -> int:
+        """How many requests were noted so far."""
+        return len((self.folder / "requests.log").read_text().splitlines())
 
     def requests(self, since: int = 0, until: str = "") -> list[Served]:
         """Return what was asked after the first `since` requests; nginx notes a request a moment after its answer.

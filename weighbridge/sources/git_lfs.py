@@ -258,10 +258,14 @@ def _address(ref: ModelRef) -> str:
         plain = False
     if not plain or parts.query or parts.fragment or not parts.path or re.search(r"[\x00-\x20\x7f\\]", ref.id):
         raise InvalidReference(
-            f"“{shown(url) if plain else url.rpartition('@')[2]}” is no address of a git repository that is read here.",
+            f"{_without_secrets(url)!r} is no address of a git repository that is read here.",
             "Write git+https://host/repo.git, without user and password.",
         )
     return url
+
+
+def _without_secrets(url: str) -> str:
+    return url.rpartition("@")[2].partition("?")[0]
 
 
 def _revision(ref: ModelRef) -> str:
