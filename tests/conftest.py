@@ -25,6 +25,7 @@ os.environ.update(
 for _name in ("HF_TOKEN", "HF_ENDPOINT", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "WEIGHBRIDGE_HOME"):
     os.environ.pop(_name, None)
 
+from tests.services.gitlfs import git_lfs_server  # noqa: E402
 from tests.services.mlflow import mlflow_server  # noqa: E402
 from tests.services.prefect import prefect_harness, prefect_server  # noqa: E402
 from weighbridge.blobs import LocalBlobStore  # noqa: E402
@@ -38,7 +39,7 @@ def _loggers_as_they_were() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-__all__ = ["mlflow_server", "prefect_harness", "prefect_server", "store"]
+__all__ = ["git_lfs_server", "mlflow_server", "prefect_harness", "prefect_server", "store"]
 
 
 @pytest.fixture
