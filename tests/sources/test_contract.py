@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.services.gitlfs import GitLfsServer
 from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
 from tests.sources.contract import SourceCase, SourceContract
 from weighbridge.ref import ModelRef
 from weighbridge.sources.file import FileSource
+from weighbridge.sources.git_lfs import GitLFSSource
 from weighbridge.sources.huggingface import GitXetSource, HuggingFaceDatasetSource, HuggingFaceSource
 from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.mock import MockSource
@@ -87,6 +90,14 @@ def _url(folder: Path) -> Iterator[SourceCase]:
         yield SourceCase(UrlSource(SourceSettings()), ref, {"model.gguf": CONTENT}, missing)
 
 
+def _git_lfs(folder: Path, server: GitLfsServer) -> SourceCase:
+    name = f"open/{folder.name}.git"
+    files = {".gitattributes": b"*.gguf filter=lfs\n", "sub/model.gguf": CONTENT, "large": CONTENT * 100, "empty": b""}
+    server.commit(name, files | {"sub/model.gguf": server.put(name, CONTENT)})
+    ref, missing = (ModelRef.parse(f"git+{server.address(name)}{rest}") for rest in ("@main", "@v9"))
+    return SourceCase(GitLFSSource(SourceSettings()), ref, files, missing)
+
+
 CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
     "file": _file,
     "git-xet": _git_xet,
@@ -98,8 +109,19 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
 }
 
 
+#: Cases on a real server: the fixture that starts it once a session, the group of tests that share it, and the case.
+SERVED: dict[str, tuple[str, str, Callable[[Path, Any], SourceCase]]] = {
+    "git-lfs": ("git_lfs_server", "gitlfs", _git_lfs),
+}
+_GROUPED = [pytest.param(kind, marks=pytest.mark.xdist_group(group)) for kind, (_, group, _) in SERVED.items()]
+
+
 class TestSources(SourceContract):
-    @pytest.fixture(params=CASES)
+    @pytest.fixture(params=[*CASES, *_GROUPED])
     def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
+        if request.param in SERVED:
+            server, _, served = SERVED[request.param]
+            yield served(tmp_path, request.getfixturevalue(server))
+            return
         with CASES[request.param](tmp_path) as case:
             yield case
