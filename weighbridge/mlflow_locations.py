@@ -63,8 +63,9 @@ def _handed_out(server: TrackingServer, location: str) -> str | None:
             same = not match["host"] or same_origin(f"{scheme}://{match['host']}", server.url)
             return match["path"] if same else None
         base, route, path = location.partition(_PROXY_ROUTE)
-        return path if route and same_origin(base, server.url) else None
-    except httpx.InvalidURL:
+        here = route and same_origin(base, server.url) and urlsplit(base).path == urlsplit(server.url).path
+        return path if here else None
+    except (httpx.InvalidURL, ValueError):
         return None
 
 

@@ -69,7 +69,8 @@ class MLflowSource:
                 "A version's source has to be the folder of its files; see it in MLflow.",
                 uri=ref.uri,
             )
-        return refuse_oversize(Manifest(ref.pinned(number), _identified(server, entries)), self._settings)
+        listed = refuse_oversize(Manifest(ref.pinned(number), tuple(entries)), self._settings)
+        return refuse_oversize(replace(listed, files=_identified(server, listed.files)), self._settings)
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
@@ -216,7 +217,7 @@ def _aliases(model: dict[str, Any]) -> list[str]:
     return sorted(name for name in given if isinstance(name, str) and name.isprintable() and len(name) < 100)
 
 
-def _identified(server: TrackingServer, entries: list[FileEntry]) -> tuple[FileEntry, ...]:
+def _identified(server: TrackingServer, entries: tuple[FileEntry, ...]) -> tuple[FileEntry, ...]:
     """Return the files with the ETags of the largest ones as versions, where the server gives any.
 
     A server that keeps files in its own folder does. One before an object store does not, and fetches a whole file
@@ -225,7 +226,7 @@ def _identified(server: TrackingServer, entries: list[FileEntry]) -> tuple[FileE
     ordered = sorted(entries, key=lambda entry: (entry.size or 0, entry.path))
     smallest = next((entry for entry in ordered if entry.size), ordered[0])
     if not _asked(server, smallest).version:
-        return tuple(entries)
+        return entries
     largest = {entry.path for entry in ordered[-MAX_IDENTIFIED:]}
     return tuple(_asked(server, entry) if entry.path in largest else entry for entry in entries)
 
