@@ -82,6 +82,8 @@ def _elsewhere(ref: ModelRef, number: str, server: TrackingServer, location: str
         remedy = f"Ingest s3://{host}{parts.path} directly, with credentials of that store."
     elif parts.scheme in ("", "file"):
         remedy = f"Ingest file:{parts.path} on the machine that has this folder."
+    elif parts.scheme in ("http", "https", "mlflow-artifacts"):
+        remedy = "Name the server that does with tracking_uri=, or ingest the folder with file:/path."
     else:
         remedy = "Download it with that store's own tools and ingest the folder with file:/path."
     return SourceError(

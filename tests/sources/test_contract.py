@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.services.gitlfs import GitLfsServer
+from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
 from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
@@ -18,7 +19,8 @@ from weighbridge.ref import ModelRef
 from weighbridge.sources.file import FileSource
 from weighbridge.sources.git_lfs import GitLFSSource
 from weighbridge.sources.huggingface import GitXetSource, HuggingFaceDatasetSource, HuggingFaceSource
-from weighbridge.sources.interface import SourceSettings
+from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.sources.mlflow import MLflowSource
 from weighbridge.sources.mock import MockSource
 from weighbridge.sources.pypi import PypiSource
 from weighbridge.sources.url import UrlSource
@@ -98,6 +100,14 @@ def _git_lfs(folder: Path, server: GitLfsServer) -> SourceCase:
     return SourceCase(GitLFSSource(SourceSettings()), ref, files, missing)
 
 
+def _mlflow(folder: Path, server: MLflowServer) -> SourceCase:
+    files = {"MLmodel": b"flavors: {}\n", "data/größe x+y 100%.gguf": CONTENT, "empty": b""}
+    server.add(folder.name, files)
+    ref, missing = (ModelRef.parse(f"mlflow:{folder.name}{rest}") for rest in ("", "/9"))
+    settings = SourceSettings(auth=Auth(username=USERNAME, password=PASSWORD), endpoint=server.uri)
+    return SourceCase(MLflowSource(settings), ref, files, missing)
+
+
 CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
     "file": _file,
     "git-xet": _git_xet,
@@ -112,6 +122,7 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
 #: Cases on a real server: the fixture that starts it once a session, the group of tests that share it, and the case.
 SERVED: dict[str, tuple[str, str, Callable[[Path, Any], SourceCase]]] = {
     "git-lfs": ("git_lfs_server", "gitlfs", _git_lfs),
+    "mlflow": ("mlflow_server", "mlflow", _mlflow),
 }
 _GROUPED = [pytest.param(kind, marks=pytest.mark.xdist_group(group)) for kind, (_, group, _) in SERVED.items()]
 

@@ -13,7 +13,6 @@ import pytest
 
 from tests.registries.values import CONTENT, put
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
-from tests.sources.contract import SourceCase, SourceContract
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.digest import Digest
 from weighbridge.errors import AccessDenied, InvalidReference, ModelNotFound, SourceError, SourceMisbehaved
@@ -69,14 +68,6 @@ def content(source: MLflowSource, manifest: Manifest) -> dict[str, bytes]:
         with source.open(manifest.ref, entry) as stream:
             found[entry.path] = b"".join(stream.chunks)
     return found
-
-
-class TestContract(SourceContract):
-    @pytest.fixture
-    def case(self, mlflow_server: MLflowServer, name: str) -> SourceCase:
-        mlflow_server.add(name, FILES)
-        ref, missing = (ModelRef("mlflow", one) for one in (name, f"no-{name}"))
-        return SourceCase(source_as(mlflow_server, ADMIN), ref, FILES, missing)
 
 
 class TestVersions:
