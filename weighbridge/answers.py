@@ -22,6 +22,8 @@ from weighbridge.errors import (
     SourceUnavailable,
 )
 
+#: Characters of a WWW-Authenticate header that are looked at.
+MAX_CHALLENGE = 4096
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
@@ -81,6 +83,8 @@ def refuse_failure(answer: httpx.Response) -> None:
     if status in (404, 410):
         raise ModelNotFound(f"There is nothing at {url} (HTTP {status}).", "Check the address.", **facts)
     if status in (401, 403, 407, 451):
+        challenge = answer.headers.get("www-authenticate", "")[:MAX_CHALLENGE]
+        facts |= {"challenge": challenge} if challenge and status == 401 else {}
         raise AccessDenied(
             f"{url} refuses access (HTTP {status}).",
             "Name a token that may read it (--token-env, --token-file or auth: in models.yaml), or ask its owner.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Self
@@ -62,13 +62,17 @@ class Description:
 
 @dataclass(frozen=True)
 class Document:
-    """A small answer, whole in memory; `status` is 200 unless the caller asked to read others too."""
+    """A small answer, whole in memory; `status` is 200 unless the caller asked to read others too.
+
+    The names of `headers` are in lowercase.
+    """
 
     url: str
     content: bytes
     content_type: str
     charset: str
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Transfer:
@@ -166,7 +170,8 @@ class Transfer:
                         f"{shown(url)} is longer than {max_size} bytes.", "Is this the address of an index?"
                     )
             charset = answer.charset_encoding or "utf-8"
-            return Document(str(answer.url), bytes(received), media_type(answer), charset, answer.status_code)
+            kind, status, fields = media_type(answer), answer.status_code, dict(answer.headers)
+            return Document(str(answer.url), bytes(received), kind, charset, status, fields)
 
     @contextmanager
     def stream(
