@@ -15,6 +15,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,16 +127,24 @@ def _wait(uri: str, server: subprocess.Popen[bytes], log: Path) -> None:
         time.sleep(0.2)
 
 
+@contextmanager
+def serving(folder: Path) -> Iterator[MLflowServer]:
+    """Start a server that keeps everything below a folder, and stop it at the end; it takes 10 to 30 seconds."""
+    uri = f"http://127.0.0.1:{(port := _free_port())}"
+    server = _start(folder, port)
+    try:
+        _wait(uri, server, folder / "log")
+        yield MLflowServer(uri, folder)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(30)
+
+
 @pytest.fixture(scope="session")
 def mlflow_server() -> Iterator[MLflowServer]:
-    """Start a server and yield where it is; it takes 10 to 30 seconds."""
-    with tempfile.TemporaryDirectory(prefix="mlflow-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        uri = f"http://127.0.0.1:{(port := _free_port())}"
-        server = _start(folder, port)
-        try:
-            _wait(uri, server, folder / "log")
-            yield MLflowServer(uri, folder)
-        finally:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait(30)
+    """Yield a server of this session."""
+    with (
+        tempfile.TemporaryDirectory(prefix="mlflow-", ignore_cleanup_errors=True) as folder,
+        serving(Path(folder)) as server,
+    ):
+        yield server
