@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.models import write_sharded
+from tests.services.mlflow import PASSWORD, USERNAME, serving
 
 BIN = Path(sys.executable).parent
 MODEL = "bench/model"
@@ -63,6 +64,27 @@ def _huggingface(folder: Path, size: int) -> Iterator[Contest]:
             hub.terminate()
 
 
+@contextmanager
+def _mlflow(folder: Path, size: int) -> Iterator[Contest]:
+    (folder / "server").mkdir()
+    with serving(folder / "server") as server:
+        server.add("bench", {"MLmodel": b"flavors: {}\n"})
+        model = server.file("bench", "1", "MLmodel").parent
+        write_sharded(model, shards=SHARDS, shard_size=size // SHARDS)
+        yield Contest(
+            int(server.uri.rpartition(":")[2]),
+            _size(model),
+            {"mlflow artifacts download": f"{BIN}/mlflow artifacts download -u models:/bench/1 -d ."},
+            lambda port: "mlflow:bench/1",
+            lambda port: {
+                "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}",
+                "MLFLOW_TRACKING_USERNAME": USERNAME,
+                "MLFLOW_TRACKING_PASSWORD": PASSWORD,
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+            },
+        )
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -70,4 +92,5 @@ def _size(folder: Path) -> int:
 #: Source to its contest; each makes a model of about so many bytes below a folder.
 CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
     "huggingface": _huggingface,
+    "mlflow": _mlflow,
 }
