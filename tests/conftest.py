@@ -27,6 +27,7 @@ for _name in ("HF_TOKEN", "HF_ENDPOINT", "MLFLOW_TRACKING_URI", "PREFECT_API_URL
 
 from tests.services.gitlfs import git_lfs_server  # noqa: E402
 from tests.services.mlflow import mlflow_server  # noqa: E402
+from tests.services.ociregistry import oci_registry, private_registry  # noqa: E402
 from tests.services.prefect import prefect_harness, prefect_server  # noqa: E402
 from tests.services.seaweedfs import s3_server  # noqa: E402
 from weighbridge.blobs import LocalBlobStore  # noqa: E402
@@ -40,7 +41,16 @@ def _loggers_as_they_were() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-__all__ = ["git_lfs_server", "mlflow_server", "prefect_harness", "prefect_server", "s3_server", "store"]
+__all__ = [
+    "git_lfs_server",
+    "mlflow_server",
+    "oci_registry",
+    "prefect_harness",
+    "prefect_server",
+    "private_registry",
+    "s3_server",
+    "store",
+]
 
 
 @pytest.fixture

@@ -1,0 +1,185 @@
+"""The source `ollama`: a model of Ollama's in any OCI registry, `ollama:llama2:7b`, `ollama:hf.co/user/model:Q4_K_M`.
+
+The registry is the one that the name begins with, over https; for other names the settings' endpoint, else Ollama's
+own. The option `registry` is a base URL, such as http://127.0.0.1:5000 for one without TLS. Each layer is a file
+(ollama_layers), and a `Modelfile` of ours makes the folder usable: `ollama create NAME -f Modelfile`. The pinned
+revision is the sha256 of the manifest's bytes. Not here: the registry's protocol (oci_registry, oci_access).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from weighbridge.digest import Digest
+from weighbridge.errors import InvalidReference, ModelNotFound
+from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.oci_manifest import read_manifest
+from weighbridge.oci_registry import OciRegistry
+from weighbridge.ollama_layers import LayerFile, Role, layer_files
+from weighbridge.ollama_modelfile import NAME, TEXTS, modelfile, runs_elsewhere
+from weighbridge.ollama_names import OllamaName
+from weighbridge.ref import ModelRef
+from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.transfer import Transfer
+
+OPTIONS = frozenset({"registry"})
+OLLAMA = "https://registry.ollama.ai"
+#: Bytes that a layer of text may have to stand in the Modelfile, and all of them together.
+MAX_TEXT, MAX_TEXTS = 1024**2, 8 * 1024**2
+#: Models whose Modelfile is kept at hand.
+KEPT_MODELS = 8
+_WEIGHTS = frozenset({Role.MODEL, Role.ADAPTER, Role.TENSOR})
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What a manifest stands for."""
+
+    digest: Digest
+    files: tuple[LayerFile, ...]
+    modelfile: bytes | None
+
+    @property
+    def entries(self) -> tuple[FileEntry, ...]:
+        ours = []
+        if self.modelfile is not None:
+            ours.append(FileEntry(NAME, len(self.modelfile), Digest.sha256(self.modelfile)))
+        return (*(file.entry for file in self.files), *ours)
+
+
+class OllamaSource:
+    """Models of Ollama's; see the module.
+
+    The credentials of the settings go to the registry, and as `RegistryAccess` says to the realm of its tokens.
+    """
+
+    kind: ClassVar[str] = "ollama"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._transfer = Transfer.of(settings)
+        self._lock = Lock()
+        self._registries: dict[str, OciRegistry] = {}
+        self._models: OrderedDict[tuple[str, str, Digest], _Model] = OrderedDict()
+
+    def resolve(self, ref: ModelRef) -> Manifest:
+        """Read the manifest and the layers of text; every file has a size and a sha256.
+
+        Raises:
+            InvalidReference: a name, tag, option or registry that is none.
+            ModelNotFound: no such model or tag, or something that is no model with weights.
+            AccessDenied, SourceUnavailable: as `OciRegistry.manifest`.
+            SourceMisbehaved: a manifest or layer with other bytes than its digest, or that cannot be read.
+            UnsafePath: a layer's name that is not safe.
+        """
+        refuse_unknown_options(ref, OPTIONS)
+        name = OllamaName.of(ref)
+        model = self._model(self._registry(ref, name), name)
+        return refuse_oversize(Manifest(ref.pinned(str(model.digest)), model.entries), self._settings)
+
+    @contextmanager
+    def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
+        """Open a layer by its sha256; the Modelfile is made again from the pinned manifest where it is not at hand.
+
+        Raises:
+            InvalidReference: the reference is not pinned, or the entry has no sha256.
+        """
+        name = OllamaName.of(ref)
+        if name.digest is None or entry.digest is None or entry.digest.algorithm != "sha256":
+            raise InvalidReference(f"{ref.uri} is not pinned to a manifest.", "Resolve it first.", uri=ref.uri)
+        registry = self._registry(ref, name)
+        content = self._model(registry, name).modelfile if entry.path == NAME else None
+        if content is not None:
+            start = min(offset, len(content))
+            yield ByteStream(start, iter((content[start:],)), len(content))
+            return
+        with registry.blob(name.repository, entry.digest, offset, entry.size) as stream:
+            yield stream
+
+    def _registry(self, ref: ModelRef, name: OllamaName) -> OciRegistry:
+        url = _base_url(ref, name, self._settings.endpoint)
+        with self._lock:
+            return self._registries.setdefault(url, OciRegistry(url, self._transfer, self._settings.auth))
+
+    def _model(self, registry: OciRegistry, name: OllamaName) -> _Model:
+        """Return the model of a name; one that is pinned and known is not asked for again."""
+        with self._lock:
+            known = self._models.get((registry.url, name.repository, name.digest)) if name.digest else None
+        if known:
+            return known
+        where = f"{name} in {urlsplit(registry.url).netloc}"
+        try:
+            stored = registry.manifest(name.repository, name.reference)
+        except ModelNotFound as error:
+            raise ModelNotFound(
+                f"There is no model {where}.", "Check its name and tag; upper and lower case count.", **error.facts
+            ) from error
+        manifest = read_manifest(stored.content, stored.media_type, where)
+        files = layer_files(manifest, where)
+        texts = self._texts(registry, name, files)
+        if not any(file.role in _WEIGHTS for file in files):
+            why = ", as it runs on another server" if runs_elsewhere(texts) else ""
+            raise ModelNotFound(f"{where} has no weights{why}.", "Name a model that can be run locally.")
+        model = _Model(stored.digest, files, modelfile(files, texts))
+        with self._lock:
+            self._models[registry.url, name.repository, stored.digest] = model
+            while len(self._models) > KEPT_MODELS:
+                self._models.popitem(last=False)
+        return model
+
+    def _texts(self, registry: OciRegistry, name: OllamaName, files: tuple[LayerFile, ...]) -> dict[str, bytes]:
+        texts: dict[str, bytes] = {}
+        left = MAX_TEXTS
+        for file in files:
+            if file.role in TEXTS and file.layer.size <= min(MAX_TEXT, left):
+                left -= file.layer.size
+                texts[file.path] = registry.small_blob(name.repository, file.layer.digest, file.layer.size)
+        return texts
+
+
+def _base_url(ref: ModelRef, name: OllamaName, endpoint: str) -> str:
+    """Return the base URL of the registry that a reference means.
+
+    1. The option `registry`, which names the registry that the name begins with, if it does with any.
+    2. That registry: as the endpoint has it where it is the same one, else over https.
+    3. The endpoint, else Ollama's own.
+
+    Raises:
+        InvalidReference: there are two, or it is no address.
+    """
+    given = set(ref.option("registry"))
+    if len(given) > 1:
+        raise InvalidReference("There are two registries.", "Keep one.", uri=ref.uri)
+    if given:
+        url = given.pop().rstrip("/")
+        if name.host and _authority(ref, url) != name.host.lower():
+            raise InvalidReference(
+                f"The name begins with {name.host}, but the registry is another one.", "Keep one.", uri=ref.uri
+            )
+    else:
+        url = endpoint.rstrip("/") or OLLAMA
+        if name.host and _authority(ref, url) != name.host.lower():
+            url = f"https://{name.host}"
+    _authority(ref, url)
+    return url
+
+
+def _authority(ref: ModelRef, url: str) -> str:
+    """Return host and port of a base URL in lowercase; raise InvalidReference for what is none."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and "@" not in parts.netloc
+    except ValueError:
+        plain = False
+    if not plain or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]|\\|/\.\.?(/|$)", url):
+        raise InvalidReference(
+            "The registry is no plain http or https address.", "Write registry=https://host, without user.", uri=ref.uri
+        )
+    return parts.netloc.lower()
