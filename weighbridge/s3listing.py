@@ -23,6 +23,7 @@ from weighbridge.s3failures import changed
 #: Objects that are asked for their checksum, the largest first: one request each.
 MAX_ASKED = 500
 _ASKED_AT_ONCE = 8
+_NO_S3 = "Is the endpoint that of an S3 service?"
 #: Keys of one page, as the protocol has it.
 _PAGE = 1000
 #: Answers to a listing of versions from services that have none, and from rights that do not reach that far.
@@ -63,7 +64,7 @@ def list_objects(client: Any, bucket: str, prefix: str, max_objects: int) -> lis
         for item in page.get("Contents", ()):
             one = _stored(item)
             if not one.key.startswith(prefix):
-                raise SourceMisbehaved(f"The listing of s3://{bucket}/{prefix} holds a key from elsewhere.")
+                raise SourceMisbehaved(f"The listing of s3://{bucket}/{prefix} holds a key from elsewhere.", _NO_S3)
             if not (one.key.endswith("/") and one.size == 0):
                 found.append(one)
         if len(found) > max_objects:
@@ -73,7 +74,7 @@ def list_objects(client: Any, bucket: str, prefix: str, max_objects: int) -> lis
                 limit=max_objects,
             )
         if number > 2 * max_objects // _PAGE + _PAGE:
-            raise SourceMisbehaved(f"The listing of s3://{bucket}/{prefix} has no end.")
+            raise SourceMisbehaved(f"The listing of s3://{bucket}/{prefix} has no end.", _NO_S3)
     return found
 
 
