@@ -20,6 +20,7 @@ from weighbridge.transfer import same_origin
 #: What follows the scheme of an artifact location that the server itself hands out.
 _PROXIED = re.compile(r"mlflow-artifacts:(?://(?P<host>[^/]*))?/(?P<path>.*)", re.DOTALL)
 _PROXY_ROUTE = "/api/2.0/mlflow-artifacts/artifacts/"
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 #: Schemes whose part before the @ is a container, not a user.
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
@@ -104,6 +105,6 @@ def _member(server: TrackingServer, answer: Any, *keys: str) -> dict[str, Any]:
 
 def _string(server: TrackingServer, answer: dict[str, Any], key: str) -> str:
     value = answer.get(key)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or _UNWRITABLE.search(value):
         raise server.strange("a location")
     return value

@@ -28,7 +28,7 @@ from weighbridge.transfer import Document, Transfer
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 #: Failures that MLflow explains in JSON.
 _EXPLAINED = frozenset({400, 404})
-_MAX_ANSWER = 16 * 1024**2
+_MAX_ANSWER = 8 * 1024**2  # as Python's values it is thirty times as much
 _MAX_SHOWN = 200
 _HOW = "name them with --token-env or --token-file, as user:password, or with auth: in models.yaml"
 
@@ -81,7 +81,7 @@ class TrackingServer:
             )
         if not plain:
             raise InvalidReference(
-                f"“{parts.scheme or uri[:_MAX_SHOWN]}” is no address of an MLflow server.",
+                "The MLflow tracking URI is no http or https address of a server.",
                 "Write https://host or https://host/prefix. Models of a local store are ingested with file:/path.",
             )
         return cls(uri.rstrip("/"), transfer, auth)

@@ -162,7 +162,7 @@ class TestListings:
             resolve(server)
 
     def test_an_endless_answer(self, server: Simulated) -> None:
-        server.web.put(ARTIFACTS, b" " * 17 * 1024**2)
+        server.web.put(ARTIFACTS, b" " * 9 * 1024**2)
         with pytest.raises(SourceMisbehaved, match="longer than"):
             resolve(server)
 
@@ -206,6 +206,8 @@ class TestLocations:
             "mlflow-artifacts:/",
             "mlflow-artifacts:/1/../../x",
             "mlflow-artifacts:/1/./x",
+            "mlflow-artifacts:/1/\ud800",
+            "runs:/\ud800/model",
             "",
             None,
             5,
@@ -328,6 +330,7 @@ class TestRefusals:
             "https://host?token=secret",
             "https://user:secret@host",
             "https://secret@host/prefix",
+            "secret@host/prefix",
         ],
     )
     def test_tracking_uris_that_are_none(self, server: Simulated, uri: str) -> None:
@@ -335,6 +338,11 @@ class TestRefusals:
             with pytest.raises(InvalidReference) as error:
                 source(server, **settings).resolve(ModelRef("mlflow", "m", "3", options))
             assert "secret" not in f"{error.value} {error.value.facts}"
+
+    def test_a_name_that_is_no_text(self, server: Simulated) -> None:
+        for name, revision in (("m\udcff", "3"), ("m", "@\udcff")):
+            with pytest.raises(InvalidReference, match="not valid Unicode"):
+                source(server).resolve(ModelRef("mlflow", name, revision))
 
     def test_no_server_or_two(self, server: Simulated) -> None:
         with pytest.raises(

@@ -88,6 +88,10 @@ class MLflowSource:
             yield stream
 
     def _server(self, ref: ModelRef) -> TrackingServer:
+        try:
+            (ref.id + ref.revision).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidReference("The model's name is not valid Unicode.", "Check how it was written.") from error
         named = set(ref.option("tracking_uri")) or {self._settings.endpoint} - {""}
         if len(named) != 1:
             raise InvalidReference(
