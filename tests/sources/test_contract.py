@@ -11,6 +11,7 @@ import pytest
 
 from tests.services.gitlfs import GitLfsServer
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
+from tests.services.seaweedfs import READER, S3Server
 from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
@@ -23,6 +24,7 @@ from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.mlflow import MLflowSource
 from weighbridge.sources.mock import MockSource
 from weighbridge.sources.pypi import PypiSource
+from weighbridge.sources.s3 import S3Source
 from weighbridge.sources.url import UrlSource
 
 CONTENT = b"GGUF" + bytes(range(256)) * 50
@@ -108,6 +110,13 @@ def _mlflow(folder: Path, server: MLflowServer) -> SourceCase:
     return SourceCase(MLflowSource(settings), ref, files, missing)
 
 
+def _s3(folder: Path, server: S3Server) -> SourceCase:
+    files = {"config.json": b"{}", "sub/model.gguf": CONTENT, "large": CONTENT * 1_500, "empty": b""}
+    ref = ModelRef.parse(f"s3://{server.fill(files)}")
+    source = S3Source(SourceSettings(auth=READER, endpoint=server.endpoint))
+    return SourceCase(source, ref, files, ModelRef.parse("s3://models/nothing"))
+
+
 CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
     "file": _file,
     "git-xet": _git_xet,
@@ -123,6 +132,7 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
 SERVED: dict[str, tuple[str, str, Callable[[Path, Any], SourceCase]]] = {
     "git-lfs": ("git_lfs_server", "gitlfs", _git_lfs),
     "mlflow": ("mlflow_server", "mlflow", _mlflow),
+    "s3": ("s3_server", "s3", _s3),
 }
 _GROUPED = [pytest.param(kind, marks=pytest.mark.xdist_group(group)) for kind, (_, group, _) in SERVED.items()]
 
