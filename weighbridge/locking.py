@@ -20,7 +20,8 @@ from weighbridge.request import IngestRequest
 def lock(job: Job, runner: Runner) -> Manifest:
     """Return a model's computed manifest at its present pinned revision.
 
-    Bytes whose sha256 the source does not promise are fetched; nothing is scanned or published.
+    Bytes whose sha256 the source does not promise are fetched, and all of them for a NAR hash, which is taken over
+    bytes; nothing is scanned or published.
 
     Raises:
         WeighbridgeError: the model cannot be had, or is not what `hash` says.
@@ -30,7 +31,7 @@ def lock(job: Job, runner: Runner) -> Manifest:
         entry.digest is not None and entry.digest.algorithm == "sha256" and entry.size is not None
         for entry in declared.files
     )
-    if promised:
+    if promised and job.request.nar is None:
         manifest, _ = runner.call(pipeline.verify, job, declared, [pipeline.Received(declared.files)])
         return manifest
     return receive(job, runner, declared).manifest

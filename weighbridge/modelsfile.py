@@ -12,10 +12,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from weighbridge.credentials import AuthPlace
-from weighbridge.digest import Digest
 from weighbridge.errors import InvalidConfiguration, UsageError
 from weighbridge.ref import ModelRef
-from weighbridge.request import IngestRequest
+from weighbridge.request import IngestRequest, Pins
 from weighbridge.yamlfile import read_yaml
 
 LOCAL_NAMES = ("models.local.yaml", "models.local.yml")
@@ -142,11 +141,17 @@ class ModelEntry(_Strict):
     upstream_api_key_env: str = ""
     skip_download: bool = False
 
-    @field_validator("hash")
+    @field_validator("hash", mode="before")
     @classmethod
-    def _digest(cls, value: str) -> str:
+    def _pins(cls, value: Any) -> str:
+        if isinstance(value, dict):
+            if not value or value.keys() - {"manifest", "nar"}:
+                raise ValueError("hash is one digest, or manifest, nar or both with one each")
+            value = " ".join(f"{'nar:' if name == 'nar' else ''}{digest}" for name, digest in value.items())
+        if not isinstance(value, str):
+            raise ValueError("hash is text, or manifest, nar or both with one each")
         try:
-            return str(Digest.parse(value)) if value else ""
+            return str(Pins.parse(value))
         except UsageError as error:
             raise ValueError(str(error)) from error
 
@@ -176,10 +181,12 @@ class ModelEntry(_Strict):
     def request(self) -> IngestRequest:
         """The request this entry stands for."""
         auth = self.auth or AuthOptions.model_construct()
+        pins = Pins.parse(self.hash)
         return IngestRequest(
             ref=self.ref(),
             name=self.key,
-            hash=Digest.parse(self.hash) if self.hash else None,
+            hash=pins.hash,
+            nar=pins.nar,
             version=self.version,
             policy=self.policy,
             auth=AuthPlace(auth.token_env, auth.token_file, auth.block),

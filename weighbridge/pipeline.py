@@ -13,7 +13,10 @@ from weighbridge import fetching, policy, scanning, verifying
 from weighbridge.card import ModelCard
 from weighbridge.decision import Decision
 from weighbridge.describing import describe as describe_files
+from weighbridge.digest import Digest
+from weighbridge.errors import IntegrityError
 from weighbridge.manifest import Comparison, FileEntry, Manifest
+from weighbridge.nar import nar_digest
 from weighbridge.report import ScanReport
 from weighbridge.request import IngestRequest
 from weighbridge.sources.interface import Source
@@ -140,14 +143,37 @@ def _settled(job: Job, received: Received) -> ModelVersion | None:
 
 
 def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
-    """Hold what was received against what the source, the pin and the lock promised.
+    """Hold what was received against what the source, the pins and the lock promised.
+
+    1. Files, manifest digest and lock, as `verifying.verify`; this reads no bytes.
+    2. The Nix archive of the tree has the sha256 of the request's `nar`. A manifest for which that was proven before
+       is not read again: it names every byte of the archive.
 
     Raises:
         IntegrityError: anything differs.
+        StoreError: a blob that step 2 reads is missing or has another size.
     """
     computed = Manifest(declared.ref, tuple(entry for part in received for entry in part.files))
     comparison = verifying.verify(declared, computed, pin=job.request.hash, locked=job.locked)
+    if job.request.nar is not None:
+        _verify_nar(job, computed, job.request.nar)
     return computed, comparison
+
+
+def _verify_nar(job: Job, computed: Manifest, expected: Digest) -> None:
+    proof = f"nar:{expected}"  # A promise about the whole tree, like a declaration's fingerprint, so kept as one.
+    known = job.workspace.catalog.recall_resolution(proof)
+    if known is not None and known.digest == computed.digest:
+        return
+    actual = nar_digest(computed, job.workspace.store, job.workspace.progress)
+    if actual != expected:
+        raise IntegrityError(
+            f"The NAR hash of {computed.ref} does not fit: expected {expected.sri}, but the model's is {actual.sri}.",
+            "Nothing was published. If you trust the new content, put the second value into `hash` as nar:….",
+            expected=expected.sri,
+            actual=actual.sri,
+        )
+    job.workspace.catalog.remember_resolution(proof, computed)
 
 
 def remember(job: Job, declared: Manifest, computed: Manifest, received: Iterable[Received]) -> None:

@@ -91,7 +91,8 @@ def plan(requests: Sequence[IngestRequest], workspace: Workspace, locks: Locks |
     for found in asked:
         if not isinstance(found, Failure):
             job, fingerprint = found
-            known = (job.request.model, fingerprint) in settled and job.request.hash is None
+            pinned = job.request.hash is not None or job.request.nar is not None
+            known = (job.request.model, fingerprint) in settled and not pinned
             (unchanged if known else changed).append(job)
     failed = tuple(found for found in asked if isinstance(found, Failure))
     return Plan(tuple(job.request.model for job in unchanged), tuple(changed), failed)

@@ -19,6 +19,7 @@ from tests.flows.conftest import model
 from tests.simulators.web import WebServer
 from weighbridge import cli
 from weighbridge.clamd.database import eicar
+from weighbridge.digest import Digest
 from weighbridge.errors import ModelNotFound
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
@@ -144,3 +145,6 @@ def test_the_command_line_exits_as_without_prefect(home: Path, capsys: pytest.Ca
     assert cli.run(["ingest", model(home, "evil", notes__txt=eicar()), "--via", "prefect"]) == 2
     assert cli.run(["ingest", "file:/no/such", "--via", "prefect"]) == 1
     assert "There is no /no/such." in capsys.readouterr().err
+    wrong = f"nar:{Digest.sha256(b'other').sri}"
+    assert cli.run(["ingest", model(home), "--hash", wrong, "--via", "prefect"]) == 1
+    assert "The NAR hash of" in capsys.readouterr().err
