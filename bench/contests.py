@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import urllib.request
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.models import write_sharded
+from tests.services import ociregistry, seaweedfs
 from tests.services.mlflow import PASSWORD, USERNAME, serving
 
 BIN = Path(sys.executable).parent
 MODEL = "bench/model"
 SHARDS = 4
+#: Where `make bench` puts clients that cannot share our environment.
+TOOLS = Path(sys.prefix) / "bench" / "bin"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,46 @@ def _mlflow(folder: Path, size: int) -> Iterator[Contest]:
         )
 
 
+@contextmanager
+def _s3(folder: Path, size: int) -> Iterator[Contest]:
+    write_sharded(folder / "model", shards=SHARDS, shard_size=size // SHARDS)
+    (folder / "server").mkdir()
+    with seaweedfs.running(folder / "server") as server:
+        for path in (folder / "model").iterdir():
+            server.client.upload_file(str(path), "models", f"bench/{path.name}")
+        address = f"--endpoint-url {server.endpoint}"
+        yield Contest(
+            server.port,
+            _size(folder / "model"),
+            {
+                "aws s3 cp": f"{TOOLS}/aws {address} s3 cp --recursive --quiet s3://models/bench .",
+                "s5cmd cp": f"{TOOLS}/s5cmd {address} cp 's3://models/bench/*' . > /dev/null",
+            },
+            lambda port: f"s3://models/bench?endpoint=http://127.0.0.1:{port}",
+            lambda port: {
+                "AWS_ACCESS_KEY_ID": seaweedfs.READER.username,
+                "AWS_SECRET_ACCESS_KEY": seaweedfs.READER.password,
+                "AWS_DEFAULT_REGION": "us-east-1",
+            },
+        )
+
+
+@contextmanager
+def _ollama(folder: Path, size: int) -> Iterator[Contest]:
+    model = ociregistry.Blob.of("model", b"GGUF" + os.urandom(size))
+    (folder / "server").mkdir()
+    with ociregistry.running(folder / "server") as server:
+        server.push("library/bench", [model, ociregistry.Blob.of("template", b"{{ .Prompt }}")])
+        blob = f"{server.url}/v2/library/bench/blobs/{model.digest}"
+        yield Contest(
+            int(server.url.rpartition(":")[2]),
+            len(model.content),
+            {"curl": f"curl -sSf -o model.gguf {blob}"},
+            lambda port: f"ollama:bench?registry=http://127.0.0.1:{port}",
+            lambda port: {},
+        )
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -93,4 +137,6 @@ def _size(folder: Path) -> int:
 CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
     "huggingface": _huggingface,
     "mlflow": _mlflow,
+    "ollama": _ollama,
+    "s3": _s3,
 }

@@ -55,8 +55,7 @@ def measure(
     process.returncode = os.waitstatus_to_exitcode(status)
     peak.stop()
     cpu_s = usage.ru_utime + usage.ru_stime + sum(_cpu(daemon) for daemon in daemons) - before
-    largest = max(peak.rss, usage.ru_maxrss * 1024)
-    return Measurement(wall_s, cpu_s, largest, _busy(idle, psutil.cpu_times()), process.returncode)
+    return Measurement(wall_s, cpu_s, peak.rss, _busy(idle, psutil.cpu_times()), process.returncode)
 
 
 def _cpu(pid: int) -> float:
@@ -73,8 +72,18 @@ def _busy(before: tuple[float, ...], after: tuple[float, ...]) -> float:
     return 1.0 - idle / total if total else 0.0
 
 
+def _high_water(pid: int) -> int:
+    """Return the most memory that a process has had since it runs its program, in bytes; 0 where nobody says."""
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
 class _Peak(threading.Thread):
-    """Samples the memory of a process and its children until stopped."""
+    """Samples the memory of a process and its children until stopped.
+
+    What wait4 says of it would count this process's own memory too, which the child shares until it runs its program.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -87,8 +96,10 @@ class _Peak(threading.Thread):
                 process = psutil.Process(self._pid)
                 family = [process, *process.children(recursive=True)]
                 # clamd is a server that every contestant uses; its memory is nobody's own.
-                self.rss = max(self.rss, sum(p.memory_info().rss for p in family if p.name() != "clamd"))
-            except psutil.Error:
+                self.rss = max(
+                    self.rss, _high_water(self._pid), sum(p.memory_info().rss for p in family if p.name() != "clamd")
+                )
+            except (psutil.Error, OSError):
                 continue
 
     def stop(self) -> None:

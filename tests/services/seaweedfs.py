@@ -15,7 +15,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,21 +121,30 @@ def _client(endpoint: str) -> Any:
     )
 
 
+@contextmanager
+def running(folder: Path) -> Iterator[S3Server]:
+    """Start a server with its files in a folder and yield where it is; it takes some 4 seconds."""
+    ports = _free_ports(8)
+    endpoint = f"http://127.0.0.1:{ports[0]}"
+    server = _start(folder, ports)
+    client = _client(endpoint)
+    try:
+        _wait(endpoint, server, folder / "log")
+        for bucket in ("models", "versioned", "private"):
+            client.create_bucket(Bucket=bucket)
+        client.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+        yield S3Server(endpoint, client)
+    finally:
+        client.close()
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(30)
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """Start a server and yield where it is; it takes some 4 seconds."""
-    with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as name:
-        folder, ports = Path(name), _free_ports(8)
-        endpoint = f"http://127.0.0.1:{ports[0]}"
-        server = _start(folder, ports)
-        client = _client(endpoint)
-        try:
-            _wait(endpoint, server, folder / "log")
-            for bucket in ("models", "versioned", "private"):
-                client.create_bucket(Bucket=bucket)
-            client.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
-            yield S3Server(endpoint, client)
-        finally:
-            client.close()
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait(30)
+    """Start a server for the session."""
+    with (
+        tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as name,
+        running(Path(name)) as server,
+    ):
+        yield server
