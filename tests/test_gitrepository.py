@@ -115,7 +115,7 @@ class TestContents:
             repository.fetch_commit(tree)
 
     def test_what_the_server_does_not_have_is_not_found(self, origin: Path) -> None:
-        with pytest.raises(ModelNotFound, match="no longer gives"):
+        with pytest.raises(ModelNotFound, match="does not give that commit"):
             opened(origin).fetch_commit("1" * 40)
 
     @pytest.mark.parametrize(("folder", "message"), [("nothing", "does not exist"), ("small.json", "is a file")])

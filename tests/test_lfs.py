@@ -171,7 +171,7 @@ class TestBatches:
         assert read(server) == CONTENT
         answer(web, download(web.url("/old")))
         web.pages.pop("/o")
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDenied, match=r"a/b\.gguf"):
             read(server)
         assert len(asked(web)) == 3
 

@@ -49,7 +49,9 @@ def failure(url: str, errors: bytes, max_size: int) -> WeighbridgeError:
         return InvalidReference("Git may only use https and http here.", "Write git+https://host/repo.git.", **facts)
     if _GONE.search(lowered):
         return ModelNotFound(
-            f"{url} no longer gives the commit.", "It was removed, or its branch rewritten: name another one.", **facts
+            f"{url} does not give that commit.",
+            "It was removed, or its branch was rewritten; some servers give only what a branch or tag names: name one.",
+            **facts,
         )
     if _NO_REPOSITORY.search(lowered):
         return ModelNotFound(f"There is no git repository at {url}.", "Check the address.", **facts)

@@ -62,6 +62,7 @@ _CONFIG = """
     auto = 0
 [maintenance]
     auto = false
+# Without redirects git follows no http-alternates either, which would lead to hosts that nobody judged.
 [http]
     followRedirects = false
     lowSpeedLimit = 1

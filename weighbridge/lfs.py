@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
@@ -138,27 +138,30 @@ class LfsServer:
             ModelNotFound: the server does not have the object.
             AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.stream`.
         """
-        download, fresh = self._download(pointer, path, ahead)
         with ExitStack() as opened:
-            try:
-                stream = opened.enter_context(self._stream(download, pointer, offset))
-            except (AccessDenied, ModelNotFound) as error:
-                if fresh or isinstance(error, AddressRefused):
-                    raise
-                download, _ = self._download(pointer, path, (), again=True)
-                stream = opened.enter_context(self._stream(download, pointer, offset))
-            yield stream
+            yield self._enter(opened, pointer, path, offset, ahead)
 
-    @contextmanager
-    def _stream(self, download: _Download, pointer: Pointer, offset: int) -> Iterator[ByteStream]:
-        with self._transfer.stream(
+    def _enter(
+        self, opened: ExitStack, pointer: Pointer, path: str, offset: int, ahead: Iterable[Pointer], again: bool = False
+    ) -> ByteStream:
+        download, fresh = self._download(pointer, path, ahead, again=again)
+        try:
+            return opened.enter_context(self._stream(download, pointer, offset))
+        except AddressRefused:
+            raise
+        except (AccessDenied, ModelNotFound) as error:
+            if fresh:
+                raise type(error)(f"{path}: {error.problem}", error.remedy, **error.facts | {"path": path}) from error
+        return self._enter(opened, pointer, path, offset, (), again=True)
+
+    def _stream(self, download: _Download, pointer: Pointer, offset: int) -> AbstractContextManager[ByteStream]:
+        return self._transfer.stream(
             download.url,
             offset=offset,
             size=pointer.size,
             authorization=download.authorization,
             headers=download.headers,
-        ) as stream:
-            yield stream
+        )
 
     def _download(
         self, pointer: Pointer, path: str, ahead: Iterable[Pointer], *, again: bool = False

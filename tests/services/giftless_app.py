@@ -9,11 +9,11 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-OPEN_ORGANISATION = "open"
+OPEN_ORGANISATIONS = ("open", "fast")
 
 
 def factory(username: str, password: str, token: str) -> Callable[[Any], Any]:
-    """Return giftless's authenticator: everything for who knows the secret, reading below `/open/` for anybody."""
+    """Return giftless's authenticator: who knows the secret may do everything, anybody may read what is open."""
     from giftless.auth.identity import DefaultIdentity, Permission
 
     def authenticate(request: Any) -> Any:
@@ -24,8 +24,9 @@ def factory(username: str, password: str, token: str) -> Callable[[Any], Any]:
         if secret and hmac.compare_digest(secret, password if basic else token):
             identity.allow(permissions=Permission.all())
             return identity
-        if given is None and request.path.startswith(f"/{OPEN_ORGANISATION}/"):
-            identity.allow(organization=OPEN_ORGANISATION, permissions={Permission.READ, Permission.READ_META})
+        organisation = request.path.split("/")[1]
+        if given is None and organisation in OPEN_ORGANISATIONS:
+            identity.allow(organization=organisation, permissions={Permission.READ, Permission.READ_META})
             return identity
         return None
 

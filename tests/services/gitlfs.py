@@ -1,7 +1,8 @@
 """A real Git server with Git LFS on a free loopback port: nginx, git's own http-backend, and giftless.
 
-Repositories below `/open/` are read by anybody; everything else needs the user or the token. `/moved/` redirects to
-`/open/`; `/old/` is `/open/` over git's oldest protocol.
+Repositories below `/open/` and `/fast/` are read by anybody; everything else needs the user or the token. Objects below
+`/fast/` come from nginx itself, quickly and in ranges, as large hosts give them; giftless knows no ranges. `/moved/`
+redirects to `/open/`; `/old/` is `/open/` over git's oldest protocol.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ BASIC = f"Basic {b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()}"
 #: Where `make servers` puts giftless.
 GIFTLESS = Path(sys.prefix) / "giftless"
 _INSTALL = "make servers, or: apt-get install git git-lfs nginx-light fcgiwrap"
-_NGINX = """
+_NGINX = r"""
 daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log warn;
 events {{ worker_connections 256; }}
 http {{
@@ -44,7 +45,7 @@ http {{
   client_max_body_size 0; client_body_buffer_size 1m; proxy_max_temp_file_size 0;
   map $uri $batch {{ default ""; ~/objects/batch$ $request_body; }}
   map $http_authorization $known {{ default 0; "{basic}" 1; "Bearer {token}" 1; }}
-  map $uri $public {{ default 0; ~^/(open|old)/ 1; }}
+  map $uri $public {{ default 0; ~^/(open|fast|old)/ 1; }}
   map "$known$public$is_push" $may {{ default 0; ~^1 1; "010" 1; }}
   map "$uri $arg_service" $is_push {{ default 0; ~git-receive-pack 1; }}
   map $uri $git_protocol {{ default $http_git_protocol; ~^/old/ ""; }}
@@ -52,6 +53,9 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     location /moved/ {{ rewrite ^/moved/(.*)$ /open/$1 permanent; }}
+    location ~ "^/fast/(?<name>[^/]+?)(\.git)?/info/lfs/objects/storage/(?<oid>[0-9a-f]{{64}})$" {{
+      alias {folder}/objects/fast/$name/$oid;
+    }}
     location ~ ^/[^/]+/[^/]+/info/lfs/ {{
       proxy_pass http://127.0.0.1:{giftless_port}; proxy_buffering off;
       proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Host $http_host;

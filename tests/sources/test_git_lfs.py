@@ -143,6 +143,17 @@ class TestModels:
             with pytest.raises(ModelNotFound, match="git clone takes"):
                 source.resolve(ModelRef("git-lfs", web.url("/x")))
 
+    @pytest.mark.parametrize(("organisation", "resumes"), [("fast", True), ("open", False)])
+    def test_objects_are_resumed_where_their_server_can(
+        self, git_lfs_server: GitLfsServer, source: GitLFSSource, name: str, organisation: str, resumes: bool
+    ) -> None:
+        name = name.replace("open", organisation)
+        git_lfs_server.commit(name, {"m.gguf": git_lfs_server.put(name, WEIGHTS)})
+        manifest = source.resolve(model(git_lfs_server, name))
+        with source.open(manifest.ref, manifest.files[0], 1000) as stream:
+            assert stream.offset == (1000 if resumes else 0)
+            assert b"".join(stream.chunks) == WEIGHTS[stream.offset :]
+
 
 class TestPins:
     def test_a_tag_that_moves_moves_nothing_that_is_pinned(
@@ -168,7 +179,7 @@ class TestPins:
         git(git_lfs_server.repository(name), "repack", "-adq")
         git(git_lfs_server.repository(name), "prune", "--expire=now")
         with (
-            pytest.raises(ModelNotFound, match="no longer gives"),
+            pytest.raises(ModelNotFound, match="does not give that commit"),
             GitLFSSource(SourceSettings()).open(manifest.ref, manifest.files[0]),
         ):
             pass

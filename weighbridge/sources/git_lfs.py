@@ -208,13 +208,10 @@ class GitLFSSource:
             raise SourceError(
                 f"{url} holds more than {self._settings.max_files:,} files.", "Name a folder of it: …#subdir.", url=url
             )
-        small = {file.oid for file in listed if file.size is not None and file.size < POINTER_LIMIT}
-        contents = dict(repository.contents(sorted(small)))
-        files: dict[str, Pointer | GitFile] = {}
-        for file in listed:
-            pointer = Pointer.parse(contents[file.oid], file.path) if file.oid in contents else None
-            files[file.path] = pointer or file
-        pointers = any(isinstance(file, Pointer) for file in files.values())
+        small = {file.oid: file.path for file in listed if file.size is not None and file.size < POINTER_LIMIT}
+        contents = repository.contents(sorted(small))
+        pointers = {oid: pointer for oid, content in contents if (pointer := Pointer.parse(content, small[oid]))}
+        files = {file.path: pointers.get(file.oid, file) for file in listed}
         configured = repository.setting(oid, ".lfsconfig", "lfs.url", "remote.origin.lfsurl") if pointers else ""
         endpoint = _lfs_endpoint(configured, repository.url)
         server = LfsServer(self._transfer, endpoint, partial(self._authorization, url))
