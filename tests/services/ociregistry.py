@@ -111,18 +111,19 @@ class OciRegistryServer:
         algorithm, value = digest.split(":")
         return self.folder / "data/docker/registry/v2/blobs" / algorithm / value[:2] / value / "data"
 
-    def requests(self, since: int = 0, until: str = "") -> list[Served]:
+    def requests(self, since: int = 0, until: str = "", status: int | None = None) -> list[Served]:
         """Return what was asked after the first `since` requests; each is noted after its answer.
 
         Args:
             since: requests to leave out.
             until: wait for a request whose path holds this.
+            status: and whose answer has this status.
         """
         deadline = time.monotonic() + 10
         while True:
             lines = _REQUEST.findall((self.folder / "log").read_text())[since:]
             found = [Served(method, path, int(status), int(size)) for method, path, status, size in lines]
-            if not until or any(until in request.path for request in found):
+            if not until or any(until in one.path and status in (None, one.status) for one in found):
                 return found
             if time.monotonic() > deadline:
                 pytest.fail(f"The registry was not asked for {until}.")

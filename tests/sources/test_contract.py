@@ -11,6 +11,7 @@ import pytest
 
 from tests.services.gitlfs import GitLfsServer
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
+from tests.services.ociregistry import CONFIG, Blob, OciRegistryServer
 from tests.services.seaweedfs import READER, S3Server
 from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
@@ -23,6 +24,7 @@ from weighbridge.sources.huggingface import GitXetSource, HuggingFaceDatasetSour
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.mlflow import MLflowSource
 from weighbridge.sources.mock import MockSource
+from weighbridge.sources.ollama import OllamaSource
 from weighbridge.sources.pypi import PypiSource
 from weighbridge.sources.s3 import S3Source
 from weighbridge.sources.url import UrlSource
@@ -110,6 +112,18 @@ def _mlflow(folder: Path, server: MLflowServer) -> SourceCase:
     return SourceCase(MLflowSource(settings), ref, files, missing)
 
 
+def _ollama(folder: Path, server: OciRegistryServer) -> SourceCase:
+    name = f"contract/{folder.name.replace('_', '-').strip('-').lower()}"
+    server.push(name, [Blob.of("model", CONTENT), Blob.of("system", b"Be brief."), Blob.of("adapter", b"")], "7b")
+    modelfile = (
+        b"# Written by Weighbridge from the layers of the model: ollama create NAME -f Modelfile\n"
+        b'FROM ./model.gguf\nADAPTER ./adapter.gguf\nSYSTEM "Be brief."\n'
+    )
+    files = {"model.gguf": CONTENT, "system": b"Be brief.", "adapter.gguf": b"", "ollama.json": CONFIG.content}
+    ref, missing = (ModelRef.parse(f"ollama:{name}:{tag}?registry={server.url}") for tag in ("7b", "no-such-tag"))
+    return SourceCase(OllamaSource(SourceSettings()), ref, files | {"Modelfile": modelfile}, missing)
+
+
 def _s3(folder: Path, server: S3Server) -> SourceCase:
     files = {"config.json": b"{}", "sub/model.gguf": CONTENT, "large": CONTENT * 1_500, "empty": b""}
     ref = ModelRef.parse(f"s3://{server.fill(files)}")
@@ -132,6 +146,7 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[SourceCase]]] = {
 SERVED: dict[str, tuple[str, str, Callable[[Path, Any], SourceCase]]] = {
     "git-lfs": ("git_lfs_server", "gitlfs", _git_lfs),
     "mlflow": ("mlflow_server", "mlflow", _mlflow),
+    "ollama": ("oci_registry", "ociregistry", _ollama),
     "s3": ("s3_server", "s3", _s3),
 }
 _GROUPED = [pytest.param(kind, marks=pytest.mark.xdist_group(group)) for kind, (_, group, _) in SERVED.items()]
