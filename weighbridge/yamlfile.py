@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,73 @@ from ruamel.yaml.error import MarkedYAMLError
 from weighbridge.errors import InvalidConfiguration
 
 Model = TypeVar("Model", bound=BaseModel)
+#: Keys and indices that lead to a value, from the top of a file.
+Location = Sequence[int | str]
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A file that was read.
+
+    Attributes:
+        path: where it lies.
+        content: what it says, as plain values; an empty mapping when it says nothing.
+        text: as it was read.
+    """
+
+    path: Path
+    content: Any = field(repr=False)
+    text: str = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> YamlFile:
+        """Read a YAML 1.2 file.
+
+        Raises:
+            InvalidConfiguration: it cannot be read, or is no YAML.
+        """
+        try:
+            text = path.read_text()
+            content = _load(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidConfiguration(
+                f"{path} cannot be read: {error}.", "Check the path and that it is a text file."
+            ) from error
+        except MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise InvalidConfiguration(f"{path}:{line} is no YAML: {error.problem}.", "Mend that line.") from error
+        return cls(path, {} if content is None else content, text)
+
+    def validate(self, model: type[Model], content: Any, location: Location = ()) -> Model:
+        """Make a model of what stands at a location.
+
+        Raises:
+            InvalidConfiguration: it says something else than the model takes; the first problem is named.
+        """
+        try:
+            return model.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise self.problem((*location, *first["loc"]), told(first), error.error_count() - 1) from error
+
+    def problem(self, location: Location, message: str, more: int = 0) -> InvalidConfiguration:
+        """Return the error for what stands at a location.
+
+        Args:
+            location: of the value, or of where one is missing.
+            message: what is wrong with it.
+            more: problems besides this one.
+        """
+        place = ".".join(str(part) for part in location) or "the whole file"
+        line = _line(YAML(typ="rt").load(self.text), location)  # Slow, but it knows where everything stands.
+        others = f" ({more} more)" if more else ""
+        return InvalidConfiguration(
+            f"{self.path}:{line}: {place}: {message.rstrip('.')}{others}.",
+            "Mend that field; docs/formats.md lists what each may hold.",
+            path=str(self.path),
+            line=line,
+            field=place,
+        )
 
 
 def read_yaml(path: Path, model: type[Model]) -> Model:
@@ -23,30 +91,15 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         InvalidConfiguration: the file cannot be read, is no YAML, or says something else than the model takes; the
             first problem is named with file, line and field.
     """
-    try:
-        text = path.read_text()
-        content = _load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfiguration(
-            f"{path} cannot be read: {error}.", "Check the path and that it is a text file."
-        ) from error
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidConfiguration(f"{path}:{line} is no YAML: {error.problem}.", "Mend that line.") from error
-    try:
-        return model.model_validate({} if content is None else content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        line = _line(YAML(typ="rt").load(text), first["loc"])  # Slow, but it knows where everything stands.
-        count = error.error_count() - 1
-        raise InvalidConfiguration(
-            f"{path}:{line}: {field}: {first['msg']}" + (f" ({count} more)." if count else "."),
-            "Mend that field; docs/formats.md lists what each may hold.",
-            path=str(path),
-            line=line,
-            field=field,
-        ) from error
+    file = YamlFile.read(path)
+    return file.validate(model, file.content)
+
+
+def told(error: Any) -> str:
+    """Return the message of one of pydantic's errors; a number where a text belongs has lost its quotes."""
+    message: str = error["msg"].removeprefix("Value error, ")
+    lost = error["type"] == "string_type" and isinstance(error["input"], int | float)
+    return f"{message}: write it in quotes" if lost else message
 
 
 def _load(text: str) -> Any:
@@ -60,14 +113,15 @@ def _load(text: str) -> Any:
         return YAML(typ="rt").load(text)
 
 
-def _line(content: Any, location: Sequence[int | str]) -> int:
-    """Return the 1-based line of the deepest part of a location that exists in the file."""
+def _line(content: Any, location: Location) -> int:
+    """Return the 1-based line of the deepest part of a location that stands in the file itself."""
     line = 1
     for part in location:
-        if isinstance(content, CommentedMap) and part in content:
+        if isinstance(content, CommentedMap) and part in content and part in content.lc.data:
             line = content.lc.key(part)[0] + 1
-            content = content[part]
         elif isinstance(content, CommentedSeq) and isinstance(part, int) and part < len(content):
             line = content.lc.item(part)[0] + 1
-            content = content[part]
+        else:
+            break
+        content = content[part]
     return line
