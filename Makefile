@@ -52,7 +52,7 @@ $(VENV)/.installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "Installing what the tests need …"
-	@$(PIP_INSTALL) '.[test,check,postgresql]'
+	@$(PIP_INSTALL) '.[test,check,postgresql,benchmark]'
 	@touch $@
 
 clamav:  ## Install ClamAV's daemon where that is possible.
