@@ -1,18 +1,20 @@
 """Sources that other packages bring, by an entry point each; nothing of ours is touched for them.
 
-A package names a factory in its pyproject.toml; the entry point's name is the source's kind and its URI scheme:
+A package names, in its pyproject.toml, what makes a source out of `SourceSettings`: the class, as a rule. The entry
+point's name is the source's kind and its URI scheme:
 
     [project.entry-points."weighbridge.sources"]
     acme = "acme_models.source:AcmeSource"
 
 `acme:id@revision?option=value` and, in models.yaml, `source: {acme: {id: …, revision: …, option: value}}` then work as
-those of our own. docs/sources.md shows a whole one. Not here: our own sources (weighbridge.sources).
+those of our own. docs/sources.md shows a whole one. Not here: our own sources, and what is made of a plug-in's mistakes
+(weighbridge.sources).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -20,51 +22,82 @@ from typing import Any
 from weighbridge.errors import InvalidConfiguration
 
 GROUP = "weighbridge.sources"
-_NAME = re.compile(r"[a-z][a-z0-9+.-]*")
+#: URI schemes; `use` names a source factory in models.yaml.
+_NAME = re.compile(r"(?!use$)[a-z][a-z0-9+.-]*")
 
 
 @cache
-def installed() -> Mapping[str, EntryPoint]:
+def installed() -> Mapping[str, tuple[EntryPoint, ...]]:
     """Return the entry points of the installed packages by name; read once, as it looks at every package.
 
-    Raises:
-        InvalidConfiguration: two packages give the same name, or one gives a name that is no scheme.
+    More than one stands under a name where packages disagree.
     """
-    found: dict[str, EntryPoint] = {}
+    found: dict[str, dict[str, EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
-        other = found.get(entry.name)
-        if not _NAME.fullmatch(entry.name) or (other and other.value != entry.value):
-            raise InvalidConfiguration(
-                f"The package {_package(entry)} brings a source “{entry.name}”, which "
-                + (f"{_package(other)} brings too." if other else "is no URI scheme."),
-                "Uninstall one of them, or ask its makers for another name.",
-                source=entry.name,
-            )
-        found[entry.name] = entry
-    return found
+        found.setdefault(entry.name, {}).setdefault(entry.value, entry)
+    return {name: tuple(entries.values()) for name, entries in sorted(found.items())}
 
 
 def kind_of(scheme: str) -> str:
-    """Return the source kind that an installed package serves under a scheme; empty when none does."""
-    return scheme if scheme in installed() else ""
+    """Return the source kind that an installed package serves under a scheme; empty when none does.
+
+    Raises:
+        InvalidConfiguration: two packages serve it, or it is no scheme.
+    """
+    entries = installed().get(scheme, ())
+    if entries and not _NAME.fullmatch(scheme):
+        raise _refused(entries[0], "which is no name of a source", "ask its makers for another name: a-z, 0-9, + . -")
+    if len(entries) > 1:
+        others = " and ".join(package_of(entry) for entry in entries[1:])
+        raise _refused(entries[0], f"which {others} brings too", "uninstall one of them")
+    return scheme if entries else ""
 
 
-def load(kind: str) -> Any:
-    """Return the factory that a package gives for a source kind.
+def refuse_taken(names: Collection[str]) -> None:
+    """Raise InvalidConfiguration when a package claims one of the names, which are our own."""
+    for name in names:
+        for entry in installed().get(name, ()):
+            raise _refused(entry, "which is Weighbridge's own", "uninstall it, or ask its makers for another name")
+
+
+def entry_of(kind: str) -> EntryPoint:
+    """Return the entry point of a source kind that `kind_of` has named."""
+    return installed()[kind][0]
+
+
+def load(kind: str) -> Callable[..., Any]:
+    """Return what makes a source of a kind that `kind_of` has named.
 
     Raises:
         InvalidConfiguration: the package cannot be imported, or lacks what its entry point names.
     """
-    entry = installed()[kind]
+    entry = entry_of(kind)
     try:
-        return entry.load()
-    except (ImportError, AttributeError) as error:
+        found = entry.load()
+    except Exception as error:  # an import of others' code may raise anything
         raise InvalidConfiguration(
-            f"The source “{kind}” of the package {_package(entry)} cannot be loaded: {error}.",
+            f"The source “{kind}” of the package {package_of(entry)} cannot be loaded: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}.",
             "Reinstall that package, or tell its makers.",
             source=kind,
         ) from error
+    if not callable(found):
+        raise InvalidConfiguration(
+            f"The source “{kind}” of the package {package_of(entry)} is {entry.value}, which makes nothing.",
+            "Update that package, or tell its makers.",
+            source=kind,
+        )
+    return found  # type: ignore[no-any-return]
 
 
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else entry.value
+def package_of(entry: EntryPoint) -> str:
+    """Return the name and version of the package that an entry point belongs to."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def _refused(entry: EntryPoint, why: str, remedy: str) -> InvalidConfiguration:
+    return InvalidConfiguration(
+        f"The package {package_of(entry)} brings a source “{entry.name}”, {why}.",
+        f"{remedy[0].upper()}{remedy[1:]}.",
+        source=entry.name,
+    )

@@ -59,7 +59,8 @@ def read(uri: str) -> Parts:
     if not match or _CONTROL.search(uri):
         raise InvalidReference(f"“{uri}” is no model URI.", f"Write one such as {EXAMPLES}.", uri=uri)
     scheme, rest = match.groups()
-    kind = SCHEMES.get(scheme) or plugins.kind_of(scheme)
+    # A package that claims one of our kinds is refused where the source is opened.
+    kind = SCHEMES.get(scheme, "") if scheme in (*SCHEMES, *SCHEMES.values()) else plugins.kind_of(scheme)
     if not kind:
         known = ", ".join(f"{name}:" for name in (*SCHEMES, *plugins.installed()))
         raise InvalidReference(f"No source serves “{scheme}:”.", f"Known schemes: {known}.", uri=uri)

@@ -16,8 +16,8 @@ from tests.services.seaweedfs import READER, S3Server
 from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
-from tests.sources.contract import SourceCase, SourceContract
 from weighbridge.ref import ModelRef
+from weighbridge.sources.contract import SourceCase, SourceContract
 from weighbridge.sources.file import FileSource
 from weighbridge.sources.git_lfs import GitLFSSource
 from weighbridge.sources.huggingface import GitXetSource, HuggingFaceDatasetSource, HuggingFaceSource

@@ -9,10 +9,12 @@ import importlib
 
 from weighbridge import plugins
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.sources.interface import Source, SourceFactory, SourceSettings
+from weighbridge.sources.installed import InstalledSource
+from weighbridge.sources.interface import Source, SourceConstructor, SourceSettings
+from weighbridge.uris import SCHEMES
 
 
-def _adapter(module: str, name: str) -> SourceFactory:
+def _adapter(module: str, name: str) -> SourceConstructor:
     def create(settings: SourceSettings) -> Source:
         source: Source = getattr(importlib.import_module(f"weighbridge.sources.{module}"), name)(settings)
         return source
@@ -20,8 +22,8 @@ def _adapter(module: str, name: str) -> SourceFactory:
     return create
 
 
-#: Source kind (`ModelRef.kind`) to the factory of its adapter.
-SOURCES: dict[str, SourceFactory] = {
+#: Source kind (`ModelRef.kind`) to what makes its adapter.
+SOURCES: dict[str, SourceConstructor] = {
     "file": _adapter("file", "FileSource"),
     "git-lfs": _adapter("git_lfs", "GitLFSSource"),
     "git-xet": _adapter("huggingface", "GitXetSource"),
@@ -40,10 +42,15 @@ def open_source(kind: str, settings: SourceSettings) -> Source:
     """Return a source of ours, or of an installed package (plugins).
 
     Raises:
-        InvalidConfiguration: there is none of that kind, or the package that brings it is broken.
+        InvalidConfiguration: there is none of that kind, the package that brings it is broken, or one claims a name
+            of ours.
+        SourceMisbehaved: a package's source fails when it is made.
     """
-    factory = SOURCES.get(kind) or (plugins.load(kind) if plugins.kind_of(kind) else None)
-    if factory is None:
+    if kind in SOURCES:
+        plugins.refuse_taken({kind, *(scheme for scheme, known in SCHEMES.items() if known == kind)})
+        return SOURCES[kind](settings)
+    if not plugins.kind_of(kind):
         known = ", ".join((*SOURCES, *plugins.installed()))
         raise InvalidConfiguration(f"There is no source “{kind}”.", f"Known ones: {known}.", source=kind)
-    return factory(settings)
+    package = plugins.package_of(plugins.entry_of(kind))
+    return InstalledSource.of(kind, package, plugins.load(kind), settings)

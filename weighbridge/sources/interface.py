@@ -145,4 +145,4 @@ def refuse_oversize(manifest: Manifest, settings: SourceSettings) -> Manifest:
     return manifest
 
 
-SourceFactory = Callable[[SourceSettings], Source]
+SourceConstructor = Callable[[SourceSettings], Source]
