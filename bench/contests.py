@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.models import write_sharded
-from tests.services import ociregistry, seaweedfs
+from tests.services import gitlfs, ociregistry, seaweedfs
 from tests.services.mlflow import PASSWORD, USERNAME, serving
 
 BIN = Path(sys.executable).parent
@@ -66,6 +66,29 @@ def _huggingface(folder: Path, size: int) -> Iterator[Contest]:
             )
         finally:
             hub.terminate()
+
+
+@contextmanager
+def _git_lfs(folder: Path, size: int) -> Iterator[Contest]:
+    write_sharded(folder / "model", shards=SHARDS, shard_size=size // SHARDS)
+    (folder / "server").mkdir()
+    name, files = "fast/bench.git", {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"}
+    with gitlfs.running(folder / "server") as server:
+        for path in (folder / "model").iterdir():
+            content = path.read_bytes()
+            files[path.name] = server.put(name, content) if path.suffix == ".safetensors" else content
+        server.commit(name, files)
+        url = server.address(name)
+        yield Contest(
+            server.port,
+            _size(folder / "model"),
+            {
+                "git clone, git lfs pull": f"GIT_LFS_SKIP_SMUDGE=1 git clone -q --depth 1 {url} . && git lfs pull",
+                "git clone": f"git clone -q --depth 1 {url} .",
+            },
+            lambda port: f"git+http://127.0.0.1:{port}/{name}@main",
+            lambda port: gitlfs.environment(folder),
+        )
 
 
 @contextmanager
@@ -135,6 +158,7 @@ def _size(folder: Path) -> int:
 
 #: Source to its contest; each makes a model of about so many bytes below a folder.
 CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
+    "git-lfs": _git_lfs,
     "huggingface": _huggingface,
     "mlflow": _mlflow,
     "ollama": _ollama,
