@@ -7,7 +7,14 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</s>{% endfor %}"
@@ -47,4 +54,22 @@ def llama(folder: Path, *, template: str | None = TEMPLATE, **config: Any) -> Pa
     }
     torch.manual_seed(0)
     LlamaForCausalLM(LlamaConfig(**(settings | config))).save_pretrained(folder)
+    return folder
+
+
+def bert(folder: Path, *, labels: int = 0, **config: Any) -> Path:
+    """Write a BERT of two layers and its tokenizer; with labels, one that classifies."""
+    words = tokenizer(folder, None)
+    settings = {
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": CONTEXT,
+        "pad_token_id": 0,
+    }
+    torch.manual_seed(0)
+    made = BertConfig(**(settings | config | ({"num_labels": labels} if labels else {})))
+    (BertForSequenceClassification(made) if labels else BertModel(made)).save_pretrained(folder)
     return folder

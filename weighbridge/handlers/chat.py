@@ -18,8 +18,9 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
+from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
-from weighbridge.handlers.pretrained import load_model, load_processor, locate, refuse_memory
+from weighbridge.handlers.pretrained import load_model, load_processor, locate
 
 
 class TextChat:
@@ -139,7 +140,7 @@ class TextChat:
         options = {"do_sample": False, "pad_token_id": padding, **options}
         if not options["do_sample"]:
             options |= {"temperature": None, "top_p": None, "top_k": None}
-        with self._lock, self._inference():
+        with self._lock, inferring(self.name, str(self.device), "chat"):
             outputs = self.model.generate(
                 input_ids=torch.tensor(rows, device=self.device),
                 attention_mask=torch.tensor(mask, device=self.device),
@@ -171,27 +172,6 @@ class TextChat:
                 "Check the messages' roles; if they are right, its publisher has to mend the template.",
             ) from error
         return tokens
-
-    def _inference(self) -> Any:
-        return _Inference(self.name, str(self.device))
-
-
-class _Inference:
-    """Inference mode, and whatever a model raises as our errors."""
-
-    def __init__(self, name: str, device: str) -> None:
-        self._name, self._device, self._mode = name, device, torch.inference_mode()
-
-    def __enter__(self) -> None:
-        self._mode.__enter__()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._mode.__exit__(kind, error, trace)
-        if isinstance(error, Exception) and not isinstance(error, WeighbridgeError):
-            refuse_memory(error, self._device)
-            raise HandlerError(
-                f"{self._name} fails: {type(error).__name__}: {str(error)[:300]}.", "It may be no model for chat."
-            ) from error
 
 
 class _Finite(LogitsProcessor):  # type: ignore[misc]

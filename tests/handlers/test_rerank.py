@@ -1,0 +1,51 @@
+"""Reranking with a tiny cross-encoder."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.handlers import tiny
+from weighbridge.errors import Cancelled, HandlerError
+from weighbridge.handlers.rerank import TextRerank
+
+pytestmark = pytest.mark.xdist_group("torch")
+DOCUMENTS = ["first", "second", "first", "a longer document, so that the others are padded"]
+
+
+@pytest.fixture(scope="module")
+def rerank(tmp_path_factory: pytest.TempPathFactory) -> TextRerank:
+    return TextRerank(str(tiny.bert(tmp_path_factory.mktemp("bert"), labels=1)), "cpu", name="tiny")
+
+
+def test_documents_come_in_order_of_their_scores(rerank: TextRerank) -> None:
+    found = rerank.rerank("query", DOCUMENTS)
+    assert sorted(result.index for result in found) == [0, 1, 2, 3]
+    assert [result.score for result in found] == sorted((result.score for result in found), reverse=True)
+    assert all(result.document == DOCUMENTS[result.index] for result in found)
+    assert rerank.rerank("query", DOCUMENTS, top_k=2) == found[:2]
+    places = {result.index: place for place, result in enumerate(found)}
+    assert places[0] + 1 == places[2]
+
+
+def test_a_score_depends_on_the_pair_alone(rerank: TextRerank) -> None:
+    together = {result.index: result.score for result in rerank.rerank("query", DOCUMENTS)}
+    for index, document in enumerate(DOCUMENTS):
+        (alone,) = rerank.rerank("query", [document])
+        assert alone.score == pytest.approx(together[index], abs=1e-4)
+    assert rerank.rerank("other query", ["first"])[0].score != pytest.approx(together[0], abs=1e-7)
+
+
+def test_nothing_to_order_is_fine_and_cancelling_ends(rerank: TextRerank) -> None:
+    assert rerank.rerank("query", []) == []
+    event = threading.Event()
+    event.set()
+    with pytest.raises(Cancelled):
+        rerank.rerank("query", DOCUMENTS, cancel_event=event)
+
+
+def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
+    with pytest.raises(HandlerError, match="gives 3 scores"):
+        TextRerank(str(tiny.bert(tmp_path, labels=3)), "cpu")

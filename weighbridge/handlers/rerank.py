@@ -1,0 +1,84 @@
+"""Reranking through transformers: a cross-encoder that gives one score to a query and a document together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from weighbridge.errors import HandlerError
+from weighbridge.handlers.inference import batches, finite, inferring
+from weighbridge.handlers.interface import Device, RerankResult
+from weighbridge.handlers.pretrained import load_model, load_processor, locate
+
+_BATCH = 16
+
+
+class TextRerank:
+    """A cross-encoder; calls are made one after another, under a lock.
+
+    Args:
+        hf_repo_id: repository in the cache, or a folder.
+        device: where it runs.
+        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
+        kwargs: `name`, `dtype`, `trust_remote_code`.
+
+    Raises:
+        HandlerError: it cannot be loaded, or gives more than one score a pair.
+        OutOfMemory: the device is too small.
+    """
+
+    capabilities = ["rerank"]
+    thread_safe = False
+    max_parallelism: int | None = 1
+    owned_by = "local"
+
+    def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
+        self.name: str = kwargs.get("name", hf_repo_id)
+        self.device = device
+        place, trusted = locate(hf_repo_id, cache_dir), bool(kwargs.get("trust_remote_code"))
+        self.tokenizer = load_processor(AutoTokenizer, place, trust_remote_code=trusted)
+        self.model = load_model(
+            AutoModelForSequenceClassification,
+            place,
+            device,
+            trust_remote_code=trusted,
+            dtype=kwargs.get("dtype", "auto"),
+        )
+        if self.model.config.num_labels != 1:
+            raise HandlerError(
+                f"{self.name} gives {self.model.config.num_labels} scores, and a reranker gives one.",
+                "It classifies; name the model that its publisher made for reranking.",
+            )
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+            self.model.config.pad_token_id = self.tokenizer.pad_token_id
+        self._lock = threading.Lock()
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_k: int | None = None,
+        cancel_event: threading.Event | None = None,
+    ) -> list[RerankResult]:
+        """Return the documents with their scores, the most relevant first; equal ones in their own order.
+
+        Raises:
+            HandlerError: the model fails or computes no numbers.
+            OutOfMemory: the device is too small.
+            Cancelled: `cancel_event` was set.
+        """
+        scores: list[float] = []
+        with self._lock, inferring(self.name, str(self.device), "reranking"):
+            for batch in batches(documents, _BATCH, self.name, cancel_event):
+                inputs = self.tokenizer(
+                    [query] * len(batch), list(batch), padding=True, truncation="longest_first", return_tensors="pt"
+                ).to(self.device)
+                logits = finite(self.name, self.model(**inputs).logits[:, 0].float())
+                scores += logits.cpu().tolist()
+        order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+        return [RerankResult(index, scores[index], documents[index]) for index in order[:top_k]]
