@@ -1,0 +1,63 @@
+"""Quantiles, means and shares with their intervals; and when samples are too few."""
+
+from __future__ import annotations
+
+import random
+import statistics as oracle
+
+import pytest
+
+from weighbridge.benchmarks.interface import INSUFFICIENT
+from weighbridge.benchmarks.statistics import enclosing_ranks, mean, quantile, share, variation
+
+
+@pytest.mark.parametrize(("of", "enough"), [(0.5, 6), (0.95, 59), (0.99, 299)])
+def test_a_quantile_needs_as_many_samples_as_can_enclose_it(of: float, enough: int) -> None:
+    samples = [float(number) for number in range(enough)]
+    too_few = quantile("p", samples[1:], of, "s")
+    assert (too_few.value, too_few.reason, too_few.n) == (None, INSUFFICIENT, enough - 1)
+    found = quantile("p", samples, of, "s")
+    assert found.value is not None
+    assert found.interval is not None
+    assert found.interval.low <= found.value <= found.interval.high
+
+
+@pytest.mark.parametrize("of", [0.5, 0.9, 0.99])
+def test_intervals_hold_the_true_quantile_as_often_as_they_say(of: float) -> None:
+    rounds, n, dice = 400, 320, random.Random(7)
+    held = 0
+    for _ in range(rounds):
+        found = quantile("p", [dice.random() for _ in range(n)], of, "s").interval
+        assert found is not None
+        held += found.low <= of <= found.high
+    assert held / rounds >= 0.92
+
+
+def test_the_nearest_ranks_of_known_tables() -> None:
+    # Conover, table of the binomial: for n = 10 the median lies between the 2nd and the 9th with 97.9 %.
+    assert enclosing_ranks(10, 0.5) == (2, 9)
+    assert enclosing_ranks(6, 0.5) == (1, 6)
+    assert enclosing_ranks(5, 0.5) is None
+    assert enclosing_ranks(1, 0.5) is None
+
+
+def test_means_and_spread_are_those_of_the_samples() -> None:
+    samples = [1.0, 2.0, 3.0, 4.0]
+    found = mean("m", samples, "s")
+    assert found.value == oracle.fmean(samples)
+    assert found.interval is not None
+    assert found.interval.low == pytest.approx(2.5 - 3.182446 * oracle.stdev(samples) / 2, abs=1e-5)
+    assert mean("m", [1.0], "s").reason == INSUFFICIENT
+    assert variation([1.0, 1.0, 1.0, 1.0]) == 0
+    assert variation(samples) == pytest.approx(1.5 / 2.5)
+
+
+def test_shares_have_wilsons_interval() -> None:
+    found = share("accuracy", 8, 10)
+    assert (found.value, found.n) == (0.8, 10)
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == (
+        pytest.approx(0.4902, abs=1e-3),
+        pytest.approx(0.9433, abs=1e-3),
+    )
+    assert share("accuracy", 0, 0).value is None

@@ -1,0 +1,98 @@
+"""What samples say: quantiles, means and shares with 95 % intervals, or that they are too few to say anything.
+
+Quantiles: intervals of order statistics, which assume nothing of the distribution (Conover, Practical Nonparametric
+Statistics, 3rd edition, section 3.2). Shares: Wilson's score interval. Means: Student's t.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from weighbridge.benchmarks.interface import INSUFFICIENT, Interval, Metric
+
+LEVEL = 0.95
+
+
+def quantile(name: str, samples: Sequence[float], share: float, unit: str, better: str = "lower") -> Metric:
+    """Return a quantile with its interval; without a value when not even all samples enclose it at 95 %.
+
+    That takes 6 samples for the median, 59 for P95 and 299 for P99.
+
+    Args:
+        name: of the metric.
+        samples: in any order.
+        share: the quantile, above 0 and below 1.
+        unit: of the samples.
+        better: whether a `higher` or a `lower` value is better.
+    """
+    found = sorted(samples)
+    ranks = enclosing_ranks(len(found), share)
+    if ranks is None:
+        return Metric(name, None, unit, len(found), reason=INSUFFICIENT, better=better)
+    low, high = (found[rank - 1] for rank in ranks)
+    return Metric(name, _at(found, share), unit, len(found), Interval(low, high, LEVEL), better=better)
+
+
+def enclosing_ranks(n: int, share: float) -> tuple[int, int] | None:
+    """Return the ranks (from 1) of the nearest two of n ordered samples that enclose a quantile at 95 %, or None.
+
+    The number of samples below the quantile is binomial (n, share), so that ranks l and u enclose it with the
+    probability P(l <= B < u).
+    """
+    from scipy.stats import binom
+
+    if n < 2 or 1 - share**n - (1 - share) ** n < LEVEL:
+        return None
+    below = binom.cdf(range(n + 1), n, share)
+    best: tuple[int, float, tuple[int, int]] | None = None
+    upper = 2
+    for lower in range(1, n):
+        upper = max(upper, lower + 1)
+        before = below[lower - 1]
+        while upper < n and below[upper - 1] - before < LEVEL:
+            upper += 1
+        if below[upper - 1] - before < LEVEL:
+            break
+        unbalanced = abs(before - (1 - below[upper - 1]))
+        if best is None or (upper - lower, unbalanced) < best[:2]:
+            best = (upper - lower, unbalanced, (lower, upper))
+    return best[2] if best else None
+
+
+def mean(name: str, samples: Sequence[float], unit: str, better: str = "higher") -> Metric:
+    """Return the mean with its interval; without a value below two samples."""
+    from scipy.stats import t
+
+    n = len(samples)
+    if n < 2:
+        return Metric(name, None, unit, n, reason=INSUFFICIENT, better=better)
+    value = math.fsum(samples) / n
+    deviation = math.sqrt(math.fsum((sample - value) ** 2 for sample in samples) / (n - 1))
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
+    return Metric(name, value, unit, n, Interval(value - half, value + half, LEVEL), better=better)
+
+
+def share(name: str, successes: int, n: int, better: str = "higher") -> Metric:
+    """Return a share of successes with its interval; without a value when nothing was tried."""
+    from scipy.stats import binomtest
+
+    if n < 1:
+        return Metric(name, None, "1", 0, reason=INSUFFICIENT, better=better)
+    bounds = binomtest(successes, n).proportion_ci(LEVEL, "wilson")
+    return Metric(name, successes / n, "1", n, Interval(float(bounds.low), float(bounds.high), LEVEL), better=better)
+
+
+def variation(samples: Sequence[float]) -> float:
+    """Return the spread of samples relative to their median: the interquartile range over it; 0 for fewer than four."""
+    found = sorted(samples)
+    middle = _at(found, 0.5) if found else 0.0
+    return (_at(found, 0.75) - _at(found, 0.25)) / middle if len(found) >= 4 and middle > 0 else 0.0
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    """Return the quantile between the two nearest samples, as numpy's default does."""
+    place = (len(ordered) - 1) * share
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
