@@ -1,5 +1,7 @@
+import hashlib
 import multiprocessing
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import pytest
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.digest import Digest
 from weighbridge.errors import BlobMissing, IntegrityError, StoreError, StoreFull
+from weighbridge.pieces import HEADER, PIECE, WIDTH
 
 
 def test_content_is_kept_once_and_read_only(store: LocalBlobStore) -> None:
@@ -167,3 +170,142 @@ def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
         LocalBlobStore(tmp_path / "file" / "store")
     assert error.value.remedy
     assert os.listdir(tmp_path) == ["file"]
+
+
+LARGE = random.Random(1).randbytes(5 * PIECE + 1000)
+
+
+def partial(store: LocalBlobStore, suffix: str = "") -> Path:
+    (part,) = [path for path in (store.root / "partial").iterdir() if path.suffix == suffix]
+    return part
+
+
+def cut_off(store: LocalBlobStore, size: int, chunk: int = 300_000) -> Path:
+    """Receive the first bytes of LARGE and return the file that they are in."""
+    with store.receive("key") as incoming:
+        for start in range(0, size, chunk):
+            incoming.write(LARGE[start : min(start + chunk, size)])
+    return partial(store)
+
+
+def flip(path: Path, position: int) -> None:
+    path.chmod(0o644)
+    with open(path, "r+b") as file:
+        file.seek(position)
+        (old,) = file.read(1)
+        file.seek(position)
+        file.write(bytes([old ^ 1]))
+
+
+def resumed(store: LocalBlobStore, extra: tuple[str, ...] = ()) -> int:
+    """Finish the download of LARGE and return how many bytes of it were here."""
+    with store.receive("key", extra=extra, size=len(LARGE)) as incoming:
+        offset = incoming.offset
+        incoming.write(LARGE[offset:])
+        assert incoming.commit(Digest(extra[0], hashlib.new(extra[0], LARGE).hexdigest()) if extra else None)
+    assert list(store.digests()) == [Digest.sha256(LARGE)]
+    return offset
+
+
+@pytest.mark.parametrize("chunk", [1000, 65_536, PIECE, 3 * PIECE + 1, len(LARGE)])
+def test_sums_of_a_large_blob_are_kept_beside_it(store: LocalBlobStore, chunk: int) -> None:
+    digest = store.put(LARGE[start : start + chunk] for start in range(0, len(LARGE), chunk))
+    expected = tuple(hashlib.sha256(LARGE[: end * PIECE]).digest()[:WIDTH] for end in range(1, 6))
+    assert store.piece_sums(digest, len(LARGE)) == expected
+    assert (store.root / "pieces" / digest.hex[:2] / digest.hex).stat().st_size == len(HEADER) + 5 * WIDTH
+    assert not list((store.root / "partial").iterdir())
+
+
+def test_a_small_blob_has_no_sums(store: LocalBlobStore) -> None:
+    digest = store.put([LARGE[: 4 * PIECE - 1]])
+    assert store.piece_sums(digest, 4 * PIECE - 1) is None
+    assert not [path for path in (store.root / "pieces").rglob("*") if path.is_file()]
+    assert not list((store.root / "partial").iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"something else", HEADER[:-1], HEADER + bytes(WIDTH), HEADER + bytes(39)])
+def test_sums_that_are_not_all_there_count_as_none(store: LocalBlobStore, content: bytes) -> None:
+    digest = store.put([LARGE])
+    (store.root / "pieces" / digest.hex[:2] / digest.hex).write_bytes(content)
+    assert store.piece_sums(digest, len(LARGE)) is None
+
+
+@pytest.mark.parametrize(
+    ("position", "left"),
+    [(0, 0), (PIECE - 1, 0), (PIECE, PIECE), (2 * PIECE + 5, 2 * PIECE), (4 * PIECE - 1, 3 * PIECE)],
+)
+def test_bytes_that_changed_on_disk_are_cut_off(store: LocalBlobStore, position: int, left: int) -> None:
+    flip(cut_off(store, 5_000_000), position)
+    assert resumed(store, ("sha512",)) == left
+    assert store.piece_sums(Digest.sha256(LARGE), len(LARGE)) is not None
+
+
+def test_what_a_lost_disk_cache_left_is_cut_off(store: LocalBlobStore) -> None:
+    part = cut_off(store, 5_000_000)
+    os.truncate(part, 2 * PIECE + 9)
+    os.truncate(part, 5_000_000)  # Zeros where nothing was written, and the sums of what should be there.
+    assert resumed(store) == 2 * PIECE
+
+
+def test_bytes_whose_sums_were_lost_are_cut_off(store: LocalBlobStore) -> None:
+    cut_off(store, 5_000_000)
+    os.truncate(partial(store, ".pieces"), len(HEADER) + 2 * WIDTH + 3)
+    assert resumed(store) == 2 * PIECE
+
+
+def test_a_file_that_is_shorter_than_its_sums_is_resumed(store: LocalBlobStore) -> None:
+    os.truncate(cut_off(store, 5_000_000), 3_000_000)
+    assert resumed(store) == 3_000_000
+    assert store.piece_sums(Digest.sha256(LARGE), len(LARGE)) is not None
+
+
+@pytest.mark.parametrize("sums", [None, b"", b"something else"])
+def test_a_download_of_an_older_weighbridge_is_resumed(store: LocalBlobStore, sums: bytes | None) -> None:
+    cut_off(store, 5_000_000)
+    partial(store, ".pieces").unlink()
+    if sums is not None:
+        partial(store).with_suffix(".pieces").write_bytes(sums)
+    assert resumed(store) == 5_000_000
+    assert store.piece_sums(Digest.sha256(LARGE), len(LARGE)) is not None
+
+
+def test_a_dropped_blob_leaves_no_sums_for_the_next(store: LocalBlobStore) -> None:
+    with store.receive("key") as incoming:
+        incoming.write(bytes(5 * PIECE))
+        with pytest.raises(IntegrityError):
+            incoming.commit(Digest.sha256(LARGE))
+        incoming.write(LARGE)
+        digest = incoming.commit(Digest.sha256(LARGE))
+    sums = store.piece_sums(digest, len(LARGE))
+    assert sums is not None
+    assert sums[0] == hashlib.sha256(LARGE[:PIECE]).digest()[:WIDTH]
+
+
+_KILLED_LATE = """
+import os, signal, sys
+from pathlib import Path
+from weighbridge.blobs import LocalBlobStore
+store = LocalBlobStore(Path(sys.argv[1]))
+with store.receive("key") as incoming:
+    incoming.write(sys.stdin.buffer.read())
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_costs_no_byte(store: LocalBlobStore) -> None:
+    arrived = LARGE[:4_700_000]
+    done = subprocess.run([sys.executable, "-c", _KILLED_LATE, str(store.root)], input=arrived, check=False)
+    assert done.returncode == -9
+    assert store.unfinished() == 1
+    assert resumed(store) == len(arrived)
+
+
+def test_a_blob_that_the_disk_no_longer_gives_is_damaged(store: LocalBlobStore) -> None:
+    digest = store.put([b"weights"])
+    path = store.path(digest)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # Reading its first page is an I/O error, as of a broken disk.
+    damage = store.check(digest)
+    assert damage is not None
+    assert damage.actual is None
+    assert not store.has(digest)

@@ -1,8 +1,9 @@
 """The blob store on local files: content by its sha256, hashed while written, resumable, safe for several processes.
 
 Layout below the root (docs/formats.md): `blobs/sha256/ab/<hex>` read-only content; `partial/<key>` what is still
-arriving, with a lock beside it; `aliases/<key>` from another identity of the same bytes to their sha256; `corrupt/`
-what `check` found broken. Not here: where bytes come from (fetching) or what they mean.
+arriving, with a lock and piece sums beside it; `aliases/<key>` from another identity of the same bytes to their sha256;
+`pieces/` the piece sums of large blobs; `corrupt/` what `check` found broken. Not here: where bytes come from
+(fetching) or what they mean.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from filelock import FileLock
 
 from weighbridge.digest import Digest, Hasher
 from weighbridge.errors import BlobMissing, IntegrityError, StoreError, StoreFull
+from weighbridge.pieces import PIECE, WIDTH, WORTHWHILE, SumsFile, read_sums
 
 _CHUNK = 4 * 1024 * 1024
 
@@ -43,29 +45,50 @@ class BlobStore(Protocol):
 
 @dataclass(frozen=True)
 class Damage:
-    """A blob whose content no longer has its name."""
+    """A blob whose content no longer has its name; `actual` is None where the disk no longer gives its bytes."""
 
     digest: Digest
-    actual: Digest
+    actual: Digest | None
     moved_to: Path
 
 
 class Incoming:
-    """A blob on its way in: append, then `commit`. What was written survives a crash and is hashed again."""
+    """A blob on its way in: append, then `commit`. What was written survives a crash and is hashed again.
+
+    Bytes of an earlier attempt that no longer have their piece sums are cut off, with all that follows them.
+    """
 
     def __init__(self, store: LocalBlobStore, part: Path, algorithms: tuple[str, ...], size: int | None) -> None:
         self._store, self._part, self._algorithms, self._size = store, part, algorithms, size
+        self._sums = SumsFile(part.with_suffix(".pieces"))
         with _store_errors(part):
             self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed by `close`)
-        self._hash_what_is_here()
+            self._hash_what_is_here()
 
     def _hash_what_is_here(self) -> None:
+        noted = self._sums.read()
+        if noted is not None and os.fstat(self._file.fileno()).st_size > (len(noted) + 1) * PIECE:
+            self._file.truncate(len(noted) * PIECE)  # A kill leaves at most one piece without a sum, a lost disk more.
         self._hasher = Hasher(self._algorithms, self._size)
         self.offset = 0
         self._file.seek(0)
-        while chunk := self._file.read(_CHUNK):
-            self._hasher.update(chunk)
-            self.offset += len(chunk)
+        sums: list[bytes] = []
+        while chunk := self._file.read(PIECE - self.offset % PIECE):
+            found = self._add(chunk)
+            if found is None:
+                continue
+            if noted is not None and len(sums) < len(noted) and noted[len(sums)] != found:
+                self._file.truncate(len(sums) * PIECE)
+                self._hash_what_is_here()
+                return
+            sums.append(found)
+        self._sums.settle(sums)
+
+    def _add(self, chunk: bytes | memoryview) -> bytes | None:
+        """Hash bytes that do not go beyond the present piece; return its sum when they end it."""
+        self._hasher.update(chunk)
+        self.offset += len(chunk)
+        return None if self.offset % PIECE else self._hasher.sha256()[:WIDTH]
 
     def expect(self, size: int) -> None:
         """Note the whole size in bytes where it was not promised: git-sha1 is taken over it, too."""
@@ -80,17 +103,26 @@ class Incoming:
         Raises:
             StoreFull: no space left; what is here stays for a later resume.
         """
-        self._hasher.update(chunk)
-        rest = memoryview(chunk)
+        left = memoryview(chunk)
         with _store_errors(self._part):
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        self.offset += len(chunk)
+            while left:
+                rest = piece = left[: PIECE - self.offset % PIECE]
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+                found = self._add(piece)
+                if found is not None:
+                    self._sums.append(found)
+                left = left[len(piece) :]
+
+    def sum_after(self, chunk: bytes) -> bytes:
+        """Return the piece sum that there would be after a chunk, without taking it."""
+        return self._hasher.sha256(chunk)[:WIDTH]
 
     def restart(self) -> None:
         """Forget what arrived."""
         self._file.seek(0)
         self._file.truncate()
+        self._sums.remove()
         self._hasher = Hasher(self._algorithms, self._size)
         self.offset = 0
 
@@ -118,11 +150,20 @@ class Incoming:
             os.fsync(self._file.fileno())
         os.fchmod(self._file.fileno(), 0o444)
         self._file.close()
-        return self._store._adopt(self._part, digests["sha256"])
+        if self.offset < WORTHWHILE:
+            self._sums.remove()
+        return self._store._adopt(self._part, self._sums, digests["sha256"])
 
     def close(self) -> None:
-        """Close the file; what arrived stays for a later resume."""
+        """Close the files; what arrived stays for a later resume."""
         self._file.close()
+        self._sums.close()
+
+    def discard(self) -> None:
+        """Close the files and remove what arrived and was not committed."""
+        self.close()
+        self._part.unlink(missing_ok=True)
+        self._sums.remove()
 
 
 class LocalBlobStore:
@@ -131,7 +172,7 @@ class LocalBlobStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         with _store_errors(root):
-            for name in ("blobs/sha256", "partial", "aliases", "corrupt"):
+            for name in ("blobs/sha256", "partial", "aliases", "pieces", "corrupt"):
                 (root / name).mkdir(parents=True, exist_ok=True)
 
     def _name(self, digest: Digest) -> Path:
@@ -197,13 +238,13 @@ class LocalBlobStore:
                 incoming.write(chunk)
             return incoming.commit(expected)
         finally:
-            incoming.close()
-            part.unlink(missing_ok=True)
+            incoming.discard()
 
-    def _adopt(self, part: Path, digest: Digest) -> Digest:
+    def _adopt(self, part: Path, sums: SumsFile, digest: Digest) -> Digest:
         target = self._name(digest)
         with _store_errors(target):
             target.parent.mkdir(exist_ok=True)
+            sums.adopt(self._pieces(digest))  # First: sums without a blob harm nobody, and no later ingest adds them.
             if target.exists():
                 part.unlink()
             else:
@@ -238,22 +279,48 @@ class LocalBlobStore:
 
     def unfinished(self) -> int:
         """Return how many blobs were cut off while arriving and wait to be resumed."""
-        return sum(1 for path in (self.root / "partial").iterdir() if path.suffix != ".lock" and path.stat().st_size)
+        parts = (path for path in (self.root / "partial").iterdir() if path.suffix not in (".lock", ".pieces"))
+        return sum(1 for path in parts if path.stat().st_size)
 
     def check(self, digest: Digest, progress: Callable[[int], None] = lambda _: None) -> Damage | None:
         """Hash a blob again; a broken one is moved to `corrupt/`, so that the next ingest fetches it anew."""
         path = self.path(digest)
         hasher = Hasher()
-        with open(path, "rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK):
-                hasher.update(chunk)
-                progress(len(chunk))
-        actual = hasher.digests["sha256"]
+        actual: Digest | None = None
+        with _store_errors(path), open(path, "rb", buffering=0) as file:
+            try:
+                while chunk := file.read(_CHUNK):
+                    hasher.update(chunk)
+                    progress(len(chunk))
+                actual = hasher.digests["sha256"]
+            except OSError as error:
+                if error.errno != errno.EIO:  # What a broken disk gives in place of bytes.
+                    raise
         if actual == digest:
             return None
-        moved_to = self.root / "corrupt" / digest.hex
+        moved_to = self._corrupt(digest)
         os.replace(path, moved_to)
         return Damage(digest, actual, moved_to)
+
+    def corrupt(self, digest: Digest) -> Path | None:
+        """Return where a blob lies that `check` found broken, or None."""
+        path = self._corrupt(digest)
+        return path if path.exists() else None
+
+    def drop_corrupt(self, digest: Digest) -> None:
+        """Remove what `check` found broken, once the blob is here again."""
+        self._corrupt(digest).unlink(missing_ok=True)
+
+    def piece_sums(self, digest: Digest, size: int) -> tuple[bytes, ...] | None:
+        """Return the piece sums of a blob of that many bytes; None where not all of them were kept."""
+        sums = read_sums(self._pieces(digest))
+        return sums if sums is not None and len(sums) == size // PIECE else None
+
+    def _corrupt(self, digest: Digest) -> Path:
+        return self.root / "corrupt" / digest.hex
+
+    def _pieces(self, digest: Digest) -> Path:
+        return self.root / "pieces" / digest.hex[:2] / digest.hex
 
 
 @contextmanager

@@ -46,7 +46,12 @@ class StoreCheck:
             "blobs": self.blobs,
             "size": self.size,
             "damaged": [
-                {"digest": str(d.digest), "actual": str(d.actual), "moved_to": str(d.moved_to)} for d in self.damaged
+                {
+                    "digest": str(d.digest),
+                    "actual": str(d.actual) if d.actual else None,
+                    "moved_to": str(d.moved_to),
+                }
+                for d in self.damaged
             ],
             "missing": [str(digest) for digest in self.missing],
             "concerned": list(self.concerned),

@@ -90,6 +90,15 @@ class Hasher:
         for hash_ in self._hashes.values():
             hash_.update(chunk)
 
+    def sha256(self, further: bytes = b"") -> bytes:
+        """Return the sha256 of everything added so far, followed by `further`, which is not added."""
+        hash_ = self._hashes["sha256"]
+        if further:
+            hash_ = hash_.copy()
+            hash_.update(further)
+        value: bytes = hash_.digest()
+        return value
+
     @property
     def digests(self) -> dict[str, Digest]:
         """The digests of everything added so far, by algorithm."""
