@@ -1,0 +1,143 @@
+"""A service that speaks OpenAI's REST protocol, with the ways in which real ones go wrong.
+
+It answers with what `answer` returns for a request; `fault` makes the next answers wrong. Everything asked is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+Body = dict[str, Any]
+
+
+def echo(body: Body) -> str:
+    """Answer a chat with its last message."""
+    content = body["messages"][-1]["content"]
+    return content if isinstance(content, str) else json.dumps(content)
+
+
+class OpenAIService:
+    """The service; a context that ends it.
+
+    Args:
+        answer: returns the text for a chat.
+        key: what requests must carry, or empty.
+        step_s: seconds between two pieces of a stream.
+    """
+
+    def __init__(self, answer: Callable[[Body], str] = echo, key: str = "", step_s: float = 0.0) -> None:
+        self.answer, self.key, self.step_s = answer, key, step_s
+        self.fault = ""
+        self.asked: list[tuple[str, Body]] = []
+        self.headers: list[dict[str, str]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.ended = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def pieces(self, body: Body) -> Iterator[Body]:
+        """Yield the events of a chat, one a word."""
+        text = self.answer(body)
+        words = [word + " " for word in text.split(" ")]
+        words[-1] = words[-1][:-1]
+        words = words[: body["max_tokens"]]
+        for word in words:
+            yield {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+        if self.fault == "no reason":
+            return
+        cut = len(words) == body["max_tokens"]
+        yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "length" if cut else "stop"}]}
+        completion = {"usage lies": 10**9, "usage is text": "many", "usage is nothing": 0}.get(self.fault, len(words))
+        prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
+        yield {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
+
+
+def _handler(service: OpenAIService) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: Any) -> None: ...
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["content-length"]))
+            json_ = self.headers["content-type"].startswith("application/json")
+            body: Body = json.loads(content) if json_ else {"form": content}
+            service.asked.append((self.path, body))
+            service.headers.append(dict(self.headers))
+            if service.key and self.headers.get("authorization") != f"Bearer {service.key}":
+                self._send(401, b'{"error": {"message": "no such key"}}')
+            elif service.fault == "hang":
+                service.ended.wait(30)
+            elif service.fault in ("500", "429"):
+                self._send(int(service.fault), b"overloaded")
+            elif service.fault == "html":
+                self._send(200, b"<html>", "text/html")
+            elif body.get("stream"):
+                self._stream(body)
+            else:
+                self._send(200, json.dumps(self._answer(body)).encode())
+
+        def _stream(self, body: Body) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            for number, event in enumerate(service.pieces(body)):
+                if service.fault == "half" and number == 2:
+                    return
+                if service.fault == "not json" and number == 1:
+                    self.wfile.write(b"data: {oops\n\n")
+                    continue
+                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                self.wfile.flush()
+                if service.step_s:
+                    time.sleep(service.step_s)
+            self.wfile.write(b"data: [DONE]\n\n")
+            self.close_connection = True
+
+        def _answer(self, body: Body) -> Body:
+            wrong = service.fault == "wrong shape"
+            if self.path.endswith("/embeddings"):
+                texts = body["input"]
+                data = [{"index": n, "embedding": [float(len(text)), 1.0]} for n, text in enumerate(texts)]
+                return {"data": data[1:] if wrong else data[::-1], "usage": {"prompt_tokens": len(" ".join(texts))}}
+            if self.path.endswith("/rerank"):
+                scores = [
+                    {"index": n, "relevance_score": float(text.count(body["query"]))}
+                    for n, text in enumerate(body["documents"])
+                ]
+                return {"results": scores[1:] if wrong else scores}
+            if "/audio/" in self.path:
+                words = [{"word": "hi", "start": 0.0, "end": 0.5}]
+                return {"text": 3} | {} if wrong else {"text": "hi", "language": "en", "duration": 0.5, "words": words}
+            text = service.answer(body)
+            return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+
+        def _send(self, status: int, content: bytes, kind: str = "application/json") -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    return Handler
