@@ -77,7 +77,15 @@ def test_what_is_no_uri_is_told(uri: str) -> None:
     assert error.value.remedy
 
 
-@pytest.mark.parametrize("uri", ["https://user:s3cret@host/model.gguf", "git+https://user:s3cret@host/r.git@v1"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://user:s3cret@host/model.gguf",
+        "git+https://user:s3cret@host/r.git@v1",
+        "mlflow:name/3?tracking_uri=https://user:s3cret@host",
+        "s3://bucket/prefix?endpoint=http%3A%2F%2Fuser:s3cret@host",
+    ],
+)
 def test_password_in_a_url_is_refused_without_repeating_it(uri: str) -> None:
     with pytest.raises(InvalidReference) as error:
         ModelRef.parse(uri)

@@ -76,7 +76,11 @@ def write(kind: str, id: str, revision: str, options: Options) -> str:  # noqa: 
 
 
 def _options(query: str) -> Options:
-    return tuple(sorted(parse_qsl(query, keep_blank_values=True)))
+    options = tuple(sorted(parse_qsl(query, keep_blank_values=True)))
+    for _, value in options:
+        if re.match(r"^[a-z][a-z0-9+.-]*://[^/?#]*@", value, re.IGNORECASE):
+            raise _secret_inside()
+    return options
 
 
 def _query(options: Options) -> str:
@@ -124,11 +128,15 @@ def _write_url(parts: Parts) -> str:
 
 def _without_secret(address: str) -> str:
     if "@" in address.split("/")[2]:
-        raise InvalidReference(
-            "The URL holds a user name or password.",
-            "Take them out of the URL: name them with --token-env, --token-file or auth: in models.yaml.",
-        )
+        raise _secret_inside()
     return address
+
+
+def _secret_inside() -> InvalidReference:
+    return InvalidReference(
+        "The URL holds a user name or password.",
+        "Take them out of the URL: name them with --token-env, --token-file or auth: in models.yaml.",
+    )
 
 
 def _read_s3(kind: str, scheme: str, rest: str, uri: str) -> Parts:
