@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from weighbridge import plugins
 from weighbridge.errors import WeighbridgeError
 from weighbridge.policyfile import load_policy
 from weighbridge.scanners import open_scanners
 from weighbridge.settings import Settings
+from weighbridge.sources import open_source
+from weighbridge.sources.interface import SourceSettings
+from weighbridge.uris import SCHEMES
 from weighbridge.workspace import open_catalog
 
 #: Bytes below which a model of ordinary size no longer fits.
@@ -42,7 +46,7 @@ class Check:
 
 def examine(settings: Settings) -> Iterator[Check]:
     """Yield one check after the other; a check that cannot be made is itself `missing`."""
-    for check in (_python, _home, _scanners, _catalog, _policy, _registry, _prefect):
+    for check in (_python, _home, _scanners, _catalog, _policy, _registry, _prefect, _sources):
         try:
             yield from check(settings)
         except WeighbridgeError as error:
@@ -102,3 +106,16 @@ def _registry(settings: Settings) -> Iterator[Check]:
 def _prefect(settings: Settings) -> Iterator[Check]:
     url = os.environ.get("PREFECT_API_URL", "")
     yield Check("prefect", "ok", url or "no server: flows run in this process")
+
+
+def _sources(settings: Settings) -> Iterator[Check]:
+    """Look at the sources that installed packages bring, each on its own."""
+    for name, entries in plugins.installed().items():
+        package = " and ".join(plugins.package_of(entry) for entry in entries)
+        try:
+            plugins.refuse_taken({name} & {*SCHEMES, *SCHEMES.values()})
+            open_source(plugins.kind_of(name), SourceSettings())
+        except WeighbridgeError as error:
+            yield Check(f"source {name}", "missing", error.problem, error.remedy)
+        else:
+            yield Check(f"source {name}", "ok", package)
