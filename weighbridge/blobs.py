@@ -307,6 +307,11 @@ class LocalBlobStore:
         path = self._corrupt(digest)
         return path if path.exists() else None
 
+    def corrupt_digests(self) -> Iterator[Digest]:
+        """Yield every blob that `check` found broken and whose broken copy is still kept."""
+        for path in sorted((self.root / "corrupt").iterdir()):
+            yield Digest("sha256", path.name)
+
     def drop_corrupt(self, digest: Digest) -> None:
         """Remove what `check` found broken, once the blob is here again."""
         self._corrupt(digest).unlink(missing_ok=True)

@@ -38,6 +38,7 @@ from weighbridge.progress import Progress, Silent
 from weighbridge.ref import ModelRef
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
+from weighbridge.repairing import repair_store
 from weighbridge.request import IngestRequest, Pins
 from weighbridge.settings import Settings
 from weighbridge.syncing import sync as sync_models
@@ -265,14 +266,25 @@ def scan(
 
 
 @app.command()
-def fsck(json_: AsJSON = False) -> None:
+def fsck(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Bring back what is broken or missing; only damaged pieces where possible.")
+    ] = False,
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
     """Hash every blob of the store again and report what is broken or missing."""
-    settings = Settings()
-    with open_catalog(Settings()) as catalog, _bars(json_) as bars:
+    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace:
+        catalog, report = workspace.catalog, None
         versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
-        found = check_store(LocalBlobStore(settings.store_folder), versions, bars, settings.slots)
-    _print(found.to_json(), lambda: out.print(terminal.check_table(found)), json_)
-    if not found.sound:
+        found = check_store(workspace.store, versions, bars, workspace.settings.slots)
+        if repair:
+            wanted = requests(read_models(models)) if models.exists() else ()
+            report = repair_store(found, versions, workspace, {request.model: request.auth for request in wanted})
+    whole = report.whole if report else found.sound
+    content = found.to_json() | {"sound": whole} | (report.to_json() if report else {})
+    _print(content, lambda: out.print(terminal.check_table(found, report), crop=False), json_)
+    if not whole:
         raise typer.Exit(1)
 
 

@@ -30,7 +30,8 @@ def fetch(
     """Bring one file into the store and return its computed entry: path, real size, sha256.
 
     1. A blob that is here already, under its sha256 or another identity the source gives, is not asked for.
-    2. An earlier attempt's bytes are hashed and resumed after; a source that cannot resume starts again.
+    2. An earlier attempt's bytes that still have their piece sums are resumed after; a source that cannot resume starts
+       again.
     3. More or fewer bytes than promised are refused while they stream.
     4. The promised digest is compared before the blob gets its name; a resumed blob that is wrong is fetched once
        more from the start, since what was here may be what broke it.

@@ -33,12 +33,19 @@ from weighbridge.doctor import Check
 from weighbridge.ingesting import Outcome
 from weighbridge.locking import Arrival
 from weighbridge.policy import NOT_APPLICABLE
+from weighbridge.repairing import RepairReport
 from weighbridge.report import ScanReport
 from weighbridge.syncing import SyncReport
 from weighbridge.version import ModelVersion
 
 _COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
 _EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
+_REPAIRS = {
+    "range": "mended with {size} of {source}.",
+    "whole": "fetched anew, {size} of {source}.",
+    "archive": "unpacked again.",
+    "lost": "not brought back; what is left of it stays in the store's corrupt folder.",
+}
 #: Reasons and findings shown before the rest is only counted; `--json` has all.
 SHOWN = 12
 
@@ -288,15 +295,27 @@ def list_table(versions: Sequence[ModelVersion]) -> Table:
     return table
 
 
-def check_table(check: StoreCheck) -> RenderableType:
-    """Render what a check of the store found."""
+def check_table(check: StoreCheck, report: RepairReport | None = None) -> RenderableType:
+    """Render what a check of the store found, and what a repair came to."""
     whole = f"{check.blobs} blobs, {bytes_text(check.size)} hashed again"
-    if check.sound:
+    if check.sound and not (report and report.repairs):
         return Text.assemble(("sound  ", "bold green"), whole)
-    lines = [Text.assemble(("damaged  ", "bold red"), whole)]
-    lines += [Text(f"{d.digest} has become {d.actual}; moved to {d.moved_to}") for d in check.damaged]
+    mended = report is not None and report.whole
+    lines = [Text.assemble(("mended  ", "bold green") if mended else ("damaged  ", "bold red"), whole)]
+    for damage in check.damaged:
+        became = f"has become {damage.actual}" if damage.actual else "cannot be read from the disk"
+        lines.append(Text(f"{damage.digest} {became}" + ("" if report else f"; moved to {damage.moved_to}")))
     lines += [Text(f"{digest} is missing") for digest in check.missing]
-    lines += [Text(f"{name}: ingest it again to bring back what it lost", style="yellow") for name in check.concerned]
+    if report is None:
+        remedy = "`weighbridge fsck --repair`, or an ingest, brings back what it lost"
+        lines += [Text(f"{name}: {remedy}", style="yellow") for name in check.concerned]
+        return Group(*lines)
+    for repair in report.repairs:
+        style = "red" if repair.how == "lost" else ""
+        how = _REPAIRS[repair.how].format(size=bytes_text(repair.received), source=repair.source)
+        lines.append(Text(f"{repair.digest} {how} {repair.note}".rstrip(), style=style))
+    lines += [Text(f"{where} is given out mended") for where in report.given_out]
+    lines += [Text(where, style="red") for where in report.failed]
     return Group(*lines)
 
 

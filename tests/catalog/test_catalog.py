@@ -234,6 +234,17 @@ def test_resolutions(catalog: Catalog) -> None:
     assert catalog.recall_dropped("f1") == ()
 
 
+def test_who_holds_a_blob(catalog: Catalog) -> None:
+    one, two = FileEntry("a", 1, digest("one")), FileEntry("b", 2, digest("two"))
+    elsewhere = ModelRef.parse("file:/elsewhere")
+    catalog.remember_resolution("f1", Manifest(REF, (one, two)))
+    catalog.remember_resolution("f2", Manifest(elsewhere, (one,)))
+    held = {found.ref.uri: found.files for found in catalog.holding(digest("one"))}
+    assert held == {REF.uri: (one, two), elsewhere.uri: (one,)}
+    assert catalog.holding(digest("two")) == [Manifest(REF, (one, two))]
+    assert catalog.holding(digest("three")) == []
+
+
 def test_a_declared_manifest_without_sizes_and_an_empty_one(catalog: Catalog) -> None:
     unsure = Manifest(REF, (FileEntry("a"), FileEntry("b", 2**40)))
     catalog.remember_resolution("unsure", unsure)

@@ -77,6 +77,7 @@ class WebServer:
     def __init__(self, certificate_folder: Path | None = None) -> None:
         self.pages: dict[str, Page] = {}
         self.requests: list[Request] = []
+        self.bytes_sent = 0
         self.stopping = threading.Event()
         self.certificate: Path | None = None
         self._http = _Server(("127.0.0.1", 0), _Handler)
@@ -163,7 +164,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, page: Page, content: bytes) -> None:
         stop = page.cut_after if page.cut_after is not None else page.hang_after
-        self.wfile.write(content if stop is None else content[:stop])
+        rest = memoryview(content)[:stop]
+        while rest:  # In blocks, so that `bytes_sent` is true of a client that hangs up.
+            self.server.site.bytes_sent += self.wfile.write(rest[:65536])
+            rest = rest[65536:]
         self.wfile.flush()
         if page.hang_after is not None:
             self.server.site.stopping.wait(30)

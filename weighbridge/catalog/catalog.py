@@ -107,6 +107,11 @@ class Catalog:
         with self._database.read() as connection:
             return manifests.recall(connection, fingerprint)
 
+    def holding(self, digest: Digest) -> list[Manifest]:
+        """Return every manifest that was remembered and has a file of that digest, the newest note first."""
+        with self._database.read() as connection:
+            return manifests.holding(connection, str(digest))
+
     def recall_dropped(self, fingerprint: str) -> tuple[str, ...]:
         """Return the declared paths that were no files of the model."""
         with self._database.read() as connection:

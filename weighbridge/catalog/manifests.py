@@ -100,6 +100,19 @@ def recall(connection: Connection, fingerprint: str) -> Manifest | None:
     return assemble(row.manifest_digest, row.ref, entries, row.archive)
 
 
+def holding(connection: Connection, digest: str) -> list[Manifest]:
+    """Return every remembered manifest that has a file of that digest, the newest note first."""
+    table, files = schema.resolutions, schema.files
+    query = (
+        select(table)
+        .where(table.c.manifest_digest.in_(select(files.c.manifest_digest).where(files.c.digest == digest)))
+        .order_by(table.c.remembered_at.desc(), table.c.fingerprint)
+    )
+    rows = connection.execute(query).all()
+    entries = load(connection, (row.manifest_digest for row in rows))
+    return [assemble(row.manifest_digest, row.ref, entries[row.manifest_digest], row.archive) for row in rows]
+
+
 def settled(connection: Connection, fingerprints: Iterable[str]) -> set[tuple[str, str]]:
     """Return the pairs of model name and fingerprint whose files already are a version of that model."""
     resolutions, versions, models = schema.resolutions, schema.versions, schema.models
