@@ -15,6 +15,7 @@ from weighbridge.catalog import Catalog
 from weighbridge.decision import Verdict
 from weighbridge.errors import CatalogError, CatalogUnavailable
 from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ref import ModelRef
 from weighbridge.version import ModelVersion, Publication
 
 
