@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from weighbridge.errors import AccessDenied, SourceMisbehaved, SourceUnavailable
-from weighbridge.ranges import read_in_order
+from weighbridge.ranges import Windows
 
 CONTENT = bytes(range(256)) * 40
 
@@ -58,13 +58,18 @@ class ShelfPart:
             self._held.set()
 
 
+def windows(in_flight: int) -> Windows:
+    """Windows of 1,000 bytes, and no connection fast enough to go without them."""
+    return Windows(1_000, in_flight, float("inf"))
+
+
 def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("range")]
 
 
 def read(shelf: Shelf, received: bytearray, failure: BaseException | None = None) -> None:
     """Read a whole shelf; raise `failure` after the first chunk."""
-    with read_in_order(shelf.range, 0, len(shelf.content), window=1_000, in_flight=4) as chunks:
+    with windows(4).read(shelf.range, 0, len(shelf.content)) as chunks:
         for chunk in chunks:
             received += chunk
             if failure:
@@ -75,24 +80,39 @@ def read(shelf: Shelf, received: bytearray, failure: BaseException | None = None
 @pytest.mark.parametrize("in_flight", [1, 3])
 def test_the_bytes_come_in_order_and_each_once(start: int, stop: int, in_flight: int) -> None:
     shelf = Shelf()
-    with read_in_order(shelf.range, start, stop, window=1_000, in_flight=in_flight) as chunks:
+    with windows(in_flight).read(shelf.range, start, stop) as chunks:
         assert b"".join(chunks) == CONTENT[start:stop]
     assert sum(end - begin for begin, end in shelf.asked) == stop - start
     assert threads() == []
 
 
 def test_a_slow_range_holds_back_what_comes_after_it() -> None:
-    shelf = Shelf(held={0: threading.Event()})
-    with read_in_order(shelf.range, 0, len(CONTENT), window=1_000, in_flight=3) as chunks:
-        while len(shelf.asked) < 3:
+    shelf = Shelf(held={1_000: threading.Event()})
+
+    def let_go() -> None:
+        while len(shelf.asked) < 4:
             threading.Event().wait(0.001)
-        shelf.held[0].set()
+        shelf.held[1_000].set()
+
+    threading.Thread(target=let_go, daemon=True).start()
+    with windows(3).read(shelf.range, 0, len(CONTENT)) as chunks:
         assert b"".join(chunks) == CONTENT
+
+
+def test_one_connection_is_enough_when_it_is_fast() -> None:
+    shelf = Shelf()
+    with Windows(1_000, 4, 0.0).read(shelf.range, 5, len(CONTENT)) as chunks:
+        assert b"".join(chunks) == CONTENT[5:]
+    assert shelf.asked == [(5, 1_005), (1_005, 10_240)]
+    with Windows(1_000, 4, 0.0).read(Shelf(short={0: 1}).range, 0, 5_000) as chunks:
+        assert b"".join(islice(chunks, 10)) == CONTENT[:999]
+        with pytest.raises(SourceUnavailable):
+            next(chunks)
 
 
 def test_no_more_is_asked_for_than_may_be_in_memory() -> None:
     shelf = Shelf()
-    with read_in_order(shelf.range, 0, len(CONTENT), window=1_000, in_flight=3) as chunks:
+    with windows(3).read(shelf.range, 0, len(CONTENT)) as chunks:
         for _ in islice(chunks, 15):  # one window and a half
             pass
         assert len(shelf.asked) <= 4
@@ -109,17 +129,46 @@ def test_what_arrived_before_a_failure_is_given_first() -> None:
     assert threads() == []
 
 
-def test_a_range_that_ends_early_is_cut_and_one_that_does_not_end_is_wrong() -> None:
-    for missing, kind, arrived in ((150, SourceUnavailable, 1_850), (-150, SourceMisbehaved, 2_000)):
-        shelf, received = Shelf(short={1_000: missing}), bytearray()
-        with pytest.raises(kind):
-            read(shelf, received)
-        assert received == CONTENT[:arrived]
+def test_a_range_that_is_cut_goes_on_where_it_stopped() -> None:
+    shelf, received = Shelf(short={1_000: 150, 1_850: 100, 4_000: 1}), bytearray()
+    read(shelf, received)
+    assert received == CONTENT
+    assert {(1_850, 2_000), (1_900, 2_000), (4_999, 5_000)} <= set(shelf.asked)
+
+
+@pytest.mark.parametrize(
+    ("short", "kind", "arrived"),
+    [
+        ({1_000: 150, 1_850: 100, 1_900: 50}, SourceUnavailable, 1_950),
+        ({1_000: 1_000}, SourceUnavailable, 1_000),
+        ({1_000: -150}, SourceMisbehaved, 2_000),
+    ],
+)
+def test_a_range_of_another_length(short: dict[int, int], kind: type[Exception], arrived: int) -> None:
+    shelf, received = Shelf(short=short), bytearray()
+    with pytest.raises(kind):
+        read(shelf, received)
+    assert received == CONTENT[:arrived]
+
+
+def test_objects_share_what_may_be_in_memory() -> None:
+    shared = windows(6)
+    first, second = Shelf(), Shelf()
+    with shared.read(first.range, 0, len(CONTENT)) as chunks:
+        assert shared.share == 6
+        with shared.read(second.range, 0, len(CONTENT)) as others:
+            assert shared.share == 3
+            assert b"".join(others) == CONTENT
+        assert second.most_open <= 3
+        with shared.read(second.range, 0, 9), shared.read(second.range, 0, 9), shared.read(second.range, 0, 9):
+            assert shared.share == 2
+        assert b"".join(chunks) == CONTENT
+    assert shared.share == 6
 
 
 def test_leaving_early_ends_reads_that_wait() -> None:
     shelf = Shelf(held={1_000: threading.Event(), 2_000: threading.Event()})
-    with read_in_order(shelf.range, 0, len(CONTENT), window=1_000, in_flight=3) as chunks:
+    with windows(3).read(shelf.range, 0, len(CONTENT)) as chunks:
         assert next(chunks) == CONTENT[:100]
     assert shelf.open == 0
     assert threads() == []

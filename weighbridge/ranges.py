@@ -1,13 +1,15 @@
 """Ranges: a large object read in several parts at once and given in order.
 
-One connection to an object store brings a fraction of what the network can. Here the next few windows of an object are
-requested side by side, while their bytes come out one after the other. Not here: how a range is asked for (sources).
+One connection to an object store brings a fraction of what the network can; then the next few windows of an object are
+requested side by side, while their bytes come out one after the other. Where one connection is fast enough, it costs
+the least processor time. Not here: how a range is asked for (sources).
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
@@ -18,8 +20,16 @@ from weighbridge.errors import SourceMisbehaved, SourceUnavailable
 
 #: Bytes of one request; smaller ones cost more processor time, larger ones more memory.
 WINDOW = 8 * 1024**2
-#: Windows of one object that are on their way or in memory at the same time.
-IN_FLIGHT = 4
+#: Windows that are on their way or in memory at the same time, of all objects that share them.
+IN_FLIGHT = 8
+#: Windows that one object has at least: with one alone, nothing would come while the next is asked for.
+_LEAST = 2
+#: Bytes per second of one connection that leave no need for more; AWS gives some 100 million at best.
+ENOUGH = 150e6
+#: Windows that one connection is asked for at once when it is fast enough.
+_STRETCH = 16
+#: How often a window that was cut is asked for again, from where it stopped, before its reader hears of it.
+_ATTEMPTS_AGAIN = 2
 
 
 class Part(Protocol):
@@ -39,57 +49,97 @@ class Part(Protocol):
 OpenRange = Callable[[int, int], AbstractContextManager[Part]]
 
 
-@contextmanager
-def read_in_order(
-    open_range: OpenRange, start: int, stop: int, *, window: int = WINDOW, in_flight: int = IN_FLIGHT
-) -> Iterator[Iterator[bytes]]:
-    """Read the bytes from `start` up to `stop`, several windows at once, and give them in order.
-
-    What arrived before a failure is given before the failure is raised. Leaving the context cancels what is on its way
-    and returns when no thread is left. At most `in_flight` windows are in memory.
+class Windows:
+    """Windows that objects which are read at the same time share evenly: an object alone gets all of them.
 
     Args:
-        open_range: opens one range; called from several threads.
-        start: offset of the first byte.
-        stop: offset behind the last byte.
-        window: bytes of one range.
-        in_flight: ranges at the same time.
-
-    Raises:
-        SourceUnavailable: a range ended early.
-        SourceMisbehaved: a range is longer than was asked for; otherwise whatever `open_range` raises.
+        size: bytes of one window.
+        in_flight: windows of all objects together; each object has two at least.
+        enough: bytes per second of one connection from which on an object is read over one.
     """
-    starts = iter(range(start, stop, window))
-    pending: deque[_Window] = deque()
-    pool = ThreadPoolExecutor(in_flight, thread_name_prefix="range")
 
-    def request_next() -> None:
-        begin = next(starts, None)
-        if begin is not None:
-            pending.append(following := _Window(begin, min(begin + window, stop)))
-            pool.submit(following.receive, open_range)
+    def __init__(self, size: int = WINDOW, in_flight: int = IN_FLIGHT, enough: float = ENOUGH) -> None:
+        self.size, self.in_flight, self._enough = size, max(in_flight, _LEAST), enough
+        self._lock = Lock()
+        self._readers = 0
 
-    def chunks() -> Iterator[bytes]:
-        while pending:
-            yield from pending[0].chunks()
-            pending.popleft()
-            request_next()
+    @property
+    def share(self) -> int:
+        """How many of them one object may have now."""
+        return max(_LEAST, self.in_flight // max(1, self._readers))
 
-    try:
-        for _ in range(in_flight):
-            request_next()
-        yield chunks()
-    finally:
-        for unread in pending:
-            unread.cancel()
-        pool.shutdown(wait=True, cancel_futures=True)
+    @contextmanager
+    def read(self, open_range: OpenRange, start: int, stop: int) -> Iterator[Iterator[bytes]]:
+        """Read the bytes from `start` up to `stop`, several windows at once, and give them in order.
+
+        A window that was cut is asked for again from where it stopped. What arrived before a failure is given before
+        the failure is raised. Leaving the context cancels what is on its way and returns when no thread is left.
+
+        Args:
+            open_range: opens one range; called from several threads.
+            start: offset of the first byte.
+            stop: offset behind the last byte.
+
+        Raises:
+            SourceUnavailable: a range ended early, again and again.
+            SourceMisbehaved: a range is longer than was asked for; otherwise whatever `open_range` raises.
+        """
+        chunks = self._chunks(open_range, start, stop)
+        with self._lock:
+            self._readers += 1
+        try:
+            yield chunks
+        finally:
+            chunks.close()
+            with self._lock:
+                self._readers -= 1
+
+    def _chunks(self, open_range: OpenRange, start: int, stop: int) -> Generator[bytes]:
+        """Read over one connection for as long as it is fast enough, then over several."""
+        speed, stretch = self._enough, self.size
+        while start < stop and speed >= self._enough:
+            window, waited_s = _Window(start, min(start + stretch, stop)), 0.0
+            with open_range(window.start, window.stop) as part:
+                chunks, asked = window.take(part), time.monotonic()
+                for chunk in chunks:
+                    waited_s += time.monotonic() - asked
+                    yield chunk
+                    asked = time.monotonic()
+            speed, start, stretch = (window.stop - start) / (waited_s or 1e-9), window.stop, self.size * _STRETCH
+        yield from self._side_by_side(open_range, start, stop)
+
+    def _side_by_side(self, open_range: OpenRange, start: int, stop: int) -> Iterator[bytes]:
+        starts = iter(range(start, stop, self.size))
+        pending: deque[_Window] = deque()
+        pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix="range")
+
+        def request() -> None:
+            while len(pending) < self.share and (begin := next(starts, None)) is not None:
+                pending.append(window := _Window(begin, min(begin + self.size, stop)))
+                pool.submit(window.receive, open_range)
+
+        try:
+            request()
+            while pending:
+                yield from pending[0].chunks()
+                pending.popleft()
+                request()
+        finally:
+            for unread in pending:
+                unread.cancel()
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Window:
-    """A range on its way: one thread receives it, another takes its chunks."""
+    """A range on its way: one thread may receive it while another takes its chunks.
+
+    Attributes:
+        start: offset of the first byte that is missing.
+        stop: offset behind the last byte.
+    """
 
     def __init__(self, start: int, stop: int) -> None:
-        self._start, self._stop = start, stop
+        self.start, self.stop = start, stop
         self._arrived: SimpleQueue[bytes | BaseException | None] = SimpleQueue()
         self._lock = Lock()
         self._cancelled = False
@@ -97,44 +147,50 @@ class _Window:
 
     def receive(self, open_range: OpenRange) -> None:
         """Receive the range; a failure is kept for the thread that takes the chunks."""
-        try:
-            self._receive(open_range)
-        except BaseException as error:  # noqa: BLE001 (raised by `chunks`, in the reader's thread)
-            self._arrived.put(error)
-        else:
-            self._arrived.put(None)
+        failure: BaseException | None = None
+        for _ in range(1 + _ATTEMPTS_AGAIN):
+            before, failure = self.start, None
+            try:
+                self._receive(open_range)
+            except BaseException as error:  # noqa: BLE001 (raised by `chunks`, in the reader's thread)
+                failure = error
+            if not isinstance(failure, SourceUnavailable) or self.start == before:
+                break
+        self._arrived.put(failure)
 
     def _receive(self, open_range: OpenRange) -> None:
         if self._cancelled:
             return
-        missing = self._stop - self._start
-        with open_range(self._start, self._stop) as part:
+        with open_range(self.start, self.stop) as part:
             with self._lock:
                 self._part = part
             try:
                 # A cancellation from before the part was known has found nothing to cancel.
-                for chunk in part.chunks if not self._cancelled else ():
-                    missing -= len(chunk)
-                    if missing < 0 or self._cancelled:
-                        break
+                for chunk in self.take(part) if not self._cancelled else ():
                     self._arrived.put(chunk)
             finally:
                 with self._lock:
                     self._part = None
-        if missing and not self._cancelled:
-            self._refuse(missing)
 
-    def _refuse(self, missing: int) -> None:
-        facts = {"start": self._start, "stop": self._stop}
-        if missing < 0:
-            raise SourceMisbehaved(
-                f"More bytes were sent than the {self._stop - self._start} that were asked for.",
-                "Something on the way changes answers. Nothing of it was kept.",
-                **facts,
+    def take(self, part: Part) -> Iterator[bytes]:
+        """Give the chunks of a part, which is to hold what is missing; `start` moves with them."""
+        for chunk in part.chunks:
+            if len(chunk) > self.stop - self.start:
+                raise SourceMisbehaved(
+                    "More bytes were sent than were asked for.",
+                    "Something on the way changes answers. Nothing of these was kept.",
+                    stop=self.stop,
+                )
+            self.start += len(chunk)
+            yield chunk
+            if self._cancelled:
+                return
+        if self.start < self.stop:
+            raise SourceUnavailable(
+                f"A range ended {self.stop - self.start} bytes early.",
+                "Run the same command again: it resumes where it stopped.",
+                stop=self.stop,
             )
-        raise SourceUnavailable(
-            f"A range ended {missing} bytes early.", "Run the same command again: it resumes where it stopped.", **facts
-        )
 
     def chunks(self) -> Iterator[bytes]:
         """Give what arrives, waiting for it; raise what stopped it."""

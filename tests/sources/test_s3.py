@@ -23,8 +23,9 @@ from weighbridge.errors import (
 )
 from weighbridge.fetching import fetch, known_blob
 from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ranges import WINDOW
+from weighbridge.ranges import WINDOW, Windows
 from weighbridge.ref import ModelRef
+from weighbridge.sources import s3
 from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.s3 import S3Source
 
@@ -210,7 +211,11 @@ class TestChecksums:
         assert manifest.files[0].digest is None
         assert read(source, manifest) == LARGE[: 5 * 1024**2] + CONTENT
 
-    @pytest.mark.parametrize("content", [CONTENT + b"the needle", LARGE[:WINDOW] + b"the needle" + LARGE])
+    @pytest.mark.parametrize(
+        "content",
+        [CONTENT + b"the needle", LARGE[:WINDOW] + b"the needle" + LARGE],
+        ids=["whole", "ranges"],
+    )
     def test_bytes_that_are_altered_on_the_way_are_found(
         self, s3_server: S3Server, store: LocalBlobStore, content: bytes
     ) -> None:
@@ -239,7 +244,11 @@ class TestReading:
         with pytest.raises(SourceMisbehaved):
             read(source, manifest, offset=len(CONTENT) + 1)
 
-    def test_large_objects_are_read_in_ranges_under_one_pin(self, s3_server: S3Server) -> None:
+    @pytest.mark.parametrize("enough", [0.0, float("inf")])
+    def test_large_objects_are_read_in_ranges_under_one_pin(
+        self, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, enough: float
+    ) -> None:
+        monkeypatch.setattr(s3, "Windows", lambda: Windows(enough=enough))
         place = s3_server.fill({"model.gguf": LARGE})
         with Wire(s3_server.port) as wire:
             source = S3Source(SourceSettings(auth=READER, endpoint=wire.url))
@@ -248,10 +257,14 @@ class TestReading:
             assert read(source, manifest) == LARGE
             asked = [head.lower() for head in wire.requests[before:]]
         etag = hashlib.md5(LARGE).hexdigest()  # SeaweedFS's, of a single part
-        assert len(asked) == 7
         assert all(f'if-match: "{etag}"' in head and "range: bytes=" in head for head in asked)
+        assert len(asked) == (7 if enough else 2)
 
-    def test_a_cut_resumes_where_it_stopped(self, s3_server: S3Server, store: LocalBlobStore) -> None:
+    @pytest.mark.parametrize("enough", [0.0, float("inf")])
+    def test_a_cut_resumes_where_it_stopped(
+        self, s3_server: S3Server, store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, enough: float
+    ) -> None:
+        monkeypatch.setattr(s3, "Windows", lambda: Windows(enough=enough))
         place = s3_server.fill({"model.gguf": LARGE})
         with Wire(s3_server.port) as wire:
             source = S3Source(SourceSettings(auth=READER, endpoint=wire.url))

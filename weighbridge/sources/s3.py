@@ -20,9 +20,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 from botocore.exceptions import ClientError
 
-from weighbridge import ranges
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceMisbehaved
 from weighbridge.manifest import FileEntry, Manifest
+from weighbridge.ranges import Windows
 from weighbridge.ref import ModelRef
 from weighbridge.s3client import connect
 from weighbridge.s3failures import changed, foreign_errors
@@ -45,6 +45,7 @@ class S3Source:
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
+        self._windows = Windows()
         self._lock = Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         weakref.finalize(self, _close, self._clients)
@@ -92,11 +93,11 @@ class S3Source:
             raise changed(reading.shown)
         if offset and offset == reading.size:
             yield ByteStream(offset, iter(()), reading.size, reading.etag)
-        elif reading.size - offset <= ranges.WINDOW or not (reading.etag or reading.version_id):
+        elif reading.size - offset <= self._windows.size or not (reading.etag or reading.version_id):
             with reading.range(offset, reading.size) as part:
                 yield ByteStream(offset, part.chunks, reading.size, reading.etag)
         else:
-            with ranges.read_in_order(reading.range, offset, reading.size) as chunks:
+            with self._windows.read(reading.range, offset, reading.size) as chunks:
                 yield ByteStream(offset, chunks, reading.size, reading.etag)
 
     def _bucket(self, ref: ModelRef) -> _Bucket:
@@ -105,7 +106,7 @@ class S3Source:
         with self._lock:
             client = self._clients.get((region, endpoint))
             if client is None:
-                connections = self._settings.connections * ranges.IN_FLIGHT
+                connections = 2 * self._settings.connections + self._windows.in_flight
                 client = connect(self._settings, region=region, endpoint=endpoint, connections=connections)
                 self._clients[region, endpoint] = client
         return _Bucket(client, name, prefix.strip("/"))
