@@ -149,11 +149,11 @@ SERVED: dict[str, tuple[str, str, Callable[[Path, Any], SourceCase]]] = {
     "ollama": ("oci_registry", "ociregistry", _ollama),
     "s3": ("s3_server", "s3", _s3),
 }
-_GROUPED = [pytest.param(kind, marks=pytest.mark.xdist_group(group)) for kind, (_, group, _) in SERVED.items()]
+GROUPED = [pytest.param(kind, marks=pytest.mark.xdist_group(group)) for kind, (_, group, _) in SERVED.items()]
 
 
 class TestSources(SourceContract):
-    @pytest.fixture(params=[*CASES, *_GROUPED])
+    @pytest.fixture(params=[*CASES, *GROUPED])
     def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
         if request.param in SERVED:
             server, _, served = SERVED[request.param]

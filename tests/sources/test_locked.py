@@ -1,0 +1,95 @@
+"""`lock` and `--locked` over every source: what was locked comes again, elsewhere too, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.sources.test_contract import CASES, GROUPED, SERVED
+from weighbridge import pipeline
+from weighbridge.digest import Digest
+from weighbridge.errors import IntegrityError
+from weighbridge.ingesting import Direct
+from weighbridge.lockfile import read_lock, write_lock
+from weighbridge.locking import lock, locked_manifest, receive
+from weighbridge.manifest import Manifest
+from weighbridge.pipeline import Job
+from weighbridge.policy import PRESETS
+from weighbridge.request import IngestRequest
+from weighbridge.settings import Settings
+from weighbridge.sources.contract import SourceCase
+from weighbridge.workspace import open_workspace
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine with an empty home, and a source in reach of it."""
+
+    home: Path
+    case: SourceCase
+
+    def lock(self) -> Manifest:
+        """Lock the model, and read back what the lock says."""
+        request = IngestRequest(self.case.ref, name="model")
+        with open_workspace(Settings(home=self.home)) as workspace, Direct() as runner:
+            found = lock(Job(request, workspace, self.case.source, PRESETS["minimal"]), runner)
+        path = self.home / "models.lock"
+        write_lock(path, {"model": (request.ref.uri, found)})
+        locked = locked_manifest(request, read_lock(path))
+        # A URI of url, file or s3 has no revision: there, only the files tell.
+        assert (locked.ref.uri, locked.files) == (found.ref.uri, found.files)
+        return locked
+
+    def receive(self, locked: Manifest) -> Manifest:
+        """Bring the model in as it was locked."""
+        request = IngestRequest(self.case.ref, name="model")
+        with open_workspace(Settings(home=self.home)) as workspace, Direct() as runner:
+            job = Job(request, workspace, self.case.source, PRESETS["minimal"], locked)
+            return receive(job, runner, pipeline.resolve(job)).manifest
+
+
+@pytest.fixture(params=[*CASES, *GROUPED])
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
+    if request.param in SERVED:
+        server, _, served = SERVED[request.param]
+        yield served(tmp_path, request.getfixturevalue(server))
+        return
+    with CASES[request.param](tmp_path) as case:
+        yield case
+
+
+@pytest.fixture
+def machines(case: SourceCase, tmp_path: Path) -> tuple[Machine, Machine]:
+    homes = tmp_path / "one", tmp_path / "other"
+    for home in homes:
+        home.mkdir()
+    return Machine(homes[0], case), Machine(homes[1], case)
+
+
+def test_what_was_locked_comes_again_on_another_machine(machines: tuple[Machine, Machine]) -> None:
+    one, other = machines
+    locked = one.lock()
+    assert locked.files
+    assert all(entry.digest and entry.digest.algorithm == "sha256" and entry.size is not None for entry in locked.files)
+    assert one.lock() == locked
+    for machine in machines:
+        received = machine.receive(locked)
+        assert (received.ref.uri, received.files) == (locked.ref.uri, locked.files)
+
+
+def test_bytes_that_were_not_locked_are_refused(machines: tuple[Machine, Machine]) -> None:
+    one, other = machines
+    locked = one.lock()
+    largest = max(locked.files, key=lambda entry: entry.size or 0)
+    changed = replace(largest, digest=Digest.sha256(b"what it was before somebody changed it"))
+    before = Manifest(locked.ref, tuple(changed if entry == largest else entry for entry in locked.files))
+    for machine in machines:
+        with pytest.raises(IntegrityError, match=r"not what models\.lock holds: changed: ") as error:
+            machine.receive(before)
+        assert largest.path in str(error.value)
+    fewer = Manifest(locked.ref, tuple(entry for entry in locked.files if entry != largest))
+    with pytest.raises(IntegrityError, match="not expected: "):
+        other.receive(fewer)
