@@ -1,9 +1,9 @@
 """The source `file`: a model in a file or folder of this machine, `file:/path`.
 
-Every regular file below the folder is part of the model, except what tools leave behind (`JUNK`, and names that begin
-with `._`). Links: the path itself may be one; a link inside is read as the file it leads to when that lies in the
-folder, in the blobs of the Hugging Face cache that the folder is a snapshot of, or below the folder named by the
-option `root`; a link to anywhere else, or to a folder, is refused, and so are devices, pipes and sockets.
+Every regular file below the folder is part of the model, except what tools leave behind (`litter`). Links: the path
+itself may be one; a link inside is read as the file it leads to when that lies in the folder, in the blobs of the
+Hugging Face cache that the folder is a snapshot of, or below the folder named by the option `root`; a link to anywhere
+else, or to a folder, is refused, and so are devices, pipes and sockets.
 
 Not here: checking what the files are (scanners), and copying them (fetching).
 """
@@ -28,26 +28,12 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
+from weighbridge.litter import is_litter
 from weighbridge.manifest import FileEntry, Manifest, safe_path
 from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
 
 OPTIONS = frozenset({"root"})
-#: Names that are never part of a model: version control, download bookkeeping, desktop and editor litter.
-JUNK = frozenset(
-    {
-        ".git",
-        ".hg",
-        ".svn",
-        ".cache",
-        "__pycache__",
-        "__MACOSX",
-        ".ipynb_checkpoints",
-        ".DS_Store",
-        "Thumbs.db",
-        "desktop.ini",
-    }
-)
 #: Seconds within which a file system may give two writes the same time stamp.
 _CLOCK_TICK_S = 0.02
 _CHUNK_SIZE = 4 * 1024 * 1024
@@ -92,7 +78,7 @@ class FileSource:
             folder = pending.pop()
             with os.scandir(top / folder) as listing:
                 for item in listing:
-                    if item.name in JUNK or item.name.startswith("._"):
+                    if is_litter(item.name):
                         continue
                     path = safe_path(f"{folder}/{item.name}" if folder else item.name)
                     count += 1

@@ -1,0 +1,26 @@
+"""Litter: files that version control, downloads, desktops and editors leave behind, and that are part of no model."""
+
+from __future__ import annotations
+
+#: Names of files and folders.
+NAMES = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".cache",
+        "__pycache__",
+        "__MACOSX",
+        ".ipynb_checkpoints",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+    }
+)
+#: What macOS begins the names of its resource files with.
+_RESOURCE = "._"
+
+
+def is_litter(path: str) -> bool:
+    """Whether a file or folder, or a folder that it lies in, is litter."""
+    return any(part in NAMES or part.startswith(_RESOURCE) for part in path.split("/"))
