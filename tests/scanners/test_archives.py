@@ -108,6 +108,15 @@ def test_names_that_collide(scan: Callable[..., ScanReport], names: list[str], r
     assert rules(scan(samples.tar_of(members), "a.tar")) == {rule}
 
 
+def test_names_below_the_folder_itself(scan: Callable[..., ScanReport]) -> None:
+    """As `tar -C model -c .` writes them."""
+    members = {"./": b"", "./config.json": b"{}", "./a/b": b"1"}
+    assert rules(scan(samples.zip_of(members))) == set()
+    assert rules(scan(samples.tar_of({"./config.json": b"{}", "./a/b": b"1"}), "a.tar")) == set()
+    assert rules(scan(samples.tar_of({"./config.json": b"{}", "config.json": b"1"}), "a.tar")) == {"archive.duplicate"}
+    assert "archive.unsafe-name" in rules(scan(samples.tar_of({"./../x": b"1"}), "a.tar"))
+
+
 def test_a_name_with_nul(scan: Callable[..., ScanReport]) -> None:
     content = samples.zip_of({"a.txt?.exe": b"x"}).replace(b"a.txt?.exe", b"a.txt\0.exe")
     assert "archive.unsafe-name" in rules(scan(content))
@@ -296,6 +305,38 @@ def test_a_header_of_many_bytes_is_not_read(scan: Callable[..., ScanReport], kin
     info.type, info.size = kind, 64 * 1024 * 1024
     report = scan(gzip.compress(info.tobuf() + bytes(info.size)), "a.tar.gz")
     assert "archive.bomb" in rules(report)
+
+
+@pytest.mark.parametrize("text", [b"1" * 3_000_000, b"1 " * 1_500_000, b"1 x=" * 700_000, b"9 a=\n"])
+def test_a_header_of_nonsense_is_read_once(scan: Callable[..., ScanReport], text: bytes) -> None:
+    """Readers that search in it, or begin anew at every record, take hours over it, or all memory."""
+    info = tarfile.TarInfo("header")
+    info.type, info.size = tarfile.XHDTYPE, len(text)
+    content = info.tobuf() + text + bytes(-len(text) % 512) + samples.tar_of({"a": b"1"})
+    report = scan(content, "a.tar")
+    assert (rules(report), report.status) == ({"archive.malformed"}, "partial")
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, b"V"])
+def test_a_size_below_zero_ends(scan: Callable[..., ScanReport], kind: bytes) -> None:
+    info = tarfile.TarInfo("w")
+    info.type = kind
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\xff" * 10 + b"\xfc\x00"  # -1024: there is this header again
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    report = scan(samples.tar_of({"a": b"1"})[:1024] + bytes(header) + bytes(10240), "a.tar")
+    assert (rules(report), report.status) == ({"archive.malformed"}, "partial")
+
+
+def test_a_sparse_member_is_unread(scan: Callable[..., ScanReport]) -> None:
+    info = tarfile.TarInfo("w")
+    info.size, info.pax_headers = 2, {"GNU.sparse.map": "0,1,1099511627775,1", "GNU.sparse.size": str(2**40)}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(b"12"))
+    report = scan(buffer.getvalue(), "a.tar")
+    assert (rules(report), report.status) == ({"archive.sparse"}, "partial")
 
 
 def test_a_directory_of_many_bytes_is_not_read(scan: Callable[..., ScanReport]) -> None:

@@ -1,6 +1,6 @@
 """Archives, read member by member: zip, tar, 7z, and the single streams gzip, bzip2, xz and zstd, in each other too.
 
-Not here: what a problem leads to (scanners.archives), or unpacking a wheel into the store (unpacking).
+Not here: what a problem leads to (scanners.archives, unpacking), or which members are a model's files (unpacking).
 """
 
 from __future__ import annotations
@@ -8,9 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from weighbridge.archives import compressed, ending, sevenzip, tarball, zipped
+from weighbridge.archives.outermost import Outermost
 from weighbridge.archives.walking import ARCHIVES, Limits, Member, Problem, Reader, Walk, raise_if_ours
 
-__all__ = ["ARCHIVES", "READERS", "Limits", "Member", "Problem", "Walk", "raise_if_ours", "walk", "zip_at_end"]
+__all__ = [
+    "ARCHIVES",
+    "READERS",
+    "Limits",
+    "Member",
+    "Problem",
+    "Walk",
+    "raise_if_ours",
+    "walk",
+    "walk_outermost",
+    "zip_at_end",
+]
 
 READERS: dict[str, Reader] = {
     "zip": zipped.read,
@@ -29,6 +41,11 @@ def walk(path: Path, limits: Limits | None = None, kind: str = "") -> Walk:
         kind: its format; empty to find out from its content.
     """
     return Walk(path, READERS, limits, kind)
+
+
+def walk_outermost(path: Path, limits: Limits | None = None, kind: str = "") -> Walk:
+    """Return a walk through an archive and none within it; the arguments are those of `walk`."""
+    return Outermost(path, READERS, limits, kind)
 
 
 def zip_at_end(path: Path) -> bool:

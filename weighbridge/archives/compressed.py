@@ -14,7 +14,7 @@ def _reader(codec: Codec, suffix: str) -> Reader:
     def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
         content = Decompressed(file, codec)
         walk.count_member()
-        yield from walk.member(_inner_name(prefix, suffix), content, prefix, depth)
+        yield from walk.compressed(_inner_name(prefix, suffix), content, prefix, depth)
         if content.trailing:
             text = f"{content.trailing} bytes after the compressed content belong to none of it."
             walk.problem("archive.hidden-data", "warning", text, prefix, unread=True)

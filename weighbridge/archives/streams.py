@@ -8,7 +8,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -21,27 +21,26 @@ _LZMA_MEMORY = 256 * 1024**2
 
 
 class TooMuch(Exception):
-    """A header asks for one read of more bytes than any honest one needs."""
+    """A header asks for more bytes than any honest one needs."""
 
 
 class Bounded:
-    """A file whose single reads are limited, for parsers that read as many bytes as a header says.
+    """A file of which only so many bytes are read, for parsers that read as many as a header says.
 
     Args:
-        file: seekable.
-        limit: bytes of one read at most.
+        file: what is read.
+        limit: bytes that may be read altogether.
     """
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
-        self._file, self._limit = file, limit
+        self._file, self._limit, self._left = file, limit, limit
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes. Raises TooMuch when more than the limit are asked for and are there."""
-        if 0 <= size <= self._limit:
-            return self._file.read(size)
-        content = self._file.read(self._limit + 1)
-        if len(content) > self._limit:
-            raise TooMuch(f"one of its headers has more than {self._limit} bytes")
+        """Read up to `size` bytes. Raises TooMuch when that makes more than the limit."""
+        content = self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise TooMuch(f"its headers have more than {self._limit} bytes")
         return content
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -60,13 +59,29 @@ class Bounded:
 class Window:
     """Some bytes of a file from its present position on, as a file to read from."""
 
-    def __init__(self, file: IO[bytes], size: int) -> None:
+    def __init__(self, file: Readable, size: int) -> None:
         self._file, self.left = file, size
 
     def read(self, size: int) -> bytes:
         """Read up to `size` of the bytes left."""
         content = self._file.read(min(size, self.left))
         self.left -= len(content)
+        return content
+
+
+class Chunks:
+    """Pieces of content as a stream to read from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._chunk, self._start = b"", 0
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, and none at the end only."""
+        if self._start == len(self._chunk):
+            self._chunk, self._start = next(self._chunks, b""), 0
+        content = self._chunk[self._start : self._start + size]
+        self._start += len(content)
         return content
 
 

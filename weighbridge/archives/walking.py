@@ -80,10 +80,11 @@ class Member:
         format: what it is, by content first.
         head: its first bytes.
         size: bytes counted while they streamed; whole once the walk went on to the next member.
+        name: what its archive calls it, unchecked and as it stands there, but for a leading `./`.
     """
 
-    def __init__(self, location: str, depth: int, head: bytes, rest: Iterator[bytes]) -> None:
-        self.location, self.depth, self.head = location, depth, head
+    def __init__(self, location: str, depth: int, head: bytes, rest: Iterator[bytes], name: str = "") -> None:
+        self.location, self.depth, self.head, self.name = location, depth, head, name
         # A head that is full says nothing about the size.
         self.format = detect(location.rsplit("!", 1)[-1], head, len(head) if len(head) < HEAD_SIZE else 1 << 62)
         self.size = len(head)
@@ -186,31 +187,39 @@ class Walk:
 
     def member(self, name: str, stream: Readable, prefix: str, depth: int) -> Iterator[Member]:
         """Yield one member and, when it is an archive, what lies in it; its stream is read to the end."""
+        found = self._found(name, stream, prefix, depth)
+        if found.format not in ARCHIVES:
+            yield found
+            found.drain()
+            self.stop_when_over()
+            if found.ends_in_zip():
+                text = "The member ends in a zip archive, which programs find whatever comes before it."
+                self.problem("archive.hidden-data", "error", text, found.location, unread=True)
+            return
+        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+            for chunk in found.chunks():
+                spool.write(chunk)
+            self.stop_when_over()
+            spool.seek(0)
+            nested = Member(found.location, depth, found.head, iter(()), name)
+            nested.size = found.size
+            yield nested
+            yield from self._archive(found.format, spool, found.location, depth + 1)
+
+    def compressed(self, name: str, stream: Readable, prefix: str, depth: int) -> Iterator[Member]:
+        """Yield what a single compressed stream holds: one member, as of an archive."""
+        yield from self.member(name, stream, prefix, depth)
+
+    def _found(self, name: str, stream: Readable, prefix: str, depth: int) -> Member:
         location = self.location(prefix, name)
         metered = self._metered(stream, location)
         head = b""
         while len(head) < HEAD_SIZE and (chunk := next(metered, b"")):
             head += chunk
-        found = Member(location, depth, head, metered)
-        if found.format not in ARCHIVES:
-            yield found
-            found.drain()
-            self._stop_when_over()
-            if found.ends_in_zip():
-                text = "The member ends in a zip archive, which programs find whatever comes before it."
-                self.problem("archive.hidden-data", "error", text, location, unread=True)
-            return
-        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
-            for chunk in found.chunks():
-                spool.write(chunk)
-            self._stop_when_over()
-            spool.seek(0)
-            nested = Member(location, depth, head, iter(()))
-            nested.size = found.size
-            yield nested
-            yield from self._archive(found.format, spool, location, depth + 1)
+        return Member(location, depth, head, metered, name)
 
-    def _stop_when_over(self) -> None:
+    def stop_when_over(self) -> None:
+        """Raise LimitReached when a member's content was cut off by a limit."""
         if self._over:
             raise LimitReached(self._over)
 
@@ -248,24 +257,41 @@ class Names:
 
     def __init__(self, walk: Walk, prefix: str) -> None:
         self._walk, self._prefix = walk, prefix
-        self._seen: dict[str, str] = {}
+        self._files: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
 
-    def judge(self, name: str, *, folder: bool = False) -> None:
-        """Note a name that would leave the folder it is unpacked to, or that another entry has on some system."""
+    def judge(self, name: str, *, folder: bool = False) -> str:
+        """Note a name that would leave the folder it is unpacked to, or that another entry has on some system.
+
+        Returns:
+            The name without a leading `./`, which `tar -C folder .` puts there, and a folder's without its slash.
+        """
         self._walk.count_member()
         location = self._walk.location(self._prefix, name)
+        plain = _plain(name.removesuffix("/") if folder else name)
+        if folder and not plain:
+            return plain
         try:
-            safe_path(name.removesuffix("/") if folder else name)
+            safe_path(plain)
         except UnsafePath as error:
             self._walk.problem("archive.unsafe-name", "error", error.problem, location)
+        folded = unicodedata.normalize("NFC", plain).casefold()
+        other = self._files.get(folded)
         if folder:
-            return
-        folded = unicodedata.normalize("NFC", name).casefold()
-        other = self._seen.get(folded)
-        self._seen[folded] = name
+            self._folders[folded] = plain
+        else:
+            other = other if other is not None else self._folders.get(folded)
+            self._files[folded] = plain
         if other is not None:
-            rule = "archive.duplicate" if other == name else "archive.case-collision"
-            self._walk.problem(rule, "error", f"Two members are called {other!r} and {name!r}.", location)
+            rule = "archive.duplicate" if other == plain else "archive.case-collision"
+            self._walk.problem(rule, "error", f"Two members are called {other!r} and {plain!r}.", location)
+        return plain
+
+
+def _plain(name: str) -> str:
+    while name.startswith("./"):
+        name = name[2:]
+    return "" if name == "." else name
 
 
 def raise_if_ours(error: Exception) -> None:

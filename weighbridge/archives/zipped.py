@@ -8,6 +8,7 @@ PKWARE APPNOTE 6.3.10. The central directory itself is parsed by `zipfile`.
 from __future__ import annotations
 
 import lzma
+import stat
 import struct
 import zipfile
 import zlib
@@ -18,11 +19,13 @@ from weighbridge.archives import streams
 from weighbridge.archives.streams import Bounded, Codec, Decompressed, Window
 from weighbridge.archives.walking import Member, Names, Walk
 
-#: Bytes of a central directory, which zipfile reads whole: 100,000 members with names of 100 letters.
+#: Bytes of a central directory and its end, which zipfile reads whole: 100,000 members with names of 100 letters.
 _MAX_DIRECTORY = 16 * 1024**2
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MAGIC = b"PK\x03\x04"
-_ENCRYPTED = 0x1
+#: The content, its strong form, and the directory (4.4.4).
+_ENCRYPTED = 0x1 | 0x40 | 0x2000
+_PATCH = 0x20
 _HAS_DESCRIPTOR = 0x8
 _IS_UTF8 = 0x800
 #: Bytes of a data descriptor at most: signature, checksum, two 8-byte sizes.
@@ -30,7 +33,6 @@ _DESCRIPTOR_SIZE = 24
 _LZMA, _ZSTD = 14, 93
 _CODECS = {zipfile.ZIP_DEFLATED: streams.DEFLATE, zipfile.ZIP_BZIP2: streams.BZIP2, _ZSTD: streams.ZSTD}
 _SUPPORTED = {zipfile.ZIP_STORED, _LZMA, *_CODECS}
-_LINK_TYPE = 0o120000
 
 
 def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
@@ -40,20 +42,25 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
         names = Names(walk, prefix)
         for info in archive.infolist():
             # zipfile cuts names at NUL.
-            names.judge(info.orig_filename, folder=info.is_dir())
+            name = names.judge(info.orig_filename, folder=info.is_dir())
             location = walk.location(prefix, info.filename)
             if info.is_dir() and info.file_size == info.compress_size == 0:
                 continue
-            if info.external_attr >> 16 & 0o170000 == _LINK_TYPE:
+            if info.is_dir():
+                text = "The member is called a folder and has content."
+                walk.problem("archive.ambiguous", "error", text, location)
+            if (kind := stat.S_IFMT(info.external_attr >> 16)) == stat.S_IFLNK:
                 walk.problem("archive.link", "error", "The member is a symbolic link.", location)
+            elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                walk.problem("archive.device", "error", "The member is a device or a pipe.", location)
             if info.flag_bits & _ENCRYPTED:
                 text = "The member is encrypted, so nobody can say what is in it."
                 walk.problem("archive.encrypted", "error", text, location, unread=True)
-            elif info.compress_type not in _SUPPORTED:
-                text = f"The member's compression {info.compress_type} is not supported."
+            elif info.compress_type not in _SUPPORTED or info.flag_bits & _PATCH:
+                text = f"The member's compression {info.compress_type} is not supported, or it is a patch."
                 walk.problem("archive.unsupported", "error", text, location, unread=True)
             elif info.header_offset in starts:
-                yield from _member(walk, file, info, starts[info.header_offset], prefix, depth)
+                yield from _member(walk, file, info, name, starts[info.header_offset], prefix, depth)
 
 
 class _Content:
@@ -95,12 +102,12 @@ def _lzma_codec(window: Window) -> Codec:
 
 
 def _member(
-    walk: Walk, file: IO[bytes], info: zipfile.ZipInfo, start: int, prefix: str, depth: int
+    walk: Walk, file: IO[bytes], info: zipfile.ZipInfo, name: str, start: int, prefix: str, depth: int
 ) -> Iterator[Member]:
-    location = walk.location(prefix, info.filename)
+    location = walk.location(prefix, name)
     content = _Content(file, info, start)
     before = len(walk.problems)
-    yield from walk.member(info.filename, content, prefix, depth)
+    yield from walk.member(name, content, prefix, depth)
     if any(problem.location == location and problem.unread for problem in walk.problems[before:]):
         return
     if content.trailing:

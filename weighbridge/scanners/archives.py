@@ -10,7 +10,7 @@ from weighbridge.formats import EXECUTABLE_FORMATS
 from weighbridge.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Subject, report, worst
 
-VERSION = "3"
+VERSION = "4"
 #: Findings kept of one archive; the rest is counted in one more.
 MAX_FINDINGS = 200
 #: Executables inside an archive that a model has no use for.
