@@ -20,7 +20,7 @@ from weighbridge.nar import nar_digest
 from weighbridge.report import ScanReport
 from weighbridge.request import IngestRequest
 from weighbridge.sources.interface import Source
-from weighbridge.unpacking import unpack_wheel
+from weighbridge.unpacking import UNPACKERS
 from weighbridge.version import ModelVersion
 from weighbridge.versioning import next_version
 from weighbridge.workspace import Workspace
@@ -114,7 +114,7 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
     if declared.archive:
         (archive,) = files
         assert archive.digest is not None
-        unpacked = unpack_wheel(store.path(archive.digest), store)
+        unpacked = UNPACKERS[declared.archive](store.path(archive.digest), store, progress)
         return Received(unpacked.files, tuple(f"{gone.path}: {gone.reason}" for gone in unpacked.dropped))
     return Received(files)
 

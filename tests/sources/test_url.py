@@ -70,9 +70,35 @@ def test_a_promise_that_is_none(source: UrlSource, fragment: str) -> None:
 
 
 def test_an_unknown_option_names_the_known_ones(source: UrlSource) -> None:
-    with pytest.raises(InvalidReference, match="Known ones: sha256") as error:
-        resolve(source, "http://127.0.0.1:1/f.gguf#extract=true")
+    with pytest.raises(InvalidReference, match="Known ones: extract, sha256") as error:
+        resolve(source, "http://127.0.0.1:1/f.gguf#unpack=true")
     assert error.value.exit_code == 64
+
+
+class TestExtract:
+    def test_the_file_is_declared_as_an_archive(self, web: WebServer, source: UrlSource) -> None:
+        url = web.put("/v1/model.tar.gz", CONTENT)
+        plain, archive = resolve(source, url), resolve(source, f"{url}#extract=true")
+        assert (plain.archive, archive.archive) == ("", "archive")
+        assert archive.files == plain.files
+        assert archive.ref.name == "model"
+        assert archive.ref.uri == f"{url}#extract=true"
+        assert archive.fingerprint != plain.fingerprint
+        assert resolve(source, f"{url}#extract=false").archive == ""
+
+    def test_what_was_fetched_without_is_not_fetched_again(
+        self, web: WebServer, source: UrlSource, store: LocalBlobStore
+    ) -> None:
+        url = web.put("/model.tar", CONTENT)
+        plain, archive = resolve(source, url), resolve(source, f"{url}#extract=true")
+        fetch(source, plain.ref, plain.files[0], store)
+        assert known_blob(archive.ref, archive.files[0], store) == Digest.sha256(CONTENT)
+
+    @pytest.mark.parametrize("fragment", ["extract=yes", "extract=", "extract=True", "extract=true&extract=false"])
+    def test_is_true_or_false(self, source: UrlSource, fragment: str) -> None:
+        with pytest.raises(InvalidReference, match="true or false") as error:
+            resolve(source, f"http://127.0.0.1:1/f.tar#{fragment}")
+        assert error.value.exit_code == 64
 
 
 def test_the_revision_follows_the_content(web: WebServer, source: UrlSource) -> None:
@@ -193,6 +219,18 @@ def test_the_token_goes_to_the_first_host_only(web: WebServer) -> None:
         assert b"".join(stream.chunks) == CONTENT
     sent = {(request.path, request.headers.get("authorization")) for request in web.requests}
     assert sent == {("/r", "Bearer secret"), ("/f.gguf", None)}
+
+
+def test_a_user_and_a_password(web: WebServer) -> None:
+    source = UrlSource(SourceSettings(auth=Auth(username="ada", password="secret")))
+    resolve(source, web.put("/f.gguf", CONTENT))
+    assert web.requests[-1].headers["authorization"] == "Basic YWRhOnNlY3JldA=="
+
+
+def test_credentials_for_other_hosts_stay_here(web: WebServer) -> None:
+    source = UrlSource(SourceSettings(auth=Auth("secret", hosts=("models.example.com",))))
+    resolve(source, web.put("/f.gguf", CONTENT))
+    assert "authorization" not in web.requests[-1].headers
 
 
 def test_a_web_page_is_no_model(web: WebServer, source: UrlSource) -> None:

@@ -1,7 +1,8 @@
 """The source `url`: one file at an http or https address, `https://host/path/model.gguf`.
 
-`#sha256=<hex>` makes the digest a promise that the bytes are held against. Not here: unpacking archives, and pages
-that list files.
+`#sha256=<hex>` makes the digest a promise that the bytes are held against. With `#extract=true` the file is an archive
+and its members are the model; what kind of archive, its bytes say. Not here: unpacking it (unpacking), and pages that
+list files.
 """
 
 from __future__ import annotations
@@ -21,20 +22,19 @@ from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
 from weighbridge.transfer import Description, Transfer
 
-OPTIONS = frozenset({"sha256"})
+OPTIONS = frozenset({"extract", "sha256"})
 
 
 class UrlSource:
     """One file on the web; see the module.
 
-    The token of the settings goes, as a bearer token, to the host of the address and to no other.
+    The credentials of the settings go to the host of the address and to no other.
     """
 
     kind: ClassVar[str] = "url"
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
-        self._authorization = f"Bearer {settings.auth.token}" if settings.auth.token else ""
         self._transfer = Transfer.of(settings)
 
     def resolve(self, ref: ModelRef) -> Manifest:
@@ -45,12 +45,12 @@ class UrlSource:
 
         Raises:
             ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.describe`.
-            InvalidReference: an unknown option, or a `sha256` that is none.
+            InvalidReference: an unknown option, or one whose value cannot be.
             UnsafePath: the server's name for the file is not safe.
         """
         refuse_unknown_options(ref, OPTIONS)
-        promised = _promised(ref)
-        description = self._transfer.describe(ref.id, authorization=self._authorization)
+        promised, archive = _promised(ref), "archive" if _extracts(ref) else ""
+        description = self._transfer.describe(ref.id, authorization=self._settings.auth.header(ref.id))
         if description.content_type in ("text/html", "application/xhtml+xml") and not ref.id.endswith(
             (".html", ".htm")
         ):
@@ -62,7 +62,7 @@ class UrlSource:
         version = f"{ref.id} {description.etag}" if description.etag else ""
         entry = FileEntry(_name(ref, description), description.size, promised, version)
         pinned = ref.pinned(_revision(description, promised))
-        return refuse_oversize(Manifest(pinned, (entry,)), self._settings)
+        return refuse_oversize(Manifest(pinned, (entry,), archive), self._settings)
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
@@ -78,7 +78,7 @@ class UrlSource:
             offset=offset if resumable else 0,
             etag=etag,
             size=entry.size,
-            authorization=self._authorization,
+            authorization=self._settings.auth.header(ref.id),
         ) as stream:
             yield stream
 
@@ -93,6 +93,13 @@ def _promised(ref: ModelRef) -> Digest | None:
         return Digest("sha256", given[0].lower())
     except InvalidConfiguration as error:
         raise InvalidReference(f"#sha256={given[0]} is no sha256.", error.remedy, uri=ref.uri) from error
+
+
+def _extracts(ref: ModelRef) -> bool:
+    given = set(ref.option("extract")) or {"false"}
+    if len(given) > 1 or not given <= {"true", "false"}:
+        raise InvalidReference("extract is true or false.", "Write #extract=true.", uri=ref.uri)
+    return given == {"true"}
 
 
 def _revision(description: Description, promised: Digest | None) -> str:

