@@ -36,8 +36,7 @@ class OpenAIService:
         self.fault = ""
         self.asked: list[tuple[str, Body]] = []
         self.headers: list[dict[str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self)
         self.ended = threading.Event()
 
     @property
@@ -72,72 +71,81 @@ class OpenAIService:
         yield {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
 
 
-def _handler(service: OpenAIService) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-        def log_message(self, *args: Any) -> None: ...
+    def __init__(self, service: OpenAIService) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.service = service
 
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["content-length"]))
-            json_ = self.headers["content-type"].startswith("application/json")
-            body: Body = json.loads(content) if json_ else {"form": content}
-            service.asked.append((self.path, body))
-            service.headers.append(dict(self.headers))
-            if service.key and self.headers.get("authorization") != f"Bearer {service.key}":
-                self._send(401, b'{"error": {"message": "no such key"}}')
-            elif service.fault == "hang":
-                service.ended.wait(30)
-            elif service.fault in ("500", "429"):
-                self._send(int(service.fault), b"overloaded")
-            elif service.fault == "html":
-                self._send(200, b"<html>", "text/html")
-            elif body.get("stream"):
-                self._stream(body)
-            else:
-                self._send(200, json.dumps(self._answer(body)).encode())
 
-        def _stream(self, body: Body) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            for number, event in enumerate(service.pieces(body)):
-                if service.fault == "half" and number == 2:
-                    return
-                if service.fault == "not json" and number == 1:
-                    self.wfile.write(b"data: {oops\n\n")
-                    continue
-                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
-                self.wfile.flush()
-                if service.step_s:
-                    time.sleep(service.step_s)
-            self.wfile.write(b"data: [DONE]\n\n")
-            self.close_connection = True
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
 
-        def _answer(self, body: Body) -> Body:
-            wrong = service.fault == "wrong shape"
-            if self.path.endswith("/embeddings"):
-                texts = body["input"]
-                data = [{"index": n, "embedding": [float(len(text)), 1.0]} for n, text in enumerate(texts)]
-                return {"data": data[1:] if wrong else data[::-1], "usage": {"prompt_tokens": len(" ".join(texts))}}
-            if self.path.endswith("/rerank"):
-                scores = [
-                    {"index": n, "relevance_score": float(text.count(body["query"]))}
-                    for n, text in enumerate(body["documents"])
-                ]
-                return {"results": scores[1:] if wrong else scores}
-            if "/audio/" in self.path:
-                words = [{"word": "hi", "start": 0.0, "end": 0.5}]
-                return {"text": 3} | {} if wrong else {"text": "hi", "language": "en", "duration": 0.5, "words": words}
-            text = service.answer(body)
-            return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+    def log_message(self, *args: Any) -> None: ...
 
-        def _send(self, status: int, content: bytes, kind: str = "application/json") -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def do_POST(self) -> None:
+        service = self.server.service
+        content = self.rfile.read(int(self.headers["content-length"]))
+        json_ = self.headers["content-type"].startswith("application/json")
+        body: Body = json.loads(content) if json_ else {"form": content}
+        service.asked.append((self.path, body))
+        service.headers.append(dict(self.headers))
+        if service.key and self.headers.get("authorization") != f"Bearer {service.key}":
+            self._send(401, b'{"error": {"message": "no such key"}}')
+        elif service.fault == "hang":
+            service.ended.wait(30)
+        elif service.fault in ("500", "429"):
+            self._send(int(service.fault), b"overloaded")
+        elif service.fault == "html":
+            self._send(200, b"<html>", "text/html")
+        elif body.get("stream"):
+            self._stream(body)
+        else:
+            self._send(200, json.dumps(self._answer(body)).encode())
 
-    return Handler
+    def _stream(self, body: Body) -> None:
+        service = self.server.service
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for number, event in enumerate(service.pieces(body)):
+            if service.fault == "half" and number == 2:
+                return
+            if service.fault == "not json" and number == 1:
+                self.wfile.write(b"data: {oops\n\n")
+                continue
+            self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+            self.wfile.flush()
+            if service.step_s:
+                time.sleep(service.step_s)
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def _answer(self, body: Body) -> Body:
+        service = self.server.service
+        wrong = service.fault == "wrong shape"
+        if self.path.endswith("/embeddings"):
+            texts = body["input"]
+            data = [{"index": n, "embedding": [float(len(text)), 1.0]} for n, text in enumerate(texts)]
+            return {"data": data[1:] if wrong else data[::-1], "usage": {"prompt_tokens": len(" ".join(texts))}}
+        if self.path.endswith("/rerank"):
+            scores = [
+                {"index": n, "relevance_score": float(text.count(body["query"]))}
+                for n, text in enumerate(body["documents"])
+            ]
+            return {"results": scores[1:] if wrong else scores}
+        if "/audio/" in self.path:
+            words = [{"word": "hi", "start": 0.0, "end": 0.5}]
+            return {"text": 3} | {} if wrong else {"text": "hi", "language": "en", "duration": 0.5, "words": words}
+        text = service.answer(body)
+        return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+
+    def _send(self, status: int, content: bytes, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)

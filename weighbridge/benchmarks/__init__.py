@@ -1,1 +1,30 @@
-"""Benchmarks: versioned ways to measure a model. One adapter a file; see interface.py."""
+"""Benchmarks: versioned ways to measure a model. One adapter a file, one line here; see interface.py.
+
+An adapter is imported when it is used, so that nobody waits for a library that he does not use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from weighbridge.benchmarks.interface import Benchmark
+
+
+def _adapter(module: str, name: str) -> Callable[[], Benchmark]:
+    def create() -> Benchmark:
+        benchmark: Benchmark = getattr(importlib.import_module(f"weighbridge.benchmarks.{module}"), name)()
+        return benchmark
+
+    return create
+
+
+#: Name of a benchmark to what makes it.
+BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
+    "inference_latency": _adapter("latency", "InferenceLatency"),
+    "throughput": _adapter("throughput", "Throughput"),
+    "memory": _adapter("memory", "Memory"),
+    "embedding_rate": _adapter("rates", "EmbeddingRate"),
+    "rerank_rate": _adapter("rates", "RerankRate"),
+    "speech_rate": _adapter("rates", "SpeechRate"),
+}

@@ -1,0 +1,147 @@
+"""A benchmark's child: what a model does to it becomes a result, and nothing of it stays."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.handlers import tiny
+from tests.simulators.openai import OpenAIService
+from weighbridge.benchmarks.child import Work, run_in_child
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.errors import Cancelled, InvalidConfiguration
+
+pytestmark = pytest.mark.xdist_group("torch")
+SETTINGS = BenchmarkSettings(n=6, warmups=1, prompt_tokens=8, output_tokens=4, timeout_s=120)
+OWN = """
+import os, time
+class Mine:
+    capabilities = ["chat-completion"]
+    def __init__(self, hf_repo_id, device, cache_dir=None, **kwargs):
+        self.name, self.device = "mine", device
+        print("loud on stdout")
+    def generate(self, messages, **options): ...
+    def count_tokens(self, messages, **options): ...
+    def stream(self, messages, on_token, **options):
+        {does}
+"""
+
+
+def clock() -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def chat(folder: Path) -> Work:
+    return Work(
+        "inference_latency",
+        "weighbridge.handlers.chat.TextChat",
+        str(folder),
+        "sha256:" + "a" * 64,
+        "cpu",
+        {"name": "tiny"},
+        SETTINGS,
+    )
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    left = [p for p in psutil.process_iter(["cmdline"]) if "weighbridge.benchmarks.child" in (p.info["cmdline"] or [])]
+    assert left == []
+
+
+def does(folder: Path, name: str, code: str) -> Work:
+    (folder / f"{name}.py").write_text(OWN.replace("{does}", code))
+    return replace(chat(folder), handler=f"{name}.Mine")
+
+
+def test_a_result_is_bound_to_model_machine_and_software(tmp_path: Path) -> None:
+    found = run_in_child(chat(tiny.llama(tmp_path)), clock)
+    assert (found.failure, found.definition, found.manifest_digest) == (
+        "",
+        "inference_latency/1",
+        "sha256:" + "a" * 64,
+    )
+    assert found.hardware["device"] == "cpu"
+    assert found.hardware["cores"] >= 1
+    assert {"torch", "transformers", "weighbridge"} <= found.software.keys()
+    assert found.settings["dtype"] == "float32"
+    assert len(found.samples["ttft"]) == 6
+    assert found.started_at == "2026-01-01T00:00:00+00:00"
+    assert BenchmarkResult.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("crashes", "os.abort()", "SIGABRT"),
+        ("exits", "os._exit(3)", "ended with 3"),
+        ("raises", "raise ValueError('what')", "what"),
+        ("memory", "raise MemoryError()", ""),
+    ],
+)
+def test_what_a_model_does_to_its_process_is_a_result(own: Path, name: str, code: str, told: str) -> None:
+    found = run_in_child(does(own, f"own_{name}", code), clock)
+    assert found.failure
+    assert told in found.failure
+    assert found.metrics == ()
+
+
+def test_a_model_that_never_answers_is_ended(own: Path) -> None:
+    work = does(own, "own_hangs", "time.sleep(600)")
+    found = run_in_child(replace(work, settings=replace(SETTINGS, timeout_s=8)), clock)
+    assert "killed after 8 s" in found.failure
+
+
+def test_a_cancelled_benchmark_leaves_no_process(own: Path) -> None:
+    event = threading.Event()
+    started = own / "started"
+    work = does(own, "own_waits", f"open({str(started)!r}, 'w').close(); time.sleep(600)")
+
+    def cancel() -> None:
+        while not started.exists():
+            time.sleep(0.05)
+        event.set()
+
+    threading.Thread(target=cancel, daemon=True).start()
+    with pytest.raises(Cancelled):
+        run_in_child(work, clock, event)
+
+
+def test_what_is_no_model_is_a_result(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 64)
+    found = run_in_child(chat(tmp_path), clock)
+    assert "cannot be loaded" in found.failure
+    assert found.hardware["device"] == "cpu"
+
+
+def test_the_wrong_task_is_a_result(tmp_path: Path) -> None:
+    work = replace(chat(tiny.llama(tmp_path)), benchmark="embedding_rate")
+    assert "does chat-completion" in run_in_child(work, clock).failure
+
+
+def test_a_service_is_measured_too() -> None:
+    with OpenAIService(answer=lambda body: "a b c d e f") as service:
+        work = replace(
+            chat(Path("org/model")),
+            handler="weighbridge.handlers.upstream.UpstreamChat",
+            model="org/model",
+            options={"name": "far", "upstream_base_url": service.url},
+        )
+        found = run_in_child(work, clock)
+    assert (found.failure, found.hardware["endpoint"]) == ("", "127.0.0.1")
+
+
+@pytest.mark.parametrize("change", [{"benchmark": "no_such"}, {"handler": "no.such.Handler"}])
+def test_a_wrong_name_is_wrong_usage(tmp_path: Path, change: dict[str, str]) -> None:
+    with pytest.raises(InvalidConfiguration):
+        run_in_child(replace(chat(tmp_path), **change), clock)

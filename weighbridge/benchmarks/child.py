@@ -1,0 +1,217 @@
+"""A benchmark in a process of its own: a model that crashes, hangs or eats the memory is a result, not our end.
+
+`run_in_child` starts `python -m weighbridge.benchmarks.child`, hands it the work as JSON, and reads one JSON object
+back. When the work is cancelled or takes too long the whole process group is killed, so that nothing stays on a GPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from weighbridge.benchmarks import BENCHMARKS
+from weighbridge.benchmarks.hardware import hardware, software
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
+from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, InvalidConfiguration, WeighbridgeError
+from weighbridge.handlers.interface import Handler
+from weighbridge.handlers.loading import choose_device, open_handler
+
+_MAX_ANSWER_SIZE = 256 * 1024**2
+#: Bytes of the child's stderr that a failure quotes the end of.
+_QUOTED = 300
+
+
+@dataclass(frozen=True)
+class Work:
+    """One benchmark of one model.
+
+    Attributes:
+        benchmark: a name of `BENCHMARKS`.
+        handler: path of the handler's class.
+        model: folder of the model, or its name at an endpoint.
+        manifest_digest: of the version.
+        device: `auto`, `cpu`, `cuda`, …
+        options: of the handler: `name`, `pooling`, `upstream_base_url`, …
+        settings: of the benchmark.
+    """
+
+    benchmark: str
+    handler: str
+    model: str
+    manifest_digest: str
+    device: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settings: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Work:
+        """Read what `dataclasses.asdict` wrote, through JSON."""
+        settings = dict(value["settings"])
+        for name in ("batch_sizes", "request_rates", "tasks"):
+            settings[name] = tuple(settings[name])
+        return cls(**{**value, "settings": BenchmarkSettings(**settings)})
+
+
+def run_in_child(
+    work: Work, clock: Callable[[], datetime], cancel_event: threading.Event | None = None
+) -> BenchmarkResult:
+    """Run one benchmark and return its result; whatever goes wrong with the model is the result's `failure`.
+
+    Raises:
+        InvalidConfiguration: no such benchmark or handler, or they do not fit each other.
+        Cancelled: `cancel_event` was set; the child is gone.
+    """
+    started_at, start = clock().isoformat(), time.monotonic()
+    answer = _ask(work, cancel_event or threading.Event())
+    kind = answer.get("error", "")
+    if kind == InvalidConfiguration.__name__:
+        raise InvalidConfiguration(answer["problem"], answer["remedy"])
+    if kind == Cancelled.__name__:
+        raise Cancelled(answer["problem"])
+    duration_s = round(time.monotonic() - start, 3)
+    if kind:
+        failure = f"{answer['problem']} {answer['remedy']}".strip()
+        definition = _definition(work.benchmark)
+        facts: dict[str, Any] = {"settings": asdict(work.settings), "hardware": answer.get("hardware", {})}
+        return BenchmarkResult(
+            work.benchmark,
+            definition,
+            work.manifest_digest,
+            (),
+            **facts,
+            software=software(),
+            failure=failure,
+            started_at=started_at,
+            duration_s=duration_s,
+        )
+    result = BenchmarkResult.from_json(answer["result"])
+    return replace(result, started_at=started_at, duration_s=duration_s)
+
+
+def _definition(benchmark: str) -> str:
+    if benchmark not in BENCHMARKS:
+        raise InvalidConfiguration(f"There is no benchmark “{benchmark}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
+    return BENCHMARKS[benchmark]().definition
+
+
+def _ask(work: Work, cancel_event: threading.Event) -> dict[str, Any]:
+    _definition(work.benchmark)
+    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    if work.settings.endpoint:
+        environment["HF_ENDPOINT"] = work.settings.endpoint
+    process = subprocess.Popen(
+        [sys.executable, "-m", "weighbridge.benchmarks.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
+    ended = threading.Event()
+    watch = threading.Thread(target=_watch, args=(process, work.settings.timeout_s, cancel_event, ended), daemon=True)
+    watch.start()
+    try:
+        output, said = process.communicate(json.dumps(asdict(work), default=dict).encode())
+    finally:
+        ended.set()
+        _kill(process)
+        watch.join()
+    if cancel_event.is_set():
+        raise Cancelled(f"The benchmark {work.benchmark} was cancelled.")
+    return _answer(process.returncode, output, said, work)
+
+
+def _answer(status: int, output: bytes, said: bytes, work: Work) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        if status == 0 and len(output) <= _MAX_ANSWER_SIZE:
+            answer: dict[str, Any] = json.loads(output)
+            return answer
+    if status == -signal.SIGKILL:
+        problem = f"It was killed after {work.settings.timeout_s:g} s, or for the memory that it took."
+    elif status < 0:
+        problem = f"Its process crashed: {signal.Signals(-status).name}."
+    else:
+        problem = f"Its process ended with {status}: {said[-_QUOTED:].decode(errors='replace').strip()}"
+    return {"error": BenchmarkFailed.__name__, "problem": problem, "remedy": ""}
+
+
+def _watch(
+    process: subprocess.Popen[bytes], timeout_s: float, cancel_event: threading.Event, ended: threading.Event
+) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not ended.wait(0.1):
+        if cancel_event.is_set() or time.monotonic() > deadline:
+            _kill(process)
+            return
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the child and whatever it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _run(work: Work) -> dict[str, Any]:
+    """Load the model and measure; in the child."""
+    benchmark = BENCHMARKS[work.benchmark]()
+    device = choose_device(work.device) if "upstream_base_url" not in work.options else "cpu"
+    facts = hardware(device)
+    try:
+        handler = open_handler(work.handler, work.model, device=device, **work.options)
+        _refuse_misfit(handler, benchmark.capability, work)
+        measured: Measured = benchmark.run(handler, work.settings, threading.Event())
+    except WeighbridgeError as error:
+        return {
+            "error": type(error).__name__,
+            "problem": error.problem,
+            "remedy": error.remedy,
+            "hardware": facts,
+        }
+    result = BenchmarkResult(
+        work.benchmark,
+        benchmark.definition,
+        work.manifest_digest,
+        measured.metrics,
+        {**measured.settings, "device": device, "dtype": _dtype(handler)},
+        {**facts, "endpoint": str(handler.device)} if "upstream_base_url" in work.options else facts,
+        software(),
+        noisy=measured.noisy,
+        samples=measured.samples,
+    )
+    return {"result": result.to_json()}
+
+
+def _refuse_misfit(handler: Handler, capability: str, work: Work) -> None:
+    if capability not in handler.capabilities:
+        raise HandlerError(
+            f"{work.benchmark} measures {capability}, and {handler.name} does {', '.join(handler.capabilities)}.",
+            "Choose another benchmark, or the handler for this task.",
+        )
+
+
+def _dtype(handler: Handler) -> str:
+    dtype = getattr(getattr(handler, "model", None), "dtype", None)
+    return str(dtype).removeprefix("torch.") if dtype is not None else ""
+
+
+def main() -> None:
+    """Read the work from stdin, and write the answer to what was stdout; libraries print to stderr meanwhile."""
+    work = Work.from_json(json.load(sys.stdin))
+    answer_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    with answer_to:
+        json.dump(_run(work), answer_to, default=str)
+
+
+if __name__ == "__main__":
+    main()
