@@ -9,7 +9,7 @@ from weighbridge.sources.interface import Auth
 
 
 class HubCredentials(Block):
-    """A bearer token for a source of models.
+    """A bearer token, or user and password, for a source of models.
 
     Example:
         Name it in models.yaml as `auth: {block: company-hub}`, or load it:
@@ -20,10 +20,13 @@ class HubCredentials(Block):
 
     _block_type_name = "Hub Credentials"
     _block_type_slug = "hub-credentials"
-    _description = "A bearer token for a source of models."
+    _description = "A bearer token, or user and password, for a source of models."
 
-    token: SecretStr = Field(title="Token", description="Sent as a bearer token, to the source's own host only.")
+    token: SecretStr = Field(
+        title="Token",
+        description="A bearer token, user:password, or KEY_ID:SECRET for S3; sent to the source's own host only.",
+    )
 
     def get_auth(self) -> Auth:
         """Return the credentials as sources take them."""
-        return Auth(self.token.get_secret_value().strip())
+        return Auth.parse(self.token.get_secret_value())

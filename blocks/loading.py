@@ -37,7 +37,7 @@ def load_block(name: str, kind: str = "huggingface") -> Auth:
     if slug in ("", HubCredentials.get_block_type_slug()):
         return cast(HubCredentials, _load(HubCredentials, short)).get_auth()
     if slug == Secret.get_block_type_slug():
-        return Auth(str(cast("Secret[Any]", _load(Secret, short)).get()).strip())
+        return Auth.parse(str(cast("Secret[Any]", _load(Secret, short)).get()))
     raise InvalidConfiguration(
         f"The block {name!r} holds no credentials.", "Name a hub-credentials block, or secret/<name>."
     )

@@ -84,6 +84,7 @@ def test_settings_take_what_a_block_gives(kind: type[Any], tmp_path: Path) -> No
 
 def test_what_blocks_give() -> None:
     assert HubCredentials(token=SecretStr(" hunter2\n")).get_auth() == Auth("hunter2")
+    assert HubCredentials(token=SecretStr("KEY_ID:SECRET")).get_auth() == Auth("", "KEY_ID", "SECRET")
     assert MLflowServer(tracking_uri="https://a/b").get_settings() == {"mlflow_tracking_uri": "https://a/b"}
     server = MLflowServer(tracking_uri="https://a/b", username="u@x", password=SecretStr("p:/w"))
     assert server.get_settings() == {"mlflow_tracking_uri": "https://u%40x:p%3A%2Fw@a/b"}
@@ -116,8 +117,10 @@ class TestKept:
     def test_credentials_by_name(self) -> None:
         HubCredentials(token=SecretStr("hunter2")).save("own", overwrite=True)
         Secret(value="hunter3").save("shared", overwrite=True)  # type: ignore[arg-type]
+        Secret(value="ID:KEY").save("pair", overwrite=True)  # type: ignore[arg-type]
         assert load_block("own") == load_block("hub-credentials/own") == Auth("hunter2")
         assert load_block("secret/shared") == Auth("hunter3")
+        assert load_block("secret/pair", "s3") == Auth("", "ID", "KEY")
 
     def test_settings_by_name(self) -> None:
         CatalogDatabase(url=SecretStr("sqlite:////srv/catalog.db"), timeout_s=7).save("own", overwrite=True)
