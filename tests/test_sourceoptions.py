@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
+from weighbridge.modelsfile import read_models, requests
 from weighbridge.ref import ModelRef
 from weighbridge.sourceoptions import OPTIONS, options_of
 from weighbridge.sources import SOURCES
@@ -135,3 +138,39 @@ def test_mistakes_are_told(kind: str, given: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told) as error:
         OPTIONS[kind].model_validate(given)
     assert "s3cret" not in error.value.errors()[0]["msg"]
+
+
+def _options(kind: str) -> set[str]:
+    return {info.alias or name for name, info in OPTIONS[kind].model_fields.items()}
+
+
+def test_the_formats_page_shows_every_option_of_every_kind() -> None:
+    lines = re.findall(r"^source: \{.*", Path("docs/formats.md").read_text(), re.MULTILINE)
+    shown = dict(next(iter(YAML(typ="safe").load(line)["source"].items())) for line in lines)
+    assert {kind: set(options) for kind, options in shown.items() if kind != "acme"} == {
+        kind: _options(kind) - {"stage", "alias"} for kind in OPTIONS
+    }
+    for kind, options in shown.items():
+        if kind != "acme":
+            given = {name: ("0" * 64 if name == "sha256" else value) for name, value in options.items()}
+            assert OPTIONS[kind].model_validate(given).ref().kind == kind
+
+
+def test_the_sources_page_tells_every_option_in_its_sources_section() -> None:
+    sections = re.split(r"^## ", Path("docs/sources.md").read_text(), flags=re.MULTILINE)
+    told = {
+        section.split("\n")[0]: set(
+            re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)))
+        )
+        for section in sections
+    }
+    assert {kind: told[kind] for kind in OPTIONS} == {kind: _options(kind) for kind in OPTIONS}
+
+
+def test_factories_and_models_of_the_formats_page_are_valid(tmp_path: Path) -> None:
+    example = re.search(r"^```yaml\n(sources:.*?)^```", Path("docs/formats.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert example
+    path = tmp_path / "models.yaml"
+    path.write_text(example[1].replace("hash: sha256-…", f"hash: {SHA}"))
+    found = {request.model: request.ref.uri for request in requests(read_models(path))}
+    assert found["internal"] == "s3://company-models/models/internal-v1?region=us-west-2"
