@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,9 +29,20 @@ models:
   - {{name: index, source: {{pypi: {{package: tiny-model}}}}}}
   - {{name: web, source: {{url: {{url: "{web}/etag/model.safetensors"}}}}}}
   - {{name: unpinnable, source: {{url: {{url: "{web}/weak/model.safetensors"}}}}}}
+  - {{name: archive, source: {{url: {{url: "{web}/model-latest.tar.gz", extract: true}}}}}}
   - {{name: folder, source: {{use: mine, path: {folder}/model}}}}
   - {{name: empty, source: {{mock: {{files: [notes.txt]}}}}}}
 """
+
+
+def tarball(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for path, content in files.items():
+            member = tarfile.TarInfo(f"model/{path}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 class World:
@@ -41,7 +54,8 @@ class World:
         self.repository, self.index = self.hub.add("org/name"), PythonIndex(self.web)
         (folder / "model").mkdir()
         self.publish(WEIGHTS, "1.0")
-        (folder / "models.yaml").write_text(CATALOGUE.format(folder=folder, web=self.web.url("")))
+        catalogue = CATALOGUE.format(folder=folder, web=self.web.url(""))
+        (folder / "models.yaml").write_text(catalogue)
 
     def publish(self, weights: bytes, version: str) -> None:
         """Put weights at every place that a name leads to."""
@@ -50,6 +64,7 @@ class World:
         self.index.add_wheel("tiny_model", version, {f"tiny_model/{path}": data for path, data in files.items()})
         for path, content in files.items():
             (self.folder / "model" / path).write_bytes(content)
+        self.web.put("/model-latest.tar.gz", tarball(files))
         self.web.put("/etag/model.safetensors", weights)
         self.web.put("/weak/model.safetensors", weights, etag="")
 
@@ -83,7 +98,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         yield world
 
 
-NAMES = {"hub", "index", "web", "unpinnable", "folder", "empty"}
+NAMES = {"hub", "index", "web", "unpinnable", "archive", "folder", "empty"}
 
 
 def test_the_world_moves_on_and_only_what_was_locked_comes_in(world: World) -> None:
@@ -97,9 +112,10 @@ def test_the_world_moves_on_and_only_what_was_locked_comes_in(world: World) -> N
     status, came, failed = world.sync()
     # The hub and the index can be asked for what they held; a URL and a folder hold one thing at a time.
     assert came == dict.fromkeys(("hub", "index", "empty"), "PASSED")
-    assert set(failed) == {"web", "unpinnable", "folder"}
+    assert set(failed) == {"web", "unpinnable", "archive", "folder"}
     assert all("is not what models.lock holds: changed: model.safetensors" in why for why in failed.values())
     assert status == 1
+    assert locked["models"]["archive"] == locked["models"]["hub"], "the same files are the same model"
     shown = world.run("show", "index")[1]
     assert shown["source"].startswith("pypi:tiny-model==1.0")
     assert shown["manifest_digest"] == locked["models"]["index"]

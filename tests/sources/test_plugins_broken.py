@@ -15,7 +15,9 @@ from weighbridge import cli, plugins
 from weighbridge.errors import InvalidConfiguration, StoreFull
 from weighbridge.ref import ModelRef
 from weighbridge.sources import open_source
+from weighbridge.sources.installed import ARCHIVES
 from weighbridge.sources.interface import SourceSettings
+from weighbridge.unpacking import UNPACKERS
 
 
 class User:
@@ -162,6 +164,7 @@ ODDITIES = [
     ({"at_resolve": "return {}"}, "answers a dict, which is no Manifest"),
     ({"at_resolve": "return Manifest(ref, (entry,))"}, "is not pinned to a revision"),
     ({"at_resolve": "return Manifest(ref.pinned('1'), ())"}, "a model of no files"),
+    ({"at_resolve": "return Manifest(ref.pinned('1'), (entry,), 'rar')"}, "with 1 files to be unpacked as 'rar'"),
     ({"at_resolve": "return Manifest(ModelRef('hf', 'a', '1'), (entry,))"}, "with a model of the source “hf”"),
     ({"at_resolve": "return Manifest(ref.pinned(' 1?'), (FileEntry('a', 3, 'sha256:00'),))"}, "of the wrong type: 'a'"),
     ({"at_resolve": "return Manifest(ref.pinned('1'), (FileEntry('a', 3.5),))"}, "of the wrong type: 'a'"),
@@ -208,6 +211,10 @@ def test_what_fails_on_our_side_is_not_theirs_to_explain_or_to_swallow(user: Use
     manifest = source.resolve(ModelRef.parse("odd:model"))
     with pytest.raises(StoreFull), source.open(manifest.ref, manifest.files[0]):
         raise StoreFull("No space left.")
+
+
+def test_what_is_unpacked_may_come_from_a_plugin_too() -> None:
+    assert {"", *UNPACKERS} == ARCHIVES
 
 
 def test_a_source_that_nobody_brings_is_told() -> None:

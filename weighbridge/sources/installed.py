@@ -19,6 +19,8 @@ from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import Auth, ByteStream, Source, SourceSettings, refuse_oversize
 
+#: What a manifest's single file may be unpacked as (`weighbridge.unpacking`); empty for files that are the model.
+ARCHIVES = frozenset({"", "archive", "wheel"})
 _MAX_TOLD = 300
 
 
@@ -146,6 +148,8 @@ def _wrong(found: Any, kind: str) -> str:
         return f"with a reference whose URI means another one: {found.ref.uri:.200}"
     if not found.files:
         return "with a model of no files"
+    if found.archive not in ARCHIVES or (found.archive and len(found.files) != 1):
+        return f"with {len(found.files)} files to be unpacked as {found.archive!r:.60}"
     for entry in found.files:
         texts = (entry.path, entry.version, entry.locator)
         size = entry.size is None or (isinstance(entry.size, int) and not isinstance(entry.size, bool))
