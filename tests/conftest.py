@@ -27,6 +27,7 @@ for _name in ("HF_TOKEN", "HF_ENDPOINT", "MLFLOW_TRACKING_URI", "PREFECT_API_URL
 
 from tests.services.gitlfs import git_lfs_server  # noqa: E402
 from tests.services.mlflow import mlflow_server  # noqa: E402
+from tests.services.nginx import nginx  # noqa: E402
 from tests.services.ociregistry import oci_registry, private_registry  # noqa: E402
 from tests.services.prefect import prefect_harness, prefect_server  # noqa: E402
 from tests.services.seaweedfs import s3_server  # noqa: E402
@@ -44,6 +45,7 @@ def _loggers_as_they_were() -> Iterator[None]:
 __all__ = [
     "git_lfs_server",
     "mlflow_server",
+    "nginx",
     "oci_registry",
     "prefect_harness",
     "prefect_server",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulators.web import Page, WebServer
+from weighbridge import fetching
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.digest import Digest
 from weighbridge.errors import (
@@ -14,6 +15,7 @@ from weighbridge.errors import (
     ModelNotFound,
     SourceError,
     SourceMisbehaved,
+    SourceUnavailable,
     UnsafePath,
 )
 from weighbridge.fetching import fetch, known_blob
@@ -209,6 +211,33 @@ class TestFetching:
         web.put("/f.gguf", CONTENT[::-1])
         with pytest.raises(SourceMisbehaved):
             fetch(source, manifest.ref, manifest.files[0], store)
+
+
+class TestBusy:
+    def test_a_server_says_when_to_ask_again(
+        self, web: WebServer, source: UrlSource, store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[float] = []
+        monkeypatch.setattr(fetching.time, "sleep", waited.append)
+        manifest = resolve(source, web.put("/f.gguf", CONTENT))
+        web.pages["/f.gguf"] = Page(status=429, headers={"Retry-After": "7"}, next=Page(status=503, next=Page(CONTENT)))
+        assert fetch(source, manifest.ref, manifest.files[0], store).digest == Digest.sha256(CONTENT)
+        assert waited == [7.0, fetching.BACKOFF_S * 4]
+
+    def test_nobody_waits_for_long(self, web: WebServer, source: UrlSource, store: LocalBlobStore) -> None:
+        manifest = resolve(source, web.put("/f.gguf", CONTENT))
+        web.pages["/f.gguf"] = Page(status=429, headers={"Retry-After": "3600"})
+        with pytest.raises(SourceUnavailable) as error:
+            fetch(source, manifest.ref, manifest.files[0], store)
+        assert error.value.facts["retry_after_s"] == 3600
+        assert error.value.retryable
+
+    def test_a_server_that_falls_silent_is_asked_for_the_rest(self, web: WebServer, store: LocalBlobStore) -> None:
+        source = UrlSource(SourceSettings(timeout_s=0.5))
+        url = web.put("/f.gguf", CONTENT * 50, hang_after=3_000_000, next=Page(CONTENT * 50))
+        manifest = resolve(source, url)
+        assert fetch(source, manifest.ref, manifest.files[0], store).digest == Digest.sha256(CONTENT * 50)
+        assert "range" in web.requests[-1].headers
 
 
 def test_the_token_goes_to_the_first_host_only(web: WebServer) -> None:
