@@ -35,14 +35,14 @@ def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome
         return outcome_of(state, catalog)
 
 
-def run_sync(models: Path, *, locked: bool) -> SyncReport:
+def run_sync(models: Path, *, locked: bool, only: str = "") -> SyncReport:
     """Take in what changed by a run of the flow `sync`.
 
     Raises:
         WeighbridgeError: what the run failed with.
     """
     with _prefect():
-        state = sync(models=str(models), locked=locked, return_state=True)
+        state = sync(models=str(models), only=only, locked=locked, return_state=True)
     with open_catalog(Settings()) as catalog:
         return sync_report_of(state, catalog)
 

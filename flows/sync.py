@@ -19,7 +19,7 @@ from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.errors import WeighbridgeError
 from weighbridge.ingesting import Outcome
 from weighbridge.lockfile import read_lock_of
-from weighbridge.modelsfile import read_models, requests
+from weighbridge.modelsfile import read_models, requests, select
 from weighbridge.pipeline import Job
 from weighbridge.progress import Silent
 from weighbridge.syncing import sync as sync_models
@@ -37,6 +37,7 @@ def _run_name() -> str:
 )
 def sync(
     models: str = "models.yaml",
+    only: str = "",
     locked: bool = False,
     mlflow_block: str = "",
     clamav_block: str = "",
@@ -47,6 +48,7 @@ def sync(
 
     Args:
         models: The list of wanted models, from the worker's working directory; models.local.yaml beside it overrides.
+        only: Names of the models to look at, separated by commas; all when empty.
         locked: Accept exactly what models.lock holds.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
         clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
@@ -65,7 +67,9 @@ def sync(
                 parameters = parameters_of(job.request, locked=locked, models=models)
                 return outcome_of(ingest(**parameters, return_state=True), workspace.catalog)
 
-            done = sync_models(requests(read_models(Path(models))), workspace, ingest_one, locks)
+            entries = read_models(Path(models))
+            wanted = requests(select(entries, only) if only else entries)
+            done = sync_models(wanted, workspace, ingest_one, locks)
     except WeighbridgeError as error:
         return failed(error)
     keep_sync(done)

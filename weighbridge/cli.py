@@ -32,8 +32,7 @@ from weighbridge.inspecting import inspect_folder
 from weighbridge.lockfile import lock_path, read_lock_of, write_lock
 from weighbridge.locking import lock as lock_model
 from weighbridge.locking import locked_manifest, receive
-from weighbridge.manifest import Manifest
-from weighbridge.modelsfile import read_models, requests
+from weighbridge.modelsfile import ModelEntry, read_models, requests, select
 from weighbridge.progress import Progress, Silent
 from weighbridge.ref import ModelRef
 from weighbridge.registries.export import export_folder
@@ -63,6 +62,9 @@ ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted
 LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
 HashOption = Annotated[
     str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI; nar:sha256-… for Nix's hash.")
+]
+OnlyOption = Annotated[
+    str, typer.Option("--only", envvar="MODELS", help="Names of models.yaml, separated by commas; all by default.")
 ]
 TokenEnvOption = Annotated[str, typer.Option(help="Environment variable that holds the token, or user:password.")]
 TokenFileOption = Annotated[str, typer.Option(help="File that holds the token, or user:password.")]
@@ -170,6 +172,7 @@ def fetch(
 @app.command()
 def sync(
     models: ModelsOption = DEFAULT_MODELS,
+    only: OnlyOption = "",
     locked: LockedOption = False,
     via: ViaOption = None,
     json_: AsJSON = False,
@@ -178,12 +181,12 @@ def sync(
     if _via_prefect(via):
         from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
 
-        done = run_sync(models, locked=locked)
+        done = run_sync(models, locked=locked, only=only)
     else:
         locks = read_lock_of(models) if locked else None
         with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
             one = partial(ingesting.ingest, runner=runner)
-            done = sync_models(requests(read_models(models)), workspace, one, locks)
+            done = sync_models(requests(_chosen(models, only)), workspace, one, locks)
     _print(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
     if done.failed:
         raise typer.Exit(1)
@@ -191,15 +194,20 @@ def sync(
         raise typer.Exit(EXIT_REJECTED)
 
 
+def _chosen(models: Path, only: str) -> tuple[ModelEntry, ...]:
+    entries = read_models(models)
+    return select(entries, only) if only else entries
+
+
 @app.command()
-def lock(models: ModelsOption = DEFAULT_MODELS, json_: AsJSON = False) -> None:
+def lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: AsJSON = False) -> None:
     """Write models.lock: every wanted model at its present revision, every file with its sha256."""
-    locked: dict[str, tuple[str, Manifest]] = {}
+    path = lock_path(models)
+    locked = read_lock_of(models) if only and path.exists() else {}
     with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
-        for request in requests(read_models(models)):
+        for request in requests(_chosen(models, only)):
             job = pipeline.Job.of(request, workspace)
             locked[request.model] = (request.ref.uri, lock_model(job, runner))
-    path = lock_path(models)
     write_lock(path, locked)
     summary = {name: str(manifest.digest) for name, (_, manifest) in locked.items()}
     _print({"lock": str(path), "models": summary}, lambda: out.print(f"{path}: {len(locked)} models locked."), json_)

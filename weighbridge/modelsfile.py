@@ -13,7 +13,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, InstanceOf, field_validator, model_validator
 
 from weighbridge.credentials import AuthPlace
-from weighbridge.errors import UsageError
+from weighbridge.errors import InvalidConfiguration, UsageError
+from weighbridge.handlers.loading import check_handler
 from weighbridge.ref import ModelRef
 from weighbridge.request import IngestRequest, Pins
 from weighbridge.sourcefactories import Place, SourceFactory, read_factories, read_source
@@ -46,6 +47,16 @@ class ModelEntry(_Strict):
     upstream_base_url: str = ""
     upstream_api_key_env: str = ""
     skip_download: bool = False
+
+    @field_validator("handler")
+    @classmethod
+    def _handler(cls, value: str) -> str:
+        try:
+            if value:
+                check_handler(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return value
 
     @field_validator("hash", mode="before")
     @classmethod
@@ -118,6 +129,29 @@ def read_models(path: Path) -> tuple[ModelEntry, ...]:
             else:
                 entries[place] = entry
     return tuple(entries)
+
+
+def select(entries: tuple[ModelEntry, ...], wanted: str) -> tuple[ModelEntry, ...]:
+    """Return the entries that a list of names means, in its order, each once.
+
+    Args:
+        entries: of models.yaml.
+        wanted: names or `hf_repo_id`s, separated by commas, as MODELS has them.
+
+    Raises:
+        InvalidConfiguration: nothing is wanted, or models.yaml has no such model.
+    """
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    if not names:
+        raise InvalidConfiguration("No model is chosen.", "Name some: MODELS=org/name,other.")
+    known = {entry.hf_repo_id: entry for entry in entries if entry.hf_repo_id} | {entry.key: entry for entry in entries}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        some = ", ".join(sorted(known)[:12])
+        raise InvalidConfiguration(
+            f"models.yaml has no {', '.join(unknown)}.", f"It has {some}{' …' if len(known) > 12 else ''}."
+        )
+    return tuple({known[name].key: known[name] for name in names}.values())
 
 
 def requests(entries: tuple[ModelEntry, ...]) -> tuple[IngestRequest, ...]:

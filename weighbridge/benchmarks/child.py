@@ -1,17 +1,11 @@
 """A benchmark in a process of its own: a model that crashes, hangs or eats the memory is a result, not our end.
 
-`run_in_child` starts `python -m weighbridge.benchmarks.child`, hands it the work as JSON, and reads one JSON object
-back. When the work is cancelled or takes too long the whole process group is killed, so that nothing stays on a GPU.
+`run_in_child` starts `python -m weighbridge.benchmarks.child` and reads its result back. When the work is cancelled or
+takes too long the whole process group is killed, so that nothing stays on a GPU.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,16 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from weighbridge import childprocess
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import hardware, software
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, InvalidConfiguration, WeighbridgeError
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import choose_device, open_handler
-
-_MAX_ANSWER_SIZE = 256 * 1024**2
-#: Bytes of the child's stderr that a failure quotes the end of.
-_QUOTED = 300
 
 
 @dataclass(frozen=True)
@@ -72,7 +63,7 @@ def run_in_child(
         Cancelled: `cancel_event` was set; the child is gone.
     """
     started_at, start = clock().isoformat(), time.monotonic()
-    answer = _ask(work, cancel_event or threading.Event())
+    answer = _ask(work, cancel_event)
     kind = answer.get("error", "")
     if kind == InvalidConfiguration.__name__:
         raise InvalidConfiguration(answer["problem"], answer["remedy"])
@@ -104,61 +95,21 @@ def _definition(benchmark: str) -> str:
     return BENCHMARKS[benchmark]().definition
 
 
-def _ask(work: Work, cancel_event: threading.Event) -> dict[str, Any]:
+def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
     _definition(work.benchmark)
-    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
     if work.settings.endpoint:
         environment["HF_ENDPOINT"] = work.settings.endpoint
-    process = subprocess.Popen(
-        [sys.executable, "-m", "weighbridge.benchmarks.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
+    answer = childprocess.ask(
+        "weighbridge.benchmarks.child",
+        asdict(work),
+        timeout_s=work.settings.timeout_s,
+        cancel_event=cancel_event,
+        environment=environment,
     )
-    ended = threading.Event()
-    watch = threading.Thread(target=_watch, args=(process, work.settings.timeout_s, cancel_event, ended), daemon=True)
-    watch.start()
-    try:
-        output, said = process.communicate(json.dumps(asdict(work), default=dict).encode())
-    finally:
-        ended.set()
-        _kill(process)
-        watch.join()
-    if cancel_event.is_set():
-        raise Cancelled(f"The benchmark {work.benchmark} was cancelled.")
-    return _answer(process.returncode, output, said, work)
-
-
-def _answer(status: int, output: bytes, said: bytes, work: Work) -> dict[str, Any]:
-    with contextlib.suppress(ValueError, RecursionError):
-        if status == 0 and len(output) <= _MAX_ANSWER_SIZE:
-            answer: dict[str, Any] = json.loads(output)
-            return answer
-    if status == -signal.SIGKILL:
-        problem = f"It was killed after {work.settings.timeout_s:g} s, or for the memory that it took."
-    elif status < 0:
-        problem = f"Its process crashed: {signal.Signals(-status).name}."
-    else:
-        problem = f"Its process ended with {status}: {said[-_QUOTED:].decode(errors='replace').strip()}"
-    return {"error": BenchmarkFailed.__name__, "problem": problem, "remedy": ""}
-
-
-def _watch(
-    process: subprocess.Popen[bytes], timeout_s: float, cancel_event: threading.Event, ended: threading.Event
-) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not ended.wait(0.1):
-        if cancel_event.is_set() or time.monotonic() > deadline:
-            _kill(process)
-            return
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the child and whatever it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if answer.value is not None:
+        return answer.value
+    return {"error": BenchmarkFailed.__name__, "problem": answer.failure, "remedy": ""}
 
 
 def _run(work: Work) -> dict[str, Any]:
@@ -204,14 +155,5 @@ def _dtype(handler: Handler) -> str:
     return str(dtype).removeprefix("torch.") if dtype is not None else ""
 
 
-def main() -> None:
-    """Read the work from stdin, and write the answer to what was stdout; libraries print to stderr meanwhile."""
-    work = Work.from_json(json.load(sys.stdin))
-    answer_to = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    with answer_to:
-        json.dump(_run(work), answer_to, default=str)
-
-
 if __name__ == "__main__":
-    main()
+    childprocess.answer_stdin(lambda question: _run(Work.from_json(question)))

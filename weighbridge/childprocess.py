@@ -1,0 +1,119 @@
+"""A child process that is asked once: JSON in, JSON out, and its whole process group killed at the end.
+
+For work that may crash, hang or eat the memory. Not here: what is asked (benchmarks.child, handlers.trial), and the
+tighter children that read headers (headers.sandbox).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from weighbridge.errors import Cancelled
+
+_MAX_ANSWER_SIZE = 256 * 1024**2
+#: Characters of the end of the child's stderr that a failure quotes.
+_QUOTED = 300
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a child answered.
+
+    Attributes:
+        value: its JSON object, or None when there is none.
+        failure: why there is none, one sentence; or empty.
+    """
+
+    value: dict[str, Any] | None
+    failure: str = ""
+
+
+def ask(
+    module: str,
+    question: Any,
+    *,
+    timeout_s: float,
+    cancel_event: threading.Event | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Answer:
+    """Run `python -m module`, hand it a question as JSON, and return its answer.
+
+    Args:
+        module: whose main is `answer_stdin`.
+        question: plain JSON.
+        timeout_s: seconds after which it is killed.
+        cancel_event: kills it.
+        environment: variables that it gets besides this process's own.
+
+    Raises:
+        Cancelled: `cancel_event` was set; the child is gone.
+    """
+    cancel_event = cancel_event or threading.Event()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
+    )
+    ended = threading.Event()
+    watch = threading.Thread(target=_watch, args=(process, timeout_s, cancel_event, ended), daemon=True)
+    watch.start()
+    try:
+        output, said = process.communicate(json.dumps(question, default=dict).encode())
+    finally:
+        ended.set()
+        _kill(process)
+        watch.join()
+    if cancel_event.is_set():
+        raise Cancelled("The work was cancelled; its process is gone.")
+    return _answer(process.returncode, output, said, timeout_s)
+
+
+def answer_stdin(work: Callable[[Any], dict[str, Any]]) -> None:
+    """Read the question from stdin and write the answer to what was stdout; libraries print to stderr meanwhile."""
+    question = json.load(sys.stdin)
+    answer_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    with answer_to:
+        json.dump(work(question), answer_to, default=str)
+
+
+def _answer(status: int, output: bytes, said: bytes, timeout_s: float) -> Answer:
+    if status == 0 and len(output) <= _MAX_ANSWER_SIZE:
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(output)
+            if isinstance(value, dict):
+                return Answer(value)
+    if status == -signal.SIGKILL:
+        return Answer(None, f"It was killed after {timeout_s:g} s, or for the memory that it took.")
+    if status < 0:
+        return Answer(None, f"Its process crashed: {signal.Signals(-status).name}.")
+    return Answer(None, f"Its process ended with {status}: {said.decode(errors='replace').strip()[-_QUOTED:]}")
+
+
+def _watch(
+    process: subprocess.Popen[bytes], timeout_s: float, cancel_event: threading.Event, ended: threading.Event
+) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not ended.wait(0.1):
+        if cancel_event.is_set() or time.monotonic() > deadline:
+            _kill(process)
+            return
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the child and whatever it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

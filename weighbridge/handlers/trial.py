@@ -1,0 +1,99 @@
+"""Trying a model: loaded through its handler in a process of its own, and asked one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from weighbridge import childprocess, errors
+from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.handlers.interface import Handler
+from weighbridge.handlers.loading import open_handler
+
+_WORDS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One question to one model.
+
+    Attributes:
+        handler: path of the handler's class.
+        model: folder of the model, or its name at an endpoint.
+        text: a prompt, a text to embed, or a query.
+        documents: to rank by the query.
+        sound: path of a sound file to transcribe.
+        device: `auto`, `cpu`, `cuda`, …
+        options: of the handler.
+        max_new_tokens, temperature, top_p: of an answer.
+    """
+
+    handler: str
+    model: str
+    text: str = ""
+    documents: tuple[str, ...] = ()
+    sound: str = ""
+    device: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+def try_model(trial: Trial, timeout_s: float = 600.0) -> str:
+    """Return what the model answers, as text for a person.
+
+    Raises:
+        InvalidConfiguration: no such handler.
+        HandlerError: the model cannot be loaded or fails, or nothing that it can do was asked.
+    """
+    answer = childprocess.ask("weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s)
+    if answer.value is None:
+        raise HandlerError(answer.failure, "Its files may be broken, or the memory too small.")
+    if "error" in answer.value:
+        kind = getattr(errors, answer.value["error"], HandlerError)
+        raise kind(answer.value["problem"], answer.value["remedy"])
+    return str(answer.value["answer"])
+
+
+def _run(question: Mapping[str, Any]) -> dict[str, Any]:
+    trial = Trial(**{**question, "documents": tuple(question["documents"])})
+    try:
+        handler = open_handler(trial.handler, trial.model, device=trial.device, **trial.options)
+        return {"answer": _asked(handler, trial)}
+    except WeighbridgeError as error:
+        return {"error": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
+
+
+def _asked(handler: Any, trial: Trial) -> str:
+    able = list(handler.capabilities)
+    if "audio-transcription" in able and trial.sound:
+        options = {"language": None, "prompt": None, "temperature": 0.0, "timestamp_granularity": None}
+        return str(handler.transcribe(trial.sound, task="transcribe", **options).text)
+    if "chat-completion" in able and trial.text:
+        messages = [{"role": "user", "content": trial.text}]
+        options = {name: getattr(trial, name) for name in ("max_new_tokens", "temperature", "top_p")}
+        return str(handler.generate(messages, **options).text)
+    if "rerank" in able and trial.text and trial.documents:
+        ranked = handler.rerank(trial.text, list(trial.documents))
+        return "\n".join(f"{result.score:.4f}  {result.document}" for result in ranked)
+    if "text-embedding" in able and trial.text:
+        (vector,) = handler.embed([trial.text])
+        first = ", ".join(f"{value:.4f}" for value in vector[:_WORDS_SHOWN])
+        return f"[{first}{', …' if len(vector) > _WORDS_SHOWN else ''}] of {len(vector)} dimensions"
+    raise HandlerError(_wanted(handler, able))
+
+
+def _wanted(handler: Handler, able: list[str]) -> str:
+    needs = {
+        "audio-transcription": "a sound file (--sound FILE)",
+        "chat-completion": "a prompt",
+        "rerank": "a query and documents (--document TEXT, repeated)",
+        "text-embedding": "a text",
+    }
+    return f"{handler.name} takes {' or '.join(needs[name] for name in able if name in needs) or 'nothing'}."
+
+
+if __name__ == "__main__":
+    childprocess.answer_stdin(_run)
