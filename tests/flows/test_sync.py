@@ -79,8 +79,9 @@ def test_a_rejected_model_shows(home: Path) -> None:
     assert children(state) == {"evil": "Quarantined"}
 
 
-def test_a_block_holds_the_token(home: Path) -> None:
+def test_a_block_holds_the_token(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources are asked in plain threads, which have to find the server that keeps the block."""
+    monkeypatch.setenv("WEIGHBRIDGE_PRIVATE_NETWORKS", '["127.0.0.1"]')  # A run is on behalf of others.
     HubCredentials(token=SecretStr("hunter2")).save("company", overwrite=True)
     with WebServer() as web:
         url = web.put("/model.safetensors", b"no header")
