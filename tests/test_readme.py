@@ -12,7 +12,7 @@ from weighbridge.uris import SCHEMES
 README = Path("README.md").read_text()
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^weighbridge (\w+)", README, re.MULTILINE))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE))))
 def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([command, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
@@ -20,7 +20,7 @@ def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_every_command_is_told() -> None:
     known = {command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback}
-    assert known == set(re.findall(r"^weighbridge (\w+)", README, re.MULTILINE))
+    assert known == set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE))
 
 
 def test_variables_are_settings() -> None:

@@ -11,21 +11,30 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from typer.exceptions import TyperException
 
-from weighbridge import __version__, doctor, ingesting, pipeline, terminal
+from weighbridge import __version__, cli_benchmarks, doctor, ingesting, pipeline, terminal
 from weighbridge.blobs import LocalBlobStore
-from weighbridge.catalog import Catalog
 from weighbridge.checking import check_store
+from weighbridge.console import (
+    DEFAULT_MODELS,
+    AsJSON,
+    ModelsOption,
+    NameArgument,
+    OnlyOption,
+    bars,
+    err,
+    find,
+    out,
+    say,
+)
 from weighbridge.credentials import AuthPlace
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.inspecting import inspect_folder
@@ -33,7 +42,6 @@ from weighbridge.lockfile import lock_path, read_lock_of, write_lock
 from weighbridge.locking import lock as lock_model
 from weighbridge.locking import locked_manifest, receive
 from weighbridge.modelsfile import ModelEntry, read_models, requests, select
-from weighbridge.progress import Progress, Silent
 from weighbridge.ref import ModelRef
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
@@ -52,24 +60,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
-
-AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 PolicyOption = Annotated[
     str, typer.Option("--policy", help="Preset (strict, standard, minimal, quick, paranoid) or a policy file.")
 ]
-ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted models.")]
 LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
 HashOption = Annotated[
     str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI; nar:sha256-… for Nix's hash.")
 ]
-OnlyOption = Annotated[
-    str, typer.Option("--only", envvar="MODELS", help="Names of models.yaml, separated by commas; all by default.")
-]
 TokenEnvOption = Annotated[str, typer.Option(help="Environment variable that holds the token, or user:password.")]
 TokenFileOption = Annotated[str, typer.Option(help="File that holds the token, or user:password.")]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
-DEFAULT_MODELS = Path("models.yaml")
 
 
 class Layout(StrEnum):
@@ -163,10 +162,10 @@ def fetch(
     auth = AuthPlace(token_env=token_env, token_file=token_file)
     pins = Pins.parse(hash_)
     request = IngestRequest(ModelRef.parse(uri), hash=pins.hash, nar=pins.nar, auth=auth)
-    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, ingesting.Direct() as runner:
         job = pipeline.Job.of(request, workspace)
         arrival = receive(job, runner, pipeline.resolve(job))
-    _print(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
+    say(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
 
 
 @app.command()
@@ -184,10 +183,14 @@ def sync(
         done = run_sync(models, locked=locked, only=only)
     else:
         locks = read_lock_of(models) if locked else None
-        with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+        with (
+            bars(json_) as shown,
+            open_workspace(Settings(), progress=shown) as workspace,
+            ingesting.Direct() as runner,
+        ):
             one = partial(ingesting.ingest, runner=runner)
             done = sync_models(requests(_chosen(models, only)), workspace, one, locks)
-    _print(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
+    say(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
     if done.failed:
         raise typer.Exit(1)
     if done.rejected:
@@ -204,13 +207,13 @@ def lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: As
     """Write models.lock: every wanted model at its present revision, every file with its sha256."""
     path = lock_path(models)
     locked = read_lock_of(models) if only and path.exists() else {}
-    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, ingesting.Direct() as runner:
         for request in requests(_chosen(models, only)):
             job = pipeline.Job.of(request, workspace)
             locked[request.model] = (request.ref.uri, lock_model(job, runner))
     write_lock(path, locked)
     summary = {name: str(manifest.digest) for name, (_, manifest) in locked.items()}
-    _print({"lock": str(path), "models": summary}, lambda: out.print(f"{path}: {len(locked)} models locked."), json_)
+    say({"lock": str(path), "models": summary}, lambda: out.print(f"{path}: {len(locked)} models locked."), json_)
 
 
 @app.command("list")
@@ -218,19 +221,19 @@ def list_(json_: AsJSON = False) -> None:
     """List the models of the catalog."""
     with open_catalog(Settings()) as catalog:
         found = [version for model in catalog.models() if (version := catalog.get(model.name))]
-    _print([_brief(version) for version in found], lambda: out.print(terminal.list_table(found)), json_)
+    say([_brief(version) for version in found], lambda: out.print(terminal.list_table(found)), json_)
 
 
 @app.command()
 def show(name: NameArgument, json_: AsJSON = False) -> None:
     """Show a version: its card, scans, decision, and where it is."""
     with open_catalog(Settings()) as catalog:
-        version = _find(catalog, name)
+        version = find(catalog, name)
 
     def draw() -> None:
         out.print(terminal.verdict_panel(version), *terminal.details(version), crop=False)
 
-    _print(version.to_json(), draw, json_)
+    say(version.to_json(), draw, json_)
 
 
 @app.command()
@@ -248,13 +251,13 @@ def export(
     """Write a version that passed to a folder."""
     settings = Settings()
     with open_catalog(Settings()) as catalog:
-        version = _find(catalog, name)
+        version = find(catalog, name)
     store = LocalBlobStore(settings.store_folder)
     if layout is Layout.plain:
         written = export_folder(version, store, target)
     else:
         written = export_hf_cache(version, store, target, repo or version.name)
-    _print({"path": str(written)}, lambda: out.print(f"{version.name} {version.version} is at {written}"), json_)
+    say({"path": str(written)}, lambda: out.print(f"{version.name} {version.version} is at {written}"), json_)
 
 
 @app.command()
@@ -264,7 +267,7 @@ def scan(
     json_: AsJSON = False,
 ) -> None:
     """Scan, describe and judge a folder in place; nothing is stored or published."""
-    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace:
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
         version = inspect_folder(path, workspace, policy)
 
     def draw() -> None:
@@ -282,16 +285,16 @@ def fsck(
     json_: AsJSON = False,
 ) -> None:
     """Hash every blob of the store again and report what is broken or missing."""
-    with _bars(json_) as bars, open_workspace(Settings(), progress=bars) as workspace:
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
         catalog, report = workspace.catalog, None
         versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
-        found = check_store(workspace.store, versions, bars, workspace.settings.slots)
+        found = check_store(workspace.store, versions, shown, workspace.settings.slots)
         if repair:
             wanted = requests(read_models(models)) if models.exists() else ()
             report = repair_store(found, versions, workspace, {request.model: request.auth for request in wanted})
     whole = report.whole if report else found.sound
     content = found.to_json() | {"sound": whole} | (report.to_json() if report else {})
-    _print(content, lambda: out.print(terminal.check_table(found, report), crop=False), json_)
+    say(content, lambda: out.print(terminal.check_table(found, report), crop=False), json_)
     if not whole:
         raise typer.Exit(1)
 
@@ -300,9 +303,12 @@ def fsck(
 def doctor_(json_: AsJSON = False) -> None:
     """Say what is missing on this machine, and the command that mends it."""
     checks = list(doctor.examine(Settings()))
-    _print([vars(check) for check in checks], lambda: out.print(terminal.doctor_table(checks)), json_)
+    say([vars(check) for check in checks], lambda: out.print(terminal.doctor_table(checks)), json_)
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(1)
+
+
+cli_benchmarks.add_commands(app)
 
 
 def main() -> NoReturn:
@@ -356,25 +362,8 @@ def _by_flow(request: IngestRequest, locked: bool, models: Path) -> ingesting.Ou
 
 def _directly(request: IngestRequest, locked: bool, models: Path, quiet: bool) -> ingesting.Outcome:
     wanted = locked_manifest(request, read_lock_of(models)) if locked else None
-    with _bars(quiet) as bars, open_workspace(Settings(), progress=bars) as workspace, ingesting.Direct() as runner:
+    with bars(quiet) as shown, open_workspace(Settings(), progress=shown) as workspace, ingesting.Direct() as runner:
         return ingesting.ingest(pipeline.Job.of(request, workspace, wanted), runner)
-
-
-@contextmanager
-def _bars(quiet: bool) -> Iterator[Progress]:
-    if quiet:
-        yield Silent()
-        return
-    with terminal.Bars(err) as bars:
-        yield bars
-
-
-def _find(catalog: Catalog, name: str) -> ModelVersion:
-    model, _, number = name.partition("@")
-    version = catalog.get(model, number or None)
-    if version is None:
-        raise UsageError(f"The catalog has no {name}.", "`weighbridge list` shows what it has.")
-    return version
 
 
 def _brief(version: ModelVersion) -> dict[str, Any]:
@@ -382,15 +371,8 @@ def _brief(version: ModelVersion) -> dict[str, Any]:
     return {key: whole[key] for key in ("name", "version", "status", "manifest_digest", "source", "created_at")}
 
 
-def _print(content: Any, draw: Callable[[], None], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(content, default=str))  # noqa: T201 (the one object of --json)
-    else:
-        draw()
-
-
 def _finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:
     """Print, and leave with the gate's word: anything but PASSED is a rejection."""
-    _print(content, draw, as_json)
+    say(content, draw, as_json)
     if status != "PASSED":
         raise typer.Exit(EXIT_REJECTED)

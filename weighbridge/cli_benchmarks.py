@@ -1,0 +1,199 @@
+"""The commands that use models: `weighbridge preload | try | benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from weighbridge import ingesting, terminal
+from weighbridge.benchmarking import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options, laid_out
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.blobs import LocalBlobStore
+from weighbridge.console import DEFAULT_MODELS, AsJSON, ModelsOption, NameArgument, OnlyOption, bars, find, out, say
+from weighbridge.errors import UsageError
+from weighbridge.handlers.choosing import handler_of
+from weighbridge.handlers.trial import Trial, try_model
+from weighbridge.modelsfile import ModelEntry, read_models, select
+from weighbridge.pipeline import Job
+from weighbridge.preloading import cache_folder, preload
+from weighbridge.settings import Settings
+from weighbridge.version import ModelVersion
+from weighbridge.workspace import open_catalog, open_workspace, utc_now
+
+HandlerOption = Annotated[
+    str, typer.Option("--handler", help="Path of a handler's class; models.yaml's, or the task's.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("preload")(_preload)
+    app.command("try")(_try)
+    app.command("benchmark")(_benchmark)
+
+
+def _preload(
+    models: ModelsOption = DEFAULT_MODELS,
+    only: OnlyOption = "",
+    download: Annotated[
+        bool, typer.Option("--download/--no-download", envvar="AUTO_DOWNLOAD_MODELS", help="Take in what is missing.")
+    ] = True,
+    json_: AsJSON = False,
+) -> None:
+    """Put the models that MODELS names, passed by the gate, into the Hugging Face cache (HF_HOME)."""
+    entries = select(read_models(models), only)
+    settings = Settings()
+    with bars(json_) as shown, open_workspace(settings, progress=shown) as workspace, ingesting.Direct() as runner:
+
+        def ingest(entry: ModelEntry) -> ModelVersion:
+            return ingesting.ingest(Job.of(entry.request(), workspace), runner).version
+
+        store, cache = workspace.store, cache_folder()
+        done = preload(entries, workspace.catalog, store, cache, ingest if download else None)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("model", "version", "load as", "folder"):
+        table.add_column(header, overflow="fold")
+    for one in done:
+        table.add_row(one.name, one.version, one.repo_id, str(one.path))
+    say([one.to_json() for one in done], lambda: out.print(table, crop=False), json_)
+
+
+def _try(
+    name: NameArgument,
+    text: Annotated[str, typer.Argument(help="A prompt, a text to embed, or a query.")] = "",
+    document: Annotated[list[str] | None, typer.Option(help="A document to rank by the query; repeated.")] = None,
+    sound: Annotated[Path | None, typer.Option(help="A sound file to transcribe.")] = None,
+    handler: HandlerOption = "",
+    device: DeviceOption = "auto",
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 128,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 for the likeliest answer.")] = 0.0,
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
+    """Load a model through its handler and let it answer a prompt, a text, or a sound file."""
+    entry = _entry(models, name)
+    options = {"name": name, **handler_options(entry)}
+    chosen: dict[str, Any] = {
+        "text": text,
+        "documents": tuple(document or ()),
+        "sound": str(sound.absolute()) if sound else "",
+        "device": device,
+        "options": options,
+        "max_new_tokens": max_tokens,
+        "temperature": temperature,
+    }
+    if entry is not None and entry.skip_download:
+        answer = try_model(Trial(handler or entry.handler, entry.hf_repo_id or entry.key, **chosen))
+    else:
+        with open_catalog(Settings()) as catalog:
+            version = find(catalog, name)
+        path = handler or (entry.handler if entry else "") or handler_of(version.name, version.card)
+        with laid_out(version, LocalBlobStore(Settings().store_folder)) as folder:
+            answer = try_model(Trial(path, str(folder), **chosen))
+    say({"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
+
+
+def _benchmark(
+    name: NameArgument,
+    benchmarks: Annotated[
+        list[str] | None, typer.Option("--benchmark", "-b", help="inference_latency, throughput, …; the task's own.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="A task of lm-eval, for the benchmark lm_eval.")] = None,
+    handler: HandlerOption = "",
+    device: DeviceOption = "auto",
+    n: Annotated[int, typer.Option("-n", min=0, help="Samples; the benchmark's own number by default.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Documents of each task; all by default.")] = 0,
+    warmups: Annotated[int, typer.Option(min=0, help="Runs before the first sample.")] = 10,
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of each prompt.")] = 128,
+    output_tokens: Annotated[int, typer.Option(min=2, help="Tokens of each answer.")] = 64,
+    batch_size: Annotated[list[int] | None, typer.Option(min=1, help="Prompts at once; repeated.")] = None,
+    request_rate: Annotated[
+        list[float] | None, typer.Option(help="Requests a second at an endpoint; repeated.")
+    ] = None,
+    data: Annotated[list[str] | None, typer.Option(help="NAME=FILE instead of a data set of the Hub.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each benchmark.")] = 3600.0,
+    judge_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint that judges.")] = "",
+    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
+    judge_key_env: Annotated[str, typer.Option(help="Environment variable with the judge's key.")] = "",
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
+    """Measure a version that passed: how fast it is, what it takes, and how good it is."""
+    settings = BenchmarkSettings(
+        n=n,
+        warmups=warmups,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        batch_sizes=tuple(batch_size or BenchmarkSettings.batch_sizes),
+        request_rates=tuple(request_rate or BenchmarkSettings.request_rates),
+        limit=limit,
+        tasks=tuple(task or ()),
+        seed=seed,
+        data=dict(_pair(text) for text in data or ()),
+        endpoint=Settings().huggingface_endpoint,
+        judge_url=judge_url,
+        judge_model=judge_model,
+        judge_key_env=judge_key_env,
+        timeout_s=timeout,
+    )
+    entry = _entry(models, name)
+    names = tuple(benchmarks or (entry.benchmarks if entry else ()))
+    with open_catalog(Settings()) as catalog:
+        if entry is not None and entry.skip_download:
+            results = benchmark_endpoint(entry, names or ("inference_latency", "throughput"), settings, utc_now)
+        else:
+            version = find(catalog, name)
+            path = handler or (entry.handler if entry else "")
+            request = BenchmarkRequest(names, path, device, handler_options(entry), settings)
+            results = benchmark(version, LocalBlobStore(Settings().store_folder), request, utc_now)
+    say([result.to_json() for result in results], lambda: out.print(*map(result_table, results), crop=False), json_)
+    if any(result.failure for result in results):
+        raise typer.Exit(1)
+
+
+def _entry(models: Path, name: str) -> ModelEntry | None:
+    """Return what models.yaml says of a model, where there is such a file and it knows the model."""
+    if not models.exists():
+        return None
+    wanted = name.partition("@")[0]
+    return next((entry for entry in read_models(models) if wanted in (entry.key, entry.hf_repo_id)), None)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, path = text.partition("=")
+    if not sign or not Path(path).exists():
+        raise UsageError(f"“{text}” names no file.", "Write --data NAME=FILE.")
+    return name, str(Path(path).absolute())
+
+
+def result_table(result: BenchmarkResult) -> Table:
+    """Render what one benchmark found."""
+    machine = result.hardware.get("gpu") or result.hardware.get("endpoint") or result.hardware.get("processor", "")
+    title = f"[bold]{result.benchmark}[/] [dim]{result.definition} on {escape(str(machine))}[/]"
+    table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left")
+    for header in ("metric", "value", "95 % interval", "n"):
+        table.add_column(header, justify="left" if header == "metric" else "right")
+    for metric in result.metrics:
+        value = escape(metric.reason) if metric.value is None else _value(metric.value, metric.unit)
+        interval = metric.interval
+        span = f"{_value(interval.low, metric.unit)} to {_value(interval.high, metric.unit)}" if interval else ""
+        table.add_row(metric.name, value, span, str(metric.n))
+    if result.failure:
+        table.add_row(f"[red]{escape(result.failure)}[/]")
+    if result.noisy:
+        table.caption = escape(f"noisy: {result.noisy}")
+    return table
+
+
+def _value(value: float, unit: str) -> str:
+    if unit == "bytes":
+        return terminal.bytes_text(value)
+    if unit == "s" and value < 1:
+        return f"{value * 1000:.3g} ms"
+    return f"{value:.4g} {unit}".removesuffix(" 1").strip()
