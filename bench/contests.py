@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.models import write_sharded
-from tests.services import gitlfs, ociregistry, seaweedfs
+from tests.services import gitlfs, nginx, ociregistry, seaweedfs
 from tests.services.mlflow import PASSWORD, USERNAME, serving
 
 BIN = Path(sys.executable).parent
@@ -152,6 +152,20 @@ def _ollama(folder: Path, size: int) -> Iterator[Contest]:
         )
 
 
+@contextmanager
+def _url(folder: Path, size: int) -> Iterator[Contest]:
+    (folder / "server").mkdir()
+    with nginx.running(folder / "server") as server:
+        server.put("model.gguf", b"GGUF" + os.urandom(size))
+        yield Contest(
+            server.port,
+            size + 4,
+            {"curl": f"curl -sSf -O {server.url('/files/model.gguf')}"},
+            lambda port: server.url("/files/model.gguf", port=port),
+            lambda port: {},
+        )
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -163,4 +177,5 @@ CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
     "mlflow": _mlflow,
     "ollama": _ollama,
     "s3": _s3,
+    "url": _url,
 }

@@ -83,7 +83,8 @@ class Nginx:
     def put(self, name: str, content: bytes, *, modified: float | None = None) -> None:
         """Lay a file into `/files/`, in place of one that is there; its ETag is made of size and time in seconds."""
         path = self.folder / "files" / name
-        staged = path.with_name(f".{name}.new")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.new")
         staged.write_bytes(content)
         if modified is not None:
             os.utime(staged, (modified, modified))
