@@ -46,7 +46,7 @@ class Check:
 
 def examine(settings: Settings) -> Iterator[Check]:
     """Yield one check after the other; a check that cannot be made is itself `missing`."""
-    for check in (_python, _home, _scanners, _catalog, _policy, _registry, _prefect, _sources):
+    for check in (_python, _home, _scanners, _catalog, _policy, _registry, _prefect, _git, _models, _sources):
         try:
             yield from check(settings)
         except WeighbridgeError as error:
@@ -106,6 +106,21 @@ def _registry(settings: Settings) -> Iterator[Check]:
 def _prefect(settings: Settings) -> Iterator[Check]:
     url = os.environ.get("PREFECT_API_URL", "")
     yield Check("prefect", "ok", url or "no server: flows run in this process")
+
+
+def _git(settings: Settings) -> Iterator[Check]:
+    git = shutil.which("git")
+    found = git or "not installed: models in git repositories cannot be fetched"
+    yield Check("git", "ok" if git else "warning", found, "" if git else "apt-get install git")
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    """Look for what loads models: they are taken in and served without it."""
+    there = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
+    found = "torch and transformers" if there else "not installed: no `try`, no `benchmark`"
+    yield Check(
+        "handlers", "ok" if there else "warning", found, "" if there else "pip install 'weighbridge[benchmark]'"
+    )
 
 
 def _sources(settings: Settings) -> Iterator[Check]:
