@@ -6,19 +6,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LogitsProcessor,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
-from transformers.generation.streamers import BaseStreamer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
-from weighbridge.handlers.inference import inferring
+from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.handlers.generation import Generation
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 
@@ -50,13 +41,12 @@ class TextChat:
         self.tokenizer = load_processor(AutoTokenizer, place, trust_remote_code=trusted)
         chosen = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
         self.model = load_model(AutoModelForCausalLM, place, device, trust_remote_code=trusted, **chosen)
-        self._lock = threading.Lock()
+        self._generation = Generation(self.name, device, self.model, self.tokenizer)
 
     @property
     def context_length(self) -> int:
         """Tokens that the model takes, prompt and answer together."""
-        length = getattr(self.model.config, "max_position_embeddings", None)
-        return length if isinstance(length, int) and length > 0 else 2**31
+        return self._generation.context_length
 
     def generate(
         self,
@@ -75,21 +65,14 @@ class TextChat:
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
-        prompt = self.encode(messages)
-        sampling: dict[str, Any] = (
-            {"do_sample": True, "temperature": temperature, "top_p": top_p} if temperature > 0 else {}
-        )
-        (answer,) = self.complete(
-            [prompt],
-            max_new_tokens=min(max_new_tokens, self.context_length - len(prompt)),
-            cancel_event=cancel_event,
+        return self._generation.answer(
+            self.encode(messages),
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
             stop=stop or [],
-            **sampling,
+            cancel_event=cancel_event,
         )
-        text = self.tokenizer.decode(answer, skip_special_tokens=True)
-        whole = _before_stop(text, stop or [])
-        ended = whole != text or len(answer) < max_new_tokens
-        return ChatGeneration(whole, len(prompt), len(answer), "stop" if ended else "length")
 
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
         """Return the tokens of the messages under the model's own template. Raises HandlerError."""
@@ -102,13 +85,7 @@ class TextChat:
             HandlerError: the template fails, or there is no room for an answer.
         """
         prompt = self._templated(messages, True)
-        if len(prompt) >= self.context_length:
-            raise HandlerError(
-                f"The messages are {len(prompt):,} tokens, and {self.name} takes {self.context_length:,}.",
-                "Shorten them.",
-                tokens=len(prompt),
-                limit=self.context_length,
-            )
+        self._generation.check_room(prompt)
         return prompt
 
     def complete(
@@ -132,27 +109,7 @@ class TextChat:
         Raises:
             HandlerError, OutOfMemory, Cancelled: as `generate`.
         """
-        width = max(map(len, prompts))
-        padding = self.tokenizer.pad_token_id
-        padding = padding if padding is not None else self.tokenizer.eos_token_id or 0
-        rows = [[padding] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        options = {"do_sample": False, "pad_token_id": padding, **options}
-        if not options["do_sample"]:
-            options |= {"temperature": None, "top_p": None, "top_k": None}
-        with self._lock, inferring(self.name, str(self.device), "chat"):
-            outputs = self.model.generate(
-                input_ids=torch.tensor(rows, device=self.device),
-                attention_mask=torch.tensor(mask, device=self.device),
-                logits_processor=LogitsProcessorList([_Finite(self.name)]),
-                stopping_criteria=StoppingCriteriaList([_Ending(self.tokenizer, width, stop, cancel_event)]),
-                streamer=_Ticking(on_token) if on_token else None,
-                **options,
-            )
-            answers = outputs[:, width:].tolist()
-        if cancel_event is not None and cancel_event.is_set():
-            raise Cancelled(f"The answer of {self.name} was cancelled.")
-        return [_without_padding(answer, padding) for answer in answers]
+        return self._generation.complete(prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, **options)
 
     def _templated(self, messages: Sequence[dict[str, Any]], add_generation_prompt: bool) -> list[int]:
         try:
@@ -172,66 +129,3 @@ class TextChat:
                 "Check the messages' roles; if they are right, its publisher has to mend the template.",
             ) from error
         return tokens
-
-
-class _Finite(LogitsProcessor):  # type: ignore[misc]
-    """Refuses logits that are no numbers: greedy decoding would make text of them all the same."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if torch.isnan(scores).any() or not torch.isfinite(scores).any(dim=-1).all():
-            raise HandlerError(f"{self._name} computes NaN.", "Its weights are broken, or their type is too small.")
-        return scores
-
-
-class _Ending(StoppingCriteria):  # type: ignore[misc]
-    """Ends all answers when cancelled, and one whose last tokens hold a stop string.
-
-    transformers' own criterion takes tokens apart and fails on some vocabularies; reading the text works for all.
-    """
-
-    def __init__(self, tokenizer: Any, start: int, stop: Sequence[str], event: threading.Event | None) -> None:
-        self._tokenizer, self._start, self._event = tokenizer, start, event
-        self._stop = [word for word in stop if word]
-        # A token may hold less than a letter: a stop string of n bytes has at most n of them, and one more begins it.
-        self._reach = max((len(word.encode()) for word in self._stop), default=0) + 1
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        cancelled = self._event is not None and self._event.is_set()
-        done = [cancelled or self._stops(row) for row in input_ids[:, self._start :]]
-        return torch.tensor(done, device=input_ids.device, dtype=torch.bool)
-
-    def _stops(self, row: torch.Tensor) -> bool:
-        if not self._stop:
-            return False
-        text = self._tokenizer.decode(row[-self._reach :], skip_special_tokens=True)
-        return any(word in text for word in self._stop)
-
-
-class _Ticking(BaseStreamer):  # type: ignore[misc]
-    """Calls back once a step; the first call of transformers hands over the prompt."""
-
-    def __init__(self, on_token: Callable[[], None]) -> None:
-        self._on_token, self._prompt = on_token, True
-
-    def put(self, value: Any) -> None:
-        if not self._prompt:
-            self._on_token()
-        self._prompt = False
-
-    def end(self) -> None:
-        pass
-
-
-def _before_stop(text: str, stop: Sequence[str]) -> str:
-    places = [place for word in stop if word and (place := text.find(word)) >= 0]
-    return text[: min(places)] if places else text
-
-
-def _without_padding(answer: list[int], padding: int) -> list[int]:
-    end = len(answer)
-    while end and answer[end - 1] == padding:
-        end -= 1
-    return answer[:end]
