@@ -14,6 +14,9 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
+    WhisperProcessor,
 )
 
 TEMPLATE = (
@@ -72,4 +75,17 @@ def bert(folder: Path, *, labels: int = 0, **config: Any) -> Path:
     torch.manual_seed(0)
     made = BertConfig(**(settings | config | ({"num_labels": labels} if labels else {})))
     (BertForSequenceClassification(made) if labels else BertModel(made)).save_pretrained(folder)
+    return folder
+
+
+def whisper(folder: Path, real: Path, **generation: Any) -> Path:
+    """Write a multilingual Whisper of one layer with the processor of a real one; its settings name no language."""
+    ends = {"bos_token_id": 50256, "eos_token_id": 50256, "pad_token_id": 50256, "decoder_start_token_id": 50257}
+    sizes = {f"{side}_{size}": 1 for side in ("encoder", "decoder") for size in ("layers", "attention_heads")}
+    sizes |= {f"{side}_ffn_dim": 8 for side in ("encoder", "decoder")}
+    torch.manual_seed(0)
+    made = WhisperForConditionalGeneration(WhisperConfig(vocab_size=51865, d_model=8, **sizes, **ends))
+    made.generation_config.update(max_length=8, **generation)
+    made.save_pretrained(folder)
+    WhisperProcessor.from_pretrained(real).save_pretrained(folder)
     return folder

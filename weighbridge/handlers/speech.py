@@ -1,0 +1,262 @@
+"""Speech to text by Whisper through transformers: any length, its language, and the times of phrases and words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from transformers import (
+    AutoModelForSpeechSeq2Seq,
+    AutoProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    WhisperForConditionalGeneration,
+)
+from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
+
+# Not public, yet what transformers' own pipeline makes words of tokens with, in every script.
+from transformers.models.whisper.tokenization_whisper import _combine_tokens_into_words as combine_into_words
+
+from weighbridge.errors import Cancelled, HandlerError
+from weighbridge.handlers.generation import Finite
+from weighbridge.handlers.inference import inferring
+from weighbridge.handlers.interface import Device, SpeechResult, SpeechSegment
+from weighbridge.handlers.pretrained import load_model, load_processor, locate
+from weighbridge.handlers.sound import RATE, Sound, read_sound
+
+_MAX_DURATION_S = 2 * 3600.0
+#: What OpenAI's own program does when nobody asks for a temperature: higher ones when the answer repeats itself
+#: (compressed more than 1.35 times, counted in tokens) or is unlikely; silence is skipped.
+_FALLBACK: dict[str, Any] = {
+    "temperature": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+    "compression_ratio_threshold": 1.35,
+    "logprob_threshold": -1.0,
+    "no_speech_threshold": 0.6,
+}
+#: Vocabulary of the models that know English alone; every other has more.
+_ENGLISH_ONLY = 51_864
+
+
+class WhisperSpeech:
+    """A Whisper model; calls are made one after another, under a lock.
+
+    Args:
+        hf_repo_id: repository in the cache, or a folder.
+        device: where it runs.
+        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
+        kwargs: `name`, `dtype`, `trust_remote_code`, `max_duration_s` (of a sound; two hours by default).
+
+    Raises:
+        HandlerError, OutOfMemory: it cannot be loaded, or is no Whisper.
+    """
+
+    capabilities = ["audio-transcription"]
+    thread_safe = False
+    max_parallelism: int | None = 1
+    owned_by = "local"
+
+    def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
+        self.name: str = kwargs.get("name", hf_repo_id)
+        self.device = device
+        self.max_duration_s = float(kwargs.get("max_duration_s", _MAX_DURATION_S))
+        place, trusted = locate(hf_repo_id, cache_dir), bool(kwargs.get("trust_remote_code"))
+        self.processor = load_processor(AutoProcessor, place, trust_remote_code=trusted)
+        self.model = load_model(
+            AutoModelForSpeechSeq2Seq, place, device, trust_remote_code=trusted, dtype=kwargs.get("dtype", "auto")
+        )
+        if not isinstance(self.model, WhisperForConditionalGeneration):
+            raise HandlerError(f"{self.name} is no Whisper model.", "Name another handler in models.yaml.")
+        self._tokenizer = self.processor.tokenizer
+        _complete(self.model, self._tokenizer)
+        self._lock = threading.Lock()
+
+    @property
+    def multilingual(self) -> bool:
+        """Whether it knows other languages than English."""
+        return bool(self.model.generation_config.is_multilingual)
+
+    def transcribe(
+        self,
+        audio_path: str,
+        *,
+        language: str | None,
+        prompt: str | None,
+        temperature: float | None,
+        task: Literal["transcribe", "translate"],
+        timestamp_granularity: Literal["word", "segment", None],
+        cancel_event: threading.Event | None = None,
+    ) -> SpeechResult:
+        """Return what is said in a sound file; of silence, nothing.
+
+        Args:
+            audio_path: whatever libsndfile reads.
+            language: ISO 639-1 or an English name; None has a multilingual model find out.
+            prompt: words that came before or are to be expected; of a long one, the end.
+            temperature: 0 is greedy, the same each time; None tries higher ones where an answer is doubtful.
+            task: `translate` is into English.
+            timestamp_granularity: which times to return.
+            cancel_event: ends it between two tokens.
+
+        Raises:
+            HandlerError: it is no sound, or too long; the model cannot do what is asked, or computes no numbers.
+            OutOfMemory: the device is too small.
+            Cancelled: `cancel_event` was set.
+        """
+        code = self._language(language, task)
+        if timestamp_granularity == "word" and not getattr(self.model.generation_config, "alignment_heads", None):
+            raise HandlerError(
+                f"{self.name} has no alignment_heads in its generation_config.json, so it knows no times of words.",
+                "Ask for segments, or take a model that has them.",
+            )
+        ids = self._prompt(prompt)
+        sound = read_sound(audio_path, self.max_duration_s)
+        if sound.silent:
+            return SpeechResult("", code, sound.duration_s)
+        with self._lock, inferring(self.name, str(self.device), "speech"):
+            watch = _Watch(self.name, cancel_event)
+            watch.check()
+            features, options = self._inputs(sound, timestamp_granularity)
+            if self.multilingual:
+                code = code or self._detect(features)
+                options |= {"language": code, "task": task}
+            found = self.model.generate(
+                features,
+                prompt_ids=ids,
+                logits_processor=LogitsProcessorList([Finite(self.name)]),
+                stopping_criteria=StoppingCriteriaList([watch]),
+                monitor_progress=watch.check,
+                return_segments=True,
+                **(_FALLBACK if temperature is None else {"temperature": temperature}),
+                **options,
+            )
+        segments = found["segments"][0]
+        text = "".join(self._text(segment) for segment in segments).strip()
+        wanted, end = timestamp_granularity, sound.duration_s
+        return SpeechResult(
+            text,
+            code,
+            sound.duration_s,
+            segments=self._phrases(segments, end) if wanted == "segment" else (),
+            words=self._words(segments, code, end) if wanted == "word" else (),
+        )
+
+    def _language(self, wanted: str | None, task: str) -> str | None:
+        """Return ISO 639-1, or None to detect it. Raises HandlerError where the model does not know it."""
+        code = wanted.strip().lower() if wanted else None
+        code = TO_LANGUAGE_CODE.get(code, code) if code else None
+        if self.multilingual:
+            if task not in self.model.generation_config.task_to_id:
+                raise HandlerError(f"{self.name} cannot {task}.", "Ask it to transcribe.")
+            if code and f"<|{code}|>" not in self.model.generation_config.lang_to_id:
+                raise HandlerError(f"{self.name} does not know the language “{wanted}”.", "Write it as ISO 639-1: de.")
+            return code
+        if code not in (None, "en"):
+            raise HandlerError(f"{self.name} knows English only, not “{wanted}”.", "Choose a multilingual model.")
+        if task != "transcribe":
+            raise HandlerError(f"{self.name} knows English only: it cannot {task}.", "Choose a multilingual model.")
+        return "en"
+
+    def _prompt(self, prompt: str | None) -> torch.Tensor | None:
+        if not prompt or not prompt.strip():
+            return None
+        try:
+            ids = self._tokenizer.get_prompt_ids(prompt, return_tensors="pt")
+        except ValueError as error:
+            raise HandlerError(f"The prompt is not taken: {error}", "Take the special token out of it.") from error
+        # Half of what the decoder takes is for the answer; the first token says that these came before.
+        room = self.model.config.max_target_positions // 2 - 2
+        return torch.cat([ids[:1], ids[1:][-room:]]).to(self.device)
+
+    def _inputs(self, sound: Sound, granularity: str | None) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Return the sound as the model hears it, and options for its length and the times asked for."""
+        extractor = self.processor.feature_extractor
+        long = len(sound.samples) > extractor.n_samples
+        padding = {"truncation": False, "padding": "longest"} if long else {}
+        heard = extractor(sound.samples, sampling_rate=RATE, return_tensors="pt", return_attention_mask=True, **padding)
+        options: dict[str, Any] = {"return_timestamps": long or granularity is not None}
+        if granularity == "word":
+            options |= {"return_token_timestamps": True, "attention_mask": heard["attention_mask"].to(self.device)}
+        return heard["input_features"].to(self.device, self.model.dtype), options
+
+    def _detect(self, features: torch.Tensor) -> str:
+        """Return the language of the first half minute."""
+        settings = self.model.generation_config
+        window = 2 * self.model.config.max_source_positions
+        (number,) = self.model.detect_language(features, generation_config=settings, num_segment_frames=window).tolist()
+        token = next(token for token, known in settings.lang_to_id.items() if known == number)
+        return str(token).strip("<|>")
+
+    def _said(self, segment: dict[str, Any]) -> list[int]:
+        """Return the places of a segment's tokens that are text."""
+        first_special = self._tokenizer.eos_token_id
+        return [place for place, token in enumerate(segment["tokens"].tolist()) if token < first_special]
+
+    def _text(self, segment: dict[str, Any]) -> str:
+        return str(self._tokenizer.decode(segment["tokens"][self._said(segment)], skip_special_tokens=True))
+
+    def _phrases(self, segments: Sequence[dict[str, Any]], end_s: float) -> tuple[SpeechSegment, ...]:
+        phrases, now = [], 0.0
+        for segment in segments:
+            start = _within(float(segment["start"]), now, end_s)
+            now = _within(float(segment["end"]), start, end_s)
+            if text := self._text(segment).strip():
+                phrases.append(SpeechSegment(text, start, now))
+        return tuple(phrases)
+
+    def _words(self, segments: Sequence[dict[str, Any]], code: str | None, end_s: float) -> tuple[SpeechSegment, ...]:
+        """Return words with their times; a token's time is that of its end, so a word begins where the last ended."""
+        words, now = [], 0.0
+        for segment in segments:
+            places, times = self._said(segment), segment["token_timestamps"].tolist()
+            tokens = segment["tokens"][places].tolist()
+            now = _within(float(segment["start"]), now, end_s)
+            named = LANGUAGES.get(code or "en", "english")
+            texts, _, groups = combine_into_words(self._tokenizer, tokens, named) if tokens else ((), (), ())
+            for text, group in zip(texts, groups, strict=True):
+                before = places[group[0]] - 1
+                start = _within(times[before], now, end_s) if before >= 0 else now
+                now = _within(times[places[group[-1]]], start, end_s)
+                if text.strip():
+                    words.append(SpeechSegment(text.strip(), start, now))
+        return tuple(words)
+
+
+class _Watch(StoppingCriteria):  # type: ignore[misc]
+    """Ends the work when it is cancelled, whether between two tokens or two chunks."""
+
+    def __init__(self, name: str, event: threading.Event | None) -> None:
+        self._name, self._event = name, event
+
+    def check(self, _places: torch.Tensor | None = None) -> None:
+        if self._event is not None and self._event.is_set():
+            raise Cancelled(f"The transcript of {self._name} was cancelled.")
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        self.check()
+        return torch.zeros(len(input_ids), device=input_ids.device, dtype=torch.bool)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return round(min(max(value, low), high), 3)
+
+
+def _complete(model: Any, tokenizer: Any) -> None:
+    """Add what the generation settings of older models lack; the vocabulary says it too."""
+    settings, words = model.generation_config, tokenizer.get_vocab()
+    known = {
+        "is_multilingual": model.config.vocab_size != _ENGLISH_ONLY,
+        "no_timestamps_token_id": words.get("<|notimestamps|>"),
+        "prev_sot_token_id": words.get("<|startofprev|>"),
+    }
+    if getattr(settings, "is_multilingual", known["is_multilingual"]):  # transformers takes these for a sign of it
+        tokens = {code: f"<|{code}|>" for code in (*LANGUAGES, "transcribe", "translate")}
+        known["lang_to_id"] = {tokens[code]: words[tokens[code]] for code in LANGUAGES if tokens[code] in words}
+        known["task_to_id"] = {
+            task: words[tokens[task]] for task in ("transcribe", "translate") if tokens[task] in words
+        }
+    for name, value in known.items():
+        if value is not None and getattr(settings, name, None) is None:
+            setattr(settings, name, value)
