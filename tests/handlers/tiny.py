@@ -14,13 +14,22 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     WhisperConfig,
     WhisperForConditionalGeneration,
     WhisperProcessor,
 )
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+#: As Qwen-VL's: an image is a placeholder between two marks, which the processor repeats for each of its patches.
+SEEING_TEMPLATE = (
+    "{% for m in messages %}<{{ m['role'] }}>{% for part in m['content'] %}{% if part['type'] == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}</s>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
 CONTEXT = 128
@@ -88,4 +97,39 @@ def whisper(folder: Path, real: Path, **generation: Any) -> Path:
     made.generation_config.update(max_length=8, **generation)
     made.save_pretrained(folder)
     WhisperProcessor.from_pretrained(real).save_pretrained(folder)
+    return folder
+
+
+def qwen_vl(folder: Path, template: str | None = SEEING_TEMPLATE) -> Path:
+    """Write a Qwen2-VL of two layers; an image of 16 by 16 pixels is four tokens between two marks."""
+    words = tokenizer(folder, template)
+    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    words.add_special_tokens({"additional_special_tokens": marks})
+    words.save_pretrained(folder)
+    Qwen2VLImageProcessorPil(patch_size=4, merge_size=2, min_pixels=256, max_pixels=1024).save_pretrained(folder)
+    start, end, image, video = words.convert_tokens_to_ids(marks)
+    text = {
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": CONTEXT,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0},
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": None,
+    }
+    sight = {"depth": 1, "embed_dim": 16, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2, "patch_size": 4}
+    torch.manual_seed(0)
+    made = Qwen2VLConfig(
+        text_config=text,
+        vision_config=sight,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        image_token_id=image,
+        video_token_id=video,
+    )
+    Qwen2VLForConditionalGeneration(made).save_pretrained(folder)
     return folder

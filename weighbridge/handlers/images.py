@@ -1,0 +1,141 @@
+"""Images in messages: where they may come from, how large they may be, and how they are decoded.
+
+Messages come from strangers, so an image is data in the message itself (`data:`), unless whoever runs the model allows
+more: files below one folder, or hosts that are asked on behalf of others. Not here: what is seen in an image (vision).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from PIL import Image, ImageOps
+
+from weighbridge.addresses import AddressPolicy
+from weighbridge.errors import HandlerError, SourceError
+from weighbridge.sources.interface import SourceSettings
+from weighbridge.transfer import Transfer
+
+#: Pillow knows some fifty formats, many of them old and little tested.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+
+
+@dataclass(frozen=True)
+class ImageRules:
+    """What images are taken.
+
+    Attributes:
+        folder: files below it may be named; None for no files.
+        hosts: may be asked for images: `images.example.org`, `*.example.org`; with a port (`host:8000`) also where it
+            lies in a private network. Empty for no requests at all.
+        max_size: bytes of one image as it comes.
+        max_pixels: of one image, decoded; a small file may decode to gigabytes.
+        max_images: in all messages together.
+    """
+
+    folder: Path | None = None
+    hosts: tuple[str, ...] = ()
+    max_size: int = 20 * 1024**2
+    max_pixels: int = 50_000_000
+    max_images: int = 16
+
+    def read(self, url: str) -> Image.Image:
+        """Return an image as RGB, upright, on white where it is transparent; of several frames the first.
+
+        Args:
+            url: `data:image/png;base64,…`, a path below `folder`, or an http or https address at one of `hosts`.
+
+        Raises:
+            HandlerError: it may not be read, is too large, or is no image of a known format.
+        """
+        scheme = urlsplit(url[:256]).scheme.lower()
+        if scheme == "data":
+            content = self._data(url)
+        elif scheme in ("http", "https"):
+            content = self._fetched(url)
+        else:
+            content = self._file(unquote(urlsplit(url).path) if scheme == "file" else url)
+        if len(content) > self.max_size:
+            raise _too_large(f"{self.max_size:,} bytes")
+        return self._decoded(content)
+
+    def _data(self, url: str) -> bytes:
+        head, comma, body = url.partition(",")
+        if not comma:
+            raise HandlerError("The image's data: URL has no data.", "Write data:image/png;base64,….")
+        if len(body) > 3 * self.max_size:  # each byte is at most three letters, as %41
+            raise _too_large(f"{self.max_size:,} bytes")
+        plain = unquote_to_bytes(body)
+        if not head.lower().endswith(";base64"):
+            return plain
+        try:
+            return base64.b64decode(plain, validate=True)
+        except binascii.Error as error:
+            raise HandlerError("The image's data: URL is no base64.", "Encode it anew.") from error
+
+    def _fetched(self, url: str) -> bytes:
+        if not self.hosts:
+            raise HandlerError(
+                "The image is an address on the web, and no requests are made on behalf of others here.",
+                "Send it as a data: URL; or whoever runs the model names the host in image_hosts.",
+            )
+        named = tuple(host.partition(":")[0] for host in self.hosts)
+        trusted = tuple(host for host in self.hosts if ":" in host)
+        policy = AddressPolicy(hosts=named, private=(), trusted=trusted)
+        try:
+            transfer = Transfer.of(SourceSettings(addresses=policy))
+            return transfer.read(url, accept="image/*", max_size=self.max_size).content
+        except SourceError as error:
+            raise HandlerError(f"The image cannot be fetched: {error.problem}", error.remedy) from error
+
+    def _file(self, name: str) -> bytes:
+        if self.folder is None:
+            raise HandlerError(
+                "The image is a file's name, and no files are read for messages here.",
+                "Send it as a data: URL; or whoever runs the model names their folder in image_folder.",
+            )
+        root = self.folder.resolve()
+        try:
+            path = (root / name).resolve()
+            if path.is_relative_to(root) and path.is_file():
+                with path.open("rb") as file:
+                    return file.read(self.max_size + 1)
+        except (OSError, ValueError) as error:
+            raise HandlerError("The image's file cannot be read.", "Check its name and its rights.") from error
+        raise HandlerError("There is no such image below image_folder.", "Check its name.")
+
+    def _decoded(self, content: bytes) -> Image.Image:
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                if image.width * image.height > self.max_pixels:  # before anything is decoded
+                    raise _too_large(f"{self.max_pixels:,} pixels")
+                return _on_white(ImageOps.exif_transpose(image))
+        except HandlerError:
+            raise
+        except Exception as error:  # broken files make decoders raise anything
+            raise HandlerError(
+                f"The image cannot be decoded: {type(error).__name__}.", f"Taken are {', '.join(FORMATS)}."
+            ) from error
+
+
+def rules_of(options: dict[str, object]) -> ImageRules:
+    """Return the rules that a handler's options `image_folder` and `image_hosts` state."""
+    folder, hosts = options.get("image_folder"), options.get("image_hosts", ())
+    listed: Sequence[object] = hosts if isinstance(hosts, list | tuple) else [hosts]
+    return ImageRules(Path(str(folder)) if folder else None, tuple(str(host).lower() for host in listed))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layers = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
+
+
+def _too_large(limit: str) -> HandlerError:
+    return HandlerError(f"The image is larger than {limit}.", "Scale it down.")

@@ -1,0 +1,186 @@
+"""Chat about images through transformers: Qwen-VL, Llava, Gemma and whatever else AutoModelForImageTextToText loads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers.utils import is_torchvision_available
+
+from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.handlers.generation import Generation
+from weighbridge.handlers.images import rules_of
+from weighbridge.handlers.inference import inferring
+from weighbridge.handlers.interface import ChatGeneration, Device
+from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate
+
+Message = dict[str, Any]
+
+
+class VisionChat:
+    """A chat model that sees; calls are made one after another, under a lock.
+
+    Messages are in OpenAI's form: their content is a text, or parts `{"type": "text", "text": …}` and
+    `{"type": "image_url", "image_url": {"url": …}}`. An image is a `data:` URL; a file only below `image_folder`, an
+    address only at one of `image_hosts`.
+
+    Args:
+        hf_repo_id: repository in the cache, or a folder.
+        device: where it runs.
+        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
+        kwargs: `name`, `generation_defaults`, `dtype`, `trust_remote_code`, `image_folder`, `image_hosts`.
+
+    Raises:
+        HandlerError, OutOfMemory: it cannot be loaded.
+    """
+
+    capabilities = ["chat-completion", "vision"]
+    thread_safe = False
+    max_parallelism: int | None = 1
+    owned_by = "local"
+
+    def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
+        self.name: str = kwargs.get("name", hf_repo_id)
+        self.device = device
+        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
+        self.supports_structured_outputs = False
+        self._images = rules_of(kwargs)
+        place, trusted = locate(hf_repo_id, cache_dir), bool(kwargs.get("trust_remote_code"))
+        self.processor = _processor(place, trusted)
+        self.tokenizer: Any = getattr(self.processor, "tokenizer", None)
+        if self.tokenizer is None or not hasattr(self.processor, "image_processor"):
+            raise HandlerError(f"{self.name} takes no images.", "Name another handler: TextChat, for one.")
+        chosen = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
+        self.model = load_model(AutoModelForImageTextToText, place, device, trust_remote_code=trusted, **chosen)
+        self._generation = Generation(self.name, device, self.model, self.tokenizer)
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that the model takes, prompt, images and answer together."""
+        return self._generation.context_length
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        stop: list[str] | None = None,
+        cancel_event: threading.Event | None = None,
+    ) -> ChatGeneration:
+        """Answer messages that may hold images; greedy at temperature 0.
+
+        Raises:
+            HandlerError: an image is refused, the template fails, the messages are too long, or the model computes no
+                numbers.
+            OutOfMemory: the device is too small.
+            Cancelled: `cancel_event` was set.
+        """
+        inputs = self._encoded(messages, True)
+        prompt: list[int] = inputs.pop("input_ids")[0].tolist()
+        inputs.pop("attention_mask", None)
+        self._generation.check_room(prompt)
+        return self._generation.answer(
+            prompt,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            stop=stop or [],
+            cancel_event=cancel_event,
+            inputs={name: self._placed(values) for name, values in inputs.items()},
+        )
+
+    def count_tokens(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> int:
+        """Return the tokens of the messages, images included, under the model's own template. Raises HandlerError."""
+        return int(self._encoded(messages, add_generation_prompt)["input_ids"].shape[1])
+
+    def complete(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        stop: Sequence[str] = (),
+        cancel_event: threading.Event | None = None,
+        on_token: Callable[[], None] | None = None,
+        **options: Any,
+    ) -> list[list[int]]:
+        """Return what follows each prompt of text alone; as `TextChat.complete`. Raises as `generate`."""
+        return self._generation.complete(prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, **options)
+
+    def _placed(self, values: torch.Tensor) -> torch.Tensor:
+        return values.to(self.device, self.model.dtype) if values.is_floating_point() else values.to(self.device)
+
+    def _encoded(self, messages: Sequence[Message], add_generation_prompt: bool) -> dict[str, Any]:
+        """Return what the model takes: tokens, and the images as numbers."""
+        images: list[Image.Image] = []
+        plain = [{**message, "content": self._parts(message, images)} for message in messages]
+        text = self._templated(plain, add_generation_prompt)
+        # A template mostly writes the token that begins a text itself; the tokenizer must not add another.
+        begins = self.tokenizer.bos_token
+        written = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
+        with inferring(self.name, str(self.device), "images"):
+            return dict(self.processor(text=[text], images=images or None, return_tensors="pt", **written))
+
+    def _parts(self, message: Message, images: list[Image.Image]) -> list[dict[str, str]]:
+        """Return a message's content as templates expect it, and append its images."""
+        content = message.get("content")
+        if content is None or isinstance(content, str):
+            return [{"type": "text", "text": content or ""}]
+        parts = []
+        for part in content if isinstance(content, list | tuple) else [content]:
+            kind = part.get("type") if isinstance(part, dict) else None
+            value = part.get(kind) if isinstance(kind, str) else None
+            if kind == "text" and isinstance(value, str):
+                parts.append({"type": "text", "text": value})
+                continue
+            url = value.get("url") if isinstance(value, dict) else value
+            if kind != "image_url" or not isinstance(url, str):
+                raise HandlerError(
+                    f"A part of a message is of the type {str(kind)[:40]!r}, or has not its form.",
+                    'Write {"type": "text", "text": …} or {"type": "image_url", "image_url": {"url": …}}.',
+                )
+            if len(images) == self._images.max_images:
+                raise HandlerError(f"The messages hold more than {len(images)} images.", "Send fewer.")
+            images.append(self._images.read(url))
+            parts.append({"type": "image"})
+        return parts
+
+    def _templated(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+        try:
+            if self.processor.chat_template is None:
+                raise HandlerError(f"{self.name} has no chat template.", "It is a base model: name another handler.")
+            return str(
+                self.processor.apply_chat_template(
+                    list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+                )
+            )
+        except WeighbridgeError:
+            raise
+        except Exception as error:
+            raise HandlerError(
+                f"The chat template of {self.name} fails: {type(error).__name__}: {str(error)[:200]}.",
+                "Check the messages' roles; if they are right, its publisher has to mend the template.",
+            ) from error
+
+
+def _processor(place: Place, trusted: bool) -> Any:
+    """Load a processor; without torchvision, which videos need and images do not, one for images alone."""
+    if is_torchvision_available() or trusted:
+        return load_processor(AutoProcessor, place, trust_remote_code=trusted)
+    with loading(place, "the processor"):
+        config = AutoConfig.from_pretrained(place.folder, local_files_only=True)
+        kind = PROCESSOR_MAPPING.get(type(config), None)
+    if kind is None or "video_processor" not in kind.get_attributes():
+        return load_processor(AutoProcessor, place)
+    images, tokenizer = load_processor(AutoImageProcessor, place), load_processor(AutoTokenizer, place)
+    # transformers insists on a video processor's class, which cannot be imported without torchvision.
+    seeing = type(kind.__name__, (kind,), {"check_argument_for_proper_class": lambda *_: None})
+    with loading(place, "the processor"):
+        return seeing(
+            image_processor=images, tokenizer=tokenizer, video_processor=None, chat_template=tokenizer.chat_template
+        )
