@@ -96,11 +96,24 @@ def test_nothing_is_said_in_silence(speech: WhisperSpeech, tmp_path: Path) -> No
     assert (found.text, found.duration_s) == ("", 2.0)
 
 
-def test_a_cancelled_transcript_ends(speech: WhisperSpeech, beckett: Path) -> None:  # noqa: F811
-    event = threading.Event()
-    event.set()
+class SetLater(threading.Event):
+    """An event that is set once it has been looked at a number of times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def is_set(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+@pytest.mark.parametrize("looks", [0, 1, 5])
+def test_a_cancelled_transcript_ends(speech: WhisperSpeech, beckett: Path, looks: int) -> None:  # noqa: F811
+    event = SetLater(looks)
     with pytest.raises(Cancelled):
         speech.transcribe(str(beckett), **PLAIN, cancel_event=event)
+    assert event.looks == -1
 
 
 def test_channels_are_mixed_and_rates_changed(tmp_path: Path) -> None:
