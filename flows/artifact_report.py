@@ -29,7 +29,7 @@ MAX_ROWS = 1000
 
 def keep_report(outcome: Outcome, settings: Settings) -> None:
     """Keep what became of a model with the present flow run."""
-    with _outcome_stands(outcome.version.name):
+    with outcome_stands(outcome.version.name):
         version = outcome.version
         title = f"{version.name} {version.version}: {version.status}"
         create_markdown_artifact(markdown(outcome), key=key("report", version.name), description=title)
@@ -53,12 +53,12 @@ def keep_sync(done: SyncReport) -> None:
         {"model": failure.name, "version": "", "status": "ERROR", "why": str(failure.error)} for failure in done.failed
     ]
     description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
-    with _outcome_stands("sync"):
+    with outcome_stands("sync"):
         create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
 
 
 @contextmanager
-def _outcome_stands(about: str) -> Iterator[None]:
+def outcome_stands(about: str) -> Iterator[None]:
     """Only log what keeps an artifact from being written: the work is done, and the catalog has its facts."""
     try:
         yield

@@ -11,14 +11,18 @@ All but the first are of the type FAILED although the run did its work: whoever 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.catalog import Catalog
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.ingesting import Outcome
+from weighbridge.measuring import Measurement
+from weighbridge.preloading import Preloaded
 from weighbridge.syncing import Failure, SyncReport
 
 PASSED, QUARANTINED, SKIPPED = "Passed", "Quarantined", "Skipped"
@@ -65,6 +69,47 @@ def synced(done: SyncReport) -> State[dict[str, Any]]:
     if done.rejected:
         return Failed(name=QUARANTINED, message=message, data=data)
     return Completed(name=PASSED, message=message, data=data)
+
+
+def measured(
+    results: Sequence[tuple[Measurement, BenchmarkResult]], failures: Sequence[tuple[Measurement, str]]
+) -> State[dict[str, Any]]:
+    """Return the state of a benchmark run; its data is plain JSON.
+
+    A model that a benchmark fails on has a result that says so. Only a run that measured nothing of what was wanted
+    has failed.
+    """
+    broken = [f"{wanted.benchmark} of {wanted.model}: {result.failure}" for wanted, result in results if result.failure]
+    broken += [f"{wanted.benchmark} of {wanted.model}: {why}" for wanted, why in failures]
+    told = f" {' '.join(broken[:3])}" if broken else ""
+    more = f" And {len(broken) - 3} more." if len(broken) > 3 else ""
+    good = sum(not result.failure for _, result in results)
+    if not results and not failures:
+        message = "Nothing is new: every benchmark that is wanted has its result."
+    else:
+        message = f"{good} of {len(results) + len(failures)} measured.{told}{more}"
+    data = {
+        "results": [
+            {
+                "model": wanted.model,
+                "version": wanted.version,
+                "benchmark": result.benchmark,
+                "definition": result.definition,
+                "manifest_digest": result.manifest_digest,
+                "failure": result.failure,
+                "noisy": result.noisy,
+            }
+            for wanted, result in results
+        ],
+        "failed": [{"model": wanted.model, "benchmark": wanted.benchmark, "error": why} for wanted, why in failures],
+    }
+    return (Failed if broken and not good else Completed)(message=message, data=data)
+
+
+def preloaded(done: Sequence[Preloaded]) -> State[dict[str, Any]]:
+    """Return the state of a preload; its data is plain JSON."""
+    names = ", ".join(one.repo_id for one in done) or "nothing, for it runs elsewhere"
+    return Completed(message=f"In the cache: {names}.", data={"preloaded": [one.to_json() for one in done]})
 
 
 def failed(error: WeighbridgeError) -> State[WeighbridgeError]:

@@ -83,11 +83,19 @@ def ask(
 
 def answer_stdin(work: Callable[[Any], dict[str, Any]]) -> None:
     """Read the question from stdin and write the answer to what was stdout; libraries print to stderr meanwhile."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     question = json.load(sys.stdin)
     answer_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with answer_to:
         json.dump(work(question), answer_to, default=str)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Kill this process group when the parent is gone: killed by whoever cancelled it, it could end nothing itself."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _answer(status: int, output: bytes, said: bytes, timeout_s: float) -> Answer:

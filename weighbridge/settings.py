@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     via: Literal["auto", "direct", "prefect"] = Field(
         "auto", description="How the command line runs flows: through Prefect, directly, or as PREFECT_API_URL says."
     )
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        "threads", description="What spreads the benchmarks of a run over devices: the worker's threads, or a cluster."
+    )
+    task_cluster: str = Field("", description="Address of that cluster; empty to start one on this machine.")
 
     @property
     def folder(self) -> Path:

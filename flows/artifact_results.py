@@ -1,0 +1,77 @@
+"""What runs that use models leave in Prefect to be looked at: a table and a plot a result, a table of a cache.
+
+A plot is an image artifact whose address holds the image itself: the server keeps no files, and a browser cannot reach
+the worker's. Not here: how a plot is drawn (result_plots).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+from prefect.artifacts import create_image_artifact, create_table_artifact
+
+from flows.artifact_keys import key
+from flows.artifact_report import outcome_stands
+from flows.result_plots import latency, points, quality, throughput
+from weighbridge.benchmarks.interface import BenchmarkResult, Metric
+from weighbridge.measuring import Measurement
+from weighbridge.preloading import Preloaded
+
+_PLOTS = {"inference_latency": latency, "throughput": throughput}
+
+
+def keep_result(measurement: Measurement, result: BenchmarkResult) -> None:
+    """Keep a result with the present flow run: its table, and its plot where it has one."""
+    model = f"{measurement.model} {measurement.version}".strip()
+    title = f"{model}: {result.benchmark}"
+    with outcome_stands(title):
+        create_table_artifact(
+            [_row(metric) for metric in result.metrics],
+            key=key(result.benchmark, measurement.model),
+            description=_described(title, result),
+        )
+        plot = _PLOTS.get(result.benchmark)
+        image = plot(title, result) if plot and not result.failure else b""
+        if image:
+            _keep_image(image, key(f"plot-{result.benchmark}", measurement.model), title)
+
+
+def keep_comparison(results: Iterable[tuple[str, BenchmarkResult]]) -> None:
+    """Keep the plot of quality against speed, where a model has both."""
+    with outcome_stands("quality against speed"):
+        found = points(results)
+        if found:
+            _keep_image(quality(found), "plot-quality-speed", "quality against speed")
+
+
+def keep_preloaded(done: Iterable[Preloaded]) -> None:
+    """Keep what is in the cache with the present flow run, one row a model."""
+    with outcome_stands("preload"):
+        create_table_artifact([one.to_json() for one in done], key="preload", description="In the Hugging Face cache")
+
+
+def _keep_image(image: bytes, name: str, title: str) -> None:
+    address = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    create_image_artifact(address, key=name, description=title)
+
+
+def _row(metric: Metric) -> dict[str, str | int | float]:
+    interval = metric.interval
+    return {
+        "metric": metric.name,
+        "value": metric.reason if metric.value is None else metric.value,
+        "unit": metric.unit,
+        "95 % from": interval.low if interval else "",
+        "to": interval.high if interval else "",
+        "n": metric.n,
+    }
+
+
+def _described(title: str, result: BenchmarkResult) -> str:
+    facts = result.hardware
+    machine = facts.get("gpu") or facts.get("endpoint") or facts.get("processor") or "an unknown machine"
+    told = [f"{title} ({result.definition}) on {machine}, {result.duration_s:g} s."]
+    told += [f"Failed: {result.failure}"] if result.failure else []
+    told += [f"Noisy: {result.noisy}."] if result.noisy else []
+    return " ".join(told)

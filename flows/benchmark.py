@@ -1,0 +1,178 @@
+"""The flow `benchmark`: models that passed are measured, each benchmark a task, its result kept as soon as it is there.
+
+What is measured is weighbridge.measuring's choice; that a device does one benchmark at a time is tasks.device_slots'.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import flow_run
+from prefect.utilities.annotations import quote
+
+from blocks import load_settings
+from flows.artifact_results import keep_comparison, keep_result
+from flows.device_runner import device_runner
+from flows.end_states import failed, measured
+from flows.run_workspace import settings_blocks
+from tasks.benchmark import CANCEL_EVENT
+from tasks.benchmark import benchmark as benchmark_task
+from weighbridge.benchmarking import BenchmarkRequest
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.catalog import Catalog
+from weighbridge.errors import UsageError, WeighbridgeError
+from weighbridge.measuring import Measurement, measurements
+from weighbridge.modelsfile import ModelEntry, read_models
+from weighbridge.settings import Settings
+from weighbridge.workspace import open_catalog
+
+
+@dataclass
+class Measured:
+    """What a run came to: results, and why a measurement has none."""
+
+    results: list[tuple[Measurement, BenchmarkResult]] = field(default_factory=list)
+    failures: list[tuple[Measurement, str]] = field(default_factory=list)
+
+
+def _run_name() -> str:
+    return f"benchmark {flow_run.parameters.get('name') or 'what is new'}"
+
+
+@flow(
+    name="benchmark",
+    flow_run_name=_run_name,
+    description="Measure models that passed: how fast they are, what they take, how good they are.",
+    persist_result=False,
+)
+def benchmark(
+    name: str = "",
+    benchmarks: tuple[str, ...] = (),
+    handler: str = "",
+    device: str = "auto",
+    n: int = 0,
+    limit: int = 0,
+    tasks: tuple[str, ...] = (),
+    data: tuple[str, ...] = (),
+    judge_url: str = "",
+    judge_model: str = "",
+    judge_key_env: str = "",
+    timeout_s: int = 3600,
+    models: str = "models.yaml",
+    store_block: str = "",
+    catalog_block: str = "",
+) -> State[Any]:
+    """Measure models that passed.
+
+    Args:
+        name: NAME or NAME@VERSION; everything that is new on this machine when empty.
+        benchmarks: Which ones: inference_latency, throughput, …; those of models.yaml, else of the task, when empty.
+        handler: Path of the handler's class; that of models.yaml, else of the task, when empty.
+        device: auto, cpu, cuda:0, or several separated by commas, which then work side by side.
+        n: Samples of each benchmark; 0 for its own number.
+        limit: Documents of each lm-eval task; 0 for all.
+        tasks: Tasks of lm-eval, for the benchmark lm_eval.
+        data: NAME=FILE, a file of the worker's instead of a data set of the Hub.
+        judge_url: OpenAI-compatible endpoint that judges, for mt_bench.
+        judge_model: The judge's name there.
+        judge_key_env: Environment variable of the worker that holds the judge's key.
+        timeout_s: Seconds for each benchmark.
+        models: The models file that says how each model is loaded; need not be there.
+        store_block: Blob Store Folder block with the blobs; the worker's own settings when empty.
+        catalog_block: Catalog Database block to keep results in; the worker's own settings when empty.
+
+    Returns:
+        One of the states of `flows.end_states`.
+    """
+    try:
+        settings = Settings(**load_settings(settings_blocks("", "", store_block, catalog_block)))
+        chosen = BenchmarkSettings(
+            n=n,
+            limit=limit,
+            tasks=tuple(tasks),
+            data=dict(_file(text) for text in data),
+            endpoint=settings.huggingface_endpoint,
+            judge_url=judge_url,
+            judge_model=judge_model,
+            judge_key_env=judge_key_env,
+            timeout_s=float(timeout_s),
+        )
+        devices = tuple(found.strip() for found in device.split(",") if found.strip()) or ("auto",)
+        request = BenchmarkRequest(tuple(benchmarks), handler, settings=chosen)
+        with open_catalog(settings) as catalog:
+            wanted = measurements(
+                name, request, catalog, settings.store_folder, entries=_entries(models), devices=devices
+            )
+            done = _measure(wanted, settings, len(devices), _keeper(catalog))
+    except WeighbridgeError as error:
+        return failed(error)
+    keep_comparison((wanted.model, result) for wanted, result in done.results)
+    return measured(done.results, done.failures)
+
+
+def _measure(
+    wanted: Sequence[Measurement], settings: Settings, places: int, keep: Callable[[Measurement, BenchmarkResult], None]
+) -> Measured:
+    """Run a task for each measurement; when the run is cancelled, end those that work before it ends itself.
+
+    Raises:
+        InvalidConfiguration: the chosen task runner is not installed.
+    """
+    done = Measured()
+    if not wanted:
+        return done
+    cancel_event = threading.Event()
+    token = CANCEL_EVENT.set(cancel_event)
+    try:
+        with device_runner(settings, min(places, len(wanted))) as runner:
+            try:
+                of_future = {runner.submit(benchmark_task, {"measurement": quote(one)}): one for one in wanted}
+                for future in as_completed(list(of_future)):
+                    _note(future, of_future[future], done, keep)
+            except BaseException:
+                cancel_event.set()  # The runner waits for its threads, and they for their children.
+                raise
+    finally:
+        CANCEL_EVENT.reset(token)
+    return done
+
+
+def _note(
+    future: PrefectFuture[Any],
+    measurement: Measurement,
+    done: Measured,
+    keep: Callable[[Measurement, BenchmarkResult], None],
+) -> None:
+    found = future.result(raise_on_failure=False)
+    if isinstance(found, BenchmarkResult):
+        keep(measurement, found)
+        done.results.append((measurement, found))
+    else:
+        done.failures.append((measurement, str(found)))
+
+
+def _keeper(catalog: Catalog) -> Callable[[Measurement, BenchmarkResult], None]:
+    """Return what keeps each result: in the catalog, which lasts, and with the run, which is looked at."""
+
+    def keep(measurement: Measurement, result: BenchmarkResult) -> None:
+        keep_result(measurement, result)
+
+    return keep
+
+
+def _entries(models: str) -> tuple[ModelEntry, ...]:
+    return read_models(Path(models)) if Path(models).exists() else ()
+
+
+def _file(text: str) -> tuple[str, str]:
+    name, sign, path = text.partition("=")
+    if not sign or not Path(path).exists():
+        raise UsageError(f"“{text}” names no file.", "Write NAME=FILE, a file of the worker's.")
+    return name, str(Path(path).absolute())

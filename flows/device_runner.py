@@ -1,0 +1,55 @@
+"""What spreads the benchmarks of a run over devices: threads of the worker, or a cluster of Dask's or Ray's.
+
+Each benchmark is a process of its own whatever starts it, so threads are enough for all the cards of one machine. A
+cluster is for the cards of several machines; they share the folder of the blobs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from weighbridge.errors import InvalidConfiguration
+from weighbridge.settings import Settings
+
+
+def device_runner(settings: Settings, places: int) -> TaskRunner[Any]:
+    """Return the task runner that the settings choose.
+
+    Args:
+        settings: `task_runner` and `task_cluster`.
+        places: benchmarks at the same time; a cluster that is there already has its own number.
+
+    Raises:
+        InvalidConfiguration: its package is not installed.
+    """
+    try:
+        match settings.task_runner:
+            case "dask":
+                return _dask(settings.task_cluster, places)
+            case "ray":
+                return _ray(settings.task_cluster, places)
+    except ImportError as error:
+        raise InvalidConfiguration(
+            f"WEIGHBRIDGE_TASK_RUNNER is {settings.task_runner}, and {error.name} is not installed.",
+            f"pip install 'weighbridge[{settings.task_runner}]'",
+        ) from error
+    return ThreadPoolTaskRunner(max_workers=places)
+
+
+def _dask(address: str, places: int) -> TaskRunner[Any]:
+    from prefect_dask.task_runners import DaskTaskRunner
+
+    if address:
+        return DaskTaskRunner(address=address)
+    kwargs = {"n_workers": places, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    return DaskTaskRunner(cluster_kwargs=kwargs)
+
+
+def _ray(address: str, places: int) -> TaskRunner[Any]:
+    from prefect_ray.task_runners import RayTaskRunner
+
+    local = {"num_cpus": places, "include_dashboard": False}
+    runner: TaskRunner[Any] = RayTaskRunner(address=address) if address else RayTaskRunner(init_kwargs=local)
+    return runner

@@ -1,0 +1,74 @@
+"""The flow `preload`: chosen models of models.yaml, passed by the gate, put into the worker's Hugging Face cache.
+
+What is missing is taken in by runs of `ingest`. All or none: weighbridge.preloading says why.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+
+from flows.artifact_results import keep_preloaded
+from flows.end_states import failed, outcome_of, preloaded
+from flows.ingest import ingest, parameters_of
+from flows.run_workspace import run_workspace, settings_blocks
+from weighbridge.errors import WeighbridgeError
+from weighbridge.modelsfile import ModelEntry, read_models, select
+from weighbridge.preloading import cache_folder
+from weighbridge.preloading import preload as preload_models
+from weighbridge.progress import Silent
+from weighbridge.version import ModelVersion
+
+
+def _run_name() -> str:
+    return f"preload {flow_run.parameters.get('only', '')}".strip()
+
+
+@flow(
+    name="preload",
+    flow_run_name=_run_name,
+    description="Put models that passed into the Hugging Face cache of the worker.",
+    persist_result=False,
+)
+def preload(
+    only: str,
+    models: str = "models.yaml",
+    download: bool = True,
+    mlflow_block: str = "",
+    clamav_block: str = "",
+    store_block: str = "",
+    catalog_block: str = "",
+) -> State[Any]:
+    """Put models into the cache that HF_HOME of the worker names, for who loads them there.
+
+    Args:
+        only: Names of the models, separated by commas.
+        models: The list of wanted models, from the worker's working directory; models.local.yaml beside it overrides.
+        download: Take in what is missing; otherwise the run fails with the list of it.
+        mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
+        clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
+        store_block: Blob Store Folder block to keep blobs in; the worker's own settings when empty.
+        catalog_block: Catalog Database block to keep facts in; the worker's own settings when empty.
+
+    Returns:
+        One of the states of `flows.end_states`.
+    """
+    blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
+    try:
+        entries = select(read_models(Path(models)), only)
+        with run_workspace(blocks, Silent()) as workspace:
+
+            def ingest_one(entry: ModelEntry) -> ModelVersion:
+                state = ingest(**parameters_of(entry.request(), models=models), return_state=True)
+                return outcome_of(state, workspace.catalog).version
+
+            wanted = ingest_one if download else None
+            done = preload_models(entries, workspace.catalog, workspace.store, cache_folder(), wanted)
+    except WeighbridgeError as error:
+        return failed(error)
+    keep_preloaded(done)
+    return preloaded(done)

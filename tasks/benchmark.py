@@ -1,0 +1,85 @@
+"""The task that measures a model: one benchmark on one device. The work itself is `weighbridge.measuring.measure`.
+
+It runs in a thread of the flow, or in another process or machine, where nothing of the flow's can be reached: there it
+asks the server whether its run is still wanted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.context import TaskRunContext
+from prefect.exceptions import PrefectException
+
+from tasks.device_slots import chosen, occupied
+from tasks.failing import attempt
+from weighbridge import measuring
+from weighbridge.benchmarks.interface import BenchmarkResult
+from weighbridge.measuring import Measurement
+from weighbridge.workspace import utc_now
+
+#: Set by the flow, for tasks that run in its threads: ends them.
+CANCEL_EVENT: ContextVar[threading.Event | None] = ContextVar("cancel_event", default=None)
+#: Seconds between two questions whether the run is still wanted.
+ASK_S = 5.0
+
+
+def _name(parameters: dict[str, Any]) -> str:
+    wanted = parameters["measurement"]
+    return f"{wanted.benchmark} {wanted.model} {wanted.version}".strip()
+
+
+@task(name="benchmark", task_run_name=_name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[arg-type]
+def benchmark(measurement: Measurement) -> BenchmarkResult:
+    """Measure on the machine that this runs on, when the device is free.
+
+    It is not tried again: whatever the model does is a result, and what it measures would be measured twice.
+    """
+    return attempt(_measure, measurement)
+
+
+def _measure(measurement: Measurement) -> BenchmarkResult:
+    device = chosen(measurement.request.device)
+    wanted = replace(measurement, request=replace(measurement.request, device=device))
+    with _cancel_event() as event, occupied(device, event):
+        return measuring.measure(wanted, utc_now, event)
+
+
+@contextmanager
+def _cancel_event() -> Iterator[threading.Event]:
+    """Give the flow's event, or where there is none, one that is set when the run has ended without us."""
+    shared = CANCEL_EVENT.get()
+    if shared is not None:
+        yield shared
+        return
+    event, over = threading.Event(), threading.Event()
+    context = TaskRunContext.get()
+    run = context.task_run.flow_run_id if context is not None else None
+    if run is not None:
+        threading.Thread(target=copy_context().run, args=(_watch, run, event, over), name="watch", daemon=True).start()
+    try:
+        yield event
+    finally:
+        over.set()
+
+
+def _watch(run: UUID, event: threading.Event, over: threading.Event) -> None:
+    with get_client(sync_client=True) as client:
+        while not over.wait(ASK_S):
+            try:
+                state = client.read_flow_run(run).state
+            except (PrefectException, httpx.HTTPError):
+                continue  # A server that cannot be asked now has cancelled nothing.
+            if state is not None and (state.is_final() or state.is_cancelling()):
+                event.set()
+                return

@@ -1,0 +1,184 @@
+"""The flow `benchmark` embedded: results as they come, one benchmark a device, an end that says what was measured."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.objects import State, StateType
+from prefect.concurrency.sync import concurrency
+
+from flows.benchmark import benchmark
+from flows.result_plots import latency, points, quality, throughput
+from tasks import device_slots
+from tasks.device_slots import chosen, limit_name, make_slot, occupied
+from tests.flows.conftest import DEMO_POLICY
+from tests.handlers import tiny
+from tests.services.clamd import signatures
+from weighbridge import cli
+from weighbridge.benchmarks.interface import BenchmarkResult, Metric
+from weighbridge.errors import Cancelled, InvalidConfiguration
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
+CARD = b"---\nlicense: apache-2.0\npipeline_tag: text-generation\n---\n# A tiny Llama\n"
+
+
+@pytest.fixture(scope="module")
+def llama_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which a tiny Llama, `llama`, was taken in and passed."""
+    folder = tmp_path_factory.mktemp("llama")
+    (tiny.llama(folder / "llama") / "README.md").write_bytes(CARD)
+    with pytest.MonkeyPatch.context() as patch:
+        surround(patch, folder)
+        assert cli.run(["ingest", f"file:{folder / 'llama'}", "--via", "direct", "--json"]) == 0
+    return folder
+
+
+@pytest.fixture
+def home(llama_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    surround(monkeypatch, llama_home)
+    return llama_home
+
+
+def surround(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    patch.setenv("WEIGHBRIDGE_HOME", str(folder / "home"))
+    patch.setenv("WEIGHBRIDGE_POLICY", DEMO_POLICY)
+    patch.setenv("WEIGHBRIDGE_CLAMAV_DATABASE", str(signatures(folder / "signatures")))
+    patch.setenv("WEIGHBRIDGE_REGISTRIES", '["export"]')
+    patch.chdir(folder)
+
+
+def run(**parameters: Any) -> State[Any]:
+    return benchmark(**{"n": 6, "device": "cpu", "timeout_s": 120, **parameters}, return_state=True)
+
+
+def artifacts(state: State[Any]) -> dict[str, Any]:
+    assert isinstance(state.state_details.flow_run_id, UUID)
+    with get_client(sync_client=True) as client:
+        wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+        return {f"{found.type}:{found.key}": found.data for found in client.read_artifacts(artifact_filter=wanted)}
+
+
+def children() -> list[psutil.Process]:
+    return [found for found in psutil.Process().children(recursive=True) if _is_benchmark(found)]
+
+
+def _is_benchmark(process: psutil.Process) -> bool:
+    try:
+        return "weighbridge.benchmarks.child" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def test_a_model_is_measured(home: Path) -> None:
+    state = run(name="llama", benchmarks=["inference_latency", "embedding_rate"])
+    assert (state.type, state.name) == (StateType.COMPLETED, "Completed")
+    assert state.message is not None
+    assert state.message.startswith("1 of 2 measured. embedding_rate of llama: ")
+    kept = artifacts(state)
+    rows = {row["metric"]: row for row in json.loads(kept["table:inference-latency-llama"])}
+    assert rows["ttft_p50"]["value"] > 0
+    assert rows["ttft_p99"]["value"] == "insufficient samples"
+    image = kept["image:plot-inference-latency-llama"].removeprefix("data:image/png;base64,")
+    assert base64.b64decode(image).startswith(b"\x89PNG")
+    assert "image:plot-embedding-rate-llama" not in kept
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"name": "nobody"}, "no nobody"),
+        ({"name": "llama", "benchmarks": ["speed"]}, "no benchmark “speed”"),
+        ({"name": "llama", "device": "cuda:7"}, "no device “cuda:7”"),
+        ({"name": "llama", "benchmarks": ["embedding_rate"]}, "0 of 1 measured"),
+        ({"name": "llama", "handler": "no.such.Handler"}, "no module"),
+        ({"name": "llama", "data": ["mmlu=/no/such"]}, "names no file"),
+    ],
+)
+def test_nothing_measured_is_a_failure(home: Path, parameters: dict[str, Any], words: str) -> None:
+    state = run(**parameters)
+    assert (state.type, state.name) == (StateType.FAILED, "Failed")
+    assert words in str(state.message)
+
+
+def test_a_device_does_one_benchmark_at_a_time(home: Path) -> None:
+    """Another run that holds the device is waited for; who no longer wants it waits no more."""
+    name = make_slot("cpu")
+    with get_client(sync_client=True) as client:
+        assert client.read_global_concurrency_limit_by_name(name).limit == 1
+    event, states = threading.Event(), []
+    with concurrency(name, strict=True):
+        waiting = threading.Thread(target=lambda: states.append(_hold("cpu", event)))
+        waiting.start()
+        waiting.join(device_slots.WAIT_S + 2)  # Longer than one wait: it asks again.
+        assert waiting.is_alive()
+        event.set()
+        waiting.join()
+    assert states == ["cancelled"]
+    assert _hold("cpu", threading.Event()) == "held"
+
+
+def _hold(device: str, event: threading.Event) -> str:
+    try:
+        with occupied(device, event):
+            return "held"
+    except Cancelled:
+        return "cancelled"
+
+
+def test_a_cancelled_run_leaves_no_child(home: Path) -> None:
+    """As Prefect's runner does it: an exception in the flow's thread while a benchmark works."""
+    timer = Interrupt()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(name="llama", benchmarks=["inference_latency"], n=100_000)
+    timer.join()
+    assert timer.found, "the benchmark never started"
+    assert not children()
+    assert _hold("cpu", threading.Event()) == "held"
+
+
+class Interrupt(threading.Thread):
+    """Interrupts the main thread once a benchmark's child is there."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.found = False
+
+    def run(self) -> None:
+        while not children():
+            threading.Event().wait(0.1)
+        self.found = True
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_devices_are_those_of_this_machine() -> None:
+    assert chosen("cpu") == "cpu"
+    assert limit_name("cpu").startswith("cpu:")
+    with pytest.raises(InvalidConfiguration, match="It has"):
+        chosen("cuda:99")
+
+
+def test_plots_show_what_there_is() -> None:
+    metrics = (
+        Metric("output_tokens_per_second_batch_1", 10.0, "tokens/s", 3),
+        Metric("output_tokens_per_second_batch_2", 19.0, "tokens/s", 3),
+        Metric("output_tokens_per_second_batch_4", None, "tokens/s", 0, reason="out of memory"),
+    )
+    speed = BenchmarkResult("throughput", "throughput/1", "sha256:0", metrics, {}, {}, {})
+    right = BenchmarkResult("mmlu", "mmlu/1", "sha256:0", (Metric("accuracy", 0.5, "1", 40),), {}, {}, {})
+    assert throughput("a $model", speed).startswith(b"\x89PNG")
+    assert throughput("a model", right) == latency("a model", right) == b""
+    found = points([("both", speed), ("both", right), ("fast", speed), ("good", right)])
+    assert [(point.name, point.speed, point.quality) for point in found] == [("both", 19.0, 0.5)]
+    assert quality(found).startswith(b"\x89PNG")
