@@ -22,6 +22,15 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: NAT64 (RFC 6052): the last 32 bits are an IPv4 address.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: The only IPv6 addresses that are given out to the public (RFC 4291, section 2.4; IANA).
+_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+#: What Python's `is_global` lets pass, in some of its versions, and is not public all the same.
+_SPECIAL: tuple[Network, ...] = (
+    ipaddress.IPv4Network("192.0.0.0/24"),  # IETF's; a cloud keeps its metadata at 192.0.0.192
+    ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4 (RFC 7526)
+    ipaddress.IPv4Network("168.63.129.16/32"),  # what Azure tells its own machines
+    ipaddress.IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class AddressPolicy:
         hosts: patterns of host names (`*.example.com`, `models.example.com`); empty for any.
         schemes: of URLs.
         private: networks besides the global ones that may be reached, as CIDR; None for any address.
-        trusted: hosts that the operator has named in a setting; they may lie anywhere.
+        trusted: services that the operator has named in a setting, as `host:port`; they may lie anywhere.
     """
 
     hosts: tuple[str, ...] = ()
@@ -56,7 +65,7 @@ class AddressPolicy:
         """
         try:
             parts = urlsplit(url)
-            host, port = (parts.hostname or "").rstrip("."), parts.port or (80 if parts.scheme == "http" else 443)
+            host, port = (parts.hostname or "").rstrip("."), _port(parts.scheme, parts.port)
         except ValueError as error:
             raise InvalidReference("The address cannot be read.", "Write https://host/path.") from error
         if parts.scheme not in self.schemes:
@@ -65,7 +74,7 @@ class AddressPolicy:
                 f"Allowed: {', '.join(self.schemes)} (WEIGHBRIDGE_ALLOWED_SCHEMES).",
                 host=host,
             )
-        if self.hosts and host not in self.trusted and not any(fnmatchcase(host, pattern) for pattern in self.hosts):
+        if self.hosts and not self.trusts(host, port) and not any(fnmatchcase(host, one) for one in self.hosts):
             raise AddressRefused(
                 f"The host {host} may not be asked here.",
                 "Ask whoever runs this machine to add it to WEIGHBRIDGE_ALLOWED_HOSTS.",
@@ -73,6 +82,10 @@ class AddressPolicy:
             )
         if self.private is not None:
             self.resolve(host, port)
+
+    def trusts(self, host: str, port: int) -> bool:
+        """Whether the operator has named the service at this host and port."""
+        return service(host, port) in self.trusted
 
     def resolve(self, host: str, port: int) -> tuple[str, ...]:
         """Return the IP addresses of a host that may be connected to, in the system's order.
@@ -83,31 +96,45 @@ class AddressPolicy:
         """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: names that no resolver takes
             raise SourceUnavailable(
                 f"The host {host} has no address: {error}.", "Check its name and the network.", host=host
             ) from error
         addresses = tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-        if self.private is not None and host not in self.trusted:
+        if self.private is not None and not self.trusts(host, port):
             for address in addresses:
-                if not self._may_reach(ipaddress.ip_address(address)):
-                    raise AddressRefused(
-                        f"{host} lies at {address}, which is no public address.",
-                        "Requests on behalf of others do not go there. Whoever runs this machine may allow it: "
-                        f'WEIGHBRIDGE_PRIVATE_NETWORKS=["{address}"].',
-                        host=host,
-                        address=address,
-                    )
+                self._judge(host, address)
         return addresses
 
-    def _may_reach(self, address: Address) -> bool:
+    def _judge(self, host: str, address: str) -> None:
         networks: Sequence[Network] = getattr(self, "_networks")  # noqa: B009 (set beside the frozen fields)
-        inner = _embedded(address)
-        return all(
-            (one.is_global and not one.is_multicast) or any(one in network for network in networks)
-            for one in (address, inner)
-            if one is not None
-        )
+        for reached in _reached(ipaddress.ip_address(address)):
+            if not _is_public(reached) and not any(reached in network for network in networks):
+                raise AddressRefused(
+                    f"{host} lies at {address}, which is no public address.",
+                    "Requests on behalf of others do not go there. Whoever runs this machine may allow it: "
+                    f'WEIGHBRIDGE_PRIVATE_NETWORKS=["{reached}"].',
+                    host=host,
+                    address=address,
+                )
+
+
+def service(host: str, port: int) -> str:
+    """Return a host and port as `AddressPolicy.trusted` has them."""
+    return f"{host.lower()}:{port}"
+
+
+def service_of(url: str) -> str:
+    """Return the host and port of a URL as `AddressPolicy.trusted` has them; empty for what is no URL of a host."""
+    try:
+        parts = urlsplit(url)
+        return service(parts.hostname, _port(parts.scheme, parts.port)) if parts.hostname else ""
+    except ValueError:
+        return ""
+
+
+def _port(scheme: str, port: int | None) -> int:
+    return port or (80 if scheme == "http" else 443)
 
 
 def _network(text: str) -> Network:
@@ -117,13 +144,22 @@ def _network(text: str) -> Network:
         raise InvalidConfiguration(f"“{text}” is no network.", "Write 10.0.0.0/8 or fd00::/8.") from error
 
 
-def _embedded(address: Address) -> Address | None:
-    """Return the IPv4 address that an IPv6 address leads to, or None."""
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_V6 and address not in _NAT64:
+        return False
+    return address.is_global and not address.is_multicast and not any(address in network for network in _SPECIAL)
+
+
+def _reached(address: Address) -> tuple[Address, ...]:
+    """Return the addresses that a connection to one reaches: IPv6 ones may stand for IPv4 ones, or lead there."""
     if isinstance(address, ipaddress.IPv4Address):
-        return None
+        return (address,)
+    if address.ipv4_mapped:  # the same connection, written otherwise
+        return (address.ipv4_mapped,)
     if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        return (address, ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
+    return (address, inner) if inner else (address,)
 
 
 class PinnedTransport(httpx.BaseTransport):
@@ -140,10 +176,11 @@ class PinnedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the first address of its host that takes the connection."""
-        url = request.url
-        addresses = self._policy.resolve(url.host, url.port or (80 if url.scheme == "http" else 443))
+        url, host = request.url, request.url.raw_host.decode("ascii")
+        addresses = self._policy.resolve(host, _port(url.scheme, url.port))
         with self._lock:
-            transport = self._hosts.setdefault((url.scheme, url.host, url.port), httpx.HTTPTransport())
+            key = (url.scheme, host, url.port)
+            transport = self._hosts.get(key) or self._hosts.setdefault(key, httpx.HTTPTransport())
         for address in addresses[:-1]:
             try:
                 return transport.handle_request(_pinned(request, address))
@@ -163,5 +200,5 @@ def _pinned(request: httpx.Request, address: str) -> httpx.Request:
         request.url.copy_with(host=address),
         headers=request.headers,
         stream=request.stream,
-        extensions={**request.extensions, "sni_hostname": request.url.host},
+        extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
     )

@@ -55,8 +55,9 @@ def foreign_errors(url: str) -> Iterator[None]:
                 host=host,
             ) from error
         if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+            # What the client says of that may quote a header.
             raise InvalidReference(
-                f"The request to {host} cannot be sent: {error}.", "Check the address and the token.", host=host
+                f"The request to {host or 'nobody'} cannot be sent.", "Check the address and the token.", host=host
             ) from error
         raise SourceUnavailable(
             f"The connection to {host} failed: {error or type(error).__name__}.",

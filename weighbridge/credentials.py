@@ -30,6 +30,11 @@ class AuthPlace:
     block: str = ""
 
 
+def place_name(place: AuthPlace) -> str:
+    """Return what a place is called, as it may be shown; empty when none is named."""
+    return place.block or place.token_file or place.token_env
+
+
 #: The environment variable that a source kind falls back to when nothing is named, as its own tools do.
 DEFAULT_ENV = {
     "huggingface": "HF_TOKEN",

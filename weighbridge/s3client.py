@@ -13,9 +13,11 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from weighbridge.addresses import service_of
 from weighbridge.errors import AccessDenied, InvalidReference
 from weighbridge.s3connections import GuardedSession
 from weighbridge.s3failures import foreign_errors
+from weighbridge.s3hosts import is_aws
 from weighbridge.sources.interface import SourceSettings
 
 DEFAULT_REGION = "us-east-1"
@@ -83,20 +85,13 @@ def connect(settings: SourceSettings, *, region: str, endpoint: str, connections
     return client
 
 
-def is_aws(endpoint: str) -> bool:
-    """Whether an endpoint is one of Amazon's own."""
-    host = urlsplit(endpoint).hostname or ""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
-
-
 def _may_sign(session: Any, settings: SourceSettings, endpoint: str, *, of_reference: bool) -> bool:
     """Whether there are keys, and they may be used for requests to `endpoint`."""
     auth, addresses = settings.auth, settings.addresses
-    host = urlsplit(endpoint).hostname or ""
     if auth.username:
-        return not auth.hosts or host in auth.hosts
+        return auth.may_go_to(endpoint)
     on_behalf = addresses.private is not None
-    if on_behalf and of_reference and not is_aws(endpoint) and host not in addresses.trusted:
+    if on_behalf and of_reference and not is_aws(endpoint) and service_of(endpoint) not in addresses.trusted:
         return False
     return session.get_credentials() is not None
 

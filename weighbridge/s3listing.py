@@ -17,8 +17,8 @@ from botocore.parsers import ResponseParserError
 
 from weighbridge.digest import Digest
 from weighbridge.errors import SourceError, SourceMisbehaved
-from weighbridge.s3client import is_aws
 from weighbridge.s3failures import changed
+from weighbridge.s3hosts import is_aws
 
 #: Objects that are asked for their checksum, the largest first: one request each.
 MAX_ASKED = 500

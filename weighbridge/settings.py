@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from weighbridge.addresses import AddressPolicy
+from weighbridge.addresses import AddressPolicy, service_of
+
+Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Settings(BaseSettings):
@@ -46,7 +47,15 @@ class Settings(BaseSettings):
     private_networks: tuple[str, ...] | None = Field(
         None,
         description="Networks that are not public and may be asked all the same, as 10.0.0.0/8; unset: any on the "
-        "command line, none for a run of Prefect's.",
+        "command line, none for a run that a worker takes.",
+    )
+    token_places: dict[str, Hosts] = Field(
+        {},
+        description="Variables and files that a run on behalf of others may name as token_env and token_file, each "
+        'with the hosts that its secret may go to: {"HF_TOKEN": ["huggingface.co"]}; none by default.',
+    )
+    file_roots: tuple[Path, ...] = Field(
+        (), description="Folders that a run on behalf of others may take models from by file:/path; none by default."
     )
     connections: int = Field(4, ge=1, le=64, description="Files received side by side.")
     scan_slots: int = Field(0, ge=0, le=256, description="Blobs scanned side by side; 0 for one a processor core.")
@@ -85,17 +94,21 @@ class Settings(BaseSettings):
         names = _ENDPOINTS.get(kind)
         return (getattr(self, names[0]) or os.environ.get(names[1], "")) if names else ""
 
-    def addresses(self, *, on_behalf: bool) -> AddressPolicy:
-        """Return where sources may send requests.
+    def addresses(self, kind: str, *, on_behalf: bool) -> AddressPolicy:
+        """Return where a source may send requests.
 
         Args:
+            kind: the source kind; the service that a setting names for it may lie anywhere.
             on_behalf: whether somebody else than the user of this process chose the model.
         """
         private = () if on_behalf and self.private_networks is None else self.private_networks
-        named = (urlsplit(self.endpoint(kind)).hostname for kind in _ENDPOINTS)
-        return AddressPolicy(
-            self.allowed_hosts, self.allowed_schemes, private, tuple(sorted({host for host in named if host}))
-        )
+        named = service_of(self.endpoint(kind))
+        return AddressPolicy(self.allowed_hosts, self.allowed_schemes, private, (named,) if named else ())
+
+    @property
+    def source_roots(self) -> tuple[Path, ...]:
+        """`file_roots`, absolute and without links."""
+        return tuple(root.expanduser().resolve() for root in self.file_roots)
 
 
 #: Source kind to the setting and the environment variable of others' that name its service.

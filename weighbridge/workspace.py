@@ -16,8 +16,9 @@ from threading import BoundedSemaphore
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.catalog import Catalog
 from weighbridge.credentials import AuthPlace, read_auth
+from weighbridge.delegation import limited, refuse_file, refuse_place
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.policy import Policy
+from weighbridge.policy import PRESETS, Policy
 from weighbridge.policyfile import load_policy
 from weighbridge.progress import Progress, Silent
 from weighbridge.registries import REGISTRIES
@@ -49,7 +50,8 @@ class Workspace:
         folder: where models.yaml and policy.yaml are looked for.
         clock: tells the time.
         load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
-        on_behalf: whether others than this process's user choose the models, so that private addresses are refused.
+        on_behalf: whether others than this process's user ask for models, so that private addresses are refused.
+        vouched: whether a file of the operator's own names those models, and so the places of secrets and the folders.
     """
 
     settings: Settings
@@ -61,6 +63,7 @@ class Workspace:
     clock: Callable[[], datetime] = utc_now
     load_block: Callable[[str, str], Auth] | None = None
     on_behalf: bool = False
+    vouched: bool = False
 
     def __post_init__(self) -> None:
         self.scan_slots = BoundedSemaphore(self.settings.slots)
@@ -75,24 +78,48 @@ class Workspace:
         return Engines.of(self.scanners)
 
     def source(self, kind: str, place: AuthPlace) -> Source:
-        """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused."""
+        """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused.
+
+        Raises:
+            InvalidConfiguration: the place holds nothing, or is none that this run may name.
+        """
         key = (kind, place)
         if key not in self._sources:
             endpoint = self.settings.endpoint(kind)
             settings = SourceSettings(
-                auth=read_auth(place, kind, endpoint, self.load_block),
+                auth=self._auth(place, kind, endpoint),
                 endpoint=endpoint,
                 timeout_s=self.settings.timeout_s,
                 max_redirects=self.settings.max_redirects,
-                addresses=self.settings.addresses(on_behalf=self.on_behalf),
+                addresses=self.settings.addresses(kind, on_behalf=self.on_behalf),
                 connections=self.settings.connections,
+                file_roots=self.settings.source_roots if self._of_strangers else None,
             )
             self._sources[key] = open_source(kind, settings)
         return self._sources[key]
 
+    @property
+    def _of_strangers(self) -> bool:
+        return self.on_behalf and not self.vouched
+
+    def _auth(self, place: AuthPlace, kind: str, endpoint: str) -> Auth:
+        if not self._of_strangers:
+            return read_auth(place, kind, endpoint, self.load_block)
+        refuse_place(place, self.settings.token_places)
+        auth = read_auth(place, kind, endpoint, self.load_block)
+        return limited(auth, place, kind, endpoint, self.settings.token_places)
+
+    def models_file(self, path: Path) -> Path:
+        """Return a models file that a run names. Raises InvalidConfiguration where this run may not name it."""
+        if self._of_strangers:
+            refuse_file(path, self.folder, self.settings.source_roots)
+        return path
+
     def policy(self, request: IngestRequest) -> Policy:
-        """Return the policy a request is judged under."""
+        """Return the policy a request is judged under. Raises InvalidConfiguration."""
         wanted = request.policy or self.settings.policy
+        if request.policy and request.policy not in PRESETS and self._of_strangers:
+            refuse_file(Path(request.policy), self.folder, remedy=f"Presets: {', '.join(PRESETS)}.")
         if wanted not in self._policies:
             self._policies[wanted] = load_policy(wanted, self.folder)
         return self._policies[wanted]
@@ -123,6 +150,7 @@ def open_workspace(
     folder: Path | None = None,
     load_block: Callable[[str, str], Auth] | None = None,
     on_behalf: bool = False,
+    vouched: bool = False,
 ) -> Iterator[Workspace]:
     """Open a workspace; what it started (a private clamd) ends with it. The arguments are `Workspace`'s.
 
@@ -140,4 +168,5 @@ def open_workspace(
             folder=folder or Path.cwd(),
             load_block=load_block,
             on_behalf=on_behalf,
+            vouched=vouched,
         )

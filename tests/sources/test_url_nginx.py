@@ -216,7 +216,7 @@ class TestRedirects:
         }
 
     def test_on_behalf_of_others_none_leads_to_a_private_address(self, nginx: Nginx, name: str, got: Got) -> None:
-        public = AddressPolicy(private=(), trusted=("127.0.0.1",))  # as if the address were a public one
+        public = AddressPolicy(private=(), trusted=(f"127.0.0.1:{nginx.port}",))  # as if the address were a public one
         assert got(nginx.url(f"/files/{name}"), addresses=public).digest == DIGEST
         asked = nginx.count
         with pytest.raises(AddressRefused, match="no public address"):

@@ -3,7 +3,8 @@
 Every regular file below the folder is part of the model, except what tools leave behind (`litter`). Links: the path
 itself may be one; a link inside is read as the file it leads to when that lies in the folder, in the blobs of the
 Hugging Face cache that the folder is a snapshot of, or below the folder named by the option `root`; a link to anywhere
-else, or to a folder, is refused, and so are devices, pipes and sockets.
+else, or to a folder, is refused, and so are devices, pipes and sockets. Where the settings name `file_roots`, nothing
+outside of them is read, whatever a reference says.
 
 Not here: checking what the files are (scanners), and copying them (fetching).
 """
@@ -14,7 +15,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, ClassVar
@@ -55,16 +56,14 @@ class FileSource:
 
         Raises:
             ModelNotFound: there is no such path, or nothing in it.
-            AccessDenied: this user may not read it.
+            AccessDenied: this user may not read it, or it lies outside of the settings' `file_roots`.
             UnsafePath: a name that is not safe everywhere, a link that leads outside, or something that is no file.
         """
         refuse_unknown_options(ref, OPTIONS)
-        top = _local(ref, ref.id)
+        top = self._top(ref)
         with _foreign_errors(top):
-            if top.is_dir():
-                entries = tuple(self._walk(top, _roots(ref, top)))
-            else:
-                entries = (_entry(top.name, _regular(top, (top.resolve().parent,))),)
+            roots = self._roots(ref, top)
+            entries = tuple(self._walk(top, roots)) if top.is_dir() else (_entry(top.name, _regular(top, roots)),)
         _let_the_clock_tick(entries)
         if not entries:
             raise ModelNotFound(f"The folder {top} holds no files.", "Name the folder that the model lies in.")
@@ -100,11 +99,10 @@ class FileSource:
             SourceMisbehaved: it was changed since it was resolved, or is while the chunks are read.
             ModelNotFound: it was removed.
         """
-        top = _local(ref, ref.id)
+        top = self._top(ref)
         with _foreign_errors(top):
-            folder = top.is_dir()
-            path = top / entry.path if folder else top
-            status = _regular(path, _roots(ref, top) if folder else (top.resolve().parent,))
+            path = top / entry.path if top.is_dir() else top
+            status = _regular(path, self._roots(ref, top))
             # Never waits for the other end of a pipe that was put in the file's place after the check.
             file = os.fdopen(
                 os.open(path.resolve(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0
@@ -114,6 +112,37 @@ class FileSource:
             _refuse_change(file, path, expected)
             file.seek(offset)
             yield ByteStream(offset, _chunks(file, path, expected), status.st_size)
+
+    def _top(self, ref: ModelRef) -> Path:
+        """Return the absolute path of a model; says nothing of what lies outside of `file_roots`, not even whether."""
+        top, allowed = _local(ref, ref.id), self._settings.file_roots
+        with _foreign_errors(top):
+            if allowed is not None and not _below(top.resolve(), allowed):
+                raise AccessDenied(
+                    f"{top} may not be read here.",
+                    "Runs on behalf of others read the folders that WEIGHBRIDGE_FILE_ROOTS names: ask whoever runs "
+                    "this machine to add it.",
+                    path=str(top),
+                )
+        return top
+
+    def _roots(self, ref: ModelRef, top: Path) -> tuple[Path, ...]:
+        """The folders that links may lead into, resolved: the model's, its Hugging Face cache's, the option's."""
+        if not top.is_dir():
+            return (top.resolve().parent,)
+        roots = [top.resolve()]
+        snapshot = top.resolve()
+        for parent in (snapshot, *snapshot.parents):
+            if parent.parent.name == "snapshots" and parent.parent.parent.name.startswith(("models--", "datasets--")):
+                roots.append(parent.parent.parent / "blobs")
+                break
+        roots += [_local(ref, root).resolve() for root in ref.option("root")]
+        allowed = self._settings.file_roots
+        return tuple(root for root in roots if allowed is None or _below(root, allowed))
+
+
+def _below(path: Path, folders: Collection[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _local(ref: ModelRef, path: str) -> Path:
@@ -126,18 +155,6 @@ def _local(ref: ModelRef, path: str) -> Path:
         raise InvalidReference(f"“{path}” is no path: {error}.", "Write file:/path/to/model.", uri=ref.uri) from error
 
 
-def _roots(ref: ModelRef, top: Path) -> tuple[Path, ...]:
-    """The folders that links may lead into, resolved: the model's, its Hugging Face cache's, the option's."""
-    roots = [top.resolve()]
-    snapshot = top.resolve()
-    for parent in (snapshot, *snapshot.parents):
-        if parent.parent.name == "snapshots" and parent.parent.parent.name.startswith(("models--", "datasets--")):
-            roots.append(parent.parent.parent / "blobs")
-            break
-    roots += [_local(ref, root).resolve() for root in ref.option("root")]
-    return tuple(roots)
-
-
 def _regular(path: Path, roots: tuple[Path, ...]) -> os.stat_result:
     """Return the status of a regular file, links followed when they stay below `roots`.
 
@@ -146,7 +163,7 @@ def _regular(path: Path, roots: tuple[Path, ...]) -> os.stat_result:
     """
     if path.is_symlink():
         target = path.resolve(strict=True)
-        if not any(target.is_relative_to(root) for root in roots):
+        if not _below(target, roots):
             raise UnsafePath(
                 f"{path} is a link that leads out of the model, to {target}.",
                 "Put the file itself there, or name the folder that links may lead into: file:/path?root=/folder.",

@@ -40,6 +40,9 @@ class HuggingFaceSource:
     """Model repositories; see the module.
 
     The token of the settings goes to the endpoint's host only; the one that `hf auth login` keeps is not used.
+
+    Raises:
+        InvalidConfiguration: the credentials are a user and a password.
     """
 
     kind: ClassVar[str] = "huggingface"
@@ -48,8 +51,11 @@ class HuggingFaceSource:
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
         self._endpoint = (settings.endpoint or DEFAULT_ENDPOINT).rstrip("/")
-        self._api = HfApi(self._endpoint, token=settings.auth.token or False, library_name="weighbridge")
-        self._authorization = f"Bearer {settings.auth.token}" if settings.auth.token else ""
+        if settings.auth.username:
+            raise InvalidConfiguration("The Hub takes a token, not a user and a password.", "Name an access token.")
+        self._authorization = settings.auth.header(self._endpoint)
+        self._token = settings.auth.token if self._authorization else ""
+        self._api = HfApi(self._endpoint, token=self._token or False, library_name="weighbridge")
         self._transfer = Transfer.of(settings)
         self._xet = XetTransfer(timeout_s=settings.timeout_s)
 
@@ -64,7 +70,7 @@ class HuggingFaceSource:
             InvalidReference: an unknown option, or an id that is none.
         """
         refuse_unknown_options(ref, OPTIONS)
-        with hub_errors(ref, self._endpoint, self._settings.auth.token):
+        with hub_errors(ref, self._endpoint, self._token):
             info = self._info(ref)
         commit = info.sha if isinstance(info.sha, str) else ""
         if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(ref.revision) and commit != ref.revision):
@@ -91,7 +97,7 @@ class HuggingFaceSource:
             ModelNotFound, AccessDenied, SourceUnavailable: as `resolve`; also while the chunks are read.
         """
         url = hf_hub_url(ref.id, entry.path, repo_type=self.repo_type, revision=ref.revision, endpoint=self._endpoint)
-        with hub_errors(ref, self._endpoint, self._settings.auth.token, entry.path):
+        with hub_errors(ref, self._endpoint, self._token, entry.path):
             metadata = self._api.get_hf_file_metadata(url=url, timeout=self._settings.timeout_s)
         _refuse_another(ref, entry, metadata)
         file = self._xet_file(entry, metadata)

