@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 
 class CatalogDatabase(Block):
@@ -16,6 +16,7 @@ class CatalogDatabase(Block):
         >>> settings = CatalogDatabase.load("production").get_settings()
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)
     _block_type_name = "Catalog Database"
     _block_type_slug = "catalog-database"
     _description = "The database that holds versions, decisions and scan reports."

@@ -1,15 +1,15 @@
-"""Credentials for a source of models: the Hugging Face Hub, a package index, a web server; encrypted by Prefect."""
+"""Credentials for the Hugging Face Hub: models, data sets, Xet repositories."""
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from blocks.credentials import Credentials
 from weighbridge.sources.interface import Auth
 
 
-class HubCredentials(Block):
-    """A bearer token, or user and password, for a source of models.
+class HubCredentials(Credentials):
+    """An access token of the Hugging Face Hub, or of a mirror of it.
 
     Example:
         Name it in models.yaml as `auth: {block: company-hub}`, or load it:
@@ -20,13 +20,14 @@ class HubCredentials(Block):
 
     _block_type_name = "Hub Credentials"
     _block_type_slug = "hub-credentials"
-    _description = "A bearer token, or user and password, for a source of models."
+    _description = "An access token of the Hugging Face Hub, or of a mirror of it."
 
     token: SecretStr = Field(
         title="Token",
-        description="A bearer token, user:password, or KEY_ID:SECRET for S3; sent to the source's own host only.",
+        min_length=1,
+        description="An access token; sent to the Hub that the worker's settings name, and to no other host.",
     )
 
     def get_auth(self) -> Auth:
-        """Return the credentials as sources take them."""
-        return Auth.parse(self.token.get_secret_value())
+        """Return the credentials as sources take them; the Hub is chosen by a setting, so they name no host."""
+        return Auth(self.token.get_secret_value().strip())

@@ -11,8 +11,15 @@ from prefect.blocks.system import Secret
 from blocks.blob_store_folder import BlobStoreFolder
 from blocks.catalog_database import CatalogDatabase
 from blocks.clamav_daemon import ClamAVDaemon
+from blocks.credentials import Credentials, HostCredentials
+from blocks.git_credentials import GitCredentials
 from blocks.hub_credentials import HubCredentials
+from blocks.index_credentials import IndexCredentials
+from blocks.mlflow_credentials import MLflowCredentials
 from blocks.mlflow_server import MLflowServer
+from blocks.registry_credentials import RegistryCredentials
+from blocks.s3_credentials import S3Credentials
+from blocks.web_credentials import WebCredentials
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.sources.interface import Auth
 
@@ -23,24 +30,62 @@ SETTINGS_BLOCKS: Mapping[str, type[SettingsBlock]] = {
 }
 
 
-def load_block(name: str, kind: str = "huggingface") -> Auth:
+#: Source kind to the block type that holds its credentials; sources that other packages bring take Web Credentials.
+CREDENTIALS: Mapping[str, type[Credentials]] = {
+    "git-lfs": GitCredentials,
+    "git-xet": HubCredentials,
+    "huggingface": HubCredentials,
+    "huggingface-dataset": HubCredentials,
+    "mlflow": MLflowCredentials,
+    "ollama": RegistryCredentials,
+    "pypi": IndexCredentials,
+    "s3": S3Credentials,
+    "url": WebCredentials,
+}
+_WITHOUT = frozenset({"file", "mock"})
+
+
+def load_block(name: str, kind: str) -> Auth:
     """Load credentials from a block.
 
     Args:
+        name: of a block of the kind's own type; or `<type>/<name>` for one of another type that fits, as every block
+            with a host does where the kind's own has one; or `secret/<name>` for one of Prefect's own Secret blocks.
         kind: the source kind that they are for.
-        name: of a Hub Credentials block; or `secret/<name>` for one of Prefect's own Secret blocks.
 
     Raises:
-        InvalidConfiguration: there is no such block, or it holds no credentials.
+        InvalidConfiguration: there is no such block, or it holds no credentials for that kind.
     """
+    if kind in _WITHOUT:
+        raise InvalidConfiguration(f"The source {kind} takes no credentials.", "Name no block for it.")
     slug, _, short = name.rpartition("/")
-    if slug in ("", HubCredentials.get_block_type_slug()):
-        return cast(HubCredentials, _load(HubCredentials, short)).get_auth()
     if slug == Secret.get_block_type_slug():
-        return Auth.parse(str(cast("Secret[Any]", _load(Secret, short)).get()))
-    raise InvalidConfiguration(
-        f"The block {name!r} holds no credentials.", "Name a hub-credentials block, or secret/<name>."
-    )
+        return _secret(short)
+    fitting = _fitting(kind)
+    wanted = slug or next(iter(fitting))
+    if wanted not in fitting:
+        raise InvalidConfiguration(
+            f"The block {name!r} holds no credentials for the source {kind}.",
+            f"Name a block of the type {', '.join(fitting)}; or secret/<name>.",
+        )
+    return cast(Credentials, _load(fitting[wanted], short)).get_auth()
+
+
+def _fitting(kind: str) -> dict[str, type[Credentials]]:
+    """Return the block types that fit a source kind by slug, its own first."""
+    own = CREDENTIALS.get(kind, WebCredentials)
+    others = dict.fromkeys(CREDENTIALS.values()) if issubclass(own, HostCredentials) else ()
+    fitting = (own, *(one for one in others if issubclass(one, HostCredentials)))
+    return {one.get_block_type_slug(): one for one in fitting}
+
+
+def _secret(name: str) -> Auth:
+    value = cast("Secret[Any]", _load(Secret, name)).get()
+    if not isinstance(value, str):
+        raise InvalidConfiguration(
+            f"The block secret/{name} holds no text.", "Make it a token, user:password, or KEY_ID:SECRET."
+        )
+    return Auth.parse(value)
 
 
 def load_settings(names: Mapping[str, str]) -> dict[str, Any]:

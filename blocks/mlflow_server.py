@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 
 class MLflowServer(Block):
@@ -17,6 +17,7 @@ class MLflowServer(Block):
         >>> settings = MLflowServer.load("team").get_settings()
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)
     _block_type_name = "MLflow Server"
     _block_type_slug = "mlflow-server"
     _description = "The MLflow server that versions which passed are published to."

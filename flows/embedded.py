@@ -14,6 +14,7 @@ from prefect.exceptions import PrefectException
 
 from flows.end_states import outcome_of, sync_report_of
 from flows.ingest import ingest, parameters_of
+from flows.run_workspace import own_requests
 from flows.sync import sync
 from weighbridge.errors import WeighbridgeError
 from weighbridge.ingesting import Outcome
@@ -29,7 +30,7 @@ def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome
     Raises:
         WeighbridgeError: what the run failed with.
     """
-    with _prefect():
+    with _prefect(), own_requests():
         state = ingest(**parameters_of(request, locked=locked, models=str(models)), return_state=True)
     with open_catalog(Settings()) as catalog:
         return outcome_of(state, catalog)
@@ -41,7 +42,7 @@ def run_sync(models: Path, *, locked: bool, only: str = "") -> SyncReport:
     Raises:
         WeighbridgeError: what the run failed with.
     """
-    with _prefect():
+    with _prefect(), own_requests():
         state = sync(models=str(models), only=only, locked=locked, return_state=True)
     with open_catalog(Settings()) as catalog:
         return sync_report_of(state, catalog)

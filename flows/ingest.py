@@ -61,20 +61,23 @@ def ingest(
     """Take one model in.
 
     Parameters are kept by Prefect in clear: they name the place of a secret and never hold one. Files are looked for
-    from the worker's working directory.
+    from the worker's working directory. Whoever asks a worker for this run names what its operator has set aside for
+    others (docs/adr/0009), and may choose the host; so a secret goes to no host that it was not meant for.
 
     Args:
         uri: Where the model is: hf:org/name@rev, pypi:package==1.2, https://…, file:/path, mock:org/name.
         name: The model's name here; the source's own name when empty.
         hash: The manifest digest it must have, or nar:sha256-… for the hash that Nix gives its tree; empty for any.
         version: The semantic version it gets; computed when empty.
-        policy: Preset (strict, standard, minimal, quick, paranoid) or a policy file; the worker's own when empty.
+        policy: Preset (strict, standard, minimal, quick, paranoid) or a file in the worker's working directory; the
+            worker's own when empty.
         registries: Where to publish; the worker's own settings when empty.
-        token_env: Environment variable of the worker that holds the source's token.
-        token_file: File of the worker that holds the source's token.
-        auth_block: Hub Credentials block, or secret/name, that holds the source's token.
+        token_env: Environment variable of the worker that holds the source's token; one of its token_places.
+        token_file: File of the worker that holds the source's token; one of its token_places.
+        auth_block: Credentials block of the source's kind, such as Hub Credentials, S3 Credentials, Git Credentials or
+            Web Credentials; or type/name for another one that fits, or secret/name.
         locked: Accept exactly what models.lock holds.
-        models: The models file that the lock lies beside.
+        models: The models file that the lock lies beside, in the worker's working directory.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
         clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
         store_block: Blob Store Folder block to keep blobs in; the worker's own settings when empty.
@@ -96,8 +99,8 @@ def ingest(
             auth=AuthPlace(token_env, token_file, auth_block),
             registries=tuple(registries),
         )
-        wanted = locked_manifest(request, read_lock_of(Path(models))) if locked else None
         with ArtifactProgress(request.model) as progress, run_workspace(blocks, progress) as workspace:
+            wanted = locked_manifest(request, read_lock_of(workspace.models_file(Path(models)))) if locked else None
             with PrefectRunner() as runner:
                 outcome = ingesting.ingest(Job.of(request, workspace, wanted), runner)
             keep_report(outcome, workspace.settings)

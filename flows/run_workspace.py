@@ -1,12 +1,17 @@
-"""The workspace of a run: opened from the worker's settings and the blocks a run names, shared with its subflows."""
+"""The workspace of a run: opened from the worker's settings and the blocks a run names, shared with its subflows.
+
+A run is on behalf of others unless the process that runs it has said `own_requests`: a worker never does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from pathlib import Path
 
 from blocks import load_block, load_settings
+from weighbridge.delegation import is_operators
 from weighbridge.progress import Progress
 from weighbridge.settings import Settings
 from weighbridge.sources.interface import Auth
@@ -14,6 +19,17 @@ from weighbridge.workspace import Workspace, open_workspace
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
+_own: ContextVar[bool] = ContextVar("own", default=False)
+
+
+@contextmanager
+def own_requests() -> Iterator[None]:
+    """Have runs inside count as asked for by the user of this very process, as on the command line."""
+    token = _own.set(True)
+    try:
+        yield
+    finally:
+        _own.reset(token)
 
 
 def settings_blocks(mlflow: str, clamav: str, store: str, catalog: str) -> dict[str, str]:
@@ -27,12 +43,13 @@ def settings_blocks(mlflow: str, clamav: str, store: str, catalog: str) -> dict[
 
 
 @contextmanager
-def run_workspace(blocks: Mapping[str, str], progress: Progress) -> Iterator[Workspace]:
+def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "") -> Iterator[Workspace]:
     """Open a workspace for the present flow run, or lend a subflow the one of its parent.
 
     Args:
         blocks: type of a settings block to its name; empty names count as none.
         progress: hears how far each step is, while this context lasts.
+        models: the file that says which models are wanted, or empty where the run's parameters do.
 
     Raises:
         InvalidConfiguration: a block cannot be loaded.
@@ -53,7 +70,10 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress) -> Iterator[Wor
         return context.copy().run(load_block, name, kind)
 
     settings = Settings(**load_settings(blocks))
-    with open_workspace(settings, progress=progress, load_block=load, on_behalf=True) as workspace:
+    vouched = bool(models) and is_operators(Path(models), Path.cwd())
+    with open_workspace(
+        settings, progress=progress, load_block=load, on_behalf=not _own.get(), vouched=vouched
+    ) as workspace:
         token = _shared.set(workspace)
         try:
             yield workspace

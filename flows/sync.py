@@ -47,7 +47,7 @@ def sync(
     """Take in every model that changed; one that fails stops no other.
 
     Args:
-        models: The list of wanted models, from the worker's working directory; models.local.yaml beside it overrides.
+        models: The list of wanted models, in the worker's working directory; models.local.yaml beside it overrides.
         only: Names of the models to look at, separated by commas; all when empty.
         locked: Accept exactly what models.lock holds.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
@@ -60,14 +60,15 @@ def sync(
     """
     blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
-        locks = read_lock_of(Path(models)) if locked else None
-        with run_workspace(blocks, Silent()) as workspace:
+        with run_workspace(blocks, Silent(), models) as workspace:
+            wanted_file = workspace.models_file(Path(models))
+            locks = read_lock_of(wanted_file) if locked else None
 
             def ingest_one(job: Job) -> Outcome:
                 parameters = parameters_of(job.request, locked=locked, models=models)
                 return outcome_of(ingest(**parameters, return_state=True), workspace.catalog)
 
-            entries = read_models(Path(models))
+            entries = read_models(wanted_file)
             wanted = requests(select(entries, only) if only else entries)
             done = sync_models(wanted, workspace, ingest_one, locks)
     except WeighbridgeError as error:

@@ -18,20 +18,37 @@ from blocks import (
     BlobStoreFolder,
     CatalogDatabase,
     ClamAVDaemon,
+    GitCredentials,
     HubCredentials,
+    IndexCredentials,
+    MLflowCredentials,
     MLflowServer,
+    RegistryCredentials,
+    S3Credentials,
+    WebCredentials,
     load_block,
     load_settings,
 )
-from blocks.loading import SETTINGS_BLOCKS
+from blocks.credentials import Credentials, HostCredentials
+from blocks.loading import CREDENTIALS, SETTINGS_BLOCKS
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.s3hosts import AWS_HOSTS
 from weighbridge.settings import Settings
+from weighbridge.sources import SOURCES
 from weighbridge.sources.interface import Auth
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 SHIPPED = [found for found in vars(blocks).values() if isinstance(found, type) and issubclass(found, Block)]
+HELD = {"host": "models.example.org", "username": "gate", "password": "hunter2"}
+OF_A_HOST = [kind for kind in SHIPPED if issubclass(kind, HostCredentials)]
 EXAMPLES: dict[type[Block], dict[str, Any]] = {
     HubCredentials: {"token": "hunter2"},
+    S3Credentials: {"access_key_id": "AKIA", "secret_access_key": "hunter2", "session_token": "hunter2-session"},
+    GitCredentials: {"host": "git.example.org", "token": "hunter2"},
+    IndexCredentials: HELD,
+    MLflowCredentials: HELD,
+    RegistryCredentials: HELD | {"realm_host": "login.example.org"},
+    WebCredentials: {"host": "*.example.org", "token": "hunter2"},
     MLflowServer: {"tracking_uri": "https://mlflow.example.org", "username": "gate", "password": "hunter2"},
     ClamAVDaemon: {"address": "tcp://clamav:3310"},
     BlobStoreFolder: {"folder": "/srv/blobs"},
@@ -48,6 +65,7 @@ def test_the_package_imports_every_block() -> None:
             kind
             for kind in vars(module).values()
             if isinstance(kind, type) and issubclass(kind, Block) and kind.__module__ == module.__name__
+            if kind not in (Credentials, HostCredentials)
         }
     assert set(SHIPPED) == defined == set(EXAMPLES)
 
@@ -61,8 +79,7 @@ def test_a_block_explains_itself(kind: type[Block]) -> None:
     assert ">>>" in str(kind.__doc__)
     assert ".load(" in str(kind.__doc__)
     assert kind._description
-    getters = [name for name in vars(kind) if name.startswith("get_") and name in ("get_auth", "get_settings")]
-    assert len(getters) == 1
+    assert len([name for name in ("get_auth", "get_settings") if hasattr(kind, name)]) == 1
 
 
 @pytest.mark.parametrize("kind", SHIPPED, ids=lambda kind: kind.__name__)
@@ -84,7 +101,10 @@ def test_settings_take_what_a_block_gives(kind: type[Any], tmp_path: Path) -> No
 
 def test_what_blocks_give() -> None:
     assert HubCredentials(token=SecretStr(" hunter2\n")).get_auth() == Auth("hunter2")
-    assert HubCredentials(token=SecretStr("KEY_ID:SECRET")).get_auth() == Auth("", "KEY_ID", "SECRET")
+    keys = S3Credentials(access_key_id="ID", secret_access_key=SecretStr("SECRET"), session_token=SecretStr("SESSION"))
+    assert keys.get_auth() == Auth("SESSION", "ID", "SECRET", AWS_HOSTS)
+    registry = RegistryCredentials(host="a", username="u", password=SecretStr("p"), realm_host="b")
+    assert registry.get_auth() == Auth("", "u", "p", ("a", "b"))
     assert MLflowServer(tracking_uri="https://a/b").get_settings() == {"mlflow_tracking_uri": "https://a/b"}
     server = MLflowServer(tracking_uri="https://a/b", username="u@x", password=SecretStr("p:/w"))
     assert server.get_settings() == {"mlflow_tracking_uri": "https://u%40x:p%3A%2Fw@a/b"}
@@ -103,11 +123,62 @@ def test_what_blocks_give() -> None:
         (BlobStoreFolder, {"folder": "blobs"}),
         (CatalogDatabase, {"url": "sqlite:////x", "timeout_s": 0}),
         (HubCredentials, {}),
+        (HubCredentials, {"token": ""}),
+        (HubCredentials, {"token": "hunter2\nhunter2"}),
+        (HubCredentials, {"token": ["hunter2"]}),
+        (S3Credentials, {"access_key_id": "AKIA", "secret_access_key": ""}),
+        (S3Credentials, {"access_key_id": "AKIA", "secret_access_key": "hunter2", "host": "https://hunter2"}),
+        (S3Credentials, {"access_key_id": "AKIA", "secret_acess_key": "hunter2"}),
+        (CatalogDatabase, {"url": ["hunter2"]}),
     ],
 )
 def test_what_cannot_be_is_refused(kind: type[Block], fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         kind(**fields)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", OF_A_HOST, ids=lambda kind: kind.__name__)
+class TestOfAHost:
+    """Whoever names such a block chooses an address, too: it says itself where it may go."""
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"token": "hunter2"},
+            {"host": "", "token": "hunter2"},
+            {"host": "*", "token": "hunter2"},
+            {"host": "*.org", "token": "hunter2"},
+            {"host": "https://a.org", "token": "hunter2"},
+            {"host": "a.org:443", "token": "hunter2"},
+            {"host": "a.org/x", "token": "hunter2"},
+            {"host": "a.org"},
+            {"host": "a.org", "token": "hunter2", "username": "gate", "password": "hunter2"},
+            {"host": "a.org", "token": "hunter2", "password": "hunter2"},
+            {"host": "a.org", "password": "hunter2"},
+            {"host": "a.org", "username": "ga:te", "password": "hunter2"},
+            {"host": "a.org", "username": "gate", "password": "hunter2\r\nX: y"},
+            {"host": "a.org", "username": "gate", "pasword": "hunter2"},
+        ],
+        ids=repr,
+    )
+    def test_what_cannot_be_is_refused(self, kind: type[HostCredentials], fields: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError) as caught:
+            kind(**fields)
+        assert "hunter2" not in str(caught.value)
+
+    def test_it_goes_to_its_host_only(self, kind: type[HostCredentials]) -> None:
+        auth = kind(host="*.Example.org", token=SecretStr("hunter2\n")).get_auth()
+        assert auth.header("https://a.example.org/x") == auth.header("http://B.EXAMPLE.ORG:81/") == "Bearer hunter2"
+        for other in ("https://example.org/", "https://example.org.evil.com/", "https://evil.com/?.example.org", ""):
+            assert auth.header(other) == ""
+        user = kind(host="::1", username="gate", password=SecretStr("p")).get_auth()
+        assert user.header("http://[::1]:8000/") == "Basic Z2F0ZTpw"
+
+
+def test_every_source_kind_has_a_block() -> None:
+    assert set(CREDENTIALS) | {"file", "mock"} == set(SOURCES)
+    assert set(CREDENTIALS.values()) == {kind for kind in SHIPPED if issubclass(kind, Credentials)}
 
 
 @pytest.mark.usefixtures("prefect_harness")
@@ -115,12 +186,38 @@ class TestKept:
     """Blocks in a Prefect server."""
 
     def test_credentials_by_name(self) -> None:
-        HubCredentials(token=SecretStr("hunter2")).save("own", overwrite=True)
+        for number, kind in enumerate(dict.fromkeys(CREDENTIALS.values())):
+            fields = {"token": f"hunter{number}"} if kind is not S3Credentials else EXAMPLES[kind]
+            kind(**fields | ({"host": "a.org"} if issubclass(kind, HostCredentials) else {})).save(
+                "own", overwrite=True
+            )
+        expected = {name: kind.load("own").get_auth() for name, kind in CREDENTIALS.items()}
+        assert {kind: load_block("own", kind) for kind in CREDENTIALS} == expected
+        assert len(set(expected.values())) == len(set(CREDENTIALS.values()))
+        assert load_block("own", "acme") == load_block("own", "url"), "a source that another package brings"
+        assert load_block("git-credentials/own", "url") == load_block("own", "git-lfs")
+        assert load_block("hub-credentials/own", "git-xet") == load_block("own", "huggingface")
         Secret(value="hunter3").save("shared", overwrite=True)  # type: ignore[arg-type]
         Secret(value="ID:KEY").save("pair", overwrite=True)  # type: ignore[arg-type]
-        assert load_block("own") == load_block("hub-credentials/own") == Auth("hunter2")
-        assert load_block("secret/shared") == Auth("hunter3")
+        assert load_block("secret/shared", "huggingface") == Auth("hunter3")
         assert load_block("secret/pair", "s3") == Auth("", "ID", "KEY")
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "words"),
+        [
+            ("hub-credentials/own", "url", "web-credentials, git-credentials"),
+            ("hub-credentials/own", "s3", "the type s3-credentials;"),
+            ("web-credentials/own", "huggingface", "the type hub-credentials;"),
+            ("own", "file", "takes no credentials"),
+            ("secret/whole", "url", "holds no text"),
+        ],
+    )
+    def test_what_fits_is_said(self, name: str, kind: str, words: str) -> None:
+        Secret(value={"token": "hunter2"}).save("whole", overwrite=True)  # type: ignore[arg-type]
+        with pytest.raises(InvalidConfiguration) as caught:
+            load_block(name, kind)
+        assert words in str(caught.value)
+        assert "hunter2" not in str(caught.value)
 
     def test_settings_by_name(self) -> None:
         CatalogDatabase(url=SecretStr("sqlite:////srv/catalog.db"), timeout_s=7).save("own", overwrite=True)
@@ -138,7 +235,7 @@ class TestKept:
     def test_what_holds_no_credentials_is_told(self, name: str) -> None:
         ClamAVDaemon(address="tcp://clamav:3310").save("own", overwrite=True)
         with pytest.raises(InvalidConfiguration) as caught:
-            load_block(name)
+            load_block(name, "huggingface")
         assert "\n" not in str(caught.value)
         assert caught.value.__cause__ is None, "Prefect's own error may quote a secret"
 

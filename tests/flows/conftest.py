@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,13 @@ DEMO_POLICY = str(Path(__file__).parents[2] / "deployments" / "demo" / "policy.y
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder with Weighbridge's state in `home`; the working directory."""
+    """Return a folder with Weighbridge's state in `home`; the working directory, whose models others may ask for."""
     environment = {
         "HOME": str(tmp_path / "home"),
         "POLICY": DEMO_POLICY,
         "CLAMAV_DATABASE": str(signatures(tmp_path / "signatures")),
         "REGISTRIES": '["export"]',
+        "FILE_ROOTS": json.dumps([str(tmp_path)]),
     }
     for name, value in environment.items():
         monkeypatch.setenv(f"WEIGHBRIDGE_{name}", value)

@@ -12,8 +12,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
+from pydantic import SecretStr
 
-from blocks import HubCredentials
+from blocks import WebCredentials
 from flows.ingest import ingest
 from tests.flows.conftest import model
 from tests.simulators.web import WebServer
@@ -98,9 +99,9 @@ def test_malware_is_quarantined(home: Path) -> None:
 
 
 def test_what_cannot_be_done_is_one_paragraph(home: Path) -> None:
-    state = run("file:/no/such/folder")
+    state = run(f"file:{home}/none")
     assert (state.type, state.name) == (StateType.FAILED, "Failed")
-    assert state.message == "There is no /no/such/folder. Check the path."
+    assert state.message == f"There is no {home}/none. Check the path."
     assert isinstance(state.result(raise_on_failure=False), ModelNotFound)
 
 
@@ -112,8 +113,9 @@ def test_what_cannot_be_done_is_one_paragraph(home: Path) -> None:
         ({"uri": "mock:a/b", "policy": "lax"}, "Presets"),
         ({"uri": "mock:a/b", "registries": ["nowhere"]}, "no registry"),
         ({"uri": "mock:a/b", "locked": True}, "weighbridge lock"),
-        ({"uri": "mock:a/b", "auth_block": "nobody"}, "hub-credentials/nobody"),
-        ({"uri": "mock:a/b", "auth_block": "local-file-system/x"}, "secret/<name>"),
+        ({"uri": "hf:a/b", "auth_block": "nobody"}, "hub-credentials/nobody"),
+        ({"uri": "s3://bucket/x", "auth_block": "nobody"}, "s3-credentials/nobody"),
+        ({"uri": "hf:a/b", "auth_block": "local-file-system/x"}, "secret/<name>"),
         ({"uri": "mock:a/b", "catalog_block": "nobody"}, "catalog-database/nobody"),
     ],
 )
@@ -134,7 +136,7 @@ def test_a_run_is_not_named_after_a_password(home: Path) -> None:
 
 def test_a_block_holds_the_token(home: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHBRIDGE_PRIVATE_NETWORKS", '["127.0.0.1"]')  # A run is on behalf of others.
-    HubCredentials(token="hunter2").save("company", overwrite=True)  # type: ignore[arg-type]
+    WebCredentials(host="127.0.0.1", token=SecretStr("hunter2")).save("company", overwrite=True)
     state = run(web.put("/model.safetensors", b"no header"), auth_block="company")
     assert {request.headers.get("authorization") for request in web.requests} == {"Bearer hunter2"}
     assert state.name == "Quarantined"

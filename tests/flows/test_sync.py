@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlo
 from prefect.client.schemas.objects import State, StateType
 from pydantic import SecretStr
 
-from blocks import HubCredentials
+from blocks import WebCredentials
 from flows import artifact_report
 from flows.sync import sync
 from tests.flows.conftest import model
@@ -82,7 +82,7 @@ def test_a_rejected_model_shows(home: Path) -> None:
 def test_a_block_holds_the_token(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources are asked in plain threads, which have to find the server that keeps the block."""
     monkeypatch.setenv("WEIGHBRIDGE_PRIVATE_NETWORKS", '["127.0.0.1"]')  # A run is on behalf of others.
-    HubCredentials(token=SecretStr("hunter2")).save("company", overwrite=True)
+    WebCredentials(host="127.0.0.1", token=SecretStr("hunter2")).save("company", overwrite=True)
     with WebServer() as web:
         url = web.put("/model.safetensors", b"no header")
         (home / "models.yaml").write_text(f"models: [{{name: private, source: '{url}', auth: {{block: company}}}}]\n")

@@ -6,6 +6,7 @@ authentication on.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -163,6 +164,10 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
         "WEIGHBRIDGE_POLICY": str(ROOT / "deployments" / "demo" / "policy.yaml"),
         "WEIGHBRIDGE_CLAMAV_DATABASE": str(signatures(folder / "signatures")),
         "WEIGHBRIDGE_REGISTRIES": '["export"]',
+        # What its callers may name: the folders of tests, this machine, and one secret, for one host.
+        "WEIGHBRIDGE_FILE_ROOTS": json.dumps([tempfile.gettempdir()]),
+        "WEIGHBRIDGE_PRIVATE_NETWORKS": '["127.0.0.1"]',
+        "WEIGHBRIDGE_TOKEN_PLACES": '{"SOURCE_TOKEN": ["127.0.0.1"]}',
     }
 
 
