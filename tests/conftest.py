@@ -34,6 +34,11 @@ from tests.services.seaweedfs import s3_server  # noqa: E402
 from weighbridge.blobs import LocalBlobStore  # noqa: E402
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Call long content by its argument: it has times and other chance in it, which no two workers of xdist share."""
+    return argname if isinstance(val, bytes | str) and len(val) > 80 else None
+
+
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> Iterator[None]:
     """Undo what the command line sets for its whole process, so that no test hears less because of an earlier one."""
