@@ -124,7 +124,7 @@ class Manifest:
     Attributes:
         ref: the reference at an immutable revision.
         files: sorted; no two names equal, differing only in case or Unicode form, or one the folder of another.
-        archive: how the single file is to be unpacked (`wheel`), or empty when the files are the model.
+        archive: how the single file is to be unpacked (`archive`, `wheel`), or empty when the files are the model.
 
     Raises:
         UnsafePath: names collide.

@@ -28,6 +28,8 @@ from weighbridge.archives import Limits
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.digest import Digest
 from weighbridge.errors import SourceError, SourceMisbehaved, StoreError, UnsafePath, WeighbridgeError
+from weighbridge.sources.installed import ARCHIVES
+from weighbridge.unpacking import UNPACKERS
 from weighbridge.unpacking.archive import unpack_archive
 from weighbridge.unpacking.interface import Unpacked
 
@@ -171,6 +173,10 @@ def test_a_file_and_a_folder_of_one_name(unpack: Unpack, turned: bool) -> None:
     refused(unpack, tar_with(*(members[::-1] if turned else members)), "duplicate")  # type: ignore[arg-type]
     names = [("a", b"x"), ("a/", b"")]
     refused(unpack, samples.zip_of(names[::-1] if turned else names), "duplicate")
+
+
+def test_what_a_source_may_declare_can_be_unpacked() -> None:
+    assert UNPACKERS.keys() == ARCHIVES - {""}
 
 
 class TestRoot:
