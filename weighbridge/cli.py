@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from weighbridge import __version__, cli_benchmarks, doctor, ingesting, pipeline, terminal
+from weighbridge import __version__, cli_benchmarks, cli_leaderboard, doctor, ingesting, pipeline, terminal
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.checking import check_store
 from weighbridge.console import (
@@ -309,6 +309,7 @@ def doctor_(json_: AsJSON = False) -> None:
 
 
 cli_benchmarks.add_commands(app)
+cli_leaderboard.add_commands(app)
 
 
 def main() -> NoReturn:

@@ -147,11 +147,15 @@ def _benchmark(
     with open_catalog(Settings()) as catalog:
         if entry is not None and entry.skip_download:
             results = benchmark_endpoint(entry, names or ("inference_latency", "throughput"), settings, utc_now)
+            for result in results:
+                catalog.add_result(result)
         else:
             version = find(catalog, name)
             path = handler or (entry.handler if entry else "")
             request = BenchmarkRequest(names, path, device, handler_options(entry), settings)
-            results = benchmark(version, LocalBlobStore(Settings().store_folder), request, utc_now)
+            results = benchmark(
+                version, LocalBlobStore(Settings().store_folder), request, utc_now, keep=catalog.add_result
+            )
     say([result.to_json() for result in results], lambda: out.print(*map(result_table, results), crop=False), json_)
     if any(result.failure for result in results):
         raise typer.Exit(1)
@@ -180,20 +184,16 @@ def result_table(result: BenchmarkResult) -> Table:
     for header in ("metric", "value", "95 % interval", "n"):
         table.add_column(header, justify="left" if header == "metric" else "right")
     for metric in result.metrics:
-        value = escape(metric.reason) if metric.value is None else _value(metric.value, metric.unit)
+        value = escape(metric.reason) if metric.value is None else terminal.metric_text(metric.value, metric.unit)
         interval = metric.interval
-        span = f"{_value(interval.low, metric.unit)} to {_value(interval.high, metric.unit)}" if interval else ""
+        span = (
+            f"{terminal.metric_text(interval.low, metric.unit)} to {terminal.metric_text(interval.high, metric.unit)}"
+            if interval
+            else ""
+        )
         table.add_row(metric.name, value, span, str(metric.n))
     if result.failure:
         table.add_row(f"[red]{escape(result.failure)}[/]")
     if result.noisy:
         table.caption = escape(f"noisy: {result.noisy}")
     return table
-
-
-def _value(value: float, unit: str) -> str:
-    if unit == "bytes":
-        return terminal.bytes_text(value)
-    if unit == "s" and value < 1:
-        return f"{value * 1000:.3g} ms"
-    return f"{value:.4g} {unit}".removesuffix(" 1").strip()

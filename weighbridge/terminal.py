@@ -118,6 +118,15 @@ def count_text(number: int) -> str:
     return str(number)
 
 
+def metric_text(value: float, unit: str) -> str:
+    """Return a measured number as a person reads it."""
+    if unit == "bytes":
+        return bytes_text(value)
+    if unit == "s" and value < 1:
+        return f"{value * 1000:.3g} ms"
+    return f"{value:.4g} {unit}".removesuffix(" 1").strip()
+
+
 def report(outcome: Outcome) -> RenderableType:
     """Render what became of a request: card, scans, decision, where it is and how to load it."""
     version = outcome.version

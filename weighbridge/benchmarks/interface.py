@@ -6,15 +6,22 @@ Values only, and no heavy package: results are read where torch is not installed
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any, ClassVar, Protocol
 
 from weighbridge.handlers.interface import Handler
 
 #: Instead of a value that too few samples, or a failure, leave without meaning.
 INSUFFICIENT = "insufficient samples"
+
+
+#: Facts of `hardware` and names of `software` that change numbers.
+_MACHINE = ("device", "processor", "cores", "gpu", "gpu_count", "endpoint")
+_LIBRARIES = ("torch", "transformers", "lm_eval")
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,19 @@ class BenchmarkResult:
     started_at: str = ""
     duration_s: float = 0.0
     samples: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
+
+    @property
+    def comparable_key(self) -> str:
+        """One word for everything that must be equal for two results to be ranked against each other.
+
+        That is the definition, what was chosen but for the number of samples, the machine, and the libraries' versions
+        without their last part.
+        """
+        settings = {name: value for name, value in self.settings.items() if name not in ("n", "warmups")}
+        machine = {name: self.hardware.get(name) for name in _MACHINE}
+        libraries = {name: ".".join(self.software.get(name, "").split(".")[:2]) for name in _LIBRARIES}
+        facts = [self.benchmark, self.definition, settings, machine, libraries]
+        return sha256(json.dumps(facts, sort_keys=True, default=list).encode()).hexdigest()[:16]
 
     def metric(self, name: str) -> Metric | None:
         """Return a metric by its name, or None."""

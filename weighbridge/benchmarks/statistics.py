@@ -90,6 +90,15 @@ def variation(samples: Sequence[float]) -> float:
     return (_at(found, 0.75) - _at(found, 0.25)) / middle if len(found) >= 4 and middle > 0 else 0.0
 
 
+def is_better(one: Metric, other: Metric) -> bool:
+    """Whether one metric is better than another of the same name beyond both of their intervals."""
+    if one.interval is None or other.interval is None:
+        return False
+    if one.better == "lower":
+        return one.interval.high < other.interval.low
+    return one.interval.low > other.interval.high
+
+
 def _at(ordered: Sequence[float], share: float) -> float:
     """Return the quantile between the two nearest samples, as numpy's default does."""
     place = (len(ordered) - 1) * share

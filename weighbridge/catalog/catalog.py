@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.card import ModelCard
-from weighbridge.catalog import events, ingests, manifests, publications, reports, versions
+from weighbridge.catalog import events, ingests, manifests, publications, reports, results, versions
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.versions import ModelSummary, Settlement
 from weighbridge.decision import Decision
 from weighbridge.digest import Digest
@@ -133,6 +135,28 @@ class Catalog:
         """Return the reports that count for these blobs, however many, sorted by key."""
         with self._database.read() as connection:
             return reports.newest(connection, digests)
+
+    # Results
+
+    def add_result(self, result: BenchmarkResult) -> None:
+        """Keep a benchmark's result; earlier ones stay.
+
+        Where it is worse, beyond both intervals, than the result of the version before that is comparable, the event
+        `version.regressed` says so.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            results.add(connection, result, now)
+            for regression in regressions(connection, result):
+                events.record(connection, "version.regressed", regression.subject, regression.to_json(), now)
+
+    def results(
+        self, manifests: Iterable[Digest] | None = None, benchmark: str | None = None, *, samples: bool = False
+    ) -> list[BenchmarkResult]:
+        """Return the newest result of each manifest, benchmark and comparable key, the newest first."""
+        wanted = None if manifests is None else [str(digest) for digest in manifests]
+        with self._database.read() as connection:
+            return results.newest(connection, wanted, benchmark, samples=samples)
 
     # Versions
 

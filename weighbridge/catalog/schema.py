@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0001"
+HEAD = "0002"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -195,4 +196,18 @@ events = Table(
     Column("detail", JSON, nullable=False),
     Index(None, "subject", "id"),
     Index(None, "kind", "id"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("manifest_digest", Text, nullable=False, comment="of a version, or endpoint:… for a service"),
+    Column("benchmark", Text, nullable=False),
+    Column("comparable_key", Text, nullable=False),
+    Column("failed", Boolean, nullable=False),
+    Column("content", JSON, nullable=False, comment="BenchmarkResult.to_json() without its samples"),
+    Column("samples", JSON, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Index(None, "manifest_digest", "benchmark"),
 )
