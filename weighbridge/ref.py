@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from weighbridge import uris
 
-_ENDINGS = re.compile(r"\.(tar\.(gz|xz|zst|bz2)|tar|tgz|zip|git|gguf|safetensors|onnx|bin|pt)$")
+_ENDINGS = re.compile(r"\.(tar\.(gz|xz|zst|bz2)|tar|tgz|tbz2|txz|tzst|zip|git|gguf|safetensors|onnx|bin|pt)$")
 
 
 @dataclass(frozen=True, order=True)
