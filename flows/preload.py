@@ -47,7 +47,7 @@ def preload(
 
     Args:
         only: Names of the models, separated by commas.
-        models: The list of wanted models, from the worker's working directory; models.local.yaml beside it overrides.
+        models: The list of wanted models, in the worker's working directory; models.local.yaml beside it overrides.
         download: Take in what is missing; otherwise the run fails with the list of it.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
         clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
@@ -59,8 +59,8 @@ def preload(
     """
     blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
-        entries = select(read_models(Path(models)), only)
-        with run_workspace(blocks, Silent()) as workspace:
+        with run_workspace(blocks, Silent(), models) as workspace:
+            entries = select(read_models(workspace.models_file(Path(models))), only)
 
             def ingest_one(entry: ModelEntry) -> ModelVersion:
                 state = ingest(**parameters_of(entry.request(), models=models), return_state=True)
