@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from weighbridge.digest import Digest
@@ -198,20 +199,16 @@ class Manifest:
 
 
 def _refuse_collisions(paths: Iterable[str]) -> None:
-    files: dict[str, str] = {}
-    folders: dict[str, str] = {}
-    for path in paths:
-        folded = unicodedata.normalize("NFC", path).casefold()
-        other = files.get(folded) or folders.get(folded)
-        parts = folded.split("/")
-        parents = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-        other = other or next((files[parent] for parent in parents if parent in files), None)
-        if other is not None:
+    """Compare each path with its neighbour only.
+
+    Sorted with `/` as the least letter, a folder's name comes right before what is in it, however deep and many.
+    """
+    folded = sorted((unicodedata.normalize("NFC", path).casefold().replace("/", "\0"), path) for path in paths)
+    for (one, other), (two, path) in pairwise(folded):
+        if one == two or two.startswith(one + "\0"):
             raise UnsafePath(
                 f"The file names {other!r} and {path!r} cannot lie in one folder on every system.",
                 "They are the same but for case or Unicode form, or one is the folder of the other.",
                 path=path,
                 other=other,
             )
-        files[folded] = path
-        folders.update(dict.fromkeys(parents, path))
