@@ -15,14 +15,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
-from prefect.utilities.annotations import quote
 
 from blocks import load_settings
 from flows.artifact_results import keep_comparison, keep_result
 from flows.device_runner import device_runner
 from flows.end_states import failed, measured
 from flows.run_workspace import settings_blocks
-from tasks.benchmark import CANCEL_EVENT
+from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
 from weighbridge.benchmarking import BenchmarkRequest
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
@@ -133,7 +132,7 @@ def _measure(
     try:
         with device_runner(settings, min(places, len(wanted))) as runner:
             try:
-                of_future = {runner.submit(benchmark_task, {"measurement": quote(one)}): one for one in wanted}
+                of_future = {runner.submit(benchmark_task, {"sealed": Sealed(one)}): one for one in wanted}
                 for future in as_completed(list(of_future)):
                     _note(future, of_future[future], done, keep)
             except BaseException:

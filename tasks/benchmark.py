@@ -34,18 +34,28 @@ CANCEL_EVENT: ContextVar[threading.Event | None] = ContextVar("cancel_event", de
 ASK_S = 5.0
 
 
+class Sealed:
+    """A measurement that neither Prefect nor Dask walks through: a manifest may name 100,000 files.
+
+    Prefect's own `quote` is a tuple, and Dask hands its workers plain ones.
+    """
+
+    def __init__(self, measurement: Measurement) -> None:
+        self.measurement = measurement
+
+
 def _name(parameters: dict[str, Any]) -> str:
-    wanted = parameters["measurement"]
+    wanted = parameters["sealed"].measurement
     return f"{wanted.benchmark} {wanted.model} {wanted.version}".strip()
 
 
 @task(name="benchmark", task_run_name=_name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[arg-type]
-def benchmark(measurement: Measurement) -> BenchmarkResult:
+def benchmark(sealed: Sealed) -> BenchmarkResult:
     """Measure on the machine that this runs on, when the device is free.
 
     It is not tried again: whatever the model does is a result, and what it measures would be measured twice.
     """
-    return attempt(_measure, measurement)
+    return attempt(_measure, sealed.measurement)
 
 
 def _measure(measurement: Measurement) -> BenchmarkResult:
