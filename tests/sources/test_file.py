@@ -246,6 +246,46 @@ class TestRefusals:
         with pytest.raises(InvalidReference, match="Known ones: root"):
             resolve(model, follow="yes")
 
+    @pytest.mark.parametrize("given", ["{}", "{}/config.json", "{}/../model", "{}-linked", "{}?root=/"])
+    def test_outside_of_the_roots_nothing_is_read(self, model: Path, given: str) -> None:
+        (model.parent / "model-linked").symlink_to(model)
+        (model / "link").symlink_to("/etc/hostname")
+        source = FileSource(SourceSettings(file_roots=((model.parent / "others"),)))
+        with pytest.raises(AccessDenied, match="WEIGHBRIDGE_FILE_ROOTS"):
+            source.resolve(ModelRef.parse(f"file:{given.format(model)}"))
+        with pytest.raises(AccessDenied, match="WEIGHBRIDGE_FILE_ROOTS"):
+            FileSource(SourceSettings(file_roots=())).resolve(ModelRef.parse("file:/proc/self/environ"))
+
+    def test_what_is_not_there_is_not_told_outside_of_the_roots(self, model: Path) -> None:
+        source = FileSource(SourceSettings(file_roots=(model,)))
+        with pytest.raises(ModelNotFound):
+            source.resolve(ModelRef("file", str(model / "none")))
+        with pytest.raises(AccessDenied):
+            source.resolve(ModelRef("file", str(model.parent / "none")))
+
+    @pytest.mark.parametrize("options", ["", "?root=/"])
+    def test_no_link_leads_out_of_the_roots(self, model: Path, options: str) -> None:
+        source = FileSource(SourceSettings(file_roots=(model.parent.resolve(),)))
+        ref = ModelRef.parse(f"file:{model}{options}")
+        assert paths(source.resolve(ref)) == ["config.json", "onnx/model.onnx"]
+        (model / "link").symlink_to("/etc/hostname")
+        with pytest.raises(UnsafePath, match="leads out of the model"):
+            source.resolve(ref)
+
+    def test_a_folder_that_becomes_a_link(self, model: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+        """Between the listing and the reading."""
+        source = FileSource(SourceSettings(file_roots=(model.parent.resolve(),)))
+        manifest = source.resolve(ModelRef("file", str(model)))
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        (elsewhere / "config.json").write_text("[]")
+        model.rename(model.parent / "before")
+        model.symlink_to(elsewhere)
+        with (
+            pytest.raises(AccessDenied, match="WEIGHBRIDGE_FILE_ROOTS"),
+            source.open(manifest.ref, manifest.by_path["config.json"]),
+        ):
+            pass
+
     def test_a_folder_of_somebody_else(self, model: Path) -> None:
         (model / "onnx").chmod(0o000)
         user = os.geteuid()
