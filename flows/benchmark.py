@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from prefect import flow
@@ -18,17 +18,16 @@ from prefect.runtime import flow_run
 
 from blocks import load_settings
 from flows.artifact_results import keep_comparison, keep_result
+from flows.benchmark_request import entries_of, request_of
 from flows.device_runner import device_runner
 from flows.end_states import failed, measured
 from flows.run_workspace import settings_blocks
 from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
-from weighbridge.benchmarking import BenchmarkRequest
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
 from weighbridge.catalog import Catalog
-from weighbridge.errors import UsageError, WeighbridgeError
-from weighbridge.measuring import Measurement, measurements
-from weighbridge.modelsfile import ModelEntry, read_models
+from weighbridge.errors import WeighbridgeError
+from weighbridge.measuring import Measurement, compared, is_known, measurements
 from weighbridge.settings import Settings
 from weighbridge.workspace import open_catalog
 
@@ -73,17 +72,17 @@ def benchmark(
     Args:
         name: NAME or NAME@VERSION; everything that is new on this machine when empty.
         benchmarks: Which ones: inference_latency, throughput, …; those of models.yaml, else of the task, when empty.
-        handler: Path of the handler's class; that of models.yaml, else of the task, when empty.
+        handler: Path of the handler's class, of ours or of models.yaml; that of the model or its task when empty.
         device: auto, cpu, cuda:0, or several separated by commas, which then work side by side.
         n: Samples of each benchmark; 0 for its own number.
         limit: Documents of each lm-eval task; 0 for all.
         tasks: Tasks of lm-eval, for the benchmark lm_eval.
-        data: NAME=FILE, a file of the worker's instead of a data set of the Hub.
+        data: NAME=FILE, a file in one of the worker's file_roots instead of a data set of the Hub.
         judge_url: OpenAI-compatible endpoint that judges, for mt_bench.
         judge_model: The judge's name there.
-        judge_key_env: Environment variable of the worker that holds the judge's key.
+        judge_key_env: Environment variable of the worker that holds the judge's key; one of its token_places.
         timeout_s: Seconds for each benchmark.
-        models: The models file that says how each model is loaded; need not be there.
+        models: The models file that says how each model is loaded, in the worker's working directory, if it is there.
         store_block: Blob Store Folder block with the blobs; the worker's own settings when empty.
         catalog_block: Catalog Database block to keep results in; the worker's own settings when empty.
 
@@ -92,27 +91,33 @@ def benchmark(
     """
     try:
         settings = Settings(**load_settings(settings_blocks("", "", store_block, catalog_block)))
+        entries = entries_of(models)
         chosen = BenchmarkSettings(
             n=n,
             limit=limit,
             tasks=tuple(tasks),
-            data=dict(_file(text) for text in data),
             endpoint=settings.huggingface_endpoint,
             judge_url=judge_url,
             judge_model=judge_model,
             judge_key_env=judge_key_env,
             timeout_s=float(timeout_s),
         )
+        request = request_of(settings, entries, benchmarks, handler, data, chosen)
         devices = tuple(found.strip() for found in device.split(",") if found.strip()) or ("auto",)
-        request = BenchmarkRequest(tuple(benchmarks), handler, settings=chosen)
         with open_catalog(settings) as catalog:
             wanted = measurements(
-                name, request, catalog, settings.store_folder, entries=_entries(models), devices=devices
+                name,
+                request,
+                catalog,
+                settings.store_folder,
+                entries=entries,
+                devices=devices,
+                known=partial(is_known, catalog, devices[0]),
             )
             done = _measure(wanted, settings, len(devices), _keeper(catalog))
+            keep_comparison(compared(catalog))
     except WeighbridgeError as error:
         return failed(error)
-    keep_comparison((wanted.model, result) for wanted, result in done.results)
     return measured(done.results, done.failures)
 
 
@@ -161,17 +166,7 @@ def _keeper(catalog: Catalog) -> Callable[[Measurement, BenchmarkResult], None]:
     """Return what keeps each result: in the catalog, which lasts, and with the run, which is looked at."""
 
     def keep(measurement: Measurement, result: BenchmarkResult) -> None:
+        catalog.add_result(result)
         keep_result(measurement, result)
 
     return keep
-
-
-def _entries(models: str) -> tuple[ModelEntry, ...]:
-    return read_models(Path(models)) if Path(models).exists() else ()
-
-
-def _file(text: str) -> tuple[str, str]:
-    name, sign, path = text.partition("=")
-    if not sign or not Path(path).exists():
-        raise UsageError(f"“{text}” names no file.", "Write NAME=FILE, a file of the worker's.")
-    return name, str(Path(path).absolute())

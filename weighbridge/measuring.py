@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from weighbridge.benchmarking import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options
 from weighbridge.benchmarks import BENCHMARKS
+from weighbridge.benchmarks.hardware import hardware
 from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.catalog import Catalog
 from weighbridge.errors import InvalidConfiguration, RegistryError
 from weighbridge.handlers.choosing import HANDLERS, benchmarks_of
+from weighbridge.handlers.loading import choose_device
 from weighbridge.modelsfile import ModelEntry
 from weighbridge.version import ModelVersion
 
@@ -107,6 +110,33 @@ def measurements(
         Measurement(names, subject, store, replace(wanted, device=devices[number % len(devices)]))
         for number, (subject, names, wanted) in enumerate(plain)
     )
+
+
+def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: str) -> bool:
+    """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
+
+    A failure counts: it would fail again. Where a crash left no facts of the machine, it counts for any.
+    """
+    definition, here = BENCHMARKS[benchmark]().definition, _machine(hardware(choose_device(device)))
+    return any(
+        result.definition == definition and (not result.hardware or _machine(result.hardware) == here)
+        for result in catalog.results([version.manifest.digest], benchmark)
+    )
+
+
+def compared(catalog: Catalog) -> list[tuple[str, BenchmarkResult]]:
+    """Return the newest results of every default version that passed, each with its model's name."""
+    found = []
+    for summary in catalog.models():
+        version = catalog.get(summary.name)
+        if version is not None and version.status == "PASSED":
+            found += [(version.name, result) for result in catalog.results([version.manifest.digest])]
+    return found
+
+
+def _machine(facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    kind = str(facts.get("device", "")).partition(":")[0]
+    return (kind, *(facts.get(name) for name in ("processor", "cores", "gpu", "gpu_memory")))
 
 
 def _named(

@@ -28,6 +28,8 @@ from tests.services.clamd import signatures
 from weighbridge import cli
 from weighbridge.benchmarks.interface import BenchmarkResult, Metric
 from weighbridge.errors import Cancelled, InvalidConfiguration
+from weighbridge.settings import Settings
+from weighbridge.workspace import open_catalog
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 CARD = b"---\nlicense: apache-2.0\npipeline_tag: text-generation\n---\n# A tiny Llama\n"
@@ -55,6 +57,7 @@ def surround(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setenv("WEIGHBRIDGE_POLICY", DEMO_POLICY)
     patch.setenv("WEIGHBRIDGE_CLAMAV_DATABASE", str(signatures(folder / "signatures")))
     patch.setenv("WEIGHBRIDGE_REGISTRIES", '["export"]')
+    patch.setenv("WEIGHBRIDGE_FILE_ROOTS", json.dumps([str(folder)]))
     patch.chdir(folder)
 
 
@@ -101,14 +104,32 @@ def test_a_model_is_measured(home: Path) -> None:
         ({"name": "llama", "benchmarks": ["speed"]}, "no benchmark “speed”"),
         ({"name": "llama", "device": "cuda:7"}, "no device “cuda:7”"),
         ({"name": "llama", "benchmarks": ["embedding_rate"]}, "0 of 1 measured"),
-        ({"name": "llama", "handler": "no.such.Handler"}, "no module"),
-        ({"name": "llama", "data": ["mmlu=/no/such"]}, "names no file"),
+        ({"name": "llama", "handler": "weighbridge.handlers.no.Such", "benchmarks": ["memory"]}, "no module"),
+        ({"name": "llama", "handler": "os.PathLike"}, "may not load os.PathLike"),
+        ({"name": "llama", "data": ["mmlu=/etc/passwd"]}, "may not read “mmlu=/etc/passwd”"),
+        ({"name": "llama", "data": ["mmlu=nothing.json"]}, "names no file"),
+        ({"name": "llama", "models": "/etc/models.yaml"}, "may not read /etc/models.yaml"),
+        ({"name": "llama", "judge_url": "http://127.0.0.1:1/v1"}, "127.0.0.1"),
+        ({"name": "llama", "judge_key_env": "HOME"}, "may not read HOME"),
     ],
 )
 def test_nothing_measured_is_a_failure(home: Path, parameters: dict[str, Any], words: str) -> None:
     state = run(**parameters)
     assert (state.type, state.name) == (StateType.FAILED, "Failed")
     assert words in str(state.message)
+
+
+def test_what_is_new_is_measured_once(home: Path) -> None:
+    """A failure is a result as well: the night after it is not tried again."""
+    names = ["memory", "rerank_rate"]
+    first = run(benchmarks=names)
+    assert (first.name, str(first.message)[:15]) == ("Completed", "1 of 2 measured")
+    second = run(benchmarks=names)
+    assert (second.name, str(second.message)[:14]) == ("Completed", "Nothing is new")
+    assert run(name="llama@1.0.0", benchmarks=["memory"]).name == "Completed"
+    with open_catalog(Settings()) as catalog:
+        kept = {(result.benchmark, bool(result.failure)) for result in catalog.results()}
+    assert {("memory", False), ("rerank_rate", True)} <= kept
 
 
 def test_a_device_does_one_benchmark_at_a_time(home: Path) -> None:

@@ -1,0 +1,84 @@
+"""What a run may be asked to measure with: parameters become a request, less what is not for others to name.
+
+Whoever asks for a run chooses its parameters, and what a benchmark reads may end at a judge that he chose, too. Not
+here: places of secrets and files of ingests (weighbridge.delegation, which says more).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from weighbridge.benchmarking import BenchmarkRequest
+from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.credentials import AuthPlace
+from weighbridge.delegation import refuse_file, refuse_place
+from weighbridge.errors import InvalidConfiguration
+from weighbridge.modelsfile import ModelEntry, read_models
+from weighbridge.settings import Settings
+from weighbridge.sources.interface import Auth
+
+_OURS = "weighbridge.handlers."
+
+
+def entries_of(models: str) -> tuple[ModelEntry, ...]:
+    """Return what the operator's own models file says; nothing where there is none.
+
+    Raises:
+        InvalidConfiguration: the file lies elsewhere: its endpoints name variables that hold keys.
+    """
+    path = Path(models)
+    refuse_file(path, Path.cwd())
+    return read_models(path) if path.exists() else ()
+
+
+def request_of(
+    settings: Settings,
+    entries: Sequence[ModelEntry],
+    benchmarks: Iterable[str],
+    handler: str,
+    data: Iterable[str],
+    chosen: BenchmarkSettings,
+) -> BenchmarkRequest:
+    """Return the request that parameters mean.
+
+    1. A handler is one of ours, or one that models.yaml names: its module's code runs.
+    2. Files of data lie in one of the folders that others may name.
+    3. The judge may be asked, and gets only a key that is meant for its host.
+
+    Raises:
+        InvalidConfiguration: something is not for others to name.
+        AddressRefused: the judge may not be asked.
+    """
+    if handler and not handler.startswith(_OURS) and handler not in {entry.handler for entry in entries}:
+        raise InvalidConfiguration(
+            f"Runs on behalf of others may not load {handler}.", f"Name one of {_OURS}*, or one of models.yaml."
+        )
+    if chosen.judge_url:
+        settings.addresses("judge", on_behalf=True).check(chosen.judge_url)
+    _refuse_key(settings, chosen)
+    files = dict(_file(settings, text) for text in data)
+    return BenchmarkRequest(tuple(benchmarks), handler, settings=BenchmarkSettings(**{**vars(chosen), "data": files}))
+
+
+def _refuse_key(settings: Settings, chosen: BenchmarkSettings) -> None:
+    name = chosen.judge_key_env
+    refuse_place(AuthPlace(token_env=name), settings.token_places)
+    if name and not Auth(token="given", hosts=settings.token_places[name]).header(chosen.judge_url):  # noqa: S106
+        raise InvalidConfiguration(
+            f"The key in {name} is not for {urlsplit(chosen.judge_url).hostname}.",
+            "WEIGHBRIDGE_TOKEN_PLACES says which hosts it is for.",
+        )
+
+
+def _file(settings: Settings, text: str) -> tuple[str, str]:
+    name, sign, path = text.partition("=")
+    whole = Path(path).resolve()
+    if not sign or not any(whole.is_relative_to(root) for root in settings.source_roots):
+        raise InvalidConfiguration(
+            f"Runs on behalf of others may not read “{text}”.", "Write NAME=FILE, below WEIGHBRIDGE_FILE_ROOTS."
+        )
+    if not whole.exists():
+        raise InvalidConfiguration(f"“{text}” names no file.", "Write NAME=FILE, a file of the worker's.")
+    return name, str(whole)
