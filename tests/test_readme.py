@@ -12,7 +12,9 @@ from weighbridge.uris import SCHEMES
 README = Path("README.md").read_text()
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE))))
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE)))
+)
 def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([command, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
