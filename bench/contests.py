@@ -14,6 +14,8 @@ from pathlib import Path
 from bench.models import write_sharded
 from tests.services import gitlfs, nginx, ociregistry, seaweedfs
 from tests.services.mlflow import PASSWORD, USERNAME, serving
+from tests.simulators.hub import Hub
+from tests.simulators.xet import XetStorage
 
 BIN = Path(sys.executable).parent
 MODEL = "bench/model"
@@ -166,6 +168,27 @@ def _url(folder: Path, size: int) -> Iterator[Contest]:
         )
 
 
+@contextmanager
+def _xet(folder: Path, size: int) -> Iterator[Contest]:
+    content = os.urandom(size)
+    with XetStorage() as storage, Hub() as hub:
+        hub.cas_url, hub.cas_token = storage.url, storage.token
+        files = {"model.gguf": content, "config.json": b"{}"}
+        hub.add(MODEL).commit(files, xet_hashes={"model.gguf": storage.keep(content)})
+        yield Contest(
+            hub.port,
+            size,
+            {"hf download": f"{BIN}/hf download {MODEL} --local-dir ."},
+            lambda port: f"xet:{MODEL}",
+            lambda port: {
+                "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+                "HF_HOME": str(folder / "hf"),
+                "HF_HUB_DISABLE_TELEMETRY": "1",
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            },
+        )
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -178,4 +201,5 @@ CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
     "ollama": _ollama,
     "s3": _s3,
     "url": _url,
+    "xet": _xet,
 }
