@@ -1,7 +1,7 @@
 """Sets up the server that PREFECT_API_URL names: what prefect.yaml says, and what it cannot say.
 
-That is the work pool, the block types, an automation, and parameters that are closed. Run it again at any time: what is
-there already is brought up to date.
+That is the work pools, the block types, an automation, parameters that are closed, and a limit for each device of this
+machine. Run it again at any time: what is there already is brought up to date.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,9 +26,11 @@ from prefect.settings import PREFECT_API_URL
 
 import blocks
 from flows.end_states import PASSED, QUARANTINED, SKIPPED
+from tasks.device_slots import devices, make_slot
 
 PROJECT = Path(__file__).resolve().parent.parent
-POOL = "weighbridge"
+#: Work pools: models are taken in by one, measured by the other, whose workers run on machines with devices for it.
+POOLS = {"weighbridge": "Weighbridge's flows.", "gpu": "Benchmarks: one a device at a time."}
 AUTOMATION = "weighbridge: runs without a heartbeat have crashed"
 #: Two heartbeats, the second one late; workers set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.
 SILENCE = timedelta(seconds=60)
@@ -35,13 +38,12 @@ SILENCE = timedelta(seconds=60)
 ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", PASSED, QUARANTINED, SKIPPED)
 
 
-def make_pool() -> None:
-    """Make the work pool whose workers run flows as processes, unless it is there."""
+def make_pools() -> None:
+    """Make the work pools whose workers run flows as processes, unless they are there."""
     with get_client(sync_client=True) as client:
-        try:
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", description="Weighbridge's flows."))
-        except ObjectAlreadyExists:
-            return
+        for name, description in POOLS.items():
+            with suppress(ObjectAlreadyExists):
+                client.create_work_pool(WorkPoolCreate(name=name, type="process", description=description))
 
 
 def register_blocks() -> tuple[str, ...]:
@@ -89,7 +91,7 @@ def close_parameters() -> tuple[str, ...]:
     Prefect's own schema leaves them open: a misspelt parameter would only show when the run crashes.
     """
     with get_client(sync_client=True) as client:
-        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=list(POOLS)))
         found = client.read_deployments(work_pool_filter=pool)
         for deployment in found:
             closed = {**(deployment.parameter_openapi_schema or {}), "additionalProperties": False}
@@ -100,7 +102,8 @@ def close_parameters() -> tuple[str, ...]:
                 path_params={"id": deployment.id},
                 json={"parameter_openapi_schema": closed},
             )
-    return tuple(deployment.name for deployment in found)
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+    return tuple(f"{flows[deployment.flow_id]}/{deployment.name}" for deployment in found)
 
 
 def main() -> int:
@@ -108,13 +111,15 @@ def main() -> int:
     if not PREFECT_API_URL.value():
         print("Name the server first: export PREFECT_API_URL=http://host:4200/api", file=sys.stderr)  # noqa: T201
         return 64
-    make_pool()
+    make_pools()
     slugs = register_blocks()
     crash_silent_runs()
     deploy()
     names = close_parameters()
+    limits = [make_slot(device) for device in devices()]
     print(  # noqa: T201
-        f"Work pool {POOL}; block types {', '.join(slugs)}; automation “{AUTOMATION}”; deployments {', '.join(names)}."
+        f"Work pools {', '.join(POOLS)}; block types {', '.join(slugs)}; automation “{AUTOMATION}”; "
+        f"deployments {', '.join(names)}; limits {', '.join(limits)}."
     )
     return 0
 

@@ -12,6 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_report
+from flows.benchmark_chain import measure_later
 from flows.end_states import ended, failed
 from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
@@ -53,6 +54,7 @@ def ingest(
     auth_block: str = "",
     locked: bool = False,
     models: str = "models.yaml",
+    benchmarks: tuple[str, ...] = (),
     mlflow_block: str = "",
     clamav_block: str = "",
     store_block: str = "",
@@ -78,6 +80,8 @@ def ingest(
             Web Credentials; or type/name for another one that fits, or secret/name.
         locked: Accept exactly what models.lock holds.
         models: The models file that the lock lies beside, in the worker's working directory.
+        benchmarks: What is measured of it once it passed: names, or `default` for those of models.yaml or of its task;
+            nothing when empty.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
         clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
         store_block: Blob Store Folder block to keep blobs in; the worker's own settings when empty.
@@ -104,6 +108,8 @@ def ingest(
             with PrefectRunner() as runner:
                 outcome = ingesting.ingest(Job.of(request, workspace, wanted), runner)
             keep_report(outcome, workspace.settings)
+        if benchmarks and outcome.version.status == "PASSED":
+            measure_later(outcome.version, benchmarks, models, store_block, catalog_block)
     except WeighbridgeError as error:
         return failed(error)
     return ended(outcome)

@@ -22,19 +22,19 @@ def loaded(deployment: dict[str, Any]) -> Flow[..., Any]:
     return load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda found: found["entrypoint"])
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda found: f"{found['entrypoint']}-{found['name']}")
 def test_loads(deployment: dict[str, Any]) -> None:
     found = loaded(deployment)
     assert found.fn.__module__ == deployment["entrypoint"].rpartition(".")[0]
     assert set(deployment.get("parameters", {})) <= set(parameter_schema(found.fn).properties)
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda found: found["entrypoint"])
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda found: f"{found['entrypoint']}-{found['name']}")
 def test_every_parameter_is_explained_and_none_is_a_secret(deployment: dict[str, Any]) -> None:
     for name, shown in parameter_schema(loaded(deployment).fn).properties.items():
         assert shown["description"], name
         assert name not in {"token", "password", "secret", "key"}
-        assert shown.get("type") in {"string", "boolean", "array"}, name
+        assert shown.get("type") in {"string", "boolean", "array", "integer"}, name
 
 
 def test_one_form_of_entrypoint() -> None:

@@ -147,17 +147,20 @@ def test_the_command_line_runs_on_the_server(prefect_server: PrefectServer, tmp_
 
 def test_setting_up_again_changes_nothing(prefect_server: PrefectServer) -> None:
     def stock() -> dict[str, list[str]]:
-        kinds = ("work_pools", "deployments", "automations", "block_types")
+        kinds = ("work_pools", "deployments", "automations", "block_types", "v2/concurrency_limits")
         return {
-            kind: sorted(found["name"] for found in prefect_server.http.post(f"/{kind}/filter", json={}).json())
+            kind.rpartition("/")[2]: sorted(
+                found["name"] for found in prefect_server.http.post(f"/{kind}/filter", json={}).json()
+            )
             for kind in kinds
         }
 
     before = stock()
     prefect_server.run(sys.executable, "deployments/setup_prefect.py")
     assert stock() == before
-    assert before["work_pools"] == ["weighbridge"]
-    assert before["deployments"] == ["nightly", "on-demand"]
+    assert before["work_pools"] == ["gpu", "weighbridge"]
+    assert before["deployments"] == ["nightly", "nightly", "on-demand", "on-demand", "on-demand"]
+    assert [name for name in before["concurrency_limits"] if name.startswith("cpu:")]
     assert {kind.get_block_type_name() for kind in loading.CREDENTIALS.values()} <= set(before["block_types"])
     assert len([name for name in before["automations"] if "heartbeat" in name]) == 1
 
