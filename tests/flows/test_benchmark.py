@@ -14,11 +14,17 @@ from uuid import UUID
 import psutil
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+)
 from prefect.client.schemas.objects import State, StateType
 from prefect.concurrency.sync import concurrency
 
 from flows.benchmark import benchmark
+from flows.ingest import ingest
 from flows.result_plots import latency, points, quality, throughput
 from tasks import device_slots
 from tasks.device_slots import chosen, limit_name, make_slot, occupied
@@ -65,10 +71,14 @@ def run(**parameters: Any) -> State[Any]:
     return benchmark(**{"n": 6, "device": "cpu", "timeout_s": 120, **parameters}, return_state=True)
 
 
-def artifacts(state: State[Any]) -> dict[str, Any]:
+def run_id(state: State[Any]) -> UUID:
     assert isinstance(state.state_details.flow_run_id, UUID)
+    return state.state_details.flow_run_id
+
+
+def artifacts(state: State[Any]) -> dict[str, Any]:
     with get_client(sync_client=True) as client:
-        wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+        wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id(state)]))
         return {f"{found.type}:{found.key}": found.data for found in client.read_artifacts(artifact_filter=wanted)}
 
 
@@ -203,3 +213,17 @@ def test_plots_show_what_there_is() -> None:
     found = points([("both", speed), ("both", right), ("fast", speed), ("good", right)])
     assert [(point.name, point.speed, point.quality) for point in found] == [("both", 19.0, 0.5)]
     assert quality(found).startswith(b"\x89PNG")
+
+
+def test_an_ingest_measures_what_passed(llama_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no worker has the deployment it is a subflow, whose end does not change that the model passed."""
+    surround(monkeypatch, llama_home)
+    monkeypatch.setenv("WEIGHBRIDGE_HOME", str(tmp_path))
+    state = ingest(f"file:{llama_home / 'llama'}", benchmarks=("memory",), return_state=True)
+    assert state.name == "Passed"
+    wanted = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id(state)]))
+    with get_client(sync_client=True) as client:
+        (child,) = client.read_flow_runs(flow_run_filter=wanted)
+    assert (child.name, child.state_name) == ("benchmark llama@1.0.0", "Completed")
+    with open_catalog(Settings()) as catalog:
+        assert [result.benchmark for result in catalog.results()] == ["memory"]
