@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.registries.values import put
 from weighbridge import cli
-from weighbridge.benchmarks.interface import INSUFFICIENT, BenchmarkResult, Interval, Metric
+from weighbridge.benchmarks.interface import INSUFFICIENT, NOT_FINITE, BenchmarkResult, Interval, Metric
+from weighbridge.benchmarks.statistics import is_better
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.card import Field, ModelCard
 from weighbridge.catalog import Catalog
-from weighbridge.leaderboard import Filter, frame, leaderboard
+from weighbridge.leaderboard import Filter, leaderboard
+from weighbridge.leaderboard_files import COLUMNS, write_csv, write_parquet
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.ref import ModelRef
 from weighbridge.version import ModelVersion
@@ -68,6 +71,7 @@ def test_better_ones_come_first_and_what_cannot_be_told_apart_shares_a_rank() ->
         {"definition": "inference_latency/2"},
         {"hardware": CPU | {"processor": "another"}},
         {"settings": {"output_tokens": 32, "n": 60}},
+        {"settings": {"output_tokens": 64, "n": 60, "warmups": 0}},
         {"software": {"torch": "2.14.0", "transformers": "5.23.0"}},
     ],
 )
@@ -79,6 +83,62 @@ def test_what_is_not_comparable_is_not_ranked_together(change: dict[str, Any]) -
 def test_more_samples_and_a_patch_release_stay_comparable() -> None:
     other = {"settings": {"output_tokens": 64, "n": 300}, "software": {"torch": "2.13.9", "transformers": "5.23.1"}}
     assert len(leaderboard([A, B], [result(A, 1.0), result(B, 2.0, **other)])) == 1
+
+
+def test_equal_gpus_of_one_machine_are_comparable() -> None:
+    gpus = [
+        {"hardware": {"device": device, "gpu": "H200", "gpu_count": 8}, "settings": {"device": device}}
+        for device in ("cuda:0", "cuda:1")
+    ]
+    (group,) = leaderboard([A, B], [result(one, 1.0, **gpu) for one, gpu in zip((A, B), gpus, strict=True)])
+    assert [row.rank for row in group.rows] == [1, 1]
+
+
+def peak(of: ModelVersion, size: float, name: str = "peak_rss") -> BenchmarkResult:
+    return result(of, 1.0, benchmark="memory", metrics=(Metric(name, size, "bytes", 1, better="lower"),))
+
+
+def test_values_without_an_interval_are_ranked_as_they_are() -> None:
+    (group,) = leaderboard([A, B, C], [peak(A, 3e9), peak(B, 1e9), peak(C, 1e9)])
+    assert [(row.version.name, row.rank) for row in group.rows] == [("b", 1), ("c", 1), ("a", 3)]
+
+
+def test_the_main_metric_is_the_most_telling_one_that_a_result_has() -> None:
+    (of_gpu,) = leaderboard(
+        [A], [replace(peak(A, 1e9), metrics=peak(A, 1).metrics + peak(A, 2, "peak_allocated").metrics)]
+    )
+    assert of_gpu.metric == "peak_allocated"
+    (of_task,) = leaderboard([A], [replace(peak(A, 1e9, "exact_match"), benchmark="gsm8k")])
+    assert of_task.metric == "exact_match"
+
+
+def test_what_is_not_finite_has_no_rank() -> None:
+    (group,) = leaderboard([A, B], [result(A, float("nan")), result(B, 1.0)])
+    assert [(row.version.name, row.rank, row.reason) for row in group.rows] == [("b", 1, ""), ("a", None, NOT_FINITE)]
+
+
+def test_a_failure_is_shown_whatever_metric_is_asked_for() -> None:
+    end = replace(result(A, 1.0), metrics=(Metric("e2e_p50", 1.0, "s", 9, Interval(1, 1), better="lower"),))
+    failed = result(B, None, metrics=(), failure="out of memory", hardware={})
+    found = leaderboard([A, B], [end, failed], sort="e2e_p50")
+    rows = [(row.version.name, row.rank, row.reason) for group in found for row in group.rows]
+    assert sorted(rows) == [("a", 1, ""), ("b", None, "out of memory")]
+    assert leaderboard([B], [failed], sort="peak_rss") == ()
+
+
+def test_results_are_filtered_by_definition_and_machine() -> None:
+    results = [
+        result(A, 1.0),
+        result(B, 1.0, definition="inference_latency/2"),
+        result(C, 1.0, hardware={"gpu": "H200"}),
+    ]
+
+    def names(wanted: Filter) -> list[str]:
+        return sorted(row.version.name for group in leaderboard([A, B, C], results, wanted) for row in group.rows)
+
+    assert names(Filter(definition="inference_latency/1")) == ["a", "c"]
+    assert names(Filter(hardware="h20")) == ["c"]
+    assert names(Filter(hardware="one")) == ["a", "b"]
 
 
 def test_too_few_samples_and_failures_have_no_rank_but_a_reason() -> None:
@@ -120,15 +180,28 @@ def test_another_metric_leaves_out_what_lacks_it() -> None:
     assert [row.version.name for row in group.rows] == ["a"]
 
 
-@given(st.lists(st.tuples(st.none() | st.floats(0, 10), st.floats(0.01, 5)), max_size=12))
-def test_nobody_is_lost_and_ranks_follow_the_order(found: list[tuple[float | None, float]]) -> None:
+POINTS = st.tuples(st.floats(-10, 10), st.floats(0, 5)) | st.tuples(st.none(), st.just(0.0))
+
+
+@given(st.lists(st.tuples(POINTS, st.sampled_from(["one", "two"])), max_size=12), st.sampled_from(["higher", "lower"]))
+def test_nobody_is_lost_and_a_rank_counts_who_is_better(
+    found: list[tuple[tuple[float | None, float], str]], better: str
+) -> None:
     versions = [version(f"m{number}") for number in range(len(found))]
-    results = [result(one, value, spread) for one, (value, spread) in zip(versions, found, strict=True)]
-    rows = [row for group in leaderboard(versions, results) for row in group.rows]
-    assert {row.version.name for row in rows} == {one.name for one in versions}
-    ranks = [row.rank for row in rows if row.rank is not None]
-    assert ranks == sorted(ranks)
-    assert ranks[:1] in ([1], [])
+    results = []
+    for one, ((value, spread), processor) in zip(versions, found, strict=True):
+        made = result(one, value, spread, hardware=CPU | {"processor": processor})
+        results.append(replace(made, metrics=(replace(made.metrics[0], better=better),)))
+    groups = leaderboard(versions, results)
+    rows = [row for group in groups for row in group.rows]
+    assert sorted(row.version.name for row in rows) == sorted(one.name for one in versions)
+    for group in groups:
+        assert len({row.result.comparable_key for row in group.rows}) == 1
+        ranked = [(row.rank, row.metric) for row in group.rows if row.rank and row.metric]
+        assert [row.rank for row in group.rows][: len(ranked)] == sorted(rank for rank, _ in ranked)
+        for rank, metric in ranked:
+            assert rank == 1 + sum(is_better(other, metric) for _, other in ranked)
+        assert all(bool(row.reason) == (row.rank is None) for row in group.rows)
 
 
 @pytest.fixture
@@ -146,33 +219,6 @@ def settle(catalog: Catalog, store: LocalBlobStore, name: str, number: str, cont
     )
 
 
-def test_results_are_kept_and_the_newest_of_a_kind_counts(home: Catalog, tmp_path: Path) -> None:
-    one = settle(home, LocalBlobStore(tmp_path / "store"), "m", "1.0.0", b"1")
-    home.add_result(result(one, 1.0))
-    home.add_result(result(one, 2.0))
-    home.add_result(result(one, 9.0, hardware=CPU | {"processor": "another"}))
-    found = home.results([one.manifest.digest])
-    assert [kept.metrics[0].value for kept in found] == [9.0, 2.0]
-    assert found[0].samples == {}
-    assert home.results(benchmark="inference_latency", samples=True)[0].samples == {"ttft": [1.0, 2.0]}
-    assert home.results(benchmark="throughput") == []
-    assert home.results([]) == []
-
-
-def test_a_version_that_is_worse_beyond_chance_raises_an_event(home: Catalog, tmp_path: Path) -> None:
-    store = LocalBlobStore(tmp_path / "store")
-    one, two, three = (settle(home, store, "m", f"1.{minor}.0", bytes([minor])) for minor in range(3))
-    home.add_result(result(one, 1.0))
-    home.add_result(result(two, 1.15))
-    assert home.events(kind="version.regressed") == []
-    home.add_result(result(three, 2.0, hardware=CPU | {"processor": "another"}))
-    assert home.events(kind="version.regressed") == []
-    home.add_result(result(three, 2.0))
-    (event,) = home.events(kind="version.regressed")
-    assert event.subject == "m@1.2.0"
-    assert (event.detail["before"], event.detail["was"], event.detail["now"]) == ("1.1.0", 1.15, 2.0)
-
-
 def test_the_command_prints_files_and_objects(
     home: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,14 +231,74 @@ def test_the_command_prints_files_and_objects(
     assert cli.run(["leaderboard", *options, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["rank"], row["name"]) for row in rows] == [(1, "fast"), (2, "slow")]
+    assert list(rows[0]) == list(COLUMNS)
     assert list(pandas.read_csv(tmp_path / "x.csv")["name"]) == ["fast", "slow"]
     assert list(pandas.read_parquet(tmp_path / "x.parquet")["value"]) == [1.0, 2.0]
     assert cli.run(["leaderboard"]) == 0
     told = capsys.readouterr().out
     assert "ttft_p50" in told
     assert "fast 1.0.0" in told
-    assert cli.run(["leaderboard", "--min-params", "many"]) == 64
+    assert "900 ms to 1.1 s" in told
 
 
-def test_no_rows_make_an_empty_frame() -> None:
-    assert frame(()).empty
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--min-params", "many"], "Write 135M, 7b or 10e9."),
+        (["--sort", "speed"], "There are: ttft_p50."),
+        (["--csv", "no/such/folder/x.csv"], "cannot be written"),
+        (["--parquet", "no/such/folder/x.parquet"], "cannot be written"),
+    ],
+)
+def test_wrong_usage_is_told_with_what_is_right(
+    home: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    home.add_result(result(settle(home, LocalBlobStore(tmp_path / "store"), "m", "1.0.0", b"m"), 1.0))
+    assert cli.run(["leaderboard", *options, "--json"]) == 64
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert told in f"{error['problem']} {error['remedy']}"
+
+
+def test_options_leave_out_what_does_not_fit(home: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home.add_result(result(settle(home, LocalBlobStore(tmp_path / "store"), "m", "1.0.0", b"m"), 1.0))
+    for fits, option in (
+        (True, ["--architecture", "LLAMA", "--licence", "apache-2.0", "--task", "text-generation"]),
+        (True, ["--min-params", "134.5M", "--max-params", "1.4e8", "--definition", "inference_latency/1"]),
+        (False, ["--definition", "inference_latency/2"]),
+        (False, ["--hardware", "H200"]),
+        (False, ["--min-params", "7b"]),
+        (False, ["--max-params", "135K"]),
+    ):
+        assert cli.run(["leaderboard", *option]) == 0
+        assert ("No version fits." in capsys.readouterr().out) is not fits, option
+    assert cli.run(["leaderboard", "--benchmark", "memory"]) == 0
+    assert "No results yet" in capsys.readouterr().out
+
+
+def test_a_terminal_obeys_no_stranger(home: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = settle(home, LocalBlobStore(tmp_path / "store"), "m[red]", "1.0.0", b"m")
+    home.add_result(result(one, None, metrics=(), failure="\x1b]0;title\x07 [bold]loud", hardware={"gpu": "\x1b[31m"}))
+    assert cli.run(["leaderboard"]) == 0
+    told = capsys.readouterr().out
+    assert "m[red]" in told
+    assert "[bold]loud" in told.replace("\n", "")
+    assert "\x1b" not in told
+
+
+def test_files_have_the_same_columns_however_many_rows_there_are(tmp_path: Path) -> None:
+    strange = version("=HYPERLINK(1)", parameter_count=2**70, licence=None)
+    some = leaderboard([A, B, strange], [result(A, 1.0), result(B, None), result(strange, 2.0, noisy="-x")])
+    schemas = []
+    for number, groups in enumerate(((), some)):
+        write_csv(groups, tmp_path / f"{number}.csv")
+        write_parquet(groups, tmp_path / f"{number}.parquet")
+        assert list(pandas.read_csv(tmp_path / f"{number}.csv").columns) == list(COLUMNS)
+        schemas.append(pyarrow.parquet.read_schema(tmp_path / f"{number}.parquet").remove_metadata())
+    assert schemas[0] == schemas[1]
+    csv = pandas.read_csv(tmp_path / "1.csv")
+    assert list(csv["name"]) == ["a", "'=HYPERLINK(1)", "b"]
+    assert csv["noisy"][1] == "'-x"
+    parquet = pandas.read_parquet(tmp_path / "1.parquet")
+    assert list(parquet["name"]) == ["a", "=HYPERLINK(1)", "b"]
+    assert list(parquet["rank"].fillna(0)) == [1, 2, 0]
+    assert parquet["parameter_count"].isna().tolist() == [False, True, False]

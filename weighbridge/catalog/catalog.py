@@ -141,7 +141,7 @@ class Catalog:
     def add_result(self, result: BenchmarkResult) -> None:
         """Keep a benchmark's result; earlier ones stay.
 
-        Where it is worse, beyond both intervals, than the result of the version before that is comparable, the event
+        For each metric that is worse, beyond both intervals, than the comparable one of the version before, the event
         `version.regressed` says so.
         """
         now = self._clock()
@@ -153,10 +153,19 @@ class Catalog:
     def results(
         self, manifests: Iterable[Digest] | None = None, benchmark: str | None = None, *, samples: bool = False
     ) -> list[BenchmarkResult]:
-        """Return the newest result of each manifest, benchmark and comparable key, the newest first."""
+        """Return the newest result of each manifest, benchmark and comparable key, the newest first.
+
+        Raw samples are read only when asked for.
+        """
         wanted = None if manifests is None else [str(digest) for digest in manifests]
         with self._database.read() as connection:
             return results.newest(connection, wanted, benchmark, samples=samples)
+
+    def measured(self, benchmark: str | None = None) -> tuple[list[ModelVersion], list[BenchmarkResult]]:
+        """Return the results that count, and every version, passed or not, that has one: what a leaderboard ranks."""
+        with self._database.read() as connection:
+            found = results.newest(connection, None, benchmark)
+            return versions.of_manifests(connection, {result.manifest_digest for result in found}), found
 
     # Versions
 

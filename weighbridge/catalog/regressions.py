@@ -20,17 +20,27 @@ class Regression:
     Attributes:
         subject: `name@version`.
         before: the version it is held against.
-        benchmark, metric, unit: what was measured.
-        was, now: the two values; their intervals do not touch.
+        benchmark, definition, metric, unit: what was measured.
+        was, now: the two values.
+        was_interval, now_interval: of the values, low and high; they do not touch.
+        machine: on which it was measured.
+        comparable_key: of both results.
+        noisy: what may have disturbed either of them, or empty.
     """
 
     subject: str
     before: str
     benchmark: str
+    definition: str
     metric: str
     unit: str
     was: float
     now: float
+    was_interval: tuple[float, float]
+    now_interval: tuple[float, float]
+    machine: str
+    comparable_key: str
+    noisy: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the event's detail."""
@@ -38,26 +48,48 @@ class Regression:
 
 
 def regressions(connection: Connection, result: BenchmarkResult) -> Iterator[Regression]:
-    """Yield what got worse, for each model that has the result's manifest as a version with another before it."""
+    """Yield what got worse, for each model that has the result's manifest as a version.
+
+    It is held against the nearest earlier version that passed and has comparable numbers: one that nobody measured, or
+    that could not be measured, hides no regression.
+    """
     versions, models = schema.versions, schema.models
     here = select(versions.c.id, versions.c.model_id, versions.c.version, models.c.name).join(
         models, models.c.id == versions.c.model_id
     )
-    for row in connection.execute(here.where(versions.c.manifest_digest == result.manifest_digest)):
-        earlier = (
+    for row in connection.execute(here.where(versions.c.manifest_digest == result.manifest_digest)).all():
+        earlier = connection.execute(
             select(versions.c.version, versions.c.manifest_digest)
             .where(versions.c.model_id == row.model_id, versions.c.id < row.id, versions.c.status == "PASSED")
             .order_by(versions.c.id.desc())
-            .limit(1)
-        )
-        for before in connection.execute(earlier):
-            for known in results.newest(connection, [before.manifest_digest], result.benchmark):
-                if known.comparable_key == result.comparable_key:
-                    yield from _worse(f"{row.name}@{row.version}", before.version, known, result)
+        ).all()
+        digests = [before.manifest_digest for before in earlier]
+        found = results.newest(connection, digests, result.benchmark, key=result.comparable_key)
+        known = {one.manifest_digest: one for one in found}
+        before = next((before for before in earlier if before.manifest_digest in known), None)
+        if before is not None:
+            yield from _worse(f"{row.name}@{row.version}", before.version, known[before.manifest_digest], result)
 
 
 def _worse(subject: str, before: str, known: BenchmarkResult, result: BenchmarkResult) -> Iterator[Regression]:
-    for metric in result.metrics:
+    for metric in (metric.finite() for metric in result.metrics):
         was = known.metric(metric.name)
-        if was and was.value is not None and metric.value is not None and is_better(was, metric):
-            yield Regression(subject, before, result.benchmark, metric.name, metric.unit, was.value, metric.value)
+        if was is None or was.value is None or metric.value is None or not (was.interval and metric.interval):
+            continue
+        if not is_better(was, metric):
+            continue
+        yield Regression(
+            subject=subject,
+            before=before,
+            benchmark=result.benchmark,
+            definition=result.definition,
+            metric=metric.name,
+            unit=metric.unit,
+            was=was.value,
+            now=metric.value,
+            was_interval=(was.interval.low, was.interval.high),
+            now_interval=(metric.interval.low, metric.interval.high),
+            machine=result.machine,
+            comparable_key=result.comparable_key,
+            noisy="; ".join(dict.fromkeys(filter(None, (known.noisy, result.noisy)))),
+        )

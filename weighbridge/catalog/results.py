@@ -1,17 +1,20 @@
-"""Benchmark results in the catalog: every one is kept; the newest of each kind counts."""
+"""Benchmark results in the catalog: every one is kept; of one manifest, benchmark and comparable key the newest counts.
+
+A failure counts too when it is the newest: what cannot be measured any more has no numbers. Raw samples lie in a column
+of their own, which is read only for who asks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.catalog import schema
-
-#: Values in one query: PostgreSQL and SQLite take more, but not without end.
-_AT_ONCE = 500
+from weighbridge.catalog.manifests import batches
 
 
 def add(connection: Connection, result: BenchmarkResult, now: datetime) -> None:
@@ -32,7 +35,12 @@ def add(connection: Connection, result: BenchmarkResult, now: datetime) -> None:
 
 
 def newest(
-    connection: Connection, manifests: Iterable[str] | None, benchmark: str | None, *, samples: bool = False
+    connection: Connection,
+    manifests: Iterable[str] | None,
+    benchmark: str | None,
+    *,
+    key: str | None = None,
+    samples: bool = False,
 ) -> list[BenchmarkResult]:
     """Return, of each manifest, benchmark and comparable key, the newest result, the newest first.
 
@@ -40,22 +48,25 @@ def newest(
         connection: to the catalog.
         manifests: digests, however many; None for all.
         benchmark: its name; None for all.
+        key: the comparable key; None for all. With one, failures are left out: they have nothing to be compared.
         samples: whether raw samples are read too.
     """
     table = schema.results
-    columns = [table.c.id, table.c.content, *([table.c.samples] if samples else [])]
-    query = select(*columns).order_by(table.c.id.desc())
-    if benchmark is not None:
-        query = query.where(table.c.benchmark == benchmark)
-    wanted = None if manifests is None else sorted(set(manifests))
-    parts = [None] if wanted is None else [wanted[at : at + _AT_ONCE] for at in range(0, len(wanted), _AT_ONCE)]
-    rows = [
-        row
-        for part in parts
-        for row in connection.execute(query if part is None else query.where(table.c.manifest_digest.in_(part)))
+    wanted = [table.c.benchmark == benchmark] if benchmark is not None else []
+    if key is not None:
+        wanted += [table.c.comparable_key == key, table.c.failed.is_(False)]
+    parts: Iterable[Sequence[str] | None] = [None] if manifests is None else batches(sorted(set(manifests)))
+    found: list[Any] = []
+    for part in parts:
+        within = wanted if part is None else [*wanted, table.c.manifest_digest.in_(part)]
+        last = (
+            select(func.max(table.c.id))
+            .where(*within)
+            .group_by(table.c.manifest_digest, table.c.benchmark, table.c.comparable_key)
+        )
+        columns = [table.c.id, table.c.content, *([table.c.samples] if samples else [])]
+        found += connection.execute(select(*columns).where(table.c.id.in_(last)))
+    return [
+        BenchmarkResult.from_json({**row.content, "samples": row.samples if samples else {}})
+        for row in sorted(found, key=lambda row: -row.id)
     ]
-    found: dict[tuple[str, str, str], BenchmarkResult] = {}
-    for row in sorted(rows, key=lambda row: -row.id):
-        result = BenchmarkResult.from_json({**row.content, "samples": row.samples if samples else {}})
-        found.setdefault((result.manifest_digest, result.benchmark, result.comparable_key), result)
-    return list(found.values())

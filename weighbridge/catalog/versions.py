@@ -6,7 +6,7 @@ one, the newest PASSED. Not here: what makes a verdict (the policy) or the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -137,6 +137,18 @@ def get(connection: Connection, name: str, version: str) -> ModelVersion | None:
 def listed(connection: Connection, name: str) -> list[ModelVersion]:
     """Return every version of a model, the latest first."""
     return _load(connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()))
+
+
+def of_manifests(connection: Connection, digests: Iterable[str]) -> list[ModelVersion]:
+    """Return every version that has one of these manifests, sorted by name, the latest first."""
+    models, table = schema.models, schema.versions
+    query = _select().order_by(models.c.name, table.c.id.desc())
+    found = [
+        version
+        for part in manifests.batches(sorted(set(digests)))
+        for version in _load(connection, query.where(table.c.manifest_digest.in_(part)))
+    ]
+    return sorted(found, key=lambda version: version.name)
 
 
 def summaries(connection: Connection) -> list[ModelSummary]:
