@@ -70,7 +70,7 @@ def machines(case: SourceCase, tmp_path: Path) -> tuple[Machine, Machine]:
 
 
 def test_what_was_locked_comes_again_on_another_machine(machines: tuple[Machine, Machine]) -> None:
-    one, other = machines
+    one, _other = machines
     locked = one.lock()
     assert locked.files
     assert all(entry.digest and entry.digest.algorithm == "sha256" and entry.size is not None for entry in locked.files)
