@@ -6,6 +6,7 @@ Only the place is ever written down (models.yaml, flow parameters, logs); never 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,18 @@ class AuthPlace:
 
 
 def place_name(place: AuthPlace) -> str:
-    """Return what a place is called, as it may be shown; empty when none is named."""
+    """Return what a place is called; empty when none is named."""
     return place.block or place.token_file or place.token_env
 
 
+def shown_name(place: AuthPlace) -> str:
+    """Return what a place is called, as it may be shown: some write the secret itself where its place belongs."""
+    name = place_name(place)
+    return name if place.block or (_PATH if place.token_file else _VARIABLE).match(name) else "…"
+
+
+#: What variables are called by custom, and how paths begin; hardly any token looks like either.
+_VARIABLE, _PATH = re.compile(r"[A-Z_][A-Z0-9_]{0,63}$"), re.compile(r"(/|~|\.{1,2}/)")
 #: The environment variable that a source kind falls back to when nothing is named, as its own tools do.
 DEFAULT_ENV = {
     "huggingface": "HF_TOKEN",
@@ -70,13 +79,15 @@ def read_auth(
             return Auth.parse(Path(place.token_file).expanduser().read_text())
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidConfiguration(
-                f"The token file {place.token_file} cannot be read.", "Create it or mend `tokenFile`."
+                f"The token file {shown_name(place)} cannot be read.",
+                "Create it or mend `tokenFile`: it is the path of a file that holds the token, not the token.",
             ) from error
     if place.token_env:
         token = os.environ.get(place.token_env, "").strip()
         if not token:
             raise InvalidConfiguration(
-                f"The environment variable {place.token_env} holds no token.", f"Set it: export {place.token_env}=…"
+                f"The environment variable {shown_name(place)} holds no token.",
+                f"Set it: export {shown_name(place)}=…; what is named is the variable, not the token.",
             )
         return _aws_keys(place.token_env, token) if kind == "s3" else Auth.parse(token)
     return _default(kind, endpoint)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from weighbridge.credentials import AuthPlace, place_name
+from weighbridge.credentials import AuthPlace, place_name, shown_name
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.sources.interface import Auth
 
@@ -29,11 +29,12 @@ def refuse_place(place: AuthPlace, places: TokenPlaces) -> None:
     """Raise InvalidConfiguration when a variable or file is named that is not set aside for others."""
     name = place_name(place)
     if name and not place.block and name not in places:
+        shown = shown_name(place)
         raise InvalidConfiguration(
-            f"Runs on behalf of others may not read {name}.",
+            f"Runs on behalf of others may not read {shown}.",
             "Name a block with auth_block, or ask whoever runs this machine for "
-            f'WEIGHBRIDGE_TOKEN_PLACES={{"{name}": ["<the host it is for>"]}}.',
-            place=name,
+            f'WEIGHBRIDGE_TOKEN_PLACES={{"{shown}": ["<the host it is for>"]}}.',
+            place=shown,
         )
 
 
