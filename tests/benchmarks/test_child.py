@@ -50,13 +50,24 @@ def chat(folder: Path) -> Work:
     )
 
 
+def children(folder: Path) -> list[psutil.Process]:
+    """Return the processes that measure for a test, told from those of others by the folder that they import from."""
+    ours = {"PYTHONPATH": str(folder)}.items()
+    found = psutil.process_iter(["cmdline", "environ"])
+    return [
+        process
+        for process in found
+        if "weighbridge.benchmarks.child" in (process.info["cmdline"] or [])
+        and ours <= (process.info["environ"] or {}).items()
+    ]
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
-    left = [p for p in psutil.process_iter(["cmdline"]) if "weighbridge.benchmarks.child" in (p.info["cmdline"] or [])]
-    assert left == []
+    assert children(tmp_path) == []
 
 
 def does(folder: Path, name: str, code: str) -> Work:
@@ -104,17 +115,19 @@ def test_a_model_that_never_answers_is_ended(own: Path) -> None:
 
 def test_a_cancelled_benchmark_leaves_no_process(own: Path) -> None:
     event = threading.Event()
-    started = own / "started"
+    started, seen = own / "started", []
     work = does(own, "own_waits", f"open({str(started)!r}, 'w').close(); time.sleep(600)")
 
     def cancel() -> None:
         while not started.exists():
             time.sleep(0.05)
+        seen.extend(children(own))
         event.set()
 
     threading.Thread(target=cancel, daemon=True).start()
     with pytest.raises(Cancelled):
         run_in_child(work, clock, event)
+    assert len(seen) == 1
 
 
 def test_what_is_no_model_is_a_result(tmp_path: Path) -> None:

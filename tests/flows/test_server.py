@@ -18,6 +18,7 @@ from tests.flows.conftest import model
 from tests.services.prefect import CREDENTIALS, SOURCE_TOKEN, PrefectServer
 from tests.simulators.web import WebServer
 from weighbridge.clamd.database import eicar
+from weighbridge.registries.naming import registered_name
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 INGEST, SYNC = "ingest/on-demand", "sync/nightly"
@@ -60,7 +61,9 @@ def test_a_clean_model_passes_and_is_there_once(prefect_server: PrefectServer, t
         assert words in report
     paths = [row["path"] for row in json.loads(kept["table:files-org-clean-model"])]
     assert paths == ["README.md", "config.json", "model.safetensors"]
-    (exported,) = (prefect_server.folder / "home" / "export").rglob("model.safetensors")
+    (exported,) = (prefect_server.folder / "home" / "export" / registered_name("org/Clean Model")).glob(
+        "*.*/model.safetensors"
+    )
     assert exported.read_bytes() == (tmp_path / "clean" / "model.safetensors").read_bytes()
 
 
