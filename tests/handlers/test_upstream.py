@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +88,66 @@ def test_a_service_that_is_not_there_is_told() -> None:
         UpstreamChat("m", upstream_base_url=url).generate(MESSAGES, **OPTIONS)
 
 
-def test_a_cancelled_answer_ends(service: OpenAIService) -> None:
-    event = threading.Event()
-    event.set()
+@pytest.mark.parametrize("what", ["text", "line", "lines", "error"])
+def test_a_stream_of_gigabytes_is_cut(service: OpenAIService, what: str) -> None:
+    service.fault = f"gigabytes of {what}"
+    with pytest.raises(HandlerError, match="HTTP 500" if what == "error" else "too much|more text than 16 tokens"):
+        chat(service).generate(MESSAGES, **OPTIONS)
+    assert service.flooded < 256 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("gigabytes of json", "more than"),
+        ("closes", "could not be asked"),
+        ("gzip", "encoding"),
+        ("usage lies", "prompt_tokens of"),
+        ("hang", "sent nothing"),
+    ],
+)
+def test_an_answer_in_one_piece_may_be_wrong_too(service: OpenAIService, fault: str, told: str) -> None:
+    service.fault = fault
+    with pytest.raises(HandlerError, match=told):
+        UpstreamEmbedding("m", upstream_base_url=service.url, timeout_s=0.5).embed(["a"])
+    assert service.flooded < 256 * 1024**2
+
+
+@pytest.mark.parametrize("kind", ["chat", "begun chat", "embedding", "rerank", "speech"])
+def test_a_cancelled_call_ends_while_the_service_hangs(service: OpenAIService, kind: str, tmp_path: Path) -> None:
+    event, options = threading.Event(), {"upstream_base_url": service.url}
+    service.fault = "hang within" if kind == "begun chat" else "hang"
+    (tmp_path / "hi.wav").write_bytes(b"RIFF")
+    sound = str(tmp_path / "hi.wav")
+    calls: dict[str, Callable[[], object]] = {
+        "chat": lambda: chat(service).generate(MESSAGES, **OPTIONS, cancel_event=event),
+        "begun chat": lambda: chat(service).generate(MESSAGES, **OPTIONS, cancel_event=event),
+        "embedding": lambda: UpstreamEmbedding("m", **options).embed(["a"], event),
+        "rerank": lambda: UpstreamRerank("m", **options).rerank("a", ["b"], cancel_event=event),
+        "speech": lambda: UpstreamSpeech("m", **options).transcribe(
+            sound, task="transcribe", **SPEECH, cancel_event=event
+        ),
+    }
+
+    def cancel() -> None:
+        while not service.asked:
+            time.sleep(0.01)
+        event.set()
+
+    threading.Thread(target=cancel, daemon=True).start()
+    with pytest.raises(Cancelled):  # Otherwise the service hangs for half a minute, and then that is told.
+        calls[kind]()
     with pytest.raises(Cancelled):
-        chat(service).generate(MESSAGES, **OPTIONS, cancel_event=event)
+        calls[kind]()
+    assert len(service.asked) == 1  # What is cancelled before it begins asks nothing.
+
+
+def test_calls_side_by_side_keep_their_connections(service: OpenAIService) -> None:
+    handler = chat(service)
+    with ThreadPoolExecutor(8) as pool:
+        texts = [f"answer {number}" for number in range(64)]
+        asked = [pool.submit(handler.generate, [{"role": "user", "content": text}], **OPTIONS) for text in texts]
+        assert [found.result().text for found in asked] == texts
 
 
 def test_the_key_goes_along_and_into_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +175,24 @@ def test_what_is_not_said_right_is_told(options: dict[str, str]) -> None:
     assert "secret" not in str(error.value)
 
 
+def test_a_form_is_asked_for_where_models_yaml_says_that_it_can_be(service: OpenAIService) -> None:
+    form = {"type": "json_object"}
+    able = chat(service, supports_structured_outputs=True, owned_by="vllm")
+    assert able.generate(MESSAGES, **OPTIONS, response_format=form).text
+    assert (service.asked[0][1]["response_format"], able.owned_by) == (form, "vllm")
+    with pytest.raises(HandlerError, match="supports_structured_outputs"):
+        chat(service).generate(MESSAGES, **OPTIONS, response_format=form)
+    assert len(service.asked) == 1
+
+
 def test_embeddings_come_in_the_order_of_the_texts(service: OpenAIService) -> None:
     handler = UpstreamEmbedding("m", upstream_base_url=service.url)
     np.testing.assert_array_equal(handler.embed(["a", "bbb"]), np.array([[1, 1], [3, 1]], np.float32))
     assert (handler.dim, handler.count_tokens(["ab", "c"])) == (2, 4)
+    assert handler.embed([]).shape == (0, 2)
+    assert handler.embed(["a" * (number % 7) for number in range(600)])[:, 0].tolist() == [
+        number % 7 for number in range(600)
+    ]
     service.fault = "wrong shape"
     with pytest.raises(HandlerError, match="vectors"):
         handler.embed(["a", "b"])
@@ -146,3 +217,27 @@ def test_speech_is_passed_on(service: OpenAIService, tmp_path: Path) -> None:
     assert b"RIFF" in body["form"]
     with pytest.raises(HandlerError, match="cannot be read"):
         handler.transcribe(str(tmp_path / "none.wav"), task="translate", **SPEECH)
+    with pytest.raises(HandlerError, match="cannot be read"):
+        handler.transcribe("/dev/zero", task="transcribe", **SPEECH)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"text": 3},
+        {"text": None},
+        {"duration": -1},
+        {"duration": "long"},
+        {"language": ["en"]},
+        {"words": [{"word": "hi", "start": 1.0, "end": 0.5}]},
+        {"words": [{"word": "hi"}]},
+        {"segments": ["hi"]},
+    ],
+    ids=str,
+)
+def test_a_transcript_that_cannot_be_is_told(service: OpenAIService, tmp_path: Path, lie: dict[str, Any]) -> None:
+    (tmp_path / "hi.wav").write_bytes(b"RIFF")
+    service.lie = lie
+    handler = UpstreamSpeech("m", upstream_base_url=service.url)
+    with pytest.raises(HandlerError, match="transcript"):
+        handler.transcribe(str(tmp_path / "hi.wav"), task="transcribe", **SPEECH)

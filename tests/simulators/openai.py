@@ -33,7 +33,9 @@ class OpenAIService:
 
     def __init__(self, answer: Callable[[Body], str] = echo, key: str = "", step_s: float = 0.0) -> None:
         self.answer, self.key, self.step_s = answer, key, step_s
-        self.fault = ""
+        self.fault, self.flooded = "", 0
+        #: Replaces fields of a transcript.
+        self.lie: Body = {}
         self.asked: list[tuple[str, Body]] = []
         self.headers: list[dict[str, str]] = []
         self._server = _Server(self)
@@ -98,6 +100,16 @@ class _Handler(BaseHTTPRequestHandler):
             service.ended.wait(30)
         elif service.fault in ("500", "429"):
             self._send(int(service.fault), b"overloaded")
+        elif service.fault.startswith("gigabytes"):
+            self._flood(service.fault.removeprefix("gigabytes of "))
+        elif service.fault == "closes":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b'{"data": [')
+            self.close_connection = True
+        elif service.fault == "gzip":
+            self._send(200, b"\x1f\x8b", "application/json", "gzip")
         elif service.fault == "html":
             self._send(200, b"<html>", "text/html")
         elif body.get("stream"):
@@ -114,6 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
         for number, event in enumerate(service.pieces(body)):
             if service.fault == "half" and number == 2:
                 return
+            if service.fault == "hang within" and number == 2:
+                service.ended.wait(30)
+                return
             if service.fault == "not json" and number == 1:
                 self.wfile.write(b"data: {oops\n\n")
                 continue
@@ -124,13 +139,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
 
+    def _flood(self, what: str) -> None:
+        """Send until nobody listens any more, gigabytes at most."""
+        service = self.server.service
+        failing = what == "error"
+        self.send_response(500 if failing else 200)
+        self.send_header(
+            "Content-Type", "text/event-stream" if what in ("text", "lines", "line") else "application/json"
+        )
+        self.end_headers()
+        piece = {"choices": [{"delta": {"content": "x" * 10_000}}]}
+        event = f"data: {json.dumps(piece)}\n\n".encode() if what == "text" else b""
+        chunk = event * 8 or {"lines": b"data: x\n" * 10_000}.get(what, b"x" * 100_000)
+        try:
+            for _ in range(3 * 1024**3 // len(chunk)):
+                self.wfile.write(chunk)
+                service.flooded += len(chunk)
+        except OSError:
+            self.close_connection = True
+
     def _answer(self, body: Body) -> Body:
         service = self.server.service
         wrong = service.fault == "wrong shape"
         if self.path.endswith("/embeddings"):
             texts = body["input"]
             data = [{"index": n, "embedding": [float(len(text)), 1.0]} for n, text in enumerate(texts)]
-            return {"data": data[1:] if wrong else data[::-1], "usage": {"prompt_tokens": len(" ".join(texts))}}
+            usage = {"prompt_tokens": -1 if service.fault == "usage lies" else len(" ".join(texts))}
+            return {"data": data[1:] if wrong else data[::-1], "usage": usage}
         if self.path.endswith("/rerank"):
             scores = [
                 {"index": n, "relevance_score": float(text.count(body["query"]))}
@@ -139,12 +174,14 @@ class _Handler(BaseHTTPRequestHandler):
             return {"results": scores[1:] if wrong else scores}
         if "/audio/" in self.path:
             words = [{"word": "hi", "start": 0.0, "end": 0.5}]
-            return {"text": 3} | {} if wrong else {"text": "hi", "language": "en", "duration": 0.5, "words": words}
+            return {"text": "hi", "language": "en", "duration": 0.5, "words": words} | service.lie
         text = service.answer(body)
         return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
 
-    def _send(self, status: int, content: bytes, kind: str = "application/json") -> None:
+    def _send(self, status: int, content: bytes, kind: str = "application/json", encoding: str = "") -> None:
         self.send_response(status)
+        if encoding:
+            self.send_header("Content-Encoding", encoding)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

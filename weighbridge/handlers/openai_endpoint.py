@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import weakref
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from weighbridge.errors import HandlerError, InvalidConfiguration
+from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
+from weighbridge.handlers.connections import Connections
 
 _MAX_ANSWER_SIZE = 64 * 1024**2
-_MAX_EVENTS = 1_000_000
+#: Of an answer that comes in events: bytes of one, and of all.
+_MAX_EVENT_SIZE = 4 * 1024**2
+_MAX_STREAM_SIZE = 1024**3
+_QUOTED = 300
 
 
 class OpenAIEndpoint:
@@ -48,46 +51,62 @@ class OpenAIEndpoint:
                 f"The environment variable {api_key_env} holds no key.", f"Set it: export {api_key_env}=…"
             )
         self.url, self.host = str(url), url.host
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout_s = timeout_s
+        self._connections = Connections({"Authorization": f"Bearer {key}"} if key else {}, timeout_s)
 
-    @cached_property
-    def _client(self) -> httpx.Client:
-        client = httpx.Client(headers=self._headers, timeout=self._timeout_s)
-        weakref.finalize(self, client.close)
-        return client
+    def post(self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None) -> dict[str, Any]:
+        """Ask with JSON and return the answer's object. Raises HandlerError, Cancelled."""
+        with self._asked(path, cancel_event, json=body) as answer:
+            return self._object(answer)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask with JSON and return the answer's object. Raises HandlerError."""
-        with self._errors():
-            return self._object(self._client.post(self.url + path, json=body))
+    def upload(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        name: str,
+        file: BinaryIO,
+        cancel_event: threading.Event | None = None,
+    ) -> dict[str, Any]:
+        """Ask with a form that holds one file and return the answer's object. Raises HandlerError, Cancelled."""
+        with self._asked(path, cancel_event, data=dict(fields), files={"file": (name, file)}) as answer:
+            return self._object(answer)
 
-    def upload(self, path: str, fields: Mapping[str, str], name: str, content: bytes) -> dict[str, Any]:
-        """Ask with a form that holds one file, `file`, and return the answer's object. Raises HandlerError."""
-        with self._errors():
-            return self._object(self._client.post(self.url + path, data=dict(fields), files={"file": (name, content)}))
-
-    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def stream(
+        self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Ask with JSON and yield the objects of the answer's events (server-sent events, WHATWG HTML 9.2).
 
         Raises:
-            HandlerError: it refuses, hangs, sends something else, or ends without `[DONE]`.
+            HandlerError: it refuses, hangs, sends something else or too much, or ends without `[DONE]`.
+            Cancelled: `cancel_event` was set.
         """
-        with self._errors(), self._client.stream("POST", self.url + path, json={**body, "stream": True}) as answer:
-            self._refuse(answer)
-            for number, event in enumerate(EventSource(answer).iter_sse()):
+        with self._asked(path, cancel_event, json={**body, "stream": True}) as answer:
+            answer.stream = bounded = _Bounded(self.host, answer.stream)
+            answer.encoding = "utf-8"
+            for event in EventSource(answer).iter_sse():
+                bounded.since_event = 0
                 if event.data == "[DONE]":
                     return
-                if number > _MAX_EVENTS:
-                    raise HandlerError(f"{self.host} sends events without an end.")
                 yield self._parsed(event.data)
             raise HandlerError(
                 f"{self.host} ended its answer in the middle.", "Look at its log; a proxy may cut long answers."
             )
 
+    @contextmanager
+    def _asked(self, path: str, event: threading.Event | None, **content: Any) -> Iterator[httpx.Response]:
+        with (
+            self._errors(event),
+            self._connections.take(event) as client,
+            client.stream("POST", self.url + path, **content) as answer,
+        ):
+            if answer.status_code != 200:
+                raise self._refused(answer)
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                raise HandlerError(f"{self.host} answers in an encoding that was not asked for.")
+            yield answer
+
     def _object(self, answer: httpx.Response) -> dict[str, Any]:
-        self._refuse(answer)
-        return self._parsed(answer.content)
+        return self._parsed(_start(answer, _MAX_ANSWER_SIZE + 1))
 
     def _parsed(self, text: str | bytes) -> dict[str, Any]:
         if len(text) > _MAX_ANSWER_SIZE:
@@ -103,29 +122,68 @@ class OpenAIEndpoint:
             raise HandlerError(f"{self.host} refuses: {str(said)[:300]}.")
         return value
 
-    def _refuse(self, answer: httpx.Response) -> None:
-        if answer.status_code == 200:
-            return
-        answer.read()
-        said = answer.text[:300].replace("\n", " ")
+    def _refused(self, answer: httpx.Response) -> HandlerError:
+        said = _start(answer, 4 * _QUOTED).decode(errors="replace")[:_QUOTED].replace("\n", " ")
         remedy = {
             401: "Check the key that upstream_api_key_env names.",
             403: "Check the key that upstream_api_key_env names.",
             404: "Check upstream_base_url and the model's name there.",
         }.get(answer.status_code, "Look at its log.")
-        raise HandlerError(
+        return HandlerError(
             f"{self.host} answers with HTTP {answer.status_code}: {said}", remedy, http_status=answer.status_code
         )
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, event: threading.Event | None) -> Iterator[None]:
         try:
+            _refuse_cancelled(self.host, event)
             yield
+        except HandlerError:
+            _refuse_cancelled(self.host, event)  # A connection that was cut may look like an answer's end.
+            raise
+        except httpx.ConnectTimeout as error:
+            raise HandlerError(f"{self.host} does not answer.", "Check upstream_base_url and that it runs.") from error
         except httpx.TimeoutException as error:
             raise HandlerError(
                 f"{self.host} sent nothing for {self._timeout_s:g} s.", "It hangs or is overloaded: look at its log."
             ) from error
         except (httpx.HTTPError, SSEError) as error:
+            _refuse_cancelled(self.host, event)
             raise HandlerError(
-                f"{self.host} could not be asked: {str(error)[:300] or type(error).__name__}.", "Check that it runs."
+                f"{self.host} could not be asked: {str(error)[:_QUOTED] or type(error).__name__}.",
+                "Check that it runs.",
             ) from error
+
+
+def _refuse_cancelled(host: str, event: threading.Event | None) -> None:
+    if event is not None and event.is_set():
+        raise Cancelled(f"What {host} was asked for was cancelled.")
+
+
+class _Bounded(httpx.SyncByteStream):
+    """An answer's bytes, up to limits."""
+
+    def __init__(self, host: str, stream: Any) -> None:
+        self._host, self._stream = host, stream
+        self.since_event = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        total = 0
+        for chunk in self._stream:
+            total, self.since_event = total + len(chunk), self.since_event + len(chunk)
+            if total > _MAX_STREAM_SIZE or self.since_event > _MAX_EVENT_SIZE:
+                raise HandlerError(f"{self._host} sends too much: {total:,} bytes.", "Look at what it does.")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _start(answer: httpx.Response, size: int) -> bytes:
+    """Return what an answer begins with, about `size` bytes; the rest is never received."""
+    content = bytearray()
+    for chunk in answer.iter_raw():
+        content += chunk
+        if len(content) >= size:
+            break
+    return bytes(content)

@@ -6,24 +6,41 @@ In models.yaml: `handler: weighbridge.handlers.upstream.UpstreamChat`, `upstream
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
+from weighbridge.errors import HandlerError, InvalidConfiguration
 from weighbridge.handlers.interface import ChatGeneration, Device, RerankResult, SpeechResult, SpeechSegment
 from weighbridge.handlers.openai_endpoint import OpenAIEndpoint
 
+#: Characters that a token can stand for at most; the longest known are runs of spaces.
+_TOKEN_SIZE = 1024
+#: Texts, or documents, in one request; more are refused by some services.
+_BATCH = 256
+
 
 class _Upstream:
-    """What the four have in common: the service and the model's name there."""
+    """What the four have in common: the service and the model's name there; may be called from several threads.
 
+    Args:
+        hf_repo_id: the model's name there.
+        device: of no use; the service's host stands there afterwards.
+        cache_dir: of no use.
+        kwargs: `name`, `generation_defaults`, `upstream_base_url`, `upstream_api_key_env`, `timeout_s` (seconds without
+            a byte; 120), `owned_by` (`openai`, or what the service is: `vllm`, `local`).
+
+    Raises:
+        InvalidConfiguration: there is no such address, or its key's variable is empty.
+    """
+
+    options = ["upstream_base_url", "upstream_api_key_env", "timeout_s", "owned_by"]
     thread_safe = True
     max_parallelism: int | None = None
-    owned_by = "openai"
 
     def __init__(self, hf_repo_id: str, device: Device = "cpu", cache_dir: str | None = None, **kwargs: Any) -> None:
         base_url = kwargs.get("upstream_base_url", "")
@@ -33,7 +50,8 @@ class _Upstream:
             )
         self.name: str = kwargs.get("name", hf_repo_id)
         self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
-        self.supports_structured_outputs = bool(kwargs.get("supports_structured_outputs"))
+        self.supports_structured_outputs = False
+        self.owned_by: str = kwargs.get("owned_by", "openai")
         self._model = hf_repo_id
         self._endpoint = OpenAIEndpoint(
             base_url, kwargs.get("upstream_api_key_env", ""), timeout_s=float(kwargs.get("timeout_s", 120.0))
@@ -45,9 +63,20 @@ class _Upstream:
 
 
 class UpstreamChat(_Upstream):
-    """Chat at a service."""
+    """Chat at a service; with `supports_structured_outputs` also in a form that a `response_format` asks for."""
 
     capabilities = ["chat-completion", "vision"]
+    options = [
+        "upstream_base_url",
+        "upstream_api_key_env",
+        "timeout_s",
+        "owned_by",
+        "supports_structured_outputs",
+    ]
+
+    def __init__(self, hf_repo_id: str, device: Device = "cpu", cache_dir: str | None = None, **kwargs: Any) -> None:
+        super().__init__(hf_repo_id, device, cache_dir, **kwargs)
+        self.supports_structured_outputs = bool(kwargs.get("supports_structured_outputs"))
 
     def generate(
         self,
@@ -58,8 +87,14 @@ class UpstreamChat(_Upstream):
         top_p: float,
         stop: list[str] | None = None,
         cancel_event: threading.Event | None = None,
+        response_format: Mapping[str, Any] | None = None,
     ) -> ChatGeneration:
-        """Answer messages. Raises HandlerError, and Cancelled when `cancel_event` was set."""
+        """Answer messages, in a form that `response_format` may ask for as OpenAI's protocol has it.
+
+        Raises:
+            HandlerError: the service fails, or says what cannot be.
+            Cancelled: `cancel_event` was set; the service is no longer listened to.
+        """
         return self.stream(
             messages,
             max_new_tokens=max_new_tokens,
@@ -67,6 +102,7 @@ class UpstreamChat(_Upstream):
             top_p=top_p,
             stop=stop,
             cancel_event=cancel_event,
+            response_format=response_format,
         )
 
     def stream(
@@ -79,6 +115,7 @@ class UpstreamChat(_Upstream):
         stop: list[str] | None = None,
         cancel_event: threading.Event | None = None,
         on_token: Callable[[], None] | None = None,
+        response_format: Mapping[str, Any] | None = None,
     ) -> ChatGeneration:
         """Answer messages, calling back for each piece of text as it arrives; otherwise as `generate`."""
         body: dict[str, Any] = {
@@ -91,16 +128,20 @@ class UpstreamChat(_Upstream):
         }
         if stop:
             body["stop"] = stop
+        if response_format is not None:
+            self._refuse_form()
+            body["response_format"] = dict(response_format)
         pieces: list[str] = []
-        reason, usage = "", {}
-        for event in self._endpoint.stream("/chat/completions", body):
-            if cancel_event is not None and cancel_event.is_set():
-                raise Cancelled(f"The answer of {self.name} was cancelled.")
+        room, reason, usage = _TOKEN_SIZE * max_new_tokens, "", {}
+        for event in self._endpoint.stream("/chat/completions", body, cancel_event):
             if isinstance(event.get("usage"), dict):
                 usage = event["usage"]
             piece, ended = self._piece(event)
             reason = ended or reason
             if piece:
+                room -= len(piece)
+                if room < 0:
+                    raise self._wrong(f"more text than {max_new_tokens} tokens can be")
                 pieces.append(piece)
                 if on_token:
                     on_token()
@@ -113,6 +154,13 @@ class UpstreamChat(_Upstream):
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
         """Return what the service counts for an answer of one token: OpenAI's protocol cannot ask otherwise."""
         return self.generate(messages, max_new_tokens=1, temperature=0.0, top_p=1.0).prompt_tokens
+
+    def _refuse_form(self) -> None:
+        if not self.supports_structured_outputs:
+            raise HandlerError(
+                f"{self.name} is not said to answer in a form that is asked for.",
+                "Write supports_structured_outputs: true in models.yaml if its service does.",
+            )
 
     def _piece(self, event: dict[str, Any]) -> tuple[str, str]:
         choices = event.get("choices")
@@ -147,28 +195,36 @@ class UpstreamEmbedding(_Upstream):
         return int(self.embed(["dimension"]).shape[1])
 
     def embed(self, texts: list[str], cancel_event: threading.Event | None = None) -> np.ndarray:
-        """Return float32 vectors of shape (texts, dim). Raises HandlerError."""
-        return self._ask(texts)[0]
+        """Return float32 vectors of shape (texts, dim). Raises HandlerError, Cancelled."""
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        found = [self._ask(batch, cancel_event)[0] for batch in _batches(texts)]
+        if len({vectors.shape[1] for vectors in found}) > 1:
+            raise self._wrong("vectors of several lengths")
+        return np.concatenate(found)
 
     def count_tokens(self, texts: list[str]) -> int:
         """Return the tokens that the service counts. Raises HandlerError."""
-        return self._ask(texts)[1]
+        return sum(self._ask(batch, None)[1] for batch in _batches(texts))
 
-    def _ask(self, texts: list[str]) -> tuple[np.ndarray, int]:
-        answer = self._endpoint.post("/embeddings", {"model": self._model, "input": texts})
+    def _ask(self, texts: Sequence[str], cancel_event: threading.Event | None) -> tuple[np.ndarray, int]:
+        body = {"model": self._model, "input": list(texts)}
+        answer = self._endpoint.post("/embeddings", body, cancel_event)
         usage = answer.get("usage")
         tokens = usage.get("prompt_tokens", 0) if isinstance(usage, dict) else 0
+        if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
+            raise self._wrong(f"prompt_tokens of {str(tokens)[:40]!r}")
         try:
             found = sorted(answer["data"], key=lambda entry: entry["index"])
             vectors = np.array([entry["embedding"] for entry in found], np.float32)
             places = [entry["index"] for entry in found]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._wrong("no vectors") from error
         if places != list(range(len(texts))) or vectors.ndim != 2 or not np.isfinite(vectors).all():
             raise self._wrong(
                 f"vectors of the shape {vectors.shape} for {len(texts)} texts, or with no numbers in them"
             )
-        return vectors, tokens if isinstance(tokens, int) else 0
+        return vectors, tokens
 
 
 class UpstreamSpeech(_Upstream):
@@ -187,33 +243,37 @@ class UpstreamSpeech(_Upstream):
         timestamp_granularity: Literal["word", "segment", None],
         cancel_event: threading.Event | None = None,
     ) -> SpeechResult:
-        """Return what is said in a sound file. Raises HandlerError."""
+        """Return what is said in a sound file. Raises HandlerError, Cancelled."""
         fields = {"model": self._model, "response_format": "verbose_json"}
         given = {"language": language, "prompt": prompt, "timestamp_granularities[]": timestamp_granularity}
         fields |= {key: value for key, value in given.items() if value}
         if temperature is not None:
             fields["temperature"] = str(temperature)
         path = Path(audio_path)
+        kind = "transcriptions" if task == "transcribe" else "translations"
         try:
-            content = path.read_bytes()
+            if not path.is_file():  # A device or a pipe would never end.
+                raise FileNotFoundError(None, "no such file")
+            with path.open("rb") as file:
+                answer = self._endpoint.upload(f"/audio/{kind}", fields, path.name, file, cancel_event)
         except OSError as error:
             raise HandlerError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
-        kind = "transcriptions" if task == "transcribe" else "translations"
-        answer = self._endpoint.upload(f"/audio/{kind}", fields, path.name, content)
-        try:
-            return SpeechResult(
-                str(answer["text"]),
-                answer.get("language"),
-                float(answer.get("duration", 0.0)),
-                self._segments(answer.get("segments"), "text"),
-                self._segments(answer.get("words"), "word"),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._wrong("no transcript") from error
+        text, said, duration = answer.get("text"), answer.get("language"), _seconds(answer.get("duration", 0.0))
+        if not isinstance(text, str) or not isinstance(said, str | None) or duration is None:
+            raise self._wrong("no transcript")
+        return SpeechResult(
+            text, said, duration, self._parts(answer.get("segments"), "text"), self._parts(answer.get("words"), "word")
+        )
 
-    @staticmethod
-    def _segments(found: Any, key: str) -> tuple[SpeechSegment, ...]:
-        return tuple(SpeechSegment(str(part[key]), float(part["start"]), float(part["end"])) for part in found or ())
+    def _parts(self, found: Any, key: str) -> tuple[SpeechSegment, ...]:
+        parts = []
+        for part in found if isinstance(found, list) else ():
+            text = part.get(key) if isinstance(part, dict) else None
+            start, end = (_seconds(part.get(name)) if isinstance(part, dict) else None for name in ("start", "end"))
+            if not isinstance(text, str) or start is None or end is None or end < start:
+                raise self._wrong("parts of a transcript that have no text or no times")
+            parts.append(SpeechSegment(text, start, end))
+        return tuple(parts)
 
 
 class UpstreamRerank(_Upstream):
@@ -229,14 +289,27 @@ class UpstreamRerank(_Upstream):
         top_k: int | None = None,
         cancel_event: threading.Event | None = None,
     ) -> list[RerankResult]:
-        """Return the documents with their scores, the most relevant first. Raises HandlerError."""
+        """Return the documents with their scores, the most relevant first. Raises HandlerError, Cancelled."""
+        if not documents:
+            return []
         body = {"model": self._model, "query": query, "documents": list(documents)}
-        answer = self._endpoint.post("/rerank", body)
+        answer = self._endpoint.post("/rerank", body, cancel_event)
         try:
             scores = {int(entry["index"]): float(entry["relevance_score"]) for entry in answer["results"]}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._wrong("no scores") from error
-        if scores.keys() != set(range(len(documents))) or not all(map(np.isfinite, scores.values())):
+        if scores.keys() != set(range(len(documents))) or not all(map(math.isfinite, scores.values())):
             raise self._wrong("scores of other documents, or that are no numbers")
         order = sorted(scores, key=lambda index: (-scores[index], index))
         return [RerankResult(index, scores[index], documents[index]) for index in order[:top_k]]
+
+
+def _batches(texts: Sequence[str]) -> list[Sequence[str]]:
+    return [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a time, or None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        return None
+    return float(value)
