@@ -69,6 +69,68 @@ def test_a_pooling_that_is_not_done_here_is_told(tmp_path: Path, folder: Path) -
         TextEmbedding(str(folder), "cpu", pooling="loud")
 
 
+def modules(folder: Path, *kinds: str) -> None:
+    """Write what a text goes through, in the form of sentence-transformers."""
+    listed = [{"type": f"sentence_transformers.models.{kind}", "path": f"{n}_{kind}"} for n, kind in enumerate(kinds)]
+    (folder / "modules.json").write_text(json.dumps(listed))
+
+
+def dense(folder: Path, activation: str) -> torch.Tensor:
+    """Write a dense layer from 32 to 8 numbers and return its weights."""
+    folder.mkdir()
+    weights = torch.randn(8, 32, generator=torch.Generator().manual_seed(0))
+    save_file({"linear.weight": weights}, folder / "model.safetensors")
+    said = {
+        "in_features": 32,
+        "out_features": 8,
+        "bias": False,
+        "activation_function": f"torch.nn.modules.{activation}",
+    }
+    (folder / "config.json").write_text(json.dumps(said))
+    return weights
+
+
+def test_vectors_go_through_the_models_dense_layers(tmp_path: Path) -> None:
+    folder = tiny.bert(tmp_path)
+    plain = TextEmbedding(str(folder), "cpu", pooling="mean").embed(TEXTS)
+    stated(folder, pooling_mode_mean_tokens=True)
+    modules(folder, "Transformer", "Pooling", "Dense", "Normalize")
+    weights = dense(folder / "2_Dense", "activation.Tanh")
+    handler = TextEmbedding(str(folder), "cpu")
+    assert (handler.dim, handler.pooling) == (8, "mean")
+    expected = np.tanh(plain @ weights.numpy().T)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(handler.embed(TEXTS), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "told"),
+    [
+        ("LSTM", "2_LSTM", "LSTM"),
+        ("Dense", "2_Dense", "dense layer"),
+        ("Dense", "../2_Dense", "leaves its folder"),
+        ("Dense", "odd", "dense layer odd"),
+    ],
+)
+def test_what_is_not_done_to_vectors_here_is_told(tmp_path: Path, kind: str, path: str, told: str) -> None:
+    folder = tiny.bert(tmp_path)
+    dense(folder / "odd", "activation.Mish")
+    (folder / "modules.json").write_text(json.dumps([{"type": f"x.{kind}", "path": path}]))
+    with pytest.raises(HandlerError, match=told):
+        TextEmbedding(str(folder), "cpu")
+
+
+def test_a_pooling_is_named_in_one_word_too(tmp_path: Path) -> None:
+    folder = tiny.bert(tmp_path)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "lasttoken"}')
+    assert TextEmbedding(str(folder), "cpu").pooling == "last"
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "max"}')
+    with pytest.raises(HandlerError, match="pools by max"):
+        TextEmbedding(str(folder), "cpu")
+    assert TextEmbedding(str(folder), "cpu", pooling="cls").pooling == "cls"
+
+
 def test_long_texts_are_cut_and_counted_whole(folder: Path) -> None:
     handler = TextEmbedding(str(folder), "cpu")
     long = "x" * 1000

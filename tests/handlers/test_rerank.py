@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from tests.handlers import tiny
 from weighbridge.errors import Cancelled, HandlerError
@@ -49,3 +51,11 @@ def test_nothing_to_order_is_fine_and_cancelling_ends(rerank: TextRerank) -> Non
 def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
     with pytest.raises(HandlerError, match="gives 3 scores"):
         TextRerank(str(tiny.bert(tmp_path, labels=3)), "cpu")
+
+
+def test_a_model_that_computes_no_numbers_is_told(tmp_path: Path) -> None:
+    weights = load_file(tiny.bert(tmp_path, labels=1) / "model.safetensors")
+    weights["classifier.bias"] = torch.full_like(weights["classifier.bias"], float("nan"))
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(HandlerError, match="NaN"):
+        TextRerank(str(tmp_path), "cpu").rerank("query", DOCUMENTS)

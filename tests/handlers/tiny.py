@@ -16,6 +16,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    RobertaConfig,
+    RobertaForSequenceClassification,
     WhisperConfig,
     WhisperForConditionalGeneration,
     WhisperProcessor,
@@ -84,6 +86,20 @@ def bert(folder: Path, *, labels: int = 0, **config: Any) -> Path:
     torch.manual_seed(0)
     made = BertConfig(**(settings | config | ({"num_labels": labels} if labels else {})))
     (BertForSequenceClassification(made) if labels else BertModel(made)).save_pretrained(folder)
+    return folder
+
+
+def roberta(folder: Path, *, labels: int) -> Path:
+    """Write a RoBERTa of one layer that classifies, and a tokenizer that says nothing of lengths."""
+    words = tokenizer(folder, None)
+    words.model_max_length = 10**30
+    words.save_pretrained(folder)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    torch.manual_seed(0)
+    made = RobertaConfig(
+        vocab_size=len(words), max_position_embeddings=CONTEXT, pad_token_id=0, num_labels=labels, **sizes
+    )
+    RobertaForSequenceClassification(made).save_pretrained(folder)
     return folder
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.handlers.conversion import converted
 from weighbridge.handlers.generation import Generation
+from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 
@@ -21,13 +23,14 @@ class TextChat:
         hf_repo_id: repository in the cache, or a folder.
         device: where it runs.
         cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `generation_defaults`, `dtype`, `trust_remote_code`.
+        kwargs: `name`, `generation_defaults`, `dtype`, `gguf_file`, and what `locate` takes besides.
 
     Raises:
         HandlerError, OutOfMemory: it cannot be loaded.
     """
 
     capabilities = ["chat-completion"]
+    options = ["dtype", "gguf_file"]
     thread_safe = False
     max_parallelism: int | None = 1
     owned_by = "local"
@@ -37,10 +40,10 @@ class TextChat:
         self.device = device
         self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
         self.supports_structured_outputs = False
-        place, trusted = locate(hf_repo_id, cache_dir), bool(kwargs.get("trust_remote_code"))
-        self.tokenizer = load_processor(AutoTokenizer, place, trust_remote_code=trusted)
-        chosen = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
-        self.model = load_model(AutoModelForCausalLM, place, device, trust_remote_code=trusted, **chosen)
+        place = converted(locate(hf_repo_id, cache_dir, kwargs), AutoModelForCausalLM)
+        self.tokenizer = load_processor(AutoTokenizer, place)
+        self.model = load_model(AutoModelForCausalLM, place, device)
+        self._words = threading.Lock()
         self._generation = Generation(self.name, device, self.model, self.tokenizer)
 
     @property
@@ -120,7 +123,6 @@ class TextChat:
             text = self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
             )
-            tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         except WeighbridgeError:
             raise
         except Exception as error:
@@ -128,4 +130,6 @@ class TextChat:
                 f"The chat template of {self.name} fails: {type(error).__name__}: {str(error)[:200]}.",
                 "Check the messages' roles; if they are right, its publisher has to mend the template.",
             ) from error
+        with self._words, inferring(self.name, "the tokenizer", "chat"):
+            tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return tokens

@@ -13,8 +13,8 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from weighbridge.errors import Cancelled, HandlerError
-from weighbridge.handlers.inference import inferring
+from weighbridge.errors import HandlerError
+from weighbridge.handlers.inference import inferring, refuse_cancelled, taken, watched
 from weighbridge.handlers.interface import ChatGeneration, Device
 
 
@@ -69,8 +69,9 @@ class Generation:
         sampling: dict[str, Any] = (
             {"do_sample": True, "temperature": temperature, "top_p": top_p} if temperature > 0 else {}
         )
-        (answer,) = self.complete(
+        (answer,) = self._complete(
             [prompt],
+            watch_layers=True,
             max_new_tokens=min(max_new_tokens, self.context_length - len(prompt)),
             cancel_event=cancel_event,
             stop=stop,
@@ -105,6 +106,22 @@ class Generation:
         Raises:
             HandlerError, OutOfMemory, Cancelled: as `answer`.
         """
+        return self._complete(
+            prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, inputs=inputs, **options
+        )
+
+    def _complete(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        stop: Sequence[str] = (),
+        cancel_event: threading.Event | None = None,
+        on_token: Callable[[], None] | None = None,
+        inputs: Mapping[str, torch.Tensor] | None = None,
+        watch_layers: bool = False,
+        **options: Any,
+    ) -> list[list[int]]:
+        """As `complete`; watching the layers also ends a long prompt in the middle, and stands in a compiler's way."""
         width = max(map(len, prompts))
         padding = self._tokenizer.pad_token_id
         padding = padding if padding is not None else self._tokenizer.eos_token_id or 0
@@ -113,7 +130,11 @@ class Generation:
         options = {"do_sample": False, "pad_token_id": padding, **options}
         if not options["do_sample"]:
             options |= {"temperature": None, "top_p": None, "top_k": None}
-        with self._lock, inferring(self._name, str(self._device), "chat"):
+        with (
+            taken(self._lock, self._name, cancel_event),
+            watched(self._model, self._name, cancel_event if watch_layers else None),
+            inferring(self._name, str(self._device), "chat"),
+        ):
             outputs = self._model.generate(
                 input_ids=torch.tensor(rows, device=self._device),
                 attention_mask=torch.tensor(mask, device=self._device),
@@ -124,8 +145,7 @@ class Generation:
                 **options,
             )
             answers = outputs[:, width:].tolist()
-        if cancel_event is not None and cancel_event.is_set():
-            raise Cancelled(f"The answer of {self._name} was cancelled.")
+        refuse_cancelled(self._name, cancel_event)
         return [_without_padding(answer, padding) for answer in answers]
 
 

@@ -1,15 +1,53 @@
-"""Inference by transformers: in torch's inference mode, with whatever a stranger's model raises as our errors."""
+"""Inference by transformers: one call at a time, until it is cancelled; what a model raises becomes our errors."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 
 from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
 from weighbridge.handlers.pretrained import refuse_memory
+
+_LOOK_S = 0.05
+
+
+@contextmanager
+def taken(lock: threading.Lock, name: str, event: threading.Event | None) -> Iterator[None]:
+    """Hold a model's lock; who waits for it goes when the event is set. Raises Cancelled."""
+    while not lock.acquire(timeout=-1 if event is None else _LOOK_S):
+        refuse_cancelled(name, event)
+    try:
+        refuse_cancelled(name, event)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def watched(model: Any, name: str, event: threading.Event | None) -> Iterator[None]:
+    """End a forward pass between two layers when the event is set: one over long texts takes minutes. Raises Cancelled.
+
+    Only for who holds the model's lock, as it is the model that is watched.
+    """
+
+    def look(*_: Any) -> None:
+        refuse_cancelled(name, event)
+
+    with ExitStack() as stack:
+        for layers in model.modules() if event is not None else ():
+            for layer in layers if isinstance(layers, torch.nn.ModuleList) else ():
+                stack.callback(layer.register_forward_pre_hook(look).remove)
+        yield
+
+
+def refuse_cancelled(name: str, event: threading.Event | None) -> None:
+    """Raise Cancelled when the event is set."""
+    if event is not None and event.is_set():
+        raise Cancelled(f"The work of {name} was cancelled.")
 
 
 @contextmanager
@@ -40,8 +78,7 @@ def inferring(name: str, device: str, task: str) -> Iterator[None]:
 def batches(items: Sequence[str], size: int, name: str, event: threading.Event | None) -> Iterator[Sequence[str]]:
     """Yield items in groups of `size`, until the event is set. Raises Cancelled."""
     for start in range(0, len(items), size):
-        if event is not None and event.is_set():
-            raise Cancelled(f"The work of {name} was cancelled.")
+        refuse_cancelled(name, event)
         yield items[start : start + size]
 
 
@@ -50,3 +87,16 @@ def finite(name: str, values: torch.Tensor) -> torch.Tensor:
     if not torch.isfinite(values).all():
         raise HandlerError(f"{name} computes NaN.", "Its weights are broken, or their type is too small.")
     return values
+
+
+def max_tokens(tokenizer: Any, model: Any, stated: Any = None) -> int:
+    """Return the tokens that a text may have: the least of what is stated, the tokenizer, and the model's positions."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    for module in model.modules():
+        table = getattr(module, "position_embeddings", None)
+        if (
+            isinstance(table, torch.nn.Embedding) and table.padding_idx is not None
+        ):  # RoBERTa's begin after the padding.
+            positions = table.num_embeddings - table.padding_idx - 1
+    lengths = (stated, tokenizer.model_max_length, positions)
+    return min((length for length in lengths if isinstance(length, int) and length > 0), default=512)

@@ -1,11 +1,11 @@
-"""Models loaded by transformers from this machine's files: never a download, never their code, never a pickle.
+"""Models loaded by transformers from this machine's files: never a download; their code and pickles only where allowed.
 
-Used by the handlers that transformers runs. Not here: what is done with the model.
+Used by the handlers that transformers runs. Not here: what is done with the model, and who allows what (the policy).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,31 +14,49 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-from weighbridge.errors import HandlerError, OutOfMemory
+from weighbridge.errors import HandlerError, InvalidConfiguration, OutOfMemory
 from weighbridge.handlers.interface import Device
+
+#: Options of models.yaml that every model of transformers takes.
+OPTIONS = ("dtype", "gguf_file")
+#: Types that weights may be loaded in; `auto` is the one they have.
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_WEIGHTS_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model's files lie.
+    """Where a model's files lie, and what may be done with them.
 
     Attributes:
         folder: all of its files.
         gguf: name of the GGUF file to load, or empty for safetensors.
+        pickled: whether its weights are a pickle that may be loaded: tensors and plain values of it, never code.
+        trusted: whether the model's own code may run.
+        dtype: the type to load weights in, of `DTYPES`.
+        converted: folder for what GGUF was turned into, or None for nowhere.
     """
 
     folder: Path
     gguf: str = ""
+    pickled: bool = False
+    trusted: bool = False
+    dtype: str = "auto"
+    converted: Path | None = None
 
-    @property
-    def _gguf(self) -> dict[str, str]:
-        return {"gguf_file": self.gguf} if self.gguf else {}
 
-
-def locate(model: str, cache_dir: str | None) -> Place:
+def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Place:
     """Find a model: a folder, or a repository in a Hugging Face cache.
 
+    Args:
+        model: path of the folder, or name of the repository.
+        cache_dir: the cache; huggingface_hub's own when None.
+        options: a handler's: `dtype`, `gguf_file`; and of who opens it `trust_remote_code` and `allow_pickle` (only
+            where a policy allows them for these very bytes), `converted` (a folder).
+
     Raises:
+        InvalidConfiguration: there is no such type or GGUF file.
         HandlerError: it is not on this machine, or holds no weights that are loaded here.
     """
     folder = Path(model)
@@ -49,53 +67,62 @@ def locate(model: str, cache_dir: str | None) -> Place:
             raise HandlerError(
                 f"{model} is not on this machine.", f"Bring it here: MODELS={model} weighbridge preload.", model=model
             ) from error
-    if any(folder.glob("*.safetensors")):
-        return Place(folder)
-    found = sorted(folder.glob("*.gguf"), key=lambda path: (path.stat().st_size, path.name))
-    if found:
-        return Place(folder, found[0].name)
-    raise HandlerError(
-        f"{model} has no weights in safetensors or GGUF.",
-        "Other formats may run code when they are loaded, so they are not.",
-        model=model,
-    )
+    dtype, converted = options.get("dtype") or "auto", options.get("converted")
+    if dtype not in DTYPES:
+        raise InvalidConfiguration(f"There is no dtype “{dtype}”.", f"Write one of {', '.join(DTYPES)}.")
+    gguf = _gguf(folder, options.get("gguf_file") or "")
+    pickled = not gguf and not any(folder.glob("*.safetensors"))
+    if pickled and not (options.get("allow_pickle") and any((folder / name).exists() for name in _PICKLES)):
+        raise HandlerError(
+            f"{model} has no weights in safetensors or GGUF.",
+            "A pickle may run code when it is loaded: policy.yaml says under `loading` which ones may be.",
+            model=model,
+        )
+    trusted = bool(options.get("trust_remote_code"))
+    return Place(folder, gguf, pickled, trusted, dtype, Path(converted) if converted else None)
 
 
-def load_model(auto: Any, place: Place, device: Device, *, trust_remote_code: bool = False, **options: Any) -> Any:
+def load_model(auto: Any, place: Place, device: Device, *, spare: tuple[str, ...] = ()) -> Any:
     """Load weights onto a device, ready to infer.
 
     Args:
         auto: one of transformers' Auto classes.
         place: where the files lie.
         device: where the weights go.
-        trust_remote_code: whether the model's own code may run; only where a policy allows it for these very bytes.
-        options: further ones of `from_pretrained`, such as `dtype`.
+        spare: prefixes of weights that the work does without.
 
     Raises:
         HandlerError: it is no model for this class.
         OutOfMemory: the device is too small.
     """
+    options: dict[str, Any] = {"dtype": place.dtype, "use_safetensors": not place.pickled}
+    if place.pickled:
+        options["weights_only"] = True
     if place.gguf:
-        import torch
         from transformers import GgufConfig
 
-        options = {"dtype": torch.bfloat16, **options, "quantization_config": GgufConfig(dequantize=True)}
-        options["gguf_file"] = place.gguf
-    else:
-        options = {"dtype": "auto", **options, "use_safetensors": True}
+        options = {"dtype": "bfloat16" if place.dtype == "auto" else place.dtype, "gguf_file": place.gguf}
+        options["quantization_config"] = GgufConfig(dequantize=True)
     with loading(place, str(device)):
-        model = auto.from_pretrained(
-            place.folder, local_files_only=True, trust_remote_code=trust_remote_code, **options
+        model, told = auto.from_pretrained(
+            place.folder, local_files_only=True, trust_remote_code=place.trusted, output_loading_info=True, **options
         )
+        missing = sorted(name for name in told["missing_keys"] if not name.startswith(spare))
+        if missing:
+            some = ", ".join(missing[:_WEIGHTS_SHOWN]) + (" …" if len(missing) > _WEIGHTS_SHOWN else "")
+            raise HandlerError(
+                f"{place.folder.name} lacks weights that {type(model).__name__} has: {some}.",
+                "It was made for another task, or is not whole: name the handler of its task.",
+            )
         return model.to(device).eval()
 
 
-def load_processor(auto: Any, place: Place, *, trust_remote_code: bool = False, **options: Any) -> Any:
+def load_processor(auto: Any, place: Place, **options: Any) -> Any:
     """Load a tokenizer, a processor or a feature extractor. Raises HandlerError."""
     if place.gguf and not (place.folder / "tokenizer.json").exists():
         options["gguf_file"] = place.gguf
     with loading(place, "the processor"):
-        return auto.from_pretrained(place.folder, local_files_only=True, trust_remote_code=trust_remote_code, **options)
+        return auto.from_pretrained(place.folder, local_files_only=True, trust_remote_code=place.trusted, **options)
 
 
 @contextmanager
@@ -103,6 +130,8 @@ def loading(place: Place, device: str) -> Iterator[None]:
     """Turn whatever loading a stranger's files raises into our errors."""
     try:
         yield
+    except HandlerError:
+        raise
     except Exception as error:
         refuse_memory(error, device)
         raise HandlerError(
@@ -120,3 +149,17 @@ def refuse_memory(error: Exception, device: str) -> None:
             "Choose a smaller or quantized model, shorter texts, a smaller batch, or a larger device.",
             device=device,
         ) from error
+
+
+def _gguf(folder: Path, wanted: str) -> str:
+    """Return the GGUF file to load, the smallest where several quantizations lie together; empty for none."""
+    found = sorted(folder.glob("*.gguf"), key=lambda path: (path.stat().st_size, path.name))
+    if wanted:
+        if wanted not in {path.name for path in found}:
+            known = ", ".join(path.name for path in found) or "none"
+            raise InvalidConfiguration(f"The model has no GGUF file “{wanted}”.", f"It has {known}.")
+        return wanted
+    if any(folder.glob("*.safetensors")):
+        return ""
+    texts = [path.name for path in found if not path.name.startswith("mmproj")]  # A projector sees; it does not speak.
+    return texts[0] if texts else ""

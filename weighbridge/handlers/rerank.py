@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from weighbridge.errors import HandlerError
-from weighbridge.handlers.inference import batches, finite, inferring
+from weighbridge.handlers.inference import batches, finite, inferring, max_tokens, taken, watched
 from weighbridge.handlers.interface import Device, RerankResult
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 
@@ -23,7 +23,7 @@ class TextRerank:
         hf_repo_id: repository in the cache, or a folder.
         device: where it runs.
         cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `dtype`, `trust_remote_code`.
+        kwargs: `name`, `dtype`, and what `locate` takes besides.
 
     Raises:
         HandlerError: it cannot be loaded, or gives more than one score a pair.
@@ -31,6 +31,7 @@ class TextRerank:
     """
 
     capabilities = ["rerank"]
+    options = ["dtype"]
     thread_safe = False
     max_parallelism: int | None = 1
     owned_by = "local"
@@ -38,15 +39,9 @@ class TextRerank:
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
         self.name: str = kwargs.get("name", hf_repo_id)
         self.device = device
-        place, trusted = locate(hf_repo_id, cache_dir), bool(kwargs.get("trust_remote_code"))
-        self.tokenizer = load_processor(AutoTokenizer, place, trust_remote_code=trusted)
-        self.model = load_model(
-            AutoModelForSequenceClassification,
-            place,
-            device,
-            trust_remote_code=trusted,
-            dtype=kwargs.get("dtype", "auto"),
-        )
+        place = locate(hf_repo_id, cache_dir, kwargs)
+        self.tokenizer = load_processor(AutoTokenizer, place)
+        self.model = load_model(AutoModelForSequenceClassification, place, device)
         if self.model.config.num_labels != 1:
             raise HandlerError(
                 f"{self.name} gives {self.model.config.num_labels} scores, and a reranker gives one.",
@@ -55,6 +50,7 @@ class TextRerank:
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
             self.model.config.pad_token_id = self.tokenizer.pad_token_id
+        self.max_tokens = max_tokens(self.tokenizer, self.model)
         self._lock = threading.Lock()
 
     def rerank(
@@ -67,16 +63,27 @@ class TextRerank:
     ) -> list[RerankResult]:
         """Return the documents with their scores, the most relevant first; equal ones in their own order.
 
+        Of a query and a document that are longer than `max_tokens` together, the longer is cut.
+
         Raises:
             HandlerError: the model fails or computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
         scores: list[float] = []
-        with self._lock, inferring(self.name, str(self.device), "reranking"):
+        with (
+            taken(self._lock, self.name, cancel_event),
+            watched(self.model, self.name, cancel_event),
+            inferring(self.name, str(self.device), "reranking"),
+        ):
             for batch in batches(documents, _BATCH, self.name, cancel_event):
                 inputs = self.tokenizer(
-                    [query] * len(batch), list(batch), padding=True, truncation="longest_first", return_tensors="pt"
+                    [query] * len(batch),
+                    list(batch),
+                    padding=True,
+                    truncation="longest_first",
+                    max_length=self.max_tokens,
+                    return_tensors="pt",
                 ).to(self.device)
                 logits = finite(self.name, self.model(**inputs).logits[:, 0].float())
                 scores += logits.cpu().tolist()

@@ -5,6 +5,7 @@ Whatever libsndfile reads is read (WAV, FLAC, Ogg, MP3, AIFF, …) and resampled
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from weighbridge.errors import HandlerError
+from weighbridge.errors import HandlerError, WeighbridgeError
 
 RATE = 16_000
 #: Rates outside are no sound's; a tiny one would make gigabytes of samples out of a small file.
@@ -38,12 +39,13 @@ class Sound:
     silent: bool
 
 
-def read_sound(path: str | Path, max_duration_s: float) -> Sound:
+def read_sound(path: str | Path, max_duration_s: float, check: Callable[[], None] = lambda: None) -> Sound:
     """Read a sound file, its channels mixed to one.
 
     Args:
         path: of the file.
         max_duration_s: how long the sound may be; no more of it is read, whatever its header says.
+        check: called for each piece that is read; what it raises ends the reading.
 
     Raises:
         HandlerError: it is no sound, is empty, too long, or holds samples that are no numbers.
@@ -53,8 +55,8 @@ def read_sound(path: str | Path, max_duration_s: float) -> Sound:
     try:
         # An open file, as libsndfile would guess a format from a path's ending.
         with Path(path).open("rb") as raw, soundfile.SoundFile(raw) as file:
-            return _mixed(file, max_duration_s)
-    except HandlerError:
+            return _mixed(file, max_duration_s, check)
+    except WeighbridgeError:
         raise
     # soundfile hands on whatever its C library makes of a broken file.
     except (soundfile.SoundFileError, OSError, TypeError, ValueError, RuntimeError, AssertionError) as error:
@@ -64,7 +66,7 @@ def read_sound(path: str | Path, max_duration_s: float) -> Sound:
         ) from error
 
 
-def _mixed(file: soundfile.SoundFile, max_duration_s: float) -> Sound:
+def _mixed(file: soundfile.SoundFile, max_duration_s: float, check: Callable[[], None]) -> Sound:
     rate, name = file.samplerate, Path(file.name.name).name
     if not _RATES[0] <= rate <= _RATES[1] or file.channels > _MAX_CHANNELS:
         raise HandlerError(
@@ -73,6 +75,7 @@ def _mixed(file: soundfile.SoundFile, max_duration_s: float) -> Sound:
     resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
     frames, peak, parts = 0, 0.0, []
     while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        check()
         frames += len(block)
         if frames > max_duration_s * rate:
             raise HandlerError(

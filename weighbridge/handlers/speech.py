@@ -20,9 +20,9 @@ from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGU
 # Not public, yet what transformers' own pipeline makes words of tokens with, in every script.
 from transformers.models.whisper.tokenization_whisper import _combine_tokens_into_words as combine_into_words
 
-from weighbridge.errors import Cancelled, HandlerError
+from weighbridge.errors import HandlerError
 from weighbridge.handlers.generation import Finite
-from weighbridge.handlers.inference import inferring
+from weighbridge.handlers.inference import inferring, refuse_cancelled, taken, watched
 from weighbridge.handlers.interface import Device, SpeechResult, SpeechSegment
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.sound import RATE, Sound, read_sound
@@ -47,13 +47,14 @@ class WhisperSpeech:
         hf_repo_id: repository in the cache, or a folder.
         device: where it runs.
         cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `dtype`, `trust_remote_code`, `max_duration_s` (of a sound; two hours by default).
+        kwargs: `name`, `dtype`, `max_duration_s` (of a sound; two hours by default), and what `locate` takes besides.
 
     Raises:
         HandlerError, OutOfMemory: it cannot be loaded, or is no Whisper.
     """
 
     capabilities = ["audio-transcription"]
+    options = ["dtype", "max_duration_s"]
     thread_safe = False
     max_parallelism: int | None = 1
     owned_by = "local"
@@ -62,11 +63,9 @@ class WhisperSpeech:
         self.name: str = kwargs.get("name", hf_repo_id)
         self.device = device
         self.max_duration_s = float(kwargs.get("max_duration_s", _MAX_DURATION_S))
-        place, trusted = locate(hf_repo_id, cache_dir), bool(kwargs.get("trust_remote_code"))
-        self.processor = load_processor(AutoProcessor, place, trust_remote_code=trusted)
-        self.model = load_model(
-            AutoModelForSpeechSeq2Seq, place, device, trust_remote_code=trusted, dtype=kwargs.get("dtype", "auto")
-        )
+        place = locate(hf_repo_id, cache_dir, kwargs)
+        self.processor = load_processor(AutoProcessor, place)
+        self.model = load_model(AutoModelForSpeechSeq2Seq, place, device)
         if not isinstance(self.model, WhisperForConditionalGeneration):
             raise HandlerError(f"{self.name} is no Whisper model.", "Name another handler in models.yaml.")
         self._tokenizer = self.processor.tokenizer
@@ -112,12 +111,15 @@ class WhisperSpeech:
                 "Ask for segments, or take a model that has them.",
             )
         ids = self._prompt(prompt)
-        sound = read_sound(audio_path, self.max_duration_s)
+        watch = _Watch(self.name, cancel_event)
+        sound = read_sound(audio_path, self.max_duration_s, watch.check)
         if sound.silent:
             return SpeechResult("", code, sound.duration_s)
-        with self._lock, inferring(self.name, str(self.device), "speech"):
-            watch = _Watch(self.name, cancel_event)
-            watch.check()
+        with (
+            taken(self._lock, self.name, cancel_event),
+            watched(self.model, self.name, cancel_event),
+            inferring(self.name, str(self.device), "speech"),
+        ):
             features, options = self._inputs(sound, timestamp_granularity)
             if self.multilingual:
                 code = code or self._detect(features)
@@ -231,8 +233,7 @@ class _Watch(StoppingCriteria):  # type: ignore[misc]
         self._name, self._event = name, event
 
     def check(self, _places: torch.Tensor | None = None) -> None:
-        if self._event is not None and self._event.is_set():
-            raise Cancelled(f"The transcript of {self._name} was cancelled.")
+        refuse_cancelled(self._name, self._event)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         self.check()

@@ -33,13 +33,14 @@ class VisionChat:
         hf_repo_id: repository in the cache, or a folder.
         device: where it runs.
         cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `generation_defaults`, `dtype`, `trust_remote_code`, `image_folder`, `image_hosts`.
+        kwargs: `name`, `generation_defaults`, `dtype`, `image_folder`, `image_hosts`, and what `locate` takes besides.
 
     Raises:
         HandlerError, OutOfMemory: it cannot be loaded.
     """
 
     capabilities = ["chat-completion", "vision"]
+    options = ["dtype", "image_folder", "image_hosts"]
     thread_safe = False
     max_parallelism: int | None = 1
     owned_by = "local"
@@ -50,13 +51,13 @@ class VisionChat:
         self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
         self.supports_structured_outputs = False
         self._images = rules_of(kwargs)
-        place, trusted = locate(hf_repo_id, cache_dir), bool(kwargs.get("trust_remote_code"))
-        self.processor = _processor(place, trusted)
+        place = locate(hf_repo_id, cache_dir, kwargs)
+        self.processor = _processor(place)
         self.tokenizer: Any = getattr(self.processor, "tokenizer", None)
         if self.tokenizer is None or not hasattr(self.processor, "image_processor"):
             raise HandlerError(f"{self.name} takes no images.", "Name another handler: TextChat, for one.")
-        chosen = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
-        self.model = load_model(AutoModelForImageTextToText, place, device, trust_remote_code=trusted, **chosen)
+        self.model = load_model(AutoModelForImageTextToText, place, device)
+        self._words = threading.Lock()
         self._generation = Generation(self.name, device, self.model, self.tokenizer)
 
     @property
@@ -123,7 +124,7 @@ class VisionChat:
         # A template mostly writes the token that begins a text itself; the tokenizer must not add another.
         begins = self.tokenizer.bos_token
         written = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
-        with inferring(self.name, str(self.device), "images"):
+        with self._words, inferring(self.name, str(self.device), "images"):
             return dict(self.processor(text=[text], images=images or None, return_tensors="pt", **written))
 
     def _parts(self, message: Message, images: list[Image.Image]) -> list[dict[str, str]]:
@@ -168,10 +169,10 @@ class VisionChat:
             ) from error
 
 
-def _processor(place: Place, trusted: bool) -> Any:
+def _processor(place: Place) -> Any:
     """Load a processor; without torchvision, which videos need and images do not, one for images alone."""
-    if is_torchvision_available() or trusted:
-        return load_processor(AutoProcessor, place, trust_remote_code=trusted)
+    if is_torchvision_available() or place.trusted:
+        return load_processor(AutoProcessor, place)
     with loading(place, "the processor"):
         config = AutoConfig.from_pretrained(place.folder, local_files_only=True)
         kind = PROCESSOR_MAPPING.get(type(config), None)
