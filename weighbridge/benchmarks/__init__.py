@@ -27,4 +27,7 @@ BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
     "embedding_rate": _adapter("rates", "EmbeddingRate"),
     "rerank_rate": _adapter("rates", "RerankRate"),
     "speech_rate": _adapter("rates", "SpeechRate"),
+    "mmlu": _adapter("harness", "Mmlu"),
+    "humaneval": _adapter("humaneval", "HumanEval"),
+    "lm_eval": _adapter("harness", "LmEval"),
 }

@@ -97,7 +97,8 @@ def _definition(benchmark: str) -> str:
 
 def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
     _definition(work.benchmark)
-    environment = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    # `evaluate` would download metrics as code, and run them.
+    environment = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_EVALUATE_OFFLINE": "1"}
     if work.settings.endpoint:
         environment["HF_ENDPOINT"] = work.settings.endpoint
     answer = childprocess.ask(

@@ -167,9 +167,10 @@ class BenchmarkSettings:
         batch_sizes: prompts at once, for throughput.
         request_rates: requests per second, for endpoints.
         limit: documents a task, for lm-eval; 0 for all.
+        shots: examples before each document, for lm-eval; None for the task's own number.
         tasks: lm-eval tasks, by name.
         seed: of everything random.
-        data: files instead of data sets of the Hub, by name.
+        data: files and folders instead of data sets of the Hub, by the name of what they are for.
         endpoint: the Hub that data sets come from, or empty for the configured one.
         judge_url, judge_model, judge_key_env: an OpenAI-compatible endpoint that judges, for mt_bench.
         timeout_s: for the whole run.
@@ -182,6 +183,7 @@ class BenchmarkSettings:
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8)
     request_rates: tuple[float, ...] = (1.0, 2.0, 4.0)
     limit: int = 0
+    shots: int | None = None
     tasks: tuple[str, ...] = ()
     seed: int = 0
     data: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,154 @@
+"""lm-eval's evaluation of a handler's model, as it was loaded. Heavy: imports lm_eval.
+
+Not here: which tasks there are and where their data come from (harness_tasks), which of them a benchmark has and what
+its metrics are called (harness), or code that a model wrote (humaneval).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from lm_eval.evaluator import evaluate
+from lm_eval.models.huggingface import HFLM
+from transformers import LogitsProcessorList
+
+from weighbridge.benchmarks import harness_tasks
+from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, WeighbridgeError
+from weighbridge.handlers.generation import Finite
+from weighbridge.handlers.inference import finite
+from weighbridge.handlers.pretrained import refuse_memory
+
+#: Resamplings for the standard error of what is no mean, such as F1; means have a formula.
+BOOTSTRAPS = 1000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What lm-eval found.
+
+    Attributes:
+        results: `lm_eval.result_schema.EvalResults`, with a sample for each document.
+        shortened: requests that were longer than the model's context, and lost their beginning.
+    """
+
+    results: Any
+    shortened: int
+
+
+class _Step(Finite):
+    """Refuses numbers that are none, and ends what is cancelled."""
+
+    def __init__(self, name: str, cancel_event: threading.Event) -> None:
+        super().__init__(name)
+        self._event = cancel_event
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if self._event.is_set():
+            raise Cancelled("The benchmark was cancelled.")
+        return super().__call__(input_ids, scores)
+
+
+class _Model(HFLM):  # type: ignore[misc]
+    """A handler's model and tokenizer for lm-eval, which chooses a padding token where there is none."""
+
+    def __init__(self, handler: Any, batch_size: int, cancel_event: threading.Event) -> None:
+        self._of, self._step, self.shortened = handler.name, _Step(handler.name, cancel_event), 0
+        super().__init__(pretrained=handler.model, tokenizer=handler.tokenizer, batch_size=batch_size, backend="causal")
+
+    def _model_call(self, inps: torch.Tensor, *inputs: Any, **options: Any) -> torch.Tensor:
+        logits: torch.Tensor = super()._model_call(inps, *inputs, **options)
+        # The last token has seen all others: what is broken shows at once. All logits would take half as long again.
+        self._step(inps, logits[:, -1])
+        return logits
+
+    def _model_generate(self, *inputs: Any, **options: Any) -> torch.Tensor:
+        return super()._model_generate(*inputs, logits_processor=LogitsProcessorList([self._step]), **options)
+
+    def _loglikelihood_tokens(self, requests: Any, *inputs: Any, **options: Any) -> Any:
+        room = self.max_length + 1  # The last token is only predicted.
+        self.shortened += sum(len(context) + len(rest) > room for _, context, rest in requests)
+        found = super()._loglikelihood_tokens(requests, *inputs, **options)
+        finite(self._of, torch.tensor([likelihood for likelihood, _ in found]))
+        return found
+
+    def tok_batch_encode(self, strings: Any, *inputs: Any, left_truncate_len: int | None = None, **options: Any) -> Any:
+        if left_truncate_len:
+            self.shortened += sum(len(self.tok_encode(text)) > left_truncate_len for text in strings)
+        return super().tok_batch_encode(strings, *inputs, left_truncate_len=left_truncate_len, **options)
+
+
+def run(
+    handler: Any,
+    tasks: Sequence[str],
+    settings: BenchmarkSettings,
+    batch_size: int,
+    cancel_event: threading.Event,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Evaluation:
+    """Evaluate a model.
+
+    Args:
+        handler: with `model` and `tokenizer`.
+        tasks: names of lm-eval's tasks, groups or tags.
+        settings: `limit`, `shots`, `seed`, `data` and `endpoint` are used.
+        batch_size: prompts at once.
+        cancel_event: ends it between two batches, or two tokens.
+        changes: whole configurations in place of lm-eval's own, by task.
+
+    Raises:
+        BenchmarkFailed: no such task or data set, or lm-eval fails.
+        HandlerError, OutOfMemory, Cancelled: as they say.
+    """
+    # It tells of everything on its way; what matters is raised, or counted.
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    # The order of lm-eval's simple_evaluate, which would also ask the whole machine for its versions.
+    random.seed(settings.seed)
+    np.random.seed(settings.seed)
+    torch.manual_seed(settings.seed)
+    loaded = harness_tasks.load(tasks, settings.data, settings.endpoint, changes or {})
+    for task in loaded["tasks"].values():
+        _set_shots(task, settings)
+    try:
+        model = _Model(handler, batch_size, cancel_event)
+        results = evaluate(model, loaded, limit=settings.limit or None, bootstrap_iters=BOOTSTRAPS)
+    except WeighbridgeError:
+        raise
+    except Exception as error:  # a stranger's model and data make lm-eval raise anything
+        refuse_memory(error, str(handler.device))
+        raise BenchmarkFailed(
+            f"lm-eval fails with {handler.name}: {type(error).__name__}: {str(error)[:300]}.",
+            "Check that the model's context is long enough for the task, and that the task's data have its fields.",
+        ) from error
+    return Evaluation(results, model.shortened)
+
+
+def _set_shots(task: Any, settings: BenchmarkSettings) -> None:
+    """Choose how many examples come before each document, as lm-eval does: a task that says 0 stays without."""
+    own = task.get_config("num_fewshot")
+    if own is None or (own and settings.shots is not None):
+        task.set_config(key="num_fewshot", value=settings.shots or 0)
+        apart = task.has_training_docs() or task.has_validation_docs() or task.fewshot_cfg.split
+        if settings.shots and not (apart or task.fewshot_cfg.samples):
+            raise BenchmarkFailed(
+                f"{task.config.task} has no examples but the documents that are asked.", "Measure it without shots."
+            )
+    task.set_fewshot_seed(seed=settings.seed)
+
+
+def check_model(handler: Any, name: str) -> None:
+    """Refuse a handler whose model is elsewhere. Raises BenchmarkFailed, HandlerError."""
+    if getattr(handler, "model", None) is None or getattr(handler, "tokenizer", None) is None:
+        raise BenchmarkFailed(
+            f"{name} asks for the likelihood of texts as they are, and {handler.name} only answers messages.",
+            "Measure the model where its weights are; an endpoint can be judged by mt_bench.",
+        )
+    if not isinstance(handler.model, torch.nn.Module):
+        raise HandlerError(f"The model of {handler.name} is none of torch.", "lm-eval runs those of transformers.")

@@ -1,0 +1,221 @@
+"""`mmlu` and `lm_eval`: lm-eval's own tasks, with the handler's model as it was loaded.
+
+Prompts, few-shot examples, answers and metrics are those of lm-eval's task of that name, without a chat template; its
+version, and a digest over the documents and prompts that were asked, are part of the settings. `limit` documents of a
+task are taken from the beginning. Data sets come from the Hub that HF_ENDPOINT names (the benchmark's child sets it
+from `endpoint`), or from `data`: a task's name to a file of documents, to a folder with its data set as the Hub has
+it, or to a task file of the user's own, which may run the code that it names (harness_tasks).
+
+Intervals, 95 %: Wilson's score where every document counts 0 or 1, also over a group's documents together; otherwise
+the value ± 1.96 standard errors of lm-eval (1,000 bootstrap samples for what is no mean).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from weighbridge.benchmarks.interface import INSUFFICIENT, BenchmarkSettings, Interval, Measured, Metric
+from weighbridge.benchmarks.statistics import LEVEL, share
+from weighbridge.errors import BenchmarkFailed
+from weighbridge.handlers.interface import Handler
+
+_DEVIATIONS = 1.96
+
+
+class LmEval:
+    """Any task of lm-eval, or several, by name in `tasks`; see the module."""
+
+    name: ClassVar[str] = "lm_eval"
+    definition: ClassVar[str] = "lm_eval/1"
+    capability: ClassVar[str] = "chat-completion"
+
+    def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
+        """Evaluate the handler's model.
+
+        Raises:
+            BenchmarkFailed: no such task or data set, or an endpoint's model.
+            HandlerError, OutOfMemory, Cancelled: as they say.
+        """
+        if not settings.tasks:
+            raise BenchmarkFailed("No task of lm-eval is named.", "Name some, such as arc_easy or hellaswag.")
+        return measure(handler, settings.tasks, settings, cancel_event, self.name)
+
+
+class Mmlu:
+    """MMLU (Hendrycks et al., 2021) as lm-eval has it: 57 subjects, or those of `tasks`; see the module."""
+
+    name: ClassVar[str] = "mmlu"
+    definition: ClassVar[str] = "mmlu/1"
+    capability: ClassVar[str] = "chat-completion"
+
+    def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
+        """Evaluate the handler's model.
+
+        Raises:
+            BenchmarkFailed: no such subject or data set, or an endpoint's model.
+            HandlerError, OutOfMemory, Cancelled: as they say.
+        """
+        check_installed()
+        from weighbridge.benchmarks.harness_tasks import STOCK
+
+        tasks = settings.tasks or ("mmlu",)
+        known = {path.stem.lstrip("_") for path in (STOCK / "mmlu" / "default").glob("*.yaml")}
+        if wrong := sorted(set(tasks) - known):
+            raise BenchmarkFailed(
+                f"{', '.join(wrong)} is no part of mmlu.",
+                "Name subjects such as mmlu_anatomy, or mmlu_stem; other tasks are measured by lm_eval.",
+            )
+        return measure(handler, tasks, settings, cancel_event, self.name, words={"acc": "accuracy"})
+
+
+def check_installed() -> None:
+    """Raise BenchmarkFailed where lm-eval is not installed, with what to install."""
+    for name in ("torch", "transformers", "datasets", "lm_eval"):
+        if importlib.util.find_spec(name) is None:
+            raise BenchmarkFailed(f"The package {name} is not installed.", "pip install 'weighbridge[benchmark]'")
+
+
+def measure(
+    handler: Handler,
+    tasks: Sequence[str],
+    settings: BenchmarkSettings,
+    cancel_event: threading.Event,
+    name: str,
+    *,
+    words: Mapping[str, str] | None = None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Measured:
+    """Run tasks and return what lm-eval found.
+
+    Args:
+        handler: whose model is asked.
+        tasks: names.
+        settings: `limit`, `shots`, `seed`, `batch_sizes` (the largest is used), `data` and `endpoint`.
+        cancel_event: ends it.
+        name: of the benchmark.
+        words: lm-eval's names of metrics, to ours.
+        changes: whole configurations in place of lm-eval's own, by task.
+
+    Raises:
+        BenchmarkFailed, HandlerError, OutOfMemory, Cancelled: as the benchmarks.
+    """
+    check_installed()
+    from weighbridge.benchmarks import evaluation
+    from weighbridge.benchmarks.harness_tasks import TASK_FILES
+
+    evaluation.check_model(handler, name)
+    batch_size = max(settings.batch_sizes, default=1)
+    found = evaluation.run(handler, tasks, settings, batch_size, cancel_event, changes)
+    results, samples = found.results, _samples(found.results)
+    metrics = tuple(_metrics(results, samples, tasks, words or {}))
+    if not metrics:
+        raise BenchmarkFailed(
+            f"lm-eval measured nothing of {', '.join(tasks)}.",
+            "Its data may be empty, or its metrics code from the Hub, which is not loaded.",
+        )
+    files = {task: Path(settings.data[task]) for task in tasks if task in settings.data}
+    chosen = {
+        "tasks": list(tasks),
+        "versions": {task: str(version) for task, version in results["versions"].items()},
+        "shots": results["n-shot"],
+        "documents": _digest(results["samples"]),
+        "task_files": {task: _file_digest(path) for task, path in files.items() if path.suffix in TASK_FILES},
+        "limit": settings.limit,
+        "seed": settings.seed,
+        "batch_size": batch_size,
+        "chat_template": False,
+        "sampling": "as the task says",
+    }
+    by_name = {f"{metric}/{task}": values for (task, metric), values in samples.items()}
+    return Measured(metrics, chosen, by_name, _shortened(found.shortened))
+
+
+def _shortened(count: int) -> str:
+    return f"{count:,} prompts are longer than the model's context, and lost their beginning" if count else ""
+
+
+def _samples(results: Mapping[str, Any]) -> dict[tuple[str, str], list[float]]:
+    """Return what each document counted, by task and metric (`acc`, or `exact_match,strict-match` with its filter)."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for task, samples in results["samples"].items():
+        for sample in samples:
+            for metric in sample["metrics"]:
+                value = sample.get(metric)
+                if isinstance(value, bool | int | float):
+                    found.setdefault((task, _key(metric, sample["filter"])), []).append(float(value))
+    return found
+
+
+def _metrics(
+    results: Mapping[str, Any],
+    samples: Mapping[tuple[str, str], list[float]],
+    asked: Sequence[str],
+    words: Mapping[str, str],
+) -> Iterator[Metric]:
+    """Yield the metrics, those that were asked for first; a single one's have no task in their names."""
+    rows = {**results["results"], **results.get("groups", {})}
+    for task in sorted(rows, key=lambda row: (row not in asked, row not in results["group_subtasks"], row)):
+        for column, value in rows[task].items():
+            metric, comma, kind = column.partition(",")
+            if not comma or metric.endswith("_stderr") or not isinstance(value, int | float):
+                continue
+            key = _key(metric, kind)
+            name = words.get(key, key) if [task] == list(asked) else f"{words.get(key, key)}/{task}"
+            values = [value for leaf in _leaves(results, task) for value in samples.get((leaf, key), [])]
+            error = rows[task].get(f"{metric}_stderr,{kind}")
+            better = "higher" if results["higher_is_better"].get(task, {}).get(metric, True) else "lower"
+            yield metric_of(name, float(value), values, error, better, _count(rows[task], column))
+
+
+def metric_of(name: str, value: float, values: Sequence[float], error: Any, better: str, n: int) -> Metric:
+    """Return a metric of lm-eval's with its interval; see the module.
+
+    Args:
+        name: of the metric.
+        value: as lm-eval computed it.
+        values: what each document counted, as far as it is a number.
+        error: lm-eval's standard error, or something else where it has none.
+        better: whether a `higher` or a `lower` value is better.
+        n: documents.
+    """
+    whole = sum(values)
+    if values and set(values) <= {0.0, 1.0} and abs(whole / len(values) - value) < 1e-9:
+        return share(name, round(whole), len(values), better)
+    if not isinstance(error, int | float) or error != error:
+        return Metric(name, value, "1", n, None, INSUFFICIENT, better)
+    half = _DEVIATIONS * float(error)
+    return Metric(name, value, "1", n, Interval(value - half, value + half, LEVEL), better=better)
+
+
+def _leaves(results: Mapping[str, Any], task: str) -> list[str]:
+    """Return the tasks of a group, or the task itself."""
+    below = results["group_subtasks"].get(task)
+    return [leaf for child in below for leaf in _leaves(results, child)] if below else [task]
+
+
+def _count(row: Mapping[str, Any], column: str) -> int:
+    counted = row.get("sample_count", {})
+    return int(counted.get(column) or row.get("sample_len") or 0)
+
+
+def _key(metric: str, kind: str) -> str:
+    return metric if kind in ("none", "create_test") else f"{metric},{kind}"
+
+
+def _digest(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Return a digest over the documents and the prompts that lm-eval made of them, so that other data are seen."""
+    found = hashlib.sha256()
+    for task in sorted(samples):
+        for sample in samples[task]:
+            found.update(f"{task} {sample['doc_id']} {sample['doc_hash']} {sample['prompt_hash']}\n".encode())
+    return f"sha256:{found.hexdigest()}"
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -1,0 +1,71 @@
+"""`humaneval`: 164 functions to write (Chen et al., 2021), as lm-eval asks for them; pass@1 is our own.
+
+Prompts, stop strings, lengths and the data set are those of lm-eval's task of that name. Its metric is not used: it is
+loaded from the Hub, and runs the code in the process that measures. Here each completion is run with its tests in a
+sandbox of its own (codesandbox), once, within `CodeLimits`; pass@1 is the share that comes to its end, greedy, one
+completion each. Where there is no sandbox nothing is generated either.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any, ClassVar
+
+from weighbridge.benchmarks import codesandbox
+from weighbridge.benchmarks.codesandbox import CodeSandbox
+from weighbridge.benchmarks.harness import check_installed, measure
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
+from weighbridge.errors import Cancelled
+from weighbridge.handlers.interface import Handler
+
+
+class HumanEval:
+    """See the module."""
+
+    name: ClassVar[str] = "humaneval"
+    definition: ClassVar[str] = "humaneval/1"
+    capability: ClassVar[str] = "chat-completion"
+
+    def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
+        """Let the model write, and run what it wrote.
+
+        Raises:
+            BenchmarkFailed: no lm-eval, no sandbox, no data, or an endpoint's model.
+            HandlerError, OutOfMemory, Cancelled: as they say.
+        """
+        check_installed()
+        sandbox = CodeSandbox()
+        change = {"humaneval": _task(sandbox, cancel_event)}
+        found = measure(handler, ("humaneval",), settings, cancel_event, self.name, changes=change)
+        chosen = {**found.settings, "sandbox": codesandbox.DEFINITION, **asdict(sandbox.limits)}
+        return replace(found, settings=chosen)
+
+
+def pass_at_1(sandbox: CodeSandbox, cancel_event: threading.Event) -> Callable[..., float]:
+    """Return a metric for lm-eval: whether a program passes its tests, 1 or 0."""
+
+    def pass_at_1(references: Sequence[str], predictions: Sequence[Sequence[str]]) -> float:
+        if cancel_event.is_set():
+            raise Cancelled("The benchmark was cancelled.")
+        return float(sandbox.run(f"{predictions[0][0]}\n{references[0]}").passed)
+
+    return pass_at_1
+
+
+def programs(answers: Sequence[Sequence[str]], documents: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return prompts with what followed them."""
+    return [[document["prompt"] + text for text in texts] for texts, document in zip(answers, documents, strict=True)]
+
+
+def _task(sandbox: CodeSandbox, cancel_event: threading.Event) -> dict[str, Any]:
+    """Return lm-eval's task with a metric and a filter of ours; its own are read as names, and never imported."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    from weighbridge.benchmarks.harness_tasks import STOCK
+
+    stock: dict[str, Any] = load_yaml(STOCK / "humaneval" / "humaneval.yaml", resolve_func=False)
+    metric = {"metric": pass_at_1(sandbox, cancel_event), "aggregation": "mean", "higher_is_better": True}
+    made = {"name": "create_test", "filter": [{"function": "custom", "filter_fn": programs}]}
+    return stock | {"metric_list": [metric], "filter_list": [made], "unsafe_code": False}
