@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from weighbridge.digest import Digest, Hasher
 from weighbridge.errors import BlobMissing, IntegrityError, StoreError, StoreFull
+from weighbridge.flushing import EarlyFlush
 from weighbridge.pieces import PIECE, WIDTH, WORTHWHILE, SumsFile, read_sums
 
 _CHUNK = 4 * 1024 * 1024
@@ -63,6 +64,7 @@ class Incoming:
         self._sums = SumsFile(part.with_suffix(".pieces"))
         with _store_errors(part):
             self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed by `close`)
+            self._flush = EarlyFlush(self._file.fileno())
             self._hash_what_is_here()
 
     def _hash_what_is_here(self) -> None:
@@ -113,6 +115,7 @@ class Incoming:
                 if found is not None:
                     self._sums.append(found)
                 left = left[len(piece) :]
+            self._flush.reached(self.offset)
 
     def sum_after(self, chunk: bytes) -> bytes:
         """Return the piece sum that there would be after a chunk, without taking it."""
@@ -147,6 +150,7 @@ class Incoming:
                 actual=str(actual),
             )
         with _store_errors(self._part):
+            self._flush.finish()
             os.fsync(self._file.fileno())
         os.fchmod(self._file.fileno(), 0o444)
         self._file.close()
@@ -156,6 +160,8 @@ class Incoming:
 
     def close(self) -> None:
         """Close the files; what arrived stays for a later resume."""
+        with suppress(OSError):  # What did not reach the disk has other piece sums when it is resumed.
+            self._flush.finish()
         self._file.close()
         self._sums.close()
 
