@@ -6,12 +6,11 @@ Not here: what is done with it (pipeline).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.catalog import Catalog
@@ -25,7 +24,6 @@ from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.request import IngestRequest
 from weighbridge.scanners import open_scanners
-from weighbridge.scanners.interface import Scanner
 from weighbridge.scanning import Engines
 from weighbridge.settings import Settings
 from weighbridge.sources import open_source
@@ -45,7 +43,7 @@ class Workspace:
         settings: how it was opened.
         store: the blobs.
         catalog: the facts.
-        scanners: what reads the blobs; asked for their engines when first needed.
+        closing: ends with the workspace; what is opened only when needed is put on it.
         progress: hears how far each step is.
         folder: where models.yaml and policy.yaml are looked for.
         clock: tells the time.
@@ -57,7 +55,7 @@ class Workspace:
     settings: Settings
     store: LocalBlobStore
     catalog: Catalog
-    scanners: tuple[Scanner, ...]
+    closing: ExitStack
     progress: Progress = field(default_factory=Silent)
     folder: Path = field(default_factory=Path.cwd)
     clock: Callable[[], datetime] = utc_now
@@ -67,15 +65,20 @@ class Workspace:
 
     def __post_init__(self) -> None:
         self.scan_slots = BoundedSemaphore(self.settings.slots)
+        self._opening = Lock()
+        self._engines: Engines | None = None
         self.fetch_slots = BoundedSemaphore(self.settings.connections)
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
         self._registries: dict[str, Registry] = {}
         self._policies: dict[str, Policy] = {}
 
-    @cached_property
+    @property
     def engines(self) -> Engines:
-        """The scanners with what they scan with. Raises ScannerUnavailable."""
-        return Engines.of(self.scanners)
+        """The scanners with what they scan with, opened when first needed. Raises ScannerUnavailable."""
+        with self._opening:
+            if self._engines is None:
+                self._engines = Engines.of(self.closing.enter_context(open_scanners(self.settings)))
+            return self._engines
 
     def source(self, kind: str, place: AuthPlace) -> Source:
         """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused.
@@ -155,15 +158,15 @@ def open_workspace(
     """Open a workspace; what it started (a private clamd) ends with it. The arguments are `Workspace`'s.
 
     Raises:
-        ScannerUnavailable, CatalogError, StoreError: a part cannot be opened.
+        CatalogError, StoreError: a part cannot be opened.
     """
     store = LocalBlobStore(settings.store_folder)
-    with open_catalog(settings) as catalog, open_scanners(settings) as scanners:
+    with open_catalog(settings) as catalog, ExitStack() as closing:
         yield Workspace(
             settings,
             store,
             catalog,
-            tuple(scanners),
+            closing,
             progress=progress or Silent(),
             folder=folder or Path.cwd(),
             load_block=load_block,

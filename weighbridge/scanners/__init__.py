@@ -1,34 +1,32 @@
-"""The scanners: one engine or family a file, one line here."""
+"""The scanners: one engine or family a file, one line here; see interface.py.
+
+A scanner's module is imported when scanners are opened: what only fetches or lists waits for no unpacker.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from weighbridge.clamd.connection import Address
-from weighbridge.clamd.daemon import Daemon
-from weighbridge.scanners.archives import ArchiveScanner
-from weighbridge.scanners.clamav import ClamAVScanner, ForeignBackend, PrivateBackend
-from weighbridge.scanners.formats import FormatsScanner
 from weighbridge.scanners.interface import Scanner
-from weighbridge.scanners.pickles import PickleScanner
 from weighbridge.settings import Settings
 
 
-def _clamav(settings: Settings, stack: ExitStack) -> Scanner:
-    if settings.clamd:
-        return ClamAVScanner(ForeignBackend(Address.parse(settings.clamd), settings.clamd_limit))
-    daemon = Daemon(settings.folder, settings.clamav_database, settings.slots)
-    stack.callback(daemon.stop)
-    return ClamAVScanner(PrivateBackend(daemon))
+def _adapter(module: str) -> Callable[[Settings, ExitStack], Scanner]:
+    def create(settings: Settings, stack: ExitStack) -> Scanner:
+        scanner: Scanner = importlib.import_module(f"weighbridge.scanners.{module}").open_scanner(settings, stack)
+        return scanner
+
+    return create
 
 
 #: Scanner name to what opens it; what it starts ends with the stack.
 SCANNERS: dict[str, Callable[[Settings, ExitStack], Scanner]] = {
-    "archives": lambda settings, stack: ArchiveScanner(),
-    "clamav": _clamav,
-    "formats": lambda settings, stack: FormatsScanner(),
-    "pickles": lambda settings, stack: PickleScanner(),
+    "archives": _adapter("archives"),
+    "clamav": _adapter("clamav"),
+    "formats": _adapter("formats"),
+    "pickles": _adapter("pickles"),
 }
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from typing import ClassVar
 
 from weighbridge.archives import ARCHIVES, Limits, Problem, walk, zip_at_end
 from weighbridge.formats import EXECUTABLE_FORMATS
 from weighbridge.report import Finding, ScanReport
-from weighbridge.scanners.interface import Engine, Subject, report, worst
+from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
+from weighbridge.settings import Settings
 
 VERSION = "4"
 #: Findings kept of one archive; the rest is counted in one more.
 MAX_FINDINGS = 200
 #: Executables inside an archive that a model has no use for.
 _SUSPICIOUS = EXECUTABLE_FORMATS - {"pickle", "python"}
+
+
+def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
+    """Return the scanner; it needs nothing that could be missing."""
+    return ArchiveScanner()
 
 
 class ArchiveScanner:

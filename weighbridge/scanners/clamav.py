@@ -9,6 +9,7 @@ clean, so they cost little more than their hash. Its heuristics are read as "not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,8 @@ from weighbridge.clamd.connection import Address, Connection, Reply
 from weighbridge.clamd.daemon import Daemon
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.report import WINDOWED, Finding, ScanReport, Status
-from weighbridge.scanners.interface import Engine, Subject, report
+from weighbridge.scanners.interface import Engine, Scanner, Subject, report
+from weighbridge.settings import Settings
 
 #: Bytes that two neighbouring windows share: longer than any signature of ClamAV's that is no whole-file digest.
 OVERLAP = 1024 * 1024
@@ -41,6 +43,15 @@ ENCRYPTED = "encrypted"
 #: What the walk gives up, and clamd, whose limits are higher, would unpack for long.
 _BOMBS = {"archive.bomb", "archive.nesting"}
 T = TypeVar("T")
+
+
+def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
+    """Return the scanner with the clamd that the settings name, or one of our own that ends with the stack."""
+    if settings.clamd:
+        return ClamAVScanner(ForeignBackend(Address.parse(settings.clamd), settings.clamd_limit))
+    daemon = Daemon(settings.folder, settings.clamav_database, settings.slots)
+    stack.callback(daemon.stop)
+    return ClamAVScanner(PrivateBackend(daemon))
 
 
 class Backend(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +22,8 @@ from weighbridge import formats
 from weighbridge.headers import config, document, gguf, keras, onnx, readme, safetensors, sandbox, templates
 from weighbridge.headers.findings import Findings
 from weighbridge.report import Finding, ScanReport, Status
-from weighbridge.scanners.interface import Engine, Subject, report
+from weighbridge.scanners.interface import Engine, Scanner, Subject, report
+from weighbridge.settings import Settings
 
 _LIBRARIES = ("safetensors", "gguf", "onnx", "jinja2", "pyfive", "pyyaml")
 #: Larger JSON is read in a child process: a tokenizer of 33 MB takes ten times that in memory.
@@ -43,6 +45,11 @@ class Check:
     covered: int = formats.HEAD_SIZE
     status: Status = "completed"
     reason: str = ""
+
+
+def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
+    """Return the scanner; it needs nothing that could be missing."""
+    return FormatsScanner()
 
 
 class FormatsScanner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import ClassVar
 
 from weighbridge.archives import Limits
@@ -11,13 +12,19 @@ from weighbridge.pickles import engines
 from weighbridge.pickles.engines import Verdict
 from weighbridge.pickles.streams import Search, Stream
 from weighbridge.report import Finding, ScanReport
-from weighbridge.scanners.interface import Engine, Subject, report, worst
+from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
+from weighbridge.settings import Settings
 
 VERSION = "3"
 #: Findings kept of one blob; the rest is counted in one more.
 MAX_FINDINGS = 200
 #: Pickles that the engines are asked about together.
 _BATCH = 500
+
+
+def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
+    """Return the scanner; it needs nothing that could be missing."""
+    return PickleScanner()
 
 
 class PickleScanner:
