@@ -57,6 +57,8 @@ def benchmark(
     device: str = "auto",
     n: int = 0,
     limit: int = 0,
+    shots: int | None = None,
+    seed: int = 0,
     tasks: tuple[str, ...] = (),
     data: tuple[str, ...] = (),
     judge_url: str = "",
@@ -76,8 +78,10 @@ def benchmark(
         device: auto, cpu, cuda:0, or several separated by commas, which then work side by side.
         n: Samples of each benchmark; 0 for its own number.
         limit: Documents of each lm-eval task; 0 for all.
-        tasks: Tasks of lm-eval, for the benchmark lm_eval.
-        data: NAME=FILE, a file in one of the worker's file_roots instead of a data set of the Hub.
+        shots: Examples before each document of an lm-eval task; the task's own number when empty.
+        seed: Of everything random.
+        tasks: Tasks of lm-eval, for the benchmark lm_eval, or subjects, for mmlu.
+        data: NAME=PATH, a file or folder in one of the worker's file_roots instead of a data set of the Hub.
         judge_url: OpenAI-compatible endpoint that judges, for mt_bench.
         judge_model: The judge's name there.
         judge_key_env: Environment variable of the worker that holds the judge's key; one of its token_places.
@@ -95,6 +99,8 @@ def benchmark(
         chosen = BenchmarkSettings(
             n=n,
             limit=limit,
+            shots=shots,
+            seed=seed,
             tasks=tuple(tasks),
             endpoint=settings.huggingface_endpoint,
             judge_url=judge_url,

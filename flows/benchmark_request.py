@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from weighbridge.benchmarking import BenchmarkRequest
-from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.benchmarks.interface import TASK_FILES, BenchmarkSettings
 from weighbridge.credentials import AuthPlace
 from weighbridge.delegation import refuse_file, refuse_place
 from weighbridge.errors import InvalidConfiguration
@@ -44,7 +44,7 @@ def request_of(
     """Return the request that parameters mean.
 
     1. A handler is one of ours, or one that models.yaml names: its module's code runs.
-    2. Files of data lie in one of the folders that others may name.
+    2. Files of data lie in one of the folders that others may name, and name no code that would be run.
     3. The judge may be asked, and gets only a key that is meant for its host.
 
     Raises:
@@ -78,6 +78,11 @@ def _file(settings: Settings, text: str) -> tuple[str, str]:
     if not sign or not any(whole.is_relative_to(root) for root in settings.source_roots):
         raise InvalidConfiguration(
             f"Runs on behalf of others may not read “{text}”.", "Write NAME=FILE, below WEIGHBRIDGE_FILE_ROOTS."
+        )
+    if whole.suffix in TASK_FILES:
+        raise InvalidConfiguration(
+            f"“{text}” is a task of lm-eval, whose file may name code.",
+            "Runs on behalf of others measure lm-eval's own tasks: give documents.",
         )
     if not whole.exists():
         raise InvalidConfiguration(f"“{text}” names no file.", "Write NAME=FILE, a file of the worker's.")

@@ -118,6 +118,7 @@ def test_a_model_is_measured(home: Path) -> None:
         ({"name": "llama", "handler": "os.PathLike"}, "may not load os.PathLike"),
         ({"name": "llama", "data": ["mmlu=/etc/passwd"]}, "may not read “mmlu=/etc/passwd”"),
         ({"name": "llama", "data": ["mmlu=nothing.json"]}, "names no file"),
+        ({"name": "llama", "data": ["own=task.yaml"]}, "may name code"),
         ({"name": "llama", "models": "/etc/models.yaml"}, "may not read /etc/models.yaml"),
         ({"name": "llama", "judge_url": "http://127.0.0.1:1/v1"}, "127.0.0.1"),
         ({"name": "llama", "judge_key_env": "HOME"}, "may not read HOME"),

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from weighbridge.benchmarks.interface import INSUFFICIENT, BenchmarkSettings, Interval, Measured, Metric
+from weighbridge.benchmarks.interface import INSUFFICIENT, TASK_FILES, BenchmarkSettings, Interval, Measured, Metric
 from weighbridge.benchmarks.statistics import LEVEL, share
 from weighbridge.errors import BenchmarkFailed
 from weighbridge.handlers.interface import Handler
@@ -106,7 +106,6 @@ def measure(
     """
     check_installed()
     from weighbridge.benchmarks import evaluation
-    from weighbridge.benchmarks.harness_tasks import TASK_FILES
 
     evaluation.check_model(handler, name)
     batch_size = max(settings.batch_sizes, default=1)

@@ -18,12 +18,11 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Entry, Kind, TaskIndex
 from lm_eval.tasks._yaml_loader import load_yaml
 
+from weighbridge.benchmarks.interface import TASK_FILES
 from weighbridge.errors import BenchmarkFailed
 
 #: Where lm-eval's own tasks lie.
 STOCK = Path(lm_eval.tasks.__file__).parent
-#: Endings of tasks' own files.
-TASK_FILES = (".yaml", ".yml")
 # lm-eval reads whatever lies where a name that is a path leads.
 _NAME = re.compile(r"\w[\w.+()-]*")
 #: Endings of files of documents, and how `datasets` calls their formats.

@@ -20,6 +20,9 @@ from weighbridge.handlers.interface import Handler
 INSUFFICIENT = "insufficient samples"
 NOT_FINITE = "not a finite number"
 
+#: Endings of files that `data` may name as tasks of lm-eval: what code they name is run.
+TASK_FILES = (".yaml", ".yml")
+
 #: Facts of `hardware` and names of `software` that change numbers.
 _MACHINE = ("processor", "cores", "gpu", "gpu_count", "endpoint")
 _LIBRARIES = ("torch", "transformers", "lm_eval")

@@ -1,0 +1,104 @@
+"""`weighbridge benchmark`: what a user says reaches the benchmark, and its result the catalog."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks import documents
+from tests.handlers import tiny
+from tests.registries.values import put
+from weighbridge import cli, cli_benchmarks
+from weighbridge.benchmarking import BenchmarkRequest
+from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.blobs import LocalBlobStore
+from weighbridge.errors import UsageError
+from weighbridge.settings import Settings
+from weighbridge.version import ModelVersion
+from weighbridge.workspace import open_catalog
+
+pytestmark = pytest.mark.xdist_group("torch")
+
+
+@pytest.fixture
+def llama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelVersion:
+    """A tiny Llama that passed, in a home of its own."""
+    monkeypatch.setenv("WEIGHBRIDGE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    folder = tiny.llama(tmp_path / "llama", max_position_embeddings=2048)
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    made = put(LocalBlobStore(Settings().store_folder), content, name="llama")
+    with open_catalog(Settings()) as catalog:
+        return catalog.settle_version(
+            "llama", made.source, made.manifest, made.card, made.decision, (), lambda _last: "1.0.0"
+        )
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[BenchmarkRequest]:
+    """The requests that the command makes; none is carried out."""
+    found: list[BenchmarkRequest] = []
+
+    def remember(
+        _version: object, _blobs: object, request: BenchmarkRequest, *_clock: object, **_keep: Any
+    ) -> list[Any]:
+        found.append(request)
+        return []
+
+    monkeypatch.setattr(cli_benchmarks, "benchmark", remember)
+    return found
+
+
+def test_mmlu_is_measured_as_the_user_says(
+    llama: ModelVersion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = documents.lines(tmp_path / "anatomy.jsonl", documents.questions("anatomy"))
+    command = ["benchmark", "llama", "-b", "mmlu", "--task", "mmlu_anatomy", "--data", f"mmlu_anatomy={path}"]
+    chosen = ["--limit", "3", "--shots", "1", "--seed", "7", "--batch-size", "2", "--device", "cpu", "--json"]
+    assert cli.run([*command, *chosen]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert [(metric["name"], metric["n"]) for metric in result["metrics"]] == [("accuracy", 3)]
+    wanted = {"limit": 3, "seed": 7, "batch_size": 2, "tasks": ["mmlu_anatomy"], "shots": {"mmlu_anatomy": 1}}
+    assert wanted.items() <= result["settings"].items()
+    with open_catalog(Settings()) as catalog:
+        kept = catalog.results([str(llama.manifest.digest)])
+    assert [(one.benchmark, one.definition) for one in kept] == [("mmlu", "mmlu/1")]
+
+
+@pytest.mark.parametrize(
+    ("options", "configured", "endpoint"),
+    [
+        ([], "", ""),
+        ([], "http://hub.example", "http://hub.example"),
+        (["--endpoint", "http://other.example"], "http://hub.example", "http://other.example"),
+    ],
+)
+def test_data_sets_come_from_the_configured_hub_or_another(
+    llama: ModelVersion,
+    asked: list[BenchmarkRequest],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    configured: str,
+    endpoint: str,
+) -> None:
+    monkeypatch.setenv("WEIGHBRIDGE_HUGGINGFACE_ENDPOINT", configured)
+    assert cli.run(["benchmark", "llama", "-b", "mmlu", *options]) == 0
+    assert [request.settings for request in asked] == [BenchmarkSettings(endpoint=endpoint)]
+
+
+def test_a_folder_may_take_the_place_of_a_data_set(llama: ModelVersion, asked: list[BenchmarkRequest]) -> None:
+    assert cli.run(["benchmark", "llama", "-b", "mmlu", "--data", "mmlu=llama"]) == 0
+    assert asked[0].settings.data == {"mmlu": str(Path("llama").absolute())}
+
+
+@pytest.mark.parametrize(
+    "options", [["--task", "arc_easy"], ["-b", "memory", "--task", "arc_easy"], ["-b", "mmlu", "--data", "mmlu=none"]]
+)
+def test_what_would_be_ignored_is_wrong_usage(
+    llama: ModelVersion, asked: list[BenchmarkRequest], options: list[str]
+) -> None:
+    assert cli.run(["benchmark", "llama", *options]) == UsageError.exit_code
+    assert asked == []
