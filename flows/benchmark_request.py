@@ -15,7 +15,9 @@ from weighbridge.benchmarks.interface import TASK_FILES, BenchmarkSettings
 from weighbridge.credentials import AuthPlace
 from weighbridge.delegation import refuse_file, refuse_place
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.loadingrules import LoadingRules
 from weighbridge.modelsfile import ModelEntry, read_models
+from weighbridge.policyfile import load_policy
 from weighbridge.settings import Settings
 from weighbridge.sources.interface import Auth
 
@@ -59,7 +61,9 @@ def request_of(
         settings.addresses("judge", on_behalf=True).check(chosen.judge_url)
     _refuse_key(settings, chosen)
     files = dict(_file(settings, text) for text in data)
-    return BenchmarkRequest(tuple(benchmarks), handler, settings=BenchmarkSettings(**{**vars(chosen), "data": files}))
+    measured_with = BenchmarkSettings(**{**vars(chosen), "data": files})
+    loading = LoadingRules(load_policy(settings.policy, Path.cwd()).loading, settings.converted_folder)
+    return BenchmarkRequest(tuple(benchmarks), handler, settings=measured_with, loading=loading)
 
 
 def _refuse_key(settings: Settings, chosen: BenchmarkSettings) -> None:

@@ -56,6 +56,15 @@ def test_the_local_file_overrides_and_appends(tmp_path: Path, local: str) -> Non
     ]
 
 
+def test_a_name_counts_before_a_repository(tmp_path: Path) -> None:
+    path = write(tmp_path, "models: [{name: fast, hf_repo_id: a/b}, {name: slow, hf_repo_id: a/b}]")
+    write(tmp_path, "models: [{name: slow, hf_repo_id: a/b, policy: strict}]", "models.local.yaml")
+    assert [(entry.key, entry.policy) for entry in read_models(path)] == [("fast", ""), ("slow", "strict")]
+    write(tmp_path, "models:\n  - name: third\n    hf_repo_id: a/b\n", "models.local.yaml")
+    with pytest.raises(InvalidConfiguration, match=r"models\.local\.yaml:3: .*several models, fast, slow"):
+        read_models(path)
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

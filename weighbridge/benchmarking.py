@@ -18,6 +18,7 @@ from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
 from weighbridge.blobs import BlobStore
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
+from weighbridge.loadingrules import LoadingRules
 from weighbridge.modelsfile import ModelEntry
 from weighbridge.registries.export import export_folder
 from weighbridge.version import ModelVersion
@@ -33,6 +34,7 @@ class BenchmarkRequest:
         device: `auto`, `cpu`, `cuda`, …
         options: of the handler, such as `pooling`.
         settings: of the benchmarks.
+        loading: how versions are loaded here.
     """
 
     benchmarks: tuple[str, ...] = ()
@@ -40,20 +42,15 @@ class BenchmarkRequest:
     device: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+    loading: LoadingRules = field(default_factory=LoadingRules)
 
 
 def handler_options(entry: ModelEntry | None) -> dict[str, Any]:
     """Return what models.yaml says of a model's handler, as its class takes it."""
     if entry is None:
         return {}
-    given = {
-        "pooling": entry.pooling,
-        "generation_defaults": entry.defaults,
-        "supports_structured_outputs": entry.supports_structured_outputs,
-        "upstream_base_url": entry.upstream_base_url,
-        "upstream_api_key_env": entry.upstream_api_key_env,
-    }
-    return {name: value for name, value in given.items() if value}
+    defaults = entry.defaults.model_dump(exclude_none=True)
+    return entry.handler_options | ({"generation_defaults": defaults} if defaults else {})
 
 
 @contextmanager
@@ -92,6 +89,7 @@ def benchmark(
         Cancelled: `cancel_event` was set.
     """
     handler = request.handler or handler_of(version.name, version.card)
+    options = {"name": version.name, **request.options, **request.loading.options(version, clock().date())}
     results = []
     with laid_out(version, blobs) as folder:
         for name in request.benchmarks or benchmarks_of(version.card):
@@ -101,7 +99,7 @@ def benchmark(
                 str(folder),
                 str(version.manifest.digest),
                 request.device,
-                {"name": version.name, **request.options},
+                options,
                 request.settings,
             )
             result = run_in_child(work, clock, cancel_event)

@@ -17,8 +17,10 @@ from weighbridge.console import DEFAULT_MODELS, AsJSON, ModelsOption, NameArgume
 from weighbridge.errors import UsageError
 from weighbridge.handlers.choosing import handler_of
 from weighbridge.handlers.trial import Trial, try_model
+from weighbridge.loadingrules import LoadingRules
 from weighbridge.modelsfile import ModelEntry, read_models, select
 from weighbridge.pipeline import Job
+from weighbridge.policyfile import load_policy
 from weighbridge.preloading import cache_folder, preload
 from weighbridge.settings import Settings
 from weighbridge.version import ModelVersion
@@ -72,33 +74,46 @@ def _try(
     text: Annotated[str, typer.Argument(help="A prompt, a text to embed, or a query.")] = "",
     document: Annotated[list[str] | None, typer.Option(help="A document to rank by the query; repeated.")] = None,
     sound: Annotated[Path | None, typer.Option(help="A sound file to transcribe.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image that the prompt is about; repeated.")] = None,
     handler: HandlerOption = "",
     device: DeviceOption = "auto",
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 128,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 for the likeliest answer.")] = 0.0,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of an answer at most; models.yaml's, or 128.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 for the likeliest answer; models.yaml's, or 0.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Share of the likeliest tokens; models.yaml's, or 1.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which it is ended.")] = 600.0,
     models: ModelsOption = DEFAULT_MODELS,
     json_: AsJSON = False,
 ) -> None:
-    """Load a model through its handler and let it answer a prompt, a text, or a sound file."""
-    entry = _entry(models, name)
-    options = {"name": name, **handler_options(entry)}
+    """Load a model through its handler and let it answer a prompt, a text, a sound file, or a question about images."""
+    entry, settings = _entry(models, name), Settings()
     chosen: dict[str, Any] = {
         "text": text,
         "documents": tuple(document or ()),
         "sound": str(sound.absolute()) if sound else "",
+        "images": tuple(str(path.absolute()) for path in image or ()),
         "device": device,
-        "options": options,
-        "max_new_tokens": max_tokens,
+        "max_tokens": max_tokens,
         "temperature": temperature,
+        "top_p": top_p,
     }
+    options = {"name": entry.key if entry else name.partition("@")[0], **handler_options(entry)}
     if entry is not None and entry.skip_download:
-        answer = try_model(Trial(handler or entry.handler, entry.hf_repo_id or entry.key, **chosen))
+        path = handler or entry.handler
+        if not path:
+            raise UsageError(f"{entry.key} runs elsewhere and names no handler.", "Name one, such as UpstreamChat.")
+        answer = try_model(Trial(path, entry.hf_repo_id or entry.key, options=options, **chosen), timeout)
     else:
-        with open_catalog(Settings()) as catalog:
-            version = find(catalog, name)
+        version = _version(name, entry, settings)
         path = handler or (entry.handler if entry else "") or handler_of(version.name, version.card)
-        with laid_out(version, LocalBlobStore(Settings().store_folder)) as folder:
-            answer = try_model(Trial(path, str(folder), **chosen))
+        options |= _loading(entry, settings).options(version, utc_now().date())
+        with laid_out(version, LocalBlobStore(settings.store_folder)) as folder:
+            answer = try_model(Trial(path, str(folder), options=options, **chosen), timeout)
     say({"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
 
 
@@ -165,9 +180,10 @@ def _benchmark(
             for result in results:
                 catalog.add_result(result)
         else:
-            version = find(catalog, name)
+            version = _version(name, entry, Settings())
             path = handler or (entry.handler if entry else "")
-            request = BenchmarkRequest(names, path, device, handler_options(entry), settings)
+            loading = _loading(entry, Settings())
+            request = BenchmarkRequest(names, path, device, handler_options(entry), settings, loading)
             results = benchmark(
                 version, LocalBlobStore(Settings().store_folder), request, utc_now, keep=catalog.add_result
             )
@@ -180,8 +196,22 @@ def _entry(models: Path, name: str) -> ModelEntry | None:
     """Return what models.yaml says of a model, where there is such a file and it knows the model."""
     if not models.exists():
         return None
-    wanted = name.partition("@")[0]
-    return next((entry for entry in read_models(models) if wanted in (entry.key, entry.hf_repo_id)), None)
+    wanted, entries = name.partition("@")[0], read_models(models)
+    named = (entry for entry in entries if entry.key == wanted)
+    return next(named, next((entry for entry in entries if entry.hf_repo_id == wanted), None))
+
+
+def _version(name: str, entry: ModelEntry | None, settings: Settings) -> ModelVersion:
+    """Return the version that a name means; what models.yaml calls by another name is found by either."""
+    model, sign, number = name.partition("@")
+    with open_catalog(settings) as catalog:
+        return find(catalog, f"{entry.key if entry else model}{sign}{number}")
+
+
+def _loading(entry: ModelEntry | None, settings: Settings) -> LoadingRules:
+    """Return what the policy that a model is judged under says of loading it."""
+    policy = load_policy((entry.policy if entry else "") or settings.policy, Path.cwd())
+    return LoadingRules(policy.loading, settings.converted_folder)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, InstanceOf, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator, model_validator
 
 from weighbridge.credentials import AuthPlace
 from weighbridge.errors import InvalidConfiguration, UsageError
-from weighbridge.handlers.loading import check_handler
+from weighbridge.handlers.loading import OFFERED, check_handler, known_options
 from weighbridge.ref import ModelRef
 from weighbridge.request import IngestRequest, Pins
 from weighbridge.sourcefactories import Place, SourceFactory, read_factories, read_source
 from weighbridge.sourceoptions import AuthOptions
 from weighbridge.yamlfile import YamlFile
 
+#: Where something is said that is not said in models.yaml.
+_ELSEWHERE = dict.fromkeys(("trust_remote_code", "allow_pickle"), ": policy.yaml allows it under `loading`, by digest")
+_UNSAID: tuple[Any, ...] = (None, "", [])
+_OURS = "weighbridge.handlers."
+_POOLINGS = ("mean", "cls", "last")
 LOCAL_NAMES = ("models.local.yaml", "models.local.yml")
 
 
@@ -28,7 +33,42 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ModelEntry(_Strict):
+class Defaults(_Strict):
+    """What an answer is generated with where whoever asks does not say."""
+
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+
+
+class HandlerOptions(BaseModel):
+    """The options of our own handlers; a class of the user's may name others, which stand beside them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    supports_structured_outputs: bool = False
+    pooling: str = ""
+    normalize: bool | None = None
+    dtype: Literal["", "auto", "float32", "float16", "bfloat16"] = ""
+    gguf_file: str = ""
+    max_duration_s: Annotated[float, Field(gt=0)] | None = None
+    image_folder: str = ""
+    image_hosts: list[str] = []
+    upstream_base_url: str = ""
+    upstream_api_key_env: str = ""
+    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    owned_by: Literal["", "local", "openai", "vllm"] = ""
+
+    @property
+    def handler_options(self) -> dict[str, Any]:
+        """What was given, as the handler's class takes it."""
+        given = {name: value for name in HandlerOptions.model_fields if (value := getattr(self, name)) not in _UNSAID}
+        if not self.supports_structured_outputs:  # Every class takes it when it is not so.
+            del given["supports_structured_outputs"]
+        return given | (self.model_extra or {})
+
+
+class ModelEntry(HandlerOptions):
     """One entry of `models`: spec 1's source, hash and auth beside spec 5's handler fields."""
 
     name: str = ""
@@ -41,11 +81,7 @@ class ModelEntry(_Strict):
     registries: list[str] = []
     benchmarks: list[str] = []
     handler: str = ""
-    supports_structured_outputs: bool = False
-    pooling: str = ""
-    defaults: dict[str, Any] = {}
-    upstream_base_url: str = ""
-    upstream_api_key_env: str = ""
+    defaults: Defaults = Field(default_factory=Defaults)
     skip_download: bool = False
 
     @field_validator("handler")
@@ -122,12 +158,13 @@ def read_models(path: Path) -> tuple[ModelEntry, ...]:
     factories = read_factories(files)
     entries: list[ModelEntry] = []
     for file, top in zip(files, tops, strict=True):
-        for entry in _entries(file, top, factories):
-            place = next((i for i, known in enumerate(entries) if _same(known, entry)), None)
-            if place is None:
+        before = list(entries)
+        for place, entry in _entries(file, top, factories):
+            overridden = _overridden(before, entry, place)
+            if overridden is None:
                 entries.append(entry)
             else:
-                entries[place] = entry
+                entries[entries.index(overridden)] = entry
     return tuple(entries)
 
 
@@ -159,20 +196,56 @@ def requests(entries: tuple[ModelEntry, ...]) -> tuple[IngestRequest, ...]:
     return tuple(entry.request() for entry in entries if not entry.skip_download)
 
 
-def _same(known: ModelEntry, entry: ModelEntry) -> bool:
-    return known.key == entry.key or bool(entry.hf_repo_id and known.hf_repo_id == entry.hf_repo_id)
+def _overridden(known: list[ModelEntry], entry: ModelEntry, place: Place) -> ModelEntry | None:
+    """Return the entry of the files before that a new one stands for: that of its name, else of its hf_repo_id.
+
+    Raises:
+        InvalidConfiguration: there are several of that hf_repo_id.
+    """
+    named = next((one for one in known if one.key == entry.key), None)
+    if named is not None or not entry.hf_repo_id:
+        return named
+    alike = [one for one in known if one.hf_repo_id == entry.hf_repo_id]
+    if len(alike) > 1:
+        names = ", ".join(one.key for one in alike)
+        raise (place / "hf_repo_id").problem(f"this overrides several models, {names}: write the `name` of one")
+    return alike[0] if alike else None
 
 
-def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]) -> list[ModelEntry]:
-    """Read the models of one file. Raises InvalidConfiguration."""
-    entries: dict[str, ModelEntry] = {}
+def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]) -> list[tuple[Place, ModelEntry]]:
+    """Read the models of one file, each with where it stands. Raises InvalidConfiguration."""
+    entries: dict[str, tuple[Place, ModelEntry]] = {}
     for number, content in enumerate(top.models):
         place = Place(file, ("models", number))
         if content.get("source") is not None:
             source, auth = read_source(content["source"], place / "source", factories)
             content = {"auth": auth, **content, "source": source}  # The model's own auth counts.
         entry = file.validate(ModelEntry, content, place.location)
+        _check_options(entry, place)
         if entry.key in entries:
             raise place.problem(f"this file names the model “{entry.key}” twice: give one another `name`")
-        entries[entry.key] = entry
+        entries[entry.key] = (place, entry)
     return list(entries.values())
+
+
+def _check_options(entry: ModelEntry, place: Place) -> None:
+    """Refuse what is no field and no option of the handler. Raises InvalidConfiguration."""
+    known = known_options(entry.handler) if entry.handler else ()
+    for name in entry.model_extra or ():
+        if name in OFFERED:
+            raise (place / name).problem(
+                "this is not for models.yaml to say; policy.yaml's `loading` allows, by digest"
+            )
+        if known is not None and name not in known:
+            raise (place / name).problem(f"there is no such field{_taken(entry.handler, known)}")
+    for name in entry.handler_options.keys() - (entry.model_extra or {}).keys():
+        if entry.handler and known is not None and name not in known:
+            raise (place / name).problem(f"the handler takes no such option{_taken(entry.handler, known)}")
+    if entry.pooling and entry.pooling not in _POOLINGS and (not entry.handler or entry.handler.startswith(_OURS)):
+        raise (place / "pooling").problem(f"there is no pooling “{entry.pooling}”; write one of {', '.join(_POOLINGS)}")
+    if known and entry.skip_download and "upstream_base_url" in known and not entry.upstream_base_url:
+        raise place.problem(f"{entry.handler} needs upstream_base_url")
+
+
+def _taken(handler: str, known: tuple[str, ...]) -> str:
+    return f"; options of {handler} are {', '.join(known)}" if known else ""

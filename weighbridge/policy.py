@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -19,6 +19,7 @@ from weighbridge.decision import Decision, Reason, Verdict
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.formats import WEIGHTS_FORMATS, disagreement
 from weighbridge.licences import LicenceRules, judge_licence
+from weighbridge.loadingrules import Permit
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.report import WINDOWED, Level, ScanReport
 
@@ -67,6 +68,7 @@ class Policy:
         max_size: bytes a model may have, or None.
         licence: what licences are let in.
         waivers: exceptions.
+        loading: versions of which more than tensors may be loaded; no part of any decision.
     """
 
     name: str
@@ -82,11 +84,14 @@ class Policy:
     max_size: int | None = None
     licence: LicenceRules = field(default_factory=LicenceRules)
     waivers: tuple[Waiver, ...] = ()
+    loading: tuple[Permit, ...] = ()
 
     @property
     def digest(self) -> str:
         """sha256 of the rules, so that a decision names exactly what it was made under."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        rules = asdict(replace(self, loading=()))
+        del rules["loading"]
+        return hashlib.sha256(json.dumps(rules, sort_keys=True, default=str).encode()).hexdigest()
 
 
 _ALL = ("archives", "clamav", "formats", "pickles")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.licences import LicenceRules
+from weighbridge.loadingrules import Permit
 from weighbridge.policy import PRESETS, Policy, Waiver, validate
 from weighbridge.yamlfile import read_yaml
 
@@ -42,6 +43,14 @@ class _Waiver(_Strict):
     until: date | None = None
 
 
+class _Permit(_Strict):
+    manifest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+    allow: Annotated[list[Literal["code", "pickle"]], Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]
+    until: date | None = None
+
+
 class PolicyFile(_Strict):
     """What policy.yaml may say; docs/formats.md."""
 
@@ -57,6 +66,7 @@ class PolicyFile(_Strict):
     max_size: Annotated[int, Field(ge=0)] | None = None
     licence: _Licence | None = None
     waivers: list[_Waiver] = []
+    loading: list[_Permit] = []
 
     def policy(self, default_name: str) -> Policy:
         """The policy that the file stands for."""
@@ -81,6 +91,7 @@ class PolicyFile(_Strict):
             name=self.name or default_name,
             rules=tuple(sorted((dict(preset.rules) | self.rules).items())),
             waivers=tuple(Waiver(w.rule, w.files, w.reason, w.by, w.until) for w in self.waivers),
+            loading=tuple(Permit(p.manifest, tuple(p.allow), p.reason, p.by, p.until) for p in self.loading),
             **said,
         )
 

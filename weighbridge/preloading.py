@@ -34,10 +34,13 @@ class Preloaded:
 
 
 def cache_folder() -> Path:
-    """Return the cache that Hugging Face's clients read: HF_HUB_CACHE, else HF_HOME/hub, else theirs."""
-    given = os.environ.get("HF_HUB_CACHE", "")
-    home = os.environ.get("HF_HOME", "") or "~/.cache/huggingface"
-    return Path(given or f"{home}/hub").expanduser().absolute()
+    """Return the cache that Hugging Face's clients read: HF_HUB_CACHE, else HF_HOME/hub, else theirs.
+
+    It is the one of huggingface_hub.constants, which reads the environment only once; an empty variable is none.
+    """
+    home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    given = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    return Path(os.path.expandvars(Path(given).expanduser())).absolute()
 
 
 def preload(

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
         return self.store.expanduser().absolute() if self.store else self.folder / "store"
 
     @property
+    def converted_folder(self) -> Path:
+        """Where GGUF that was turned into safetensors is kept for the next time; it may be deleted at any time."""
+        return self.folder / "cache" / "converted"
+
+    @property
     def database_url(self) -> str:
         """The catalog's SQLAlchemy URL."""
         return self.catalog_url or f"sqlite:///{self.folder / 'catalog.db'}"

@@ -111,7 +111,7 @@ def test_reading_a_sound_ends_between_two_pieces(tmp_path: Path) -> None:
 
 
 def test_several_threads_at_once_get_their_own_answers(handlers: dict[str, tuple[Any, Ask]]) -> None:
-    """How a tokenizer cuts and pads is a state of it, which threads overwrite for each other: one call of fifty fails."""
+    """How a tokenizer cuts and pads is a state of it, which threads overwrite for each other: a call in fifty fails."""
     handler = handlers["embedding"][0]
     texts = [["a" * (1 + number), "b"] for number in range(9)]
     alone = [handler.embed(pair) for pair in texts]

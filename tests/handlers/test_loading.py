@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from weighbridge.errors import HandlerError, InvalidConfiguration, OutOfMemory
 from weighbridge.handlers.loading import check_handler, handler_class, open_handler
+from weighbridge.handlers.sampling import sampling
 
 GOOD = """
 class Parent:
@@ -45,6 +47,61 @@ def test_a_users_own_class_is_found_and_made(tmp_path: Path) -> None:
 
 def test_judging_runs_no_code(tmp_path: Path) -> None:
     check_handler(module(tmp_path, "own_loud", "raise SystemExit(1)\n" + GOOD))
+
+
+def test_judging_runs_no_package_either(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    for folder in ("own_package", "own_package/inner"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text(f"open({str(ran)!r}, 'w').close()\n")
+    (tmp_path / "own_package" / "inner" / "good.py").write_text(GOOD)
+    check_handler("own_package.inner.good.Mine")
+    assert not ran.exists()
+    assert "own_package" not in sys.modules
+    handler_class("own_package.inner.good.Mine")
+    assert ran.exists()
+
+
+def test_folders_without_init_and_classes_handed_on_are_found(tmp_path: Path) -> None:
+    (tmp_path / "own_space" / "deep").mkdir(parents=True)
+    (tmp_path / "own_space" / "deep" / "good.py").write_text(GOOD)
+    (tmp_path / "own_space" / "deep" / "hand.py").write_text("from .good import Mine as Handed, Parent\n")
+    check_handler("own_space.deep.good.Mine")
+    check_handler("own_space.deep.hand.Handed")
+    with pytest.raises(InvalidConfiguration, match="methods of no kind"):
+        check_handler("own_space.deep.hand.Parent")
+
+
+def test_a_class_without_kwargs_gets_what_it_has_a_parameter_for(tmp_path: Path) -> None:
+    text = GOOD.replace(", **kwargs):", ", name='none'):").replace('kwargs.get("name", hf_repo_id)', "name")
+    path = module(tmp_path, "own_narrow", text)
+    handler = open_handler(path, "org/name", device="cpu", name="mine", generation_defaults={"top_p": 0.5})
+    assert (handler.name, handler.generation_defaults) == ("mine", {"top_p": 0.5})  # type: ignore[union-attr]
+
+
+def test_what_models_yaml_says_counts_before_the_classes_own_defaults(tmp_path: Path) -> None:
+    text = GOOD + "    generation_defaults = {'temperature': 1.0, 'top_p': 0.9}\n"
+    path = module(tmp_path, "own_defaults", text)
+    handler = open_handler(path, "org/name", device="cpu", generation_defaults={"temperature": 0.5})
+    assert handler.generation_defaults == {"temperature": 0.5, "top_p": 0.9}  # type: ignore[union-attr]
+    assert open_handler(path, "x", device="cpu").generation_defaults is not handler.generation_defaults  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("options", [{"pooling": "cls", "window": 3}, {"dtype": "float32"}])
+def test_options_that_a_class_does_not_take_are_told(tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"takes no (window|dtype)\. It takes pooling"):
+        open_handler(module(tmp_path, "own_takes", GOOD), "org/name", device="cpu", **options)
+    listed = GOOD + "    options = ['window', 'pooling', 'dtype']\n"
+    assert open_handler(module(tmp_path, "own_listed", listed), "org/name", device="cpu", **options)
+
+
+def test_what_is_asked_for_counts_before_the_models_defaults(tmp_path: Path) -> None:
+    path = module(tmp_path, "own_sampled", GOOD)
+    handler = open_handler(path, "org/name", device="cpu", generation_defaults={"temperature": 0.5, "max_tokens": 9})
+    assert sampling(handler) == {"max_new_tokens": 9, "temperature": 0.5, "top_p": 1.0}
+    asked = sampling(handler, max_tokens=3, temperature=0.0, top_p=0.5)
+    assert asked == {"max_new_tokens": 3, "temperature": 0.0, "top_p": 0.5}
+    assert sampling(open_handler(path, "x", device="cpu"))["temperature"] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -1,51 +1,53 @@
 """Finding a handler's class by its path, and making one: `weighbridge.handlers.chat.TextChat`, or a user's own.
 
-Reading models.yaml must run nobody's code and wait for no torch, so a class is judged by its source text first; it is
-imported when a model is loaded. Not here: what a handler does (the adapters).
+A class is judged by its source text when models.yaml is read, and imported when a model is loaded. Not here: reading
+that text (declaration), and what a handler does (the adapters).
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.util
-import re
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import HandlerError, InvalidConfiguration, OutOfMemory
+from weighbridge.handlers.declaration import read_declaration
 from weighbridge.handlers.interface import ATTRIBUTES, METHODS, Handler
 
-_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+#: What every handler is offered and may leave alone; models.yaml cannot say it.
+OFFERED = ("name", "generation_defaults", "trust_remote_code", "allow_pickle", "converted")
+#: Options that a class takes which says nothing of options: those of the entries' own schema (docs/models.md).
+PLAIN = ("pooling", "supports_structured_outputs", "upstream_base_url", "upstream_api_key_env")
 
 
 def check_handler(path: str) -> None:
     """Judge a handler's path without running its code.
 
     1. The path is one of a class in a module that exists.
-    2. The module's text defines that class, or takes it from elsewhere; then only loading it can say more.
-    3. The class, with its bases in the same module, has every method that its capabilities ask for; without a list
-       of capabilities, those of at least one kind.
+    2. The module's text defines that class, or takes it from elsewhere.
+    3. The class with its bases has every method that its capabilities ask for; without a list of capabilities, those
+       of at least one kind. Where a base cannot be read, only loading it can say more.
 
     Raises:
         InvalidConfiguration: it does not fit.
     """
-    module, _, name = path.rpartition(".")
-    if not _PATH.fullmatch(path):
-        raise InvalidConfiguration(f"“{path}” is no path of a class.", "Write package.module.ClassName.", handler=path)
-    tree = _source(module, path)
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    if name not in classes:
-        if name not in _imported(tree):
-            known = ", ".join(sorted(found for found in classes if not found.startswith("_"))[:8])
-            raise InvalidConfiguration(
-                f"The module {module} has no class {name}.", f"It has {known or 'none'}.", handler=path
-            )
-        return
-    methods, capabilities, whole = _described(classes[name], classes)
-    if whole:
-        _compare(path, methods, capabilities)
+    declared = read_declaration(path)
+    if declared.whole:
+        _compare(path, declared.methods, declared.capabilities)
+
+
+def known_options(path: str) -> tuple[str, ...] | None:
+    """Return the options of models.yaml that a handler takes; None where its text does not tell.
+
+    Raises:
+        InvalidConfiguration: there is no such class.
+    """
+    declared = read_declaration(path)
+    if declared.options is None:
+        return PLAIN if declared.whole and not declared.computed else None
+    return declared.options
 
 
 def handler_class(path: str) -> type[Handler]:
@@ -83,17 +85,19 @@ def open_handler(
         model: repository name in `cache_dir`, or a folder.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         cache_dir: the Hugging Face cache that holds the model; huggingface_hub's own by default.
-        options: `name`, `generation_defaults`, `pooling` and whatever else models.yaml says.
+        options: those of `OFFERED`, and the handler's own.
 
     Raises:
-        InvalidConfiguration: no such class.
+        InvalidConfiguration: no such class, or an option that it does not take.
         HandlerError: the model cannot be loaded.
         OutOfMemory: the device is too small for it.
     """
     create: Any = handler_class(path)
+    _refuse_unknown(path, options, getattr(create, "options", None))
     chosen = choose_device(device)
+    taken = _taken(create, options)
     try:
-        handler: Handler = create(str(model), chosen, str(cache_dir) if cache_dir else None, **options)
+        handler: Handler = create(str(model), chosen, str(cache_dir) if cache_dir else None, **taken)
     except (HandlerError, InvalidConfiguration):
         raise
     except Exception as error:  # hostile files make loaders raise anything
@@ -111,6 +115,8 @@ def open_handler(
     for name, default in ATTRIBUTES.items():
         if not hasattr(handler, name):
             setattr(handler, name, options.get(name, default))
+    own: Any = handler
+    own.generation_defaults = {**(own.generation_defaults or {}), **options.get("generation_defaults", {})}
     return handler
 
 
@@ -125,70 +131,26 @@ def choose_device(wanted: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _source(module: str, path: str) -> ast.Module:
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
+def _refuse_unknown(path: str, options: Mapping[str, Any], known: Any) -> None:
+    """Refuse options that a class does not take; its list of them, where it has one, counts before its schema."""
+    taken = tuple(known) if isinstance(known, list | tuple) else PLAIN
+    unknown = sorted(set(options) - {*OFFERED, *taken})
+    if unknown:
         raise InvalidConfiguration(
-            f"There is no module {module} for the handler {path}.",
-            "Install the package that has it, or put its folder on PYTHONPATH.",
-            handler=path,
-        ) from error
-    if found is None or not found.origin or not found.origin.endswith(".py"):
-        raise InvalidConfiguration(
-            f"There is no module {module} for the handler {path}.",
-            "Install the package that has it, or put its folder on PYTHONPATH.",
-            handler=path,
+            f"The handler {path} takes no {', '.join(unknown)}.", f"It takes {', '.join(taken)}.", handler=path
         )
-    try:
-        return ast.parse(Path(found.origin).read_bytes(), found.origin)
-    except (SyntaxError, ValueError, OSError) as error:
-        raise InvalidConfiguration(f"The module {module} cannot be read: {error}.", "Mend it.", handler=path) from error
 
 
-def _imported(tree: ast.Module) -> set[str]:
-    """Return the names that a module takes from others or makes by assignment."""
-    names = set()
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return names
+def _taken(create: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options without those of `OFFERED` that a class has no parameter for."""
+    known = inspect.signature(create).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
+        return dict(options)
+    return {name: value for name, value in options.items() if name in known or name not in OFFERED}
 
 
-def _described(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> tuple[set[str], list[str] | None, bool]:
-    """Return a class's methods, its literal capabilities, and whether all of its bases lie in the same module."""
-    methods: set[str] = set()
-    capabilities: list[str] | None = None
-    waiting, seen, whole = [node], {node.name}, True
-    while waiting:
-        one = waiting.pop(0)
-        for part in one.body:
-            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-                methods.add(part.name)
-            elif capabilities is None:
-                capabilities = _literal_capabilities(part)
-        for base in one.bases:
-            known = classes.get(base.id) if isinstance(base, ast.Name) else None
-            if known is None:
-                whole = False
-            elif known.name not in seen:
-                seen.add(known.name)
-                waiting.append(known)
-    return methods, capabilities, whole
-
-
-def _literal_capabilities(part: ast.stmt) -> list[str] | None:
-    targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
-    value = getattr(part, "value", None)
-    if not any(isinstance(target, ast.Name) and target.id == "capabilities" for target in targets):
-        return None
-    names = value.elts if isinstance(value, ast.List | ast.Tuple) else []
-    return [name.value for name in names if isinstance(name, ast.Constant) and isinstance(name.value, str)] or None
-
-
-def _compare(path: str, methods: set[str], capabilities: Any) -> None:
+def _compare(path: str, methods: Iterable[str], capabilities: Any) -> None:
+    methods = set(methods)
     if isinstance(capabilities, list | tuple) and capabilities:
         unknown = [name for name in capabilities if name not in METHODS]
         lacking = sorted({method for name in capabilities for method in METHODS.get(name, ()) if method not in methods})

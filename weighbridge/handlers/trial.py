@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from weighbridge import childprocess, errors
 from weighbridge.errors import HandlerError, WeighbridgeError
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import open_handler
+from weighbridge.handlers.sampling import sampling
 
 _WORDS_SHOWN = 8
+_MAX_IMAGE_SIZE = 20 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -24,9 +29,10 @@ class Trial:
         text: a prompt, a text to embed, or a query.
         documents: to rank by the query.
         sound: path of a sound file to transcribe.
+        images: paths of images that the prompt is about.
         device: `auto`, `cpu`, `cuda`, …
         options: of the handler.
-        max_new_tokens, temperature, top_p: of an answer.
+        max_tokens, temperature, top_p: of an answer; None for the model's own defaults.
     """
 
     handler: str
@@ -34,11 +40,12 @@ class Trial:
     text: str = ""
     documents: tuple[str, ...] = ()
     sound: str = ""
+    images: tuple[str, ...] = ()
     device: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
-    max_new_tokens: int = 128
-    temperature: float = 0.0
-    top_p: float = 1.0
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
 
 
 def try_model(trial: Trial, timeout_s: float = 600.0) -> str:
@@ -58,7 +65,7 @@ def try_model(trial: Trial, timeout_s: float = 600.0) -> str:
 
 
 def _run(question: Mapping[str, Any]) -> dict[str, Any]:
-    trial = Trial(**{**question, "documents": tuple(question["documents"])})
+    trial = Trial(**{**question, **{name: tuple(question[name]) for name in ("documents", "images")}})
     try:
         handler = open_handler(trial.handler, trial.model, device=trial.device, **trial.options)
         return {"answer": _asked(handler, trial)}
@@ -72,9 +79,11 @@ def _asked(handler: Any, trial: Trial) -> str:
         options = {"language": None, "prompt": None, "temperature": 0.0, "timestamp_granularity": None}
         return str(handler.transcribe(trial.sound, task="transcribe", **options).text)
     if "chat-completion" in able and trial.text:
-        messages = [{"role": "user", "content": trial.text}]
-        options = {name: getattr(trial, name) for name in ("max_new_tokens", "temperature", "top_p")}
-        return str(handler.generate(messages, **options).text)
+        if trial.images and "vision" not in able:
+            raise HandlerError(f"{handler.name} sees no images.", "Ask without --image, or name a handler that sees.")
+        content = [*map(_image, trial.images), {"type": "text", "text": trial.text}] if trial.images else trial.text
+        options = sampling(handler, max_tokens=trial.max_tokens, temperature=trial.temperature, top_p=trial.top_p)
+        return str(handler.generate([{"role": "user", "content": content}], **options).text)
     if "rerank" in able and trial.text and trial.documents:
         ranked = handler.rerank(trial.text, list(trial.documents))
         return "\n".join(f"{result.score:.4f}  {result.document}" for result in ranked)
@@ -85,10 +94,25 @@ def _asked(handler: Any, trial: Trial) -> str:
     raise HandlerError(_wanted(handler, able))
 
 
+def _image(path: str) -> dict[str, Any]:
+    """Return an image as a part of a message."""
+    try:
+        if not Path(path).is_file():
+            raise FileNotFoundError(None, "no such file")
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_IMAGE_SIZE + 1)
+    except OSError as error:
+        raise HandlerError(f"The image {path} cannot be read: {error.strerror}.", "Check the path.") from error
+    if len(content) > _MAX_IMAGE_SIZE:
+        raise HandlerError(f"The image {path} is larger than {_MAX_IMAGE_SIZE:,} bytes.", "Scale it down.")
+    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{base64.b64encode(content).decode()}"}}
+
+
 def _wanted(handler: Handler, able: list[str]) -> str:
     needs = {
         "audio-transcription": "a sound file (--sound FILE)",
-        "chat-completion": "a prompt",
+        "chat-completion": "a prompt" + (" (and --image FILE)" if "vision" in able else ""),
         "rerank": "a query and documents (--document TEXT, repeated)",
         "text-embedding": "a text",
     }

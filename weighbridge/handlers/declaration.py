@@ -1,0 +1,202 @@
+"""What a handler's class says of itself in its source text: methods, capabilities, options.
+
+Reading models.yaml must run nobody's code and wait for no torch, so modules are found and read, never imported; not
+even the packages that they lie in. Not here: judging what was found (loading).
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from weighbridge.errors import InvalidConfiguration
+
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+#: Classes of one inheritance, and modules that hand on a class, that are followed.
+_MAX_STEPS = 32
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What the text of a class says.
+
+    Attributes:
+        methods: its own and its bases'.
+        capabilities: the list of that name; empty where there is none or it is not a literal one.
+        options: the list of that name, the options of models.yaml that it takes; None where there is none.
+        computed: whether there is one, but made by code.
+        whole: whether all of its bases could be read; otherwise only its import can say more.
+    """
+
+    methods: frozenset[str]
+    capabilities: tuple[str, ...]
+    options: tuple[str, ...] | None
+    computed: bool
+    whole: bool
+
+
+def read_declaration(path: str) -> Declaration:
+    """Read what a class says of itself.
+
+    Args:
+        path: `package.module.ClassName`.
+
+    Raises:
+        InvalidConfiguration: there is no such module or class, or its text is no Python.
+    """
+    module, _, name = path.rpartition(".")
+    if not _PATH.fullmatch(path):
+        raise InvalidConfiguration(f"“{path}” is no path of a class.", "Write package.module.ClassName.", handler=path)
+    source = _file(module)
+    if source is None:
+        raise InvalidConfiguration(
+            f"There is no module {module} for the handler {path}.",
+            "Install the package that has it, or put its folder on PYTHONPATH.",
+            handler=path,
+        )
+    try:
+        tree = _tree(source, source.stat().st_mtime_ns)
+    except (SyntaxError, ValueError, OSError, RecursionError) as error:
+        raise InvalidConfiguration(f"The module {module} cannot be read: {error}.", "Mend it.", handler=path) from error
+    if name not in _classes(tree) and name not in _made(tree):
+        known = ", ".join(sorted(found for found in _classes(tree) if not found.startswith("_"))[:8])
+        raise InvalidConfiguration(
+            f"The module {module} has no class {name}.", f"It has {known or 'none'}.", handler=path
+        )
+    return _declared(module, name)
+
+
+def _declared(module: str, name: str) -> Declaration:
+    methods: set[str] = set()
+    lists: dict[str, tuple[str, ...] | None] = {}
+    whole = True
+    for found in _family(module, name):
+        if found is None:
+            whole = False
+            continue
+        for part in found.body:
+            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                methods.add(part.name)
+            for key, words in _literals(part):
+                lists.setdefault(key, words)
+    options = lists.get("options")
+    computed = "options" in lists and options is None
+    return Declaration(frozenset(methods), lists.get("capabilities") or (), options, computed, whole)
+
+
+def _family(module: str, name: str) -> Iterator[ast.ClassDef | None]:
+    """Yield a class and its bases, nearest first; None for one that cannot be read."""
+    waiting, steps = [(module, name)], 0
+    while waiting and steps < _MAX_STEPS:
+        steps += 1
+        found = _find(*waiting.pop(0))
+        if found is None:
+            yield None
+            continue
+        home, node = found
+        yield node
+        for base in node.bases:
+            if isinstance(base, ast.Name) and hasattr(builtins, base.id):
+                continue  # `object`, `Exception`: nothing that a handler needs.
+            waiting.append((home, base.id) if isinstance(base, ast.Name) else ("", ""))
+
+
+def _find(module: str, name: str) -> tuple[str, ast.ClassDef] | None:
+    """Return a class with the module that defines it, following `from … import …`."""
+    for _ in range(_MAX_STEPS):
+        source = _file(module) if module else None
+        if source is None:
+            return None
+        try:
+            tree = _tree(source, source.stat().st_mtime_ns)
+        except (SyntaxError, ValueError, OSError, RecursionError):
+            return None
+        if name in _classes(tree):
+            return module, _classes(tree)[name]
+        taken = _taken(tree, module, source).get(name)
+        if taken is None:
+            return None
+        module, name = taken
+    return None
+
+
+@lru_cache(64)
+def _tree(source: Path, _mtime_ns: int) -> ast.Module:
+    return ast.parse(source.read_bytes(), str(source))
+
+
+def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _taken(tree: ast.Module, module: str, source: Path) -> dict[str, tuple[str, str]]:
+    """Return the names that a module takes from others, each with the module and its name there."""
+    package = module if source.name == "__init__.py" else module.rpartition(".")[0]
+    names: dict[str, tuple[str, str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            try:
+                home = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:
+                continue
+            names |= {alias.asname or alias.name: (home, alias.name) for alias in node.names}
+    return names
+
+
+def _made(tree: ast.Module) -> set[str]:
+    """Return the names that a module takes from others or makes by assignment."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _literals(part: ast.stmt) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    """Yield the names that a line of a class gives to something: a list of words, or None for anything else."""
+    targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
+    value = getattr(part, "value", None)
+    items = value.elts if isinstance(value, ast.List | ast.Tuple) else [None]
+    words = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    for target in targets:
+        if isinstance(target, ast.Name) and value is not None:
+            yield target.id, tuple(words) if len(words) == len(items) else None
+
+
+def _file(module: str) -> Path | None:
+    """Return the file that a module would be imported from, or None; nothing is imported."""
+    locations: Sequence[str] | None = None
+    spec: ModuleSpec | None = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = _spec(name, locations)
+        if spec is None or spec.origin is None:  # Without __init__.py; its places cannot be asked for unimported.
+            places = [Path(place) / part for place in locations or sys.path]
+            locations = [str(place) for place in places if place.is_dir()]
+            if not locations:
+                return None
+        else:
+            locations = spec.submodule_search_locations or ()
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _spec(name: str, locations: Sequence[str] | None) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        try:
+            if find and (spec := find(name, locations)):
+                return spec  # type: ignore[no-any-return]
+        except (ImportError, ValueError, KeyError):
+            continue
+    return None
