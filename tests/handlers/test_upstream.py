@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from tests.simulators.openai import OpenAIService
-from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
+from weighbridge.addresses import AddressPolicy
+from weighbridge.errors import AddressRefused, Cancelled, HandlerError, InvalidConfiguration
 from weighbridge.handlers.loading import open_handler
+from weighbridge.handlers.openai_endpoint import OpenAIEndpoint
 from weighbridge.handlers.upstream import UpstreamChat, UpstreamEmbedding, UpstreamRerank, UpstreamSpeech
 
 MESSAGES = [{"role": "user", "content": "one two three four"}]
@@ -79,6 +81,33 @@ def test_a_service_that_hangs_is_given_up(service: OpenAIService) -> None:
     service.fault = "hang"
     with pytest.raises(HandlerError, match="sent nothing"):
         chat(service, timeout_s=0.2).generate(MESSAGES, **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "passes"), [("429", True), ("500", True), ("half", True), ("hang", True), ("html", False), ("400", False)]
+)
+def test_what_may_pass_by_itself_is_said(service: OpenAIService, fault: str, passes: bool) -> None:
+    service.fault, service.retry_after = fault, "7"
+    with pytest.raises(HandlerError) as error:
+        chat(service, timeout_s=0.2).generate(MESSAGES, **OPTIONS)
+    assert error.value.facts.get("transient", False) is passes
+    assert error.value.facts.get("retry_after_s") == (7 if fault in ("429", "500") else None)
+
+
+def test_a_service_lies_where_it_may_be_asked(service: OpenAIService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is looked up when the connection is made: what it was before says nothing."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    body = {"messages": MESSAGES, "max_tokens": 9}
+    with pytest.raises(AddressRefused):
+        OpenAIEndpoint(service.url, addresses=AddressPolicy(private=())).post("/chat/completions", body)
+    assert service.asked == []
+    allowed = OpenAIEndpoint(service.url, addresses=AddressPolicy(private=("127.0.0.0/8",)))
+    assert allowed.post("/chat/completions", body)["choices"]
+    service.fault, event = "hang", threading.Event()
+    threading.Timer(0.2, event.set).start()
+    with pytest.raises(Cancelled):
+        allowed.post("/chat/completions", body, event)
 
 
 def test_a_service_that_is_not_there_is_told() -> None:
@@ -158,6 +187,10 @@ def test_the_key_goes_along_and_into_no_error(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(HandlerError, match="upstream_api_key_env") as error:
             chat(service, upstream_api_key_env="SOME_KEY").generate(MESSAGES, **OPTIONS)
         assert "sk-wrong" not in repr(error.value) + str(error.value.facts)
+        monkeypatch.setenv("SOME_KEY", "sk-ü\nx")
+        with pytest.raises(InvalidConfiguration, match="SOME_KEY") as refused:
+            chat(service, upstream_api_key_env="SOME_KEY")
+        assert "sk-" not in repr(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +199,8 @@ def test_the_key_goes_along_and_into_no_error(monkeypatch: pytest.MonkeyPatch) -
         {},
         {"upstream_base_url": "ftp://host/v1"},
         {"upstream_base_url": "https://user:secret@host/v1"},
+        {"upstream_base_url": "https://user:secret@ho st/v1"},
+        {"upstream_base_url": "https://host/v1?key=secret"},
         {"upstream_base_url": "https://host/v1", "upstream_api_key_env": "NO_SUCH_VARIABLE"},
     ],
 )

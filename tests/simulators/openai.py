@@ -34,7 +34,13 @@ class OpenAIService:
     def __init__(self, answer: Callable[[Body], str] = echo, key: str = "", step_s: float = 0.0) -> None:
         self.answer, self.key, self.step_s = answer, key, step_s
         self.fault, self.flooded = "", 0
-        #: Replaces fields of a transcript.
+        #: What the next answers are wrong with, one after another, before `fault` counts.
+        self.faults: list[str] = []
+        #: What refusals say in `Retry-After`; empty for nothing.
+        self.retry_after = ""
+        #: The model's name as the service reports it.
+        self.model = "simulated"
+        #: Replaces fields of a transcript, or of a chat's choice.
         self.lie: Body = {}
         self.asked: list[tuple[str, Body]] = []
         self.headers: list[dict[str, str]] = []
@@ -56,7 +62,7 @@ class OpenAIService:
         self._server.shutdown()
         self._server.server_close()
 
-    def pieces(self, body: Body) -> Iterator[Body]:
+    def pieces(self, body: Body, fault: str) -> Iterator[Body]:
         """Yield the events of a chat, one a word."""
         text = self.answer(body)
         words = [word + " " for word in text.split(" ")]
@@ -64,11 +70,11 @@ class OpenAIService:
         words = words[: body["max_tokens"]]
         for word in words:
             yield {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
-        if self.fault == "no reason":
+        if fault == "no reason":
             return
         cut = len(words) == body["max_tokens"]
         yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "length" if cut else "stop"}]}
-        completion = {"usage lies": 10**9, "usage is text": "many", "usage is nothing": 0}.get(self.fault, len(words))
+        completion = {"usage lies": 10**9, "usage is text": "many", "usage is nothing": 0}.get(fault, len(words))
         prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
         yield {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
 
@@ -94,23 +100,24 @@ class _Handler(BaseHTTPRequestHandler):
         body: Body = json.loads(content) if json_ else {"form": content}
         service.asked.append((self.path, body))
         service.headers.append(dict(self.headers))
+        self.fault = service.faults.pop(0) if service.faults else service.fault
         if service.key and self.headers.get("authorization") != f"Bearer {service.key}":
             self._send(401, b'{"error": {"message": "no such key"}}')
-        elif service.fault == "hang":
+        elif self.fault == "hang":
             service.ended.wait(30)
-        elif service.fault in ("500", "429"):
-            self._send(int(service.fault), b"overloaded")
-        elif service.fault.startswith("gigabytes"):
-            self._flood(service.fault.removeprefix("gigabytes of "))
-        elif service.fault == "closes":
+        elif self.fault in ("400", "500", "429"):
+            self._send(int(self.fault), b"overloaded")
+        elif self.fault.startswith("gigabytes"):
+            self._flood(self.fault.removeprefix("gigabytes of "))
+        elif self.fault == "closes":
             self.send_response(200)
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b'{"data": [')
             self.close_connection = True
-        elif service.fault == "gzip":
+        elif self.fault == "gzip":
             self._send(200, b"\x1f\x8b", "application/json", "gzip")
-        elif service.fault == "html":
+        elif self.fault == "html":
             self._send(200, b"<html>", "text/html")
         elif body.get("stream"):
             self._stream(body)
@@ -123,13 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
-        for number, event in enumerate(service.pieces(body)):
-            if service.fault == "half" and number == 2:
+        for number, event in enumerate(service.pieces(body, self.fault)):
+            if self.fault == "half" and number == 2:
                 return
-            if service.fault == "hang within" and number == 2:
+            if self.fault == "hang within" and number == 2:
                 service.ended.wait(30)
                 return
-            if service.fault == "not json" and number == 1:
+            if self.fault == "not json" and number == 1:
                 self.wfile.write(b"data: {oops\n\n")
                 continue
             self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
@@ -160,11 +167,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Body) -> Body:
         service = self.server.service
-        wrong = service.fault == "wrong shape"
+        wrong = self.fault == "wrong shape"
         if self.path.endswith("/embeddings"):
             texts = body["input"]
             data = [{"index": n, "embedding": [float(len(text)), 1.0]} for n, text in enumerate(texts)]
-            usage = {"prompt_tokens": -1 if service.fault == "usage lies" else len(" ".join(texts))}
+            usage = {"prompt_tokens": -1 if self.fault == "usage lies" else len(" ".join(texts))}
             return {"data": data[1:] if wrong else data[::-1], "usage": usage}
         if self.path.endswith("/rerank"):
             scores = [
@@ -176,12 +183,15 @@ class _Handler(BaseHTTPRequestHandler):
             words = [{"word": "hi", "start": 0.0, "end": 0.5}]
             return {"text": "hi", "language": "en", "duration": 0.5, "words": words} | service.lie
         text = service.answer(body)
-        return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+        choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        return {"model": service.model, "choices": [] if wrong else [choice | service.lie]}
 
     def _send(self, status: int, content: bytes, kind: str = "application/json", encoding: str = "") -> None:
         self.send_response(status)
         if encoding:
             self.send_header("Content-Encoding", encoding)
+        if status != 200 and self.server.service.retry_after:
+            self.send_header("Retry-After", self.server.service.retry_after)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -15,8 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
+from urllib.request import getproxies
 
 import httpx
+
+from weighbridge.addresses import AddressPolicy, PinnedTransport
 
 _MAX_CONNECT_S = 10.0
 _LOOK_S = 0.05
@@ -28,23 +31,30 @@ class Connections:
     Args:
         headers: of every request.
         timeout_s: seconds without a byte after which the service counts as dead; 10 at most for connecting.
+        addresses: where it may lie; anywhere by default.
     """
 
-    def __init__(self, headers: Mapping[str, str], timeout_s: float) -> None:
+    def __init__(self, headers: Mapping[str, str], timeout_s: float, addresses: AddressPolicy | None = None) -> None:
         self._headers = {**headers, "Accept-Encoding": "identity"}  # Small answers that unpack to huge ones are none.
         self._timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _MAX_CONNECT_S))
+        self._addresses = addresses or AddressPolicy()
         self._idle: list[_Line] = []
         weakref.finalize(self, _close, self._idle)
 
     @contextmanager
     def take(self, event: threading.Event | None) -> Iterator[httpx.Client]:
         """Lend a client; when the event is set, its connection is cut and what waits there raises httpx's errors."""
-        line = self._idle.pop() if self._idle else _Line(self._headers, self._timeout, self._context)
+        line = self._idle.pop() if self._idle else self._line()
         with contextlib.ExitStack() as stack:
             stack.callback(self._give_back, line)
             if event is not None:
                 stack.enter_context(_watched(line, event))
             yield line.client
+
+    def _line(self) -> _Line:
+        # A proxy resolves names itself: there, only the judgement of the address as it is written is left.
+        pinned = self._addresses.private is not None and not getproxies()
+        return _Line(self._headers, self._timeout, self._context, PinnedTransport(self._addresses) if pinned else None)
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
@@ -60,13 +70,20 @@ class Connections:
 class _Line:
     """A client of one connection, which it remembers."""
 
-    def __init__(self, headers: Mapping[str, str], timeout: httpx.Timeout, context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        timeout: httpx.Timeout,
+        context: ssl.SSLContext,
+        transport: httpx.BaseTransport | None,
+    ) -> None:
         self.is_cut = False
         self._stream: Any = None
         self.client = httpx.Client(
             headers=headers,
             timeout=timeout,
             verify=context,
+            transport=transport,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             event_hooks={"request": [self._follow]},
         )

@@ -1,7 +1,8 @@
 """A service that speaks OpenAI's REST protocol: vLLM, llama.cpp's server, OpenAI itself, or any other.
 
 Answers come from elsewhere: they are bounded, their shape is checked, and a stream that stops in the middle is an
-error. Not here: what is asked of it (upstream, benchmarks).
+error. What may pass by itself has the fact `transient`, and `retry_after_s` where the service says when. Not here: what
+is asked of it (upstream, benchmarks), and asking again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any, BinaryIO
 import httpx
 from httpx_sse import EventSource, SSEError
 
+from weighbridge.addresses import AddressPolicy
+from weighbridge.answers import retry_after_s
 from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
 from weighbridge.handlers.connections import Connections
 
@@ -24,6 +27,8 @@ _MAX_ANSWER_SIZE = 64 * 1024**2
 _MAX_EVENT_SIZE = 4 * 1024**2
 _MAX_STREAM_SIZE = 1024**3
 _QUOTED = 300
+#: What a service answers with while it is busy, restarting or overloaded.
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 
 
 class OpenAIEndpoint:
@@ -33,26 +38,36 @@ class OpenAIEndpoint:
         base_url: up to and with its version, `https://host/v1`.
         api_key_env: environment variable that holds the key, or empty for none.
         timeout_s: seconds without a byte after which it counts as dead.
+        addresses: where it may lie; anywhere by default.
 
     Raises:
         InvalidConfiguration: no such address, or an empty variable.
     """
 
-    def __init__(self, base_url: str, api_key_env: str = "", *, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key_env: str = "",
+        *,
+        timeout_s: float = 120.0,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
         try:
             url = httpx.URL(base_url.rstrip("/"))
         except httpx.InvalidURL as error:
-            raise InvalidConfiguration(f"“{base_url}” is no address.", "Write https://host/v1.") from error
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+            raise InvalidConfiguration("upstream_base_url is no address.", "Write https://host/v1.") from error
+        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
             raise InvalidConfiguration("upstream_base_url is no plain http or https address.", "Write https://host/v1.")
         key = os.environ.get(api_key_env, "").strip() if api_key_env else ""
         if api_key_env and not key:
             raise InvalidConfiguration(
                 f"The environment variable {api_key_env} holds no key.", f"Set it: export {api_key_env}=…"
             )
+        if not key.isascii() or not key.isprintable():
+            raise InvalidConfiguration(f"What {api_key_env} holds is no key.", "Set it to the key and nothing else.")
         self.url, self.host = str(url), url.host
         self._timeout_s = timeout_s
-        self._connections = Connections({"Authorization": f"Bearer {key}"} if key else {}, timeout_s)
+        self._connections = Connections({"Authorization": f"Bearer {key}"} if key else {}, timeout_s, addresses)
 
     def post(self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None) -> dict[str, Any]:
         """Ask with JSON and return the answer's object. Raises HandlerError, Cancelled."""
@@ -89,7 +104,9 @@ class OpenAIEndpoint:
                     return
                 yield self._parsed(event.data)
             raise HandlerError(
-                f"{self.host} ended its answer in the middle.", "Look at its log; a proxy may cut long answers."
+                f"{self.host} ended its answer in the middle.",
+                "Look at its log; a proxy may cut long answers.",
+                transient=True,
             )
 
     @contextmanager
@@ -129,9 +146,11 @@ class OpenAIEndpoint:
             403: "Check the key that upstream_api_key_env names.",
             404: "Check upstream_base_url and the model's name there.",
         }.get(answer.status_code, "Look at its log.")
-        return HandlerError(
-            f"{self.host} answers with HTTP {answer.status_code}: {said}", remedy, http_status=answer.status_code
-        )
+        facts: dict[str, Any] = {"http_status": answer.status_code}
+        if answer.status_code in _BUSY:
+            wait_s = retry_after_s(answer.headers.get("retry-after", ""))
+            facts |= {"transient": True} | ({} if wait_s is None else {"retry_after_s": wait_s})
+        return HandlerError(f"{self.host} answers with HTTP {answer.status_code}: {said}", remedy, **facts)
 
     @contextmanager
     def _errors(self, event: threading.Event | None) -> Iterator[None]:
@@ -142,16 +161,21 @@ class OpenAIEndpoint:
             _refuse_cancelled(self.host, event)  # A connection that was cut may look like an answer's end.
             raise
         except httpx.ConnectTimeout as error:
-            raise HandlerError(f"{self.host} does not answer.", "Check upstream_base_url and that it runs.") from error
+            raise HandlerError(
+                f"{self.host} does not answer.", "Check upstream_base_url and that it runs.", transient=True
+            ) from error
         except httpx.TimeoutException as error:
             raise HandlerError(
-                f"{self.host} sent nothing for {self._timeout_s:g} s.", "It hangs or is overloaded: look at its log."
+                f"{self.host} sent nothing for {self._timeout_s:g} s.",
+                "It hangs or is overloaded: look at its log.",
+                transient=True,
             ) from error
         except (httpx.HTTPError, SSEError) as error:
             _refuse_cancelled(self.host, event)
             raise HandlerError(
                 f"{self.host} could not be asked: {str(error)[:_QUOTED] or type(error).__name__}.",
                 "Check that it runs.",
+                transient=not isinstance(error, SSEError),
             ) from error
 
 
