@@ -107,7 +107,7 @@ class BenchmarkResult:
 
         That is the benchmark and its definition; what was chosen, but for the number of samples; the kind of device,
         processor, cores, GPU, number of GPUs, and endpoint; and torch, transformers and lm_eval to their second
-        number. The driver and later numbers are kept in the result and make no difference here (docs/formats.md).
+        number. The driver and later numbers are kept in the result and make no difference here (docs/benchmarks.md).
         """
         settings = {name: value for name, value in self.settings.items() if name not in _INDIFFERENT}
         kind = str(self.hardware.get("device", "")).partition(":")[0]
