@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -51,6 +52,12 @@ class AddressPolicy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_networks", tuple(_network(text) for text in self.private or ()))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> AddressPolicy:
+        """Read what `dataclasses.asdict` wrote, through JSON. Raises InvalidConfiguration."""
+        fields: dict[str, Any] = {name: found if found is None else tuple(found) for name, found in value.items()}
+        return cls(**fields)
 
     def check(self, url: str) -> None:
         """Judge one request, and each redirect again.

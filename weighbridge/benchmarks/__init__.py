@@ -30,4 +30,5 @@ BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
     "mmlu": _adapter("harness", "Mmlu"),
     "humaneval": _adapter("humaneval", "HumanEval"),
     "lm_eval": _adapter("harness", "LmEval"),
+    "mt_bench": _adapter("mt_bench", "MTBench"),
 }

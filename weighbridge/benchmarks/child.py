@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from weighbridge import childprocess
+from weighbridge.addresses import AddressPolicy
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import hardware, software
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
@@ -50,6 +51,8 @@ class Work:
         settings = dict(value["settings"])
         for name in ("batch_sizes", "request_rates", "tasks"):
             settings[name] = tuple(settings[name])
+        if addresses := settings["judge_addresses"]:
+            settings["judge_addresses"] = AddressPolicy.from_json(addresses)
         return cls(**{**value, "settings": BenchmarkSettings(**settings)})
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, ClassVar, Protocol
 
+from weighbridge.addresses import AddressPolicy
 from weighbridge.handlers.interface import Handler
 
 #: Instead of a value that too few samples, or a failure, leave without meaning.
@@ -176,6 +177,8 @@ class BenchmarkSettings:
         data: files and folders instead of data sets of the Hub, by the name of what they are for.
         endpoint: the Hub that data sets come from, or empty for the configured one.
         judge_url, judge_model, judge_key_env: an OpenAI-compatible endpoint that judges, for mt_bench.
+        judge_addresses: where that endpoint may lie; anywhere when None.
+        answer_tokens: length of each answer at most, for mt_bench.
         timeout_s: for the whole run.
     """
 
@@ -194,6 +197,8 @@ class BenchmarkSettings:
     judge_url: str = ""
     judge_model: str = ""
     judge_key_env: str = ""
+    judge_addresses: AddressPolicy | None = None
+    answer_tokens: int = 1024
     timeout_s: float = 3600.0
 
 

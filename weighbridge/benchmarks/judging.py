@@ -1,0 +1,149 @@
+"""A judge: a chat model at an OpenAI-compatible endpoint that grades single answers from 1 to 10.
+
+Only the last line of its own reply is a verdict; what it quotes before that, or a reply that was cut, is none. A reply
+without a verdict is asked for once more. Not here: what it is asked (judge_prompts).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from weighbridge.benchmarks import judge_prompts
+from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.benchmarks.mt_bench_questions import Question
+from weighbridge.benchmarks.patience import Patience
+from weighbridge.errors import BenchmarkFailed, HandlerError, InvalidConfiguration
+from weighbridge.handlers.openai_endpoint import OpenAIEndpoint
+
+LOWEST, HIGHEST = 1.0, 10.0
+#: Replies that one judgement may take.
+REPLIES = 2
+MAX_TOKENS = 2048
+TEMPERATURE = 0.0
+_LINE = re.compile(r"[*_\s]*(?:[A-Za-z]{1,16}\s*:)?[*_\s]*\[\[\s*([0-9]{1,2}(?:\.[0-9]{1,2})?)\s*\]\][*_.\s]*")
+_LONGEST_LINE = 80
+#: Letters of a reply that are sent back with the reminder; longer ones are not.
+_MAX_ECHOED = 16_384
+_MAX_NAME = 200
+_REMEDIES = {
+    401: "Check the key that judge_key_env names.",
+    403: "Check the key that judge_key_env names.",
+    404: "Check judge_url and judge_model.",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge said of one answer.
+
+    Attributes:
+        grade: 1 to 10, or None where no reply held a verdict.
+        replies: that it took.
+    """
+
+    grade: float | None
+    replies: int
+
+
+class Judge:
+    """A chat model at an endpoint; safe for several threads.
+
+    Args:
+        endpoint: where it is.
+        model: its name there.
+        patience: how long it is borne with.
+    """
+
+    def __init__(self, endpoint: OpenAIEndpoint, model: str, patience: Patience) -> None:
+        self._endpoint, self._model, self._patience = endpoint, model, patience
+        self._reported: set[str] = set()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, settings: BenchmarkSettings, patience: Patience) -> Self:
+        """Return the judge that the settings name. Raises BenchmarkFailed where they name none that can be asked."""
+        if not settings.judge_url or not settings.judge_model:
+            raise BenchmarkFailed(
+                "No judge is named.", "Name an OpenAI-compatible endpoint and its model: judge_url and judge_model."
+            )
+        limits: dict[str, Any] = {"timeout_s": patience.timeout_s, "addresses": settings.judge_addresses}
+        try:
+            endpoint = OpenAIEndpoint(settings.judge_url, settings.judge_key_env, **limits)
+        except InvalidConfiguration as error:
+            problem = error.problem.replace("upstream_base_url", "judge_url")
+            raise BenchmarkFailed(f"The judge cannot be asked: {problem}", error.remedy) from error
+        return cls(endpoint, settings.judge_model, patience)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Who judged and how, as a result's settings keep it; complete when everything has been judged."""
+        return {
+            "judge": self._model,
+            "judge_reported": sorted(self._reported),
+            "judge_host": self._endpoint.host,
+            "judge_prompt": judge_prompts.VERSION,
+            "judge_prompt_digest": judge_prompts.digest(),
+            "judge_temperature": TEMPERATURE,
+            "judge_max_tokens": MAX_TOKENS,
+            "judge_replies": REPLIES,
+        }
+
+    def judge(self, question: Question, answers: tuple[str, ...], stop: threading.Event) -> Judgement:
+        """Have the last of these answers graded.
+
+        Raises:
+            BenchmarkFailed: the judge does not answer, or with something that is no chat's answer.
+            Cancelled: `stop` was set.
+        """
+        messages = [{"role": "user", "content": judge_prompts.prompt(question, answers)}]
+        for number in range(1, REPLIES + 1):
+            reply, whole = self._ask(messages, stop)
+            grade = verdict(reply) if whole else None
+            if grade is not None:
+                return Judgement(grade, number)
+            said = [{"role": "assistant", "content": reply}] if 0 < len(reply) <= _MAX_ECHOED else []
+            reminder = judge_prompts.REMINDER.format(turn=len(answers))
+            if said:
+                messages = [messages[0], *said, {"role": "user", "content": reminder}]
+            else:
+                messages = [{"role": "user", "content": f"{messages[0]['content']}\n{reminder}"}]
+        return Judgement(None, REPLIES)
+
+    def _ask(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> tuple[str, bool]:
+        """Return a reply, and whether it is whole."""
+        body = {"model": self._model, "messages": messages, "max_tokens": MAX_TOKENS, "temperature": TEMPERATURE}
+        try:
+            found = self._patience.ask(lambda: self._endpoint.post("/chat/completions", body, stop), stop)
+        except HandlerError as error:
+            own = error.remedy.replace("upstream_base_url", "judge_url")
+            remedy = _REMEDIES.get(error.facts.get("http_status", 0), own)
+            raise BenchmarkFailed(f"The judge fails: {error.problem}", remedy) from error
+        choices = found.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        message = choice.get("message") if isinstance(choice, dict) else None
+        content = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(choice, dict) or not isinstance(message, dict) or not isinstance(content, str | None):
+            raise BenchmarkFailed(
+                f"The judge at {self._endpoint.host} answers with no chat's answer.", "Check judge_url and judge_model."
+            )
+        self._note(found.get("model"))
+        # Halves of letters, which JSON may hold, cannot be sent back.
+        text = (content or "").encode(errors="replace").decode()
+        return text, choice.get("finish_reason") not in ("length", "content_filter")
+
+    def _note(self, name: Any) -> None:
+        with self._lock:
+            if isinstance(name, str) and name.isprintable():
+                self._reported.add(name[:_MAX_NAME])
+
+
+def verdict(reply: str) -> float | None:
+    """Return the grade that a reply ends with, or None: `[[7]]` alone in its last line, 1 to 10."""
+    lines = [line for line in reply.splitlines() if line.strip()]
+    found = _LINE.fullmatch(lines[-1]) if lines and len(lines[-1]) <= _LONGEST_LINE else None
+    grade = float(found.group(1)) if found else 0.0
+    return grade if LOWEST <= grade <= HIGHEST else None
