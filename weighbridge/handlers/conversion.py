@@ -48,7 +48,7 @@ def converted(place: Place, auto: Any) -> Place:
         except OSError as error:
             _log.warning("a converted model cannot be kept", extra={"folder": str(target), "reason": str(error)})
             return place
-    return Place(target, trusted=place.trusted)
+    return Place(target, place.name, trusted=place.trusted)
 
 
 def _keep(target: Path, model: Any, tokenizer: Any) -> None:

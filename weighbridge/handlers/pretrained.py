@@ -31,6 +31,7 @@ class Place:
 
     Attributes:
         folder: all of its files.
+        name: of the model, for errors.
         gguf: name of the GGUF file to load, or empty for safetensors.
         pickled: whether its weights are a pickle that may be loaded: tensors and plain values of it, never code.
         trusted: whether the model's own code may run.
@@ -39,6 +40,7 @@ class Place:
     """
 
     folder: Path
+    name: str
     gguf: str = ""
     pickled: bool = False
     trusted: bool = False
@@ -52,14 +54,14 @@ def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Pla
     Args:
         model: path of the folder, or name of the repository.
         cache_dir: the cache; huggingface_hub's own when None.
-        options: a handler's: `dtype`, `gguf_file`; and of who opens it `trust_remote_code` and `allow_pickle` (only
-            where a policy allows them for these very bytes), `converted` (a folder).
+        options: a handler's: `name`, `dtype`, `gguf_file`; and of who opens it `trust_remote_code` and `allow_pickle`
+            (only where a policy allows them for these very bytes), `converted` (a folder).
 
     Raises:
         InvalidConfiguration: there is no such type or GGUF file.
         HandlerError: it is not on this machine, or holds no weights that are loaded here.
     """
-    folder = Path(model)
+    folder, name = Path(model), str(options.get("name") or model)
     if not folder.is_dir():
         try:
             folder = Path(snapshot_download(model, cache_dir=cache_dir, local_files_only=True))
@@ -74,12 +76,12 @@ def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Pla
     pickled = not gguf and not any(folder.glob("*.safetensors"))
     if pickled and not (options.get("allow_pickle") and any((folder / name).exists() for name in _PICKLES)):
         raise HandlerError(
-            f"{model} has no weights in safetensors or GGUF.",
+            f"{name} has no weights in safetensors or GGUF.",
             "A pickle may run code when it is loaded: policy.yaml says under `loading` which ones may be.",
             model=model,
         )
     trusted = bool(options.get("trust_remote_code"))
-    return Place(folder, gguf, pickled, trusted, dtype, Path(converted) if converted else None)
+    return Place(folder, name, gguf, pickled, trusted, dtype, Path(converted) if converted else None)
 
 
 def load_model(auto: Any, place: Place, device: Device, *, spare: tuple[str, ...] = ()) -> Any:
@@ -111,7 +113,7 @@ def load_model(auto: Any, place: Place, device: Device, *, spare: tuple[str, ...
         if missing:
             some = ", ".join(missing[:_WEIGHTS_SHOWN]) + (" …" if len(missing) > _WEIGHTS_SHOWN else "")
             raise HandlerError(
-                f"{place.folder.name} lacks weights that {type(model).__name__} has: {some}.",
+                f"{place.name} lacks weights that {type(model).__name__} has: {some}.",
                 "It was made for another task, or is not whole: name the handler of its task.",
             )
         return model.to(device).eval()
@@ -135,7 +137,7 @@ def loading(place: Place, device: str) -> Iterator[None]:
     except Exception as error:
         refuse_memory(error, device)
         raise HandlerError(
-            f"{place.folder.name} cannot be loaded: {type(error).__name__}: {str(error)[:300]}.",
+            f"{place.name} cannot be loaded: {type(error).__name__}: {str(error)[:300]}.",
             "Check that it is a whole model, and that the handler fits its task.",
         ) from error
 
