@@ -24,7 +24,7 @@ LOWEST, HIGHEST = 1.0, 10.0
 REPLIES = 2
 MAX_TOKENS = 2048
 TEMPERATURE = 0.0
-_LINE = re.compile(r"[*_\s]*(?:[A-Za-z]{1,16}\s*:)?[*_\s]*\[\[\s*([0-9]{1,2}(?:\.[0-9]{1,2})?)\s*\]\][*_.\s]*")
+_LINE = re.compile(r"[*_\s]*(?:[A-Za-z ]{1,24}:)?[*_\s]*\[\[\s*([0-9]{1,2}(?:\.[0-9]{1,2})?)\s*\]\][*_.\s]*")
 _LONGEST_LINE = 80
 #: Letters of a reply that are sent back with the reminder; longer ones are not.
 _MAX_ECHOED = 16_384
