@@ -16,7 +16,7 @@ def entries(of_each: int = 1, **fields: Any) -> list[dict[str, Any]]:
     """Return questions as FastChat's file has them, so many of each category; right answers for mathematics alone."""
     return [
         {
-            "question_id": 10 * place + number,
+            "question_id": 100 * place + number,
             "category": category,
             "turns": [f"{category} {number}?", "And then?"],
             **({"reference": [f"right {number}", ""]} if category == "math" else {}),
