@@ -64,6 +64,7 @@ def benchmark(
     judge_url: str = "",
     judge_model: str = "",
     judge_key_env: str = "",
+    answer_tokens: int = 1024,
     timeout_s: int = 3600,
     models: str = "models.yaml",
     store_block: str = "",
@@ -85,6 +86,7 @@ def benchmark(
         judge_url: OpenAI-compatible endpoint that judges, for mt_bench.
         judge_model: The judge's name there.
         judge_key_env: Environment variable of the worker that holds the judge's key; one of its token_places.
+        answer_tokens: Tokens of each answer at most, for mt_bench.
         timeout_s: Seconds for each benchmark.
         models: The models file that says how each model is loaded, in the worker's working directory, if it is there.
         store_block: Blob Store Folder block with the blobs; the worker's own settings when empty.
@@ -106,6 +108,7 @@ def benchmark(
             judge_url=judge_url,
             judge_model=judge_model,
             judge_key_env=judge_key_env,
+            answer_tokens=answer_tokens,
             timeout_s=float(timeout_s),
         )
         request = request_of(settings, entries, benchmarks, handler, data, chosen)

@@ -7,6 +7,7 @@ here: places of secrets and files of ingests (weighbridge.delegation, which says
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,11 +58,13 @@ def request_of(
         raise InvalidConfiguration(
             f"Runs on behalf of others may not load {handler}.", f"Name one of {_OURS}*, or one of models.yaml."
         )
+    judges = settings.addresses("judge", on_behalf=True)
     if chosen.judge_url:
-        settings.addresses("judge", on_behalf=True).check(chosen.judge_url)
+        judges.check(chosen.judge_url)
     _refuse_key(settings, chosen)
     files = dict(_file(settings, text) for text in data)
-    measured_with = BenchmarkSettings(**{**vars(chosen), "data": files})
+    # The name may lead elsewhere by the time that it is asked, so that it is judged again then.
+    measured_with = replace(chosen, data=files, judge_addresses=judges if chosen.judge_url else None)
     loading = LoadingRules(load_policy(settings.policy, Path.cwd()).loading, settings.converted_folder)
     return BenchmarkRequest(tuple(benchmarks), handler, settings=measured_with, loading=loading)
 

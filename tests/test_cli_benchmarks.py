@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from tests.benchmarks import documents
+from tests.benchmarks.conversations import entries, judge
 from tests.handlers import tiny
 from tests.registries.values import put
+from tests.simulators.openai import OpenAIService
 from weighbridge import cli, cli_benchmarks
+from weighbridge.addresses import AddressPolicy
 from weighbridge.benchmarking import BenchmarkRequest
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.blobs import LocalBlobStore
@@ -102,3 +105,65 @@ def test_what_would_be_ignored_is_wrong_usage(
 ) -> None:
     assert cli.run(["benchmark", "llama", *options]) == UsageError.exit_code
     assert asked == []
+
+
+JUDGE = ["--judge-url", "http://127.0.0.1:1/v1", "--judge-model", "wise"]
+
+
+def test_answers_are_judged_by_whom_the_user_names(
+    llama: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "sk-hunter2")
+    path = documents.lines(tmp_path / "questions.jsonl", entries())
+    with OpenAIService(judge(lambda _: 7), key="sk-hunter2") as service:
+        command = ["benchmark", "llama", "-b", "mt_bench", "--data", f"mt_bench={path}", "--judge-url", service.url]
+        chosen = ["--judge-model", "wise", "--judge-key-env", "JUDGE_KEY", "--answer-tokens", "4", "--device", "cpu"]
+        assert cli.run([*command, *chosen, "--json"]) == 0
+    printed = capsys.readouterr()
+    (result,) = json.loads(printed.out)
+    assert (result["metrics"][0]["name"], result["metrics"][0]["value"]) == ("score", 7)
+    assert {"judge": "wise", "max_new_tokens": 4, "n": 8}.items() <= result["settings"].items()
+    with open_catalog(Settings()) as catalog:
+        ((_, kept),) = [(one.benchmark, one) for one in catalog.results([str(llama.manifest.digest)], samples=True)]
+    assert kept.samples["score_turn_2"] == [7.0] * 8
+    everything = printed.out + printed.err + json.dumps(kept.to_json())
+    assert not any("hunter2" in text for text in [everything, *(str(asked) for _, asked in service.asked)])
+    assert b"hunter2" not in b"".join(file.read_bytes() for file in Path("home").rglob("*") if file.is_file())
+
+
+def test_a_judge_that_cannot_be_asked_is_kept_without_what_its_address_holds(
+    llama: ModelVersion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["benchmark", "llama", "-b", "mt_bench", "--judge-model", "wise", "--device", "cpu", "--json"]
+    assert cli.run([*command, "--judge-url", "https://user:hunter2@judge.example/v1"]) == 1
+    printed = capsys.readouterr()
+    assert "judge_url" in json.loads(printed.out)[0]["failure"]
+    assert "hunter2" not in printed.out + printed.err
+    assert b"hunter2" not in b"".join(file.read_bytes() for file in Path("home").rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-b", "memory", *JUDGE],
+        ["-b", "mt_bench"],
+        ["-b", "mt_bench", *JUDGE[:2]],
+        ["-b", "mt_bench", *JUDGE[2:]],
+        ["-b", "mt_bench", *JUDGE, "--judge-key-env", "sk-hunter2"],
+        ["-b", "mt_bench", *JUDGE, "--answer-tokens", "0"],
+    ],
+)
+def test_a_judge_is_named_whole_and_where_there_is_something_to_judge(
+    llama: ModelVersion, asked: list[BenchmarkRequest], capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    assert cli.run(["benchmark", "llama", *options]) == 64
+    assert asked == []
+    assert "hunter2" not in str(capsys.readouterr())
+
+
+def test_a_judge_lies_where_the_settings_let_it(
+    llama: ModelVersion, asked: list[BenchmarkRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIGHBRIDGE_ALLOWED_HOSTS", '["*.example.com"]')
+    assert cli.run(["benchmark", "llama", "-b", "mt_bench", *JUDGE]) == 0
+    assert asked[0].settings.judge_addresses == AddressPolicy(hosts=("*.example.com",))

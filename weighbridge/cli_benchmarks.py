@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from weighbridge.benchmarking import BenchmarkRequest, benchmark, benchmark_endp
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.console import DEFAULT_MODELS, AsJSON, ModelsOption, NameArgument, OnlyOption, bars, find, out, say
+from weighbridge.credentials import is_variable
 from weighbridge.errors import UsageError
 from weighbridge.handlers.choosing import handler_of
 from weighbridge.handlers.trial import Trial, try_model
@@ -34,6 +36,8 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cu
 
 #: Benchmarks that take tasks.
 _TASKED = {"lm_eval", "mmlu"}
+#: The benchmark that asks a judge.
+_JUDGED = "mt_bench"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -148,6 +152,9 @@ def _benchmark(
     judge_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint that judges.")] = "",
     judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
     judge_key_env: Annotated[str, typer.Option(help="Environment variable with the judge's key.")] = "",
+    answer_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens of each answer at most, for mt_bench.")
+    ] = BenchmarkSettings.answer_tokens,
     models: ModelsOption = DEFAULT_MODELS,
     json_: AsJSON = False,
 ) -> None:
@@ -168,12 +175,15 @@ def _benchmark(
         judge_url=judge_url,
         judge_model=judge_model,
         judge_key_env=judge_key_env,
+        judge_addresses=Settings().addresses("judge", on_behalf=False) if judge_url else None,
+        answer_tokens=answer_tokens,
         timeout_s=timeout,
     )
     entry = _entry(models, name)
     names = tuple(benchmarks or (entry.benchmarks if entry else ()))
     if task and not _TASKED & set(names):
         raise UsageError(f"--task is for the benchmarks {' and '.join(sorted(_TASKED))}.", "Name one with --benchmark.")
+    _check_judge(settings, benchmarks or [], names)
     with open_catalog(Settings()) as catalog:
         if entry is not None and entry.skip_download:
             results = benchmark_endpoint(entry, names or ("inference_latency", "throughput"), settings, utc_now)
@@ -190,6 +200,23 @@ def _benchmark(
     say([result.to_json() for result in results], lambda: out.print(*map(result_table, results), crop=False), json_)
     if any(result.failure for result in results):
         raise typer.Exit(1)
+
+
+def _check_judge(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a judge that nothing would ask, a benchmark that is asked for and has none, and what is no variable."""
+    judge = (settings.judge_url, settings.judge_model)
+    if any((*judge, settings.judge_key_env)) and _JUDGED not in names:
+        raise UsageError(f"A judge is for the benchmark {_JUDGED}.", "Name it with --benchmark.")
+    if _JUDGED in wanted and not all(judge):
+        raise UsageError(
+            f"{_JUDGED} needs a judge: an OpenAI-compatible endpoint.",
+            "Name it: --judge-url https://host/v1 and --judge-model.",
+        )
+    if settings.judge_key_env and not is_variable(settings.judge_key_env):
+        raise UsageError(
+            "--judge-key-env is no name of a variable.",
+            "Write the variable that holds the key, in capital letters, not the key.",
+        )
 
 
 def _entry(models: Path, name: str) -> ModelEntry | None:

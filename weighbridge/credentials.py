@@ -42,6 +42,11 @@ def shown_name(place: AuthPlace) -> str:
     return name if place.block or (_PATH if place.token_file else _VARIABLE).match(name) else "…"
 
 
+def is_variable(name: str) -> bool:
+    """Whether a name is like those of variables, and hardly the secret itself."""
+    return bool(_VARIABLE.match(name))
+
+
 #: What variables are called by custom, and how paths begin; hardly any token looks like either.
 _VARIABLE, _PATH = re.compile(r"[A-Z_][A-Z0-9_]{0,63}$"), re.compile(r"(/|~|\.{1,2}/)")
 #: The environment variable that a source kind falls back to when nothing is named, as its own tools do.

@@ -17,7 +17,7 @@ from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.judging import MAX_TOKENS, Judge, Judgement, verdict
 from weighbridge.benchmarks.mt_bench_questions import Question
 from weighbridge.benchmarks.patience import Patience
-from weighbridge.errors import AddressRefused, BenchmarkFailed, Cancelled
+from weighbridge.errors import BenchmarkFailed, Cancelled
 
 PATIENCE = Patience(timeout_s=0.3, attempts=3, first_wait_s=0.01, longest_wait_s=5)
 QUESTION = Question(1, "math", ("How much is 2 + 2?", "And 3 + 3?"), ("4", "6"))
@@ -210,6 +210,7 @@ def test_the_key_goes_to_the_judge_and_into_no_error(service: OpenAIService, mon
         {"judge_url": "https://user:secret@host/v1"},
         {"judge_url": "https://host/v1?key=secret"},
         {"judge_key_env": "NO_SUCH_VARIABLE"},
+        {"judge_key_env": "sk-secret"},
     ],
 )
 def test_a_judge_that_nobody_can_ask_is_told(settings: dict[str, str]) -> None:
@@ -220,9 +221,22 @@ def test_a_judge_that_nobody_can_ask_is_told(settings: dict[str, str]) -> None:
     assert "upstream" not in str(error.value)
 
 
-def test_a_judge_lies_where_it_may_be_asked(service: OpenAIService) -> None:
-    with pytest.raises(AddressRefused):
-        judged(service, judge_addresses=AddressPolicy(private=()))
+@pytest.mark.parametrize(
+    "policy", [AddressPolicy(private=()), AddressPolicy(hosts=("*.example.com",)), AddressPolicy(schemes=("https",))]
+)
+def test_a_judge_lies_where_it_may_be_asked(service: OpenAIService, policy: AddressPolicy) -> None:
+    with pytest.raises(BenchmarkFailed, match="The judge cannot be asked"):
+        judged(service, judge_addresses=policy)
+    assert service.asked == []
+
+
+def test_a_judge_whose_name_leads_elsewhere_by_now_is_not_asked(
+    service: OpenAIService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = AddressPolicy(private=())
+    monkeypatch.setattr(AddressPolicy, "check", lambda *_: None)  # It led to an allowed address a moment ago.
+    with pytest.raises(BenchmarkFailed, match="no public address"):
+        judged(service, judge_addresses=policy)
     assert service.asked == []
 
 

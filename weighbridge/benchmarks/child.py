@@ -22,6 +22,9 @@ from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, Invalid
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import choose_device, open_handler
 
+#: Settings that say how a service is reached; people write secrets there by mistake, and a result is kept.
+_UNRECORDED = frozenset({"judge_url", "judge_key_env", "judge_addresses"})
+
 
 @dataclass(frozen=True)
 class Work:
@@ -76,7 +79,8 @@ def run_in_child(
     if kind:
         failure = f"{answer['problem']} {answer['remedy']}".strip()
         definition = _definition(work.benchmark)
-        facts: dict[str, Any] = {"settings": asdict(work.settings), "hardware": answer.get("hardware", {})}
+        chosen = {name: value for name, value in asdict(work.settings).items() if name not in _UNRECORDED}
+        facts: dict[str, Any] = {"settings": chosen, "hardware": answer.get("hardware", {})}
         return BenchmarkResult(
             work.benchmark,
             definition,

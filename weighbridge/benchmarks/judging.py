@@ -16,7 +16,7 @@ from weighbridge.benchmarks import judge_prompts
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.mt_bench_questions import Question
 from weighbridge.benchmarks.patience import Patience
-from weighbridge.errors import BenchmarkFailed, HandlerError, InvalidConfiguration
+from weighbridge.errors import BenchmarkFailed, HandlerError, SourceError, UsageError
 from weighbridge.handlers.openai_endpoint import OpenAIEndpoint
 
 LOWEST, HIGHEST = 1.0, 10.0
@@ -73,7 +73,9 @@ class Judge:
         limits: dict[str, Any] = {"timeout_s": patience.timeout_s, "addresses": settings.judge_addresses}
         try:
             endpoint = OpenAIEndpoint(settings.judge_url, settings.judge_key_env, **limits)
-        except InvalidConfiguration as error:
+            if settings.judge_addresses is not None:
+                settings.judge_addresses.check(settings.judge_url)
+        except (UsageError, SourceError) as error:
             problem = error.problem.replace("upstream_base_url", "judge_url")
             raise BenchmarkFailed(f"The judge cannot be asked: {problem}", error.remedy) from error
         return cls(endpoint, settings.judge_model, patience)
@@ -118,7 +120,7 @@ class Judge:
         body = {"model": self._model, "messages": messages, "max_tokens": MAX_TOKENS, "temperature": TEMPERATURE}
         try:
             found = self._patience.ask(lambda: self._endpoint.post("/chat/completions", body, stop), stop)
-        except HandlerError as error:
+        except (HandlerError, SourceError) as error:  # The latter when its name leads elsewhere by now.
             own = error.remedy.replace("upstream_base_url", "judge_url")
             remedy = _REMEDIES.get(error.facts.get("http_status", 0), own)
             raise BenchmarkFailed(f"The judge fails: {error.problem}", remedy) from error

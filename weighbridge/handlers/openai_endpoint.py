@@ -19,6 +19,7 @@ from httpx_sse import EventSource, SSEError
 
 from weighbridge.addresses import AddressPolicy
 from weighbridge.answers import retry_after_s
+from weighbridge.credentials import AuthPlace, shown_name
 from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
 from weighbridge.handlers.connections import Connections
 
@@ -58,13 +59,14 @@ class OpenAIEndpoint:
             raise InvalidConfiguration("upstream_base_url is no address.", "Write https://host/v1.") from error
         if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
             raise InvalidConfiguration("upstream_base_url is no plain http or https address.", "Write https://host/v1.")
-        key = os.environ.get(api_key_env, "").strip() if api_key_env else ""
+        key, place = os.environ.get(api_key_env, "").strip() if api_key_env else "", AuthPlace(token_env=api_key_env)
         if api_key_env and not key:
             raise InvalidConfiguration(
-                f"The environment variable {api_key_env} holds no key.", f"Set it: export {api_key_env}=…"
+                f"The environment variable {shown_name(place)} holds no key.",
+                f"Set it: export {shown_name(place)}=…; what is named is the variable, not the key.",
             )
         if not key.isascii() or not key.isprintable():
-            raise InvalidConfiguration(f"What {api_key_env} holds is no key.", "Set it to the key and nothing else.")
+            raise InvalidConfiguration(f"What {shown_name(place)} holds is no key.", "Set it to the key alone.")
         self.url, self.host = str(url), url.host
         self._timeout_s = timeout_s
         self._connections = Connections({"Authorization": f"Bearer {key}"} if key else {}, timeout_s, addresses)
