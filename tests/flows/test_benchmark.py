@@ -28,9 +28,12 @@ from flows.ingest import ingest
 from flows.result_plots import latency, points, quality, throughput
 from tasks import device_slots
 from tasks.device_slots import chosen, limit_name, make_slot, occupied
+from tests.benchmarks import documents
+from tests.benchmarks.conversations import entries, judge
 from tests.flows.conftest import DEMO_POLICY
 from tests.handlers import tiny
 from tests.services.clamd import signatures
+from tests.simulators.openai import OpenAIService
 from weighbridge import cli
 from weighbridge.benchmarks.interface import BenchmarkResult, Metric
 from weighbridge.errors import Cancelled, InvalidConfiguration
@@ -128,6 +131,28 @@ def test_nothing_measured_is_a_failure(home: Path, parameters: dict[str, Any], w
     state = run(**parameters)
     assert (state.type, state.name) == (StateType.FAILED, "Failed")
     assert words in str(state.message)
+
+
+def test_a_judge_and_its_key_are_those_that_the_operator_lets_be_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loopback is where nobody's run may send anything, unless whoever runs the worker says so; the key as well."""
+    monkeypatch.setenv("JUDGE_KEY", "sk-hunter2")
+    monkeypatch.setenv("WEIGHBRIDGE_PRIVATE_NETWORKS", '["127.0.0.0/8"]')
+    monkeypatch.setenv("WEIGHBRIDGE_TOKEN_PLACES", '{"JUDGE_KEY": ["judge.example"]}')
+    path = documents.lines(home / "questions.jsonl", entries())
+    with OpenAIService(judge(lambda _: 7), key="sk-hunter2") as service:
+        asked: dict[str, Any] = {"name": "llama", "benchmarks": ["mt_bench"], "data": [f"mt_bench={path}"]}
+        asked |= {"judge_url": service.url, "judge_model": "wise", "judge_key_env": "JUDGE_KEY", "answer_tokens": 4}
+        refused = run(**asked)
+        assert "JUDGE_KEY is not for 127.0.0.1" in str(refused.message)
+        monkeypatch.setenv("WEIGHBRIDGE_TOKEN_PLACES", '{"JUDGE_KEY": ["127.0.0.1"]}')
+        state = run(**asked)
+    assert state.name == "Completed", state.message
+    kept = artifacts(state)
+    rows = {row["metric"]: row for row in json.loads(kept["table:mt-bench-llama"])}
+    assert rows["score"]["value"] == 7
+    assert "hunter2" not in json.dumps(kept) + str(state.message)
 
 
 def test_what_is_new_is_measured_once(home: Path) -> None:
