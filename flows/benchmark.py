@@ -57,7 +57,7 @@ def benchmark(
     device: str = "auto",
     n: int = 0,
     limit: int = 0,
-    shots: int | None = None,
+    shots: int = -1,
     seed: int = 0,
     tasks: tuple[str, ...] = (),
     data: tuple[str, ...] = (),
@@ -79,7 +79,7 @@ def benchmark(
         device: auto, cpu, cuda:0, or several separated by commas, which then work side by side.
         n: Samples of each benchmark; 0 for its own number.
         limit: Documents of each lm-eval task; 0 for all.
-        shots: Examples before each document of an lm-eval task; the task's own number when empty.
+        shots: Examples before each document of an lm-eval task; -1 for the task's own number.
         seed: Of everything random.
         tasks: Tasks of lm-eval, for the benchmark lm_eval, or subjects, for mmlu.
         data: NAME=PATH, a file or folder in one of the worker's file_roots instead of a data set of the Hub.
@@ -101,7 +101,7 @@ def benchmark(
         chosen = BenchmarkSettings(
             n=n,
             limit=limit,
-            shots=shots,
+            shots=shots if shots >= 0 else None,
             seed=seed,
             tasks=tuple(tasks),
             endpoint=settings.huggingface_endpoint,
