@@ -12,7 +12,7 @@ import pytest
 
 from tests.handlers import tiny
 from tests.simulators.openai import OpenAIService
-from weighbridge.benchmarks.interface import INSUFFICIENT, BenchmarkSettings, Measured
+from weighbridge.benchmarks.interface import INSUFFICIENT, Benchmark, BenchmarkSettings, Measured
 from weighbridge.benchmarks.latency import InferenceLatency, noise
 from weighbridge.benchmarks.memory import Memory
 from weighbridge.benchmarks.rates import SENTENCES, EmbeddingRate, RerankRate, SpeechRate
@@ -53,6 +53,12 @@ def test_latency_times_every_token_of_every_request(chat: TextChat) -> None:
     for ttft, tpot, e2e in zip(found.samples["ttft"], found.samples["tpot"], found.samples["e2e"], strict=True):
         assert tpot == pytest.approx((e2e - ttft) / 3)
     assert found.settings["output_tokens"] == 4
+
+
+@pytest.mark.parametrize("benchmark", [InferenceLatency(), Throughput(), Memory()], ids=lambda one: one.name)
+def test_lengths_beyond_the_context_are_told(chat: TextChat, benchmark: Benchmark) -> None:
+    with pytest.raises(HandlerError, match="too many for"):
+        benchmark.run(chat, replace(SETTINGS, prompt_tokens=tiny.CONTEXT - 3), threading.Event())
 
 
 def test_latency_of_a_service_counts_the_pieces_of_its_stream() -> None:

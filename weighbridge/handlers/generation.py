@@ -106,6 +106,14 @@ class Generation:
         Raises:
             HandlerError, OutOfMemory, Cancelled: as `answer`.
         """
+        longest, further = max(map(len, prompts)), int(options.get("max_new_tokens", 1))
+        if longest + further > self.context_length:
+            raise HandlerError(
+                f"{longest:,} tokens and {further:,} more are too many for {self._name}: {self.context_length:,}.",
+                "Ask for shorter prompts or answers.",
+                tokens=longest + further,
+                limit=self.context_length,
+            )
         return self._complete(
             prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, inputs=inputs, **options
         )
