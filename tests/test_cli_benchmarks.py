@@ -98,9 +98,15 @@ def test_a_folder_may_take_the_place_of_a_data_set(llama: ModelVersion, asked: l
 
 
 @pytest.mark.parametrize(
-    "options", [["--task", "arc_easy"], ["-b", "memory", "--task", "arc_easy"], ["-b", "mmlu", "--data", "mmlu=none"]]
+    "options",
+    [
+        ["--task", "arc_easy"],
+        ["-b", "memory", "--task", "arc_easy"],
+        ["-b", "mmlu", "--data", "mmlu=none"],
+        ["-b", "lm_eval"],
+    ],
 )
-def test_what_would_be_ignored_is_wrong_usage(
+def test_what_cannot_be_meant_is_wrong_usage(
     llama: ModelVersion, asked: list[BenchmarkRequest], options: list[str]
 ) -> None:
     assert cli.run(["benchmark", "llama", *options]) == UsageError.exit_code

@@ -246,6 +246,7 @@ def test_the_command_prints_files_and_objects(
     [
         (["--min-params", "many"], "Write 135M, 7b or 10e9."),
         (["--sort", "speed"], "There are: ttft_p50."),
+        (["--benchmark", "speed"], "Known ones: inference_latency"),
         (["--csv", "no/such/folder/x.csv"], "cannot be written"),
         (["--parquet", "no/such/folder/x.parquet"], "cannot be written"),
     ],

@@ -114,9 +114,13 @@ def benchmark_endpoint(
     names: Sequence[str],
     settings: BenchmarkSettings,
     clock: Callable[[], datetime],
+    *,
     cancel_event: threading.Event | None = None,
+    keep: Callable[[BenchmarkResult], None] | None = None,
 ) -> list[BenchmarkResult]:
     """Measure a model at an endpoint; it has no manifest, so its results are bound to its name there.
+
+    `cancel_event` and `keep` are `benchmark`'s.
 
     Raises:
         InvalidConfiguration: the entry names no handler.
@@ -125,5 +129,10 @@ def benchmark_endpoint(
     model = entry.hf_repo_id or entry.key
     options = {"name": entry.key, **handler_options(entry)}
     bound = f"endpoint:{entry.upstream_base_url}#{model}"
-    works = [Work(name, entry.handler, model, bound, "cpu", options, settings) for name in names]
-    return [run_in_child(work, clock, cancel_event) for work in works]
+    results = []
+    for name in names:
+        work = Work(name, entry.handler, model, bound, "cpu", options, settings)
+        results.append(run_in_child(work, clock, cancel_event))
+        if keep:
+            keep(results[-1])
+    return results

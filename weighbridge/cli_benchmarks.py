@@ -183,12 +183,15 @@ def _benchmark(
     names = tuple(benchmarks or (entry.benchmarks if entry else ()))
     if task and not _TASKED & set(names):
         raise UsageError(f"--task is for the benchmarks {' and '.join(sorted(_TASKED))}.", "Name one with --benchmark.")
+    if "lm_eval" in (benchmarks or []) and not task:
+        raise UsageError(
+            "lm_eval needs a task.", "Name one with --task, such as arc_easy; `lm_eval ls tasks` lists them."
+        )
     _check_judge(settings, benchmarks or [], names)
     with open_catalog(Settings()) as catalog:
         if entry is not None and entry.skip_download:
-            results = benchmark_endpoint(entry, names or ("inference_latency", "throughput"), settings, utc_now)
-            for result in results:
-                catalog.add_result(result)
+            wanted = names or ("inference_latency", "throughput")
+            results = benchmark_endpoint(entry, wanted, settings, utc_now, keep=catalog.add_result)
         else:
             version = _version(name, entry, Settings())
             path = handler or (entry.handler if entry else "")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from weighbridge import terminal
+from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.interface import BenchmarkResult, Metric
 from weighbridge.console import AsJSON, out, say
 from weighbridge.errors import UsageError
@@ -43,6 +44,8 @@ def _leaderboard(
     json_: AsJSON = False,
 ) -> None:
     """Rank what passed by a benchmark; only what is comparable is ranked against each other."""
+    if benchmark and benchmark not in BENCHMARKS:
+        raise UsageError(f"There is no benchmark “{benchmark}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
     weights = _number(min_params, 0.0), _number(max_params, float("inf"))
     wanted = Filter(architecture, *weights, licence, task, definition, hardware)
     with open_catalog(Settings()) as catalog:

@@ -70,7 +70,7 @@ def measure(
     """
     names, subject, request = (measurement.benchmark,), measurement.subject, measurement.request
     if isinstance(subject, ModelEntry):
-        return benchmark_endpoint(subject, names, request.settings, clock, cancel_event)[0]
+        return benchmark_endpoint(subject, names, request.settings, clock, cancel_event=cancel_event)[0]
     wanted = replace(request, benchmarks=names)
     return benchmark(subject, LocalBlobStore(measurement.store), wanted, clock, cancel_event=cancel_event)[0]
 
@@ -115,11 +115,11 @@ def measurements(
 def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: str) -> bool:
     """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
 
-    A failure counts: it would fail again. Where a crash left no facts of the machine, it counts for any.
+    A failure counts: it would fail again. On another machine it may not, so one whose machine is not known is none.
     """
     definition, here = BENCHMARKS[benchmark]().definition, _machine(hardware(choose_device(device)))
     return any(
-        result.definition == definition and (not result.hardware or _machine(result.hardware) == here)
+        result.definition == definition and _machine(result.hardware) == here
         for result in catalog.results([version.manifest.digest], benchmark)
     )
 

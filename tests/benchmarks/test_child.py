@@ -85,7 +85,8 @@ def test_a_result_is_bound_to_model_machine_and_software(tmp_path: Path) -> None
     assert found.hardware["device"] == "cpu"
     assert found.hardware["cores"] >= 1
     assert {"torch", "transformers", "weighbridge"} <= found.software.keys()
-    assert found.settings["dtype"] == "float32"
+    assert {"load_before", "load_after"} <= found.hardware.keys()
+    assert (found.settings["dtype"], found.settings["handler"]) == ("float32", "weighbridge.handlers.chat.TextChat")
     assert len(found.samples["ttft"]) == 6
     assert found.started_at == "2026-01-01T00:00:00+00:00"
     assert BenchmarkResult.from_json(found.to_json()) == found
@@ -135,6 +136,12 @@ def test_what_is_no_model_is_a_result(tmp_path: Path) -> None:
     found = run_in_child(chat(tmp_path), clock)
     assert "cannot be loaded" in found.failure
     assert found.hardware["device"] == "cpu"
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_no_failure_of_the_model(tmp_path: Path, device: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="no device"):
+        run_in_child(replace(chat(tmp_path), device=device), clock)
 
 
 def test_the_wrong_task_is_a_result(tmp_path: Path) -> None:

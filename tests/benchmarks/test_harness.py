@@ -288,6 +288,7 @@ def test_a_cancelled_run_ends(chat: TextChat, tmp_path: Path) -> None:
 
 def test_prompts_longer_than_the_context_are_counted(tmp_path: Path) -> None:
     short = TextChat(str(tiny.llama(tmp_path / "short")), "cpu", name="short")
+    short.model.config.max_position_embeddings = 128
     found = Mmlu().run(short, own(tmp_path, "anatomy"), threading.Event())
     assert found.noisy == "20 prompts are longer than the model's context, and lost their beginning"
     assert found.metrics[0].n == 5

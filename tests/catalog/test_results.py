@@ -243,6 +243,25 @@ def test_a_failure_hides_no_numbers_that_came_before_it(catalog: Catalog) -> Non
     assert regressed(catalog) == [("m@1.1.0", "1.0.0", 1.0, 2.0)]
 
 
+def test_a_failure_stands_until_something_newer_is_measured(catalog: Catalog) -> None:
+    """Its settings are all that were chosen, those of numbers only what a benchmark uses: the keys never meet."""
+    one = settle(catalog, "1.0.0", "a")
+    for kept in (result(one, 1.0), failed(one, settings={"n": 0}), failed(one, settings={"n": 1})):
+        catalog.add_result(kept)
+    assert [bool(found.failure) for found in catalog.results()] == [True, False]
+    catalog.add_result(failed(one, settings={"n": 2}, hardware={"processor": "another"}))
+    catalog.add_result(result(one, 2.0, settings={"n": 60, "warmups": 5}))
+    assert [found.machine for found in catalog.results() if found.failure] == ["another"]
+    assert len(catalog.results()) == 3
+
+
+def test_what_did_not_pass_regresses_from_nothing(catalog: Catalog) -> None:
+    one, two = settle(catalog, "1.0.0", "a"), settle(catalog, "1.1.0", "b", verdict="FAILED")
+    catalog.add_result(result(one, 1.0))
+    catalog.add_result(result(two, 2.0))
+    assert regressed(catalog) == []
+
+
 def test_other_models_are_not_its_past(catalog: Catalog) -> None:
     one, two = settle(catalog, "1.0.0", "a", "m"), settle(catalog, "1.0.0", "b", "n")
     catalog.add_result(result(one, 1.0))

@@ -63,8 +63,8 @@ def test_a_cancelled_answer_ends(chat: TextChat) -> None:
 
 
 def test_messages_longer_than_the_context_are_told(chat: TextChat) -> None:
-    with pytest.raises(HandlerError, match="takes 128"):
-        chat.generate([{"role": "user", "content": "x" * 200}], max_new_tokens=8, **GREEDY)
+    with pytest.raises(HandlerError, match="takes 256"):
+        chat.generate([{"role": "user", "content": "x" * 400}], max_new_tokens=8, **GREEDY)
     almost = [{"role": "user", "content": "x" * 100}]
     done = chat.generate(almost, max_new_tokens=500, **GREEDY)
     assert done.prompt_tokens + done.completion_tokens <= tiny.CONTEXT

@@ -97,8 +97,8 @@ def test_files_and_addresses_are_refused_unless_allowed(folder: Path, vision: Vi
 def test_too_many_images_and_too_long_messages_are_told(vision: VisionChat, red: str) -> None:
     with pytest.raises(HandlerError, match="more than 16 images"):
         vision.generate(about(*[red] * 17), **GREEDY)
-    with pytest.raises(HandlerError, match="takes 128"):
-        vision.generate(about(red, text="x" * 200), **GREEDY)
+    with pytest.raises(HandlerError, match="takes 256"):
+        vision.generate(about(red, text="x" * 400), **GREEDY)
 
 
 def test_placeholders_in_a_text_are_no_images(vision: VisionChat, red: str) -> None:

@@ -34,7 +34,7 @@ SEEING_TEMPLATE = (
     "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}</s>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
-CONTEXT = 128
+CONTEXT = 256
 
 
 def tokenizer(folder: Path, template: str | None = TEMPLATE) -> PreTrainedTokenizerFast:

@@ -16,7 +16,7 @@ from typing import Any
 from weighbridge import childprocess
 from weighbridge.addresses import AddressPolicy
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.benchmarks.hardware import hardware, software
+from weighbridge.benchmarks.hardware import hardware, load_per_core, software
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, InvalidConfiguration, WeighbridgeError
 from weighbridge.handlers.interface import Handler
@@ -24,6 +24,25 @@ from weighbridge.handlers.loading import choose_device, open_handler
 
 #: Settings that say how a service is reached; people write secrets there by mistake, and a result is kept.
 _UNRECORDED = frozenset({"judge_url", "judge_key_env", "judge_addresses"})
+#: Options of handlers that change no number, or that a result holds elsewhere.
+_NO_CHOICE = frozenset(
+    {
+        "name",
+        "generation_defaults",
+        "converted",
+        "dtype",
+        "trust_remote_code",
+        "allow_pickle",
+        "owned_by",
+        "timeout_s",
+        "image_folder",
+        "image_hosts",
+        "supports_structured_outputs",
+        "upstream_base_url",
+        "upstream_api_key_env",
+        "max_duration_s",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +87,7 @@ def run_in_child(
         InvalidConfiguration: no such benchmark or handler, or they do not fit each other.
         Cancelled: `cancel_event` was set; the child is gone.
     """
-    started_at, start = clock().isoformat(), time.monotonic()
+    started_at, start, load = clock().isoformat(), time.monotonic(), load_per_core()
     answer = _ask(work, cancel_event)
     kind = answer.get("error", "")
     if kind == InvalidConfiguration.__name__:
@@ -80,7 +99,7 @@ def run_in_child(
         failure = f"{answer['problem']} {answer['remedy']}".strip()
         definition = _definition(work.benchmark)
         chosen = {name: value for name, value in asdict(work.settings).items() if name not in _UNRECORDED}
-        facts: dict[str, Any] = {"settings": chosen, "hardware": answer.get("hardware", {})}
+        facts: dict[str, Any] = {"settings": chosen, "hardware": answer.get("hardware") or _here(work)}
         return BenchmarkResult(
             work.benchmark,
             definition,
@@ -93,7 +112,17 @@ def run_in_child(
             duration_s=duration_s,
         )
     result = BenchmarkResult.from_json(answer["result"])
-    return replace(result, started_at=started_at, duration_s=duration_s)
+    loads = {"load_before": round(load, 2), "load_after": round(load_per_core(), 2)}
+    return replace(result, hardware={**result.hardware, **loads}, started_at=started_at, duration_s=duration_s)
+
+
+def _here(work: Work) -> dict[str, Any]:
+    """Return the facts of this machine for a child that could not tell them any more."""
+    return hardware(_device(work))
+
+
+def _device(work: Work) -> str:
+    return "cpu" if "upstream_base_url" in work.options else choose_device(work.device)
 
 
 def _definition(benchmark: str) -> str:
@@ -123,9 +152,10 @@ def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
 def _run(work: Work) -> dict[str, Any]:
     """Load the model and measure; in the child."""
     benchmark = BENCHMARKS[work.benchmark]()
-    device = choose_device(work.device) if "upstream_base_url" not in work.options else "cpu"
-    facts = hardware(device)
+    facts: dict[str, Any] = {}
     try:
+        device = _device(work)
+        facts = hardware(device)
         handler = open_handler(work.handler, work.model, device=device, **work.options)
         _refuse_misfit(handler, benchmark.capability, work)
         measured: Measured = benchmark.run(handler, work.settings, threading.Event())
@@ -141,13 +171,19 @@ def _run(work: Work) -> dict[str, Any]:
         benchmark.definition,
         work.manifest_digest,
         measured.metrics,
-        {**measured.settings, "device": device, "dtype": _dtype(handler)},
+        {**_loaded_as(work), **measured.settings, "device": device, "dtype": _dtype(handler)},
         {**facts, "endpoint": str(handler.device)} if "upstream_base_url" in work.options else facts,
         software(),
         noisy=measured.noisy,
         samples=measured.samples,
     )
     return {"result": result.to_json()}
+
+
+def _loaded_as(work: Work) -> dict[str, Any]:
+    """Return which class loaded the model and with which options: another pooling gives other numbers."""
+    options = {name: value for name, value in work.options.items() if name not in _NO_CHOICE}
+    return {"handler": work.handler, **({"options": options} if options else {})}
 
 
 def _refuse_misfit(handler: Handler, capability: str, work: Work) -> None:

@@ -49,7 +49,11 @@ class Memory:
                 Metric("peak_allocated", float(torch.cuda.max_memory_allocated()), "bytes", 1, better="lower"),
                 Metric("peak_reserved", float(torch.cuda.max_memory_reserved()), "bytes", 1, better="lower"),
             ]
-        chosen = {"prompt_tokens": settings.prompt_tokens, "output_tokens": settings.output_tokens}
+        chosen = {
+            "prompt_tokens": settings.prompt_tokens,
+            "output_tokens": settings.output_tokens,
+            "seed": settings.seed,
+        }
         return Measured(tuple(metrics), chosen)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import wave
@@ -74,7 +75,7 @@ class SpeechRate:
             if number >= 0:
                 factors.append((time.perf_counter() - start) / duration_s)
         found = mean("real_time_factor", factors, "1", "lower")
-        chosen = {"n": len(factors), "sound": path.name, "sound_s": round(duration_s, 3)}
+        chosen = {"n": len(factors), "sound": _digest(path), "sound_s": round(duration_s, 3)}
         return Measured((found,), chosen, {"real_time_factor": factors}, noise(load, variation(factors)))
 
 
@@ -94,6 +95,11 @@ def _rate(ask: Callable[[int], Any], settings: BenchmarkSettings, cancel_event: 
             rates.append(SENTENCES / (time.perf_counter() - start))
     chosen = {"n": len(rates), "words": settings.prompt_tokens, "texts_per_call": SENTENCES, "seed": settings.seed}
     return Measured((mean(name, rates, "1/s"),), chosen, {name: rates}, noise(load, variation(rates)))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _duration_s(path: Path) -> float:

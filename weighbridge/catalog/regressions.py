@@ -57,7 +57,8 @@ def regressions(connection: Connection, result: BenchmarkResult) -> Iterator[Reg
     here = select(versions.c.id, versions.c.model_id, versions.c.version, models.c.name).join(
         models, models.c.id == versions.c.model_id
     )
-    for row in connection.execute(here.where(versions.c.manifest_digest == result.manifest_digest)).all():
+    of_result = (versions.c.manifest_digest == result.manifest_digest, versions.c.status == "PASSED")
+    for row in connection.execute(here.where(*of_result)).all():
         earlier = connection.execute(
             select(versions.c.version, versions.c.manifest_digest)
             .where(versions.c.model_id == row.model_id, versions.c.id < row.id, versions.c.status == "PASSED")

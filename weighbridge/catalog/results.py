@@ -1,12 +1,13 @@
 """Benchmark results in the catalog: every one is kept; of one manifest, benchmark and comparable key the newest counts.
 
-A failure counts too when it is the newest: what cannot be measured any more has no numbers. Raw samples lie in a column
+A failure stands beside what was measured before it, until something newer of its benchmark and machine is there: it has
+no settings of its own to be compared by. Raw samples lie in a column
 of their own, which is read only for who asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -66,7 +67,18 @@ def newest(
         )
         columns = [table.c.id, table.c.content, *([table.c.samples] if samples else [])]
         found += connection.execute(select(*columns).where(table.c.id.in_(last)))
-    return [
+    results = [
         BenchmarkResult.from_json({**row.content, "samples": row.samples if samples else {}})
         for row in sorted(found, key=lambda row: -row.id)
     ]
+    return list(_standing(results))
+
+
+def _standing(results: Iterable[BenchmarkResult]) -> Iterator[BenchmarkResult]:
+    """Yield results, the newest first, without the failures that something newer on that machine has outdone."""
+    seen: set[tuple[str, str, str]] = set()
+    for result in results:
+        place = (result.manifest_digest, result.benchmark, result.machine)
+        if not result.failure or place not in seen:
+            yield result
+        seen.add(place)

@@ -121,14 +121,27 @@ def open_handler(
 
 
 def choose_device(wanted: str) -> str:
-    """Return the device to use: the wanted one; for `auto` CUDA, then Apple's, then the processor."""
-    if wanted != "auto":
+    """Return the device to use: the wanted one; for `auto` CUDA, then Apple's, then the processor.
+
+    Raises:
+        InvalidConfiguration: this machine has no such device.
+    """
+    if wanted == "cpu":
         return wanted
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    has_mps = torch.backends.mps.is_available()
+    cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    there = [*(["cuda"] if cards else []), *cards, *(["mps"] if has_mps else []), "cpu"]
+    if wanted == "auto":
+        return there[0]
+    if wanted not in there:
+        raise InvalidConfiguration(
+            f"This machine has no device “{wanted}”.",
+            f"It has {', '.join(there)}; auto takes {there[0]}.",
+            device=wanted,
+        )
+    return wanted
 
 
 def _refuse_unknown(path: str, options: Mapping[str, Any], known: Any) -> None:
