@@ -141,6 +141,24 @@ def test_a_double_left_by_a_race_is_removed(registry: MLflowRegistry, store: Loc
     assert [found.version for found in client.search_model_versions("name = 'org--name'")] in ([1], ["1"])
 
 
+def test_an_alias_that_another_process_sets_first(
+    registry: MLflowRegistry, store: LocalBlobStore, tmp_path: Path
+) -> None:
+    registry.prepare()
+    faster: list[str] = []
+
+    def be_faster(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.startswith("INSERT INTO registered_model_aliases") and not faster:
+            faster.append(statement)
+            with sqlite3.connect(tmp_path / "mlflow" / "mlflow.db") as other:
+                other.execute(statement, parameters)
+
+    event.listen(registry._client._get_registry_client().store.engine, "before_cursor_execute", be_faster)
+    registry.publish(put(store), store)
+    assert faster
+    assert client_of(registry).get_model_version_by_alias("org--name", "default").version in (1, "1")
+
+
 def test_a_registry_that_was_moved_says_so(store: LocalBlobStore, tmp_path: Path) -> None:
     embedded(tmp_path / "here").publish(put(store), store)
     (tmp_path / "here").rename(tmp_path / "there")

@@ -22,7 +22,7 @@ from weighbridge.blobs import BlobStore
 from weighbridge.errors import RegistryError
 from weighbridge.manifest import FileEntry, Manifest
 from weighbridge.registries.loading import load_line
-from weighbridge.registries.mlflow_session import Server, is_missing, is_taken, load_mlflow, suppressing
+from weighbridge.registries.mlflow_session import Server, is_missing, is_taken, load_mlflow, suppressing, upsert
 from weighbridge.registries.naming import checked_version, registered_name
 from weighbridge.registries.placement import (
     content,
@@ -127,8 +127,8 @@ class MLflowRegistry:
             found = self._find(registered, "version", checked_version(version)) if model else None
             if model is None or found is None:
                 return
-            self._client.set_model_version_tag(registered, found.version, "withdrawn", reason or "withdrawn")
-            self._client.set_model_version_tag(registered, found.version, "verdict", "FAILED")
+            upsert(self._client.set_model_version_tag, registered, found.version, "withdrawn", reason or "withdrawn")
+            upsert(self._client.set_model_version_tag, registered, found.version, "verdict", "FAILED")
             for alias, number in model.aliases.items():
                 if str(number) == str(found.version):
                     self._client.delete_registered_model_alias(registered, alias)
@@ -157,7 +157,7 @@ class MLflowRegistry:
             model = self._client.get_registered_model(name)
         owner = model.tags.get("weighbridge_name")
         if owner is None:
-            self._client.set_registered_model_tag(name, "weighbridge_name", original)
+            upsert(self._client.set_registered_model_tag, name, "weighbridge_name", original)
         elif owner != original:
             raise RegistryError(
                 f"The registered model {name} holds {owner!r}, so {original!r} cannot be published under it.",
@@ -274,7 +274,7 @@ class MLflowRegistry:
             assert known is not None
         for key, value in tags.items():
             if known.tags.get(key) != value:
-                self._client.set_model_version_tag(name, known.version, key, value)
+                upsert(self._client.set_model_version_tag, name, known.version, key, value)
         if "withdrawn" in known.tags:
             self._client.delete_model_version_tag(name, known.version, "withdrawn")
         return known
@@ -282,7 +282,7 @@ class MLflowRegistry:
     def _point_alias(self, name: str, number: str, default: bool) -> None:
         current = self._client.get_registered_model(name).aliases.get(ALIAS)
         if default and str(current) != number:
-            self._client.set_registered_model_alias(name, ALIAS, number)
+            upsert(self._client.set_registered_model_alias, name, ALIAS, number)
         elif not default and str(current) == number:
             self._client.delete_registered_model_alias(name, ALIAS)
 

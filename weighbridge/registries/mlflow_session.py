@@ -151,6 +151,23 @@ def suppressing(expected: Callable[[Exception], bool]) -> Iterator[None]:
             raise
 
 
+def upsert(write: Callable[..., None], *arguments: str) -> None:
+    """Write a tag or an alias that another process may write for the first time at this moment.
+
+    MLflow reads the row and then inserts or updates it (`SqlAlchemyStore`, 3.17): of two that insert, one is told of a
+    database error. By then the row is there, so the same call again is an update.
+
+    Raises:
+        MlflowException: it failed for another reason.
+    """
+    try:
+        write(*arguments)
+    except load_mlflow().exceptions.MlflowException as error:
+        if getattr(error, "error_code", "") != "BAD_REQUEST":
+            raise
+        write(*arguments)
+
+
 def is_missing(error: Exception) -> bool:
     """Whether an MlflowException says that what was asked for does not exist."""
     return getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
