@@ -211,6 +211,7 @@ def test_what_is_no_regression(catalog: Catalog, before: float | None, after: fl
     one, two = settle(catalog, "1.0.0", "a"), settle(catalog, "1.1.0", "b")
     catalog.add_result(result(one, before))
     catalog.add_result(result(two, after))
+    catalog.add_result(result(one, before))
     assert regressed(catalog) == []
 
 
@@ -232,6 +233,18 @@ def test_it_is_held_against_the_nearest_version_that_has_comparable_numbers(cata
     catalog.add_result(result(elsewhere, 0.2, hardware={"processor": "faster"}))
     catalog.add_result(result(last, 9.0))
     assert regressed(catalog) == [("m@1.4.0", "1.1.0", 1.0, 9.0)]
+
+
+def test_a_version_that_is_measured_after_later_ones_is_what_the_nearest_of_them_is_held_against(
+    catalog: Catalog,
+) -> None:
+    one, failing, three, four = (settle(catalog, f"1.{at}.0", x) for at, x in enumerate(("a", "b", "c", "d")))
+    catalog.add_result(failed(failing))
+    for version, value in ((four, 5.0), (three, 2.0)):
+        catalog.add_result(result(version, value))
+    assert regressed(catalog) == [("m@1.3.0", "1.2.0", 2.0, 5.0)]
+    catalog.add_result(result(one, 1.0))
+    assert regressed(catalog)[1:] == [("m@1.2.0", "1.0.0", 1.0, 2.0)]
 
 
 def test_a_failure_hides_no_numbers_that_came_before_it(catalog: Catalog) -> None:

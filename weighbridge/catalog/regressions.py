@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -50,30 +50,36 @@ class Regression:
 def regressions(connection: Connection, result: BenchmarkResult) -> Iterator[Regression]:
     """Yield what got worse, for each model that has the result's manifest as a version.
 
-    It is held against the nearest earlier version that passed and has comparable numbers: one that nobody measured, or
-    that could not be measured, hides no regression.
+    A version is held against the nearest earlier one that passed and has comparable numbers: one that nobody measured,
+    or that could not be measured, hides no regression. The result's version is held against such a one, and the nearest
+    later one against it: which of two was measured first makes no difference.
     """
     versions, models = schema.versions, schema.models
+    result = replace(result, metrics=tuple(metric.finite() for metric in result.metrics))
     here = select(versions.c.id, versions.c.model_id, versions.c.version, models.c.name).join(
         models, models.c.id == versions.c.model_id
     )
     of_result = (versions.c.manifest_digest == result.manifest_digest, versions.c.status == "PASSED")
     for row in connection.execute(here.where(*of_result)).all():
-        earlier = connection.execute(
-            select(versions.c.version, versions.c.manifest_digest)
-            .where(versions.c.model_id == row.model_id, versions.c.id < row.id, versions.c.status == "PASSED")
-            .order_by(versions.c.id.desc())
+        others = connection.execute(
+            select(versions.c.id, versions.c.version, versions.c.manifest_digest)
+            .where(versions.c.model_id == row.model_id, versions.c.id != row.id, versions.c.status == "PASSED")
+            .order_by(versions.c.id)
         ).all()
-        digests = [before.manifest_digest for before in earlier]
+        digests = [other.manifest_digest for other in others]
         found = results.newest(connection, digests, result.benchmark, key=result.comparable_key)
         known = {one.manifest_digest: one for one in found}
-        before = next((before for before in earlier if before.manifest_digest in known), None)
+        measured = [other for other in others if other.manifest_digest in known]
+        before = next((other for other in reversed(measured) if other.id < row.id), None)
+        after = next((other for other in measured if other.id > row.id), None)
         if before is not None:
             yield from _worse(f"{row.name}@{row.version}", before.version, known[before.manifest_digest], result)
+        if after is not None:
+            yield from _worse(f"{row.name}@{after.version}", row.version, result, known[after.manifest_digest])
 
 
 def _worse(subject: str, before: str, known: BenchmarkResult, result: BenchmarkResult) -> Iterator[Regression]:
-    for metric in (metric.finite() for metric in result.metrics):
+    for metric in result.metrics:
         was = known.metric(metric.name)
         if was is None or was.value is None or metric.value is None or not (was.interval and metric.interval):
             continue

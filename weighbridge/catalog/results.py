@@ -1,8 +1,7 @@
 """Benchmark results in the catalog: every one is kept; of one manifest, benchmark and comparable key the newest counts.
 
 A failure stands beside what was measured before it, until something newer of its benchmark and machine is there: it has
-no settings of its own to be compared by. Raw samples lie in a column
-of their own, which is read only for who asks.
+no settings of its own to be compared by. Raw samples lie in a column of their own, which is read only for who asks.
 """
 
 from __future__ import annotations
