@@ -328,7 +328,7 @@ def run(arguments: list[str]) -> int:
         _complain(error, as_json="--json" in arguments)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        err.print("Stopped. What was fetched is kept: the same command resumes.")
+        err.print("Stopped. What was fetched or measured is kept; the same command fetches only the rest.")
         return 130
     except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours must not show a traceback)
         err.print(_keep_traceback(error), markup=False, style="red")

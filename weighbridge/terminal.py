@@ -32,6 +32,7 @@ from weighbridge.decision import Decision
 from weighbridge.doctor import Check
 from weighbridge.ingesting import Outcome
 from weighbridge.locking import Arrival
+from weighbridge.manifest import Manifest
 from weighbridge.policy import NOT_APPLICABLE
 from weighbridge.repairing import RepairReport
 from weighbridge.report import ScanReport
@@ -142,14 +143,13 @@ def report(outcome: Outcome) -> RenderableType:
 def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
     """Render the verdict in one box."""
     colour = _COLOURS.get(version.status, "white")
-    files = version.manifest.files
     text = Text.assemble(
         (f"{version.name} {version.version}", "bold"),
         "  ",
         (version.status, f"bold {colour}"),
         ("  quarantined: kept for inspection, served to nobody" if version.status == "FAILED" else "", colour),
         f"\n{version.source}",
-        f"\n{len(files)} file{'' if len(files) == 1 else 's'}, {bytes_text(version.manifest.size)}, ",
+        f"\n{_files_text(version.manifest)}, ",
         (str(version.manifest.digest), "dim"),
     )
     if unchanged:
@@ -259,6 +259,11 @@ def decision_text(decision: Decision) -> RenderableType:
     return Group(*lines)
 
 
+def _files_text(manifest: Manifest) -> str:
+    count = len(manifest.files)
+    return f"{count} file{'' if count == 1 else 's'}, {bytes_text(manifest.size)}"
+
+
 def arrival_table(arrival: Arrival) -> RenderableType:
     """Render what was fetched: every file, and what held it."""
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -272,7 +277,7 @@ def arrival_table(arrival: Arrival) -> RenderableType:
     held = f"{len(arrival.unverified)} without a digest of the source's" if arrival.unverified else "all as promised"
     lines: list[RenderableType] = [
         Text(f"{'Nothing new: ' if arrival.unchanged else ''}{arrival.manifest.ref.uri}", style="bold"),
-        Text(f"{len(arrival.manifest.files)} files, {bytes_text(arrival.manifest.size)}, {held}"),
+        Text(f"{_files_text(arrival.manifest)}, {held}"),
         Text(f"manifest {arrival.manifest.digest}", style="dim"),
         table,
         *([Text(f"and {more} more", style="dim")] if more > 0 else []),
