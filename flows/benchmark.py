@@ -56,6 +56,11 @@ def benchmark(
     handler: str = "",
     device: str = "auto",
     n: int = 0,
+    warmups: int = BenchmarkSettings.warmups,
+    prompt_tokens: int = BenchmarkSettings.prompt_tokens,
+    output_tokens: int = BenchmarkSettings.output_tokens,
+    batch_sizes: tuple[int, ...] = BenchmarkSettings.batch_sizes,
+    request_rates: tuple[float, ...] = BenchmarkSettings.request_rates,
     limit: int = 0,
     shots: int = -1,
     seed: int = 0,
@@ -78,6 +83,11 @@ def benchmark(
         handler: Path of the handler's class, of ours or of models.yaml; that of the model or its task when empty.
         device: auto, cpu, cuda:0, or several separated by commas, which then work side by side.
         n: Samples of each benchmark; 0 for its own number.
+        warmups: Runs before the first sample.
+        prompt_tokens: Length of each prompt.
+        output_tokens: Tokens of each answer.
+        batch_sizes: Prompts at once, for throughput; the largest counts for lm-eval.
+        request_rates: Requests a second, for throughput at an endpoint.
         limit: Documents of each lm-eval task; 0 for all.
         shots: Examples before each document of an lm-eval task; -1 for the task's own number.
         seed: Of everything random.
@@ -100,6 +110,11 @@ def benchmark(
         entries = entries_of(models)
         chosen = BenchmarkSettings(
             n=n,
+            warmups=warmups,
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
+            batch_sizes=tuple(batch_sizes),
+            request_rates=tuple(request_rates),
             limit=limit,
             shots=shots if shots >= 0 else None,
             seed=seed,

@@ -62,7 +62,7 @@ def request_of(
     if chosen.judge_url:
         judges.check(chosen.judge_url)
     _refuse_key(settings, chosen)
-    files = dict(_file(settings, text) for text in data)
+    files = settings.benchmark_files | dict(_file(settings, text) for text in data)
     # The name may lead elsewhere by the time that it is asked, so that it is judged again then.
     measured_with = replace(chosen, data=files, judge_addresses=judges if chosen.judge_url else None)
     loading = LoadingRules(load_policy(settings.policy, Path.cwd()).loading, settings.converted_folder)

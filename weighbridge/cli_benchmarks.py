@@ -20,6 +20,7 @@ from weighbridge.errors import UsageError
 from weighbridge.handlers.choosing import handler_of
 from weighbridge.handlers.trial import Trial, try_model
 from weighbridge.loadingrules import LoadingRules
+from weighbridge.measuring import OF_ENDPOINTS
 from weighbridge.modelsfile import ModelEntry, read_models, select
 from weighbridge.pipeline import Job
 from weighbridge.policyfile import load_policy
@@ -141,7 +142,7 @@ def _benchmark(
     output_tokens: Annotated[int, typer.Option(min=2, help="Tokens of each answer.")] = 64,
     batch_size: Annotated[list[int] | None, typer.Option(min=1, help="Prompts at once; repeated.")] = None,
     request_rate: Annotated[
-        list[float] | None, typer.Option(help="Requests a second at an endpoint; repeated.")
+        list[float] | None, typer.Option(min=0.001, help="Requests a second at an endpoint; repeated.")
     ] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH, a file or folder instead of a data set of the Hub; repeated.")
@@ -170,7 +171,7 @@ def _benchmark(
         shots=shots,
         tasks=tuple(task or ()),
         seed=seed,
-        data=dict(_pair(text) for text in data or ()),
+        data=Settings().benchmark_files | dict(_pair(text) for text in data or ()),
         endpoint=endpoint or Settings().huggingface_endpoint,
         judge_url=judge_url,
         judge_model=judge_model,
@@ -189,18 +190,22 @@ def _benchmark(
         )
     _check_judge(settings, benchmarks or [], names)
     with open_catalog(Settings()) as catalog:
+
+        def keep(result: BenchmarkResult) -> None:
+            catalog.add_result(result)
+            if not json_:  # At once: the next one may take an hour, or be stopped.
+                out.print(result_table(result), crop=False)
+
         if entry is not None and entry.skip_download:
-            wanted = names or ("inference_latency", "throughput")
-            results = benchmark_endpoint(entry, wanted, settings, utc_now, keep=catalog.add_result)
+            wanted = names or OF_ENDPOINTS
+            results = benchmark_endpoint(entry, wanted, settings, utc_now, keep=keep)
         else:
             version = _version(name, entry, Settings())
             path = handler or (entry.handler if entry else "")
             loading = _loading(entry, Settings())
             request = BenchmarkRequest(names, path, device, handler_options(entry), settings, loading)
-            results = benchmark(
-                version, LocalBlobStore(Settings().store_folder), request, utc_now, keep=catalog.add_result
-            )
-    say([result.to_json() for result in results], lambda: out.print(*map(result_table, results), crop=False), json_)
+            results = benchmark(version, LocalBlobStore(Settings().store_folder), request, utc_now, keep=keep)
+    say([result.to_json() for result in results], lambda: None, json_)
     if any(result.failure for result in results):
         raise typer.Exit(1)
 

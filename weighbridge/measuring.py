@@ -27,6 +27,8 @@ from weighbridge.version import ModelVersion
 
 #: What is measured of a model at an endpoint when nobody says.
 OF_ENDPOINTS = ("inference_latency", "throughput")
+#: Benchmarks that cannot be done without a file of the operator's, each with the file's name in `data`.
+_NEEDED = {"speech_rate": "speech"}
 #: Tells whether this machine has a result of a benchmark of a version.
 Known = Callable[[ModelVersion, str], bool]
 
@@ -89,7 +91,7 @@ def measurements(
 
     Args:
         name: NAME[@VERSION] of a version that passed, or of an entry that runs at an endpoint; empty for every default
-            version that passed and has benchmarks whose results this machine lacks.
+            version that passed and has benchmarks whose results this machine lacks and whose files it has.
         request: which benchmarks, and how; what it leaves open is models.yaml's, then the task's.
         catalog: knows the versions.
         store: folder of the blobs.
@@ -156,8 +158,10 @@ def _named(
         )
     wanted = _completed(request, version, entry)
     if not wanted.benchmarks:
+        task = version.card.get("task")
+        said = f"is for {task}" if task else "does not say what it is for"
         raise InvalidConfiguration(
-            f"{version.name} does not say what it is for, so no benchmark is its own.",
+            f"{version.name} {said}, so no benchmark is its own.",
             f"Name some: {', '.join(BENCHMARKS)}.",
         )
     return version, wanted
@@ -176,7 +180,8 @@ def _new(
         wanted = _completed(request, version, of_name.get(version.name))
         if not wanted.handler and version.card.get("task") not in HANDLERS:
             continue  # Nothing here can load it: a data set, a picture of a task that no handler does.
-        missing = tuple(name for name in wanted.benchmarks if not known(version, name))
+        doable = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
+        missing = tuple(name for name in doable if not known(version, name))
         if missing:
             found.append((version, replace(wanted, benchmarks=missing)))
     return found

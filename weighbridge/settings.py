@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     via: Literal["auto", "direct", "prefect"] = Field(
         "auto", description="How the command line runs flows: through Prefect, directly, or as PREFECT_API_URL says."
     )
+    benchmark_data: dict[str, Path] = Field(
+        {},
+        description="Files and folders that benchmarks read instead of data sets of the Hub, by name: "
+        '{"speech": "/srv/speech.wav", "mmlu": "/srv/mmlu"}; a run may name others.',
+    )
     task_runner: Literal["threads", "dask", "ray"] = Field(
         "threads", description="What spreads the benchmarks of a run over devices: the worker's threads, or a cluster."
     )
@@ -83,6 +88,11 @@ class Settings(BaseSettings):
     def converted_folder(self) -> Path:
         """Where GGUF that was turned into safetensors is kept for the next time; it may be deleted at any time."""
         return self.folder / "cache" / "converted"
+
+    @property
+    def benchmark_files(self) -> dict[str, str]:
+        """`benchmark_data`, absolute, as a run takes it."""
+        return {name: str(path.expanduser().absolute()) for name, path in self.benchmark_data.items()}
 
     @property
     def database_url(self) -> str:

@@ -111,6 +111,14 @@ def test_a_model_is_measured(home: Path) -> None:
     assert "image:plot-embedding-rate-llama" not in kept
 
 
+def test_lengths_and_batches_are_chosen_as_on_the_command_line(home: Path) -> None:
+    lengths = {"batch_sizes": [1, 3], "prompt_tokens": 9, "output_tokens": 5}
+    assert run(name="llama", benchmarks=["throughput"], warmups=1, **lengths).name == "Completed"
+    with open_catalog(Settings()) as catalog:
+        newest = catalog.results(benchmark="throughput")[0]
+    assert {name: newest.settings[name] for name in lengths} == lengths
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
@@ -119,6 +127,9 @@ def test_a_model_is_measured(home: Path) -> None:
         ({"name": "llama", "device": "cuda:7"}, "no device “cuda:7”"),
         ({"name": "llama", "benchmarks": ["embedding_rate"]}, "0 of 1 measured"),
         ({"name": "llama", "handler": "weighbridge.handlers.no.Such", "benchmarks": ["memory"]}, "no module"),
+        ({"name": "llama", "output_tokens": 1}, "output_tokens is 1"),
+        ({"name": "llama", "batch_sizes": [2, 0]}, "batch_sizes is 0"),
+        ({"name": "llama", "request_rates": []}, "one number at least"),
         ({"name": "llama", "handler": "os.PathLike"}, "may not load os.PathLike"),
         ({"name": "llama", "data": ["mmlu=/etc/passwd"]}, "may not read “mmlu=/etc/passwd”"),
         ({"name": "llama", "data": ["mmlu=nothing.json"]}, "names no file"),

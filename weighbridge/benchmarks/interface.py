@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any, ClassVar, Protocol
 
 from weighbridge.addresses import AddressPolicy
+from weighbridge.errors import InvalidConfiguration
 from weighbridge.handlers.interface import Handler
 
 #: Instead of a value that too few samples, or a failure, leave without meaning.
@@ -180,6 +181,9 @@ class BenchmarkSettings:
         judge_addresses: where that endpoint may lie; anywhere when None.
         answer_tokens: length of each answer at most, for mt_bench.
         timeout_s: for the whole run.
+
+    Raises:
+        InvalidConfiguration: a number is below the least that means something.
     """
 
     n: int = 0
@@ -200,6 +204,31 @@ class BenchmarkSettings:
     judge_addresses: AddressPolicy | None = None
     answer_tokens: int = 1024
     timeout_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            given = getattr(self, name)
+            for number in given if isinstance(given, tuple) else (given,):
+                if not number >= least:
+                    raise InvalidConfiguration(f"{name} is {number}.", f"Give at least {least}.", name=name)
+        if not self.batch_sizes or not self.request_rates:
+            raise InvalidConfiguration(
+                "batch_sizes and request_rates hold one number at least.", "Give one, or leave them out."
+            )
+
+
+#: The least number that means something, of each setting that is one or has some.
+_LEAST: Mapping[str, float] = {
+    "n": 0,
+    "warmups": 0,
+    "prompt_tokens": 1,
+    "output_tokens": 2,
+    "batch_sizes": 1,
+    "request_rates": 0.001,
+    "limit": 0,
+    "answer_tokens": 1,
+    "timeout_s": 1,
+}
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ class RerankRate:
 class SpeechRate:
     """`speech_rate`: the real-time factor, seconds of work for a second of sound; below 1 it keeps up.
 
-    The sound is the WAV file of `data["speech"]`: there is no standard one that may be shipped.
+    The sound is the WAV file of `data["speech"]`: there is no standard one that may be shipped. What measures all that
+    is new leaves this out where none is named.
     """
 
     name: ClassVar[str] = "speech_rate"
@@ -108,5 +109,6 @@ def _duration_s(path: Path) -> float:
             return sound.getnframes() / sound.getframerate()
     except (OSError, wave.Error, EOFError, ZeroDivisionError) as error:
         raise BenchmarkFailed(
-            f"“{path}” is no WAV file of speech: {error}.", "Name one with --data speech=FILE.wav."
+            f"“{path}” is no WAV file of speech: {error}.",
+            "Name one with --data speech=FILE.wav, or for all runs in WEIGHBRIDGE_BENCHMARK_DATA.",
         ) from error
