@@ -24,8 +24,11 @@ from weighbridge.digest import Digest, Hasher
 from weighbridge.errors import BlobMissing, IntegrityError, StoreError, StoreFull
 from weighbridge.flushing import EarlyFlush
 from weighbridge.pieces import PIECE, WIDTH, WORTHWHILE, SumsFile, read_sums
+from weighbridge.writebehind import BATCH, WriteBehind
 
 _CHUNK = 4 * 1024 * 1024
+#: Pieces that a kill leaves without a sum at most: the one that was begun, and those of the batch being written.
+_UNSUMMED = 1 + BATCH // PIECE
 
 
 class BlobStore(Protocol):
@@ -65,17 +68,18 @@ class Incoming:
         with _store_errors(part):
             self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed by `close`)
             self._flush = EarlyFlush(self._file.fileno())
+            self._behind = WriteBehind(self._append, self._hash)
             self._hash_what_is_here()
 
     def _hash_what_is_here(self) -> None:
         noted = self._sums.read()
-        if noted is not None and os.fstat(self._file.fileno()).st_size > (len(noted) + 1) * PIECE:
-            self._file.truncate(len(noted) * PIECE)  # A kill leaves at most one piece without a sum, a lost disk more.
+        if noted is not None and os.fstat(self._file.fileno()).st_size > (len(noted) + _UNSUMMED) * PIECE:
+            self._file.truncate(len(noted) * PIECE)  # Not the work of a kill, but of a disk that lost something.
         self._hasher = Hasher(self._algorithms, self._size)
-        self.offset = 0
+        self._hashed = 0
         self._file.seek(0)
         sums: list[bytes] = []
-        while chunk := self._file.read(PIECE - self.offset % PIECE):
+        while chunk := self._file.read(PIECE - self._hashed % PIECE):
             found = self._add(chunk)
             if found is None:
                 continue
@@ -89,56 +93,72 @@ class Incoming:
     def _add(self, chunk: bytes | memoryview) -> bytes | None:
         """Hash bytes that do not go beyond the present piece; return its sum when they end it."""
         self._hasher.update(chunk)
-        self.offset += len(chunk)
-        return None if self.offset % PIECE else self._hasher.sha256()[:WIDTH]
+        self._hashed += len(chunk)
+        return None if self._hashed % PIECE else self._hasher.sha256()[:WIDTH]
 
     def expect(self, size: int) -> None:
         """Note the whole size in bytes where it was not promised: git-sha1 is taken over it, too."""
         if size != self._size:
+            self._behind.settle()
             self._size = size
             if "git-sha1" in self._algorithms:
                 self._hash_what_is_here()
 
+    @property
+    def offset(self) -> int:
+        """Bytes that are here. Raises StoreFull as `write` does."""
+        self._behind.settle()
+        return self._hashed
+
     def write(self, chunk: bytes) -> None:
-        """Append and hash.
+        """Append and hash, at the latest when somebody looks.
 
         Raises:
-            StoreFull: no space left; what is here stays for a later resume.
+            StoreFull: no space left, for this chunk or for one before it; what is here stays for a later resume.
         """
-        left = memoryview(chunk)
+        self._behind.add(chunk)
+
+    def _append(self, batch: memoryview) -> None:
         with _store_errors(self._part):
-            while left:
-                rest = piece = left[: PIECE - self.offset % PIECE]
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-                found = self._add(piece)
-                if found is not None:
+            while batch:
+                batch = batch[self._file.write(batch) :]
+            self._flush.reached(self._file.tell())
+
+    def _hash(self, batch: memoryview) -> None:
+        while batch:
+            piece = batch[: PIECE - self._hashed % PIECE]
+            found = self._add(piece)
+            if found is not None:
+                with _store_errors(self._part):
                     self._sums.append(found)
-                left = left[len(piece) :]
-            self._flush.reached(self.offset)
+            batch = batch[len(piece) :]
 
     def sum_after(self, chunk: bytes) -> bytes:
         """Return the piece sum that there would be after a chunk, without taking it."""
+        self._behind.settle()
         return self._hasher.sha256(chunk)[:WIDTH]
 
     def restart(self) -> None:
         """Forget what arrived."""
+        self._behind.drop()
         self._file.seek(0)
         self._file.truncate()
         self._sums.remove()
         self._hasher = Hasher(self._algorithms, self._size)
-        self.offset = 0
+        self._hashed = 0
 
     def commit(self, expected: Digest | None = None) -> Digest:
         """Make the blob visible under its sha256, atomically and durably.
 
-        1. The digest of `expected`'s algorithm, computed while writing, is compared with it.
-        2. The bytes are forced to disk.
-        3. The file becomes read-only and is renamed to its name, unless the same blob is there already.
+        1. What was not written yet is.
+        2. The digest of `expected`'s algorithm, computed while writing, is compared with it.
+        3. The bytes are forced to disk.
+        4. The file becomes read-only and is renamed to its name, unless the same blob is there already.
 
         Raises:
             IntegrityError: another digest than expected; nothing becomes visible and the bytes are dropped.
         """
+        self._behind.settle()
         digests = self._hasher.digests
         if expected is not None and digests.get(expected.algorithm) != expected:
             actual = digests.get(expected.algorithm, digests["sha256"])
@@ -154,12 +174,14 @@ class Incoming:
             os.fsync(self._file.fileno())
         os.fchmod(self._file.fileno(), 0o444)
         self._file.close()
-        if self.offset < WORTHWHILE:
+        if self._hashed < WORTHWHILE:
             self._sums.remove()
         return self._store._adopt(self._part, self._sums, digests["sha256"])
 
     def close(self) -> None:
         """Close the files; what arrived stays for a later resume."""
+        with suppress(StoreError):  # Whoever writes has heard of it, or ends for another reason.
+            self._behind.close()
         with suppress(OSError):  # What did not reach the disk has other piece sums when it is resumed.
             self._flush.finish()
         self._file.close()

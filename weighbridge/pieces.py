@@ -40,7 +40,7 @@ def read_sums(path: Path) -> tuple[bytes, ...] | None:
 class SumsFile:
     """The sums of a blob on its way in, in a file that appears with the first one.
 
-    A kill leaves at most the last piece without its sum, as each is noted before the next piece is written.
+    A kill leaves the last pieces without sums, as they are noted beside the writing; how many, the blob store knows.
     """
 
     def __init__(self, path: Path) -> None:
