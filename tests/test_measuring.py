@@ -60,7 +60,14 @@ def test_wrong_wishes_are_told(catalog: Catalog, name: str, benchmarks: tuple[st
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("n", -1), ("output_tokens", 1), ("batch_sizes", (4, 0)), ("request_rates", (float("nan"),)), ("batch_sizes", ())],
+    [
+        ("n", -1),
+        ("answer_tokens", 0),
+        ("output_tokens", 1),
+        ("batch_sizes", (4, 0)),
+        ("request_rates", (float("nan"),)),
+        ("batch_sizes", ()),
+    ],
 )
 def test_numbers_that_mean_nothing_are_told(setting: str, value: object) -> None:
     with pytest.raises(InvalidConfiguration, match=setting):

@@ -211,7 +211,7 @@ def test_a_judge_that_fails_ends_the_run(
 def test_what_cannot_be_measured_is_told_before_anybody_is_asked(
     far: OpenAIService, wise: OpenAIService, settings: BenchmarkSettings
 ) -> None:
-    changes: list[dict[str, Any]] = [{"answer_tokens": 0}, {"judge_url": ""}, {"data": {"mt_bench": "none.jsonl"}}]
+    changes: list[dict[str, Any]] = [{"judge_url": ""}, {"data": {"mt_bench": "none.jsonl"}}]
     for change in changes:
         with pytest.raises(BenchmarkFailed):
             run(far, replace(settings, **change))

@@ -65,8 +65,6 @@ class MTBench:
             HandlerError, OutOfMemory: the model fails.
             Cancelled: `cancel_event` was set.
         """
-        if settings.answer_tokens < 1:
-            raise BenchmarkFailed("No answer has fewer tokens than one.", "Leave answer_tokens at 1,024.")
         judge = Judge.of(settings, Patience())
         all_ = mt_bench_questions.load(settings.data.get(self.name, ""), settings.endpoint)
         questions = mt_bench_questions.first(all_, settings.limit)
