@@ -15,6 +15,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +31,9 @@ MAX_RSS = 400 * 1000**2
 MAX_RSS_XET = 1000**3
 MAX_AGAIN = 0.11
 CUT_AT = 0.9
+#: Seconds before each contestant: a virtual machine gives memory that was just freed back to its host, and whoever
+#: runs first after that pays for getting it again. Everybody does, then.
+PAUSE_S = 5
 #: Runs after a cut before a source counts as unable to resume.
 _ATTEMPTS = 4
 
@@ -81,10 +85,12 @@ def _compete(kind: str, contest: Contest, folder: Path, rounds: int, console: Co
         for name, command in contest.native.items():
             target = folder / "native"
             target.mkdir()
+            time.sleep(PAUSE_S)
             hashing = f"find {target} -type f -not -path '*/.git/*' -print0 | xargs -0 sha256sum"
             native[name].append(_run(["sh", "-c", f"cd {target} && {command} && {hashing}"], contest, folder))
             shutil.rmtree(target)
         _run([str(BIN / "weighbridge"), "list"], contest, folder)
+        time.sleep(PAUSE_S)
         ours.append(_fetch(contest, folder, contest.port))
         shutil.rmtree(folder / "home")
     return Result(kind, native, ours, _cut(contest, folder))
