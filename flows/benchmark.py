@@ -69,8 +69,8 @@ def benchmark(
     judge_url: str = "",
     judge_model: str = "",
     judge_key_env: str = "",
-    answer_tokens: int = 1024,
-    timeout_s: int = 3600,
+    answer_tokens: int = BenchmarkSettings.answer_tokens,
+    timeout_s: int = int(BenchmarkSettings.timeout_s),
     models: str = "models.yaml",
     store_block: str = "",
     catalog_block: str = "",
@@ -164,7 +164,7 @@ def _measure(
                 of_future = {runner.submit(benchmark_task, {"sealed": Sealed(one)}): one for one in wanted}
                 for future in as_completed(list(of_future)):
                     _note(future, of_future[future], done, keep)
-            except BaseException:
+            except BaseException:  # Prefect cancels a run by an exception of its own in this thread.
                 cancel_event.set()  # The runner waits for its threads, and they for their children.
                 raise
     finally:

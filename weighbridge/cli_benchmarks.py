@@ -137,9 +137,9 @@ def _benchmark(
     shots: Annotated[
         int | None, typer.Option(min=0, help="Examples before each document; the task's own number by default.")
     ] = None,
-    warmups: Annotated[int, typer.Option(min=0, help="Runs before the first sample.")] = 10,
-    prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of each prompt.")] = 128,
-    output_tokens: Annotated[int, typer.Option(min=2, help="Tokens of each answer.")] = 64,
+    warmups: Annotated[int, typer.Option(min=0, help="Runs before the first sample.")] = BenchmarkSettings.warmups,
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of each prompt.")] = BenchmarkSettings.prompt_tokens,
+    output_tokens: Annotated[int, typer.Option(min=2, help="Tokens of each answer.")] = BenchmarkSettings.output_tokens,
     batch_size: Annotated[list[int] | None, typer.Option(min=1, help="Prompts at once; repeated.")] = None,
     request_rate: Annotated[
         list[float] | None, typer.Option(min=0.001, help="Requests a second at an endpoint; repeated.")
@@ -149,7 +149,7 @@ def _benchmark(
     ] = None,
     endpoint: Annotated[str, typer.Option(help="Hub that data sets come from; the configured one by default.")] = "",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each benchmark.")] = 3600.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each benchmark.")] = BenchmarkSettings.timeout_s,
     judge_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint that judges.")] = "",
     judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
     judge_key_env: Annotated[str, typer.Option(help="Environment variable with the judge's key.")] = "",
@@ -160,7 +160,8 @@ def _benchmark(
     json_: AsJSON = False,
 ) -> None:
     """Measure a version that passed: how fast it is, what it takes, and how good it is."""
-    settings = BenchmarkSettings(
+    settings = Settings()
+    chosen = BenchmarkSettings(
         n=n,
         warmups=warmups,
         prompt_tokens=prompt_tokens,
@@ -171,25 +172,20 @@ def _benchmark(
         shots=shots,
         tasks=tuple(task or ()),
         seed=seed,
-        data=Settings().benchmark_files | dict(_pair(text) for text in data or ()),
-        endpoint=endpoint or Settings().huggingface_endpoint,
+        data=settings.benchmark_files | dict(_pair(text) for text in data or ()),
+        endpoint=endpoint or settings.huggingface_endpoint,
         judge_url=judge_url,
         judge_model=judge_model,
         judge_key_env=judge_key_env,
-        judge_addresses=Settings().addresses("judge", on_behalf=False) if judge_url else None,
+        judge_addresses=settings.addresses("judge", on_behalf=False) if judge_url else None,
         answer_tokens=answer_tokens,
         timeout_s=timeout,
     )
     entry = _entry(models, name)
     names = tuple(benchmarks or (entry.benchmarks if entry else ()))
-    if task and not _TASKED & set(names):
-        raise UsageError(f"--task is for the benchmarks {' and '.join(sorted(_TASKED))}.", "Name one with --benchmark.")
-    if "lm_eval" in (benchmarks or []) and not task:
-        raise UsageError(
-            "lm_eval needs a task.", "Name one with --task, such as arc_easy; `lm_eval ls tasks` lists them."
-        )
-    _check_judge(settings, benchmarks or [], names)
-    with open_catalog(Settings()) as catalog:
+    _check_tasks(chosen, benchmarks or [], names)
+    _check_judge(chosen, benchmarks or [], names)
+    with open_catalog(settings) as catalog:
 
         def keep(result: BenchmarkResult) -> None:
             catalog.add_result(result)
@@ -198,16 +194,26 @@ def _benchmark(
 
         if entry is not None and entry.skip_download:
             wanted = names or OF_ENDPOINTS
-            results = benchmark_endpoint(entry, wanted, settings, utc_now, keep=keep)
+            results = benchmark_endpoint(entry, wanted, chosen, utc_now, keep=keep)
         else:
-            version = _version(name, entry, Settings())
+            version = _version(name, entry, settings)
             path = handler or (entry.handler if entry else "")
-            loading = _loading(entry, Settings())
-            request = BenchmarkRequest(names, path, device, handler_options(entry), settings, loading)
-            results = benchmark(version, LocalBlobStore(Settings().store_folder), request, utc_now, keep=keep)
+            loading = _loading(entry, settings)
+            request = BenchmarkRequest(names, path, device, handler_options(entry), chosen, loading)
+            results = benchmark(version, LocalBlobStore(settings.store_folder), request, utc_now, keep=keep)
     say([result.to_json() for result in results], lambda: None, json_)
     if any(result.failure for result in results):
         raise typer.Exit(1)
+
+
+def _check_tasks(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a task that nothing would do, and a benchmark that is asked for and has none."""
+    if settings.tasks and not _TASKED & set(names):
+        raise UsageError(f"--task is for the benchmarks {' and '.join(sorted(_TASKED))}.", "Name one with --benchmark.")
+    if "lm_eval" in wanted and not settings.tasks:
+        raise UsageError(
+            "lm_eval needs a task.", "Name one with --task, such as arc_easy; `lm_eval ls tasks` lists them."
+        )
 
 
 def _check_judge(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:

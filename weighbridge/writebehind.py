@@ -25,9 +25,7 @@ class WriteBehind:
 
     def __init__(self, *writers: Callable[[memoryview], None]) -> None:
         self._writers = writers
-        self._pool = ThreadPoolExecutor(
-            len(writers), thread_name_prefix="write"
-        )  # Starts threads when they are needed.
+        self._pool = ThreadPoolExecutor(len(writers), thread_name_prefix="write")  # Its threads start when needed.
         self._running: list[Future[None]] = []
         self._failure: Exception | None = None
         self._buffers = (bytearray(), bytearray())  # The one that is filled, the one that is written.
@@ -71,7 +69,6 @@ class WriteBehind:
         self._buffers[0][self._filled : self._filled + len(taken)] = taken
         self._filled += len(taken)
         if self._filled == BATCH:
-            self._wait()
             full = memoryview(self._buffers[0])
             self._buffers, self._filled = self._buffers[::-1], 0
             self._hand_over(full)

@@ -99,7 +99,7 @@ def run_in_child(
         failure = f"{answer['problem']} {answer['remedy']}".strip()
         definition = _definition(work.benchmark)
         chosen = {name: value for name, value in asdict(work.settings).items() if name not in _UNRECORDED}
-        facts: dict[str, Any] = {"settings": chosen, "hardware": answer.get("hardware") or _here(work)}
+        facts: dict[str, Any] = {"settings": chosen, "hardware": answer.get("hardware") or hardware(_device(work))}
         return BenchmarkResult(
             work.benchmark,
             definition,
@@ -114,11 +114,6 @@ def run_in_child(
     result = BenchmarkResult.from_json(answer["result"])
     loads = {"load_before": round(load, 2), "load_after": round(load_per_core(), 2)}
     return replace(result, hardware={**result.hardware, **loads}, started_at=started_at, duration_s=duration_s)
-
-
-def _here(work: Work) -> dict[str, Any]:
-    """Return the facts of this machine for a child that could not tell them any more."""
-    return hardware(_device(work))
 
 
 def _device(work: Work) -> str:

@@ -49,7 +49,7 @@ class Catalog:
         database = Database(url, timeout_s)
         try:
             database.upgrade()
-        except BaseException:
+        except BaseException:  # Whatever it was, interrupts too: nobody else would close the connections.
             database.close()
             raise
         return cls(database, clock)

@@ -125,7 +125,7 @@ class TextChat:
             )
         except WeighbridgeError:
             raise
-        except Exception as error:
+        except Exception as error:  # a template is a stranger's program
             raise HandlerError(
                 f"The chat template of {self.name} fails: {type(error).__name__}: {str(error)[:200]}.",
                 "Check the messages' roles; if they are right, its publisher has to mend the template.",

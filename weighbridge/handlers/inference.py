@@ -68,7 +68,7 @@ def inferring(name: str, device: str, task: str) -> Iterator[None]:
             yield
     except WeighbridgeError:
         raise
-    except Exception as error:
+    except Exception as error:  # a stranger's model makes torch and transformers raise anything
         refuse_memory(error, device)
         raise HandlerError(
             f"{name} fails: {type(error).__name__}: {str(error)[:300]}.", f"It may be no model for {task}."

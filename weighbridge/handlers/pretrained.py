@@ -134,7 +134,7 @@ def loading(place: Place, device: str) -> Iterator[None]:
         yield
     except HandlerError:
         raise
-    except Exception as error:
+    except Exception as error:  # hostile files make loaders raise anything
         refuse_memory(error, device)
         raise HandlerError(
             f"{place.name} cannot be loaded: {type(error).__name__}: {str(error)[:300]}.",
