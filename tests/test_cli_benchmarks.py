@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.simulators.openai import OpenAIService
 from weighbridge import cli, cli_benchmarks
 from weighbridge.addresses import AddressPolicy
 from weighbridge.benchmarking import BenchmarkRequest
-from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
 from weighbridge.blobs import LocalBlobStore
 from weighbridge.errors import UsageError
 from weighbridge.settings import Settings
@@ -95,6 +96,33 @@ def test_data_sets_come_from_the_configured_hub_or_another(
 def test_a_folder_may_take_the_place_of_a_data_set(llama: ModelVersion, asked: list[BenchmarkRequest]) -> None:
     assert cli.run(["benchmark", "llama", "-b", "mmlu", "--data", "mmlu=llama"]) == 0
     assert asked[0].settings.data == {"mmlu": str(Path("llama").absolute())}
+
+
+def test_the_settings_name_files_for_every_run_and_a_run_may_name_others(
+    llama: ModelVersion, asked: list[BenchmarkRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIGHBRIDGE_BENCHMARK_DATA", '{"speech": "speech.wav", "mmlu": "/srv/mmlu"}')
+    assert cli.run(["benchmark", "llama", "-b", "mmlu", "--data", "mmlu=llama"]) == 0
+    assert asked[0].settings.data == {
+        "speech": str(Path("speech.wav").absolute()),
+        "mmlu": str(Path("llama").absolute()),
+    }
+
+
+def test_each_result_is_printed_before_the_next_is_measured(
+    llama: ModelVersion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = BenchmarkResult("memory", "memory/1", str(llama.manifest.digest), (), {}, {}, {})
+
+    def stopped(*_arguments: object, keep: Callable[[BenchmarkResult], None]) -> list[BenchmarkResult]:
+        keep(kept)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_benchmarks, "benchmark", stopped)
+    assert cli.run(["benchmark", "llama", "-b", "memory", "-b", "throughput"]) == 130
+    printed = capsys.readouterr()
+    assert "memory/1" in printed.out
+    assert "measured is kept" in printed.err
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ from weighbridge.version import ModelVersion
 from weighbridge.workspace import open_catalog, open_workspace
 
 EXIT_REJECTED = 2
+_STOPPED = 130  # 128 and the number of SIGINT, as shells have it.
 app = typer.Typer(
     name="weighbridge",
     help="The trusted door for AI models: fetch, verify, scan, describe, decide, publish.",
@@ -330,11 +331,12 @@ def run(arguments: list[str]) -> int:
         _complain(error, as_json="--json" in arguments)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        err.print("Stopped. What was fetched or measured is kept; the same command fetches only the rest.")
-        return 130
+        status = _STOPPED
     except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours must not show a traceback)
         err.print(_keep_traceback(error), markup=False, style="red")
         return 1
+    if status == _STOPPED:  # What Typer makes of an interrupt.
+        err.print("Stopped. What was fetched or measured is kept; the same command fetches only the rest.")
     return int(status or 0)
 
 
