@@ -1,17 +1,80 @@
-"""The sources models come from: one adapter a file, one line here.
+"""The sources models come from: one adapter a file, one line here. Also the public API for sources of other packages.
 
-An adapter is imported when its first source is made, so that nobody waits for a library that he does not use.
+An adapter is imported when its first source is made, so that no command waits for a library that it does not use.
+`__all__` is the public API: its names stay where they are, wherever they are defined. The tests that a source has to
+pass are `weighbridge.sources.contract`, apart because they import pytest (docs/sources.md, "A source of your own").
 """
 
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from weighbridge import plugins
-from weighbridge.errors import InvalidConfiguration
+from weighbridge.digest import Digest, Hasher
+from weighbridge.errors import (
+    AccessDenied,
+    AddressRefused,
+    IntegrityError,
+    InvalidConfiguration,
+    InvalidReference,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+    UnsafePath,
+)
+from weighbridge.manifest import FileEntry, Manifest, safe_path
+from weighbridge.ref import ModelRef
 from weighbridge.sources.installed import InstalledSource
-from weighbridge.sources.interface import Source, SourceConstructor, SourceSettings
+from weighbridge.sources.interface import (
+    Auth,
+    ByteStream,
+    Source,
+    SourceConstructor,
+    SourceSettings,
+    refuse_oversize,
+    refuse_unknown_options,
+)
 from weighbridge.uris import SCHEMES
+
+if TYPE_CHECKING:
+    from weighbridge.transfer import Transfer
+
+__all__ = [
+    "SOURCES",
+    "AccessDenied",
+    "AddressRefused",
+    "Auth",
+    "ByteStream",
+    "Digest",
+    "FileEntry",
+    "Hasher",
+    "IntegrityError",
+    "InvalidConfiguration",
+    "InvalidReference",
+    "Manifest",
+    "ModelNotFound",
+    "ModelRef",
+    "Source",
+    "SourceError",
+    "SourceMisbehaved",
+    "SourceSettings",
+    "SourceUnavailable",
+    "Transfer",
+    "UnsafePath",
+    "open_source",
+    "refuse_oversize",
+    "refuse_unknown_options",
+    "safe_path",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Transfer` when a source first asks for it: it brings an HTTP client that `list` does not need."""
+    if name == "Transfer":
+        return importlib.import_module("weighbridge.transfer").Transfer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _adapter(module: str, name: str) -> SourceConstructor:
