@@ -1,4 +1,4 @@
-"""Golden reports: what a scanner says of samples, kept beside its VERSION (written by `python -m tests.scanners.golden`).
+"""Golden reports: what a scanner says of samples, kept beside its VERSION; `python -m tests.scanners.golden` writes it.
 
 A report that is known for a VERSION is never made again for the same blob. So a change of what a scanner reports needs
 a new VERSION; a moved or reworded line of code does not.
