@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from bench.measuring import Measurement, measure
 from bench.models import write_shard, write_sharded, write_small
-from weighbridge.clamd.daemon import Daemon
-from weighbridge.clamd.database import write_test_only
+from weighbridge.scanners.clamd.daemon import Daemon
+from weighbridge.scanners.clamd.database import write_test_only
 
 BIN = Path(sys.executable).parent
 MODEL = "bench/model"

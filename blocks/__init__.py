@@ -1,6 +1,7 @@
 """Prefect blocks: credentials and configuration that a flow names, so that no secret is a parameter.
 
-Register them with `prefect block register -m blocks`. Not here: settings of the environment (weighbridge.settings).
+Register them with `prefect block register -m blocks`. Not here: settings of the environment
+(weighbridge.config.settings).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from blocks.credentials import HOST, Credentials
-from weighbridge.s3hosts import AWS_HOSTS
+from weighbridge.net.s3.hosts import AWS_HOSTS
 from weighbridge.sources.interface import Auth
 
 

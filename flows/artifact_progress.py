@@ -38,7 +38,7 @@ class _Step:
 
 
 class ArtifactProgress:
-    """Keeps a progress artifact for each step of one model; satisfies `weighbridge.progress.Progress`.
+    """Keeps a progress artifact for each step of one model; satisfies `weighbridge.domain.progress.Progress`.
 
     Enter it inside a flow run: the artifacts belong to that run.
 

@@ -1,6 +1,6 @@
 """What a run leaves in Prefect to be read: the report, the file table, a link. The facts themselves are in the catalog.
 
-Not here: bars while a run works (artifact_progress), or how the report is worded (weighbridge.rendering).
+Not here: bars while a run works (artifact_progress), or how the report is worded (weighbridge.views.markdown).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.exceptions import PrefectException
 
 from flows.artifact_keys import key
-from weighbridge.ingesting import Outcome
-from weighbridge.ref import ModelRef
-from weighbridge.rendering import file_rows, markdown
-from weighbridge.settings import Settings
-from weighbridge.syncing import SyncReport
+from weighbridge.config.settings import Settings
+from weighbridge.domain.ref import ModelRef
+from weighbridge.intake.chain import Outcome
+from weighbridge.intake.syncing import SyncReport
+from weighbridge.views.markdown import file_rows, markdown
 
 _log = logging.getLogger(__name__)
 #: Rows of a table: Prefect keeps it whole in its database and shows it whole in a browser.

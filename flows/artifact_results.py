@@ -15,8 +15,8 @@ from flows.artifact_keys import key
 from flows.artifact_report import outcome_stands
 from flows.result_plots import latency, points, quality, throughput
 from weighbridge.benchmarks.interface import BenchmarkResult, Metric
-from weighbridge.measuring import Measurement
-from weighbridge.preloading import Preloaded
+from weighbridge.benchmarks.planning import Measurement
+from weighbridge.intake.preloading import Preloaded
 
 _PLOTS = {"inference_latency": latency, "throughput": throughput}
 

@@ -1,6 +1,7 @@
 """The flow `benchmark`: models that passed are measured, each benchmark a task, its result kept as soon as it is there.
 
-What is measured is weighbridge.measuring's choice; that a device does one benchmark at a time is tasks.device_slots'.
+What is measured is weighbridge.benchmarks.planning's choice; that a device does one benchmark at a time is
+tasks.device_slots'.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from flows.run_workspace import settings_blocks
 from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.planning import Measurement, compared, is_known, measurements
 from weighbridge.catalog import Catalog
+from weighbridge.config.settings import Settings
 from weighbridge.errors import WeighbridgeError
-from weighbridge.measuring import Measurement, compared, is_known, measurements
-from weighbridge.settings import Settings
-from weighbridge.workspace import open_catalog
+from weighbridge.intake.workspace import open_catalog
 
 
 @dataclass

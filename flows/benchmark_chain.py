@@ -15,7 +15,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from flows.benchmark import benchmark
-from weighbridge.version import ModelVersion
+from weighbridge.domain.version import ModelVersion
 
 _log = logging.getLogger(__name__)
 DEPLOYMENT = "benchmark/on-demand"

@@ -1,7 +1,7 @@
 """What a run may be asked to measure with: parameters become a request, less what is not for others to name.
 
 Whoever asks for a run chooses its parameters, and what a benchmark reads may end at a judge that he chose, too. Not
-here: places of secrets and files of ingests (weighbridge.delegation, which says more).
+here: places of secrets and files of ingests (weighbridge.net.on_behalf, which says more).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from weighbridge.benchmarking import BenchmarkRequest
 from weighbridge.benchmarks.interface import TASK_FILES, BenchmarkSettings
-from weighbridge.credentials import AuthPlace
-from weighbridge.delegation import refuse_file, refuse_place
+from weighbridge.benchmarks.running import BenchmarkRequest
+from weighbridge.config.models_file import ModelEntry, read_models
+from weighbridge.config.policy_file import load_policy
+from weighbridge.config.settings import Settings
+from weighbridge.domain.permits import LoadingRules
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.loadingrules import LoadingRules
-from weighbridge.modelsfile import ModelEntry, read_models
-from weighbridge.policyfile import load_policy
-from weighbridge.settings import Settings
+from weighbridge.net.credentials import AuthPlace
+from weighbridge.net.on_behalf import refuse_file, refuse_place
 from weighbridge.sources.interface import Auth
 
 _OURS = "weighbridge.handlers."

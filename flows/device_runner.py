@@ -10,8 +10,8 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from weighbridge.config.settings import Settings
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.settings import Settings
 
 
 def device_runner(settings: Settings, places: int) -> TaskRunner[Any]:

@@ -16,12 +16,12 @@ from flows.end_states import outcome_of, sync_report_of
 from flows.ingest import ingest, parameters_of
 from flows.run_workspace import own_requests
 from flows.sync import sync
+from weighbridge.config.settings import Settings
+from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import WeighbridgeError
-from weighbridge.ingesting import Outcome
-from weighbridge.request import IngestRequest
-from weighbridge.settings import Settings
-from weighbridge.syncing import SyncReport
-from weighbridge.workspace import open_catalog
+from weighbridge.intake.chain import Outcome
+from weighbridge.intake.syncing import SyncReport
+from weighbridge.intake.workspace import open_catalog
 
 
 def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome:

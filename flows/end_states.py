@@ -18,12 +18,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from weighbridge.benchmarks.interface import BenchmarkResult
+from weighbridge.benchmarks.planning import Measurement
 from weighbridge.catalog import Catalog
 from weighbridge.errors import CatalogError, WeighbridgeError
-from weighbridge.ingesting import Outcome
-from weighbridge.measuring import Measurement
-from weighbridge.preloading import Preloaded
-from weighbridge.syncing import Failure, SyncReport
+from weighbridge.intake.chain import Outcome
+from weighbridge.intake.preloading import Preloaded
+from weighbridge.intake.syncing import Failure, SyncReport
 
 PASSED, QUARANTINED, SKIPPED = "Passed", "Quarantined", "Skipped"
 _NAMES = {"PASSED": PASSED, "FAILED": QUARANTINED, "SKIPPED": SKIPPED}

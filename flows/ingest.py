@@ -1,4 +1,4 @@
-"""The flow `ingest`: one model taken in, each step a task. Its steps and their order are weighbridge.ingesting's."""
+"""The flow `ingest`: one model taken in, each step a task. Its steps and their order are weighbridge.intake.chain's."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from flows.benchmark_chain import measure_later
 from flows.end_states import ended, failed
 from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
-from weighbridge import ingesting
-from weighbridge.credentials import AuthPlace
+from weighbridge.config.lock_file import read_lock_of
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.errors import UsageError, WeighbridgeError
-from weighbridge.lockfile import read_lock_of
-from weighbridge.locking import locked_manifest
-from weighbridge.pipeline import Job
-from weighbridge.ref import ModelRef
-from weighbridge.request import IngestRequest, Pins
+from weighbridge.intake import chain
+from weighbridge.intake.locking import locked_manifest
+from weighbridge.intake.steps import Job
+from weighbridge.net.credentials import AuthPlace
 
 
 def _run_name() -> str:
@@ -106,7 +106,7 @@ def ingest(
         with ArtifactProgress(request.model) as progress, run_workspace(blocks, progress) as workspace:
             wanted = locked_manifest(request, read_lock_of(workspace.models_file(Path(models)))) if locked else None
             with PrefectRunner() as runner:
-                outcome = ingesting.ingest(Job.of(request, workspace, wanted), runner)
+                outcome = chain.ingest(Job.of(request, workspace, wanted), runner)
             keep_report(outcome, workspace.settings)
         if benchmarks and outcome.version.status == "PASSED":
             measure_later(outcome.version, benchmarks, models, store_block, catalog_block)

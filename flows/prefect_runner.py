@@ -1,4 +1,4 @@
-"""A runner that runs steps as Prefect tasks, so that the one chain of weighbridge.ingesting shows in Prefect.
+"""A runner that runs steps as Prefect tasks, so that the one chain of weighbridge.intake.chain shows in Prefect.
 
 Not here: the order of the steps, or which function a task calls (tasks).
 """
@@ -15,7 +15,7 @@ from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
 from tasks import TASKS
-from weighbridge.ingesting import Pending
+from weighbridge.intake.chain import Pending
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ THREADS = 16
 
 
 class PrefectRunner:
-    """Runs steps as tasks of the present flow run; satisfies `weighbridge.ingesting.Runner`.
+    """Runs steps as tasks of the present flow run; satisfies `weighbridge.intake.chain.Runner`.
 
     Values are wrapped so that Prefect neither walks through them (a manifest may name 100,000 files) nor copies them
     (a workspace holds locks and connections).

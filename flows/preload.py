@@ -1,6 +1,6 @@
 """The flow `preload`: chosen models of models.yaml, passed by the gate, put into the worker's Hugging Face cache.
 
-What is missing is taken in by runs of `ingest`. All or none: weighbridge.preloading says why.
+What is missing is taken in by runs of `ingest`. All or none: weighbridge.intake.preloading says why.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from flows.artifact_results import keep_preloaded
 from flows.end_states import failed, outcome_of, preloaded
 from flows.ingest import ingest, parameters_of
 from flows.run_workspace import run_workspace, settings_blocks
+from weighbridge.config.models_file import ModelEntry, read_models, select
+from weighbridge.domain.progress import Silent
+from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import WeighbridgeError
-from weighbridge.modelsfile import ModelEntry, read_models, select
-from weighbridge.preloading import cache_folder
-from weighbridge.preloading import preload as preload_models
-from weighbridge.progress import Silent
-from weighbridge.version import ModelVersion
+from weighbridge.intake.preloading import cache_folder
+from weighbridge.intake.preloading import preload as preload_models
 
 
 def _run_name() -> str:

@@ -11,11 +11,11 @@ from contextvars import ContextVar, copy_context
 from pathlib import Path
 
 from blocks import load_block, load_settings
-from weighbridge.delegation import is_operators
-from weighbridge.progress import Progress
-from weighbridge.settings import Settings
+from weighbridge.config.settings import Settings
+from weighbridge.domain.progress import Progress
+from weighbridge.intake.workspace import Workspace, open_workspace
+from weighbridge.net.on_behalf import is_operators
 from weighbridge.sources.interface import Auth
-from weighbridge.workspace import Workspace, open_workspace
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)

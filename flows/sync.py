@@ -1,6 +1,6 @@
 """The flow `sync`: every model of models.yaml asked once, each one that changed taken in by a run of `ingest`.
 
-What counts as unchanged is weighbridge.syncing's. A model that did not change has no run and no task of its own.
+What counts as unchanged is weighbridge.intake.syncing's. A model that did not change has no run and no task of its own.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from flows.artifact_report import keep_sync
 from flows.end_states import failed, outcome_of, synced
 from flows.ingest import ingest, parameters_of
 from flows.run_workspace import run_workspace, settings_blocks
+from weighbridge.config.lock_file import read_lock_of
+from weighbridge.config.models_file import read_models, requests, select
+from weighbridge.domain.progress import Silent
 from weighbridge.errors import WeighbridgeError
-from weighbridge.ingesting import Outcome
-from weighbridge.lockfile import read_lock_of
-from weighbridge.modelsfile import read_models, requests, select
-from weighbridge.pipeline import Job
-from weighbridge.progress import Silent
-from weighbridge.syncing import sync as sync_models
+from weighbridge.intake.chain import Outcome
+from weighbridge.intake.steps import Job
+from weighbridge.intake.syncing import sync as sync_models
 
 
 def _run_name() -> str:

@@ -1,6 +1,6 @@
-"""The steps of weighbridge.pipeline as Prefect tasks, one a file. Thin: no work is done here.
+"""The steps of weighbridge.intake.steps as Prefect tasks, one a file. Thin: no work is done here.
 
-Not here: their order (weighbridge.ingesting) and how they are run (flows).
+Not here: their order (weighbridge.intake.chain) and how they are run (flows).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tasks.publish import publish
 from tasks.resolve import resolve
 from tasks.scan import scan
 from tasks.verify import verify
-from weighbridge import pipeline
+from weighbridge.intake import steps
 
 #: The task that runs a step.
 TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
-    pipeline.resolve: resolve,
-    pipeline.fetch: fetch,
-    pipeline.scan: scan,
-    pipeline.verify: verify,
-    pipeline.describe: describe,
-    pipeline.decide: decide,
-    pipeline.publish: publish,
+    steps.resolve: resolve,
+    steps.fetch: fetch,
+    steps.scan: scan,
+    steps.verify: verify,
+    steps.describe: describe,
+    steps.decide: decide,
+    steps.publish: publish,
 }

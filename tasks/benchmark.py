@@ -1,4 +1,4 @@
-"""The task that measures a model: one benchmark on one device. The work itself is `weighbridge.measuring.measure`.
+"""The task that measures a model: one benchmark on one device; `weighbridge.benchmarks.planning.measure` does the work.
 
 It runs in a thread of the flow, or in another process or machine, where nothing of the flow's can be reached: there it
 asks the server whether its run is still wanted.
@@ -23,10 +23,10 @@ from prefect.exceptions import PrefectException
 
 from tasks.device_slots import chosen, occupied
 from tasks.failing import attempt
-from weighbridge import measuring
+from weighbridge.benchmarks import planning
 from weighbridge.benchmarks.interface import BenchmarkResult
-from weighbridge.measuring import Measurement
-from weighbridge.workspace import utc_now
+from weighbridge.benchmarks.planning import Measurement
+from weighbridge.intake.workspace import utc_now
 
 #: Set by the flow, for tasks that run in its threads: ends them.
 CANCEL_EVENT: ContextVar[threading.Event | None] = ContextVar("cancel_event", default=None)
@@ -62,7 +62,7 @@ def _measure(measurement: Measurement) -> BenchmarkResult:
     device = chosen(measurement.request.device)
     wanted = replace(measurement, request=replace(measurement.request, device=device))
     with _cancel_event() as event, occupied(device, event):
-        return measuring.measure(wanted, utc_now, event)
+        return planning.measure(wanted, utc_now, event)
 
 
 @contextmanager

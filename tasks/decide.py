@@ -1,4 +1,4 @@
-"""The task that judges a model under a policy. The step itself is `weighbridge.pipeline.decide`."""
+"""The task that judges a model under a policy. The step itself is `weighbridge.intake.steps.decide`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from prefect import task
 
 from tasks.failing import OPTIONS, attempt
-from weighbridge import pipeline
-from weighbridge.card import ModelCard
-from weighbridge.decision import Decision
-from weighbridge.manifest import Manifest
-from weighbridge.pipeline import Job
-from weighbridge.report import ScanReport
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import Decision
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.report import ScanReport
+from weighbridge.intake import steps
+from weighbridge.intake.steps import Job
 
 
 @task(name="decide", task_run_name="decide {job.request.model}", **OPTIONS)
 def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:
     """Judge the model under the job's policy."""
-    return attempt(pipeline.decide, job, manifest, reports, card)
+    return attempt(steps.decide, job, manifest, reports, card)

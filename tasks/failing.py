@@ -1,6 +1,6 @@
 """Failing: what Prefect is told of a step that could not do its work, and when the step is run again.
 
-Not here: retries within a step, such as a transfer that resumes (weighbridge.transfer).
+Not here: retries within a step, such as a transfer that resumes (weighbridge.net.transfer).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The task that brings a group of files into the store. The step itself is `weighbridge.pipeline.fetch`."""
+"""The task that brings a group of files into the store. The step itself is `weighbridge.intake.steps.fetch`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from prefect import task
 
 from tasks.failing import OPTIONS, attempt
-from weighbridge import pipeline
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.pipeline import Job, Received
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.intake import steps
+from weighbridge.intake.steps import Job, Received
 
 
 def _name(parameters: dict[str, Any]) -> str:
@@ -21,4 +21,4 @@ def _name(parameters: dict[str, Any]) -> str:
 @task(name="fetch", task_run_name=_name, **OPTIONS)  # type: ignore[arg-type]  # Prefect types its callable as a class.
 def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received:
     """Bring some files of a declared manifest into the store; what a try received, the next one keeps."""
-    return attempt(pipeline.fetch, job, declared, wanted)
+    return attempt(steps.fetch, job, declared, wanted)

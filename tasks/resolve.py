@@ -1,16 +1,16 @@
-"""The task that asks the source what the model is now. The step itself is `weighbridge.pipeline.resolve`."""
+"""The task that asks the source what the model is now. The step itself is `weighbridge.intake.steps.resolve`."""
 
 from __future__ import annotations
 
 from prefect import task
 
 from tasks.failing import OPTIONS, attempt
-from weighbridge import pipeline
-from weighbridge.manifest import Manifest
-from weighbridge.pipeline import Job
+from weighbridge.domain.manifest import Manifest
+from weighbridge.intake import steps
+from weighbridge.intake.steps import Job
 
 
 @task(name="resolve", task_run_name="resolve {job.request.model}", **OPTIONS)
 def resolve(job: Job) -> Manifest:
     """Ask the source what the model is now."""
-    return attempt(pipeline.resolve, job)
+    return attempt(steps.resolve, job)

@@ -1,4 +1,4 @@
-"""The task that scans a group of files in the store. The step itself is `weighbridge.pipeline.scan`."""
+"""The task that scans a group of files in the store. The step itself is `weighbridge.intake.steps.scan`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from prefect import task
 
 from tasks.failing import OPTIONS, attempt
-from weighbridge import pipeline
-from weighbridge.pipeline import Job, Received
-from weighbridge.report import ScanReport
+from weighbridge.domain.report import ScanReport
+from weighbridge.intake import steps
+from weighbridge.intake.steps import Job, Received
 
 
 def _name(parameters: dict[str, Any]) -> str:
@@ -21,4 +21,4 @@ def _name(parameters: dict[str, Any]) -> str:
 @task(name="scan", task_run_name=_name, **OPTIONS)  # type: ignore[arg-type]  # Prefect types its callable as a class.
 def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
     """Scan files that are in the store."""
-    return attempt(pipeline.scan, job, received)
+    return attempt(steps.scan, job, received)

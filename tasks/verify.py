@@ -1,4 +1,4 @@
-"""The task that holds what came against what was promised. The step itself is `weighbridge.pipeline.verify`."""
+"""The task that holds what came against what was promised. The step itself is `weighbridge.intake.steps.verify`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from prefect import task
 
 from tasks.failing import OPTIONS, attempt
-from weighbridge import pipeline
-from weighbridge.manifest import Comparison, Manifest
-from weighbridge.pipeline import Job, Received
+from weighbridge.domain.manifest import Comparison, Manifest
+from weighbridge.intake import steps
+from weighbridge.intake.steps import Job, Received
 
 
 @task(name="verify", task_run_name="verify {job.request.model}", **OPTIONS)
 def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
     """Hold what was received against what the source, the pin and the lock promised."""
-    return attempt(pipeline.verify, job, declared, received)
+    return attempt(steps.verify, job, declared, received)

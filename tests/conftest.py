@@ -31,7 +31,7 @@ from tests.services.nginx import nginx  # noqa: E402
 from tests.services.ociregistry import oci_registry, private_registry  # noqa: E402
 from tests.services.prefect import prefect_harness, prefect_server  # noqa: E402
 from tests.services.seaweedfs import s3_server  # noqa: E402
-from weighbridge.blobs import LocalBlobStore  # noqa: E402
+from weighbridge.store.local import LocalBlobStore  # noqa: E402
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from weighbridge import cli
-from weighbridge.settings import Settings
-from weighbridge.uris import SCHEMES
+from weighbridge.cli import app
+from weighbridge.config.settings import Settings
+from weighbridge.domain.uris import SCHEMES
 
 README = Path("README.md").read_text()
 
@@ -18,7 +18,7 @@ README = Path("README.md").read_text()
     "command", sorted(set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE)))
 )
 def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run([command, "--help"]) == 0
+    assert app.run([command, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
 
 
@@ -35,7 +35,7 @@ def commands(page: Path) -> list[str]:
 def test_commands_take_these_options(line: str) -> None:
     words = shlex.split(line, comments=True)
     name, *arguments = words[words.index("weighbridge") + 1 :]
-    group = typer.main.get_group(cli.app)
+    group = typer.main.get_group(app.app)
     found = group.get_command(typer.Context(group), name)
     assert found is not None
     found.make_context(name, arguments)  # Refuses what the command does not take.
@@ -47,7 +47,7 @@ def test_the_pages_have_commands() -> None:
 
 
 def test_every_command_is_told() -> None:
-    known = {command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    known = {command.name or command.callback.__name__ for command in app.app.registered_commands if command.callback}
     assert known == set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE))
 
 

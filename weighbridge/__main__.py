@@ -1,5 +1,5 @@
 """`python -m weighbridge`: the command line."""
 
-from weighbridge.cli import main
+from weighbridge.cli.app import main
 
 main()

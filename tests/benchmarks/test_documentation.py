@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from weighbridge import cli
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.codesandbox import DEFINITION, CodeLimits
 from weighbridge.benchmarks.statistics import enclosing_ranks
+from weighbridge.cli import app
 
 PAGE = Path("docs/benchmarks.md").read_text()
 
@@ -23,7 +23,7 @@ def test_every_benchmark_has_its_definition_there(name: str) -> None:
 
 
 def test_every_option_is_one_of_the_command() -> None:
-    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
+    commands = get_command(app.app).commands  # type: ignore[attr-defined]
     known = {text for name in ("benchmark", "ingest", "leaderboard") for text in _options(commands[name])}
     docker = {"--security-opt"}
     assert set(re.findall(r"--[a-z][a-z-]+", PAGE)) - docker <= known

@@ -11,13 +11,13 @@ import pytest
 
 from tests.benchmarks.conversations import Body, judge, parts
 from tests.simulators.openai import OpenAIService
-from weighbridge.addresses import AddressPolicy
 from weighbridge.benchmarks import judge_prompts
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.judging import MAX_TOKENS, Judge, Judgement, verdict
 from weighbridge.benchmarks.mt_bench_questions import Question
 from weighbridge.benchmarks.patience import Patience
 from weighbridge.errors import BenchmarkFailed, Cancelled
+from weighbridge.net.addresses import AddressPolicy
 
 PATIENCE = Patience(timeout_s=0.3, attempts=3, first_wait_s=0.01, longest_wait_s=5)
 QUESTION = Question(1, "math", ("How much is 2 + 2?", "And 3 + 3?"), ("4", "6"))

@@ -19,7 +19,6 @@ from tests.benchmarks.conversations import Body, entries, judge, parts
 from tests.handlers import tiny
 from tests.simulators.hub import Hub
 from tests.simulators.openai import OpenAIService
-from weighbridge.addresses import AddressPolicy
 from weighbridge.benchmarks import mt_bench
 from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
@@ -30,6 +29,7 @@ from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError
 from weighbridge.handlers.chat import TextChat
 from weighbridge.handlers.interface import ChatGeneration
 from weighbridge.handlers.upstream import UpstreamChat
+from weighbridge.net.addresses import AddressPolicy
 
 pytestmark = pytest.mark.xdist_group("torch")
 #: What the judge of most tests gives: mathematics less than the rest, and second answers less than first ones.

@@ -31,9 +31,9 @@ from blocks import (
 )
 from blocks.credentials import Credentials, HostCredentials
 from blocks.loading import CREDENTIALS, SETTINGS_BLOCKS
+from weighbridge.config.settings import Settings
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.s3hosts import AWS_HOSTS
-from weighbridge.settings import Settings
+from weighbridge.net.s3.hosts import AWS_HOSTS
 from weighbridge.sources import SOURCES
 from weighbridge.sources.interface import Auth
 

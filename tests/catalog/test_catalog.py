@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from tests.catalog.values import CARD, REF, decision, digest, manifest, report
-from weighbridge.card import ModelCard
 from weighbridge.catalog import Catalog
-from weighbridge.decision import Verdict
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import Verdict
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import CatalogError, CatalogUnavailable
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
-from weighbridge.version import ModelVersion, Publication
 
 
 def settle(

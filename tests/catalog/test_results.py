@@ -19,7 +19,7 @@ from tests.catalog.values import CARD, decision, manifest
 from weighbridge.benchmarks.interface import NOT_FINITE, BenchmarkResult, Interval, Metric
 from weighbridge.catalog import Catalog
 from weighbridge.catalog.schema import HEAD
-from weighbridge.version import ModelVersion
+from weighbridge.domain.version import ModelVersion
 
 Open = Callable[..., Catalog]
 GPU = {"device": "cuda:0", "gpu": "H200", "gpu_count": 8, "driver": "580.1"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from weighbridge.card import Field, ModelCard
-from weighbridge.decision import Decision, Reason, Verdict
-from weighbridge.digest import Digest
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
-from weighbridge.report import Finding, ScanReport
+from weighbridge.domain.card import Field, ModelCard
+from weighbridge.domain.decision import Decision, Reason, Verdict
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.report import Finding, ScanReport
 
 REF = ModelRef("huggingface", "org/name", "a" * 40, (("files", "*.json"), ("files", "*.safetensors")))
 CARD = ModelCard({"architecture": Field("llama", "config.json#model_type"), "parameter_count": Field(7, "shapes")})

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from weighbridge.clamd.daemon import MAX_FILE_SIZE, executable
-from weighbridge.settings import Settings
+from weighbridge.config.settings import Settings
+from weighbridge.scanners.clamd.daemon import MAX_FILE_SIZE, executable
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deployments"

@@ -35,11 +35,11 @@ from tests.flows.conftest import DEMO_POLICY
 from tests.handlers import tiny
 from tests.services.clamd import signatures
 from tests.simulators.openai import OpenAIService
-from weighbridge import cli
 from weighbridge.benchmarks.interface import BenchmarkResult, Metric
+from weighbridge.cli import app
+from weighbridge.config.settings import Settings
 from weighbridge.errors import Cancelled, InvalidConfiguration
-from weighbridge.settings import Settings
-from weighbridge.workspace import open_catalog
+from weighbridge.intake.workspace import open_catalog
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 CARD = b"---\nlicense: apache-2.0\npipeline_tag: text-generation\n---\n# A tiny Llama\n"
@@ -52,7 +52,7 @@ def llama_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tiny.llama(folder / "llama") / "README.md").write_bytes(CARD)
     with pytest.MonkeyPatch.context() as patch:
         surround(patch, folder)
-        assert cli.run(["ingest", f"file:{folder / 'llama'}", "--via", "direct", "--json"]) == 0
+        assert app.run(["ingest", f"file:{folder / 'llama'}", "--via", "direct", "--json"]) == 0
     return folder
 
 

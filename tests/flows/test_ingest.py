@@ -18,10 +18,10 @@ from blocks import WebCredentials
 from flows.ingest import ingest
 from tests.flows.conftest import model
 from tests.simulators.web import WebServer
-from weighbridge import cli
-from weighbridge.clamd.database import eicar
-from weighbridge.digest import Digest
+from weighbridge.cli import app
+from weighbridge.domain.digest import Digest
 from weighbridge.errors import ModelNotFound
+from weighbridge.scanners.clamd.database import eicar
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 
@@ -79,7 +79,7 @@ def test_the_gate_is_the_same_without_prefect(
     for via in ("direct", "prefect"):
         monkeypatch.setenv("WEIGHBRIDGE_HOME", str(home / via))
         capsys.readouterr()
-        status = cli.run(["ingest", uri, "--via", via, "--json"])
+        status = app.run(["ingest", uri, "--via", via, "--json"])
         found = json.loads(capsys.readouterr().out)
         found.pop("created_at")
         for publication in found["published"]:
@@ -143,11 +143,11 @@ def test_a_block_holds_the_token(home: Path, web: WebServer, monkeypatch: pytest
 
 
 def test_the_command_line_exits_as_without_prefect(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["ingest", model(home), "--via", "prefect"]) == 0
+    assert app.run(["ingest", model(home), "--via", "prefect"]) == 0
     assert "PASSED" in capsys.readouterr().out
-    assert cli.run(["ingest", model(home, "evil", notes__txt=eicar()), "--via", "prefect"]) == 2
-    assert cli.run(["ingest", "file:/no/such", "--via", "prefect"]) == 1
+    assert app.run(["ingest", model(home, "evil", notes__txt=eicar()), "--via", "prefect"]) == 2
+    assert app.run(["ingest", "file:/no/such", "--via", "prefect"]) == 1
     assert "There is no /no/such." in capsys.readouterr().err
     wrong = f"nar:{Digest.sha256(b'other').sri}"
-    assert cli.run(["ingest", model(home), "--hash", wrong, "--via", "prefect"]) == 1
+    assert app.run(["ingest", model(home), "--hash", wrong, "--via", "prefect"]) == 1
     assert "The NAR hash of" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import StateType
 from flows.preload import preload
 from tests.flows.conftest import model
 from tests.flows.test_benchmark import artifacts
-from weighbridge.clamd.database import eicar
+from weighbridge.scanners.clamd.database import eicar
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 

@@ -17,8 +17,8 @@ from blocks import loading
 from tests.flows.conftest import model
 from tests.services.prefect import CREDENTIALS, SOURCE_TOKEN, PrefectServer
 from tests.simulators.web import WebServer
-from weighbridge.clamd.database import eicar
 from weighbridge.registries.naming import registered_name
+from weighbridge.scanners.clamd.database import eicar
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 INGEST, SYNC = "ingest/on-demand", "sync/nightly"

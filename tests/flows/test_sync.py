@@ -19,9 +19,10 @@ from flows import artifact_report
 from flows.sync import sync
 from tests.flows.conftest import model
 from tests.simulators.web import WebServer
-from weighbridge import cli, verifying
-from weighbridge.clamd.database import eicar
-from weighbridge.manifest import Manifest
+from weighbridge.cli import app
+from weighbridge.domain.manifest import Manifest
+from weighbridge.intake import verifying
+from weighbridge.scanners.clamd.database import eicar
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 
@@ -105,7 +106,7 @@ def test_a_report_that_cannot_be_kept_undoes_nothing(
 
 def test_locked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted(home, tiny=model(home))
-    assert cli.run(["lock"]) == 0
+    assert app.run(["lock"]) == 0
     assert sync(locked=True, return_state=True).name == "Passed"
     model(home, README__md=b"changed")
     state = sync(locked=True, return_state=True)
@@ -115,12 +116,12 @@ def test_locked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_command_line_says_the_same(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted(home, tiny=model(home), lost="file:/no/such")
-    assert cli.run(["sync", "--via", "prefect", "--json"]) == 1
+    assert app.run(["sync", "--via", "prefect", "--json"]) == 1
     by_flow = json.loads(capsys.readouterr().out)
     assert [found["name"] for found in by_flow["ingested"]] == ["tiny"]
-    assert cli.run(["sync", "--via", "direct", "--json"]) == 1
+    assert app.run(["sync", "--via", "direct", "--json"]) == 1
     directly = json.loads(capsys.readouterr().out)
     assert directly["failed"] == by_flow["failed"]
     assert directly["unchanged"] == ["tiny"]
-    assert cli.run(["sync", "--models", "none.yaml", "--via", "prefect"]) == 64
+    assert app.run(["sync", "--models", "none.yaml", "--via", "prefect"]) == 64
     assert "none.yaml" in capsys.readouterr().err

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from tests.simulators.openai import OpenAIService
-from weighbridge.addresses import AddressPolicy
 from weighbridge.errors import AddressRefused, Cancelled, HandlerError, InvalidConfiguration
 from weighbridge.handlers.loading import open_handler
-from weighbridge.handlers.openai_endpoint import OpenAIEndpoint
 from weighbridge.handlers.upstream import UpstreamChat, UpstreamEmbedding, UpstreamRerank, UpstreamSpeech
+from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.openai.endpoint import OpenAIEndpoint
 
 MESSAGES = [{"role": "user", "content": "one two three four"}]
 OPTIONS: dict[str, Any] = {"max_new_tokens": 16, "temperature": 0.5, "top_p": 0.9}

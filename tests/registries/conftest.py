@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
+from weighbridge.domain.version import Publication
 from weighbridge.registries.export import ExportRegistry
 from weighbridge.registries.interface import Registry
 from weighbridge.registries.mlflow import MLflowRegistry
 from weighbridge.registries.mlflow_session import load_mlflow
-from weighbridge.version import Publication
 
 KINDS = (
     "mlflow-embedded",

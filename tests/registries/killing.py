@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from weighbridge.blobs import LocalBlobStore
+from weighbridge.domain.version import ModelVersion
 from weighbridge.registries.interface import Registry
 from weighbridge.registries.mlflow_session import load_mlflow
-from weighbridge.version import ModelVersion
+from weighbridge.store.local import LocalBlobStore
 
 load_mlflow()
 

@@ -11,10 +11,10 @@ import pytest
 from tests.registries import killing
 from tests.registries.conftest import Subject
 from tests.registries.values import CONTENT, changed, put, undefault
-from weighbridge.blobs import LocalBlobStore
+from weighbridge.config.settings import Settings
 from weighbridge.errors import BlobMissing, RegistryError
 from weighbridge.registries import REGISTRIES
-from weighbridge.settings import Settings
+from weighbridge.store.local import LocalBlobStore
 
 
 def test_what_is_published_is_loaded_byte_for_byte(subject: Subject, store: LocalBlobStore) -> None:

@@ -15,13 +15,13 @@ from huggingface_hub import scan_cache_dir
 from tests.registries.conftest import contents
 from tests.registries.values import CONTENT, changed, put, undefault
 from tests.simulators.hub import Hub
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Hasher
+from weighbridge.domain.digest import Hasher
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, RegistryError
-from weighbridge.ref import ModelRef
 from weighbridge.registries.export import ExportRegistry, export_folder, export_hf_cache
-from weighbridge.registries.placement import Link
-from weighbridge.version import ModelVersion
+from weighbridge.registries.folder_writer import Link
+from weighbridge.store.local import LocalBlobStore
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FROM_HUB = ModelRef("huggingface", "org/name", COMMIT)

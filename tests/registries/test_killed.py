@@ -9,8 +9,8 @@ import pytest
 from tests.registries import killing
 from tests.registries.conftest import build, contents
 from tests.registries.values import CONTENT, put
-from weighbridge.blobs import LocalBlobStore
 from weighbridge.registries.mlflow_session import load_mlflow
+from weighbridge.store.local import LocalBlobStore
 
 
 @pytest.mark.parametrize(("kind", "published"), [("export-plain", "org--name/1.0.0"), ("export-hf-cache", "")])

@@ -16,10 +16,10 @@ from sqlalchemy import event
 from tests.registries.conftest import Subject, contents, embedded
 from tests.registries.values import CONTENT, changed, put, undefault
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
-from weighbridge.blobs import LocalBlobStore
 from weighbridge.errors import RegistryError, RegistryUnavailable
 from weighbridge.registries.mlflow import MLflowRegistry
 from weighbridge.registries.mlflow_session import Server, load_mlflow
+from weighbridge.store.local import LocalBlobStore
 
 pytestmark = pytest.mark.xdist_group("mlflow")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.card import Field, ModelCard
-from weighbridge.decision import Decision, VersionStatus
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
-from weighbridge.version import ModelVersion
+from weighbridge.domain.card import Field, ModelCard
+from weighbridge.domain.decision import Decision, VersionStatus
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.version import ModelVersion
+from weighbridge.store.local import LocalBlobStore
 
 REF = ModelRef("mock", "org/name", "1")
 CONTENT = {

@@ -16,9 +16,9 @@ from typing import Any
 
 import h5py
 
-from tests.headers.samples import TWO, external, gguf, llama, onnx_model, pair, safetensors, tensor
-from weighbridge.digest import Digest
-from weighbridge.formats import detect_file
+from tests.content.headers.samples import TWO, external, gguf, llama, onnx_model, pair, safetensors, tensor
+from weighbridge.content.detection import detect_file
+from weighbridge.domain.digest import Digest
 from weighbridge.scanners import formats
 from weighbridge.scanners.formats import FormatsScanner
 from weighbridge.scanners.interface import Subject

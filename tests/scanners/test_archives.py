@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulators import samples
-from weighbridge.archives import Limits, walk
-from weighbridge.digest import Digest
+from weighbridge.content.archives import Limits, walk
+from weighbridge.content.detection import detect_file
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.report import ScanReport
 from weighbridge.errors import ScannerUnavailable
-from weighbridge.formats import detect_file
-from weighbridge.report import ScanReport
 from weighbridge.scanners.archives import ArchiveScanner
 from weighbridge.scanners.interface import Subject
 
@@ -365,7 +365,7 @@ def test_a_flood_of_warnings_hides_no_error(scan: Callable[..., ScanReport]) -> 
 def test_no_space_here_is_no_fact_about_the_archive(
     scan: Callable[..., ScanReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = "weighbridge.archives.walking.tempfile.SpooledTemporaryFile"
+    full = "weighbridge.content.archives.member_walk.tempfile.SpooledTemporaryFile"
     monkeypatch.setattr(full, lambda size: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115 (the walk closes it)
     with pytest.raises(ScannerUnavailable, match="TMPDIR"):
         scan(samples.zip_of({"inner.zip": samples.zip_of({"a": b"1"})}))

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.simulators import samples
-from weighbridge.digest import Digest
-from weighbridge.formats import detect_file
-from weighbridge.pickles import machine
-from weighbridge.report import ScanReport
+from weighbridge.content.detection import detect_file
+from weighbridge.content.pickles import machine
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.report import ScanReport
 from weighbridge.scanners.archives import ArchiveScanner
 from weighbridge.scanners.interface import Scanner, Subject
 from weighbridge.scanners.pickles import PickleScanner

@@ -22,14 +22,14 @@ import pytest
 from backports import zstd
 
 from tests.services.clamd import SMALL_LIMIT, WHOLE_FILE_MALWARE, clamd, eicar, signatures, small_clamd
-from weighbridge.archives import Limits
-from weighbridge.clamd.connection import Address
-from weighbridge.clamd.daemon import Daemon
-from weighbridge.digest import Digest
+from weighbridge.content.archives import Limits
+from weighbridge.content.detection import detect_file
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.report import WINDOWED, ScanReport
 from weighbridge.errors import ScannerUnavailable
-from weighbridge.formats import detect_file
-from weighbridge.report import WINDOWED, ScanReport
 from weighbridge.scanners.clamav import ENCRYPTED, MAX_FINDINGS, ClamAVScanner, ForeignBackend, PrivateBackend
+from weighbridge.scanners.clamd.connection import Address
+from weighbridge.scanners.clamd.daemon import Daemon
 from weighbridge.scanners.interface import Subject
 
 __all__ = ["clamd", "small_clamd"]
@@ -239,7 +239,7 @@ def test_a_bomb_is_not_given_to_clamd(clamd: Daemon, tmp_path: Path) -> None:
 
 
 def test_what_takes_clamd_too_long_is_not_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weighbridge.clamd.daemon.MAX_SCAN_TIME_S", 0.01)
+    monkeypatch.setattr("weighbridge.scanners.clamd.daemon.MAX_SCAN_TIME_S", 0.01)
     daemon = Daemon(tmp_path, signatures(tmp_path / "signatures"))
     path = tmp_path / "file"
     path.write_bytes(os.urandom(50_000_000))
@@ -357,7 +357,7 @@ def test_clamd_dying_in_the_middle_of_a_scan_is_no_clean_result(tmp_path: Path) 
 
 
 def test_a_machine_without_signatures_gets_test_only_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weighbridge.clamd.database.FOLDERS", ())
+    monkeypatch.setattr("weighbridge.scanners.clamd.database.FOLDERS", ())
     assert dict(PrivateBackend(Daemon(tmp_path)).engine().facts) == {"database": "test-only"}
 
 

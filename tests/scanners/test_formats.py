@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.headers.samples import TWO, external, gguf, llama, onnx_model, pair, rules, safetensors, tensor
-from weighbridge.digest import Digest
-from weighbridge.formats import detect_file
-from weighbridge.headers import document, sandbox
-from weighbridge.report import ScanReport
+from tests.content.headers.samples import TWO, external, gguf, llama, onnx_model, pair, rules, safetensors, tensor
+from weighbridge.content import sandbox
+from weighbridge.content.detection import detect_file
+from weighbridge.content.headers import document
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.report import ScanReport
 from weighbridge.scanners.formats import FormatsScanner
 from weighbridge.scanners.interface import Scanner, Subject
 

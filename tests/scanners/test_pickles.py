@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulators import samples
-from weighbridge.archives import Limits
-from weighbridge.digest import Digest
-from weighbridge.formats import detect_file
-from weighbridge.pickles import engines, machine
-from weighbridge.pickles.globals import HARMLESS, classify
-from weighbridge.pickles.machine import Import, Walked
-from weighbridge.pickles.streams import Search
-from weighbridge.report import ScanReport
+from weighbridge.content.archives import Limits
+from weighbridge.content.detection import detect_file
+from weighbridge.content.pickles import engines, machine
+from weighbridge.content.pickles.globals import HARMLESS, classify
+from weighbridge.content.pickles.machine import Import, Walked
+from weighbridge.content.pickles.streams import Search
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.report import ScanReport
 from weighbridge.scanners.interface import Subject
 from weighbridge.scanners.pickles import PickleScanner
 
@@ -277,7 +277,7 @@ def test_a_pickle_too_large_for_the_others_is_judged_by_its_globals(scan: Callab
 def test_many_pickles_are_judged_and_too_many_said(
     scan: Callable[..., ScanReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weighbridge.pickles.streams.MAX_PICKLES", 700)
+    monkeypatch.setattr("weighbridge.content.pickles.streams.MAX_PICKLES", 700)
     report = scan(pickle.dumps(1) * 650 + samples.malicious_pickle(), "model.pkl")
     assert (errors(report), report.status) == (["pickle.global"] * 3, "completed")
     assert scan(pickle.dumps(1) * 701, "model.pkl").status == "partial"

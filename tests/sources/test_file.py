@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
-from weighbridge.errors import (
-    AccessDenied,
-    InvalidReference,
-    ModelNotFound,
-    SourceError,
-    SourceMisbehaved,
-    UnsafePath,
-)
-from weighbridge.fetching import fetch
-from weighbridge.manifest import Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import AccessDenied, InvalidReference, ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
+from weighbridge.intake.fetching import fetch
 from weighbridge.sources.file import FileSource
 from weighbridge.sources.interface import SourceSettings
+from weighbridge.store.local import LocalBlobStore
 
 SOURCE = FileSource(SourceSettings())
 

@@ -11,8 +11,9 @@ import pytest
 
 from tests.services.gitlfs import PASSWORD, USERNAME, GitLfsServer, git, pointer
 from tests.simulators.web import WebServer
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     IntegrityError,
     InvalidReference,
@@ -21,12 +22,11 @@ from weighbridge.errors import (
     SourceMisbehaved,
     UnsafePath,
 )
-from weighbridge.fetching import fetch
-from weighbridge.gitrepository import BLOB_LIMIT
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch
+from weighbridge.net.git.repository import BLOB_LIMIT
 from weighbridge.sources.git_lfs import GitLFSSource
 from weighbridge.sources.interface import SourceSettings
+from weighbridge.store.local import LocalBlobStore
 
 pytestmark = pytest.mark.xdist_group("gitlfs")
 WEIGHTS = b"GGUF" + bytes(range(256)) * 400

@@ -10,9 +10,8 @@ import pytest
 
 from tests.services.gitlfs import BASIC, PASSWORD, TOKEN, USERNAME, GitLfsServer, pointer
 from tests.simulators.web import Page, WebServer
-from weighbridge.addresses import AddressPolicy
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -23,10 +22,11 @@ from weighbridge.errors import (
     UsageError,
     WeighbridgeError,
 )
-from weighbridge.fetching import fetch
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch
+from weighbridge.net.addresses import AddressPolicy
 from weighbridge.sources.git_lfs import GitLFSSource
 from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.store.local import LocalBlobStore
 
 pytestmark = pytest.mark.xdist_group("gitlfs")
 WEIGHTS = b"GGUF" + bytes(range(256)) * 400

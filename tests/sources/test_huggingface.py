@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.simulators.hub import Hub
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     IntegrityError,
@@ -20,11 +21,10 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
-from weighbridge.fetching import fetch
-from weighbridge.manifest import Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch
 from weighbridge.sources.huggingface import HuggingFaceDatasetSource, HuggingFaceSource
 from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.store.local import LocalBlobStore
 
 WEIGHTS = bytes(range(256)) * 8192  # 2 MiB
 FILES = {
@@ -324,7 +324,7 @@ class TestFaults:
     def test_a_cut_body_is_resumed(
         self, hub: Hub, manifest: Manifest, store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("weighbridge.fetching.BACKOFF_S", 0.01)
+        monkeypatch.setattr("weighbridge.intake.fetching.BACKOFF_S", 0.01)
         hub.fault("/model.safetensors", times=2, cut_after=700_000)
         assert self.fetch(hub, manifest, store) == Digest.sha256(WEIGHTS)
         ranges = [request.headers.get("range") for request in hub.asked("GET", "/model.safetensors")]
@@ -372,7 +372,7 @@ class TestFaults:
         self, hub: Hub, manifest: Manifest, store: LocalBlobStore, method: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         waited: list[float] = []
-        monkeypatch.setattr("weighbridge.fetching.time.sleep", waited.append)
+        monkeypatch.setattr("weighbridge.intake.fetching.time.sleep", waited.append)
         hub.fault("/model.safetensors", methods=(method,), times=1, status=429, headers={"Retry-After": "7"})
         assert self.fetch(hub, manifest, store) == Digest.sha256(WEIGHTS)
         assert waited == [7.0]

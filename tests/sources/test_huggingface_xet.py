@@ -15,14 +15,14 @@ import pytest
 
 from tests.simulators.hub import Hub
 from tests.simulators.xet import XetStorage
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import AccessDenied, IntegrityError
-from weighbridge.fetching import fetch
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch
 from weighbridge.sources.huggingface import HuggingFaceSource
 from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.store.local import LocalBlobStore
 
 WEIGHTS = random.Random(1).randbytes(3_000_000)
 PATH = "model.safetensors"

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.sources.test_contract import CASES, GROUPED, SERVED
-from weighbridge import pipeline
-from weighbridge.digest import Digest
+from weighbridge.config.lock_file import read_lock, write_lock
+from weighbridge.config.settings import Settings
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.policy import PRESETS
+from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import IntegrityError
-from weighbridge.ingesting import Direct
-from weighbridge.lockfile import read_lock, write_lock
-from weighbridge.locking import lock, locked_manifest, receive
-from weighbridge.manifest import Manifest
-from weighbridge.pipeline import Job
-from weighbridge.policy import PRESETS
-from weighbridge.request import IngestRequest
-from weighbridge.settings import Settings
+from weighbridge.intake import steps
+from weighbridge.intake.chain import Direct
+from weighbridge.intake.locking import lock, locked_manifest, receive
+from weighbridge.intake.steps import Job
+from weighbridge.intake.workspace import open_workspace
 from weighbridge.sources.contract import SourceCase
-from weighbridge.workspace import open_workspace
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Machine:
         request = IngestRequest(self.case.ref, name="model")
         with open_workspace(Settings(home=self.home)) as workspace, Direct() as runner:
             job = Job(request, workspace, self.case.source, PRESETS["minimal"], locked)
-            return receive(job, runner, pipeline.resolve(job)).manifest
+            return receive(job, runner, steps.resolve(job)).manifest
 
 
 @pytest.fixture(params=[*CASES, *GROUPED])

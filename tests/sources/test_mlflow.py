@@ -13,15 +13,15 @@ import pytest
 
 from tests.registries.values import CONTENT, put
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import AccessDenied, InvalidReference, ModelNotFound, SourceError, SourceMisbehaved
-from weighbridge.fetching import fetch, known_blob
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch, known_blob
 from weighbridge.registries.mlflow import MLflowRegistry
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.mlflow import MLflowSource
+from weighbridge.store.local import LocalBlobStore
 
 pytestmark = pytest.mark.xdist_group("mlflow")
 

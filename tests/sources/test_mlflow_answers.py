@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.simulators.web import Page, WebServer
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     InvalidReference,
@@ -21,11 +22,10 @@ from weighbridge.errors import (
     UnsafePath,
     WeighbridgeError,
 )
-from weighbridge.fetching import fetch
-from weighbridge.manifest import Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.mlflow import MLflowSource
+from weighbridge.store.local import LocalBlobStore
 
 API = "/prefix/api/2.0/mlflow"
 ARTIFACTS = "/prefix/api/2.0/mlflow-artifacts/artifacts"

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound, UnsafePath
-from weighbridge.manifest import Manifest
-from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.mock import MockSource
 

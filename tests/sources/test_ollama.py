@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.cutting import CutWire
-from tests.headers.samples import gguf, llama
+from tests.content.headers.samples import gguf, llama
 from tests.services.ociregistry import (
     BASIC,
     CONFIG,
@@ -24,9 +24,10 @@ from tests.services.ociregistry import (
 )
 from tests.simulators.ollama import blob_path, put_manifest, put_model
 from tests.simulators.web import Page, WebServer
-from weighbridge.addresses import AddressPolicy
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.content.headers import gguf as gguf_header
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -38,13 +39,12 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
-from weighbridge.fetching import fetch
-from weighbridge.headers import gguf as gguf_header
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.oci_manifest import INDEX_TYPES, MAX_MANIFEST
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch
+from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.oci.manifest import INDEX_TYPES, MAX_MANIFEST
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.ollama import MAX_TEXT, OllamaSource
+from weighbridge.store.local import LocalBlobStore
 
 WEIGHTS = gguf(llama())
 TEMPLATE = b"{{ if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n{{ end }}{{ .Prompt }}"

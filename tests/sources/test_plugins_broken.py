@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge import cli, plugins
+from weighbridge.cli import app
+from weighbridge.content.unpacking import UNPACKERS
+from weighbridge.domain import source_kinds
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, StoreFull
-from weighbridge.ref import ModelRef
 from weighbridge.sources import open_source
 from weighbridge.sources.installed import ARCHIVES
 from weighbridge.sources.interface import SourceSettings
-from weighbridge.unpacking import UNPACKERS
 
 
 class User:
@@ -34,12 +35,12 @@ class User:
         (info / "entry_points.txt").write_text(f"[weighbridge.sources]\n{entry}\n")
         (self.packages / f"{package}.py").write_text(module)
         importlib.invalidate_caches()
-        plugins.installed.cache_clear()
+        source_kinds.installed.cache_clear()
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Run the command line; nothing unexpected comes of it."""
         self._capsys.readouterr()
-        status = cli.run(list(arguments))
+        status = app.run(list(arguments))
         said = self._capsys.readouterr()
         assert "unexpected" not in said.err
         return status, said.out, said.err
@@ -64,7 +65,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
-    plugins.installed.cache_clear()
+    source_kinds.installed.cache_clear()
 
 
 @pytest.mark.parametrize(

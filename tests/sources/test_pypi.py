@@ -9,8 +9,10 @@ import pytest
 from tests.services.models import cache, smollm2_wheel
 from tests.simulators.pypi import PythonIndex, Release, build_wheel
 from tests.simulators.web import Page, WebServer
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.content.unpacking import unpack_wheel
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     IntegrityError,
@@ -22,12 +24,10 @@ from weighbridge.errors import (
     UnsafePath,
     WeighbridgeError,
 )
-from weighbridge.fetching import fetch
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.intake.fetching import fetch
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.pypi import PypiSource
-from weighbridge.unpacking import unpack_wheel
+from weighbridge.store.local import LocalBlobStore
 
 __all__ = ["smollm2_wheel"]  # the fixture
 FILES = {"tiny_model/__init__.py": b"", "tiny_model/model.gguf": b"GGUF" * 1000}

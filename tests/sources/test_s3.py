@@ -11,23 +11,16 @@ import pytest
 
 from tests.services.seaweedfs import ADMIN, READER, S3Server
 from tests.simulators.wire import Wire
-from weighbridge import s3listing
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
-from weighbridge.errors import (
-    IntegrityError,
-    ModelNotFound,
-    SourceError,
-    SourceMisbehaved,
-    UnsafePath,
-)
-from weighbridge.fetching import fetch, known_blob
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ranges import WINDOW, Windows
-from weighbridge.ref import ModelRef
-from weighbridge.sources import s3
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import IntegrityError, ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
+from weighbridge.intake.fetching import fetch, known_blob
+from weighbridge.net.parallel_ranges import WINDOW, Windows
+from weighbridge.sources import s3, s3_listing
 from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.s3 import S3Source
+from weighbridge.store.local import LocalBlobStore
 
 pytestmark = pytest.mark.xdist_group("s3")
 CONTENT = b"GGUF" + bytes(range(256)) * 400
@@ -85,7 +78,7 @@ class TestListing:
     def test_more_than_one_page(self, s3_server: S3Server, source: S3Source, monkeypatch: pytest.MonkeyPatch) -> None:
         names = [f"part-{number:05}.bin" for number in range(1_100)]
         place = s3_server.fill(dict.fromkeys(names, b"x"))
-        monkeypatch.setattr(s3listing, "MAX_ASKED", 3)
+        monkeypatch.setattr(s3_listing, "MAX_ASKED", 3)
         with Wire(s3_server.port) as wire:
             wired = S3Source(SourceSettings(auth=READER, endpoint=wire.url))
             assert [entry.path for entry in resolve(wired, place).files] == names

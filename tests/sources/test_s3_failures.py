@@ -11,7 +11,8 @@ import pytest
 from tests.services.seaweedfs import ADMIN, READER, S3Server
 from tests.simulators.web import WebServer
 from tests.simulators.wire import Wire
-from weighbridge.addresses import AddressPolicy
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -22,10 +23,9 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
-from weighbridge.manifest import FileEntry
-from weighbridge.ranges import WINDOW
-from weighbridge.ref import ModelRef
-from weighbridge.s3connections import MAX_DOCUMENT
+from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.parallel_ranges import WINDOW
+from weighbridge.net.s3.connections import MAX_DOCUMENT
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.s3 import S3Source
 

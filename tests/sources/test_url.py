@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulators.web import Page, WebServer
-from weighbridge import fetching
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     IntegrityError,
     InvalidReference,
@@ -18,11 +18,11 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
-from weighbridge.fetching import fetch, known_blob
-from weighbridge.manifest import Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.intake import fetching
+from weighbridge.intake.fetching import fetch, known_blob
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.url import UrlSource
+from weighbridge.store.local import LocalBlobStore
 
 CONTENT = b"GGUF" + bytes(range(256)) * 400
 

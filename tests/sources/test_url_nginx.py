@@ -15,10 +15,9 @@ import pytest
 
 from bench.cutting import CutWire
 from tests.services.nginx import BASIC, MAX_HOPS, PASSWORD, USERNAME, Nginx
-from weighbridge import fetching
-from weighbridge.addresses import AddressPolicy
-from weighbridge.blobs import LocalBlobStore
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -27,11 +26,12 @@ from weighbridge.errors import (
     SourceUnavailable,
     WeighbridgeError,
 )
-from weighbridge.fetching import fetch
-from weighbridge.manifest import FileEntry
-from weighbridge.ref import ModelRef
+from weighbridge.intake import fetching
+from weighbridge.intake.fetching import fetch
+from weighbridge.net.addresses import AddressPolicy
 from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.url import UrlSource
+from weighbridge.store.local import LocalBlobStore
 
 CONTENT = b"GGUF" + random.Random(7).randbytes(2_000_000)
 DIGEST = Digest.sha256(CONTENT)

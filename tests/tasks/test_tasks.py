@@ -16,14 +16,14 @@ from prefect.states import Failed
 
 from tasks import TASKS
 from tasks.failing import attempt, may_succeed_later
-from weighbridge import ingesting
-from weighbridge.credentials import AuthPlace
+from weighbridge.config.settings import Settings
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import ModelNotFound, WeighbridgeError
-from weighbridge.pipeline import Job
-from weighbridge.ref import ModelRef
-from weighbridge.request import IngestRequest
-from weighbridge.settings import Settings
-from weighbridge.workspace import open_workspace
+from weighbridge.intake import chain
+from weighbridge.intake.steps import Job
+from weighbridge.intake.workspace import open_workspace
+from weighbridge.net.credentials import AuthPlace
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 BY_NAME = {found.name: found for found in TASKS.values()}
@@ -34,7 +34,7 @@ def kinds(kind: type[WeighbridgeError]) -> list[type[WeighbridgeError]]:
 
 
 def test_every_step_of_the_chain_has_a_task() -> None:
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(ingesting))) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(chain))) if isinstance(node, ast.Call)]
     run = {
         ast.unparse(call.args[0])
         for call in calls

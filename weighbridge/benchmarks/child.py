@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from weighbridge import childprocess
-from weighbridge.addresses import AddressPolicy
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import hardware, load_per_core, software
 from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, InvalidConfiguration, WeighbridgeError
+from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import choose_device, open_handler
+from weighbridge.net.addresses import AddressPolicy
 
 #: Settings that say how a service is reached; people write secrets there by mistake, and a result is kept.
 _UNRECORDED = frozenset({"judge_url", "judge_key_env", "judge_addresses"})
@@ -132,7 +132,7 @@ def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
     environment = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_EVALUATE_OFFLINE": "1"}
     if work.settings.endpoint:
         environment["HF_ENDPOINT"] = work.settings.endpoint
-    answer = childprocess.ask(
+    answer = child_process.ask(
         "weighbridge.benchmarks.child",
         asdict(work),
         timeout_s=work.settings.timeout_s,
@@ -195,4 +195,4 @@ def _dtype(handler: Handler) -> str:
 
 
 if __name__ == "__main__":
-    childprocess.answer_stdin(lambda question: _run(Work.from_json(question)))
+    child_process.answer_stdin(lambda question: _run(Work.from_json(question)))

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, ClassVar, Protocol
 
-from weighbridge.addresses import AddressPolicy
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.handlers.interface import Handler
+from weighbridge.net.addresses import AddressPolicy
 
 #: Instead of a value that too few samples, or a failure, leave without meaning.
 INSUFFICIENT = "insufficient samples"

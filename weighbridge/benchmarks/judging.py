@@ -17,7 +17,7 @@ from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.mt_bench_questions import Question
 from weighbridge.benchmarks.patience import Patience
 from weighbridge.errors import BenchmarkFailed, HandlerError, SourceError, UsageError
-from weighbridge.handlers.openai_endpoint import OpenAIEndpoint
+from weighbridge.net.openai.endpoint import OpenAIEndpoint
 
 LOWEST, HIGHEST = 1.0, 10.0
 #: Replies that one judgement may take.

@@ -17,9 +17,9 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from weighbridge.credentials import AuthPlace, read_auth
 from weighbridge.errors import BenchmarkFailed, SourceError, UsageError
-from weighbridge.transfer import Transfer
+from weighbridge.net.credentials import AuthPlace, read_auth
+from weighbridge.net.transfer import Transfer
 
 #: Category to the temperature that the paper's own implementation samples its answers with.
 TEMPERATURES = {

@@ -11,18 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from weighbridge.benchmarks.interface import BenchmarkResult
-from weighbridge.card import ModelCard
 from weighbridge.catalog import events, ingests, manifests, publications, reports, results, versions
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.versions import ModelSummary, Settlement
-from weighbridge.decision import Decision
-from weighbridge.digest import Digest
-from weighbridge.manifest import Manifest
-from weighbridge.report import ScanReport
-from weighbridge.version import ModelVersion, Publication
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import Decision
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.report import ScanReport
+from weighbridge.domain.version import ModelVersion, Publication
 
 
 class Catalog:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select
 
 from weighbridge.catalog import schema
-from weighbridge.decision import VersionStatus
+from weighbridge.domain.decision import VersionStatus
 from weighbridge.errors import CatalogError
 
 #: A version's states (spec 4), and ERROR: the work could not be done, so that there is no verdict.

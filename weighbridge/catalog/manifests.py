@@ -14,10 +14,10 @@ from sqlalchemy import Connection, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import CatalogError
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
 
 #: Values one statement may carry: SQLite's limit is 32,766, and PostgreSQL plans long lists slowly.
 BATCH = 500

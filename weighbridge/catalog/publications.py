@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
-from weighbridge.version import Publication
+from weighbridge.domain.version import Publication
 
 
 def add(connection: Connection, version_id: int, publication: Publication, now: datetime) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, func, select
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
 from weighbridge.catalog.manifests import BATCH, batches
-from weighbridge.digest import Digest
-from weighbridge.report import ScanReport
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.report import ScanReport
 
 
 def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) -> None:

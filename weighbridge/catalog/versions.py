@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from weighbridge.card import ModelCard
 from weighbridge.catalog import manifests, publications, reports, schema
 from weighbridge.catalog.database import insert
-from weighbridge.decision import Decision, Reason, VersionStatus
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import Decision, Reason, VersionStatus
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.report import ScanReport
+from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError
-from weighbridge.manifest import Manifest
-from weighbridge.report import ScanReport
-from weighbridge.version import ModelVersion
 
 MAX_NAME_LENGTH = 255
 

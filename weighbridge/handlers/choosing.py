@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weighbridge.card import ModelCard
+from weighbridge.domain.card import ModelCard
 from weighbridge.errors import InvalidConfiguration
 
 #: The Hub's word for a task to the handler of it.

@@ -16,10 +16,10 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from PIL import Image, ImageOps
 
-from weighbridge.addresses import AddressPolicy
 from weighbridge.errors import HandlerError, SourceError
+from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.transfer import Transfer
 from weighbridge.sources.interface import SourceSettings
-from weighbridge.transfer import Transfer
 
 #: Pillow knows some fifty formats, many of them old and little tested.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from weighbridge.domain.manifest import safe_path
 from weighbridge.errors import HandlerError, UnsafePath
-from weighbridge.manifest import safe_path
 
 _POOLING = "1_Pooling"
 _POOLINGS = {

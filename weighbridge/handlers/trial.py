@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from weighbridge import childprocess, errors
+from weighbridge import errors
 from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import open_handler
 from weighbridge.handlers.sampling import sampling
@@ -55,7 +56,7 @@ def try_model(trial: Trial, timeout_s: float = 600.0) -> str:
         InvalidConfiguration: no such handler.
         HandlerError: the model cannot be loaded or fails, or nothing that it can do was asked.
     """
-    answer = childprocess.ask("weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s)
+    answer = child_process.ask("weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s)
     if answer.value is None:
         raise HandlerError(answer.failure, "Its files may be broken, or the memory too small.")
     if "error" in answer.value:
@@ -120,4 +121,4 @@ def _wanted(handler: Handler, able: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    childprocess.answer_stdin(_run)
+    child_process.answer_stdin(_run)

@@ -16,7 +16,7 @@ import numpy as np
 
 from weighbridge.errors import HandlerError, InvalidConfiguration
 from weighbridge.handlers.interface import ChatGeneration, Device, RerankResult, SpeechResult, SpeechSegment
-from weighbridge.handlers.openai_endpoint import OpenAIEndpoint
+from weighbridge.net.openai.endpoint import OpenAIEndpoint
 
 #: Characters that a token can stand for at most; the longest known are runs of spaces.
 _TOKEN_SIZE = 1024

@@ -10,7 +10,7 @@ from weighbridge.registries.interface import Registry
 from weighbridge.registries.mlflow import MLflowRegistry
 
 if TYPE_CHECKING:
-    from weighbridge.settings import Settings
+    from weighbridge.config.settings import Settings
 
 
 def _mlflow(settings: Settings) -> Registry:

@@ -12,13 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from weighbridge.blobs import BlobStore
+from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
-from weighbridge.registries.hfcache import commit_of, export_hf_cache, remove_snapshot, storage_folder
-from weighbridge.registries.index import read_index, write_index
-from weighbridge.registries.loading import load_line
-from weighbridge.registries.naming import checked_version, registered_name
-from weighbridge.registries.placement import (
+from weighbridge.registries.export_index import read_index, write_index
+from weighbridge.registries.folder_writer import (
     Link,
     files_below,
     holds,
@@ -28,7 +25,10 @@ from weighbridge.registries.placement import (
     require_passed,
     staged,
 )
-from weighbridge.version import ModelVersion, Publication
+from weighbridge.registries.hfcache import commit_of, export_hf_cache, remove_snapshot, storage_folder
+from weighbridge.registries.load_lines import load_line
+from weighbridge.registries.naming import checked_version, registered_name
+from weighbridge.store.local import BlobStore
 
 __all__ = ["ExportRegistry", "export_folder", "export_hf_cache"]
 

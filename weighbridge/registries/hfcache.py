@@ -14,11 +14,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from weighbridge.blobs import BlobStore
-from weighbridge.digest import Hasher
+from weighbridge.domain.digest import Hasher
+from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryError
-from weighbridge.manifest import FileEntry, Manifest, safe_path
-from weighbridge.registries.placement import (
+from weighbridge.registries.folder_writer import (
     Link,
     content,
     holds,
@@ -28,7 +28,7 @@ from weighbridge.registries.placement import (
     require_passed,
     write_text,
 )
-from weighbridge.version import ModelVersion
+from weighbridge.store.local import BlobStore
 
 #: The Hub takes nothing larger than this without LFS or Xet.
 MAX_REGULAR_SIZE = 10 * 1024 * 1024

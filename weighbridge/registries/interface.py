@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
-from weighbridge.blobs import BlobStore
-from weighbridge.version import ModelVersion, Publication
+from weighbridge.domain.version import ModelVersion, Publication
+from weighbridge.store.local import BlobStore
 
 
 class Registry(Protocol):

@@ -18,13 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from weighbridge.blobs import BlobStore
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.registries.loading import load_line
-from weighbridge.registries.mlflow_session import Server, is_missing, is_taken, load_mlflow, suppressing, upsert
-from weighbridge.registries.naming import checked_version, registered_name
-from weighbridge.registries.placement import (
+from weighbridge.registries.folder_writer import (
     content,
     files_below,
     holds,
@@ -34,7 +31,10 @@ from weighbridge.registries.placement import (
     require_passed,
     staged,
 )
-from weighbridge.version import ModelVersion, Publication
+from weighbridge.registries.load_lines import load_line
+from weighbridge.registries.mlflow_session import Server, is_missing, is_taken, load_mlflow, suppressing, upsert
+from weighbridge.registries.naming import checked_version, registered_name
+from weighbridge.store.local import BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from weighbridge.config.settings import Settings
 from weighbridge.scanners.interface import Scanner
-from weighbridge.settings import Settings
 
 
 def _adapter(module: str) -> Callable[[Settings, ExitStack], Scanner]:

@@ -6,11 +6,11 @@ import hashlib
 from contextlib import ExitStack
 from typing import ClassVar
 
-from weighbridge.archives import ARCHIVES, Limits, Problem, walk, zip_at_end
-from weighbridge.formats import EXECUTABLE_FORMATS
-from weighbridge.report import Finding, ScanReport
+from weighbridge.config.settings import Settings
+from weighbridge.content.archives import ARCHIVES, Limits, Problem, walk, zip_at_end
+from weighbridge.content.detection import EXECUTABLE_FORMATS
+from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
-from weighbridge.settings import Settings
 
 VERSION = "4"
 #: Findings kept of one archive; the rest is counted in one more.

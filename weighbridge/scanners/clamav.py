@@ -15,14 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar, Protocol, TypeVar
 
-from weighbridge.archives import ARCHIVES, Limits, Member, walk, zip_at_end
-from weighbridge.clamd import database
-from weighbridge.clamd.connection import Address, Connection, Reply
-from weighbridge.clamd.daemon import Daemon
+from weighbridge.config.settings import Settings
+from weighbridge.content.archives import ARCHIVES, Limits, Member, walk, zip_at_end
+from weighbridge.domain.report import WINDOWED, Finding, ScanReport, Status
 from weighbridge.errors import ScannerUnavailable
-from weighbridge.report import WINDOWED, Finding, ScanReport, Status
+from weighbridge.scanners.clamd import database
+from weighbridge.scanners.clamd.connection import Address, Connection, Reply
+from weighbridge.scanners.clamd.daemon import Daemon
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
-from weighbridge.settings import Settings
 
 #: Bytes that two neighbouring windows share: longer than any signature of ClamAV's that is no whole-file digest.
 OVERLAP = 1024 * 1024

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import weighbridge
-from weighbridge import formats
-from weighbridge.headers import config, document, gguf, keras, onnx, readme, safetensors, sandbox, templates
-from weighbridge.headers.findings import Findings
-from weighbridge.report import Finding, ScanReport, Status
+from weighbridge.config.settings import Settings
+from weighbridge.content import detection, sandbox
+from weighbridge.content.findings import Findings
+from weighbridge.content.headers import config, document, gguf, keras, onnx, readme, safetensors, templates
+from weighbridge.domain.report import Finding, ScanReport, Status
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
-from weighbridge.settings import Settings
 
 #: What this scanner reports, by version: it is raised when a golden report changes (tests/scanners/test_golden.py), and
 #: every blob is then scanned again by it. The first one is the value that releases before it computed from their code.
@@ -41,7 +41,7 @@ class Check:
     """
 
     findings: tuple[Finding, ...] = ()
-    covered: int = formats.HEAD_SIZE
+    covered: int = detection.HEAD_SIZE
     status: Status = "completed"
     reason: str = ""
 
@@ -173,7 +173,7 @@ def _finds(rule: str, level: str, message: str) -> Callable[[Subject], Check]:
 
 
 _UNREAD = "It was recognised by its first bytes; nothing in it was checked here."
-#: The check for each format of `weighbridge.formats`; one that is missing is unknown.
+#: The check for each format of `weighbridge.content.detection`; one that is missing is unknown.
 _CHECKS: dict[str, Callable[[Subject], Check]] = {
     "safetensors": _safetensors,
     "gguf": _gguf,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from weighbridge.digest import Digest
-from weighbridge.report import Finding, Level, ScanReport, Status
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.report import Finding, Level, ScanReport, Status
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Subject:
         path: where it lies on this machine, read-only.
         size: bytes.
         name: its path in the model, the longest-lived hint at what it should be.
-        format: what it is, by content first and name second (`weighbridge.formats.detect`).
+        format: what it is, by content first and name second (`weighbridge.content.detection.detect`).
     """
 
     digest: Digest

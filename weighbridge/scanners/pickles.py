@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import ClassVar
 
-from weighbridge.archives import Limits
-from weighbridge.pickles import engines
-from weighbridge.pickles.engines import Verdict
-from weighbridge.pickles.streams import Search, Stream
-from weighbridge.report import Finding, ScanReport
+from weighbridge.config.settings import Settings
+from weighbridge.content.archives import Limits
+from weighbridge.content.pickles import engines
+from weighbridge.content.pickles.engines import Verdict
+from weighbridge.content.pickles.streams import Search, Stream
+from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
-from weighbridge.settings import Settings
 
 VERSION = "3"
 #: Findings kept of one blob; the rest is counted in one more.

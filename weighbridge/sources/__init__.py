@@ -10,8 +10,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from weighbridge import plugins
-from weighbridge.digest import Digest, Hasher
+from weighbridge.domain import source_kinds
+from weighbridge.domain.digest import Digest, Hasher
+from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -24,8 +27,6 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
-from weighbridge.manifest import FileEntry, Manifest, safe_path
-from weighbridge.ref import ModelRef
 from weighbridge.sources.installed import InstalledSource
 from weighbridge.sources.interface import (
     Auth,
@@ -36,10 +37,9 @@ from weighbridge.sources.interface import (
     refuse_oversize,
     refuse_unknown_options,
 )
-from weighbridge.uris import SCHEMES
 
 if TYPE_CHECKING:
-    from weighbridge.transfer import Transfer
+    from weighbridge.net.transfer import Transfer
 
 __all__ = [
     "SOURCES",
@@ -73,7 +73,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import `Transfer` when a source first asks for it: it brings an HTTP client that `list` does not need."""
     if name == "Transfer":
-        return importlib.import_module("weighbridge.transfer").Transfer
+        return importlib.import_module("weighbridge.net.transfer").Transfer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -110,10 +110,10 @@ def open_source(kind: str, settings: SourceSettings) -> Source:
         SourceMisbehaved: a package's source fails when it is made.
     """
     if kind in SOURCES:
-        plugins.refuse_taken({kind, *(scheme for scheme, known in SCHEMES.items() if known == kind)})
+        source_kinds.refuse_taken({kind, *(scheme for scheme, known in SCHEMES.items() if known == kind)})
         return SOURCES[kind](settings)
-    if not plugins.kind_of(kind):
-        known = ", ".join((*SOURCES, *plugins.installed()))
+    if not source_kinds.kind_of(kind):
+        known = ", ".join((*SOURCES, *source_kinds.installed()))
         raise InvalidConfiguration(f"There is no source “{kind}”.", f"Known ones: {known}.", source=kind)
-    package = plugins.package_of(plugins.entry_of(kind))
-    return InstalledSource.of(kind, package, plugins.load(kind), settings)
+    package = source_kinds.package_of(source_kinds.entry_of(kind))
+    return InstalledSource.of(kind, package, source_kinds.load(kind), settings)

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from weighbridge.digest import Hasher
+from weighbridge.domain.digest import Hasher
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
 from weighbridge.sources import open_source
 from weighbridge.sources.interface import Source, SourceSettings
 

@@ -20,6 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
+from weighbridge.content.litter import is_litter
+from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     InvalidReference,
@@ -29,9 +32,6 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
-from weighbridge.litter import is_litter
-from weighbridge.manifest import FileEntry, Manifest, safe_path
-from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
 
 OPTIONS = frozenset({"root"})

@@ -25,8 +25,9 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from weighbridge.answers import shown
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -36,12 +37,11 @@ from weighbridge.errors import (
     SourceMisbehaved,
     UnsafePath,
 )
-from weighbridge.gitrepository import BLOB_LIMIT, COMMIT, GitFile, GitRepository
-from weighbridge.lfs import BATCH_SIZE, POINTER_LIMIT, LfsServer, Pointer
-from weighbridge.manifest import FileEntry, Manifest, safe_path
-from weighbridge.ref import ModelRef
+from weighbridge.net.git.lfs import BATCH_SIZE, POINTER_LIMIT, LfsServer, Pointer
+from weighbridge.net.git.repository import BLOB_LIMIT, COMMIT, GitFile, GitRepository
+from weighbridge.net.responses import shown
+from weighbridge.net.transfer import Document, Transfer, same_origin
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Document, Transfer, same_origin
 
 logger = logging.getLogger(__name__)
 

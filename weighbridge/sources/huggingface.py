@@ -20,14 +20,14 @@ from huggingface_hub.utils._paths import filter_repo_objects
 from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils._xet import is_valid_xet_hash
 
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
-from weighbridge.hub_answers import hub_errors
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.net.hub.errors import hub_errors
+from weighbridge.net.hub.xet import XetFailed, XetFile, XetTransfer
+from weighbridge.net.transfer import Transfer, same_origin
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Transfer, same_origin
-from weighbridge.xet import XetFailed, XetFile, XetTransfer
 
 logger = logging.getLogger(__name__)
 

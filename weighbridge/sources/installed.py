@@ -1,7 +1,7 @@
 """A source that an installed package brings, held to its contract: whatever it does, what leaves it is ours.
 
 Its own errors pass; a foreign exception or an answer that is none becomes `SourceMisbehaved` naming the package. Not
-here: finding and loading packages (weighbridge.plugins).
+here: finding and loading packages (weighbridge.domain.source_kinds).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, SourceMisbehaved, WeighbridgeError
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
 from weighbridge.sources.interface import Auth, ByteStream, Source, SourceSettings, refuse_oversize
 
-#: What a manifest's single file may be unpacked as (`weighbridge.unpacking`); empty for files that are the model.
+#: What a manifest's single file may be unpacked as (`weighbridge.content.unpacking`); empty: the files are the model.
 ARCHIVES = frozenset({"", "archive", "wheel"})
 _MAX_TOLD = 300
 

@@ -12,10 +12,10 @@ from typing import ClassVar, Protocol
 
 import httpx
 
-from weighbridge.addresses import AddressPolicy
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, InvalidReference, SourceError
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.net.addresses import AddressPolicy
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 
+from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceError, SourceUnavailable
-from weighbridge.manifest import FileEntry, Manifest, safe_path
-from weighbridge.mlflow_locations import artifact_folder
-from weighbridge.mlflow_rest import TrackingServer
-from weighbridge.ref import ModelRef
+from weighbridge.net.mlflow.server import TrackingServer
+from weighbridge.net.transfer import Transfer
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Transfer
+from weighbridge.sources.mlflow_locations import artifact_folder
 
 OPTIONS = frozenset({"tracking_uri"})
 LATEST = "latest"

@@ -17,17 +17,17 @@ from threading import Lock
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.oci_manifest import read_manifest
-from weighbridge.oci_registry import OciRegistry
-from weighbridge.ollama_layers import LayerFile, Role, layer_files
-from weighbridge.ollama_modelfile import NAME, TEXTS, modelfile, runs_elsewhere
-from weighbridge.ollama_names import OllamaName
-from weighbridge.ref import ModelRef
+from weighbridge.net.oci.manifest import read_manifest
+from weighbridge.net.oci.registry import OciRegistry
+from weighbridge.net.transfer import Transfer
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Transfer
+from weighbridge.sources.ollama_layers import LayerFile, Role, layer_files
+from weighbridge.sources.ollama_modelfile import NAME, TEXTS, modelfile, runs_elsewhere
+from weighbridge.sources.ollama_names import OllamaName
 
 OPTIONS = frozenset({"registry"})
 OLLAMA = "https://registry.ollama.ai"

@@ -25,19 +25,13 @@ from pypi_simple import (
     UnsupportedRepoVersionError,
 )
 
-from weighbridge.answers import shown
-from weighbridge.digest import ALGORITHMS, Digest
-from weighbridge.errors import (
-    AccessDenied,
-    InvalidConfiguration,
-    InvalidReference,
-    ModelNotFound,
-    SourceMisbehaved,
-)
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
+from weighbridge.domain.digest import ALGORITHMS, Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import AccessDenied, InvalidConfiguration, InvalidReference, ModelNotFound, SourceMisbehaved
+from weighbridge.net.responses import shown
+from weighbridge.net.transfer import Document, Transfer, same_origin
 from weighbridge.sources.interface import Auth, ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Document, Transfer, same_origin
 
 logger = logging.getLogger(__name__)
 

@@ -20,14 +20,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 from botocore.exceptions import ClientError
 
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceMisbehaved
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ranges import Windows
-from weighbridge.ref import ModelRef
-from weighbridge.s3client import connect
-from weighbridge.s3failures import changed, foreign_errors
-from weighbridge.s3listing import StoredObject, find_object, list_objects, pin_versions, promises, quoted
+from weighbridge.net.parallel_ranges import Windows
+from weighbridge.net.s3.client import connect
+from weighbridge.net.s3.errors import changed, foreign_errors
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.s3_listing import StoredObject, find_object, list_objects, pin_versions, promises, quoted
 
 OPTIONS = frozenset({"region", "endpoint"})
 _CHUNK = 1024**2

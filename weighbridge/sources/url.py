@@ -14,13 +14,13 @@ from hashlib import sha256
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
-from weighbridge.answers import shown
-from weighbridge.digest import Digest
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, InvalidReference, ModelNotFound, UnsafePath
-from weighbridge.manifest import FileEntry, Manifest, safe_path
-from weighbridge.ref import ModelRef
+from weighbridge.net.responses import shown
+from weighbridge.net.transfer import Description, Transfer
 from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
-from weighbridge.transfer import Description, Transfer
 
 OPTIONS = frozenset({"extract", "sha256"})
 

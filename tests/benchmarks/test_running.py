@@ -1,0 +1,85 @@
+"""Benchmarking: a version that passed is laid out, measured in a child, and every result is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.handlers import tiny
+from tests.registries.values import put
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, handler_options, laid_out
+from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.card import Field, ModelCard
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import InvalidConfiguration, RegistryError
+from weighbridge.handlers.choosing import benchmarks_of, handler_of
+from weighbridge.store.local import LocalBlobStore
+
+pytestmark = pytest.mark.xdist_group("torch")
+SETTINGS = BenchmarkSettings(n=6, warmups=1, prompt_tokens=8, output_tokens=4, batch_sizes=(1,), timeout_s=120)
+
+
+def clock() -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def version(store: LocalBlobStore, folder: Path) -> ModelVersion:
+    content: Mapping[str, bytes] = {path.name: path.read_bytes() for path in tiny.llama(folder).iterdir()}
+    return put(store, content, name="tiny")
+
+
+def test_every_benchmark_of_the_task_gives_a_result_at_once(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    found = version(store, tmp_path / "llama")
+    kept: list[BenchmarkResult] = []
+    request = BenchmarkRequest(device="cpu", settings=SETTINGS)
+    results = benchmark(found, store, request, clock, keep=kept.append)
+    assert kept == results
+    assert [result.benchmark for result in results] == ["inference_latency", "throughput", "memory"]
+    assert all(result.failure == "" and result.metrics for result in results)
+    assert {result.manifest_digest for result in results} == {str(found.manifest.digest)}
+
+
+def test_a_benchmark_that_fails_stops_no_other(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    request = BenchmarkRequest(("embedding_rate", "memory"), device="cpu", settings=SETTINGS)
+    failed, memory = benchmark(version(store, tmp_path / "llama"), store, request, clock)
+    assert "text-embedding" in failed.failure
+    assert memory.failure == ""
+
+
+def test_only_what_passed_is_ever_laid_out(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    rejected = put(store, status="FAILED")
+    with pytest.raises(RegistryError), laid_out(rejected, store):
+        pass
+    with laid_out(put(store), store) as folder:
+        assert (folder / "config.json").is_symlink()
+    assert not folder.exists()
+
+
+def test_the_task_chooses_handler_and_benchmarks() -> None:
+    chat, none = ModelCard({"task": Field("text-generation", "x")}), ModelCard()
+    assert handler_of("m", chat) == "weighbridge.handlers.chat.TextChat"
+    assert benchmarks_of(none) == ()
+    for card in (none, ModelCard({"task": Field("text-to-video", "x")})):
+        with pytest.raises(InvalidConfiguration, match="--handler"):
+            handler_of("m", card)
+
+
+def test_models_yaml_says_what_its_handler_takes() -> None:
+    entry = ModelEntry(hf_repo_id="org/name", pooling="cls", defaults={"temperature": 0.7})
+    assert handler_options(entry) == {"pooling": "cls", "generation_defaults": {"temperature": 0.7}}
+    assert handler_options(None) == {}
+
+
+def test_an_unknown_benchmark_is_wrong_usage(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    request = BenchmarkRequest(("no_such",), settings=replace(SETTINGS, n=1))
+    with pytest.raises(InvalidConfiguration, match="no benchmark"):
+        benchmark(version(store, tmp_path / "llama"), store, request, clock)

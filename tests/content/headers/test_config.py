@@ -1,0 +1,74 @@
+import json
+from typing import Any
+
+import pytest
+
+from tests.content.headers.samples import rules
+from weighbridge.content.headers.config import inspect_config, weight_files
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"auto_map": {"AutoModel": "modeling_x.XModel"}},
+        {"text_config": {"auto_map": {"AutoConfig": "org/repo--x.Y"}}},
+        {"custom_pipelines": {"p": {"impl": "p.P"}}},
+        {"trust_remote_code": True},
+        {"model": {"_target_": "os.system"}},
+        [{"idx": 0, "name": "0", "path": "", "type": "custom.Module"}],
+        {"_diffusers_version": "0.30", "_class_name": ["pipeline", "Mine"]},
+        {"_diffusers_version": "0.30", "unet": ["my_unet", "Unet"]},
+    ],
+)
+def test_what_makes_a_reader_run_code_is_a_warning(value: Any) -> None:
+    findings = inspect_config(value)
+    assert [(finding.rule, finding.level) for finding in findings] == [("config.remote-code", "warning")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"model_type": "llama", "trust_remote_code": False, "auto_map": {}},
+        {"model": {"vocab": {"auto_map": 17, "_target_": 18, "trust_remote_code": 19}}},
+        [{"idx": 0, "name": "0", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}],
+        {"_diffusers_version": "0.30", "unet": ["diffusers", "UNet2DConditionModel"], "safety_checker": [None, None]},
+        {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "sub/model.safetensors"}},
+        None,
+        3,
+        [],
+    ],
+)
+def test_what_is_usual_gives_nothing(value: Any) -> None:
+    assert inspect_config(value) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "a/../../b", "..\\x", "a\0", "", "con", "x" * 2000]
+)
+def test_an_index_that_leaves_the_folder_is_an_error(name: str) -> None:
+    index = {"weight_map": {"a": name, "b": "model.safetensors"}}
+    findings = inspect_config(index)
+    assert rules(findings) == ["index.unsafe-path"]
+    assert findings[0].message.isascii()
+    assert weight_files(index) == {"model.safetensors"}
+
+
+@pytest.mark.parametrize("mapped", ["x", [], {"a": 1}, {"a": None}])
+def test_an_index_that_is_none_is_an_error(mapped: Any) -> None:
+    assert rules(inspect_config({"weight_map": mapped})) == ["index.invalid"]
+
+
+def test_a_module_folder_that_leaves_the_model_is_an_error() -> None:
+    entry = {"idx": 0, "name": "0", "path": "../x", "type": "sentence_transformers.models.Pooling"}
+    assert rules(inspect_config([entry])) == ["index.unsafe-path"]
+
+
+def test_templates_are_inspected_wherever_they_stand() -> None:
+    bad = "{{ x.__class__ }}"
+    for value in (bad, [{"name": "default", "template": bad}], {"default": bad}):
+        assert rules(inspect_config({"chat_template": value})) == ["template.internals"]
+
+
+def test_a_wide_configuration_is_read_to_its_end() -> None:
+    value = json.loads(json.dumps({"a": [{"n": number} for number in range(5000)]} | {"z": {"_target_": "x.y"}}))
+    assert rules(inspect_config(value)) == ["config.remote-code"]

@@ -1,0 +1,212 @@
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from weighbridge.domain.card import Field, ModelCard
+from weighbridge.domain.decision import Decision
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.licences import LicenceRules
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.policy import NOT_APPLICABLE, PRESETS, Policy, Waiver, decide, validate
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.report import WINDOWED, Finding, ScanReport
+from weighbridge.errors import InvalidConfiguration
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+DIGEST = Digest.sha256(b"weights")
+MODEL = Manifest(ModelRef.parse("mock:o/n@1"), (FileEntry("model.safetensors", 7, DIGEST),))
+CARD = ModelCard({"licence": Field("Apache-2.0", "README.md#license")})
+OFFICIAL = (("database", "official"), ("database_date", "2026-11-20"))
+
+
+def report(scanner: str, **fields: object) -> ScanReport:
+    engine = OFFICIAL if scanner == "clamav" else ()
+    plain = ScanReport(DIGEST, scanner, "1", "rules", "safetensors", "completed", 7, 7, engine=engine)
+    return replace(plain, **fields)  # type: ignore[arg-type]
+
+
+CLEAN = [report(scanner) for scanner in ("archives", "clamav", "formats", "pickles")]
+
+
+def judge(*changed: ScanReport, policy: str | Policy = "standard", card: ModelCard = CARD) -> Decision:
+    names = {found.scanner for found in changed}
+    reports = [found for found in CLEAN if found.scanner not in names] + list(changed)
+    return decide(MODEL, reports, card, PRESETS[policy] if isinstance(policy, str) else policy, NOW)
+
+
+def rules(decision: Decision, effect: str = "reject") -> list[str]:
+    return [reason.rule for reason in decision.reasons if reason.effect == effect]
+
+
+@pytest.mark.parametrize("preset", ["paranoid", "strict", "standard", "minimal"])
+def test_a_clean_model_passes(preset: str) -> None:
+    decision = judge(policy=preset)
+    assert decision.verdict == "PASSED"
+    assert decision.reasons == ()
+    assert len(decision.reports) == 4
+
+
+@pytest.mark.parametrize("preset", ["quick", "none"])
+def test_without_a_content_scanner_nothing_passes(preset: str) -> None:
+    reports = [found for found in CLEAN if found.scanner != "clamav"]
+    decision = decide(MODEL, reports, CARD, PRESETS[preset], NOW)
+    assert decision.verdict == "SKIPPED"
+    assert rules(decision, "warn") == ["coverage"]
+
+
+@pytest.mark.parametrize("status", ["failed", "skipped", "partial"])
+@pytest.mark.parametrize("scanner", ["archives", "clamav", "formats", "pickles"])
+def test_whatever_was_not_seen_fails_closed(scanner: str, status: str) -> None:
+    broken = report(scanner, status=status, reason="crashed", bytes_covered=3)
+    assert judge(broken).verdict == "FAILED"
+
+
+def test_a_missing_report_fails_closed() -> None:
+    decision = decide(MODEL, CLEAN[1:], CARD, PRESETS["standard"], NOW)
+    assert decision.verdict == "FAILED"
+    assert rules(decision) == ["scanners.required"]
+
+
+def test_not_applicable_is_no_gap() -> None:
+    assert judge(report("pickles", status="skipped", reason=NOT_APPLICABLE, bytes_covered=0)).verdict == "PASSED"
+
+
+def test_clamav_cannot_be_not_applicable_and_pass() -> None:
+    assert judge(report("clamav", status="skipped", reason=NOT_APPLICABLE, bytes_covered=0)).verdict != "PASSED"
+
+
+def test_windows_count_where_they_are_allowed() -> None:
+    windowed = report("clamav", status="partial", reason=WINDOWED)
+    assert judge(windowed).verdict == "PASSED"
+    assert judge(windowed, policy="paranoid").verdict == "FAILED"
+
+
+def test_completed_but_short_is_not_covered() -> None:
+    assert judge(report("clamav", bytes_covered=6)).verdict == "SKIPPED"
+
+
+@pytest.mark.parametrize(("level", "verdict"), [("error", "FAILED"), ("warning", "PASSED"), ("note", "PASSED")])
+def test_findings_count_by_level(level: str, verdict: str) -> None:
+    finding = Finding("pickle.global", level, "os.system")  # type: ignore[arg-type]
+    assert judge(report("pickles", findings=(finding,))).verdict == verdict
+
+
+def test_paranoid_rejects_warnings() -> None:
+    finding = Finding("template.odd", "warning", "odd")
+    assert judge(report("formats", findings=(finding,)), policy="paranoid").verdict == "FAILED"
+
+
+def test_the_most_specific_rule_counts() -> None:
+    policy = replace(PRESETS["standard"], rules=(("pickle", "reject"), ("pickle.unknown-global", "warn")))
+    unknown = report("pickles", findings=(Finding("pickle.unknown-global", "warning", "x"),))
+    other = report("pickles", findings=(Finding("pickle.other", "warning", "x"),))
+    assert judge(unknown, policy=policy).verdict == "PASSED"
+    assert judge(other, policy=policy).verdict == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict"),
+    [
+        ((("database", "test-only"),), "FAILED"),
+        ((("database", "official"),), "FAILED"),
+        ((("database", "official"), ("database_date", "2026-10-01")), "FAILED"),
+        ((("database", "official"), ("database_date", "2026-11-01")), "PASSED"),
+    ],
+)
+def test_signatures_must_be_real_and_young(facts: tuple[tuple[str, str], ...], verdict: str) -> None:
+    assert judge(report("clamav", engine=facts)).verdict == verdict
+
+
+def test_a_test_only_database_is_named_even_where_it_is_let_through() -> None:
+    decision = judge(report("clamav", engine=(("database", "test-only"),)), policy="minimal")
+    assert decision.verdict == "PASSED"
+    assert rules(decision, "warn") == ["scanners.database"]
+
+
+def test_denied_formats_reject() -> None:
+    pickled = [replace(found, subject="pickle") for found in CLEAN]
+    decision = decide(MODEL, pickled, CARD, PRESETS["strict"], NOW)
+    assert "formats.denied" in rules(decision)
+    other = [replace(found, subject="onnx") for found in CLEAN]
+    assert "formats.weights" in rules(decide(MODEL, other, CARD, PRESETS["paranoid"], NOW))
+
+
+@pytest.mark.parametrize(
+    ("path", "formats", "verdict", "effect"),
+    [
+        ("model.safetensors", ["pickle"], "FAILED", "reject"),
+        ("picture.png", ["executable"], "FAILED", "reject"),
+        ("config.json", ["unknown"], "PASSED", "warn"),
+        ("model.safetensors", ["safetensors"], "PASSED", ""),
+        ("config.json", ["json", "text"], "PASSED", ""),  # The same bytes are a text under another name.
+    ],
+)
+def test_a_name_that_lies_about_the_content_counts(path: str, formats: list[str], verdict: str, effect: str) -> None:
+    model = Manifest(MODEL.ref, (FileEntry(path, 7, DIGEST),))
+    reports = [replace(found, subject=kind) for found in CLEAN for kind in formats]
+    decision = decide(model, reports, CARD, PRESETS["standard"], NOW)
+    assert decision.verdict == verdict
+    assert [(reason.effect, reason.rule) for reason in decision.reasons] == (
+        [(effect, "format.mismatch")] if effect else []
+    )
+    strict = decide(model, reports, CARD, PRESETS["strict"], NOW)
+    assert ("format.mismatch" in rules(strict)) == bool(effect)
+
+
+def test_required_files_and_size() -> None:
+    policy = replace(PRESETS["standard"], required_files=("config.json", "*.safetensors"), max_size=6)
+    assert rules(judge(policy=policy)) == ["files.max_size", "files.required"]
+
+
+@pytest.mark.parametrize(
+    ("licence", "rules_", "verdict"),
+    [
+        ("", LicenceRules(unknown="reject"), "FAILED"),
+        ("", LicenceRules(), "PASSED"),
+        ("cc-by-nc-4.0", LicenceRules(non_commercial="reject"), "FAILED"),
+        ("MIT OR GPL-3.0-only", LicenceRules(deny=("gpl*",)), "FAILED"),
+        ("MIT", LicenceRules(allow=("apache-2.0",)), "FAILED"),
+        ("MIT", LicenceRules(allow=("mit", "apache-*")), "PASSED"),
+        ("our-own", LicenceRules(unknown="reject"), "FAILED"),
+    ],
+)
+def test_licences(licence: str, rules_: LicenceRules, verdict: str) -> None:
+    card = ModelCard({"licence": Field(licence, "README.md")} if licence else {})
+    assert judge(policy=replace(PRESETS["standard"], licence=rules_), card=card).verdict == verdict
+
+
+def test_a_waiver_is_named_bounded_and_expires() -> None:
+    finding = Finding("pickle.global", "error", "os.system")
+    bad = report("pickles", findings=(finding,))
+
+    def under(waiver: Waiver) -> Decision:
+        return judge(bad, policy=replace(PRESETS["standard"], waivers=(waiver,)))
+
+    waived = under(Waiver("pickle.global", "*.safetensors", "known", "Ada", date(2026, 11, 21)))
+    assert waived.verdict == "PASSED"
+    assert "Waived by Ada: known" in waived.reasons[0].message
+    assert under(Waiver("pickle.global", str(DIGEST), "known", "Ada")).verdict == "PASSED"
+    assert under(Waiver("pickle.global", "*", "known", "Ada", date(2026, 11, 20))).verdict == "FAILED"
+    assert under(Waiver("pickle.other", "*", "known", "Ada")).verdict == "FAILED"
+    assert under(Waiver("pickle.global", "*.bin", "known", "Ada")).verdict == "FAILED"
+
+
+def test_waiving_unread_bytes_does_not_make_them_read() -> None:
+    policy = replace(PRESETS["standard"], waivers=(Waiver("scanners.required", "*", "hurry", "Bob"),))
+    assert judge(report("clamav", status="failed", reason="died", bytes_covered=0), policy=policy).verdict == "SKIPPED"
+
+
+def test_a_model_without_files_fails() -> None:
+    empty = Manifest(MODEL.ref, ())
+    assert decide(empty, [], CARD, PRESETS["minimal"], NOW).verdict == "FAILED"
+
+
+def test_an_empty_policy_is_invalid() -> None:
+    with pytest.raises(InvalidConfiguration):
+        validate(Policy("mine", ()))
+
+
+def test_decisions_read_back() -> None:
+    decision = judge(report("pickles", findings=(Finding("pickle.global", "error", "os.system"),)))
+    assert Decision.from_json(decision.to_json()) == decision

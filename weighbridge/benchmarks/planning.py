@@ -1,0 +1,198 @@
+"""Measuring: which benchmarks of which models are wanted on this machine, and each of them as one piece of work.
+
+A piece is plain data, so that another process or machine can do it. Not here: how a benchmark runs (benchmarking), or
+how pieces are spread over devices (flows).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from weighbridge.benchmarks import BENCHMARKS
+from weighbridge.benchmarks.hardware import hardware
+from weighbridge.benchmarks.interface import BenchmarkResult
+from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options
+from weighbridge.catalog import Catalog
+from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import InvalidConfiguration, RegistryError
+from weighbridge.handlers.choosing import HANDLERS, benchmarks_of
+from weighbridge.handlers.loading import choose_device
+from weighbridge.store.local import LocalBlobStore
+
+#: What is measured of a model at an endpoint when nobody says.
+OF_ENDPOINTS = ("inference_latency", "throughput")
+#: Benchmarks that cannot be done without a file of the operator's, each with the file's name in `data`.
+_NEEDED = {"speech_rate": "speech"}
+#: Tells whether this machine has a result of a benchmark of a version.
+Known = Callable[[ModelVersion, str], bool]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One benchmark of one model on one device.
+
+    Attributes:
+        benchmark: a name of `BENCHMARKS`.
+        subject: a version that passed, or an entry of models.yaml that runs at an endpoint.
+        store: folder of the blobs.
+        request: how it is measured, and on which device.
+    """
+
+    benchmark: str
+    subject: ModelVersion | ModelEntry
+    store: Path
+    request: BenchmarkRequest
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.subject.name if isinstance(self.subject, ModelVersion) else self.subject.key
+
+    @property
+    def version(self) -> str:
+        """Its version; empty at an endpoint."""
+        return self.subject.version if isinstance(self.subject, ModelVersion) else ""
+
+
+def measure(
+    measurement: Measurement, clock: Callable[[], datetime], cancel_event: threading.Event | None = None
+) -> BenchmarkResult:
+    """Do one piece of work; a benchmark that fails is a result.
+
+    Raises:
+        RegistryError: the version did not pass.
+        InvalidConfiguration: no benchmark or handler fits it.
+        Cancelled: `cancel_event` was set.
+    """
+    names, subject, request = (measurement.benchmark,), measurement.subject, measurement.request
+    if isinstance(subject, ModelEntry):
+        return benchmark_endpoint(subject, names, request.settings, clock, cancel_event=cancel_event)[0]
+    wanted = replace(request, benchmarks=names)
+    return benchmark(subject, LocalBlobStore(measurement.store), wanted, clock, cancel_event=cancel_event)[0]
+
+
+def measurements(
+    name: str,
+    request: BenchmarkRequest,
+    catalog: Catalog,
+    store: Path,
+    *,
+    entries: Sequence[ModelEntry] = (),
+    devices: Sequence[str] = ("auto",),
+    known: Known = lambda _version, _benchmark: False,
+) -> tuple[Measurement, ...]:
+    """Return what is to be measured, given to the devices in turn.
+
+    Args:
+        name: NAME[@VERSION] of a version that passed, or of an entry that runs at an endpoint; empty for every default
+            version that passed and has benchmarks whose results this machine lacks and whose files it has.
+        request: which benchmarks, and how; what it leaves open is models.yaml's, then the task's.
+        catalog: knows the versions.
+        store: folder of the blobs.
+        entries: of models.yaml.
+        devices: that the work is spread over.
+        known: tells which results are there; asked only when no name is given.
+
+    Raises:
+        InvalidConfiguration: a benchmark does not exist, or a named model has none.
+        RegistryError: the catalog does not have the version, or it did not pass.
+    """
+    unknown = [wanted for wanted in request.benchmarks if wanted not in BENCHMARKS]
+    if unknown:
+        raise InvalidConfiguration(f"There is no benchmark “{unknown[0]}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
+    found = [_named(name, request, catalog, entries)] if name else _new(request, catalog, entries, known)
+    plain = [(subject, names, wanted) for subject, wanted in found for names in wanted.benchmarks]
+    return tuple(
+        Measurement(names, subject, store, replace(wanted, device=devices[number % len(devices)]))
+        for number, (subject, names, wanted) in enumerate(plain)
+    )
+
+
+def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: str) -> bool:
+    """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
+
+    A failure counts: it would fail again. On another machine it may not, so one whose machine is not known is none.
+    """
+    definition, here = BENCHMARKS[benchmark]().definition, _machine(hardware(choose_device(device)))
+    return any(
+        result.definition == definition and _machine(result.hardware) == here
+        for result in catalog.results([version.manifest.digest], benchmark)
+    )
+
+
+def compared(catalog: Catalog) -> list[tuple[str, BenchmarkResult]]:
+    """Return the newest results of every default version that passed, each with its model's name."""
+    found = []
+    for summary in catalog.models():
+        version = catalog.get(summary.name)
+        if version is not None and version.status == "PASSED":
+            found += [(version.name, result) for result in catalog.results([version.manifest.digest])]
+    return found
+
+
+def _machine(facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    kind = str(facts.get("device", "")).partition(":")[0]
+    return (kind, *(facts.get(name) for name in ("processor", "cores", "gpu", "gpu_memory")))
+
+
+def _named(
+    name: str, request: BenchmarkRequest, catalog: Catalog, entries: Sequence[ModelEntry]
+) -> tuple[ModelVersion | ModelEntry, BenchmarkRequest]:
+    """Return the model that a name means and what is measured of it. Raises as `measurements` does."""
+    model, _, number = name.partition("@")
+    entry = next((entry for entry in entries if model in (entry.key, entry.hf_repo_id)), None)
+    if entry is not None and entry.skip_download:
+        return entry, replace(request, benchmarks=request.benchmarks or tuple(entry.benchmarks) or OF_ENDPOINTS)
+    version = catalog.get(entry.key if entry is not None else model, number or None)
+    if version is None:
+        raise RegistryError(f"The catalog has no {name}.", "Take it in first: `weighbridge ingest`.")
+    if version.status != "PASSED":
+        raise RegistryError(
+            f"{version.name} {version.version} is {version.status}.", "Only what passed the gate is ever loaded."
+        )
+    wanted = _completed(request, version, entry)
+    if not wanted.benchmarks:
+        task = version.card.get("task")
+        said = f"is for {task}" if task else "does not say what it is for"
+        raise InvalidConfiguration(
+            f"{version.name} {said}, so no benchmark is its own.",
+            f"Name some: {', '.join(BENCHMARKS)}.",
+        )
+    return version, wanted
+
+
+def _new(
+    request: BenchmarkRequest, catalog: Catalog, entries: Iterable[ModelEntry], known: Known
+) -> list[tuple[ModelVersion | ModelEntry, BenchmarkRequest]]:
+    """Return the default versions that passed, each with the benchmarks whose results are missing."""
+    of_name: Mapping[str, ModelEntry] = {entry.key: entry for entry in entries}
+    found: list[tuple[ModelVersion | ModelEntry, BenchmarkRequest]] = []
+    for summary in catalog.models():
+        version = catalog.get(summary.name)
+        if version is None or version.status != "PASSED":
+            continue
+        wanted = _completed(request, version, of_name.get(version.name))
+        if not wanted.handler and version.card.get("task") not in HANDLERS:
+            continue  # Nothing here can load it: a data set, a picture of a task that no handler does.
+        doable = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
+        missing = tuple(name for name in doable if not known(version, name))
+        if missing:
+            found.append((version, replace(wanted, benchmarks=missing)))
+    return found
+
+
+def _completed(request: BenchmarkRequest, version: ModelVersion, entry: ModelEntry | None) -> BenchmarkRequest:
+    """Return a request with what it leaves open taken from models.yaml, then from the model's task."""
+    of_entry = tuple(entry.benchmarks) if entry is not None else ()
+    return replace(
+        request,
+        benchmarks=request.benchmarks or of_entry or benchmarks_of(version.card),
+        handler=request.handler or (entry.handler if entry is not None else ""),
+        options={**handler_options(entry), **request.options},
+    )

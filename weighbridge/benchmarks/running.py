@@ -1,0 +1,138 @@
+"""Benchmarking: a version that passed, laid out as a folder of links, measured in a child, its results kept.
+
+Not here: what is measured (benchmarks), and ranking (leaderboard).
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from weighbridge.benchmarks.child import Work, run_in_child
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.permits import LoadingRules
+from weighbridge.domain.version import ModelVersion
+from weighbridge.handlers.choosing import benchmarks_of, handler_of
+from weighbridge.registries.export import export_folder
+from weighbridge.store.local import BlobStore
+
+
+@dataclass(frozen=True)
+class BenchmarkRequest:
+    """What is to be measured of a version, and how.
+
+    Attributes:
+        benchmarks: names; empty for those of the model's task.
+        handler: path of the handler's class; empty for the one of the model's task.
+        device: `auto`, `cpu`, `cuda`, …
+        options: of the handler, such as `pooling`.
+        settings: of the benchmarks.
+        loading: how versions are loaded here.
+    """
+
+    benchmarks: tuple[str, ...] = ()
+    handler: str = ""
+    device: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settings: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+    loading: LoadingRules = field(default_factory=LoadingRules)
+
+
+def handler_options(entry: ModelEntry | None) -> dict[str, Any]:
+    """Return what models.yaml says of a model's handler, as its class takes it."""
+    if entry is None:
+        return {}
+    defaults = entry.defaults.model_dump(exclude_none=True)
+    return entry.handler_options | ({"generation_defaults": defaults} if defaults else {})
+
+
+@contextmanager
+def laid_out(version: ModelVersion, blobs: BlobStore) -> Iterator[Path]:
+    """Lay a version out as a folder of links to its blobs, for as long as the context lasts.
+
+    Raises:
+        RegistryError: it did not pass.
+    """
+    with tempfile.TemporaryDirectory(prefix="weighbridge-model-", ignore_cleanup_errors=True) as name:
+        yield export_folder(version, blobs, Path(name) / "model", link="symlink")
+
+
+def benchmark(
+    version: ModelVersion,
+    blobs: BlobStore,
+    request: BenchmarkRequest,
+    clock: Callable[[], datetime],
+    *,
+    cancel_event: threading.Event | None = None,
+    keep: Callable[[BenchmarkResult], None] | None = None,
+) -> list[BenchmarkResult]:
+    """Measure a version and return a result for each benchmark; one that fails is a result too.
+
+    Args:
+        version: a PASSED one.
+        blobs: where its content lies.
+        request: what is wanted.
+        clock: tells the time.
+        cancel_event: ends the benchmark that runs, and the rest.
+        keep: hears each result as soon as it is there, so that a later failure loses none.
+
+    Raises:
+        RegistryError: it did not pass.
+        InvalidConfiguration: no benchmark or handler fits it.
+        Cancelled: `cancel_event` was set.
+    """
+    handler = request.handler or handler_of(version.name, version.card)
+    options = {"name": version.name, **request.options, **request.loading.options(version, clock().date())}
+    results = []
+    with laid_out(version, blobs) as folder:
+        for name in request.benchmarks or benchmarks_of(version.card):
+            work = Work(
+                name,
+                handler,
+                str(folder),
+                str(version.manifest.digest),
+                request.device,
+                options,
+                request.settings,
+            )
+            result = run_in_child(work, clock, cancel_event)
+            if keep:
+                keep(result)
+            results.append(result)
+    return results
+
+
+def benchmark_endpoint(
+    entry: ModelEntry,
+    names: Sequence[str],
+    settings: BenchmarkSettings,
+    clock: Callable[[], datetime],
+    *,
+    cancel_event: threading.Event | None = None,
+    keep: Callable[[BenchmarkResult], None] | None = None,
+) -> list[BenchmarkResult]:
+    """Measure a model at an endpoint; it has no manifest, so its results are bound to its name there.
+
+    `cancel_event` and `keep` are `benchmark`'s.
+
+    Raises:
+        InvalidConfiguration: the entry names no handler.
+        Cancelled: `cancel_event` was set.
+    """
+    model = entry.hf_repo_id or entry.key
+    options = {"name": entry.key, **handler_options(entry)}
+    bound = f"endpoint:{entry.upstream_base_url}#{model}"
+    results = []
+    for name in names:
+        work = Work(name, entry.handler, model, bound, "cpu", options, settings)
+        results.append(run_in_child(work, clock, cancel_event))
+        if keep:
+            keep(results[-1])
+    return results

@@ -1,0 +1,386 @@
+"""The command line: `weighbridge ingest | fetch | sync | lock | list | show | export | scan | fsck | doctor`.
+
+Reads arguments, calls the library or a flow, shows what came of it. The one module of the library that may import
+flows. Exit status: 0 passed or done, 2 rejected by the gate, 1 could not be done, 64 wrong usage.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from weighbridge import __version__
+from weighbridge.cli import benchmarks, leaderboard
+from weighbridge.cli.console import (
+    DEFAULT_MODELS,
+    AsJSON,
+    ModelsOption,
+    NameArgument,
+    OnlyOption,
+    bars,
+    err,
+    find,
+    out,
+    say,
+)
+from weighbridge.config.lock_file import lock_path, read_lock_of, write_lock
+from weighbridge.config.models_file import ModelEntry, read_models, requests, select
+from weighbridge.config.settings import Settings
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest, Pins
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import UsageError, WeighbridgeError
+from weighbridge.intake import chain, doctor, steps
+from weighbridge.intake.inspecting import inspect_folder
+from weighbridge.intake.locking import lock as lock_model
+from weighbridge.intake.locking import locked_manifest, receive
+from weighbridge.intake.repairing import repair_store
+from weighbridge.intake.syncing import sync as sync_models
+from weighbridge.intake.workspace import open_catalog, open_workspace
+from weighbridge.net.credentials import AuthPlace
+from weighbridge.registries.export import export_folder
+from weighbridge.registries.hfcache import export_hf_cache
+from weighbridge.store.checking import check_store
+from weighbridge.store.local import LocalBlobStore
+from weighbridge.views import terminal
+
+EXIT_REJECTED = 2
+_STOPPED = 130  # 128 and the number of SIGINT, as shells have it.
+app = typer.Typer(
+    name="weighbridge",
+    help="The trusted door for AI models: fetch, verify, scan, describe, decide, publish.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+PolicyOption = Annotated[
+    str, typer.Option("--policy", help="Preset (strict, standard, minimal, quick, paranoid) or a policy file.")
+]
+LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
+HashOption = Annotated[
+    str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI; nar:sha256-… for Nix's hash.")
+]
+TokenEnvOption = Annotated[str, typer.Option(help="Environment variable that holds the token, or user:password.")]
+TokenFileOption = Annotated[str, typer.Option(help="File that holds the token, or user:password.")]
+
+
+class Layout(StrEnum):
+    """How `export` lays a model out."""
+
+    plain = "plain"
+    huggingface = "huggingface"
+
+
+class Via(StrEnum):
+    """How flows are run."""
+
+    auto = "auto"
+    direct = "direct"
+    prefect = "prefect"
+
+
+ViaOption = Annotated[
+    Via | None,
+    typer.Option(help="Through Prefect or directly; auto: through Prefect when PREFECT_API_URL names a server."),
+]
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
+) -> None:
+    handler = logging.StreamHandler()
+    if not verbose:  # What Prefect says of a run, the report says better; Prefect's own logs have it all.
+        handler.addFilter(lambda record: not record.name.startswith("prefect"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
+    for name in ("httpx", "httpx2"):  # They log whole addresses, and a signed one is a secret.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if version:
+        out.print(f"weighbridge {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def ingest(
+    uri: Annotated[
+        str,
+        typer.Argument(
+            help="Where the model is: hf:org/name@rev, s3://bucket/prefix, mlflow:name/3, ollama:name:tag, "
+            "git+https://host/repo.git@rev, pypi:package==1.2, https://…, file:/path."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="The model's name here; the source's own name by default.")] = "",
+    hash_: HashOption = "",
+    version: Annotated[
+        str, typer.Option("--set-version", help="The semantic version it gets; computed by default.")
+    ] = "",
+    policy: PolicyOption = "",
+    token_env: TokenEnvOption = "",
+    token_file: TokenFileOption = "",
+    locked: LockedOption = False,
+    models: ModelsOption = DEFAULT_MODELS,
+    via: ViaOption = None,
+    json_: AsJSON = False,
+) -> None:
+    """Take one model in: fetch, verify, scan, describe, decide, publish."""
+    pins = Pins.parse(hash_)
+    request = IngestRequest(
+        ref=ModelRef.parse(uri),
+        name=name,
+        hash=pins.hash,
+        nar=pins.nar,
+        version=version,
+        policy=policy,
+        auth=AuthPlace(token_env=token_env, token_file=token_file),
+    )
+    outcome = _by_flow(request, locked, models) if _via_prefect(via) else _directly(request, locked, models, json_)
+    _finish(
+        outcome.version.to_json(),
+        lambda: out.print(terminal.report(outcome), crop=False),
+        outcome.version.status,
+        json_,
+    )
+
+
+@app.command()
+def fetch(
+    uri: Annotated[str, typer.Argument(help="Where the model is, as for ingest.")],
+    hash_: HashOption = "",
+    token_env: TokenEnvOption = "",
+    token_file: TokenFileOption = "",
+    json_: AsJSON = False,
+) -> None:
+    """Bring a model into the store and verify it: unscanned, unpublished; ingest then downloads nothing."""
+    auth = AuthPlace(token_env=token_env, token_file=token_file)
+    pins = Pins.parse(hash_)
+    request = IngestRequest(ModelRef.parse(uri), hash=pins.hash, nar=pins.nar, auth=auth)
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
+        job = steps.Job.of(request, workspace)
+        arrival = receive(job, runner, steps.resolve(job))
+    say(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
+
+
+@app.command()
+def sync(
+    models: ModelsOption = DEFAULT_MODELS,
+    only: OnlyOption = "",
+    locked: LockedOption = False,
+    via: ViaOption = None,
+    json_: AsJSON = False,
+) -> None:
+    """Take in every model of models.yaml that changed upstream."""
+    if _via_prefect(via):
+        from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
+
+        done = run_sync(models, locked=locked, only=only)
+    else:
+        locks = read_lock_of(models) if locked else None
+        with (
+            bars(json_) as shown,
+            open_workspace(Settings(), progress=shown) as workspace,
+            chain.Direct() as runner,
+        ):
+            one = partial(chain.ingest, runner=runner)
+            done = sync_models(requests(_chosen(models, only)), workspace, one, locks)
+    say(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
+    if done.failed:
+        raise typer.Exit(1)
+    if done.rejected:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def _chosen(models: Path, only: str) -> tuple[ModelEntry, ...]:
+    entries = read_models(models)
+    return select(entries, only) if only else entries
+
+
+@app.command()
+def lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: AsJSON = False) -> None:
+    """Write models.lock: every wanted model at its present revision, every file with its sha256."""
+    path = lock_path(models)
+    locked = read_lock_of(models) if only and path.exists() else {}
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
+        for request in requests(_chosen(models, only)):
+            job = steps.Job.of(request, workspace)
+            locked[request.model] = (request.ref.uri, lock_model(job, runner))
+    write_lock(path, locked)
+    summary = {name: str(manifest.digest) for name, (_, manifest) in locked.items()}
+    say({"lock": str(path), "models": summary}, lambda: out.print(f"{path}: {len(locked)} models locked."), json_)
+
+
+@app.command("list")
+def list_(json_: AsJSON = False) -> None:
+    """List the models of the catalog."""
+    with open_catalog(Settings()) as catalog:
+        found = [version for model in catalog.models() if (version := catalog.get(model.name))]
+    say([_brief(version) for version in found], lambda: out.print(terminal.list_table(found)), json_)
+
+
+@app.command()
+def show(name: NameArgument, json_: AsJSON = False) -> None:
+    """Show a version: its card, scans, decision, and where it is."""
+    with open_catalog(Settings()) as catalog:
+        version = find(catalog, name)
+
+    def draw() -> None:
+        out.print(terminal.verdict_panel(version), *terminal.details(version), crop=False)
+
+    say(version.to_json(), draw, json_)
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    target: Annotated[
+        Path, typer.Argument(help="Folder to write to; for the layout huggingface, the HF cache (HF_HOME/hub).")
+    ],
+    layout: Annotated[Layout, typer.Option(help="plain folder, or a Hugging Face cache.")] = Layout.plain,
+    repo: Annotated[
+        str, typer.Option(help="Repository name in the Hugging Face cache; the model's name by default.")
+    ] = "",
+    json_: AsJSON = False,
+) -> None:
+    """Write a version that passed to a folder."""
+    settings = Settings()
+    with open_catalog(Settings()) as catalog:
+        version = find(catalog, name)
+    store = LocalBlobStore(settings.store_folder)
+    if layout is Layout.plain:
+        written = export_folder(version, store, target)
+    else:
+        written = export_hf_cache(version, store, target, repo or version.name)
+    say({"path": str(written)}, lambda: out.print(f"{version.name} {version.version} is at {written}"), json_)
+
+
+@app.command()
+def scan(
+    path: Annotated[Path, typer.Argument(help="Folder or file of this machine.")],
+    policy: PolicyOption = "",
+    json_: AsJSON = False,
+) -> None:
+    """Scan, describe and judge a folder in place; nothing is stored or published."""
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
+        version = inspect_folder(path, workspace, policy)
+
+    def draw() -> None:
+        out.print(terminal.verdict_panel(version), *terminal.details(version), crop=False)
+
+    _finish(version.to_json(), draw, version.status, json_)
+
+
+@app.command()
+def fsck(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Bring back what is broken or missing; only damaged pieces where possible.")
+    ] = False,
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
+    """Hash every blob of the store again and report what is broken or missing."""
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
+        catalog, report = workspace.catalog, None
+        versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
+        found = check_store(workspace.store, versions, shown, workspace.settings.slots)
+        if repair:
+            wanted = requests(read_models(models)) if models.exists() else ()
+            report = repair_store(found, versions, workspace, {request.model: request.auth for request in wanted})
+    whole = report.whole if report else found.sound
+    content = found.to_json() | {"sound": whole} | (report.to_json() if report else {})
+    say(content, lambda: out.print(terminal.check_table(found, report), crop=False), json_)
+    if not whole:
+        raise typer.Exit(1)
+
+
+@app.command("doctor")
+def doctor_(json_: AsJSON = False) -> None:
+    """Say what is missing on this machine, and the command that mends it."""
+    checks = list(doctor.examine(Settings()))
+    say([vars(check) for check in checks], lambda: out.print(terminal.doctor_table(checks)), json_)
+    if any(check.state == "missing" for check in checks):
+        raise typer.Exit(1)
+
+
+benchmarks.add_commands(app)
+leaderboard.add_commands(app)
+
+
+def main() -> NoReturn:
+    """Run the command line; every error is one paragraph, never a traceback."""
+    gc.freeze()  # What was imported stays: looking through it once more at the end took a quarter of a second.
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status."""
+    try:
+        status = app(arguments, standalone_mode=False)
+    except TyperException as error:
+        err.print(f"{error.format_message()} Run `weighbridge --help`.", markup=False, style="red")
+        return UsageError.exit_code
+    except WeighbridgeError as error:
+        _complain(error, as_json="--json" in arguments)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        status = _STOPPED
+    except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours must not show a traceback)
+        err.print(_keep_traceback(error), markup=False, style="red")
+        return 1
+    if status == _STOPPED:  # What Typer makes of an interrupt.
+        err.print("Stopped. What was fetched or measured is kept; the same command fetches only the rest.")
+    return int(status or 0)
+
+
+def _complain(error: WeighbridgeError, as_json: bool) -> None:
+    if as_json:
+        content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy, "facts": error.facts}
+        print(json.dumps({"error": content}, default=str))  # noqa: T201 (the one object of --json)
+    err.print(str(error), markup=False, highlight=False, style="red")
+
+
+def _keep_traceback(error: Exception) -> str:
+    path = Settings().folder / "unexpected-error.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(traceback.format_exception(error)))
+    return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
+
+
+def _via_prefect(wanted: Via | None) -> bool:
+    via = wanted or Settings().via
+    return via == "prefect" or (via == "auto" and bool(os.environ.get("PREFECT_API_URL")))
+
+
+def _by_flow(request: IngestRequest, locked: bool, models: Path) -> chain.Outcome:
+    from flows.embedded import run_ingest  # Prefect takes longer to import than everything else here.
+
+    return run_ingest(request, locked=locked, models=models)
+
+
+def _directly(request: IngestRequest, locked: bool, models: Path, quiet: bool) -> chain.Outcome:
+    wanted = locked_manifest(request, read_lock_of(models)) if locked else None
+    with bars(quiet) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
+        return chain.ingest(steps.Job.of(request, workspace, wanted), runner)
+
+
+def _brief(version: ModelVersion) -> dict[str, Any]:
+    whole = version.to_json()
+    return {key: whole[key] for key in ("name", "version", "status", "manifest_digest", "source", "created_at")}
+
+
+def _finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:
+    """Print, and leave with the gate's word: anything but PASSED is a rejection."""
+    say(content, draw, as_json)
+    if status != "PASSED":
+        raise typer.Exit(EXIT_REJECTED)

@@ -1,0 +1,286 @@
+"""The commands that use models: `weighbridge preload | try | benchmark`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.planning import OF_ENDPOINTS
+from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options, laid_out
+from weighbridge.cli.console import DEFAULT_MODELS, AsJSON, ModelsOption, NameArgument, OnlyOption, bars, find, out, say
+from weighbridge.config.models_file import ModelEntry, read_models, select
+from weighbridge.config.policy_file import load_policy
+from weighbridge.config.settings import Settings
+from weighbridge.domain.permits import LoadingRules
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import UsageError
+from weighbridge.handlers.choosing import handler_of
+from weighbridge.handlers.trial import Trial, try_model
+from weighbridge.intake import chain
+from weighbridge.intake.preloading import cache_folder, preload
+from weighbridge.intake.steps import Job
+from weighbridge.intake.workspace import open_catalog, open_workspace, utc_now
+from weighbridge.net.credentials import is_variable
+from weighbridge.store.local import LocalBlobStore
+from weighbridge.views import terminal
+
+HandlerOption = Annotated[
+    str, typer.Option("--handler", help="Path of a handler's class; models.yaml's, or the task's.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+#: Benchmarks that take tasks.
+_TASKED = {"lm_eval", "mmlu"}
+#: The benchmark that asks a judge.
+_JUDGED = "mt_bench"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("preload")(_preload)
+    app.command("try")(_try)
+    app.command("benchmark")(_benchmark)
+
+
+def _preload(
+    models: ModelsOption = DEFAULT_MODELS,
+    only: OnlyOption = "",
+    download: Annotated[
+        bool, typer.Option("--download/--no-download", envvar="AUTO_DOWNLOAD_MODELS", help="Take in what is missing.")
+    ] = True,
+    json_: AsJSON = False,
+) -> None:
+    """Put the models that MODELS names, passed by the gate, into the Hugging Face cache (HF_HOME)."""
+    entries = select(read_models(models), only)
+    settings = Settings()
+    with bars(json_) as shown, open_workspace(settings, progress=shown) as workspace, chain.Direct() as runner:
+
+        def ingest(entry: ModelEntry) -> ModelVersion:
+            return chain.ingest(Job.of(entry.request(), workspace), runner).version
+
+        store, cache = workspace.store, cache_folder()
+        done = preload(entries, workspace.catalog, store, cache, ingest if download else None)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("model", "version", "load as", "folder"):
+        table.add_column(header, overflow="fold")
+    for one in done:
+        table.add_row(one.name, one.version, one.repo_id, str(one.path))
+    say([one.to_json() for one in done], lambda: out.print(table, crop=False), json_)
+
+
+def _try(
+    name: NameArgument,
+    text: Annotated[str, typer.Argument(help="A prompt, a text to embed, or a query.")] = "",
+    document: Annotated[list[str] | None, typer.Option(help="A document to rank by the query; repeated.")] = None,
+    sound: Annotated[Path | None, typer.Option(help="A sound file to transcribe.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image that the prompt is about; repeated.")] = None,
+    handler: HandlerOption = "",
+    device: DeviceOption = "auto",
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of an answer at most; models.yaml's, or 128.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 for the likeliest answer; models.yaml's, or 0.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Share of the likeliest tokens; models.yaml's, or 1.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which it is ended.")] = 600.0,
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
+    """Load a model through its handler and let it answer a prompt, a text, a sound file, or a question about images."""
+    entry, settings = _entry(models, name), Settings()
+    chosen: dict[str, Any] = {
+        "text": text,
+        "documents": tuple(document or ()),
+        "sound": str(sound.absolute()) if sound else "",
+        "images": tuple(str(path.absolute()) for path in image or ()),
+        "device": device,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+    }
+    options = {"name": entry.key if entry else name.partition("@")[0], **handler_options(entry)}
+    if entry is not None and entry.skip_download:
+        path = handler or entry.handler
+        if not path:
+            raise UsageError(f"{entry.key} runs elsewhere and names no handler.", "Name one, such as UpstreamChat.")
+        answer = try_model(Trial(path, entry.hf_repo_id or entry.key, options=options, **chosen), timeout)
+    else:
+        version = _version(name, entry, settings)
+        path = handler or (entry.handler if entry else "") or handler_of(version.name, version.card)
+        options |= _loading(entry, settings).options(version, utc_now().date())
+        with laid_out(version, LocalBlobStore(settings.store_folder)) as folder:
+            answer = try_model(Trial(path, str(folder), options=options, **chosen), timeout)
+    say({"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
+
+
+def _benchmark(
+    name: NameArgument,
+    benchmarks: Annotated[
+        list[str] | None, typer.Option("--benchmark", "-b", help="inference_latency, throughput, …; the task's own.")
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task of lm-eval, or for mmlu a subject (mmlu_anatomy); repeated.")
+    ] = None,
+    handler: HandlerOption = "",
+    device: DeviceOption = "auto",
+    n: Annotated[int, typer.Option("-n", min=0, help="Samples; the benchmark's own number by default.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Documents of each task; all by default.")] = 0,
+    shots: Annotated[
+        int | None, typer.Option(min=0, help="Examples before each document; the task's own number by default.")
+    ] = None,
+    warmups: Annotated[int, typer.Option(min=0, help="Runs before the first sample.")] = BenchmarkSettings.warmups,
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of each prompt.")] = BenchmarkSettings.prompt_tokens,
+    output_tokens: Annotated[int, typer.Option(min=2, help="Tokens of each answer.")] = BenchmarkSettings.output_tokens,
+    batch_size: Annotated[list[int] | None, typer.Option(min=1, help="Prompts at once; repeated.")] = None,
+    request_rate: Annotated[
+        list[float] | None, typer.Option(min=0.001, help="Requests a second at an endpoint; repeated.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH, a file or folder instead of a data set of the Hub; repeated.")
+    ] = None,
+    endpoint: Annotated[str, typer.Option(help="Hub that data sets come from; the configured one by default.")] = "",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each benchmark.")] = BenchmarkSettings.timeout_s,
+    judge_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint that judges.")] = "",
+    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
+    judge_key_env: Annotated[str, typer.Option(help="Environment variable with the judge's key.")] = "",
+    answer_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens of each answer at most, for mt_bench.")
+    ] = BenchmarkSettings.answer_tokens,
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
+    """Measure a version that passed: how fast it is, what it takes, and how good it is."""
+    settings = Settings()
+    chosen = BenchmarkSettings(
+        n=n,
+        warmups=warmups,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        batch_sizes=tuple(batch_size or BenchmarkSettings.batch_sizes),
+        request_rates=tuple(request_rate or BenchmarkSettings.request_rates),
+        limit=limit,
+        shots=shots,
+        tasks=tuple(task or ()),
+        seed=seed,
+        data=settings.benchmark_files | dict(_pair(text) for text in data or ()),
+        endpoint=endpoint or settings.huggingface_endpoint,
+        judge_url=judge_url,
+        judge_model=judge_model,
+        judge_key_env=judge_key_env,
+        judge_addresses=settings.addresses("judge", on_behalf=False) if judge_url else None,
+        answer_tokens=answer_tokens,
+        timeout_s=timeout,
+    )
+    entry = _entry(models, name)
+    names = tuple(benchmarks or (entry.benchmarks if entry else ()))
+    _check_tasks(chosen, benchmarks or [], names)
+    _check_judge(chosen, benchmarks or [], names)
+    with open_catalog(settings) as catalog:
+
+        def keep(result: BenchmarkResult) -> None:
+            catalog.add_result(result)
+            if not json_:  # At once: the next one may take an hour, or be stopped.
+                out.print(result_table(result), crop=False)
+
+        if entry is not None and entry.skip_download:
+            wanted = names or OF_ENDPOINTS
+            results = benchmark_endpoint(entry, wanted, chosen, utc_now, keep=keep)
+        else:
+            version = _version(name, entry, settings)
+            path = handler or (entry.handler if entry else "")
+            loading = _loading(entry, settings)
+            request = BenchmarkRequest(names, path, device, handler_options(entry), chosen, loading)
+            results = benchmark(version, LocalBlobStore(settings.store_folder), request, utc_now, keep=keep)
+    say([result.to_json() for result in results], lambda: None, json_)
+    if any(result.failure for result in results):
+        raise typer.Exit(1)
+
+
+def _check_tasks(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a task that nothing would do, and a benchmark that is asked for and has none."""
+    if settings.tasks and not _TASKED & set(names):
+        raise UsageError(f"--task is for the benchmarks {' and '.join(sorted(_TASKED))}.", "Name one with --benchmark.")
+    if "lm_eval" in wanted and not settings.tasks:
+        raise UsageError(
+            "lm_eval needs a task.", "Name one with --task, such as arc_easy; `lm_eval ls tasks` lists them."
+        )
+
+
+def _check_judge(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a judge that nothing would ask, a benchmark that is asked for and has none, and what is no variable."""
+    judge = (settings.judge_url, settings.judge_model)
+    if any((*judge, settings.judge_key_env)) and _JUDGED not in names:
+        raise UsageError(f"A judge is for the benchmark {_JUDGED}.", "Name it with --benchmark.")
+    if _JUDGED in wanted and not all(judge):
+        raise UsageError(
+            f"{_JUDGED} needs a judge: an OpenAI-compatible endpoint.",
+            "Name it: --judge-url https://host/v1 and --judge-model.",
+        )
+    if settings.judge_key_env and not is_variable(settings.judge_key_env):
+        raise UsageError(
+            "--judge-key-env is no name of a variable.",
+            "Write the variable that holds the key, in capital letters, not the key.",
+        )
+
+
+def _entry(models: Path, name: str) -> ModelEntry | None:
+    """Return what models.yaml says of a model, where there is such a file and it knows the model."""
+    if not models.exists():
+        return None
+    wanted, entries = name.partition("@")[0], read_models(models)
+    named = (entry for entry in entries if entry.key == wanted)
+    return next(named, next((entry for entry in entries if entry.hf_repo_id == wanted), None))
+
+
+def _version(name: str, entry: ModelEntry | None, settings: Settings) -> ModelVersion:
+    """Return the version that a name means; what models.yaml calls by another name is found by either."""
+    model, sign, number = name.partition("@")
+    with open_catalog(settings) as catalog:
+        return find(catalog, f"{entry.key if entry else model}{sign}{number}")
+
+
+def _loading(entry: ModelEntry | None, settings: Settings) -> LoadingRules:
+    """Return what the policy that a model is judged under says of loading it."""
+    policy = load_policy((entry.policy if entry else "") or settings.policy, Path.cwd())
+    return LoadingRules(policy.loading, settings.converted_folder)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, path = text.partition("=")
+    if not sign or not Path(path).exists():
+        raise UsageError(f"“{text}” names no file or folder.", "Write --data NAME=PATH.")
+    return name, str(Path(path).absolute())
+
+
+def result_table(result: BenchmarkResult) -> Table:
+    """Render what one benchmark found."""
+    machine = result.hardware.get("gpu") or result.hardware.get("endpoint") or result.hardware.get("processor", "")
+    title = f"[bold]{result.benchmark}[/] [dim]{result.definition} on {escape(str(machine))}[/]"
+    table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left")
+    for header in ("metric", "value", "95 % interval", "n"):
+        table.add_column(header, justify="left" if header == "metric" else "right")
+    for metric in result.metrics:
+        value = escape(metric.reason) if metric.value is None else terminal.metric_text(metric.value, metric.unit)
+        interval = metric.interval
+        span = (
+            f"{terminal.metric_text(interval.low, metric.unit)} to {terminal.metric_text(interval.high, metric.unit)}"
+            if interval
+            else ""
+        )
+        table.add_row(metric.name, value, span, str(metric.n))
+    if result.failure:
+        table.add_row(f"[red]{escape(result.failure)}[/]")
+    if result.noisy:
+        table.caption = escape(f"noisy: {result.noisy}")
+    return table

@@ -1,0 +1,55 @@
+"""What the modules of the command line share: where they print, options of several commands, how work is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from weighbridge.catalog import Catalog
+from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import UsageError
+from weighbridge.views import terminal
+
+out, err = Console(), Console(stderr=True)
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted models.")]
+OnlyOption = Annotated[
+    str, typer.Option("--only", envvar="MODELS", help="Names of models.yaml, separated by commas; all by default.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
+DEFAULT_MODELS = Path("models.yaml")
+
+
+@contextmanager
+def bars(quiet: bool) -> Iterator[Progress]:
+    """Show how far the work is, on stderr; nothing when quiet."""
+    if quiet:
+        yield Silent()
+        return
+    with terminal.Bars(err) as shown:
+        yield shown
+
+
+def find(catalog: Catalog, name: str) -> ModelVersion:
+    """Return the version that `NAME[@VERSION]` means. Raises UsageError."""
+    model, _, number = name.partition("@")
+    version = catalog.get(model, number or None)
+    if version is None:
+        raise UsageError(f"The catalog has no {name}.", "`weighbridge list` shows what it has.")
+    return version
+
+
+def say(content: Any, draw: Callable[[], None], as_json: bool) -> None:
+    """Print one JSON object, or what a person reads."""
+    if as_json:
+        print(json.dumps(content, default=str))  # noqa: T201 (the one object of --json)
+    else:
+        draw()

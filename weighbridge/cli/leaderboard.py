@@ -1,0 +1,133 @@
+"""The command `weighbridge leaderboard`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group as Shown
+from rich.table import Table
+from rich.text import Text
+
+from weighbridge.benchmarks import BENCHMARKS
+from weighbridge.benchmarks.interface import BenchmarkResult, Metric
+from weighbridge.benchmarks.leaderboard import Filter, Group, leaderboard
+from weighbridge.cli.console import AsJSON, out, say
+from weighbridge.config.settings import Settings
+from weighbridge.errors import UsageError
+from weighbridge.intake.workspace import open_catalog
+from weighbridge.views import terminal
+from weighbridge.views.leaderboard_files import write_csv, write_parquet
+
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("leaderboard")(_leaderboard)
+
+
+def _leaderboard(
+    architecture: Annotated[str, typer.Option(help="Only this one: llama, bert, whisper.")] = "",
+    min_params: Annotated[str, typer.Option(help="Number of weights: 135M, 7b, 1e9.")] = "",
+    max_params: Annotated[str, typer.Option(help="Number of weights: 135M, 7b, 10e9.")] = "",
+    licence: Annotated[str, typer.Option(help="Only this one: apache-2.0.")] = "",
+    task: Annotated[str, typer.Option(help="Only this one: text-generation.")] = "",
+    benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Only this one; all by default.")] = "",
+    sort: Annotated[str, typer.Option(help="The metric to rank by; each benchmark's main one by default.")] = "",
+    definition: Annotated[str, typer.Option(help="Only results of this one: inference_latency/1.")] = "",
+    hardware: Annotated[str, typer.Option(help="Only results of machines with this in their name: H200.")] = "",
+    csv: Annotated[Path | None, typer.Option(help="Write the rows to a CSV file.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Write the rows to a parquet file.")] = None,
+    json_: AsJSON = False,
+) -> None:
+    """Rank what passed by a benchmark; only what is comparable is ranked against each other."""
+    if benchmark and benchmark not in BENCHMARKS:
+        raise UsageError(f"There is no benchmark “{benchmark}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
+    weights = _number(min_params, 0.0), _number(max_params, float("inf"))
+    wanted = Filter(architecture, *weights, licence, task, definition, hardware)
+    with open_catalog(Settings()) as catalog:
+        versions, results = catalog.measured(benchmark or None)
+    _refuse_unknown(sort, results)
+    groups = leaderboard(versions, results, wanted, sort)
+    if csv:
+        write_csv(groups, csv)
+    if parquet:
+        write_parquet(groups, parquet)
+    rows = [row.to_json() for group in groups for row in group.rows]
+    nothing = "No version fits." if results else "No results yet: weighbridge benchmark NAME"
+    say(rows, lambda: out.print(Shown(*map(_table, groups)) if groups else nothing, crop=False), json_)
+
+
+def _refuse_unknown(sort: str, results: list[BenchmarkResult]) -> None:
+    known = sorted({metric.name for result in results for metric in result.metrics})
+    if sort and known and sort not in known:
+        raise UsageError(f"No result has a metric “{sort}”.", f"There are: {', '.join(known)}.")
+
+
+def _number(text: str, default: float) -> float:
+    if not text:
+        return default
+    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?)([kmbt]?)", text.strip().lower())
+    if not found:
+        raise UsageError(f"“{text}” is no number of weights.", "Write 135M, 7b or 10e9.")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _table(group: Group) -> Table:
+    """Render one group: what was measured, where and how, and then its rows."""
+    table = Table(title=_title(group.metric, group.rows[0].result), title_justify="left", box=None, pad_edge=False)
+    table.header_style, table.title_style = "dim", ""
+    for header in ("", "model", "value", "95 % interval", "n", "weights", "licence", ""):
+        table.add_column(header, justify="left" if header in ("model", "licence", "") else "right", overflow="fold")
+    for row in group.rows:
+        card, metric = row.version.card, row.metric
+        weights = card.get("parameter_count")
+        notes = [row.reason] if row.reason else []
+        notes += [f"noisy: {row.result.noisy}"] if row.result.noisy else []
+        table.add_row(
+            Text(str(row.rank or "-"), style="bold green" if row.rank == 1 else ""),
+            Text(_shown(f"{row.version.name} {row.version.version}"), style="" if row.rank else "dim"),
+            terminal.metric_text(metric.value, metric.unit) if metric and metric.value is not None else "",
+            _interval_text(metric),
+            str(metric.n) if metric else "",
+            terminal.count_text(weights) if isinstance(weights, int) else "",
+            Text(_shown(str(card.get("licence") or ""))),
+            Text(_shown("; ".join(notes)), style="yellow"),
+        )
+    return table
+
+
+def _title(metric: str, result: BenchmarkResult) -> Text:
+    """Return what all results of a group have in common."""
+    libraries = (name for name in ("torch", "transformers", "lm_eval") if result.software.get(name))
+    versions = ", ".join(f"{name} {'.'.join(result.software[name].split('.')[:2])}" for name in libraries)
+    chosen = ", ".join(
+        f"{name} {_setting_text(value)}" for name, value in sorted(result.settings.items()) if name != "n"
+    )
+    machine = result.machine or "an unknown machine"
+    return Text.assemble(
+        (f"\n{metric}", "bold"),
+        _shown(f"  {result.definition} on {machine}"),
+        ("\n" + _shown(versions if result.failure else f"{chosen}; {versions}"), "dim"),
+    )
+
+
+def _setting_text(value: object) -> str:
+    return "/".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
+
+
+def _interval_text(metric: Metric | None) -> str:
+    if metric is None or metric.value is None:
+        return ""
+    if metric.interval is None:
+        return "none"
+    bounds = (terminal.metric_text(bound, metric.unit) for bound in (metric.interval.low, metric.interval.high))
+    return " to ".join(bounds)
+
+
+def _shown(text: str) -> str:
+    """Return a text that may be a stranger's without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -1,0 +1,1 @@
+"""The user's files and settings: environment variables, models.yaml, policy.yaml, models.lock."""

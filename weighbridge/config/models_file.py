@@ -1,0 +1,251 @@
+"""models.yaml and models.local.yaml: which models an organisation wants, as requests.
+
+The local file overrides entries of the same `name` or `hf_repo_id` and appends the others (spec 5). Not here: what a
+lock pins (lockfile), the options of sources (sourceoptions), or how models are fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator, model_validator
+
+from weighbridge.config.source_factories import Place, SourceFactory, read_factories, read_source
+from weighbridge.config.source_options import AuthOptions
+from weighbridge.config.yaml_file import YamlFile
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest, Pins
+from weighbridge.errors import InvalidConfiguration, UsageError
+from weighbridge.handlers.loading import OFFERED, check_handler, known_options
+from weighbridge.net.credentials import AuthPlace
+
+#: Where something is said that is not said in models.yaml.
+_ELSEWHERE = dict.fromkeys(("trust_remote_code", "allow_pickle"), ": policy.yaml allows it under `loading`, by digest")
+_UNSAID: tuple[Any, ...] = (None, "", [])
+_OURS = "weighbridge.handlers."
+_POOLINGS = ("mean", "cls", "last")
+LOCAL_NAMES = ("models.local.yaml", "models.local.yml")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Defaults(_Strict):
+    """What an answer is generated with where whoever asks does not say."""
+
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+
+
+class HandlerOptions(BaseModel):
+    """The options of our own handlers; a class of the user's may name others, which stand beside them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    supports_structured_outputs: bool = False
+    pooling: str = ""
+    normalize: bool | None = None
+    dtype: Literal["", "auto", "float32", "float16", "bfloat16"] = ""
+    gguf_file: str = ""
+    max_duration_s: Annotated[float, Field(gt=0)] | None = None
+    image_folder: str = ""
+    image_hosts: list[str] = []
+    upstream_base_url: str = ""
+    upstream_api_key_env: str = ""
+    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    owned_by: Literal["", "local", "openai", "vllm"] = ""
+
+    @property
+    def handler_options(self) -> dict[str, Any]:
+        """What was given, as the handler's class takes it."""
+        given = {name: value for name in HandlerOptions.model_fields if (value := getattr(self, name)) not in _UNSAID}
+        if not self.supports_structured_outputs:  # Every class takes it when it is not so.
+            del given["supports_structured_outputs"]
+        return given | (self.model_extra or {})
+
+
+class ModelEntry(HandlerOptions):
+    """One entry of `models`: spec 1's source, hash and auth beside spec 5's handler fields."""
+
+    name: str = ""
+    hf_repo_id: str = ""
+    source: InstanceOf[ModelRef] | None = None
+    hash: str = ""
+    auth: AuthOptions | None = None
+    policy: str = ""
+    version: str = ""
+    registries: list[str] = []
+    benchmarks: list[str] = []
+    handler: str = ""
+    defaults: Defaults = Field(default_factory=Defaults)
+    skip_download: bool = False
+
+    @field_validator("handler")
+    @classmethod
+    def _handler(cls, value: str) -> str:
+        try:
+            if value:
+                check_handler(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("hash", mode="before")
+    @classmethod
+    def _pins(cls, value: Any) -> str:
+        if isinstance(value, dict):
+            if not value or value.keys() - {"manifest", "nar"}:
+                raise ValueError("hash is one digest, or manifest, nar or both with one each")
+            value = " ".join(f"{'nar:' if name == 'nar' else ''}{digest}" for name, digest in value.items())
+        if not isinstance(value, str):
+            raise ValueError("hash is text, or manifest, nar or both with one each")
+        try:
+            return str(Pins.parse(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _has_source(self) -> Self:
+        if not (self.hf_repo_id or self.source):
+            raise ValueError("name hf_repo_id or source")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The model's name: `name`, else `hf_repo_id`, else the source's own name."""
+        return self.name or self.hf_repo_id or self.ref().name
+
+    def ref(self) -> ModelRef:
+        """Where the model comes from."""
+        return self.source or ModelRef("huggingface", self.hf_repo_id)
+
+    def request(self) -> IngestRequest:
+        """The request this entry stands for."""
+        auth = self.auth or AuthOptions.model_construct()
+        pins = Pins.parse(self.hash)
+        return IngestRequest(
+            ref=self.ref(),
+            name=self.key,
+            hash=pins.hash,
+            nar=pins.nar,
+            version=self.version,
+            policy=self.policy,
+            auth=AuthPlace(auth.token_env, auth.token_file, auth.block),
+            registries=tuple(self.registries),
+        )
+
+
+class ModelsFile(_Strict):
+    """What stands at the top of the file."""
+
+    sources: dict[str, dict[str, Any]] = {}
+    models: list[dict[str, Any]] = []
+
+
+def read_models(path: Path) -> tuple[ModelEntry, ...]:
+    """Read models.yaml and the local file beside it.
+
+    Raises:
+        InvalidConfiguration: a file does not say what it must, or names a model twice.
+    """
+    locals_ = (local for name in LOCAL_NAMES if (local := path.with_name(name)).exists())
+    files = [YamlFile.read(file) for file in (path, *locals_)]
+    tops = [file.validate(ModelsFile, file.content) for file in files]
+    factories = read_factories(files)
+    entries: list[ModelEntry] = []
+    for file, top in zip(files, tops, strict=True):
+        before = list(entries)
+        for place, entry in _entries(file, top, factories):
+            overridden = _overridden(before, entry, place)
+            if overridden is None:
+                entries.append(entry)
+            else:
+                entries[entries.index(overridden)] = entry
+    return tuple(entries)
+
+
+def select(entries: tuple[ModelEntry, ...], wanted: str) -> tuple[ModelEntry, ...]:
+    """Return the entries that a list of names means, in its order, each once.
+
+    Args:
+        entries: of models.yaml.
+        wanted: names or `hf_repo_id`s, separated by commas, as MODELS has them.
+
+    Raises:
+        InvalidConfiguration: nothing is wanted, or models.yaml has no such model.
+    """
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    if not names:
+        raise InvalidConfiguration("No model is chosen.", "Name some: MODELS=org/name,other.")
+    known = {entry.hf_repo_id: entry for entry in entries if entry.hf_repo_id} | {entry.key: entry for entry in entries}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        some = ", ".join(sorted(known)[:12])
+        raise InvalidConfiguration(
+            f"models.yaml has no {', '.join(unknown)}.", f"It has {some}{' …' if len(known) > 12 else ''}."
+        )
+    return tuple({known[name].key: known[name] for name in names}.values())
+
+
+def requests(entries: tuple[ModelEntry, ...]) -> tuple[IngestRequest, ...]:
+    """The requests of the entries that have something to download."""
+    return tuple(entry.request() for entry in entries if not entry.skip_download)
+
+
+def _overridden(known: list[ModelEntry], entry: ModelEntry, place: Place) -> ModelEntry | None:
+    """Return the entry of the files before that a new one stands for: that of its name, else of its hf_repo_id.
+
+    Raises:
+        InvalidConfiguration: there are several of that hf_repo_id.
+    """
+    named = next((one for one in known if one.key == entry.key), None)
+    if named is not None or not entry.hf_repo_id:
+        return named
+    alike = [one for one in known if one.hf_repo_id == entry.hf_repo_id]
+    if len(alike) > 1:
+        names = ", ".join(one.key for one in alike)
+        raise (place / "hf_repo_id").problem(f"this overrides several models, {names}: write the `name` of one")
+    return alike[0] if alike else None
+
+
+def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]) -> list[tuple[Place, ModelEntry]]:
+    """Read the models of one file, each with where it stands. Raises InvalidConfiguration."""
+    entries: dict[str, tuple[Place, ModelEntry]] = {}
+    for number, content in enumerate(top.models):
+        place = Place(file, ("models", number))
+        if content.get("source") is not None:
+            source, auth = read_source(content["source"], place / "source", factories)
+            content = {"auth": auth, **content, "source": source}  # The model's own auth counts.
+        entry = file.validate(ModelEntry, content, place.location)
+        _check_options(entry, place)
+        if entry.key in entries:
+            raise place.problem(f"this file names the model “{entry.key}” twice: give one another `name`")
+        entries[entry.key] = (place, entry)
+    return list(entries.values())
+
+
+def _check_options(entry: ModelEntry, place: Place) -> None:
+    """Refuse what is no field and no option of the handler. Raises InvalidConfiguration."""
+    known = known_options(entry.handler) if entry.handler else ()
+    for name in entry.model_extra or ():
+        if name in OFFERED:
+            raise (place / name).problem(
+                "this is not for models.yaml to say; policy.yaml's `loading` allows, by digest"
+            )
+        if known is not None and name not in known:
+            raise (place / name).problem(f"there is no such field{_taken(entry.handler, known)}")
+    for name in entry.handler_options.keys() - (entry.model_extra or {}).keys():
+        if entry.handler and known is not None and name not in known:
+            raise (place / name).problem(f"the handler takes no such option{_taken(entry.handler, known)}")
+    if entry.pooling and entry.pooling not in _POOLINGS and (not entry.handler or entry.handler.startswith(_OURS)):
+        raise (place / "pooling").problem(f"there is no pooling “{entry.pooling}”; write one of {', '.join(_POOLINGS)}")
+    if known and entry.skip_download and "upstream_base_url" in known and not entry.upstream_base_url:
+        raise place.problem(f"{entry.handler} needs upstream_base_url")
+
+
+def _taken(handler: str, known: tuple[str, ...]) -> str:
+    return f"; options of {handler} are {', '.join(known)}" if known else ""

@@ -1,0 +1,121 @@
+"""policy.yaml: a gate written down. It extends a preset; what it does not say stays the preset's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from weighbridge.config.yaml_file import read_yaml
+from weighbridge.domain.licences import LicenceRules
+from weighbridge.domain.permits import Permit
+from weighbridge.domain.policy import PRESETS, Policy, Waiver, validate
+from weighbridge.errors import InvalidConfiguration
+
+Effect = Literal["reject", "warn", "ignore"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Licence(_Strict):
+    allow: list[str] = []
+    deny: list[str] = []
+    unknown: Effect = "warn"
+    non_commercial: Effect = "warn"
+
+
+class _ClamAV(_Strict):
+    database: Literal["official", "any"] | None = None
+    max_database_age_days: Annotated[int, Field(ge=0)] | None = None
+    allow_windowed: bool | None = None
+
+
+class _Waiver(_Strict):
+    rule: str
+    files: str = "*"
+    reason: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]
+    until: date | None = None
+
+
+class _Permit(_Strict):
+    manifest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+    allow: Annotated[list[Literal["code", "pickle"]], Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]
+    until: date | None = None
+
+
+class PolicyFile(_Strict):
+    """What policy.yaml may say; docs/formats.md."""
+
+    name: str = ""
+    extends: Literal["paranoid", "strict", "standard", "minimal", "quick", "none"] = "standard"
+    required: list[Literal["archives", "clamav", "formats", "pickles"]] | None = None
+    reject_at: Literal["note", "warning", "error"] | None = None
+    rules: dict[str, Effect] = {}
+    clamav: _ClamAV = Field(default_factory=_ClamAV)
+    deny_formats: list[str] | None = None
+    only_weights: list[str] | None = None
+    required_files: list[str] | None = None
+    max_size: Annotated[int, Field(ge=0)] | None = None
+    licence: _Licence | None = None
+    waivers: list[_Waiver] = []
+    loading: list[_Permit] = []
+
+    def policy(self, default_name: str) -> Policy:
+        """The policy that the file stands for."""
+        preset = PRESETS[self.extends]
+        said: dict[str, Any] = {
+            name: tuple(value)
+            for name in ("required", "deny_formats", "only_weights", "required_files")
+            if (value := getattr(self, name)) is not None
+        }
+        said |= self.clamav.model_dump(exclude_none=True)
+        if self.reject_at:
+            said["reject_at"] = self.reject_at
+        if self.max_size is not None:
+            said["max_size"] = self.max_size
+        if self.licence:
+            licence = self.licence
+            said["licence"] = LicenceRules(
+                tuple(licence.allow), tuple(licence.deny), licence.unknown, licence.non_commercial
+            )
+        return replace(
+            preset,
+            name=self.name or default_name,
+            rules=tuple(sorted((dict(preset.rules) | self.rules).items())),
+            waivers=tuple(Waiver(w.rule, w.files, w.reason, w.by, w.until) for w in self.waivers),
+            loading=tuple(Permit(p.manifest, tuple(p.allow), p.reason, p.by, p.until) for p in self.loading),
+            **said,
+        )
+
+
+def load_policy(wanted: str, folder: Path) -> Policy:
+    """Return a policy by preset name or file; empty means policy.yaml in `folder`, else the preset standard.
+
+    Raises:
+        InvalidConfiguration: neither a preset nor a readable file, or a policy that requires nothing.
+    """
+    if not wanted:
+        default = folder / "policy.yaml"
+        return _read(default) if default.exists() else PRESETS["standard"]
+    if wanted in PRESETS:
+        return PRESETS[wanted]
+    path = Path(wanted).expanduser()
+    path = path if path.is_absolute() else folder / path
+    if not path.exists():
+        presets = ", ".join(PRESETS)
+        raise InvalidConfiguration(
+            f"“{wanted}” is neither a policy preset nor a file.", f"Presets: {presets}; or give the path of a file."
+        )
+    return _read(path)
+
+
+def _read(path: Path) -> Policy:
+    return validate(read_yaml(path, PolicyFile).policy(path.stem))

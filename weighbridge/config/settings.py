@@ -1,0 +1,138 @@
+"""Settings: where state lives and how Weighbridge runs, from `WEIGHBRIDGE_*` environment variables.
+
+Read when asked, never at import. Credentials are not here: they are named by `auth` (credentials) and kept in
+environment variables, files or blocks.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from weighbridge.net.addresses import AddressPolicy, service_of
+
+Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Settings(BaseSettings):
+    """How Weighbridge runs; each field is `WEIGHBRIDGE_<FIELD>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path("~/.weighbridge"), description="Folder of all state: blobs, catalog, embedded registry.")
+    store: Path | None = Field(None, description="Folder of the blobs, on one file system; below home by default.")
+    catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty for SQLite below home.")
+    catalog_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for another process's lock.")
+    mlflow_tracking_uri: str = Field("", description="MLflow server; empty for the embedded registry below home.")
+    clamd: str = Field("", description="unix:/path or tcp://host:port of a clamd; empty to start a private one.")
+    clamd_limit: int = Field(
+        25 * 1024**2,
+        ge=1024,
+        description="Bytes that this clamd surely takes whole: its MaxFileSize and StreamMaxLength.",
+    )
+    clamav_database: Path | None = Field(None, description="Folder of signatures for the private clamd.")
+    policy: str = Field("", description="Preset or policy file; empty for ./policy.yaml, else the preset standard.")
+    registries: tuple[str, ...] = Field(("mlflow",), description="Registries that what passed is published to.")
+    huggingface_endpoint: str = Field("", description="Hub to ask; empty for HF_ENDPOINT, else huggingface.co.")
+    pypi_index: str = Field("", description="Package index to ask; empty for PIP_INDEX_URL, else the public one.")
+    mlflow_source: str = Field("", description="MLflow server that models come from; empty for MLFLOW_TRACKING_URI.")
+    s3_endpoint: str = Field("", description="S3-compatible storage; empty for AWS's own and its variables.")
+    ollama_registry: str = Field("", description="Registry of Ollama's models; empty for registry.ollama.ai.")
+    allowed_hosts: tuple[str, ...] = Field((), description="Patterns of hosts that may be asked; empty for any.")
+    allowed_schemes: tuple[str, ...] = Field(("https", "http"), description="Schemes of URLs that may be asked.")
+    private_networks: tuple[str, ...] | None = Field(
+        None,
+        description="Networks that are not public and may be asked all the same, as 10.0.0.0/8; unset: any on the "
+        "command line, none for a run that a worker takes.",
+    )
+    token_places: dict[str, Hosts] = Field(
+        {},
+        description="Variables and files that a run on behalf of others may name as token_env and token_file, each "
+        'with the hosts that its secret may go to: {"HF_TOKEN": ["huggingface.co"]}; none by default.',
+    )
+    file_roots: tuple[Path, ...] = Field(
+        (), description="Folders that a run on behalf of others may take models from by file:/path; none by default."
+    )
+    connections: int = Field(4, ge=1, le=64, description="Files received side by side.")
+    scan_slots: int = Field(0, ge=0, le=256, description="Blobs scanned side by side; 0 for one a processor core.")
+    timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte after which a connection is dead.")
+    max_redirects: int = Field(5, ge=0, description="Redirects that one request may follow.")
+    via: Literal["auto", "direct", "prefect"] = Field(
+        "auto", description="How the command line runs flows: through Prefect, directly, or as PREFECT_API_URL says."
+    )
+    benchmark_data: dict[str, Path] = Field(
+        {},
+        description="Files and folders that benchmarks read instead of data sets of the Hub, by name: "
+        '{"speech": "/srv/speech.wav", "mmlu": "/srv/mmlu"}; a run may name others.',
+    )
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        "threads", description="What spreads the benchmarks of a run over devices: the worker's threads, or a cluster."
+    )
+    task_cluster: str = Field("", description="Address of that cluster; empty to start one on this machine.")
+
+    @property
+    def folder(self) -> Path:
+        """`home`, absolute."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def store_folder(self) -> Path:
+        """Where the blobs lie."""
+        return self.store.expanduser().absolute() if self.store else self.folder / "store"
+
+    @property
+    def converted_folder(self) -> Path:
+        """Where GGUF that was turned into safetensors is kept for the next time; it may be deleted at any time."""
+        return self.folder / "cache" / "converted"
+
+    @property
+    def benchmark_files(self) -> dict[str, str]:
+        """`benchmark_data`, absolute, as a run takes it."""
+        return {name: str(path.expanduser().absolute()) for name, path in self.benchmark_data.items()}
+
+    @property
+    def database_url(self) -> str:
+        """The catalog's SQLAlchemy URL."""
+        return self.catalog_url or f"sqlite:///{self.folder / 'catalog.db'}"
+
+    @property
+    def slots(self) -> int:
+        """Blobs scanned side by side."""
+        return self.scan_slots or os.cpu_count() or 1
+
+    def endpoint(self, kind: str) -> str:
+        """Return the configured base URL for a source kind, or empty for the source's default."""
+        names = _ENDPOINTS.get(kind)
+        return (getattr(self, names[0]) or os.environ.get(names[1], "")) if names else ""
+
+    def addresses(self, kind: str, *, on_behalf: bool) -> AddressPolicy:
+        """Return where a source may send requests.
+
+        Args:
+            kind: the source kind; the service that a setting names for it may lie anywhere.
+            on_behalf: whether somebody else than the user of this process chose the model.
+        """
+        private = () if on_behalf and self.private_networks is None else self.private_networks
+        named = service_of(self.endpoint(kind))
+        return AddressPolicy(self.allowed_hosts, self.allowed_schemes, private, (named,) if named else ())
+
+    @property
+    def source_roots(self) -> tuple[Path, ...]:
+        """`file_roots`, absolute and without links."""
+        return tuple(root.expanduser().resolve() for root in self.file_roots)
+
+
+#: Source kind to the setting and the environment variable of others' that name its service.
+_ENDPOINTS = {
+    "huggingface": ("huggingface_endpoint", "HF_ENDPOINT"),
+    "huggingface-dataset": ("huggingface_endpoint", "HF_ENDPOINT"),
+    "git-xet": ("huggingface_endpoint", "HF_ENDPOINT"),
+    "pypi": ("pypi_index", "PIP_INDEX_URL"),
+    "mlflow": ("mlflow_source", "MLFLOW_TRACKING_URI"),
+    "s3": ("s3_endpoint", "AWS_ENDPOINT_URL_S3"),
+    "ollama": ("ollama_registry", "WEIGHBRIDGE_OLLAMA_REGISTRY"),
+}

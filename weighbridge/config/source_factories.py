@@ -1,0 +1,186 @@
+"""`source` in models.yaml, and the source factories it may `use`: options of a source kind that many models share.
+
+Each value keeps the place it was written at, so that a mistake is told with the file and line of the one who made it:
+the factory's or the model's. Not here: what options a kind has (sourceoptions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from weighbridge.config.source_options import INCOMPLETE, OPTIONS, AuthOptions, SourceOptions, options_of
+from weighbridge.config.yaml_file import Location, YamlFile, told
+from weighbridge.domain import source_kinds
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import InvalidConfiguration, UsageError
+
+USE = "use"
+AUTH = "auth"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands."""
+
+    file: YamlFile
+    location: Location
+
+    def __truediv__(self, key: int | str) -> Place:
+        return Place(self.file, (*self.location, key))
+
+    def problem(self, message: str, more: int = 0) -> InvalidConfiguration:
+        """Return the error for what stands here."""
+        return self.file.problem(self.location, message, more)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Options as somebody wrote them, by field.
+
+    Attributes:
+        kind: the source kind.
+        options: its options.
+        values: the values.
+        places: where each stands.
+    """
+
+    kind: str
+    options: type[SourceOptions]
+    values: Mapping[str, Any]
+    places: Mapping[str, Place]
+
+    @classmethod
+    def of(cls, kind: str, content: Any, place: Place) -> Given:
+        """Read the names of options.
+
+        Raises:
+            InvalidConfiguration: nothing serves that kind, or it has no such option, or one is given twice.
+        """
+        options = options_of(kind)
+        if options is None:
+            known = ", ".join((*OPTIONS, *source_kinds.installed()))
+            raise place.problem(f"there is no source kind “{kind}”; known ones are {known}")
+        if not isinstance(content, Mapping | None):
+            raise place.problem(f"write the options of {kind} as a mapping")
+        spellings = options.spellings()
+        values: dict[str, Any] = {}
+        places: dict[str, Place] = {}
+        for key, value in (content or {}).items():
+            field = spellings.get(key, str(key))
+            if field not in options.model_fields and options.model_config.get("extra") != "allow":
+                known = ", ".join(dict.fromkeys(info.alias or name for name, info in options.model_fields.items()))
+                raise (place / key).problem(f"{kind} has no such option; it has {known}")
+            if field in values:
+                raise (place / key).problem("it is given twice")
+            values[field], places[field] = value, place / key
+        return cls(kind, options, values, places)
+
+    def overridden(self, other: Given) -> Given:
+        """Return these options with another's in their place, also of options that exclude each other."""
+        chosen = set(self.options.one_of) if any(name in other.values for name in self.options.one_of) else set()
+        kept = {name: value for name, value in self.values.items() if name not in chosen}
+        return Given(self.kind, self.options, {**kept, **other.values}, {**self.places, **other.places})
+
+    def ref(self, place: Place) -> ModelRef:
+        """Return the reference they stand for; what is missing is told at `place`. Raises InvalidConfiguration."""
+        try:
+            return self.options.model_validate(self.values).ref()
+        except ValidationError as error:
+            raise self._first(error.errors(), place) from error
+
+    def check(self, place: Place) -> None:
+        """Raise InvalidConfiguration for what is wrong however the rest is chosen."""
+        try:
+            self.options.model_validate(self.values)
+        except ValidationError as error:
+            wrong = [one for one in error.errors() if one["type"] not in ("missing", INCOMPLETE)]
+            if wrong:
+                raise self._first(wrong, place) from error
+
+    def _first(self, errors: list[Any], place: Place) -> InvalidConfiguration:
+        first, more = errors[0], len(errors) - 1
+        if not first["loc"]:
+            return place.problem(told(first), more)
+        key, *rest = first["loc"]
+        found: Place = self.places.get(self.options.spellings().get(key, key), place / key)
+        for part in rest:
+            found = found / part
+        return found.problem(told(first), more)
+
+
+@dataclass(frozen=True)
+class SourceFactory:
+    """A source kind with options and credentials that models share.
+
+    Attributes:
+        given: the options.
+        auth: where the credentials are kept, or None.
+    """
+
+    given: Given
+    auth: AuthOptions | None
+
+    @classmethod
+    def read(cls, content: Any, place: Place) -> SourceFactory:
+        """Read a value of `sources`: `{<kind>: {<option>: …}, auth: {…}}`; required options may be left to the models.
+
+        Raises:
+            InvalidConfiguration: the first mistake, with file, line and field.
+        """
+        kinds = [key for key in content if key != AUTH] if isinstance(content, Mapping) else []
+        if len(kinds) != 1:
+            raise place.problem("a source factory has one source kind with its options, and auth beside it")
+        given = Given.of(str(kinds[0]), content[kinds[0]], place / kinds[0])
+        given.check(place / kinds[0])
+        auth = content.get(AUTH)
+        if auth is None:
+            return cls(given, None)
+        return cls(given, place.file.validate(AuthOptions, auth, (place / AUTH).location))
+
+
+def read_factories(files: Iterable[YamlFile]) -> dict[str, SourceFactory]:
+    """Read `sources` of every file; a later file's factory takes the place of an earlier one's of that name.
+
+    Raises:
+        InvalidConfiguration: a factory has a mistake, whether anything uses it or not.
+    """
+    return {
+        str(name): SourceFactory.read(content, Place(file, ("sources", name)))
+        for file in files
+        for name, content in file.content.get("sources", {}).items()
+    }
+
+
+def read_source(
+    content: Any, place: Place, factories: Mapping[str, SourceFactory]
+) -> tuple[ModelRef, AuthOptions | None]:
+    """Read a model's `source`: a URI, `{<kind>: {<option>: …}}`, or `{use: <factory>, <option>: …}`.
+
+    Returns:
+        The reference, and the factory's `auth`.
+
+    Raises:
+        InvalidConfiguration: the first mistake, with file, line and field.
+    """
+    if isinstance(content, str):
+        try:
+            return ModelRef.parse(content), None
+        except UsageError as error:
+            raise place.problem(str(error)) from error
+    if not isinstance(content, Mapping) or not (USE in content or len(content) == 1):
+        raise place.problem("name exactly one source kind, a URI, or a source factory with `use`")
+    if USE not in content:
+        ((kind, options),) = content.items()
+        return Given.of(str(kind), options, place / kind).ref(place / kind), None
+    name = content[USE]
+    factory = factories.get(name) if isinstance(name, str) else None
+    if factory is None:
+        known = f"there are {', '.join(factories)}" if factories else "`sources` names none"
+        raise (place / USE).problem(f"there is no source factory “{name}”; {known}")
+    own = {key: value for key, value in content.items() if key != USE}
+    given = factory.given.overridden(Given.of(factory.given.kind, own, place))
+    return given.ref(place), factory.auth

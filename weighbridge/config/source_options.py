@@ -1,0 +1,296 @@
+"""The options of each source kind as models.yaml writes them (spec 1), and the reference that they stand for.
+
+Names are spelled as in spec 1 (`trackingUri`); `tracking_uri` is taken too. An option's default is left out of the
+reference, so that a model has one URI however it was written. Not here: reading the file (modelsfile), and options
+that many models share (sourcefactories).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from weighbridge.domain import source_kinds
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import UsageError
+
+_REPOSITORY = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
+#: pydantic's type of the error that an option is still to be chosen; `missing` is its own for a single one.
+INCOMPLETE = "incomplete"
+
+
+def _plain(value: Any) -> Any:
+    """Return a whole number or a truth value as text; other numbers have lost digits already: 1.10 reads as 1.1."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("write an address that begins with https:// or http://")
+    return value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Plain = Annotated[str, BeforeValidator(_plain)]
+PlainList = Annotated[list[Plain], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+WebAddress = Annotated[Text, AfterValidator(_web_address)]
+
+
+class SourceOptions(BaseModel):
+    """The options of one source kind."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, alias_generator=to_camel)
+    #: Options of which exactly one is given.
+    one_of: ClassVar[tuple[str, ...]] = ()
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        raise NotImplementedError
+
+    @classmethod
+    def spellings(cls) -> dict[str, str]:
+        """Every name that an option may be written by, and the field it means."""
+        aliases = {(info.alias or name): name for name, info in cls.model_fields.items()}
+        return aliases | {name: name for name in cls.model_fields}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = [name for name in self.one_of if getattr(self, name)]
+        if self.one_of and len(given) != 1:
+            kind = INCOMPLETE if not given else "too_many"
+            raise PydanticCustomError(kind, f"name exactly one of {', '.join(self.one_of)}")
+        try:
+            ref = self.ref()
+            same = ModelRef.parse(ref.uri) == ref
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        if not same:
+            raise ValueError(f"these options cannot be written as one URI: {ref.uri} means another model")
+        return self
+
+
+def _options(**given: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in given.items() if value))
+
+
+class HuggingFaceOptions(SourceOptions):
+    """A repository of the Hugging Face Hub."""
+
+    repo: Annotated[str, Field(pattern=_REPOSITORY)]
+    revision: Text = "main"
+    files: list[Text] | None = None
+    type: Literal["model", "dataset"] = "model"
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        kind = "huggingface" if self.type == "model" else "huggingface-dataset"
+        revision = "" if self.revision == "main" else self.revision
+        return ModelRef(kind, self.repo, revision, tuple(("files", name) for name in sorted(self.files or [])))
+
+
+class MLflowOptions(SourceOptions):
+    """A version of a registered model of an MLflow server."""
+
+    one_of: ClassVar[tuple[str, ...]] = ("version", "stage", "alias")
+    tracking_uri: WebAddress
+    model_name: Text
+    version: Plain = ""
+    stage: str = ""
+    alias: str = ""
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        revision = self.version or self.stage or f"@{self.alias.removeprefix('@')}"
+        return ModelRef("mlflow", self.model_name, revision, _options(tracking_uri=self.tracking_uri))
+
+
+class S3Options(SourceOptions):
+    """What lies below a prefix of a bucket."""
+
+    bucket: Annotated[str, Field(pattern="^[a-zA-Z0-9._-]{3,255}$")]
+    prefix: str
+    region: Text | None = None
+    endpoint: WebAddress | None = None
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        place = f"{self.bucket}/{self.prefix.strip('/')}".rstrip("/")
+        return ModelRef("s3", place, "", _options(region=self.region or "", endpoint=self.endpoint or ""))
+
+
+class GitLFSOptions(SourceOptions):
+    """A commit of a git repository with Git LFS."""
+
+    url: WebAddress
+    rev: Text
+    subdir: str | None = None
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        parts = urlsplit(self.url)
+        if parts.query or parts.fragment:
+            raise ValueError("the address of a repository has no ? and no #: name rev and subdir beside it")
+        url = f"{parts.scheme}://{parts.netloc}{parts.path.replace('@', '%40')}"
+        return ModelRef("git-lfs", url, self.rev, _options(subdir=(self.subdir or "").strip("/")))
+
+
+class GitXetOptions(SourceOptions):
+    """A Xet repository: they live on the Hugging Face Hub."""
+
+    url: Text
+    rev: Text
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        where = ModelRef.parse(f"xet:{self.url.removeprefix('xet:').removeprefix('https:')}")
+        if not _REPOSITORY.fullmatch(where.id) or where.revision or where.options:
+            raise ValueError("write xet://huggingface.co/org/name, or org/name, and rev beside it")
+        return ModelRef("git-xet", where.id, "" if self.rev == "main" else self.rev)
+
+
+class URLOptions(SourceOptions):
+    """A file on the web, or an archive."""
+
+    url: WebAddress
+    extract: bool = False
+    sha256: Annotated[str, Field(pattern="^([0-9a-fA-F]{64})?$")] = ""
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        where = ModelRef.parse(self.url)
+        options = {*where.options, *_options(extract="true" if self.extract else "", sha256=self.sha256.lower())}
+        return ModelRef("url", where.id, "", tuple(sorted(options)))
+
+
+class OllamaOptions(SourceOptions):
+    """A model of Ollama's registry, or of another one."""
+
+    model: Text
+    tag: Text = "latest"
+    registry: WebAddress | None = None
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        name, colon, tag = self.model.rpartition(":")
+        if not colon or "/" in tag:
+            name, tag = self.model, self.tag
+        elif "tag" in self.model_fields_set:
+            raise ValueError("the model's name has a tag already: name it once")
+        options = _options(registry=self.registry or "")
+        return ModelRef("ollama", name, "" if tag == "latest" else tag, options)
+
+
+class PyPIOptions(SourceOptions):
+    """A wheel of a package index."""
+
+    package: Text
+    version: str = ""
+    file: str = ""
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        return ModelRef("pypi", self.package, self.version, _options(file=self.file))
+
+
+class FileOptions(SourceOptions):
+    """A folder or file of this machine."""
+
+    path: Text
+    root: str = ""
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        path, root = (str(Path(name).expanduser().absolute()) if name else "" for name in (self.path, self.root))
+        return ModelRef("file", path, "", _options(root=root))
+
+
+class MockOptions(SourceOptions):
+    """A model of empty files."""
+
+    org: Text = "test-org"
+    model: Text = "test-model"
+    files: list[Text] = ["config.json"]
+    commit_sha: str = ""
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        options = [("files", name) for name in self.files]
+        options += [("commitSha", self.commit_sha)] if self.commit_sha else []
+        return ModelRef("mock", f"{self.org}/{self.model}", "", tuple(sorted(options)))
+
+
+class InstalledOptions(SourceOptions):
+    """A model of a source that an installed package brings: every further option is the package's own."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, PlainList]
+    kind: ClassVar[str]
+    id: Text
+    revision: Plain = ""
+
+    def ref(self) -> ModelRef:
+        """The reference these options stand for."""
+        options = [(name, value) for name, given in (self.__pydantic_extra__ or {}).items() for value in given]
+        return ModelRef(self.kind, self.id, self.revision, tuple(sorted(options)))
+
+
+#: The name of a source kind in models.yaml to its options.
+OPTIONS: Mapping[str, type[SourceOptions]] = {
+    "file": FileOptions,
+    "git-lfs": GitLFSOptions,
+    "git-xet": GitXetOptions,
+    "huggingface": HuggingFaceOptions,
+    "mlflow": MLflowOptions,
+    "mock": MockOptions,
+    "ollama": OllamaOptions,
+    "pypi": PyPIOptions,
+    "s3": S3Options,
+    "url": URLOptions,
+}
+
+
+def options_of(kind: str) -> type[SourceOptions] | None:
+    """Return the options of a source kind, of an installed package's too; None where nothing serves it.
+
+    Raises:
+        InvalidConfiguration: packages disagree about who serves it.
+    """
+    if kind in OPTIONS or not source_kinds.kind_of(kind):
+        return OPTIONS.get(kind)
+    made: Any = create_model(f"Options of {kind}", __base__=InstalledOptions)
+    made.kind = kind
+    return made
+
+
+class AuthOptions(BaseModel):
+    """`auth`: where the token is kept."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    token_env: str = Field("", alias="tokenEnvVar")
+    token_file: str = Field("", alias="tokenFile")
+    block: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("name exactly one of tokenEnvVar, tokenFile and block")
+        return self

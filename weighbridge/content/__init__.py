@@ -1,0 +1,1 @@
+"""Everything that reads hostile bytes: detection, headers, archives, pickles, unpacking, model cards."""

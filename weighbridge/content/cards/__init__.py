@@ -1,0 +1,1 @@
+"""The model card: what a model is, read from its files' headers."""

@@ -1,0 +1,360 @@
+"""A pickle walked on a symbolic stack, to name every global it would import. Nothing is executed or loaded.
+
+The stack, the memo and the few values that can name a global are followed exactly as unpicklers do (Lib/pickle.py);
+everything else is opaque. Where joblib writes an array's bytes between two opcodes, they are skipped (arrays).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from weighbridge.content.pickles import arrays, opcodes
+from weighbridge.content.pickles.opcodes import Read
+
+#: What a pickle may cost before it counts as hostile.
+MAX_VALUES = 5_000_000
+MAX_OPCODES = 50_000_000
+MAX_IMPORTS = 10_000
+TOO_MANY_OPCODES = f"it has more than {MAX_OPCODES} opcodes"
+#: Letters of names followed on stack and memo, and of all of them together.
+_MAX_NAME = 512
+_MAX_NAMES = 192 * 1024**2
+#: Entries of a dictionary or tuple that is followed.
+_MAX_ITEMS = 16
+#: Bytes and opcodes of a copy for other engines.
+MAX_COPY_SIZE = 8 * 1024**2
+MAX_COPY_OPCODES = 500_000
+#: Pickles within arrays within pickles.
+_MAX_DEPTH = 16
+
+_MARK = object()
+#: Anything that is not followed.
+OPAQUE = None
+
+
+@dataclass(frozen=True, order=True)
+class Import:
+    """A global that a pickle would import.
+
+    Attributes:
+        module: its module, or empty when it cannot be told before loading.
+        name: its name there, perhaps dotted.
+    """
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}" if self.module else f"a global whose name is computed {self.name}".strip()
+
+
+@dataclass
+class Walked:
+    """What a walk over one pickle came to.
+
+    Attributes:
+        imports: every global, with the offset of the first opcode that imports it.
+        end: offset after the last opcode that was read.
+        stopped: whether STOP was reached, as in a whole pickle.
+        problem: why it could not be read on, or empty.
+        opcodes: how many were read.
+        calls: how many of them call something.
+        limited: whether that is because it costs more than it may, so that nobody knows what follows.
+        copies: the pickle without frames, long arguments and array bytes, for other engines; then the pickles within
+            its arrays. Empty when they would be too large.
+    """
+
+    imports: dict[Import, int] = field(default_factory=dict)
+    end: int = 0
+    stopped: bool = False
+    problem: str = ""
+    limited: bool = False
+    opcodes: int = 0
+    calls: int = 0
+    copies: list[bytes] = field(default_factory=list)
+
+
+class Budget:
+    """How many opcodes may be read, of all the walks over one blob together: walks can overlap.
+
+    Args:
+        left: opcodes.
+    """
+
+    def __init__(self, left: int = MAX_OPCODES) -> None:
+        self.left = left
+
+
+def walk(file: IO[bytes], size: int, depth: int = 0, budget: Budget | None = None) -> Walked:
+    """Walk one pickle from the file's position to its STOP, its end, or the first byte that is no opcode.
+
+    Args:
+        file: seekable, at the pickle's first byte.
+        size: of the whole file in bytes.
+        depth: arrays within which it lies.
+        budget: shared by the walks over one blob; `MAX_OPCODES` for this one when None.
+    """
+    start = file.tell()
+    budget = budget or Budget()
+    machine = _Machine(file, size, depth, budget)
+    walked = machine.run()
+    if machine.skipped:
+        # Only joblib goes past arrays: to any other unpickler their bytes are opcodes.
+        file.seek(start)
+        plain = _Machine(file, size, _MAX_DEPTH, budget, skips=False).run()
+        for found, offset in plain.imports.items():
+            walked.imports.setdefault(found, offset)
+        if budget.left <= 0:
+            walked.stopped, walked.limited, walked.problem = False, True, TOO_MANY_OPCODES
+        file.seek(walked.end)
+    return walked
+
+
+class _Memo:
+    """The memo: numbers to values. Picklers count up, so a list holds nearly all of it."""
+
+    def __init__(self) -> None:
+        self._dense: list[Any] = []
+        self._sparse: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._dense) + len(self._sparse)
+
+    def put(self, key: int, value: Any) -> None:
+        if 0 <= key < len(self._dense):
+            self._dense[key] = value
+        elif key == len(self._dense):
+            self._sparse.pop(key, None)
+            self._dense.append(value)
+        elif key < 0:
+            raise ValueError("its place in the memo is negative")
+        else:
+            self._sparse[key] = value
+
+    def get(self, key: int) -> Any:
+        return self._dense[key] if 0 <= key < len(self._dense) else self._sparse[key]
+
+
+def _float(argument: Any) -> float:
+    # C's unpickler reads up to a NUL.
+    return float(argument.partition("\0")[0]) if isinstance(argument, str) else 0.0
+
+
+class _Machine:
+    def __init__(self, file: IO[bytes], size: int, depth: int, budget: Budget, *, skips: bool = True) -> None:
+        self._file, self._size, self._depth, self._budget, self._skips = file, size, depth, budget, skips
+        #: Whether any array was gone past.
+        self.skipped = False
+        self._stack: list[Any] = []
+        self._memo = _Memo()
+        self._names = 0
+        self._copy: bytearray | None = bytearray()
+        #: Whether numbers, tuples and dictionaries are followed: only where an array's layout depends on them.
+        self._follows = False
+        self._walked = Walked()
+
+    def run(self) -> Walked:
+        walked, file = self._walked, self._file
+        walked.end = file.tell()
+        while not walked.stopped:
+            name = "it"
+            try:
+                read = opcodes.read(file, self._size - walked.end)
+                name = read.opcode.name
+                self._do(read, walked.end)
+                self._keep(read)
+            except (ValueError, IndexError, KeyError, EOFError, OverflowError) as error:
+                walked.problem = f"{name} at {walked.end} cannot be read: {str(error)[:120]}"
+                break
+            walked.opcodes += 1
+            walked.calls += name in _CALLS
+            self._budget.left -= 1
+            walked.end = file.tell()
+            self._hold_limits()
+            if walked.problem:
+                break
+        if self._copy:
+            walked.copies.insert(0, bytes(self._copy))
+        return walked
+
+    def _keep(self, read: Read) -> None:
+        if self._copy is None or read.opcode.name == "FRAME":
+            return
+        # fickling knows neither bytearrays nor written numbers; bytes and binary numbers mean as much.
+        if read.opcode.name == "BYTEARRAY8":
+            self._copy += b"\x8e" + read.raw[1:]
+        elif read.opcode.name == "FLOAT":
+            self._copy += b"G" + struct.pack(">d", _float(read.argument))
+        else:
+            self._copy += read.raw
+        if len(self._copy) > MAX_COPY_SIZE or self._walked.opcodes > MAX_COPY_OPCODES:
+            self._copy = None
+            self._walked.copies.clear()
+
+    def _hold_limits(self) -> None:
+        walked, why = self._walked, ""
+        if len(self._stack) > MAX_VALUES or len(self._memo) > MAX_VALUES:
+            why = f"it holds more than {MAX_VALUES} values"
+        elif self._budget.left <= 0:
+            why = TOO_MANY_OPCODES
+        elif len(walked.imports) > MAX_IMPORTS:
+            why = f"it imports more than {MAX_IMPORTS} globals"
+        elif self._names > _MAX_NAMES:
+            why = "it holds more names than can be followed"
+        if why:
+            walked.stopped, walked.limited, walked.problem = False, True, why
+
+    def _do(self, read: Read, offset: int) -> None:
+        """Do to the symbolic stack what the opcode would do to the real one."""
+        name, stack, argument = read.opcode.name, self._stack, read.argument
+        if special := _SPECIAL.get(name):
+            special(self, argument, offset)
+            return
+        if name == "REDUCE":
+            arguments, function = stack.pop(), stack.pop()
+            stack.append(arrays.Type.of(arguments) if function == _DTYPE else OPAQUE)
+            return
+        if read.opcode.text:
+            self._push_text(argument)
+            return
+        taken: list[Any] = []
+        if read.opcode.to_mark:
+            taken = self._pop_to_mark()
+        if read.opcode.pops:
+            if len(stack) < read.opcode.pops:
+                raise IndexError("the stack is empty")
+            taken = stack[-read.opcode.pops :] + taken
+            del stack[-read.opcode.pops :]
+        if read.opcode.pushes:
+            stack.extend([self._value(name, argument, taken)] * read.opcode.pushes)
+
+    def _push_text(self, argument: Any) -> None:
+        if isinstance(argument, str) and len(argument) <= _MAX_NAME:
+            self._names += len(argument) + 50
+            self._stack.append(argument)
+        else:
+            self._stack.append(OPAQUE)
+
+    def _value(self, name: str, argument: Any, taken: list[Any]) -> Any:
+        if not self._follows:
+            return OPAQUE
+        if name in ("SETITEM", "SETITEMS") and isinstance(taken[0], dict):
+            if len(taken[0]) + len(taken) <= 2 * _MAX_ITEMS:
+                pairs = zip(taken[1::2], taken[2::2], strict=False)
+                taken[0].update({key: value for key, value in pairs if isinstance(key, str)})
+            return taken[0]
+        if name in ("NEWOBJ", "NEWOBJ_EX") and isinstance(taken[0], Import) and taken[0] in _WRAPPERS:
+            return arrays.Wrapper()
+        if name in ("BININT", "BININT1", "BININT2", "LONG1", "LONG4"):
+            return argument
+        if name in _CONSTANTS:
+            return _CONSTANTS[name]
+        if name == "EMPTY_DICT":
+            return {}
+        return tuple(taken) if "TUPLE" in name and len(taken) <= _MAX_ITEMS else OPAQUE
+
+    def _pop_to_mark(self) -> list[Any]:
+        stack = self._stack
+        for place in range(len(stack) - 1, -1, -1):
+            if stack[place] is _MARK:
+                taken = stack[place + 1 :]
+                del stack[place:]
+                return taken
+        raise IndexError("there is no mark")
+
+    def _import(self, module: Any, name: Any, offset: int) -> None:
+        """Note a global; one whose name no import would find ends the walk, as it would end the loading."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            found = Import("", "")
+        elif not module or not module.isprintable() or not name.isprintable():
+            raise ValueError("its name is no name")
+        else:
+            found = Import(module, name)
+        self._walked.imports.setdefault(found, offset)
+        self._follows |= found == _DTYPE or found in _WRAPPERS
+        self._stack.append(found)
+
+    def _global(self, argument: str, offset: int) -> None:
+        module, _, name = argument.partition("\n")
+        self._import(module, name, offset)
+
+    def _inst(self, argument: str, offset: int) -> None:
+        module, _, name = argument.partition("\n")
+        self._pop_to_mark()
+        self._import(module, name, offset)
+
+    def _stack_global(self, argument: None, offset: int) -> None:
+        name, module = self._stack.pop(), self._stack.pop()
+        self._import(module, name, offset)
+
+    def _extension(self, argument: int, offset: int) -> None:
+        self._walked.imports.setdefault(Import("", f"(extension {argument})"), offset)
+        self._stack.append(OPAQUE)
+
+    def _put(self, argument: str | int, offset: int) -> None:
+        self._memo.put(int(argument), self._stack[-1])
+
+    def _memoize(self, argument: None, offset: int) -> None:
+        self._memo.put(len(self._memo), self._stack[-1])
+
+    def _get(self, argument: str | int, offset: int) -> None:
+        self._stack.append(self._memo.get(int(argument)))
+
+    def _mark(self, argument: None, offset: int) -> None:
+        self._stack.append(_MARK)
+
+    def _dup(self, argument: None, offset: int) -> None:
+        self._stack.append(self._stack[-1])
+
+    def _stop(self, argument: None, offset: int) -> None:
+        self._walked.stopped = True
+
+    def _pop(self, argument: None, offset: int) -> None:
+        self._stack.pop()
+
+    def _build(self, argument: None, offset: int) -> None:
+        state, built = self._stack.pop(), self._stack[-1]
+        if isinstance(built, arrays.Type):
+            built.take_state(state)
+        elif isinstance(built, arrays.Wrapper) and self._skips:
+            self._stack[-1] = OPAQUE
+            self._skip_array(state)
+
+    def _skip_array(self, state: Any) -> None:
+        """Go past what joblib writes after an array's wrapper: a pickle of objects, or padding and plain numbers."""
+        file, walked = self._file, self._walked
+        self.skipped = True
+        size = arrays.size_after(state, file)
+        if size is not None:
+            if file.tell() + size > self._size:
+                raise ValueError("its array is longer than there is")
+            file.seek(size, 1)
+            return
+        if self._depth >= _MAX_DEPTH:
+            raise ValueError("too many arrays of objects lie within each other")
+        inner = walk(file, self._size, self._depth + 1, self._budget)
+        for found, place in inner.imports.items():
+            walked.imports.setdefault(found, place)
+        walked.opcodes += inner.opcodes
+        walked.calls += inner.calls
+        if self._copy is not None:
+            walked.copies += inner.copies
+            if not inner.copies or sum(map(len, walked.copies)) > MAX_COPY_SIZE:
+                self._copy = None
+                walked.copies.clear()
+        walked.problem, walked.limited = inner.problem, inner.limited
+
+
+_CALLS = frozenset({"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
+_DTYPE = Import("numpy", "dtype")
+_WRAPPERS = frozenset({Import("joblib.numpy_pickle", "NumpyArrayWrapper")})
+_CONSTANTS = {"EMPTY_TUPLE": (), "NEWTRUE": True, "NEWFALSE": False}
+_SPECIAL: dict[str, Any] = {
+    "STOP": _Machine._stop, "GLOBAL": _Machine._global, "INST": _Machine._inst, "STACK_GLOBAL": _Machine._stack_global,
+    "EXT1": _Machine._extension, "EXT2": _Machine._extension, "EXT4": _Machine._extension,
+    "PUT": _Machine._put, "BINPUT": _Machine._put, "LONG_BINPUT": _Machine._put, "MEMOIZE": _Machine._memoize,
+    "GET": _Machine._get, "BINGET": _Machine._get, "LONG_BINGET": _Machine._get,
+    "MARK": _Machine._mark, "DUP": _Machine._dup, "POP": _Machine._pop, "BUILD": _Machine._build,
+}  # fmt: skip

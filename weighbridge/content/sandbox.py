@@ -1,0 +1,147 @@
+"""A header reader in a process of its own, with limits on time, memory and output.
+
+For formats whose readers are large, or native, or may hang: a file that kills or stalls the child costs a reason, not
+the run. Not here: protection of the machine from code in a model (nothing of a model is ever executed), or the readers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+#: Readers by name: a function of a path that returns plain JSON.
+READERS = {
+    "json": "weighbridge.content.headers.config:inspect_file",
+    "gguf": "weighbridge.content.headers.gguf:walk_file",
+    "onnx": "weighbridge.content.headers.onnx:walk_file",
+    "hdf5": "weighbridge.content.headers.keras:walk_hdf5",
+    "fickling": "weighbridge.content.pickles.engines:judge_with_fickling",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one reading may cost.
+
+    Attributes:
+        wall_time_s: seconds until the child is killed.
+        cpu_time_s: seconds of processor time.
+        memory_size: bytes of address space.
+        output_size: bytes of answer.
+    """
+
+    wall_time_s: float = 120.0
+    cpu_time_s: int = 20
+    memory_size: int = 2 * 1024**3
+    output_size: int = 16 * 1024**2
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a child gave: an answer, or the reason why there is none."""
+
+    answer: dict[str, Any] | None
+    reason: str = ""
+
+
+def read(reader: str, path: Path, limits: Limits | None = None) -> Reading:
+    """Run a reader of `READERS` over a file in a child process; never raises because of the file."""
+    limits = limits or Limits()
+    root = str(Path(__file__).resolve().parents[2])
+    values = [reader, str(path), str(limits.cpu_time_s), str(limits.memory_size), str(limits.output_size)]
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            [sys.executable, "-s", "-P", "-m", __name__, *values],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            env=_environment(root),
+            start_new_session=True,
+        )
+        try:
+            code = child.wait(limits.wall_time_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            return Reading(None, f"reading its header took longer than {limits.wall_time_s:g} s")
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+        if code:
+            return Reading(None, _why(code, limits))
+        output.seek(0)
+        return _answer(output.read(limits.output_size))
+
+
+def _environment(root: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
+    # Numeric libraries would reserve address space for a thread per core.
+    return kept | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+
+def _why(code: int, limits: Limits) -> str:
+    if code == _OUT_OF_MEMORY:
+        return f"reading its header needs more than {limits.memory_size / 2**20:.0f} MiB"
+    if code == _BROKEN:
+        return "its header broke the reader"
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"reading its header took longer than {limits.cpu_time_s} s of processor time"
+    if code == _TOO_LONG:
+        return "its header says more than the reader may answer"
+    return f"the reader of its header ended with code {code}"
+
+
+def _answer(content: bytes) -> Reading:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return Reading(None, "the reader of its header gave no answer")
+    return Reading(answer) if isinstance(answer, dict) else Reading(None, "the reader of its header gave no answer")
+
+
+_OUT_OF_MEMORY = 3
+_BROKEN = 4
+_TOO_LONG = 5
+
+
+def _limit(name: str, value: int) -> None:
+    # macOS knows RLIMIT_AS and refuses to set it; the time limits still hold there.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def main(arguments: list[str]) -> int:
+    """Be the child: limit this process, read, and print the answer as JSON."""
+    reader, path, cpu_time_s, memory_size, output_size = arguments
+    _limit("RLIMIT_CORE", 0)
+    _limit("RLIMIT_FSIZE", int(output_size) + 1)
+    module, function = READERS[reader].split(":")
+    _limit("RLIMIT_CPU", int(cpu_time_s))
+    _limit("RLIMIT_AS", int(memory_size))
+    try:
+        answer = json.dumps(getattr(import_module(module), function)(Path(path)))
+        if len(answer) > int(output_size):
+            return _TOO_LONG
+        sys.stdout.write(answer)
+        sys.stdout.flush()
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    except Exception:  # noqa: BLE001 (hostile input may break a reader in any way; the parent reports it as failed)
+        return _BROKEN
+    return 0
+
+
+if __name__ == "__main__":
+    # No clean-up: a broken native library must not get another chance.
+    os._exit(main(sys.argv[1:]))

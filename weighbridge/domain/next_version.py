@@ -1,0 +1,74 @@
+"""The next semantic version of a model, from the difference to the version before (spec 4). Pure.
+
+Architecture or vocabulary changed: major. Weights changed: minor. Anything else: patch. Not here: what versions exist
+(catalog).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from semver import Version
+
+from weighbridge.content.detection import may_hold_weights
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.manifest import Manifest
+from weighbridge.errors import UsageError
+
+FIRST = "1.0.0"
+#: Card fields of which a change breaks who uses the model.
+_BREAKING = ("architecture", "vocab_size", "tokenizer")
+
+
+def next_version(
+    previous: tuple[str, ModelCard, Manifest] | None, card: ModelCard, manifest: Manifest, wanted: str = ""
+) -> str:
+    """Return the version that a model gets.
+
+    Args:
+        previous: version, card and files of the version before, or None for the first.
+        card: what the model is now.
+        manifest: its files now.
+        wanted: the version its user asks for, or empty.
+
+    Raises:
+        UsageError: `wanted` is no semantic version, or none greater than the one before.
+    """
+    if wanted:
+        return _accept(wanted, previous[0] if previous else None)
+    if previous is None:
+        return FIRST
+    before = Version.parse(previous[0])
+    if _breaks(previous[1], card):
+        return str(before.bump_major())
+    if _weights(previous[2]) != _weights(manifest):
+        return str(before.bump_minor())
+    return str(before.bump_patch())
+
+
+def _accept(wanted: str, before: str | None) -> str:
+    try:
+        version = Version.parse(wanted)
+    except ValueError as error:
+        raise UsageError(
+            f"“{wanted}” is no semantic version.", "Write major.minor.patch, such as 1.2.0.", version=wanted
+        ) from error
+    if before is not None and version <= Version.parse(before):
+        raise UsageError(
+            f"The version {wanted} is not greater than {before}, the one before it.",
+            "Ask for a greater one, or for none: it is then found from what changed.",
+            version=wanted,
+            previous=before,
+        )
+    return str(version)
+
+
+def _breaks(before: ModelCard, now: ModelCard) -> bool:
+    """Whether a breaking field has another value; one that only one of the cards knows says nothing."""
+    pairs = ((before.get(name), now.get(name)) for name in _BREAKING)
+    return any(old is not None and new is not None and old != new for old, new in pairs)
+
+
+def _weights(manifest: Manifest) -> Counter[str]:
+    """Return the digests of the weights, whatever the files are called."""
+    return Counter(str(entry.digest) for entry in manifest.files if may_hold_weights(entry.path))

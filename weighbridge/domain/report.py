@@ -1,0 +1,99 @@
+"""What a scanner found: findings in SARIF's terms, and a report that says how many bytes were covered.
+
+Facts only: whether a finding leads to a rejection is the policy's to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from weighbridge.domain.digest import Digest
+
+Level = Literal["error", "warning", "note"]
+Status = Literal["completed", "partial", "skipped", "failed"]
+#: The reason of a `partial` report whose every byte was read, in overlapping windows.
+WINDOWED = "windowed"
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One observation about a blob (SARIF 2.1.0 `result`).
+
+    Attributes:
+        rule: a stable id, `scanner.what`, such as `clamav.signature` or `pickle.global`.
+        level: `error` (harmful or invalid), `warning` (could be), `note` (worth knowing).
+        message: one sentence for a person; hostile text in it is escaped with `!r`.
+        location: where inside the blob: a member path, an opcode offset, a key; or empty.
+    """
+
+    rule: str
+    level: Level
+    message: str
+    location: str = ""
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """One scanner's result for one blob: the unit that is cached and never judged in place.
+
+    Attributes:
+        digest: the blob's sha256.
+        scanner: the scanner's name, such as `clamav`.
+        version: the engine's version.
+        rules: a digest or version of what it scanned with (signature database, rule set).
+        subject: the format the blob was scanned as (`safetensors`, `pickle`, `json`, …); part of the key.
+        status: `completed`, `partial`, `skipped` or `failed`.
+        reason: why not completed; `windowed` for overlapping windows; empty when completed.
+        bytes_covered: bytes the scanner read of the blob, at most `bytes_total`.
+        bytes_total: the blob's size.
+        findings: sorted.
+        engine: facts about the engine that a policy may judge, such as `database: test-only`, `age_days`.
+    """
+
+    digest: Digest
+    scanner: str
+    version: str
+    rules: str
+    subject: str
+    status: Status
+    bytes_covered: int
+    bytes_total: int
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    engine: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """A short stable name of this report: of its key and its content."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What makes another scan needless: digest, scanner, version, rules, subject."""
+        return (str(self.digest), self.scanner, self.version, self.rules, self.subject)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the same scan would say the same again; a failure or a skip is tried again."""
+        return self.status == "completed" or (self.status == "partial" and self.reason == WINDOWED)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types; docs/formats.md."""
+        value = asdict(self)
+        value["digest"] = str(self.digest)
+        value["findings"] = [asdict(finding) for finding in self.findings]
+        value["engine"] = dict(self.engine)
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ScanReport:
+        """Read what `to_json` wrote."""
+        fields = dict(value)
+        fields["digest"] = Digest.parse(fields["digest"])
+        fields["findings"] = tuple(Finding(**finding) for finding in fields["findings"])
+        fields["engine"] = tuple(sorted(fields["engine"].items()))
+        return cls(**fields)

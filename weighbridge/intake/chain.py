@@ -1,0 +1,131 @@
+"""Ingesting: the one order in which the steps take a model in, whoever runs them.
+
+The same chain runs directly in this process (`Direct`) or as Prefect tasks (flows.ingest), so that there is one gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import CatalogError, WeighbridgeError
+from weighbridge.intake import steps
+from weighbridge.intake.steps import Job, Received
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Pending(Protocol[T_co]):
+    """A result that may still be on its way."""
+
+    def result(self) -> T_co:
+        """Wait for the result, or raise what the step raised."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs steps: now, or beside each other."""
+
+    def call(self, step: Callable[..., T], *values: Any) -> T:
+        """Run a step and return its result."""
+        ...
+
+    def submit(self, step: Callable[..., T], *values: Any) -> Pending[T]:
+        """Start a step; values that are pending are waited for first."""
+        ...
+
+
+class Direct:
+    """Runs steps in threads of this process."""
+
+    def __init__(self, threads: int = 16) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="step")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+
+    def call(self, step: Callable[..., T], *values: Any) -> T:
+        """Run a step and return its result."""
+        return step(*values)
+
+    def submit(self, step: Callable[..., T], *values: Any) -> Future[T]:
+        """Start a step in a thread; it waits for the pending ones among its values.
+
+        A step waits only for steps submitted before it, and threads are given out in order, so it cannot wait for
+        one that has no thread.
+        """
+        return self._pool.submit(lambda: step(*(v.result() if isinstance(v, Future) else v for v in values)))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request.
+
+    Attributes:
+        version: the settled version with its decision.
+        unverified: files for which the source promised no digest.
+        dropped: members of an archive that are no part of the model, each with the reason.
+        unchanged: whether nothing was fetched, because the source declared what it declared before.
+    """
+
+    version: ModelVersion
+    unverified: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    unchanged: bool = False
+
+
+def ingest(job: Job, runner: Runner) -> Outcome:
+    """Take one model in: resolve, fetch and scan side by side, verify, describe, decide, publish.
+
+    Raises:
+        WeighbridgeError: a step could not do its work; nothing was published.
+    """
+    catalog = job.workspace.catalog
+    number = catalog.begin_ingest(job.request.model, job.request.ref.uri)
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+            outcome = _ingest(job, runner, number, pool)
+    except WeighbridgeError as error:
+        with suppress(CatalogError):  # A full disk fails here too; the first error is the one to tell.
+            catalog.update_ingest(number, "ERROR", error=str(error))
+        raise
+    catalog.update_ingest(number, outcome.version.status, version=outcome.version.version)
+    return outcome
+
+
+def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecutor) -> Outcome:
+    catalog = job.workspace.catalog
+    declared = runner.call(steps.resolve, job)
+    known = steps.recall(job, declared)
+    catalog.update_ingest(number, "SCANNING" if known else "FETCHING")
+    if known is not None:
+        received = [known]
+        reports = [runner.call(steps.scan, job, known)]
+    else:
+        background.submit(steps.prepare, job)  # Should it fail, publishing says why.
+        fetches: list[Pending[Received]] = []
+        scans = []
+        for group in steps.groups(declared):
+            fetches.append(runner.submit(steps.fetch, job, declared, group))
+            scans.append(runner.submit(steps.scan, job, fetches[-1]))
+        received = [fetched.result() for fetched in fetches]
+        catalog.update_ingest(number, "SCANNING")
+        reports = [scanned.result() for scanned in scans]
+    manifest, comparison = runner.call(steps.verify, job, declared, received)
+    steps.remember(job, declared, manifest, received)
+    card = runner.call(steps.describe, job, manifest)
+    decision = runner.call(steps.decide, job, manifest, reports, card)
+    version = runner.call(steps.publish, job, manifest, reports, card, decision)
+    dropped = tuple(name for part in received for name in part.dropped)
+    return Outcome(version, comparison.unverified, dropped, known is not None)

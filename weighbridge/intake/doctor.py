@@ -1,0 +1,136 @@
+"""The doctor: what is missing on this machine, and the command that mends it. It changes nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from weighbridge.config.policy_file import load_policy
+from weighbridge.config.settings import Settings
+from weighbridge.domain import source_kinds
+from weighbridge.domain.uris import SCHEMES
+from weighbridge.errors import WeighbridgeError
+from weighbridge.intake.workspace import open_catalog
+from weighbridge.scanners import open_scanners
+from weighbridge.sources import open_source
+from weighbridge.sources.interface import SourceSettings
+
+#: Bytes below which a model of ordinary size no longer fits.
+LOW_SPACE = 20 * 1024**3
+State = Literal["ok", "warning", "missing"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Attributes:
+        what: its name.
+        state: `ok`, `warning` (works, but), or `missing`.
+        found: what was seen.
+        mend: the command that mends it, or empty.
+    """
+
+    what: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Yield one check after the other; a check that cannot be made is itself `missing`."""
+    for check in (_python, _home, _scanners, _catalog, _policy, _registry, _prefect, _git, _models, _sources):
+        try:
+            yield from check(settings)
+        except WeighbridgeError as error:
+            yield Check(check.__name__.lstrip("_"), "missing", error.problem, error.remedy)
+
+
+def _python(settings: Settings) -> Iterator[Check]:
+    yield Check("python", "ok" if sys.version_info >= (3, 11) else "missing", platform.python_version())
+
+
+def _home(settings: Settings) -> Iterator[Check]:
+    folder = settings.folder
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        yield Check("home", "missing", f"{folder} is not writable", f"sudo chown -R $USER {folder}")
+        return
+    free = shutil.disk_usage(existing).free
+    found = f"{folder}, {free / 1024**3:.0f} GiB free"
+    mend = "" if free >= LOW_SPACE else "export WEIGHBRIDGE_HOME=/a/larger/disk"
+    yield Check("home", "ok" if free >= LOW_SPACE else "warning", found, mend)
+
+
+def _scanners(settings: Settings) -> Iterator[Check]:
+    with open_scanners(settings) as scanners:
+        for scanner in scanners:
+            try:
+                engine = scanner.engine()
+            except WeighbridgeError as error:
+                yield Check(scanner.name, "missing", error.problem, error.remedy)
+                continue
+            facts = dict(engine.facts)
+            found = f"{engine.version}" + "".join(f", {name} {value}" for name, value in sorted(facts.items()))
+            if facts.get("database") == "test-only":
+                yield Check(scanner.name, "warning", found, "sudo apt-get install clamav-freshclam && sudo freshclam")
+            else:
+                yield Check(scanner.name, "ok", found)
+
+
+def _catalog(settings: Settings) -> Iterator[Check]:
+    if not settings.catalog_url and not settings.folder.exists():
+        yield Check("catalog", "ok", "is made by the first ingest")
+        return
+    with open_catalog(settings) as catalog:
+        yield Check("catalog", "ok", f"{len(catalog.models())} models")
+
+
+def _policy(settings: Settings) -> Iterator[Check]:
+    yield Check("policy", "ok", load_policy(settings.policy, Path.cwd()).name)
+
+
+def _registry(settings: Settings) -> Iterator[Check]:
+    state: State = "ok" if importlib.util.find_spec("mlflow") else "missing"
+    where = settings.mlflow_tracking_uri or "embedded"
+    yield Check("mlflow", state, where, "" if state == "ok" else "pip install mlflow")
+
+
+def _prefect(settings: Settings) -> Iterator[Check]:
+    url = os.environ.get("PREFECT_API_URL", "")
+    yield Check("prefect", "ok", url or "no server: flows run in this process")
+
+
+def _git(settings: Settings) -> Iterator[Check]:
+    git = shutil.which("git")
+    found = git or "not installed: models in git repositories cannot be fetched"
+    yield Check("git", "ok" if git else "warning", found, "" if git else "apt-get install git")
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    """Look for what loads models: they are taken in and served without it."""
+    there = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
+    found = "torch and transformers" if there else "not installed: no `try`, no `benchmark`"
+    yield Check(
+        "handlers", "ok" if there else "warning", found, "" if there else "pip install 'weighbridge[benchmark]'"
+    )
+
+
+def _sources(settings: Settings) -> Iterator[Check]:
+    """Look at the sources that installed packages bring, each on its own."""
+    for name, entries in source_kinds.installed().items():
+        package = " and ".join(source_kinds.package_of(entry) for entry in entries)
+        try:
+            source_kinds.refuse_taken({name} & {*SCHEMES, *SCHEMES.values()})
+            open_source(source_kinds.kind_of(name), SourceSettings())
+        except WeighbridgeError as error:
+            yield Check(f"source {name}", "missing", error.problem, error.remedy)
+        else:
+            yield Check(f"source {name}", "ok", package)

@@ -1,0 +1,151 @@
+"""Fetching: the files of a declared manifest become blobs, each byte hashed on the way in and each blob fetched once.
+
+Not here: how a source is asked (sources), how blobs are kept (blobs), or what a model must consist of (verifying).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import IntegrityError, SourceMisbehaved, SourceUnavailable
+from weighbridge.sources.interface import Source
+from weighbridge.store.local import Incoming, LocalBlobStore
+
+#: Attempts in a row that bring no new byte before a source counts as unavailable.
+FRUITLESS_ATTEMPTS = 4
+#: Seconds before the second fruitless attempt; doubled for each further one.
+BACKOFF_S = 0.5
+MAX_WAIT_S = 60.0
+
+
+def fetch(
+    source: Source, ref: ModelRef, entry: FileEntry, store: LocalBlobStore, progress: Progress | None = None
+) -> FileEntry:
+    """Bring one file into the store and return its computed entry: path, real size, sha256.
+
+    1. A blob that is here already, under its sha256 or another identity the source gives, is not asked for.
+    2. An earlier attempt's bytes that still have their piece sums are resumed after; a source that cannot resume starts
+       again.
+    3. More or fewer bytes than promised are refused while they stream.
+    4. The promised digest is compared before the blob gets its name; a resumed blob that is wrong is fetched once
+       more from the start, since what was here may be what broke it.
+
+    Raises:
+        IntegrityError: other bytes than promised.
+        SourceMisbehaved: the source contradicts its own length.
+        SourceUnavailable: no byte came in several attempts.
+        StoreFull: no space left.
+    """
+    progress = progress or Silent()
+    known = known_blob(ref, entry, store)
+    if known is None:
+        known = _receive(source, ref, entry, store, progress)
+    else:
+        progress.advance("fetch", entry.size or 0)
+    return replace(entry, size=store.size(known), digest=known, version="", locator="")
+
+
+def known_blob(ref: ModelRef, entry: FileEntry, store: LocalBlobStore) -> Digest | None:
+    """Return the sha256 of a declared file whose bytes are in the store, or None."""
+    if entry.digest and entry.digest.algorithm == "sha256":
+        return entry.digest if store.has(entry.digest) else None
+    identity = _identity(ref, entry)
+    return store.recall(identity) if identity else None
+
+
+def _identity(ref: ModelRef, entry: FileEntry) -> str:
+    if entry.digest:
+        return str(entry.digest)
+    return f"{ref.kind}:{ref.id}#{entry.path}@{entry.version}" if entry.version else ""
+
+
+def _receive(source: Source, ref: ModelRef, entry: FileEntry, store: LocalBlobStore, progress: Progress) -> Digest:
+    identity = _identity(ref, entry)
+    extra = (entry.digest.algorithm,) if entry.digest else ()
+    with store.receive(identity or f"{ref.uri}#{entry.path}", extra=extra, size=entry.size) as incoming:
+        known = known_blob(ref, entry, store)  # Another process may have brought it while this one waited.
+        if known is not None:
+            progress.advance("fetch", entry.size or 0)
+            return known
+        if not identity or (entry.size is not None and incoming.offset > entry.size):
+            incoming.restart()
+        resumed = incoming.offset > 0
+        progress.advance("fetch", incoming.offset)
+        _stream(source, ref, entry, incoming, progress)
+        try:
+            digest = incoming.commit(entry.digest)
+        except IntegrityError as error:
+            if not resumed:
+                raise _named(error, entry) from error
+            _stream(source, ref, entry, incoming, progress)
+            try:
+                digest = incoming.commit(entry.digest)
+            except IntegrityError as again:
+                raise _named(again, entry) from again
+    if identity:
+        store.remember(identity, digest)
+    return digest
+
+
+def _named(error: IntegrityError, entry: FileEntry) -> IntegrityError:
+    return IntegrityError(f"{entry.path}: {error.problem}", error.remedy, **error.facts, path=entry.path)
+
+
+def _stream(source: Source, ref: ModelRef, entry: FileEntry, incoming: Incoming, progress: Progress) -> None:
+    fruitless = 0
+    while entry.size is None or incoming.offset < entry.size:  # An empty file needs no request.
+        before = incoming.offset
+        try:
+            for chunk in _chunks(source, ref, entry, incoming):
+                incoming.write(chunk)
+                progress.advance("fetch", len(chunk))
+            if entry.size is None or incoming.offset == entry.size:
+                return
+            raise SourceUnavailable(
+                f"{entry.path} ended after {incoming.offset} of {entry.size} bytes.",
+                "Run the same command again: it resumes where it stopped.",
+                path=entry.path,
+            )
+        except SourceUnavailable as error:
+            fruitless = 0 if incoming.offset > before else fruitless + 1
+            wait_s = float(error.facts.get("retry_after_s") or BACKOFF_S * 2**fruitless)
+            if fruitless >= FRUITLESS_ATTEMPTS or wait_s > MAX_WAIT_S:
+                raise
+        time.sleep(min(wait_s, MAX_WAIT_S))
+
+
+def _chunks(source: Source, ref: ModelRef, entry: FileEntry, incoming: Incoming) -> Iterator[bytes]:
+    """Yield the bytes after `incoming.offset`, refusing a stream of another length than promised."""
+    with source.open(ref, entry, incoming.offset) as stream:
+        if entry.size is not None and stream.size is not None and stream.size != entry.size:
+            raise SourceMisbehaved(
+                f"{entry.path} was promised with {entry.size} bytes, but is sent with {stream.size}.",
+                "The file changed upstream, or a proxy on the way changes it. Nothing was kept; try again later.",
+                path=entry.path,
+                expected=entry.size,
+                actual=stream.size,
+            )
+        if stream.offset != incoming.offset:
+            if stream.offset != 0:
+                raise SourceMisbehaved(f"{entry.path} was resumed at a byte nobody asked for.", path=entry.path)
+            incoming.restart()
+        if entry.size is None and stream.size is not None:
+            incoming.expect(stream.size)
+        received = incoming.offset
+        for chunk in stream.chunks:
+            received += len(chunk)
+            if entry.size is not None and received > entry.size:
+                incoming.restart()
+                raise SourceMisbehaved(
+                    f"{entry.path} was promised with {entry.size} bytes, but more are sent.",
+                    "The file changed upstream, or a proxy on the way changes it. Nothing was kept.",
+                    path=entry.path,
+                    expected=entry.size,
+                )
+            yield chunk

@@ -1,0 +1,44 @@
+"""Inspecting: a folder or file of this machine through scan, describe and decide, in place; nothing is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from weighbridge.content.cards.describe import describe
+from weighbridge.domain import policy
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.version import ModelVersion
+from weighbridge.intake import scanning
+from weighbridge.intake.workspace import Workspace
+from weighbridge.store.folder import FolderBlobs
+
+
+def inspect_folder(path: Path, workspace: Workspace, wanted_policy: str = "") -> ModelVersion:
+    """Return the version that an ingest of the path would make, unnumbered and unpublished.
+
+    Raises:
+        ModelNotFound: there is no such path.
+        ScannerUnavailable: an engine cannot be reached.
+    """
+    ref = ModelRef("file", str(path.expanduser().absolute()))
+    request = IngestRequest(ref, policy=wanted_policy)
+    declared = workspace.source(ref.kind, request.auth).resolve(ref)
+    blobs = FolderBlobs(declared, workspace.progress)
+    rules = workspace.policy(request)
+    known = workspace.catalog.reports([entry.digest for entry in blobs.manifest.files if entry.digest])
+    subjects = scanning.subjects(blobs.manifest.files, blobs)
+    reports = scanning.scan(subjects, workspace.engines, known, workspace.scan_slots, workspace.progress)
+    workspace.catalog.add_reports(reports)
+    card = describe(blobs.manifest, blobs)
+    decision = policy.decide(blobs.manifest, reports, card, rules, workspace.clock())
+    return ModelVersion(
+        name=ref.name,
+        version="unpublished",
+        status=decision.verdict,
+        source=ref.uri,
+        manifest=blobs.manifest,
+        card=card,
+        decision=decision,
+        reports=reports,
+    )

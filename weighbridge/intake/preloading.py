@@ -1,0 +1,100 @@
+"""Preloading: chosen models of models.yaml, passed by the gate, put into a Hugging Face cache before they are needed.
+
+Not here: the cache's layout (registries.hfcache) and the gate (ingesting).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weighbridge.catalog import Catalog
+from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import RegistryError
+from weighbridge.registries.hfcache import export_hf_cache
+from weighbridge.store.local import BlobStore
+
+
+@dataclass(frozen=True)
+class Preloaded:
+    """A model in the cache: its name here, its version, the name to load it by, and its snapshot's folder."""
+
+    name: str
+    version: str
+    repo_id: str
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {"name": self.name, "version": self.version, "repo_id": self.repo_id, "path": str(self.path)}
+
+
+def cache_folder() -> Path:
+    """Return the cache that Hugging Face's clients read: HF_HUB_CACHE, else HF_HOME/hub, else theirs.
+
+    It is the one of huggingface_hub.constants, which reads the environment only once; an empty variable is none.
+    """
+    home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    given = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    return Path(os.path.expandvars(Path(given).expanduser())).absolute()
+
+
+def preload(
+    entries: Sequence[ModelEntry],
+    catalog: Catalog,
+    blobs: BlobStore,
+    cache: Path,
+    ingest: Callable[[ModelEntry], ModelVersion] | None,
+) -> list[Preloaded]:
+    """Put models into a cache; all or, when one did not pass, none.
+
+    1. Models that run elsewhere need nothing.
+    2. A model whose default version passed is taken as it is; another is taken in first, through the gate.
+    3. Each is exported under the name that its users load it by.
+
+    Args:
+        entries: the chosen ones.
+        catalog: knows which versions passed.
+        blobs: where their content lies.
+        cache: as `cache_folder` returns.
+        ingest: takes a model in; None where nothing may be downloaded (AUTO_DOWNLOAD_MODELS=0).
+
+    Raises:
+        RegistryError: some are missing and may not be downloaded, or did not pass.
+    """
+    wanted = [entry for entry in entries if not entry.skip_download]
+    passed = {entry.key: _passed(catalog, entry) for entry in wanted}
+    missing = [name for name, version in passed.items() if version is None]
+    if missing and ingest is None:
+        raise RegistryError(
+            f"Not here, and AUTO_DOWNLOAD_MODELS is 0: {', '.join(missing)}.",
+            f"Take them in first: MODELS={','.join(missing)} weighbridge preload.",
+            missing=missing,
+        )
+    if ingest is not None:
+        for entry in wanted:
+            if passed[entry.key] is None:
+                passed[entry.key] = ingest(entry)
+    rejected = [name for name, version in passed.items() if version is None or version.status != "PASSED"]
+    if rejected:
+        raise RegistryError(
+            f"Not passed by the gate: {', '.join(rejected)}.",
+            "Nothing was put into the cache. `weighbridge show NAME` says why.",
+            rejected=rejected,
+        )
+    return [_export(entry, version, blobs, cache) for entry in wanted if (version := passed[entry.key])]
+
+
+def _passed(catalog: Catalog, entry: ModelEntry) -> ModelVersion | None:
+    version = catalog.get(entry.key)
+    return version if version is not None and version.status == "PASSED" else None
+
+
+def _export(entry: ModelEntry, version: ModelVersion, blobs: BlobStore, cache: Path) -> Preloaded:
+    repo_id = entry.hf_repo_id or entry.key
+    path = export_hf_cache(version, blobs, cache, repo_id, link="copy")
+    return Preloaded(entry.key, version.version, repo_id, path)

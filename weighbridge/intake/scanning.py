@@ -1,0 +1,144 @@
+"""Scanning: every scanner over every blob once; what was said of a blob before by the same engine is not asked again.
+
+Not here: what an engine does (scanners), or what its report leads to (policy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+
+from weighbridge.content.detection import detect_file
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.policy import NOT_APPLICABLE
+from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.report import ScanReport
+from weighbridge.domain.version import ModelVersion
+from weighbridge.scanners.interface import Engine, Scanner, Subject, report
+from weighbridge.store.local import BlobStore
+
+ReportKey = tuple[str, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The scanners of one run with what each scans with, asked once.
+
+    Attributes:
+        scanners: in the order reports are shown.
+        engines: by scanner name.
+    """
+
+    scanners: tuple[Scanner, ...]
+    engines: Mapping[str, Engine]
+
+    @classmethod
+    def of(cls, scanners: Sequence[Scanner]) -> Engines:
+        """Ask each scanner for its engine. Raises ScannerUnavailable."""
+        return cls(tuple(scanners), {scanner.name: scanner.engine() for scanner in scanners})
+
+    def current(self, reports: Iterable[ScanReport]) -> tuple[ScanReport, ...]:
+        """Keep the reports that today's engines would write again."""
+        return tuple(
+            found
+            for found in reports
+            if (engine := self.engines.get(found.scanner))
+            and (found.version, found.rules) == (engine.version, engine.rules)
+        )
+
+
+def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engines) -> tuple[ScanReport, ...] | None:
+    """Return what every scanner's present engine said of every subject before, or None when anything is missing.
+
+    What was said of the same bytes under a name that makes them another format does not count.
+    """
+    said = {
+        found.key: found
+        for found in engines.current(known)
+        if found.reusable or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
+    }
+    keys = [_key(subject, name, engine) for subject in wanted for name, engine in engines.engines.items()]
+    return tuple(said[key] for key in keys) if all(key in said for key in keys) else None
+
+
+def recall_version(version: ModelVersion, engines: Engines) -> tuple[ScanReport, ...] | None:
+    """Return the reports that a settled version rests on, or None when a present engine would have more to say.
+
+    They were made for the same bytes under the same names, so that no blob need be opened to tell its format again.
+    """
+    said = {
+        (found.digest, found.subject, found.scanner)
+        for found in engines.current(version.reports)
+        if found.reusable or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
+    }
+    pairs = {(found.digest, found.subject) for found in version.reports}
+    unscanned = {entry.digest for entry in version.manifest.files} - {digest for digest, _ in pairs}
+    whole = not unscanned and all((*pair, name) in said for pair in pairs for name in engines.engines)
+    return engines.current(version.reports) if whole else None
+
+
+def _key(subject: Subject, scanner: str, engine: Engine) -> ReportKey:
+    return (str(subject.digest), scanner, engine.version, engine.rules, subject.format)
+
+
+def subjects(entries: Iterable[FileEntry], blobs: BlobStore) -> tuple[Subject, ...]:
+    """Return what there is to scan: each pair of blob and format once, whatever it is called."""
+    found: dict[tuple[str, str], Subject] = {}
+    for entry in entries:
+        if entry.digest is None or entry.size is None:
+            raise ValueError("scanning needs computed entries")
+        path = blobs.path(entry.digest)
+        kind = detect_file(entry.path, path)
+        found.setdefault((entry.digest.hex, kind), Subject(entry.digest, path, entry.size, entry.path, kind))
+    return tuple(found.values())
+
+
+def scan(
+    wanted: Sequence[Subject],
+    engines: Engines,
+    known: Iterable[ScanReport],
+    slots: BoundedSemaphore,
+    progress: Progress | None = None,
+) -> tuple[ScanReport, ...]:
+    """Return one report for each subject and scanner, in that order.
+
+    Args:
+        wanted: what to scan.
+        engines: what to scan with.
+        known: earlier reports; a reusable one of the same key is taken as it is.
+        slots: how many blobs may be read at once, shared by every call of the run.
+        progress: hears the bytes done.
+
+    Raises:
+        ScannerUnavailable: an engine went away and did not come back. Nothing else: bad content is a finding.
+    """
+    progress = progress or Silent()
+    earlier: dict[ReportKey, ScanReport] = {found.key: found for found in known if found.reusable}
+    progress.expect("scan", sum(subject.size for subject in wanted))
+    with ThreadPoolExecutor(max_workers=max(1, min(len(wanted), 32)), thread_name_prefix="scan") as pool:
+        jobs = [pool.submit(_scan_one, subject, engines, earlier, slots, progress) for subject in wanted]
+        return tuple(found for job in jobs for found in job.result())
+
+
+def _scan_one(
+    subject: Subject,
+    engines: Engines,
+    earlier: Mapping[ReportKey, ScanReport],
+    slots: BoundedSemaphore,
+    progress: Progress,
+) -> tuple[ScanReport, ...]:
+    reports = []
+    for scanner in engines.scanners:
+        engine = engines.engines[scanner.name]
+        if found := earlier.get(_key(subject, scanner.name, engine)):
+            reports.append(found)
+        elif not scanner.accepts(subject):
+            reports.append(report(scanner.name, engine, subject, status="skipped", reason=NOT_APPLICABLE))
+        else:
+            with slots:
+                progress.say("scan", f"{scanner.name}: {subject.name}")
+                reports.append(scanner.scan(subject))
+    progress.advance("scan", subject.size)
+    return tuple(reports)

@@ -1,0 +1,231 @@
+"""The steps a model goes through, each a function of a job: resolve, fetch, scan, verify, describe, decide, publish.
+
+Every step may die at any moment and be called again. Not here: their order (ingesting) or how they are run (tasks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from weighbridge.content.cards.describe import describe as describe_files
+from weighbridge.content.unpacking import UNPACKERS
+from weighbridge.domain import policy
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import Decision
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Comparison, FileEntry, Manifest
+from weighbridge.domain.next_version import next_version
+from weighbridge.domain.report import ScanReport
+from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import IntegrityError
+from weighbridge.intake import fetching, scanning, verifying
+from weighbridge.intake.workspace import Workspace
+from weighbridge.sources.interface import Source
+from weighbridge.store.nar import nar_digest
+
+#: Files of at least this many bytes are fetched and scanned on their own, smaller ones together.
+LARGE_FILE = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request on its way through a workspace.
+
+    Attributes:
+        request: what is wanted.
+        workspace: what it is done with.
+        source: where it comes from, with credentials; never shown.
+        policy: what it is judged under.
+        locked: the files that models.lock names, or None.
+    """
+
+    request: IngestRequest
+    workspace: Workspace
+    source: Source
+    policy: policy.Policy
+    locked: Manifest | None = None
+
+    @classmethod
+    def of(cls, request: IngestRequest, workspace: Workspace, locked: Manifest | None = None) -> Job:
+        """Prepare a request. Raises InvalidConfiguration for a policy or credentials that cannot be read."""
+        source = workspace.source(request.ref.kind, request.auth)
+        return cls(request, workspace, source, workspace.policy(request), locked)
+
+    def __repr__(self) -> str:
+        return f"Job({self.request.ref.uri!r})"
+
+
+@dataclass(frozen=True)
+class Received:
+    """Files that are in the store.
+
+    Attributes:
+        files: computed: real size and sha256.
+        dropped: members of an archive that are no part of the model, each with the reason.
+    """
+
+    files: tuple[FileEntry, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def prepare(job: Job) -> None:
+    """Open the registries that a new version will be published to, while its files are still on their way."""
+    for registry in job.workspace.registries(job.request):
+        registry.prepare()
+
+
+def resolve(job: Job) -> Manifest:
+    """Ask the source what the model is now; with a lock, what it was when it was locked."""
+    return job.source.resolve(job.locked.ref if job.locked else job.request.ref)
+
+
+def recall(job: Job, declared: Manifest) -> Received | None:
+    """Return what an equal declaration led to before, when all of it is still here; reads no blob."""
+    if not declared.fingerprint:
+        return None
+    catalog, store = job.workspace.catalog, job.workspace.store
+    found = catalog.recall_resolution(declared.fingerprint)
+    if found is None or not all(entry.digest and store.has(entry.digest) for entry in found.files):
+        return None
+    return Received(found.files, catalog.recall_dropped(declared.fingerprint))
+
+
+def groups(declared: Manifest) -> tuple[tuple[FileEntry, ...], ...]:
+    """Divide a model into what is fetched and scanned together: the small files first, then each large one."""
+    small = tuple(entry for entry in declared.files if (entry.size or 0) < LARGE_FILE)
+    large = tuple((entry,) for entry in declared.files if (entry.size or 0) >= LARGE_FILE)
+    return ((small,) if small else ()) + large
+
+
+def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received:
+    """Bring some files of a declared manifest into the store, and unpack an archive."""
+    store, progress = job.workspace.store, job.workspace.progress
+
+    def one(entry: FileEntry) -> FileEntry:
+        with job.workspace.fetch_slots:
+            progress.say("fetch", entry.path)
+            return fetching.fetch(job.source, declared.ref, entry, store, progress)
+
+    progress.expect("fetch", sum(entry.size or 0 for entry in wanted))
+    with ThreadPoolExecutor(max_workers=job.workspace.settings.connections, thread_name_prefix="fetch") as pool:
+        files = tuple(pool.map(one, wanted))
+    if declared.archive:
+        (archive,) = files
+        assert archive.digest is not None
+        unpacked = UNPACKERS[declared.archive](store.path(archive.digest), store, progress)
+        return Received(unpacked.files, tuple(f"{gone.path}: {gone.reason}" for gone in unpacked.dropped))
+    return Received(files)
+
+
+def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
+    """Scan files that are in the store; reports are kept at once, so that a crash later costs no second scan."""
+    workspace = job.workspace
+    settled = _settled(job, received)
+    if settled is not None and (again := scanning.recall_version(settled, workspace.engines)):
+        return again
+    digests = [entry.digest for entry in received.files if entry.digest]
+    known = workspace.catalog.reports(digests)
+    wanted = scanning.subjects(received.files, workspace.store)
+    recalled = scanning.recall(wanted, known, workspace.engines)
+    if recalled is not None:
+        return recalled
+    reports = scanning.scan(wanted, workspace.engines, known, workspace.scan_slots, workspace.progress)
+    workspace.catalog.add_reports(reports)
+    return reports
+
+
+def _settled(job: Job, received: Received) -> ModelVersion | None:
+    """Return the model's version that has exactly these files under exactly these names, or None."""
+    known = job.workspace.catalog.versions(job.request.model)
+    return next((version for version in known if version.manifest.files == received.files), None)
+
+
+def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
+    """Hold what was received against what the source, the pins and the lock promised.
+
+    1. Files, manifest digest and lock, as `verifying.verify`; this reads no bytes.
+    2. The Nix archive of the tree has the sha256 of the request's `nar`. A manifest for which that was proven before
+       is not read again: it names every byte of the archive.
+
+    Raises:
+        IntegrityError: anything differs.
+        StoreError: a blob that step 2 reads is missing or has another size.
+    """
+    computed = Manifest(declared.ref, tuple(entry for part in received for entry in part.files))
+    comparison = verifying.verify(declared, computed, pin=job.request.hash, locked=job.locked)
+    if job.request.nar is not None:
+        _verify_nar(job, computed, job.request.nar)
+    return computed, comparison
+
+
+def _verify_nar(job: Job, computed: Manifest, expected: Digest) -> None:
+    proof = f"nar:{expected}"  # A promise about the whole tree, like a declaration's fingerprint, so kept as one.
+    known = job.workspace.catalog.recall_resolution(proof)
+    if known is not None and known.digest == computed.digest:
+        return
+    actual = nar_digest(computed, job.workspace.store, job.workspace.progress)
+    if actual != expected:
+        raise IntegrityError(
+            f"The NAR hash of {computed.ref} does not fit: expected {expected.sri}, but the model's is {actual.sri}.",
+            "Nothing was published. If you trust the new content, put the second value into `hash` as nar:….",
+            expected=expected.sri,
+            actual=actual.sri,
+        )
+    job.workspace.catalog.remember_resolution(proof, computed)
+
+
+def remember(job: Job, declared: Manifest, computed: Manifest, received: Iterable[Received]) -> None:
+    """Keep what a declaration led to, so that an equal one needs no fetch."""
+    if declared.fingerprint:
+        dropped = tuple(name for part in received for name in part.dropped)
+        job.workspace.catalog.remember_resolution(declared.fingerprint, computed, dropped)
+
+
+def describe(job: Job, manifest: Manifest) -> ModelCard:
+    """Read the model's card; content that was described before is not read again."""
+    settled = _settled(job, Received(manifest.files))
+    return settled.card if settled is not None else describe_files(manifest, job.workspace.store)
+
+
+def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:
+    """Judge the model under the job's policy."""
+    flat = {found.id: found for part in reports for found in part}
+    return policy.decide(manifest, tuple(flat.values()), card, job.policy, job.workspace.clock())
+
+
+def publish(
+    job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard, decision: Decision
+) -> ModelVersion:
+    """Settle the version in the catalog and, when it passed, make it visible in the registries.
+
+    What is published already is left alone. A version that no longer passes is withdrawn.
+
+    Raises:
+        RegistryError: a registry refused; the version is settled but not published there.
+    """
+    catalog = job.workspace.catalog
+    flat = tuple({found.id: found for part in reports for found in part}.values())
+
+    def choose(previous: ModelVersion | None) -> str:
+        before = (previous.version, previous.card, previous.manifest) if previous else None
+        return next_version(before, card, manifest, job.request.version)
+
+    version = catalog.settle_version(job.request.model, manifest.ref.uri, manifest, card, decision, flat, choose)
+    for registry in job.workspace.registries(job.request):
+        there = any(publication.registry == registry.name for publication in version.published)
+        if version.status == "PASSED" and not there:
+            job.workspace.progress.say("publish", registry.name)
+            publication = registry.publish(version, job.workspace.store)
+            catalog.add_publication(version.name, version.version, publication)
+        elif version.status != "PASSED" and there:
+            registry.withdraw(version.name, version.version, f"{decision.policy}: {decision.verdict}")
+            catalog.remove_publications(version.name, version.version, registry.name)
+            default = catalog.get(version.name)
+            if default is not None and default.default and default.status == "PASSED":
+                registry.publish(default, job.workspace.store)  # The default moved back: its alias follows.
+    settled = catalog.get(version.name, version.version)
+    assert settled is not None
+    return settled

@@ -1,0 +1,175 @@
+"""A workspace: everything one process needs to take models in, opened from the settings and closed together.
+
+Not here: what is done with it (pipeline).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
+
+from weighbridge.catalog import Catalog
+from weighbridge.config.policy_file import load_policy
+from weighbridge.config.settings import Settings
+from weighbridge.domain.policy import PRESETS, Policy
+from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.request import IngestRequest
+from weighbridge.errors import InvalidConfiguration
+from weighbridge.intake.scanning import Engines
+from weighbridge.net.credentials import AuthPlace, read_auth
+from weighbridge.net.on_behalf import limited, refuse_file, refuse_place
+from weighbridge.registries import REGISTRIES
+from weighbridge.registries.interface import Registry
+from weighbridge.scanners import open_scanners
+from weighbridge.sources import open_source
+from weighbridge.sources.interface import Auth, Source, SourceSettings
+from weighbridge.store.local import LocalBlobStore
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Workspace:
+    """What a run works with. Its parts are safe to use from several threads.
+
+    Attributes:
+        settings: how it was opened.
+        store: the blobs.
+        catalog: the facts.
+        closing: ends with the workspace; what is opened only when needed is put on it.
+        progress: hears how far each step is.
+        folder: where models.yaml and policy.yaml are looked for.
+        clock: tells the time.
+        load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
+        on_behalf: whether others than this process's user ask for models, so that private addresses are refused.
+        vouched: whether a file of the operator's own names those models, and so the places of secrets and the folders.
+    """
+
+    settings: Settings
+    store: LocalBlobStore
+    catalog: Catalog
+    closing: ExitStack
+    progress: Progress = field(default_factory=Silent)
+    folder: Path = field(default_factory=Path.cwd)
+    clock: Callable[[], datetime] = utc_now
+    load_block: Callable[[str, str], Auth] | None = None
+    on_behalf: bool = False
+    vouched: bool = False
+
+    def __post_init__(self) -> None:
+        self.scan_slots = BoundedSemaphore(self.settings.slots)
+        self._opening = Lock()
+        self._engines: Engines | None = None
+        self.fetch_slots = BoundedSemaphore(self.settings.connections)
+        self._sources: dict[tuple[str, AuthPlace], Source] = {}
+        self._registries: dict[str, Registry] = {}
+        self._policies: dict[str, Policy] = {}
+
+    @property
+    def engines(self) -> Engines:
+        """The scanners with what they scan with, opened when first needed. Raises ScannerUnavailable."""
+        with self._opening:
+            if self._engines is None:
+                self._engines = Engines.of(self.closing.enter_context(open_scanners(self.settings)))
+            return self._engines
+
+    def source(self, kind: str, place: AuthPlace) -> Source:
+        """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused.
+
+        Raises:
+            InvalidConfiguration: the place holds nothing, or is none that this run may name.
+        """
+        key = (kind, place)
+        if key not in self._sources:
+            endpoint = self.settings.endpoint(kind)
+            settings = SourceSettings(
+                auth=self._auth(place, kind, endpoint),
+                endpoint=endpoint,
+                timeout_s=self.settings.timeout_s,
+                max_redirects=self.settings.max_redirects,
+                addresses=self.settings.addresses(kind, on_behalf=self.on_behalf),
+                connections=self.settings.connections,
+                file_roots=self.settings.source_roots if self._of_strangers else None,
+            )
+            self._sources[key] = open_source(kind, settings)
+        return self._sources[key]
+
+    @property
+    def _of_strangers(self) -> bool:
+        return self.on_behalf and not self.vouched
+
+    def _auth(self, place: AuthPlace, kind: str, endpoint: str) -> Auth:
+        if not self._of_strangers:
+            return read_auth(place, kind, endpoint, self.load_block)
+        refuse_place(place, self.settings.token_places)
+        auth = read_auth(place, kind, endpoint, self.load_block)
+        return limited(auth, place, kind, endpoint, self.settings.token_places)
+
+    def models_file(self, path: Path) -> Path:
+        """Return a models file that a run names. Raises InvalidConfiguration where this run may not name it."""
+        if self._of_strangers:
+            refuse_file(path, self.folder, self.settings.source_roots)
+        return path
+
+    def policy(self, request: IngestRequest) -> Policy:
+        """Return the policy a request is judged under. Raises InvalidConfiguration."""
+        wanted = request.policy or self.settings.policy
+        if request.policy and request.policy not in PRESETS and self._of_strangers:
+            refuse_file(Path(request.policy), self.folder, remedy=f"Presets: {', '.join(PRESETS)}.")
+        if wanted not in self._policies:
+            self._policies[wanted] = load_policy(wanted, self.folder)
+        return self._policies[wanted]
+
+    def registries(self, request: IngestRequest) -> tuple[Registry, ...]:
+        """Return the registries a request is published to."""
+        return tuple(self._registry(name) for name in request.registries or self.settings.registries)
+
+    def _registry(self, name: str) -> Registry:
+        if name not in REGISTRIES:
+            known = ", ".join(REGISTRIES)
+            raise InvalidConfiguration(f"“{name}” is no registry.", f"Known ones: {known}.")
+        if name not in self._registries:
+            self._registries[name] = REGISTRIES[name](self.settings)
+        return self._registries[name]
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """Open the catalog that the settings name, with its folder where it is SQLite. Raises CatalogError."""
+    return Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
+
+
+@contextmanager
+def open_workspace(
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+    load_block: Callable[[str, str], Auth] | None = None,
+    on_behalf: bool = False,
+    vouched: bool = False,
+) -> Iterator[Workspace]:
+    """Open a workspace; what it started (a private clamd) ends with it. The arguments are `Workspace`'s.
+
+    Raises:
+        CatalogError, StoreError: a part cannot be opened.
+    """
+    store = LocalBlobStore(settings.store_folder)
+    with open_catalog(settings) as catalog, ExitStack() as closing:
+        yield Workspace(
+            settings,
+            store,
+            catalog,
+            closing,
+            progress=progress or Silent(),
+            folder=folder or Path.cwd(),
+            load_block=load_block,
+            on_behalf=on_behalf,
+            vouched=vouched,
+        )

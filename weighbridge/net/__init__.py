@@ -1,0 +1,1 @@
+"""How anything leaves the machine: which addresses, with which credentials, over which protocol."""

@@ -1,0 +1,291 @@
+"""Git LFS: the pointers that stand in git for large files, and the server that has their bytes.
+
+The format of pointers is that of the Git LFS specification (docs/spec.md of git-lfs), the server is asked through its
+Batch API (docs/api/batch.md) with the transfer `basic`. Not here: reading git (gitrepository), hashing (fetching).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from threading import Lock
+from typing import Any, NoReturn
+
+import httpx
+
+from weighbridge.domain.digest import Digest
+from weighbridge.errors import (
+    AccessDenied,
+    AddressRefused,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+)
+from weighbridge.net.responses import shown
+from weighbridge.net.transfer import Transfer
+from weighbridge.sources.interface import ByteStream
+
+#: Bytes that a pointer has at most.
+POINTER_LIMIT = 1024
+#: Objects that one request may ask for.
+BATCH_SIZE = 100
+MEDIA_TYPE = "application/vnd.git-lfs+json"
+#: An address is asked for again when it holds for less than this.
+_MARGIN = timedelta(seconds=30)
+_VERSIONS = (b"version https://git-lfs.github.com/spec/v1\n", b"version https://hawser.github.com/spec/v1\n")
+_POINTER = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (0|[1-9]\d{0,17})\n")
+_EXTENSION = re.compile(rb"ext-\d-[a-z0-9.-]+ ")
+_FIELD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+#: Header fields that say how bytes travel, which is not for the server to choose.
+_OURS = frozenset(
+    {"accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-none-match", "if-range"}
+    | {"proxy-authorization", "range", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+#: Answers to a whole batch that may be due to one object of it.
+_OF_ONE_OBJECT = frozenset({404, 410, 413, 422})
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What a pointer says: the object's sha256 and size in bytes."""
+
+    digest: Digest
+    size: int
+
+    @classmethod
+    def parse(cls, content: bytes, path: str) -> Pointer | None:
+        """Read the content of a small file; None when it is no pointer.
+
+        Raises:
+            SourceMisbehaved: it begins like a pointer and is none.
+            SourceError: its bytes are coded by an extension.
+        """
+        if not content.startswith(_VERSIONS) or len(content) >= POINTER_LIMIT:
+            return None
+        rest = content.split(b"\n", 1)[1]
+        if _EXTENSION.match(rest):
+            raise SourceError(
+                f"{path} lies in Git LFS in a form that only a program of its publisher can read (an extension).",
+                "Ask the publisher for the file itself.",
+                path=path,
+            )
+        match = _POINTER.fullmatch(rest)
+        if not match:
+            raise SourceMisbehaved(
+                f"{path} begins like a pointer of Git LFS, but says nothing that can be fetched.",
+                "The model's publisher has to mend it, for instance with `git lfs migrate import`.",
+                path=path,
+            )
+        return cls(Digest("sha256", match[1].decode()), int(match[2]))
+
+
+@dataclass(frozen=True)
+class _Download:
+    """Where an object lies, until when, and what goes with the request."""
+
+    url: str
+    headers: Mapping[str, str]
+    authorization: str
+    expires: datetime | None
+
+
+class LfsServer:
+    """The Git LFS server of one repository; safe for several threads.
+
+    Args:
+        transfer: sends the requests.
+        endpoint: the server's URL, to which `/objects/batch` is added.
+        authorization: gives the Authorization header for an address; empty where our credentials are not for it.
+        clock: tells the time.
+    """
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        endpoint: str,
+        authorization: Callable[[str], str],
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._transfer, self._authorization, self._clock = transfer, authorization, clock
+        self._batch = f"{endpoint.rstrip('/')}/objects/batch"
+        self._downloads: dict[Pointer, _Download] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def open(self, pointer: Pointer, path: str, offset: int, ahead: Iterable[Pointer] = ()) -> Iterator[ByteStream]:
+        """Open an object from `offset`, where its server can.
+
+        An address that was given earlier and no longer holds is asked for once more.
+
+        Args:
+            pointer: the object.
+            path: the file it belongs to, for messages.
+            offset: bytes already here.
+            ahead: objects that will be wanted next; their addresses are asked for in the same request.
+
+        Raises:
+            ModelNotFound: the server does not have the object.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.stream`.
+        """
+        with ExitStack() as opened:
+            yield self._enter(opened, pointer, path, offset, ahead)
+
+    def _enter(
+        self, opened: ExitStack, pointer: Pointer, path: str, offset: int, ahead: Iterable[Pointer], again: bool = False
+    ) -> ByteStream:
+        download, fresh = self._download(pointer, path, ahead, again=again)
+        try:
+            return opened.enter_context(self._stream(download, pointer, offset))
+        except AddressRefused:
+            raise
+        except (AccessDenied, ModelNotFound) as error:
+            if fresh:
+                raise type(error)(f"{path}: {error.problem}", error.remedy, **error.facts | {"path": path}) from error
+        return self._enter(opened, pointer, path, offset, (), again=True)
+
+    def _stream(self, download: _Download, pointer: Pointer, offset: int) -> AbstractContextManager[ByteStream]:
+        return self._transfer.stream(
+            download.url,
+            offset=offset,
+            size=pointer.size,
+            authorization=download.authorization,
+            headers=download.headers,
+        )
+
+    def _download(
+        self, pointer: Pointer, path: str, ahead: Iterable[Pointer], *, again: bool = False
+    ) -> tuple[_Download, bool]:
+        """Return where an object lies, and whether that was asked just now."""
+        with self._lock:
+            if self._holds(pointer) and not again:
+                return self._downloads[pointer], False
+            return self._ask(pointer, path, (one for one in ahead if not self._holds(one))), True
+
+    def _holds(self, pointer: Pointer) -> bool:
+        known = self._downloads.get(pointer)
+        return known is not None and (known.expires is None or known.expires > self._clock() + _MARGIN)
+
+    def _ask(self, pointer: Pointer, path: str, ahead: Iterable[Pointer]) -> _Download:
+        """Ask for an object's address, and for those of the next ones where that does no harm."""
+        wanted = list(islice(dict.fromkeys(chain([pointer], ahead)), BATCH_SIZE))
+        try:
+            answers = self._post(wanted)
+        except SourceError as error:
+            if error.facts.get("http_status") not in _OF_ONE_OBJECT:
+                raise
+            if len(wanted) > 1:
+                return self._ask(pointer, path, ())
+            raise ModelNotFound(
+                f"The Git LFS object of {path} is missing: {shown(self._batch)} does not have it "
+                f"(HTTP {error.facts['http_status']}).",
+                "Its publisher has to push it: `git lfs push --all`. Git LFS may also be off for this repository.",
+                path=path,
+                oid=pointer.digest.hex,
+            ) from error
+        asked = self._clock()
+        for one, answer in answers.items():
+            if one != pointer and not answer.get("error"):
+                with suppress(SourceMisbehaved):  # it is told when that object is opened
+                    self._downloads[one] = self._read(answer, asked)
+        if pointer not in answers:
+            raise self._misbehaved("it says nothing about the object that it was asked for")
+        if answers[pointer].get("error"):
+            _refuse(answers[pointer]["error"], pointer, path)
+        self._downloads[pointer] = self._read(answers[pointer], asked)
+        return self._downloads[pointer]
+
+    def _post(self, wanted: Sequence[Pointer]) -> dict[Pointer, dict[str, Any]]:
+        """Send one request and return the answers by what was asked; anything else in the answer is left out."""
+        objects = [{"oid": one.digest.hex, "size": one.size} for one in wanted]
+        question = {"operation": "download", "transfers": ["basic"], "objects": objects, "hash_algo": "sha256"}
+        document = self._transfer.read(
+            self._batch,
+            accept=MEDIA_TYPE,
+            content=json.dumps(question).encode(),
+            content_type=MEDIA_TYPE,
+            authorization=self._authorization(self._batch),
+            max_size=4 * 1024**2,
+        )
+        try:
+            answer = json.loads(document.content)
+            if answer.get("transfer", "basic") != "basic" or answer.get("hash_algo", "sha256") != "sha256":
+                raise ValueError("it chooses a transfer that nobody offered")
+            found = {one["oid"]: one for one in answer["objects"]}
+            answers = {one: found[one.digest.hex] for one in wanted if one.digest.hex in found}
+            if any(answer.get("size", one.size) != one.size for one, answer in answers.items()):
+                raise ValueError("it gives an object another size")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._misbehaved(error) from error
+        return answers
+
+    def _read(self, answer: Mapping[str, Any], asked: datetime) -> _Download:
+        """Read where an object lies; header fields are the server's, credentials of ours go to our own host only."""
+        try:
+            action = answer["actions"]["download"]
+            url = httpx.URL(self._batch).join(action["href"])
+            headers = _fields(action.get("header") or {})
+            expires = _expiry(action, asked)
+        except (ValueError, KeyError, TypeError, AttributeError, httpx.InvalidURL) as error:
+            raise self._misbehaved(error) from error
+        if url.scheme not in ("http", "https") or not url.host or url.userinfo or (url.port or 0) > 65_535:
+            raise self._misbehaved("it sends us to something that is no plain http or https address")
+        if url.scheme == "http" and self._batch.startswith("https:"):
+            raise self._misbehaved(f"it sends us from https to unprotected http at {url.host}")
+        given = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+        rest = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        ours = "" if answer.get("authenticated") is True else self._authorization(str(url))
+        return _Download(str(url), rest, given or ours, expires)
+
+    def _misbehaved(self, why: object) -> SourceMisbehaved:
+        return SourceMisbehaved(
+            f"{shown(self._batch)} gives no answer of the Git LFS Batch API: {why!s:.200}.",
+            "Check that Git LFS is served there.",
+        )
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the header fields that a server wants to be sent, without those that are ours."""
+    for name, value in given.items():
+        if not _FIELD.fullmatch(name) or not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise ValueError("it wants a header field that cannot be sent")
+    return {name: value for name, value in given.items() if name.lower() not in _OURS}
+
+
+def _expiry(action: Mapping[str, Any], asked: datetime) -> datetime | None:
+    seconds, moment = action.get("expires_in"), action.get("expires_at")
+    if isinstance(seconds, int) and seconds:
+        return asked + timedelta(seconds=max(-(2**31), min(seconds, 2**31)))
+    if not moment:
+        return None
+    expires = datetime.fromisoformat(moment)
+    expires = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
+    return expires if expires.year > 1 else None  # Go's zero time: it says nothing
+
+
+def _refuse(error: object, pointer: Pointer, path: str) -> NoReturn:
+    """Raise what a server says about one object."""
+    code = error.get("code") if isinstance(error, dict) else None
+    facts = {"path": path, "oid": pointer.digest.hex, "http_status": code}
+    if code in (404, 410, 422):
+        gone = {410: "was removed by its owner", 422: "is not one that its server takes"}
+        raise ModelNotFound(
+            f"The Git LFS object of {path} {gone.get(code, 'is missing on its server')} (code {code}).",
+            "Its publisher has to push it: `git lfs push --all`.",
+            **facts,
+        )
+    if code in (401, 403):
+        raise AccessDenied(f"The Git LFS server refuses {path}.", "Name credentials that may read it.", **facts)
+    if code in (408, 425, 429, 500, 502, 503, 504):
+        raise SourceUnavailable(f"The Git LFS server cannot give {path} now (code {code}).", "Try it later.", **facts)
+    raise SourceMisbehaved(f"The Git LFS server refuses {path} with {code!r:.40}.", "Ask whoever runs it.", **facts)

@@ -1,0 +1,371 @@
+"""Another's git repository, read through the `git` program: what a name stands for, what a commit holds, and blobs.
+
+The program works in an empty bare repository of its own in a temporary folder, which goes with its owner. It reads no
+configuration of this machine, asks nobody for a password, runs no hook and no filter, follows no submodule and no
+redirect, and never writes a work tree. Not here: Git LFS (lfs), and which repository to ask (sources).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Lock, Timer
+from typing import IO
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from weighbridge.errors import ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
+from weighbridge.net.git.errors import failure
+
+#: Bytes from which on a blob stays with the server until it is asked for by its name.
+BLOB_LIMIT = 1024 * 1024
+#: Seconds that any one request to a server may take, however many bytes trickle in.
+DEADLINE_S = 6 * 3600.0
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_MAX_REFS = 16 * 1024**2
+_MAX_RECORD = 64 * 1024
+_CHUNK = 1024 * 1024
+#: `ulimit -f` counts blocks of 512 bytes (POSIX): no file that git writes, and so no pack, grows beyond.
+_LIMITED = 'ulimit -f "$1" 2>/dev/null; shift; exec git "$@"'
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+#: Rewritten after every fetch: git notes there that it could get what is missing by itself, which it shall not.
+_CONFIG = """
+[core]
+    repositoryformatversion = 0
+    bare = true
+    hooksPath = /dev/null
+    bigFileThreshold = 16m
+[protocol]
+    version = 2
+[transfer]
+    fsckObjects = true
+[fetch]
+    negotiationAlgorithm = noop
+    recurseSubmodules = false
+[fetch "fsck"]
+    hasDot = error
+    hasDotdot = error
+    hasDotgit = error
+[credential]
+    helper =
+[gc]
+    auto = 0
+[maintenance]
+    auto = false
+# Without redirects git follows no http-alternates either, which would lead to hosts that nobody judged.
+[http]
+    followRedirects = false
+    lowSpeedLimit = 1
+    lowSpeedTime = {timeout_s}
+"""
+
+
+@dataclass(frozen=True)
+class GitFile:
+    """One entry of a commit's tree.
+
+    Attributes:
+        path: as git has it, unchecked; bytes that are no UTF-8 as surrogates.
+        mode: `100644`, `100755`; `120000` for a symbolic link, `160000` for a submodule.
+        oid: the blob's name in git; a submodule's commit.
+        size: bytes, or None where the blob was left with the server.
+    """
+
+    path: str
+    mode: str
+    oid: str
+    size: int | None
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link."""
+        return self.mode == "120000"
+
+    @property
+    def is_submodule(self) -> bool:
+        """Whether it names a commit of another repository."""
+        return self.mode == "160000"
+
+
+class GitRepository:
+    """A repository on a server, and what was fetched of it; safe for several threads.
+
+    Args:
+        url: without user or password.
+        authorization: value of the Authorization header for the URL's origin; git gets it in its environment.
+        timeout_s: seconds without a byte after which a connection counts as dead.
+        max_size: bytes that one fetch may bring.
+        addresses: the IP addresses that the URL's host may be reached at; empty for what its name says.
+        protocols: the transports that git may use.
+
+    Raises:
+        SourceError: git is not installed, or too old.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        authorization: str = "",
+        timeout_s: float = 60.0,
+        max_size: int = 4 * 1024**4,
+        addresses: Sequence[str] = (),
+        protocols: Sequence[str] = ("https", "http"),
+    ) -> None:
+        _require_git((2, 38) if addresses else (2, 31))
+        self.url = url
+        self._max_size, self._protocols, self._lock = max_size, tuple(protocols), Lock()
+        self._secret_settings = _secret_settings(url, authorization, addresses)
+        self._folder = Path(tempfile.mkdtemp(prefix="weighbridge-git-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._config = _CONFIG.format(timeout_s=max(1, round(timeout_s)))
+        self._run("init", "--quiet", "--bare", "--template=", ".")
+        (self._folder / "config").write_text(self._config)
+
+    def commit(self, revision: str) -> str:
+        """Ask which commit a branch, a tag or a whole `refs/…` name stands for; HEAD when it is empty.
+
+        Raises:
+            ModelNotFound: there is none, or a branch and a tag of that name differ.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `gitfailures.failure`, here and below.
+        """
+        names = [revision or "HEAD"]
+        if revision and not revision.startswith("refs/"):
+            names = [f"refs/heads/{revision}", f"refs/tags/{revision}"]
+        lines = self._run("ls-remote", "--", self.url, *names, *(f"{name}^{{}}" for name in names), network=True)
+        found: dict[str, str] = {}
+        for line in lines.decode(errors="replace").splitlines():
+            oid, _, name = line.partition("\t")
+            found[name] = oid
+        commits = {name: found.get(f"{name}^{{}}", found.get(name, "")) for name in names}
+        distinct = sorted(set(commits.values()) - {""})
+        if len(distinct) > 1:
+            raise ModelNotFound(
+                f"“{revision}” is a branch and a tag of {self.url}, with different commits.",
+                f"Write refs/heads/{revision} or refs/tags/{revision}, or the commit.",
+                revision=revision,
+            )
+        if not distinct:
+            raise _no_revision(self.url, revision)
+        if not COMMIT.fullmatch(distinct[0]):
+            raise SourceError(
+                f"{self.url} names its commits by SHA-256.",
+                "Only repositories that use SHA-1 can be read.",
+                url=self.url,
+            )
+        return distinct[0]
+
+    def fetch_commit(self, oid: str) -> str:
+        """Bring one commit, its trees and its small blobs, no history; return its name (a tag's is another).
+
+        Blobs of `BLOB_LIMIT` bytes and more stay with servers that can leave them out.
+
+        Raises:
+            ModelNotFound: the server no longer gives it, or it is no commit.
+        """
+        with self._lock:
+            self._fetch(oid, "--depth=1", f"--filter=blob:limit={BLOB_LIMIT}")
+        commit = self._try("rev-parse", "--verify", "--quiet", f"{oid}^{{commit}}").decode().strip()
+        if not commit:
+            raise ModelNotFound(f"{oid} is no commit of {self.url}.", "Name a commit, a branch or a tag.", oid=oid)
+        return commit
+
+    def _fetch(self, oid: str, *options: str) -> None:
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
+        try:
+            self._run("fetch", *quiet, *options, "--", self.url, oid, network=True)
+        finally:
+            (self._folder / "config").write_text(self._config)
+
+    def files(self, commit: str, folder: str = "") -> Iterator[GitFile]:
+        """Yield everything below a folder of a fetched commit, as it comes: a small tree may name endless files.
+
+        Raises:
+            ModelNotFound: the commit has no such folder.
+        """
+        tree = f"{commit}:{folder}"
+        kind = self._try("cat-file", "-t", tree).decode().strip()
+        if kind != "tree":
+            what = "is a file, not a folder" if kind == "blob" else "does not exist"
+            raise ModelNotFound(
+                f"The folder “{folder}” {what} in {self.url} at {commit}.", "Check the subdir.", folder=folder
+            )
+        with self._process("ls-tree", "-r", "-z", "-l", "--full-tree", tree) as output:
+            for record in _records(output):
+                yield _file(record)
+
+    def contents(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the content of small blobs that are here."""
+        with tempfile.TemporaryFile(dir=self._folder) as asked:
+            asked.write("".join(f"{oid}\n" for oid in oids).encode())
+            asked.seek(0)
+            with self._process("cat-file", "--batch", stdin=asked) as output:
+                while header := output.readline(200):
+                    oid, kind, *size = header.decode().split()
+                    if kind != "blob":
+                        raise SourceMisbehaved(f"The blob {oid} of {self.url} is {kind}.", oid=oid)
+                    yield oid, output.read(int(size[0]) + 1)[:-1]
+
+    def setting(self, commit: str, path: str, *names: str) -> str:
+        """Return the first setting of these names in a file that is written like git's configuration, or nothing."""
+        blob = f"{commit}:{path}"
+        if not self._try("cat-file", "-s", blob):
+            return ""
+        values = (self._try("config", "--no-includes", "--blob", blob, "--null", "--get", name) for name in names)
+        return next((value.rstrip(b"\0").decode(errors="replace") for value in values if value), "")
+
+    def size(self, oid: str) -> int:
+        """Return a blob's size in bytes; brings the blob when it stayed with the server."""
+        with self._lock:
+            size = self._try("cat-file", "-s", oid)
+            if not size:
+                self._fetch(oid, "--filter=blob:none")
+                size = self._run("cat-file", "-s", oid)
+        return int(size)
+
+    @contextmanager
+    def blob(self, oid: str, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """Open a blob that is here; git compares it with its name while it reads."""
+        with self._process("cat-file", "blob", oid) as output:
+            while offset and (skipped := output.read(min(offset, _CHUNK))):
+                offset -= len(skipped)
+            yield iter(lambda: output.read(_CHUNK), b"")
+
+    def _run(self, *arguments: str, network: bool = False) -> bytes:
+        with self._process(*arguments, network=network) as output:
+            content = output.read(_MAX_REFS + 1)
+            if len(content) > _MAX_REFS:
+                raise SourceMisbehaved(f"{self.url} answers with more than {_MAX_REFS} bytes of names.", url=self.url)
+        return content
+
+    def _try(self, *arguments: str) -> bytes:
+        """Return what a local command prints, or nothing when it fails: what it was asked for is not there."""
+        with suppress(SourceError):
+            return self._run(*arguments)
+        return b""
+
+    @contextmanager
+    def _process(self, *arguments: str, network: bool = False, stdin: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
+        """Run git and yield its output; whoever does not read it to its end stops git."""
+        command = ["sh", "-c", _LIMITED, "git", str(max(1, self._max_size // 512)), *arguments]
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=self._environment(network),
+                stdin=stdin or subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+            output = process.stdout
+            assert output is not None
+            late = Timer(DEADLINE_S, _kill, [process])
+            late.daemon = True
+            late.start()
+            try:
+                yield output
+                if output.read(1):
+                    return
+                if process.wait():
+                    errors.seek(-min(errors.tell(), 4096), os.SEEK_END)
+                    raise failure(self.url, errors.read(), self._max_size)
+            finally:
+                late.cancel()
+                _kill(process)
+                output.close()
+                process.wait()
+
+    def _environment(self, network: bool) -> dict[str, str]:
+        """Return all that git gets to know: nothing of this process but the path, proxies and trusted certificates."""
+        values = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._folder),
+            "LC_ALL": "C",
+            "GIT_DIR": str(self._folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_ALLOW_PROTOCOL": ":".join(self._protocols) if network else "none",
+        }
+        if not network:
+            return values
+        values |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
+        for ours, gits in (("SSL_CERT_FILE", "GIT_SSL_CAINFO"), ("SSL_CERT_DIR", "GIT_SSL_CAPATH")):
+            if os.environ.get(ours):
+                values[gits] = os.environ[ours]
+        for index, (name, value) in enumerate(self._secret_settings):
+            values |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
+        return values | {"GIT_CONFIG_COUNT": str(len(self._secret_settings))}
+
+
+def _secret_settings(url: str, authorization: str, addresses: Sequence[str]) -> list[tuple[str, str]]:
+    settings = []
+    parts = urlsplit(url)
+    if authorization:
+        settings.append((f"http.{parts.scheme}://{parts.netloc}/.extraHeader", f"Authorization: {authorization}"))
+    if addresses and not getproxies():  # a proxy resolves names itself
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        settings.append(("http.curloptResolve", f"{parts.hostname}:{port}:{','.join(addresses)}"))
+    return settings
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End git and the programs that it started."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _records(output: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while chunk := output.read(_MAX_RECORD):
+        *records, rest = (rest + chunk).split(b"\0")
+        if len(rest) > _MAX_RECORD:
+            raise UnsafePath("A file name in the repository is longer than any that can be stored.")
+        yield from records
+
+
+def _file(record: bytes) -> GitFile:
+    facts, _, path = record.partition(b"\t")
+    mode, _, oid, size = facts.decode("ascii").split()
+    return GitFile(path.decode(errors="surrogateescape"), mode, oid, int(size) if size.isdecimal() else None)
+
+
+def _no_revision(url: str, revision: str) -> ModelNotFound:
+    if not revision:
+        return ModelNotFound(f"{url} has no commit yet.", "Name a repository that holds a model.", url=url)
+    remedy = "Check its name."
+    if re.fullmatch(r"[0-9a-f]{4,39}", revision):
+        remedy = "If it is the beginning of a commit, write all of its 40 digits: servers know no abbreviations."
+    return ModelNotFound(f"{url} has no branch or tag “{revision}”.", remedy, url=url, revision=revision)
+
+
+@cache
+def _git_version() -> tuple[int, int]:
+    if not shutil.which("git"):
+        return (0, 0)
+    text = subprocess.run(["git", "version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _require_git(version: tuple[int, int]) -> None:
+    if _git_version() < version:
+        wanted = ".".join(map(str, version))
+        raise SourceError(f"Git {wanted} or later is not installed here.", "Install it: apt-get install git.")

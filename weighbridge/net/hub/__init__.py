@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: what its refusals mean, and its Xet storage."""

@@ -1,0 +1,153 @@
+"""What the Hugging Face Hub's refusals mean: what huggingface_hub raises, as errors that say what to do.
+
+Not here: asking the Hub (sources), and answers of other servers (answers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils._http import parse_ratelimit_headers
+
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import (
+    AccessDenied,
+    InvalidReference,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+    WeighbridgeError,
+)
+from weighbridge.net.responses import retry_after_s
+
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_HOW = "name its token with --token-env HF_TOKEN, --token-file or auth: in models.yaml"
+
+
+@contextmanager
+def hub_errors(ref: ModelRef, endpoint: str, token: str, path: str = "") -> Iterator[None]:
+    """Turn what huggingface_hub raises into `weighbridge.errors`.
+
+    Args:
+        ref: the repository that is asked for.
+        endpoint: the Hub's base URL.
+        token: the token in use, or empty; only whether there is one shows in an error.
+        path: the file that is asked for, or empty.
+
+    Raises:
+        AccessDenied: gated, disabled, or a token that is not accepted.
+        ModelNotFound: no such repository (private ones look like that to strangers), revision or file.
+        SourceUnavailable: busy, rate-limited (`retry_after_s`) or not reachable.
+        SourceMisbehaved: the answer is not one of a Hub.
+        InvalidReference: the id is none.
+    """
+    try:
+        yield
+    except HFValidationError as error:
+        raise InvalidReference(
+            f"“{ref.id}” is no repository of the Hub.", "Write hf:org/name@revision.", uri=ref.uri
+        ) from error
+    except HfHubHTTPError as error:
+        raise _refusal(error, ref, endpoint, token, path) from error
+    except OfflineModeIsEnabled as error:
+        raise SourceError(
+            "HF_HUB_OFFLINE is set, so the Hub is not asked.", "Unset it, or ingest from a folder with file:/path."
+        ) from error
+    except httpx2.HTTPError as error:
+        raise _broken_connection(error, endpoint) from error
+    except (httpx2.InvalidURL, UnicodeError) as error:
+        raise InvalidReference(f"“{endpoint}” cannot be asked: {error}.", "Check HF_ENDPOINT.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:  # hostile JSON
+        raise SourceMisbehaved(
+            f"The answer of {endpoint} about {ref.id} cannot be read: {type(error).__name__}.",
+            "Check that the endpoint is a Hugging Face Hub or a true mirror of one.",
+            uri=ref.uri,
+        ) from error
+
+
+def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, path: str) -> SourceError:
+    status = error.response.status_code
+    page = f"{endpoint}/{'datasets/' if ref.kind == 'huggingface-dataset' else ''}{ref.id}"
+    facts: dict[str, Any] = {"uri": ref.uri, "http_status": status}
+    if isinstance(error, GatedRepoError):
+        ask = f"Ask for access at {page}"
+        return AccessDenied(
+            f"{ref.id} is gated: only accounts that its owner let in may download it.",
+            f"{ask}, with the account whose token is in use." if token else f"{ask}, then {_HOW}.",
+            page=page,
+            **facts,
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return ModelNotFound(
+            f"{ref.id} has no branch, tag or commit “{ref.revision}”.", f"See which ones it has at {page}.", **facts
+        )
+    if isinstance(error, EntryNotFoundError):
+        return ModelNotFound(
+            f"{ref.id} has no file {path} at {ref.revision}.", f"See what it has at {page}.", path=path, **facts
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        private = "check that the account of the token in use may see it" if token else _HOW
+        return ModelNotFound(
+            f"{endpoint} shows no {'data set' if '/datasets/' in page else 'model'} {ref.id}.",
+            f"Check its name. If it is private, {private}.",
+            **facts,
+        )
+    if isinstance(error, DisabledRepoError) or status in (403, 451):
+        return AccessDenied(f"The Hub refuses access to {ref.id} (HTTP {status}).", f"See {page}.", **facts)
+    return _failure(status, error, endpoint, facts)
+
+
+def _failure(status: int, error: HfHubHTTPError, endpoint: str, facts: dict[str, Any]) -> SourceError:
+    """Return the error for an answer that says nothing of the repository."""
+    if status == 401:
+        return AccessDenied(
+            f"{endpoint} does not accept the token.",
+            "It is wrong, expired or revoked: make a new one in the account's settings, or name none for a public "
+            "model.",
+            **facts,
+        )
+    if status in _BUSY:
+        wait = retry_after_s(error.response.headers.get("retry-after", ""))
+        limit = parse_ratelimit_headers(error.response.headers)
+        if wait is None and limit is not None and limit.remaining == 0:
+            wait = float(limit.reset_in_seconds)
+        known = {} if wait is None else {"retry_after_s": wait}
+        what = "wants fewer requests" if status == 429 else "is busy or broken"
+        return SourceUnavailable(f"{endpoint} {what} (HTTP {status}).", "Try again later.", **facts, **known)
+    return SourceMisbehaved(
+        f"{endpoint} answers with HTTP {status}.", "Check that the endpoint is a Hugging Face Hub.", **facts
+    )
+
+
+def _broken_connection(error: httpx2.HTTPError, endpoint: str) -> WeighbridgeError:
+    if isinstance(error, httpx2.TimeoutException):
+        return SourceUnavailable(
+            f"{endpoint} sent nothing for too long.", "Try again later, or raise the source's timeout."
+        )
+    if isinstance(error, httpx2.TooManyRedirects):
+        return SourceMisbehaved(f"{endpoint} redirects without end.", "Check HF_ENDPOINT.")
+    if isinstance(error, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol):
+        return InvalidReference(f"The request to {endpoint} cannot be sent.", "Check HF_ENDPOINT and the token.")
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return SourceMisbehaved(
+            f"The certificate of {endpoint} is not trusted.",
+            "If your organisation has an authority of its own, name its file in SSL_CERT_FILE.",
+        )
+    return SourceUnavailable(
+        f"The connection to {endpoint} failed: {error or type(error).__name__}.",
+        "Check the network, then run the same command again: it resumes.",
+    )

@@ -1,0 +1,1 @@
+"""OCI registries over the API of the distribution specification."""

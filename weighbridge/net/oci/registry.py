@@ -1,0 +1,155 @@
+"""An OCI registry, read only: manifests and blobs by digest, over the API of the distribution specification.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md. Not here: what a manifest says (oci_manifest),
+and how access is won (oci_access).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from weighbridge.domain.digest import Digest
+from weighbridge.errors import AccessDenied, ModelNotFound, SourceMisbehaved
+from weighbridge.net.oci.access import RegistryAccess
+from weighbridge.net.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST
+from weighbridge.net.responses import shown
+from weighbridge.net.transfer import Document, Transfer, same_origin
+from weighbridge.sources.interface import Auth, ByteStream
+
+_ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class StoredManifest:
+    """A manifest's bytes as the registry has them, their sha256, and the type the answer gives them."""
+
+    content: bytes
+    digest: Digest
+    media_type: str
+
+
+class OciRegistry:
+    """One registry; safe for several threads.
+
+    Args:
+        url: its base URL, what comes before `/v2/`.
+        transfer: how it is asked.
+        auth: our credentials.
+    """
+
+    def __init__(self, url: str, transfer: Transfer, auth: Auth) -> None:
+        self.url = url
+        self._transfer = transfer
+        self._access = RegistryAccess(url, transfer, auth)
+
+    def manifest(self, repository: str, reference: str) -> StoredManifest:
+        """Fetch a manifest by tag or digest; its bytes are held against every digest that is known of them.
+
+        Raises:
+            ModelNotFound: there is none.
+            SourceMisbehaved: the bytes are not those of the digest that was asked for, or that the answer names.
+            AccessDenied, SourceUnavailable: as `Transfer.read`.
+        """
+        document = self._manifest(repository, reference)
+        digest = Digest.sha256(document.content)
+        named = document.headers.get("docker-content-digest", "").strip().lower()
+        asked = reference if reference.startswith("sha256:") else ""
+        for expected in (asked, named if named.startswith("sha256:") else ""):
+            if expected and expected != str(digest):
+                raise SourceMisbehaved(
+                    f"{shown(self.url)} sends a manifest of {repository} that is not the one with the digest "
+                    f"{expected[:80]}.",
+                    "The registry or a proxy before it is broken, or somebody changes models on the way.",
+                    expected=expected[:80],
+                    actual=str(digest),
+                )
+        return StoredManifest(document.content, digest, document.content_type)
+
+    def _manifest(self, repository: str, reference: str) -> Document:
+        paths = [f"manifests/{reference}"]
+        if reference.startswith("sha256:"):
+            paths.append(f"blobs/{reference}")  # where some keep what tags no longer name
+        for path in paths[:-1]:
+            try:
+                return self._read(repository, path, MAX_MANIFEST, _ACCEPT)
+            except ModelNotFound:
+                continue
+        return self._read(repository, paths[-1], MAX_MANIFEST, _ACCEPT)
+
+    def small_blob(self, repository: str, digest: Digest, size: int) -> bytes:
+        """Fetch a blob whole, verified.
+
+        Raises:
+            SourceMisbehaved: it has other bytes than promised.
+            ModelNotFound, AccessDenied, SourceUnavailable: as `Transfer.read`.
+        """
+        content = self._read(repository, f"blobs/{digest}", max(size, 1)).content if size else b""
+        if len(content) != size or Digest.sha256(content) != digest:
+            raise SourceMisbehaved(
+                f"{shown(self.url)} sends other bytes than those of {digest} in {repository}.",
+                "The registry or a proxy before it is broken, or somebody changes models on the way.",
+                expected=str(digest),
+            )
+        return content
+
+    @contextmanager
+    def blob(self, repository: str, digest: Digest, offset: int = 0, size: int | None = None) -> Iterator[ByteStream]:
+        """Open a blob from `offset`; the bytes are not verified here.
+
+        Raises:
+            ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.stream`.
+        """
+        url = self._address(repository, f"blobs/{digest}")
+        with ExitStack() as stack:
+
+            def enter(authorization: str) -> ByteStream:
+                stream = self._transfer.stream(url, offset=offset, size=size, authorization=authorization)
+                return stack.enter_context(stream)
+
+            yield self._allowed(repository, enter)
+
+    def _read(self, repository: str, path: str, max_size: int, accept: str = "*/*") -> Document:
+        url = self._address(repository, path)
+
+        def read(authorization: str) -> Document:
+            return self._transfer.read(url, accept=accept, authorization=authorization, max_size=max_size)
+
+        return self._allowed(repository, read)
+
+    def _address(self, repository: str, path: str) -> str:
+        return f"{self.url}/v2/{repository}/{path}"
+
+    def _allowed(self, repository: str, ask: Callable[[str], _Result]) -> _Result:
+        """Ask with what access there is, and once more with what the registry asks for."""
+        header = self._access.header(repository)
+        try:
+            return ask(header)
+        except AccessDenied as error:
+            if not self._is_challenge(error):
+                raise
+            header = self._access.answer(repository, error.facts["challenge"], header)
+            if not header:
+                raise self._denied(repository, error) from error
+        try:
+            return ask(header)
+        except AccessDenied as error:
+            if not self._is_challenge(error):
+                raise
+            raise self._denied(repository, error) from error
+
+    def _is_challenge(self, error: AccessDenied) -> bool:
+        """Whether the registry itself asks for credentials; what a redirect's target asks for is not answered."""
+        facts = error.facts
+        return bool(facts.get("http_status") == 401 and facts.get("challenge") and same_origin(facts["url"], self.url))
+
+    def _denied(self, repository: str, error: AccessDenied) -> AccessDenied:
+        return AccessDenied(
+            f"{shown(self.url)} refuses access to {repository}, or has no such model.",
+            "Check the name. For a private one name user and password (user:password in --token-env or --token-file, "
+            "or auth: in models.yaml). The keys that `ollama signin` makes are not used here.",
+            **{key: value for key, value in error.facts.items() if key != "challenge"},
+        )

@@ -1,0 +1,92 @@
+"""What a run on behalf of somebody else may name on this machine: places of secrets, and files that say what to do.
+
+Whoever asks for a run chooses its parameters, and often the host that a secret goes to as well. He gets what whoever
+runs this machine has set aside for that, and nothing else. Files of the operator's own are those that lie directly in
+the working folder: nothing that was ingested ever gets there. Not here: which hosts may be asked (addresses), which
+folders may be ingested (the source `file`); docs/adr/0009 has the reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from weighbridge.errors import InvalidConfiguration
+from weighbridge.net.credentials import AuthPlace, place_name, shown_name
+from weighbridge.sources.interface import Auth
+
+#: Source kinds whose service only a setting can name; they send credentials to it alone.
+OF_ONE_SERVICE = frozenset({"huggingface", "huggingface-dataset", "git-xet", "pypi"})
+_SUFFIXES = frozenset({".yaml", ".yml"})
+
+#: Name of a variable or path of a file to the hosts that its secret may go to.
+TokenPlaces = Mapping[str, tuple[str, ...]]
+
+
+def refuse_place(place: AuthPlace, places: TokenPlaces) -> None:
+    """Raise InvalidConfiguration when a variable or file is named that is not set aside for others."""
+    name = place_name(place)
+    if name and not place.block and name not in places:
+        shown = shown_name(place)
+        raise InvalidConfiguration(
+            f"Runs on behalf of others may not read {shown}.",
+            "Name a block with auth_block, or ask whoever runs this machine for "
+            f'WEIGHBRIDGE_TOKEN_PLACES={{"{shown}": ["<the host it is for>"]}}.',
+            place=shown,
+        )
+
+
+def limited(auth: Auth, place: AuthPlace, kind: str, endpoint: str, places: TokenPlaces) -> Auth:
+    """Return credentials that go to the hosts they are meant for, whatever a reference says.
+
+    Args:
+        auth: what was read.
+        place: where; all empty for what the source's own tools read, which goes to no host of a reference's anyway.
+        kind: the source kind.
+        endpoint: the service that a setting names for that kind, or empty.
+        places: the variables and files that `refuse_place` allows.
+
+    Raises:
+        InvalidConfiguration: nobody has said which hosts they are for.
+    """
+    name = place_name(place)
+    if name in places and not place.block:
+        return replace(auth, hosts=places[name])
+    if not name or auth.hosts or kind in OF_ONE_SERVICE:
+        return auth
+    if host := urlsplit(endpoint).hostname:
+        return replace(auth, hosts=(host,))
+    raise InvalidConfiguration(
+        f"The block {name} does not say which hosts its secret is for.",
+        f"Runs on behalf of others need that for the source {kind}: name a block that has a host, such as "
+        "web-credentials/<name>.",
+        place=name,
+    )
+
+
+def is_operators(path: Path, folder: Path) -> bool:
+    """Whether a YAML file lies directly in the working folder; it may be a link there."""
+    whole = folder / path
+    return whole.suffix in _SUFFIXES and whole.parent.resolve() == folder.resolve()
+
+
+def refuse_file(path: Path, folder: Path, roots: tuple[Path, ...] = (), remedy: str = "") -> None:
+    """Raise InvalidConfiguration for a file that others may not have read.
+
+    Args:
+        path: of models.yaml or a policy, absolute or from `folder`.
+        folder: the working folder.
+        roots: resolved folders that others may name files of, too.
+        remedy: what else may be named.
+    """
+    if is_operators(path, folder):
+        return
+    if path.suffix in _SUFFIXES and any((folder / path).resolve().is_relative_to(root) for root in roots):
+        return
+    raise InvalidConfiguration(
+        f"Runs on behalf of others may not read {path}.",
+        f"Name a YAML file that lies in the worker's own working folder, without a path. {remedy}".strip(),
+        path=str(path),
+    )

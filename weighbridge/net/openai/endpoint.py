@@ -1,0 +1,215 @@
+"""A service that speaks OpenAI's REST protocol: vLLM, llama.cpp's server, OpenAI itself, or any other.
+
+Answers come from elsewhere: they are bounded, their shape is checked, and a stream that stops in the middle is an
+error. What may pass by itself has the fact `transient`, and `retry_after_s` where the service says when. Not here: what
+is asked of it (upstream, benchmarks), and asking again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import httpx
+from httpx_sse import EventSource, SSEError
+
+from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
+from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.credentials import AuthPlace, shown_name
+from weighbridge.net.openai.connections import Connections
+from weighbridge.net.responses import retry_after_s
+
+_MAX_ANSWER_SIZE = 64 * 1024**2
+#: Of an answer that comes in events: bytes of one, and of all.
+_MAX_EVENT_SIZE = 4 * 1024**2
+_MAX_STREAM_SIZE = 1024**3
+_QUOTED = 300
+#: What a service answers with while it is busy, restarting or overloaded.
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+
+
+class OpenAIEndpoint:
+    """One service; safe for several threads.
+
+    Args:
+        base_url: up to and with its version, `https://host/v1`.
+        api_key_env: environment variable that holds the key, or empty for none.
+        timeout_s: seconds without a byte after which it counts as dead.
+        addresses: where it may lie; anywhere by default.
+
+    Raises:
+        InvalidConfiguration: no such address, or an empty variable.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key_env: str = "",
+        *,
+        timeout_s: float = 120.0,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
+        try:
+            url = httpx.URL(base_url.rstrip("/"))
+        except httpx.InvalidURL as error:
+            raise InvalidConfiguration("upstream_base_url is no address.", "Write https://host/v1.") from error
+        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
+            raise InvalidConfiguration("upstream_base_url is no plain http or https address.", "Write https://host/v1.")
+        key, place = os.environ.get(api_key_env, "").strip() if api_key_env else "", AuthPlace(token_env=api_key_env)
+        if api_key_env and not key:
+            raise InvalidConfiguration(
+                f"The environment variable {shown_name(place)} holds no key.",
+                f"Set it: export {shown_name(place)}=…; what is named is the variable, not the key.",
+            )
+        if not key.isascii() or not key.isprintable():
+            raise InvalidConfiguration(f"What {shown_name(place)} holds is no key.", "Set it to the key alone.")
+        self.url, self.host = str(url), url.host
+        self._timeout_s = timeout_s
+        self._connections = Connections({"Authorization": f"Bearer {key}"} if key else {}, timeout_s, addresses)
+
+    def post(self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None) -> dict[str, Any]:
+        """Ask with JSON and return the answer's object. Raises HandlerError, Cancelled."""
+        with self._asked(path, cancel_event, json=body) as answer:
+            return self._object(answer)
+
+    def upload(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        name: str,
+        file: BinaryIO,
+        cancel_event: threading.Event | None = None,
+    ) -> dict[str, Any]:
+        """Ask with a form that holds one file and return the answer's object. Raises HandlerError, Cancelled."""
+        with self._asked(path, cancel_event, data=dict(fields), files={"file": (name, file)}) as answer:
+            return self._object(answer)
+
+    def stream(
+        self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Ask with JSON and yield the objects of the answer's events (server-sent events, WHATWG HTML 9.2).
+
+        Raises:
+            HandlerError: it refuses, hangs, sends something else or too much, or ends without `[DONE]`.
+            Cancelled: `cancel_event` was set.
+        """
+        with self._asked(path, cancel_event, json={**body, "stream": True}) as answer:
+            answer.stream = bounded = _Bounded(self.host, answer.stream)
+            answer.encoding = "utf-8"
+            for event in EventSource(answer).iter_sse():
+                bounded.since_event = 0
+                if event.data == "[DONE]":
+                    return
+                yield self._parsed(event.data)
+            raise HandlerError(
+                f"{self.host} ended its answer in the middle.",
+                "Look at its log; a proxy may cut long answers.",
+                transient=True,
+            )
+
+    @contextmanager
+    def _asked(self, path: str, event: threading.Event | None, **content: Any) -> Iterator[httpx.Response]:
+        with (
+            self._errors(event),
+            self._connections.take(event) as client,
+            client.stream("POST", self.url + path, **content) as answer,
+        ):
+            if answer.status_code != 200:
+                raise self._refused(answer)
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                raise HandlerError(f"{self.host} answers in an encoding that was not asked for.")
+            yield answer
+
+    def _object(self, answer: httpx.Response) -> dict[str, Any]:
+        return self._parsed(_start(answer, _MAX_ANSWER_SIZE + 1))
+
+    def _parsed(self, text: str | bytes) -> dict[str, Any]:
+        if len(text) > _MAX_ANSWER_SIZE:
+            raise HandlerError(f"{self.host} answers with more than {_MAX_ANSWER_SIZE:,} bytes.")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise HandlerError(f"{self.host} answers with no JSON.", "Is this the address of its API?") from error
+        if not isinstance(value, dict):
+            raise HandlerError(f"{self.host} answers with no JSON object.", "Is this the address of its API?")
+        if isinstance(value.get("error"), dict | str):
+            said = value["error"].get("message") if isinstance(value["error"], dict) else value["error"]
+            raise HandlerError(f"{self.host} refuses: {str(said)[:300]}.")
+        return value
+
+    def _refused(self, answer: httpx.Response) -> HandlerError:
+        said = _start(answer, 4 * _QUOTED).decode(errors="replace")[:_QUOTED].replace("\n", " ")
+        remedy = {
+            401: "Check the key that upstream_api_key_env names.",
+            403: "Check the key that upstream_api_key_env names.",
+            404: "Check upstream_base_url and the model's name there.",
+        }.get(answer.status_code, "Look at its log.")
+        facts: dict[str, Any] = {"http_status": answer.status_code}
+        if answer.status_code in _BUSY:
+            wait_s = retry_after_s(answer.headers.get("retry-after", ""))
+            facts |= {"transient": True} | ({} if wait_s is None else {"retry_after_s": wait_s})
+        return HandlerError(f"{self.host} answers with HTTP {answer.status_code}: {said}", remedy, **facts)
+
+    @contextmanager
+    def _errors(self, event: threading.Event | None) -> Iterator[None]:
+        try:
+            _refuse_cancelled(self.host, event)
+            yield
+        except HandlerError:
+            _refuse_cancelled(self.host, event)  # A connection that was cut may look like an answer's end.
+            raise
+        except httpx.ConnectTimeout as error:
+            raise HandlerError(
+                f"{self.host} does not answer.", "Check upstream_base_url and that it runs.", transient=True
+            ) from error
+        except httpx.TimeoutException as error:
+            raise HandlerError(
+                f"{self.host} sent nothing for {self._timeout_s:g} s.",
+                "It hangs or is overloaded: look at its log.",
+                transient=True,
+            ) from error
+        except (httpx.HTTPError, SSEError) as error:
+            _refuse_cancelled(self.host, event)
+            raise HandlerError(
+                f"{self.host} could not be asked: {str(error)[:_QUOTED] or type(error).__name__}.",
+                "Check that it runs.",
+                transient=not isinstance(error, SSEError),
+            ) from error
+
+
+def _refuse_cancelled(host: str, event: threading.Event | None) -> None:
+    if event is not None and event.is_set():
+        raise Cancelled(f"What {host} was asked for was cancelled.")
+
+
+class _Bounded(httpx.SyncByteStream):
+    """An answer's bytes, up to limits."""
+
+    def __init__(self, host: str, stream: Any) -> None:
+        self._host, self._stream = host, stream
+        self.since_event = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        total = 0
+        for chunk in self._stream:
+            total, self.since_event = total + len(chunk), self.since_event + len(chunk)
+            if total > _MAX_STREAM_SIZE or self.since_event > _MAX_EVENT_SIZE:
+                raise HandlerError(f"{self._host} sends too much: {total:,} bytes.", "Look at what it does.")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _start(answer: httpx.Response, size: int) -> bytes:
+    """Return what an answer begins with, about `size` bytes; the rest is never received."""
+    content = bytearray()
+    for chunk in answer.iter_raw():
+        content += chunk
+        if len(content) >= size:
+            break
+    return bytes(content)

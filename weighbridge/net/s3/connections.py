@@ -1,0 +1,105 @@
+"""Connections of AWS's client under our policy: judged addresses, pinned names, answers of bounded size.
+
+botocore follows no redirects but sends again to another region or host on its own, so every request is judged here,
+right before it is sent. Not here: credentials and settings (s3client), what answers mean (s3failures, sources).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+    AWSResponse,
+)
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from weighbridge.errors import SourceMisbehaved
+from weighbridge.net.addresses import AddressPolicy
+
+#: Bytes that an answer which is no object may have: 1,000 keys of a listing take at most some 4 MiB.
+MAX_DOCUMENT = 16 * 1024**2
+
+
+class GuardedSession:
+    """Takes the place of a client's HTTP session (botocore's `URLLib3Session`), which it sends with.
+
+    Args:
+        session: the session that botocore has set up: proxies, certificates and timeouts count as it reads them.
+        policy: where requests may go.
+    """
+
+    def __init__(self, session: Any, policy: AddressPolicy) -> None:
+        self._session, self._policy = session, policy
+        if policy.private is not None:
+            # A proxy resolves names itself: the pools of proxies stay as they are.
+            session._manager.pool_classes_by_scheme = _pinned_pools(policy)
+
+    def send(self, request: Any) -> Any:
+        """Send one request.
+
+        Raises:
+            AddressRefused: it may not go there.
+            SourceMisbehaved: the answer is no object and longer than `MAX_DOCUMENT`.
+        """
+        self._policy.check(request.url)
+        wants_object, request.stream_output = request.stream_output, True
+        answer = self._session.send(request)
+        if wants_object and answer.status_code < 300:
+            return answer
+        bounded = AWSResponse(answer.url, answer.status_code, answer.headers, _Bounded(answer.raw))
+        _ = bounded.content  # read now, as the connection would otherwise stay taken
+        return bounded
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._session.close()
+
+
+class _Bounded:
+    """A body that is read whole, up to `MAX_DOCUMENT` bytes."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def stream(self, amt: int = 64 * 1024, decode_content: bool | None = None) -> Iterator[bytes]:
+        received = 0
+        for chunk in self._raw.stream(amt, decode_content=decode_content):
+            received += len(chunk)
+            if received > MAX_DOCUMENT:
+                self._raw.close()
+                raise SourceMisbehaved(
+                    f"An answer of the object store is longer than {MAX_DOCUMENT} bytes.",
+                    "Is the endpoint that of an S3 service?",
+                )
+            yield chunk
+
+
+def _pinned_pools(policy: AddressPolicy) -> dict[str, type]:
+    """Return connection pools that connect to the very address that the policy has judged (DNS rebinding)."""
+
+    def connect(self: Any) -> socket.socket:
+        failure: OSError = OSError("no address")
+        for address in policy.resolve(self.host, self.port):
+            try:
+                return create_connection((address, self.port), self.timeout, None, self.socket_options)
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, f"{self.host} does not answer") from failure
+        raise NewConnectionError(self, str(failure)) from failure
+
+    pools: dict[str, type] = {}
+    for scheme, pool, connection in (
+        ("http", AWSHTTPConnectionPool, AWSHTTPConnection),
+        ("https", AWSHTTPSConnectionPool, AWSHTTPSConnection),
+    ):
+        pinned = type(f"Pinned{connection.__name__}", (connection,), {"_new_conn": connect})
+        pools[scheme] = type(f"Pinned{pool.__name__}", (pool,), {"ConnectionCls": pinned})
+    return pools

@@ -1,0 +1,165 @@
+"""What S3 and AWS's client say went wrong, as `weighbridge.errors`. Nothing is sent here (s3connections)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from weighbridge.errors import (
+    AccessDenied,
+    InvalidReference,
+    ModelNotFound,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+    WeighbridgeError,
+)
+from weighbridge.net.responses import retry_after_s
+
+#: Where AWS's client looks for keys, for remedies.
+_KEY_PLACES = (
+    "Name the keys with --token-env AWS_ACCESS_KEY_ID (AWS_SECRET_ACCESS_KEY beside it), --token-file holding "
+    "KEY_ID:SECRET, or auth: in models.yaml; or give AWS's own chain a profile (AWS_PROFILE, ~/.aws/credentials)."
+)
+_WRONG_KEYS = {
+    "InvalidAccessKeyId": "knows no such access key id",
+    "SignatureDoesNotMatch": "says that the secret access key is not the one of this access key id",
+    "ExpiredToken": "says that the session token has expired",
+    "ExpiredTokenException": "says that the session token has expired",
+    "InvalidToken": "says that the session token is not valid",
+    "TokenRefreshRequired": "says that the session token has to be refreshed",
+    "InvalidSecurity": "says that the keys are not valid",
+    "RequestTimeTooSkewed": "says that this machine's clock is wrong",
+}
+_BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "RequestTimeTooSlow"})
+_BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "301", "307", "400"})
+_NO_KEYS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.NoAuthTokenError,
+    boto.ProfileNotFound,
+    boto.ConfigParseError,
+    boto.InvalidConfigError,
+    boto.UnknownCredentialError,
+    boto.MetadataRetrievalError,
+    boto.SSOError,
+    boto.LoginError,
+    boto.MissingDependencyException,
+)
+_WRONG_ADDRESS = (
+    boto.ParamValidationError,
+    boto.ValidationError,
+    boto.InvalidDNSNameError,
+    boto.InvalidProxiesConfigError,
+    boto.UnsupportedS3ConfigurationError,
+    boto.EndpointProviderError,
+    boto.BaseEndpointResolverError,
+)
+
+
+@contextmanager
+def foreign_errors(what: str, host: str) -> Iterator[None]:
+    """Turn what botocore and urllib3 raise into `weighbridge.errors`.
+
+    Args:
+        what: what was asked for, as it may be shown: `s3://bucket/key`.
+        host: who was asked.
+    """
+    try:
+        yield
+    except WeighbridgeError:
+        raise
+    except boto.ClientError as error:
+        raise refused(error, what, host) from error
+    except (boto.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
+        if isinstance(ours := error.__context__, WeighbridgeError):  # raised by our policy below botocore
+            raise ours from None
+        raise _not_answered(error, what, host) from error
+    except (ResponseParserError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # botocore takes the numbers and dates of an answer as they come.
+        raise SourceMisbehaved(
+            f"The answer of {host} about {what} cannot be read.", "Is the endpoint that of an S3 service?", host=host
+        ) from error
+
+
+def _not_answered(error: Exception, what: str, host: str) -> SourceError | InvalidReference:
+    name = type(error).__name__
+    if isinstance(error, _NO_KEYS):
+        return AccessDenied(f"AWS's credential chain gives no keys for {what} ({name}).", _KEY_PLACES, host=host)
+    if isinstance(error, _WRONG_ADDRESS):
+        return InvalidReference(
+            f"{what} cannot be asked for at {host or 'that endpoint'} ({name}).",
+            "Check the bucket's name, the region and the endpoint: s3://bucket/prefix?endpoint=https://host.",
+        )
+    if isinstance(error, boto.SSLError | urllib3.exceptions.SSLError):
+        return SourceMisbehaved(
+            f"The certificate of {host} is not trusted, or it speaks no TLS.",
+            "If your organisation has an authority of its own, name its file in AWS_CA_BUNDLE.",
+            host=host,
+        )
+    if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError | urllib3.exceptions.TimeoutError):
+        return SourceUnavailable(
+            f"{host} sent nothing for too long.", "Try again later, or raise the source's timeout.", host=host
+        )
+    if isinstance(error, boto.PaginationError):
+        return SourceMisbehaved(f"{host} lists {what} without an end.", "Ask whoever runs it.", host=host)
+    through = " through the proxy" if isinstance(error, boto.ProxyConnectionError) else ""
+    return SourceUnavailable(
+        f"The connection to {host}{through} failed ({name}).",
+        "Check the network, the endpoint and the proxy settings, then run the same command again: it resumes.",
+        host=host,
+    )
+
+
+def refused(error: Any, what: str, host: str) -> SourceError:
+    """Return the error for an answer that is a refusal (botocore's `ClientError`)."""
+    answer = error.response.get("ResponseMetadata", {})
+    status, headers = int(answer.get("HTTPStatusCode", 0)), answer.get("HTTPHeaders", {})
+    code = str(error.response.get("Error", {}).get("Code", ""))[:64]
+    facts = {"host": host, "http_status": status, "code": code}
+    if code == "NoSuchBucket":
+        return ModelNotFound(f"{host} has no such bucket: {what}.", "Check the bucket and the endpoint.", **facts)
+    if code in _WRONG_KEYS:
+        return AccessDenied(f"{host} {_WRONG_KEYS[code]}.", _KEY_PLACES, **facts)
+    if code == "InvalidObjectState":
+        return AccessDenied(f"{what} lies in an archive class.", "Restore it first, then run this again.", **facts)
+    if code == "PreconditionFailed" or status == 412:
+        return changed(what)
+    region = headers.get("x-amz-bucket-region", "") or error.response.get("Error", {}).get("Region", "")
+    if code in _ELSEWHERE and (region or status in (301, 307)):
+        there = f"in the region {region}" if region else "at another endpoint"
+        return SourceMisbehaved(
+            f"The bucket of {what} lies {there}.",
+            f"Add ?region={region} to the address." if region else "Name its region or endpoint in the address.",
+            **facts,
+        )
+    if code in _BUSY or status in _BUSY_STATUS:
+        wait = retry_after_s(headers.get("retry-after", ""))
+        known = {} if wait is None else {"retry_after_s": wait}
+        return SourceUnavailable(f"{host} is busy or broken ({code}).", "Try again later.", **facts, **known)
+    if status in (404, 410):
+        return ModelNotFound(f"There is no {what}.", "Check the bucket and the prefix.", **facts)
+    if status in (401, 403):
+        return AccessDenied(
+            f"{host} refuses access to {what} ({code or status}).",
+            f"These keys may lack s3:GetObject or s3:ListBucket there. {_KEY_PLACES}",
+            **facts,
+        )
+    return SourceMisbehaved(f"{host} refuses {what} ({code or status}).", "Check the endpoint and the path.", **facts)
+
+
+def changed(what: str) -> SourceError:
+    """Return the error for an object that is another than it was when it was listed."""
+    return SourceMisbehaved(
+        f"{what} is no longer the object that it was a moment ago.",
+        "Run the same command again: it starts with the object as it is now.",
+        object=what,
+    )

@@ -1,0 +1,328 @@
+"""HTTP transfers as every source on the web needs them: descriptions, small documents, and bytes from an offset.
+
+One policy for all of them: redirects are counted and checked here, credentials stay with the host they are meant for,
+bytes are taken as they lie there (no content coding), every foreign exception becomes one of `weighbridge.errors`.
+Not here: reading headers (answers), which address to ask (sources), retrying, hashing and storing (fetching).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Self
+from urllib.request import getproxies
+
+import httpx
+
+from weighbridge.errors import InvalidReference, SourceMisbehaved
+from weighbridge.net.addresses import AddressPolicy, PinnedTransport
+from weighbridge.net.responses import (
+    changed,
+    content_range,
+    disposition_name,
+    foreign_errors,
+    length,
+    media_type,
+    refuse_failure,
+    shown,
+    strong_etag,
+)
+from weighbridge.sources.interface import ByteStream, SourceSettings
+
+#: Answers to HEAD after which a GET may still work: signed addresses and small servers refuse HEAD alone.
+_HEAD_REFUSED = frozenset({400, 403, 404, 405, 501})
+NONE: Mapping[str, str] = MappingProxyType({})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a server says about a file before its bytes.
+
+    Attributes:
+        url: the address after every redirect.
+        size: bytes, or None when the server does not say.
+        etag: the strong ETag with its quotes, or empty; weak ones identify no bytes and are dropped.
+        modified: Last-Modified as the server wrote it, or empty: a hint only.
+        filename: the name in Content-Disposition, unchecked, or empty.
+        content_type: the media type without parameters, lowercase.
+    """
+
+    url: str
+    size: int | None
+    etag: str = ""
+    modified: str = ""
+    filename: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A small answer, whole in memory; `status` is 200 unless the caller asked to read others too.
+
+    The names of `headers` are in lowercase.
+    """
+
+    url: str
+    content: bytes
+    content_type: str
+    charset: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Transfer:
+    """HTTP requests under one policy; safe for several threads; its connections close with the last reference to it.
+
+    Certificates are verified; SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables count as httpx reads them.
+
+    Args:
+        timeout_s: seconds without a byte after which a connection counts as dead.
+        max_redirects: how many redirects one request may follow.
+        addresses: where requests may go; each redirect is judged again.
+    """
+
+    def __init__(self, *, timeout_s: float, max_redirects: int, addresses: AddressPolicy | None = None) -> None:
+        self._timeout_s, self._max_redirects = timeout_s, max_redirects
+        self._addresses = addresses or AddressPolicy()
+
+    @classmethod
+    def of(cls, settings: SourceSettings) -> Self:
+        """Return the transfer of a source with these settings."""
+        return cls(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects, addresses=settings.addresses)
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        headers = {"Accept-Encoding": "identity", "User-Agent": "weighbridge"}
+        # A proxy resolves names itself: there, only the judgement before each request is left.
+        pinned = self._addresses.private is not None and not getproxies()
+        transport = PinnedTransport(self._addresses) if pinned else None
+        client = httpx.Client(headers=headers, timeout=self._timeout_s, follow_redirects=False, transport=transport)
+        weakref.finalize(self, client.close)
+        return client
+
+    def describe(self, url: str, *, authorization: str = "", ask_again: bool = True) -> Description:
+        """Ask what a file is, with HEAD; when that is refused or gives no size or 0, with a GET of one byte.
+
+        Args:
+            url: http or https.
+            authorization: header value for the first host only.
+            ask_again: whether that second request may be made.
+
+        Raises:
+            ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved, InvalidReference.
+        """
+        with self._answer("HEAD", url, authorization) as answer:
+            refused = answer.status_code in _HEAD_REFUSED
+            if not (refused and ask_again):
+                refuse_failure(answer)
+            description = _describe(answer, length(answer))
+        if not ask_again or (not refused and description.size):  # some servers claim a length of 0 to HEAD
+            return description
+        with self._answer("GET", url, authorization, {"Range": "bytes=0-0"}) as answer:
+            if answer.status_code == 416:
+                return _describe(answer, content_range(answer)[1])
+            refuse_failure(answer)
+            size = content_range(answer)[1] if answer.status_code == 206 else length(answer)
+            return _describe(answer, size)
+
+    def read(
+        self,
+        url: str,
+        *,
+        accept: str,
+        authorization: str = "",
+        max_size: int = 64 * 1024**2,
+        content: bytes | None = None,
+        content_type: str = "",
+        headers: Mapping[str, str] = NONE,
+        also: Collection[int] = (),
+    ) -> Document:
+        """Fetch a small document whole, with GET; with POST where `content` is sent.
+
+        Args:
+            url: http or https.
+            accept: media types, as the header has them.
+            authorization: header value for the first host only.
+            max_size: bytes of the answer.
+            content: body of the request, or None.
+            content_type: media type of `content`.
+            headers: further ones for the first host only.
+            also: statuses of failures whose answers are returned, as they say why.
+
+        Raises:
+            SourceMisbehaved: it is longer than `max_size` bytes; otherwise as `describe`.
+        """
+        fixed = {"Accept": accept} | ({"Content-Type": content_type} if content_type else {})
+        method = "GET" if content is None else "POST"
+        with self._answer(method, url, authorization, fixed, headers, content) as answer:
+            if answer.status_code not in also:
+                refuse_failure(answer)
+            received = bytearray()
+            for chunk in _chunks(answer):
+                received += chunk
+                if len(received) > max_size:
+                    raise SourceMisbehaved(
+                        f"{shown(url)} is longer than {max_size} bytes.", "Is this the address of an index?"
+                    )
+            charset = answer.charset_encoding or "utf-8"
+            kind, status, fields = media_type(answer), answer.status_code, dict(answer.headers)
+            return Document(str(answer.url), bytes(received), kind, charset, status, fields)
+
+    @contextmanager
+    def stream(
+        self,
+        url: str,
+        *,
+        offset: int = 0,
+        etag: str = "",
+        size: int | None = None,
+        authorization: str = "",
+        headers: Mapping[str, str] = NONE,
+    ) -> Iterator[ByteStream]:
+        """Open a file's bytes from `offset`; the stream says 0 where the server cannot resume.
+
+        1. `Range` asks for the rest; `If-Range` makes the server send the whole of a file that changed.
+        2. `If-Match`, when nothing is here yet, makes it refuse one that changed.
+        3. What it answers is held against `etag` and `size` again, as not every server honours these.
+
+        Args:
+            url: http or https.
+            offset: bytes already here.
+            etag: the strong ETag that the bytes must have, or empty.
+            size: the whole file's size in bytes, or None when unknown.
+            authorization: header value for the first host only.
+            headers: further ones for the first host only.
+
+        Raises:
+            SourceMisbehaved: the file changed since it was described, or the answer contradicts itself.
+            ModelNotFound, AccessDenied, SourceUnavailable: as `describe`; also while the chunks are read.
+        """
+        conditions = {}
+        if offset:
+            conditions = {"Range": f"bytes={offset}-"} | ({"If-Range": etag} if etag else {})
+        elif etag:
+            conditions = {"If-Match": etag}
+        with self._answer("GET", url, authorization, conditions, headers) as answer:
+            beyond = answer.status_code == 416
+            if not beyond:
+                yield _byte_stream(answer, offset, etag, size)
+        if beyond:  # shorter than what is here: begin anew, and let step 3 judge
+            with self.stream(url, etag=etag, size=size, authorization=authorization, headers=headers) as whole:
+                yield whole
+
+    @contextmanager
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        authorization: str,
+        headers: Mapping[str, str] = NONE,
+        private: Mapping[str, str] = NONE,
+        content: bytes | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Send, follow redirects, and close the answer at the end; its body is not read here.
+
+        `authorization`, `private` headers and `content` go to the first origin only.
+        """
+        try:
+            address = _checked(httpx.URL(url))
+        except httpx.InvalidURL as error:
+            raise InvalidReference(f"“{url}” is no URL.", "Write https://host/path/model.gguf.") from error
+        secret = dict(private) | ({"Authorization": authorization} if authorization else {})
+        for _ in range(self._max_redirects + 1):
+            self._addresses.check(str(address))
+            with foreign_errors(str(address)):
+                request = self._client.build_request(method, address, headers={**headers, **secret}, content=content)
+                answer = self._client.send(request, stream=True)
+            try:
+                if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
+                    yield answer
+                    return
+                target = _redirect(answer)
+            finally:
+                with foreign_errors(str(address)):
+                    answer.close()
+            if not _same_host(address, target):
+                secret = {}
+            if content is not None and answer.status_code not in (307, 308):
+                raise SourceMisbehaved(f"{shown(address)} takes no POST: it redirects to {target.host}.")
+            address = target
+        raise SourceMisbehaved(
+            f"{shown(url)} redirects more than {self._max_redirects} times.",
+            "Use the address that the file finally has.",
+            url=shown(url),
+        )
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses have the same scheme, host and port."""
+    a, b = httpx.URL(one), httpx.URL(other)
+    return (a.scheme, a.host, _port(a)) == (b.scheme, b.host, _port(b))
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _same_host(old: httpx.URL, new: httpx.URL) -> bool:
+    """Whether credentials for `old` may go to `new`: the same origin, or its move from http to https."""
+    upgraded = (old.scheme, _port(old), new.scheme, _port(new)) == ("http", 80, "https", 443)
+    return old.host == new.host and (upgraded or (old.scheme, _port(old)) == (new.scheme, _port(new)))
+
+
+def _checked(url: httpx.URL) -> httpx.URL:
+    """Raise InvalidURL for a port that sockets would take modulo 65,536."""
+    if (url.port or 1) > 65_535:
+        raise httpx.InvalidURL(f"{url.port} is no port")
+    return url
+
+
+def _redirect(answer: httpx.Response) -> httpx.URL:
+    here = answer.request.url
+    try:
+        target = _checked(here.join(answer.headers["location"]))
+    except httpx.InvalidURL as error:
+        raise SourceMisbehaved(f"{shown(here)} redirects to something that is no address.") from error
+    if target.scheme not in ("http", "https") or not target.host or target.userinfo:
+        raise SourceMisbehaved(f"{shown(here)} redirects to an address that is not plain http or https.")
+    if here.scheme == "https" and target.scheme == "http":
+        raise SourceMisbehaved(
+            f"{shown(here)} redirects from https to unprotected http at {target.host}.",
+            "That is not followed: ask the publisher for an address that stays on https.",
+        )
+    return target
+
+
+def _byte_stream(answer: httpx.Response, offset: int, etag: str, size: int | None) -> ByteStream:
+    refuse_failure(answer)
+    url = shown(answer.request.url)
+    start, total = 0, length(answer)
+    if answer.status_code == 206:
+        start, total = content_range(answer)
+        if start != offset:
+            raise SourceMisbehaved(f"{url} was asked for its bytes from {offset} on and sends those from {start}.")
+    now = strong_etag(answer)
+    if (etag and now and now != etag) or (size is not None and total is not None and total != size):
+        raise changed(url)
+    return ByteStream(start, _chunks(answer), total, now)
+
+
+def _chunks(answer: httpx.Response) -> Iterator[bytes]:
+    with foreign_errors(str(answer.request.url)):
+        yield from answer.iter_raw()  # as they come from the socket: gathering them costs as much again
+
+
+def _describe(answer: httpx.Response, size: int | None) -> Description:
+    return Description(
+        url=str(answer.request.url),
+        size=size,
+        etag=strong_etag(answer),
+        modified=answer.headers.get("last-modified", ""),
+        filename=disposition_name(answer.headers.get("content-disposition", "")),
+        content_type=media_type(answer),
+    )

@@ -1,0 +1,227 @@
+"""Putting a version's files into a folder: whole or not at all, proven while copied, safe to interrupt at any point.
+
+Not here: what the folder is for (the adapters).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import IntegrityError, RegistryError
+from weighbridge.store.local import BlobStore
+
+#: How a file gets there: its own bytes; the blob's bytes under a second name, read-only; or a link to the blob.
+Link = Literal["copy", "hardlink", "symlink"]
+_CHUNK = 4 * 1024 * 1024
+#: A hard link is impossible: another file system, one without links, too many links, or not ours (protected_hardlinks).
+_NO_HARDLINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES)
+
+
+def require_passed(version: ModelVersion) -> None:
+    """Refuse a version that the gate did not pass.
+
+    Raises:
+        RegistryError: it is not PASSED.
+    """
+    if version.status != "PASSED":
+        raise RegistryError(
+            f"{version.name}@{version.version} is {version.status}; only a version that PASSED is given out.",
+            "See weighbridge show for the reasons.",
+            status=version.status,
+        )
+
+
+def content(entry: FileEntry) -> Digest:
+    """Return the sha256 of a file of a computed manifest.
+
+    Raises:
+        RegistryError: the manifest was never computed.
+    """
+    if entry.digest is None or entry.digest.algorithm != "sha256":
+        raise RegistryError(f"The content of {entry.path} is not known.", "Ingest the model again.", path=entry.path)
+    return entry.digest
+
+
+def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link) -> None:
+    """Put one file at `target`, where nothing is yet; a hard link that is impossible becomes a copy.
+
+    Raises:
+        BlobMissing: its blob is not in the store.
+        IntegrityError: the blob's bytes, hashed while copying, are not what its name says.
+    """
+    digest = content(entry)
+    blob = blobs.path(digest)
+    if link == "symlink":
+        target.symlink_to(blob.absolute())
+        return
+    if link == "hardlink":
+        try:
+            os.link(blob, target)
+        except OSError as error:
+            if error.errno not in _NO_HARDLINK:
+                raise
+        else:
+            return
+    _copy(blobs, digest, target)
+
+
+def place_all(blobs: BlobStore, manifest: Manifest, folder: Path, link: Link) -> None:
+    """Put every file of a manifest below an empty folder."""
+    for entry in manifest.files:
+        target = folder / entry.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place_file(blobs, entry, target, link)
+
+
+def holds(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
+    """Whether a folder has a file of a manifest, byte for byte; the blob itself under a second name is not read."""
+    path = folder / entry.path
+    if not path.is_file():
+        return False
+    digest = content(entry)
+    if blobs.has(digest) and path.samefile(blobs.path(digest)):
+        return True
+    return path.stat().st_size == entry.size and _sha256(path) == digest
+
+
+def files_below(folder: Path) -> set[str]:
+    """Return the POSIX paths of everything below a folder that is no folder, links to folders included."""
+    found: set[str] = set()
+    for root, folders, names in os.walk(folder):
+        links = [name for name in folders if (Path(root) / name).is_symlink()]
+        found.update((Path(root) / name).relative_to(folder).as_posix() for name in (*names, *links))
+    return found
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `target` that takes its place, in one step, when the block ends well.
+
+    A folder that a killed process left is removed by the next one: whoever fills one holds a lock on it, which ends
+    with its process. What stood at `target` is gone afterwards.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{target.name[:100]}.partial-"
+    _sweep(target.parent, prefix)
+    folder, descriptor = _make_locked(target.parent, prefix)
+    try:
+        yield folder
+        folder.chmod(0o755)
+        _replace_folder(folder, target)
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time change a folder; the lock is on the folder itself and ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def placing_errors(where: Path) -> Iterator[None]:
+    """Turn what the file system refuses into RegistryError."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise RegistryError(
+            f"The model cannot be written to {where}: {error.strerror or error}.",
+            "Free some space or choose another folder." if full else "Check that this user may write there.",
+            path=str(where),
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _make_locked(parent: Path, prefix: str) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, descriptor
+        os.close(descriptor)  # Another process swept it away before it was locked.
+
+
+def _replace_folder(folder: Path, target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        target.unlink()
+    elif target.exists() and any(target.iterdir()):
+        # Two steps, since no portable call swaps folders: between them the target is missing, never half there.
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.partial-", dir=target.parent))
+        os.rename(target, old)
+        os.rename(folder, target)
+        shutil.rmtree(old, ignore_errors=True)
+        return
+    os.rename(folder, target)
+
+
+def _sweep(parent: Path, prefix: str) -> None:
+    for path in parent.glob(f"{_escaped(prefix)}*"):
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path)
+            finally:
+                os.close(descriptor)
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
+
+
+def _copy(blobs: BlobStore, digest: Digest, target: Path) -> None:
+    hash_ = hashlib.sha256()
+    with blobs.open(digest) as source, open(target, "xb", buffering=0) as file:
+        while chunk := source.read(_CHUNK):
+            hash_.update(chunk)
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[file.write(rest) :]
+    if hash_.hexdigest() != digest.hex:
+        target.unlink()
+        raise IntegrityError(
+            f"The blob {digest} in the store is damaged, so nothing was given out.",
+            "Run weighbridge fsck, then ingest the model again.",
+            expected=str(digest),
+            actual=f"sha256:{hash_.hexdigest()}",
+        )
+
+
+def _sha256(path: Path) -> Digest:
+    with open(path, "rb") as file:
+        return Digest("sha256", hashlib.file_digest(file, "sha256").hexdigest())

@@ -1,0 +1,36 @@
+"""The lines of Python that load a published version: they depend on what the model is, and on where its files are."""
+
+from __future__ import annotations
+
+from weighbridge.domain.version import ModelVersion
+
+#: The Hub's task to the class of transformers that serves it; anything else loads with AutoModel.
+_CLASSES = {
+    "automatic-speech-recognition": "AutoModelForSpeechSeq2Seq",
+    "fill-mask": "AutoModelForMaskedLM",
+    "image-classification": "AutoModelForImageClassification",
+    "summarization": "AutoModelForSeq2SeqLM",
+    "text-classification": "AutoModelForSequenceClassification",
+    "text-generation": "AutoModelForCausalLM",
+    "text2text-generation": "AutoModelForSeq2SeqLM",
+    "token-classification": "AutoModelForTokenClassification",
+    "translation": "AutoModelForSeq2SeqLM",
+}
+
+
+def load_line(version: ModelVersion, path: str = "path") -> str:
+    """Return the line that loads the files at the Python expression `path`; they are printed where no library is known.
+
+    Names from upstream stand in it as Python literals only.
+    """
+    paths = version.manifest.by_path
+    gguf = sorted(name for name in paths if name.endswith(".gguf"))
+    if "modules.json" in paths and "config_sentence_transformers.json" in paths:
+        return f"from sentence_transformers import SentenceTransformer; model = SentenceTransformer({path})"
+    if "config.json" in paths and any(name.endswith((".safetensors", ".bin")) for name in paths):
+        kind = _CLASSES.get(str(version.card.get("task")), "AutoModel")
+        return f"from transformers import {kind}; model = {kind}.from_pretrained({path})"
+    if gguf:
+        kind = "AutoModelForCausalLM"
+        return f"from transformers import {kind}; model = {kind}.from_pretrained({path}, gguf_file={gguf[0]!r})"
+    return f"import os; print(os.listdir({path}))"

@@ -1,0 +1,123 @@
+"""The layers of an Ollama model as the files of a folder; each layer is one file, none is left out.
+
+Media types are those of Ollama (server/images.go, manifest/layer.go). Layers of other types lie below `layers/`, named
+by their sha256: what they are is for scanners and the policy to say. Not here: the generated file (ollama_modelfile).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.errors import ModelNotFound, SourceMisbehaved
+from weighbridge.net.oci.manifest import ImageManifest, Layer
+
+_PREFIX = "application/vnd.ollama.image."
+
+
+class Role(StrEnum):
+    """What a layer is to Ollama."""
+
+    MODEL = "model"
+    PROJECTOR = "projector"
+    ADAPTER = "adapter"
+    DRAFT = "draft"
+    TEMPLATE = "template"
+    SYSTEM = "system"
+    PARAMS = "params"
+    MESSAGES = "messages"
+    LICENSE = "license"
+    TENSOR = "tensor"
+    JSON = "json"
+    CONFIG = "config"
+    OTHER = "other"
+
+
+#: The file of a role; further ones of it are numbered from 2.
+_FILES = {
+    Role.MODEL: "model.gguf",
+    Role.PROJECTOR: "projector.gguf",
+    Role.ADAPTER: "adapter.gguf",
+    Role.DRAFT: "draft.gguf",
+    Role.TEMPLATE: "template",
+    Role.SYSTEM: "system",
+    Role.PARAMS: "params.json",
+    Role.MESSAGES: "messages.json",
+    Role.LICENSE: "LICENSE",
+}
+#: A model has one of these; of several, Ollama would take the last.
+_SINGLE = frozenset({Role.TEMPLATE, Role.SYSTEM, Role.PARAMS, Role.MESSAGES})
+_ROLES = {f"{_PREFIX}{role}": role for role in (*_FILES, Role.TENSOR, Role.JSON)} | {f"{_PREFIX}prompt": Role.TEMPLATE}
+#: What the configuration is called: `config.json` would be something else to transformers.
+CONFIG = "ollama.json"
+
+
+@dataclass(frozen=True)
+class LayerFile:
+    """A layer and the path of its file, relative and unchecked."""
+
+    path: str
+    role: Role
+    layer: Layer
+
+    @property
+    def entry(self) -> FileEntry:
+        """The file with its promised size and sha256.
+
+        Raises:
+            UnsafePath: the name that the layer has is not safe.
+        """
+        return FileEntry(self.path, self.layer.size, self.layer.digest)
+
+
+def layer_files(manifest: ImageManifest, where: str) -> tuple[LayerFile, ...]:
+    """Return the files of a model in the order of its layers, the configuration last.
+
+    Args:
+        manifest: of the model.
+        where: the model in words, for errors.
+
+    Raises:
+        ModelNotFound: none of the layers is a model's.
+        SourceMisbehaved: two layers where Ollama has one.
+    """
+    found = tuple(_placed(manifest))
+    roles = Counter(file.role for file in found)
+    double = sorted(role for role in _SINGLE if roles[role] > 1)
+    if double:
+        raise SourceMisbehaved(
+            f"The manifest of {where} has {roles[double[0]]} different layers of the type {double[0]}, where Ollama "
+            "knows one.",
+            "The model's publisher has to create it again, with ollama create.",
+        )
+    if not roles.keys() & set(_ROLES.values()):
+        raise ModelNotFound(
+            f"{where} is no model of Ollama's: none of its layers has a type that Ollama knows.",
+            "Check the name: registries keep containers and other things too.",
+        )
+    return found
+
+
+def _placed(manifest: ImageManifest) -> Iterator[LayerFile]:
+    counts: Counter[Role] = Counter()
+    for layer in manifest.layers:
+        role = _ROLES.get(layer.media_type, Role.OTHER)
+        if role in (Role.TENSOR, Role.JSON) and not layer.name:
+            role = Role.OTHER
+        counts[role] += 1
+        yield LayerFile(_path(role, layer, counts[role]), role, layer)
+    yield LayerFile(CONFIG, Role.CONFIG, manifest.config)
+
+
+def _path(role: Role, layer: Layer, number: int) -> str:
+    if role is Role.TENSOR:
+        return f"tensors/{layer.name}.safetensors"
+    if role is Role.JSON:
+        return layer.name
+    if role is Role.OTHER:
+        return f"layers/sha256-{layer.digest.hex}"
+    name, dot, ending = _FILES[role].partition(".")
+    return name + (f"-{number}" if number > 1 else "") + dot + ending

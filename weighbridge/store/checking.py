@@ -1,0 +1,82 @@
+"""Checking: every blob of the store hashed again, and which model versions a broken or missing one concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.progress import Progress
+from weighbridge.domain.version import ModelVersion
+from weighbridge.store.local import Damage, LocalBlobStore
+
+
+@dataclass(frozen=True)
+class StoreCheck:
+    """What a check of the store found.
+
+    Attributes:
+        blobs: how many were hashed.
+        size: their bytes.
+        damaged: blobs whose content no longer has their name; moved aside.
+        missing: blobs that a version needs and that are not there.
+        concerned: `name@version` of every version with such a blob.
+        unfinished: downloads that were cut off and will be resumed.
+    """
+
+    blobs: int
+    size: int
+    damaged: tuple[Damage, ...]
+    missing: tuple[Digest, ...]
+    concerned: tuple[str, ...]
+    unfinished: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything that is needed is there and whole."""
+        return not (self.damaged or self.missing)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "sound": self.sound,
+            "blobs": self.blobs,
+            "size": self.size,
+            "damaged": [
+                {
+                    "digest": str(d.digest),
+                    "actual": str(d.actual) if d.actual else None,
+                    "moved_to": str(d.moved_to),
+                }
+                for d in self.damaged
+            ],
+            "missing": [str(digest) for digest in self.missing],
+            "concerned": list(self.concerned),
+            "unfinished": self.unfinished,
+        }
+
+
+def check_store(
+    store: LocalBlobStore, versions: Iterable[ModelVersion], progress: Progress, threads: int
+) -> StoreCheck:
+    """Hash every blob again and say which versions miss one.
+
+    A damaged blob is moved to the store's `corrupt` folder, so that the next ingest fetches it anew.
+    """
+    digests = tuple(store.digests())
+    size = sum(store.size(digest) for digest in digests)
+    progress.expect("fsck", size)
+    check = partial(store.check, progress=partial(progress.advance, "fsck"))
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fsck") as pool:
+        damaged = tuple(damage for damage in pool.map(check, digests) if damage is not None)
+    missing, concerned = set(), []
+    for version in versions:
+        gone = {entry.digest for entry in version.manifest.files if entry.digest and not store.has(entry.digest)}
+        if gone:
+            missing |= gone
+            concerned.append(f"{version.name}@{version.version}")
+    lost = missing - {damage.digest for damage in damaged}
+    return StoreCheck(len(digests), size, damaged, tuple(sorted(lost)), tuple(concerned), store.unfinished())

@@ -1,0 +1,53 @@
+"""A folder read in place: its files as computed entries and as blobs, without copying them into the store."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.progress import Progress
+from weighbridge.errors import BlobMissing, StoreError
+
+
+class FolderBlobs:
+    """A declared folder's files as blobs; satisfies `BlobStore` for reading.
+
+    Args:
+        declared: the manifest of a `file` source; its reference's id is the folder or file.
+        progress: hears the bytes hashed.
+    """
+
+    def __init__(self, declared: Manifest, progress: Progress) -> None:
+        root = Path(declared.ref.id)
+        self._paths: dict[Digest, Path] = {}
+        files = []
+        progress.expect("hash", declared.size)
+        for entry in declared.files:
+            path = root / entry.path if root.is_dir() else root
+            try:
+                with open(path, "rb") as file:
+                    digest = Digest("sha256", hashlib.file_digest(file, "sha256").hexdigest())
+                    size = file.tell()
+            except OSError as error:
+                raise StoreError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+            progress.advance("hash", size)
+            self._paths[digest] = path
+            files.append(FileEntry(entry.path, size, digest))
+        self.manifest = Manifest(declared.ref, tuple(files))
+
+    def has(self, digest: Digest) -> bool:
+        """Whether a file of the folder has that sha256."""
+        return digest in self._paths
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the file lies. Raises BlobMissing."""
+        if digest not in self._paths:
+            raise BlobMissing(f"No file of the folder is {digest}.", "It changed while it was read: scan it again.")
+        return self._paths[digest]
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open the file. Raises BlobMissing."""
+        return open(self.path(digest), "rb")

@@ -1,0 +1,356 @@
+"""What a person sees in a terminal: bars while a run works, then a report worth reading. Shows, decides nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import Decision
+from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.policy import NOT_APPLICABLE
+from weighbridge.domain.report import ScanReport
+from weighbridge.domain.version import ModelVersion
+from weighbridge.intake.chain import Outcome
+from weighbridge.intake.doctor import Check
+from weighbridge.intake.locking import Arrival
+from weighbridge.intake.repairing import RepairReport
+from weighbridge.intake.syncing import SyncReport
+from weighbridge.store.checking import StoreCheck
+
+_COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
+_EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
+_REPAIRS = {
+    "range": "mended with {size} of {source}.",
+    "whole": "fetched anew, {size} of {source}.",
+    "archive": "unpacked again.",
+    "lost": "not brought back; what is left of it stays in the store's corrupt folder.",
+}
+#: Reasons and findings shown before the rest is only counted; `--json` has all.
+SHOWN = 12
+
+
+class Bars:
+    """Progress bars on a terminal, or one line a step where there is none. Satisfies `progress.Progress`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._lock = console, Lock()
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = Progress(
+            SpinnerColumn(),  # A scan of gigabytes moves no bar for a while, but it is alive.
+            TextColumn("[bold]{task.description:>8}"),
+            BarColumn(bar_width=32),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[at]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def _task(self, step: str) -> TaskID:
+        with self._lock:
+            if step not in self._tasks:
+                self._tasks[step] = self._bars.add_task(step, total=0, at="")
+                if not self._console.is_terminal:
+                    self._console.print(f"{step} …", style="dim")
+            return self._tasks[step]
+
+    def expect(self, step: str, amount: int) -> None:
+        """Make a step's bar longer."""
+        task = self._task(step)
+        with self._lock:
+            self._bars.update(task, total=(self._bars.tasks[task].total or 0) + amount)
+
+    def advance(self, step: str, amount: int) -> None:
+        """Fill a step's bar."""
+        self._bars.advance(self._task(step), amount)
+
+    def say(self, step: str, text: str) -> None:
+        """Show what a step is at."""
+        self._bars.update(self._task(step), at=escape(text[-48:]))
+
+
+def bytes_text(size: int | float) -> str:
+    """Return bytes for a person: `93.8 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+def count_text(number: int) -> str:
+    """Return a large count for a person: `134.5 M`."""
+    for limit, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return str(number)
+
+
+def metric_text(value: float, unit: str) -> str:
+    """Return a measured number as a person reads it."""
+    if unit == "bytes":
+        return bytes_text(value)
+    if unit == "s" and value < 1:
+        return f"{value * 1000:.3g} ms"
+    return f"{value:.4g} {unit}".removesuffix(" 1").strip()
+
+
+def report(outcome: Outcome) -> RenderableType:
+    """Render what became of a request: card, scans, decision, where it is and how to load it."""
+    version = outcome.version
+    parts: list[RenderableType] = [verdict_panel(version, outcome.unchanged), *details(version)]
+    if outcome.unverified:
+        names = ", ".join(outcome.unverified[:SHOWN])
+        parts.append(_section("Unverified", Text(f"The source promises no digest for: {names}", style="yellow")))
+    if outcome.dropped:
+        parts.append(_section("Left out", Text("\n".join(outcome.dropped[:SHOWN]), style="dim")))
+    return Group(*parts)
+
+
+def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
+    """Render the verdict in one box."""
+    colour = _COLOURS.get(version.status, "white")
+    text = Text.assemble(
+        (f"{version.name} {version.version}", "bold"),
+        "  ",
+        (version.status, f"bold {colour}"),
+        ("  quarantined: kept for inspection, served to nobody" if version.status == "FAILED" else "", colour),
+        f"\n{version.source}",
+        f"\n{_files_text(version.manifest)}, ",
+        (str(version.manifest.digest), "dim"),
+    )
+    if unchanged:
+        text.append("\nUnchanged upstream: nothing was downloaded.", style="dim")
+    return Panel(text, border_style=colour, expand=False)
+
+
+def details(version: ModelVersion) -> list[RenderableType]:
+    """Render card, scans, decision and publications."""
+    parts = [
+        _section("Card", card_table(version.card)),
+        _section("Scanned", scans_table(version.reports)),
+        _section("Decision", decision_text(version.decision)),
+    ]
+    for publication in version.published:
+        place = _section("Published", Text(f"{publication.registry}: {publication.location}"))
+        # Neither indented, wrapped nor cut by us: what is pasted must be what was meant.
+        code = (Text(line, style="green", no_wrap=True, overflow="ignore") for line in publication.load)
+        parts.append(Group(place, *code))
+    return parts
+
+
+def _section(title: str, body: RenderableType) -> RenderableType:
+    return Group(Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2)))
+
+
+def card_table(card: ModelCard) -> Table:
+    """Render a card, each value with where it was read."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(style="dim", overflow="fold")
+    for name, field in card.to_json().items():
+        table.add_row(
+            name.replace("_", " "), escape(_value_text(name, field["value"])), escape(_place_text(field["read_from"]))
+        )
+    if not card.fields:
+        table.add_row("nothing", "No file of a known format says what the model is.", "")
+    return table
+
+
+def _value_text(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, dict, list)):
+        return str(value)
+    if isinstance(value, int):
+        return (
+            count_text(value)
+            if name == "parameter_count"
+            else bytes_text(value)
+            if "size" in name and name not in ("vocab_size", "hidden_size")
+            else str(value)
+        )
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return ", ".join(str(item) for item in value)
+
+
+def _place_text(read_from: str) -> str:
+    """Return where a field was read with long file names cut to their ends; `--json` has them whole."""
+    words = (f"…{word[-16:]}" if len(word) > 24 and "#" not in word else word for word in read_from.split(" "))
+    return re.sub(r"[^\s#]{9,}(\.\w+)(?=[#:])", r"…\1", " ".join(words))
+
+
+def scans_table(reports: Iterable[ScanReport]) -> Table:
+    """Render what was scanned by what, with how many bytes covered."""
+    by_scanner: dict[str, list[ScanReport]] = defaultdict(list)
+    for found in reports:
+        if found.reason != NOT_APPLICABLE:
+            by_scanner[found.scanner].append(found)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("scanner", "engine", "files", "bytes covered", "status", "findings"):
+        table.add_column(header, justify="right" if header in ("files", "bytes covered") else "left")
+    for scanner, of_scanner in sorted(by_scanner.items()):
+        covered, total = sum(r.bytes_covered for r in of_scanner), sum(r.bytes_total for r in of_scanner)
+        states = sorted({f"{r.status}{f': {r.reason}' if r.reason else ''}" for r in of_scanner})
+        whole = all(r.status == "completed" for r in of_scanner)
+        levels = [finding.level for r in of_scanner for finding in r.findings]
+        counts = ", ".join(
+            f"{levels.count(level)} {level}" for level in ("error", "warning", "note") if level in levels
+        )
+        facts = dict(of_scanner[0].engine)
+        database = f", {facts['database']} database" if "database" in facts else ""
+        table.add_row(
+            scanner,
+            escape(of_scanner[0].version + database),
+            str(len(of_scanner)),
+            f"{bytes_text(covered)} of {bytes_text(total)}",
+            Text("; ".join(states), style="green" if whole else "yellow"),
+            Text(counts or "none", style="red" if "error" in levels else "yellow" if "warning" in levels else "green"),
+        )
+    return table
+
+
+def decision_text(decision: Decision) -> RenderableType:
+    """Render a verdict with its reasons, rejections first."""
+    lines = [
+        Text.assemble((decision.verdict, f"bold {_COLOURS[decision.verdict]}"), f" under the policy {decision.policy}")
+    ]
+    for reason in decision.reasons[:SHOWN]:
+        mark, colour = _EFFECTS[reason.effect]
+        where = f"{reason.path}: " if reason.path else ""
+        lines.append(Text.assemble((f"{mark} ", f"bold {colour}"), f"{where}{reason.message} ", (reason.rule, "dim")))
+    if len(decision.reasons) > SHOWN:
+        lines.append(Text(f"… and {len(decision.reasons) - SHOWN} more; --json has all", style="dim"))
+    if not decision.reasons:
+        lines.append(Text("Every byte was read, and nothing spoke against it.", style="dim"))
+    return Group(*lines)
+
+
+def _files_text(manifest: Manifest) -> str:
+    count = len(manifest.files)
+    return f"{count} file{'' if count == 1 else 's'}, {bytes_text(manifest.size)}"
+
+
+def arrival_table(arrival: Arrival) -> RenderableType:
+    """Render what was fetched: every file, and what held it."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("file", "size", "sha256"):
+        table.add_column(header, justify="right" if header == "size" else "left", overflow="fold")
+    for entry in arrival.manifest.files[:SHOWN]:
+        table.add_row(
+            escape(entry.path), bytes_text(entry.size or 0), entry.digest.hex[:16] + "…" if entry.digest else ""
+        )
+    more = len(arrival.manifest.files) - SHOWN
+    held = f"{len(arrival.unverified)} without a digest of the source's" if arrival.unverified else "all as promised"
+    lines: list[RenderableType] = [
+        Text(f"{'Nothing new: ' if arrival.unchanged else ''}{arrival.manifest.ref.uri}", style="bold"),
+        Text(f"{_files_text(arrival.manifest)}, {held}"),
+        Text(f"manifest {arrival.manifest.digest}", style="dim"),
+        table,
+        *([Text(f"and {more} more", style="dim")] if more > 0 else []),
+        Text("In the store, unscanned and unpublished: weighbridge ingest takes it in.", style="dim"),
+    ]
+    return Group(*lines)
+
+
+def list_table(versions: Sequence[ModelVersion]) -> Table:
+    """Render the models of the catalog, one line each."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in ("model", "version", "status", "architecture", "parameters", "size", "licence"):
+        right = header in ("parameters", "size")
+        table.add_column(header, justify="right" if right else "left", no_wrap=header != "model", overflow="fold")
+    for version in versions:
+        card = version.card
+        parameters = card.get("parameter_count")
+        table.add_row(
+            Text(version.name, style="bold"),
+            version.version,
+            Text(version.status, style=_COLOURS.get(version.status, "")),
+            Text(str(card.get("architecture") or "")),
+            count_text(parameters) if parameters else "",
+            bytes_text(version.manifest.size),
+            Text(str(card.get("licence") or "")),
+        )
+    if not versions:
+        table.add_row("None yet: `weighbridge ingest URI` takes the first one in.")
+    return table
+
+
+def check_table(check: StoreCheck, report: RepairReport | None = None) -> RenderableType:
+    """Render what a check of the store found, and what a repair came to."""
+    whole = f"{check.blobs} blobs, {bytes_text(check.size)} hashed again"
+    if check.sound and not (report and report.repairs):
+        return Text.assemble(("sound  ", "bold green"), whole)
+    mended = report is not None and report.whole
+    lines = [Text.assemble(("mended  ", "bold green") if mended else ("damaged  ", "bold red"), whole)]
+    for damage in check.damaged:
+        became = f"has become {damage.actual}" if damage.actual else "cannot be read from the disk"
+        lines.append(Text(f"{damage.digest} {became}" + ("" if report else f"; moved to {damage.moved_to}")))
+    lines += [Text(f"{digest} is missing") for digest in check.missing]
+    if report is None:
+        remedy = "`weighbridge fsck --repair`, or an ingest, brings back what it lost"
+        lines += [Text(f"{name}: {remedy}", style="yellow") for name in check.concerned]
+        return Group(*lines)
+    for repair in report.repairs:
+        style = "red" if repair.how == "lost" else ""
+        how = _REPAIRS[repair.how].format(size=bytes_text(repair.received), source=repair.source)
+        lines.append(Text(f"{repair.digest} {how} {repair.note}".rstrip(), style=style))
+    lines += [Text(f"{where} is given out mended") for where in report.given_out]
+    lines += [Text(where, style="red") for where in report.failed]
+    return Group(*lines)
+
+
+def doctor_table(checks: Sequence[Check]) -> Table:
+    """Render the doctor's checks, each with the command that mends it."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
+    for check in checks:
+        mark, colour = marks[check.state]
+        mend = Text(f"\n→ {check.mend}", style="bold") if check.mend else Text("")
+        table.add_row(Text(mark, style=colour), Text(check.what, style="cyan"), Text(check.found) + mend)
+    return table
+
+
+def sync_table(done: SyncReport) -> RenderableType:
+    """Render what a sync came to: one line a model that changed or failed, and how many did not."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for outcome in done.ingested:
+        version = outcome.version
+        style = _COLOURS.get(version.status, "")
+        table.add_row(Text(version.name, style="bold"), version.version, Text(version.status, style=style))
+    for failure in done.failed:
+        table.add_row(Text(failure.name, style="bold"), "", Text(str(failure.error), style="red"))
+    return Group(table, Text(f"{len(done.unchanged)} unchanged", style="dim"))
