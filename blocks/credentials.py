@@ -12,7 +12,7 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.sources.interface import Auth
+from weighbridge.net.auth import Auth
 
 #: A host name, `*.` before one of at least two parts, or an IP address.
 HOST = r"^(\*\.[A-Za-z0-9-]+\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f]*:[0-9A-Fa-f:.]+$"

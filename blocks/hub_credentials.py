@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from blocks.credentials import Credentials
-from weighbridge.sources.interface import Auth
+from weighbridge.net.auth import Auth
 
 
 class HubCredentials(Credentials):

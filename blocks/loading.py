@@ -21,7 +21,7 @@ from blocks.registry_credentials import RegistryCredentials
 from blocks.s3_credentials import S3Credentials
 from blocks.web_credentials import WebCredentials
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.sources.interface import Auth
+from weighbridge.net.auth import Auth
 
 SettingsBlock = MLflowServer | ClamAVDaemon | BlobStoreFolder | CatalogDatabase
 #: Block types whose values are settings.

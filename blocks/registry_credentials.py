@@ -7,7 +7,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from blocks.credentials import HOST, HostCredentials
-from weighbridge.sources.interface import Auth
+from weighbridge.net.auth import Auth
 
 
 class RegistryCredentials(HostCredentials):

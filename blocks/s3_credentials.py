@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from blocks.credentials import HOST, Credentials
+from weighbridge.net.auth import Auth
 from weighbridge.net.s3.hosts import AWS_HOSTS
-from weighbridge.sources.interface import Auth
 
 
 class S3Credentials(Credentials):

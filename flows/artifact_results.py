@@ -14,8 +14,8 @@ from prefect.artifacts import create_image_artifact, create_table_artifact
 from flows.artifact_keys import key
 from flows.artifact_report import outcome_stands
 from flows.result_plots import latency, points, quality, throughput
-from weighbridge.benchmarks.interface import BenchmarkResult, Metric
 from weighbridge.benchmarks.planning import Measurement
+from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.intake.preloading import Preloaded
 
 _PLOTS = {"inference_latency": latency, "throughput": throughput}

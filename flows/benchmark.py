@@ -25,10 +25,11 @@ from flows.end_states import failed, measured
 from flows.run_workspace import settings_blocks
 from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.planning import Measurement, compared, is_known, measurements
 from weighbridge.catalog import Catalog
 from weighbridge.config.settings import Settings
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.workspace import open_catalog
 

@@ -16,11 +16,11 @@ from weighbridge.benchmarks.running import BenchmarkRequest
 from weighbridge.config.models_file import ModelEntry, read_models
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.permits import LoadingRules
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.net.credentials import AuthPlace
+from weighbridge.net.auth import Auth
 from weighbridge.net.on_behalf import refuse_file, refuse_place
-from weighbridge.sources.interface import Auth
 
 _OURS = "weighbridge.handlers."
 

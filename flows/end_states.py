@@ -17,9 +17,9 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.benchmarks.planning import Measurement
 from weighbridge.catalog import Catalog
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.preloading import Preloaded

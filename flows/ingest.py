@@ -17,13 +17,13 @@ from flows.end_states import ended, failed
 from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.config.lock_file import read_lock_of
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.intake import chain
+from weighbridge.intake.job import Job
 from weighbridge.intake.locking import locked_manifest
-from weighbridge.intake.steps import Job
-from weighbridge.net.credentials import AuthPlace
 
 
 def _run_name() -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from weighbridge.benchmarks.interface import BenchmarkResult, Metric
+from weighbridge.domain.result import BenchmarkResult, Metric
 
 _SIZE = (6.4, 3.6)
 _DPI = 80

@@ -14,8 +14,8 @@ from blocks import load_block, load_settings
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress
 from weighbridge.intake.workspace import Workspace, open_workspace
+from weighbridge.net.auth import Auth
 from weighbridge.net.on_behalf import is_operators
-from weighbridge.sources.interface import Auth
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)

@@ -21,7 +21,7 @@ from weighbridge.config.models_file import read_models, requests, select
 from weighbridge.domain.progress import Silent
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.chain import Outcome
-from weighbridge.intake.steps import Job
+from weighbridge.intake.job import Job
 from weighbridge.intake.syncing import sync as sync_models
 
 

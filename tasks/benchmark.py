@@ -24,9 +24,9 @@ from prefect.exceptions import PrefectException
 from tasks.device_slots import chosen, occupied
 from tasks.failing import attempt
 from weighbridge.benchmarks import planning
-from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.benchmarks.planning import Measurement
-from weighbridge.intake.workspace import utc_now
+from weighbridge.domain.clock import utc_now
+from weighbridge.domain.result import BenchmarkResult
 
 #: Set by the flow, for tasks that run in its threads: ends them.
 CANCEL_EVENT: ContextVar[threading.Event | None] = ContextVar("cancel_event", default=None)

@@ -12,7 +12,7 @@ from weighbridge.domain.decision import Decision
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 from weighbridge.intake import steps
-from weighbridge.intake.steps import Job
+from weighbridge.intake.job import Job
 
 
 @task(name="decide", task_run_name="decide {job.request.model}", **OPTIONS)

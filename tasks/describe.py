@@ -8,7 +8,7 @@ from tasks.failing import OPTIONS, attempt
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.manifest import Manifest
 from weighbridge.intake import steps
-from weighbridge.intake.steps import Job
+from weighbridge.intake.job import Job
 
 
 @task(name="describe", task_run_name="describe {job.request.model}", **OPTIONS)

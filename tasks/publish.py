@@ -13,7 +13,7 @@ from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake import steps
-from weighbridge.intake.steps import Job
+from weighbridge.intake.job import Job
 
 
 @task(name="publish", task_run_name="publish {job.request.model}", **OPTIONS)

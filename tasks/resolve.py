@@ -7,7 +7,7 @@ from prefect import task
 from tasks.failing import OPTIONS, attempt
 from weighbridge.domain.manifest import Manifest
 from weighbridge.intake import steps
-from weighbridge.intake.steps import Job
+from weighbridge.intake.job import Job
 
 
 @task(name="resolve", task_run_name="resolve {job.request.model}", **OPTIONS)

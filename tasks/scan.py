@@ -9,7 +9,7 @@ from prefect import task
 from tasks.failing import OPTIONS, attempt
 from weighbridge.domain.report import ScanReport
 from weighbridge.intake import steps
-from weighbridge.intake.steps import Job, Received
+from weighbridge.intake.job import Job, Received
 
 
 def _name(parameters: dict[str, Any]) -> str:

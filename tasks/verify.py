@@ -9,7 +9,7 @@ from prefect import task
 from tasks.failing import OPTIONS, attempt
 from weighbridge.domain.manifest import Comparison, Manifest
 from weighbridge.intake import steps
-from weighbridge.intake.steps import Job, Received
+from weighbridge.intake.job import Job, Received
 
 
 @task(name="verify", task_run_name="verify {job.request.model}", **OPTIONS)

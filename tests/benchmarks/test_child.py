@@ -15,7 +15,8 @@ import pytest
 from tests.handlers import tiny
 from tests.simulators.openai import OpenAIService
 from weighbridge.benchmarks.child import Work, run_in_child
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import Cancelled, InvalidConfiguration
 
 pytestmark = pytest.mark.xdist_group("torch")

@@ -21,7 +21,8 @@ from tests.simulators.hub import Hub
 from tests.simulators.openai import OpenAIService
 from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.harness import LmEval, Mmlu, metric_of
-from weighbridge.benchmarks.interface import INSUFFICIENT, BenchmarkResult, BenchmarkSettings, Interval, Measured
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
+from weighbridge.domain.result import INSUFFICIENT, BenchmarkResult, Interval
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError
 from weighbridge.handlers.chat import TextChat
 from weighbridge.handlers.upstream import UpstreamChat

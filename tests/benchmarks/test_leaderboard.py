@@ -16,14 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.registries.values import put
-from weighbridge.benchmarks.interface import INSUFFICIENT, NOT_FINITE, BenchmarkResult, Interval, Metric
 from weighbridge.benchmarks.leaderboard import Filter, leaderboard
-from weighbridge.benchmarks.statistics import is_better
 from weighbridge.catalog import Catalog
 from weighbridge.cli import app
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.result import INSUFFICIENT, NOT_FINITE, BenchmarkResult, Interval, Metric, is_better
 from weighbridge.domain.version import ModelVersion
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.views.leaderboard_files import COLUMNS, write_csv, write_parquet

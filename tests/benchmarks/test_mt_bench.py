@@ -21,10 +21,11 @@ from tests.simulators.hub import Hub
 from tests.simulators.openai import OpenAIService
 from weighbridge.benchmarks import mt_bench
 from weighbridge.benchmarks.child import Work, run_in_child
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
 from weighbridge.benchmarks.mt_bench import MTBench
 from weighbridge.benchmarks.mt_bench_questions import TEMPERATURES, digest, load
 from weighbridge.benchmarks.patience import Patience
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError
 from weighbridge.handlers.chat import TextChat
 from weighbridge.handlers.interface import ChatGeneration

@@ -11,10 +11,11 @@ import pytest
 
 from tests.handlers import tiny
 from tests.registries.values import put
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, handler_options, laid_out
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.card import Field, ModelCard
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, RegistryError
 from weighbridge.handlers.choosing import benchmarks_of, handler_of

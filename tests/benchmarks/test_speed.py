@@ -12,11 +12,12 @@ import pytest
 
 from tests.handlers import tiny
 from tests.simulators.openai import OpenAIService
-from weighbridge.benchmarks.interface import INSUFFICIENT, Benchmark, BenchmarkSettings, Measured
+from weighbridge.benchmarks.interface import Benchmark, BenchmarkSettings, Measured
 from weighbridge.benchmarks.latency import InferenceLatency, noise
 from weighbridge.benchmarks.memory import Memory
 from weighbridge.benchmarks.rates import SENTENCES, EmbeddingRate, RerankRate, SpeechRate
 from weighbridge.benchmarks.throughput import Throughput
+from weighbridge.domain.result import INSUFFICIENT
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, OutOfMemory
 from weighbridge.handlers.chat import TextChat
 from weighbridge.handlers.interface import SpeechResult

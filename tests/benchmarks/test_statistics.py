@@ -7,8 +7,8 @@ import statistics as oracle
 
 import pytest
 
-from weighbridge.benchmarks.interface import INSUFFICIENT
 from weighbridge.benchmarks.statistics import enclosing_ranks, mean, quantile, share, variation
+from weighbridge.domain.result import INSUFFICIENT
 
 
 @pytest.mark.parametrize(("of", "enough"), [(0.5, 6), (0.95, 59), (0.99, 299)])

@@ -33,9 +33,9 @@ from blocks.credentials import Credentials, HostCredentials
 from blocks.loading import CREDENTIALS, SETTINGS_BLOCKS
 from weighbridge.config.settings import Settings
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.net.auth import Auth
 from weighbridge.net.s3.hosts import AWS_HOSTS
 from weighbridge.sources import SOURCES
-from weighbridge.sources.interface import Auth
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 SHIPPED = [found for found in vars(blocks).values() if isinstance(found, type) and issubclass(found, Block)]

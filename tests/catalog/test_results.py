@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, inspect, text
 
 import weighbridge.catalog
 from tests.catalog.values import CARD, decision, manifest
-from weighbridge.benchmarks.interface import NOT_FINITE, BenchmarkResult, Interval, Metric
 from weighbridge.catalog import Catalog
 from weighbridge.catalog.schema import HEAD
+from weighbridge.domain.result import NOT_FINITE, BenchmarkResult, Interval, Metric
 from weighbridge.domain.version import ModelVersion
 
 Open = Callable[..., Catalog]

@@ -14,10 +14,11 @@ from tests.benchmarks.conversations import entries, judge
 from tests.handlers import tiny
 from tests.registries.values import put
 from tests.simulators.openai import OpenAIService
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.running import BenchmarkRequest
 from weighbridge.cli import app, benchmarks
 from weighbridge.config.settings import Settings
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.intake.workspace import open_catalog

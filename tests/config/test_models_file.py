@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from weighbridge.config.models_file import read_models, requests
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.net.credentials import AuthPlace
 
 
 def write(folder: Path, text: str, name: str = "models.yaml") -> Path:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from weighbridge.config.policy_file import load_policy
-from weighbridge.domain.policy import PRESETS
+from weighbridge.domain.presets import PRESETS
 from weighbridge.errors import InvalidConfiguration
 
 

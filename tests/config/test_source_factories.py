@@ -8,9 +8,9 @@ import pytest
 
 from weighbridge.config.models_file import read_models, requests
 from weighbridge.config.yaml_file import YamlFile
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.net.credentials import AuthPlace
 
 FACTORIES = """
 sources:

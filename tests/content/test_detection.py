@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.content.headers.samples import TWO, gguf, safetensors
-from weighbridge.content.detection import HEAD_SIZE, detect, disagreement, may_hold_weights
+from weighbridge.content.detection import HEAD_SIZE, detect
+from weighbridge.domain.format_names import disagreement, may_hold_weights
 
 PICKLE = pickle.dumps({"a": 1}, 4)
 OLD_PICKLE = b"cos\nsystem\n(S'true'\ntR."

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weighbridge.domain.digest import Digest
-from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import UnsafePath
 

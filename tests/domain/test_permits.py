@@ -11,7 +11,7 @@ import pytest
 from tests.registries.values import put
 from weighbridge.config.policy_file import load_policy
 from weighbridge.domain.permits import LoadingRules, Permit
-from weighbridge.domain.policy import PRESETS
+from weighbridge.domain.presets import PRESETS
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.store.local import LocalBlobStore
 

@@ -8,9 +8,10 @@ from weighbridge.domain.decision import Decision
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.manifest import FileEntry, Manifest
-from weighbridge.domain.policy import NOT_APPLICABLE, PRESETS, Policy, Waiver, decide, validate
+from weighbridge.domain.policy import Policy, Waiver, decide, validate
+from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.report import WINDOWED, Finding, ScanReport
+from weighbridge.domain.report import NOT_APPLICABLE, WINDOWED, Finding, ScanReport
 from weighbridge.errors import InvalidConfiguration
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -35,9 +35,9 @@ from tests.flows.conftest import DEMO_POLICY
 from tests.handlers import tiny
 from tests.services.clamd import signatures
 from tests.simulators.openai import OpenAIService
-from weighbridge.benchmarks.interface import BenchmarkResult, Metric
 from weighbridge.cli import app
 from weighbridge.config.settings import Settings
+from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.errors import Cancelled, InvalidConfiguration
 from weighbridge.intake.workspace import open_catalog
 

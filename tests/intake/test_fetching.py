@@ -14,8 +14,9 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.intake import fetching
 from weighbridge.intake.fetching import fetch
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources import SOURCES
-from weighbridge.sources.interface import Source, SourceSettings
+from weighbridge.sources.interface import Source
 from weighbridge.store.local import LocalBlobStore
 
 BODY = bytes(range(256)) * 20_000

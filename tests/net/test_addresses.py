@@ -19,7 +19,8 @@ from weighbridge.errors import (
     SourceMisbehaved,
     SourceUnavailable,
 )
-from weighbridge.net.addresses import AddressPolicy, PinnedTransport, service_of
+from weighbridge.net.addresses import AddressPolicy, service_of
+from weighbridge.net.pinned_transport import PinnedTransport
 from weighbridge.net.transfer import Transfer
 
 PUBLIC_ONLY = AddressPolicy(private=())

@@ -9,14 +9,15 @@ import pytest
 
 from weighbridge.catalog import Catalog
 from weighbridge.config.settings import Settings
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import AccessDenied, InvalidConfiguration, WeighbridgeError
 from weighbridge.intake.workspace import Workspace, open_catalog
-from weighbridge.net.credentials import AuthPlace, read_auth
+from weighbridge.net.auth import Auth
+from weighbridge.net.credentials import read_auth
 from weighbridge.net.on_behalf import is_operators, limited, refuse_file, refuse_place
 from weighbridge.sources import SOURCES
-from weighbridge.sources.interface import Auth
 from weighbridge.store.local import LocalBlobStore
 
 PLACES = {"MODELS_TOKEN": ("models.example",), "/run/secrets/models": ("models.example", "*.cdn.example")}

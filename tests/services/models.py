@@ -15,7 +15,7 @@ from weighbridge.content.unpacking import unpack_wheel
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.intake.fetching import fetch
-from weighbridge.sources.interface import SourceSettings
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.pypi import PypiSource
 from weighbridge.store.local import LocalBlobStore
 

@@ -25,7 +25,7 @@ import httpx
 import pytest
 from botocore.config import Config
 
-from weighbridge.sources.interface import Auth
+from weighbridge.net.auth import Auth
 
 ADMIN = Auth("", "testadmin", "testadminsecret")
 #: May list and read the bucket `models` only, and none of its versions.

@@ -11,9 +11,10 @@ import pytest
 from tests.simulators.web import Page, WebServer
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, InvalidReference, WeighbridgeError
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.net.transfer import Transfer
 from weighbridge.sources import open_source
-from weighbridge.sources.interface import Auth, SourceSettings
 
 
 @pytest.fixture

@@ -17,11 +17,12 @@ from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
 from weighbridge.domain.ref import ModelRef
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.contract import SourceCase, SourceContract
 from weighbridge.sources.file import FileSource
 from weighbridge.sources.git_lfs import GitLFSSource
 from weighbridge.sources.huggingface import GitXetSource, HuggingFaceDatasetSource, HuggingFaceSource
-from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.mlflow import MLflowSource
 from weighbridge.sources.mock import MockSource
 from weighbridge.sources.ollama import OllamaSource

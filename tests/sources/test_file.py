@@ -11,8 +11,8 @@ from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import AccessDenied, InvalidReference, ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
 from weighbridge.intake.fetching import fetch
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.file import FileSource
-from weighbridge.sources.interface import SourceSettings
 from weighbridge.store.local import LocalBlobStore
 
 SOURCE = FileSource(SourceSettings())

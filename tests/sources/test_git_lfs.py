@@ -24,8 +24,8 @@ from weighbridge.errors import (
 )
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.git.repository import BLOB_LIMIT
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.git_lfs import GitLFSSource
-from weighbridge.sources.interface import SourceSettings
 from weighbridge.store.local import LocalBlobStore
 
 pytestmark = pytest.mark.xdist_group("gitlfs")

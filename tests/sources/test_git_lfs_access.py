@@ -24,8 +24,9 @@ from weighbridge.errors import (
 )
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.git_lfs import GitLFSSource
-from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.store.local import LocalBlobStore
 
 pytestmark = pytest.mark.xdist_group("gitlfs")

@@ -22,8 +22,9 @@ from weighbridge.errors import (
     UnsafePath,
 )
 from weighbridge.intake.fetching import fetch
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.huggingface import HuggingFaceDatasetSource, HuggingFaceSource
-from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.store.local import LocalBlobStore
 
 WEIGHTS = bytes(range(256)) * 8192  # 2 MiB

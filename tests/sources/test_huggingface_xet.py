@@ -20,8 +20,9 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import AccessDenied, IntegrityError
 from weighbridge.intake.fetching import fetch
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.huggingface import HuggingFaceSource
-from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.store.local import LocalBlobStore
 
 WEIGHTS = random.Random(1).randbytes(3_000_000)

@@ -13,13 +13,14 @@ from weighbridge.config.lock_file import read_lock, write_lock
 from weighbridge.config.settings import Settings
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
-from weighbridge.domain.policy import PRESETS
+from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import IntegrityError
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Direct
-from weighbridge.intake.locking import lock, locked_manifest, receive
-from weighbridge.intake.steps import Job
+from weighbridge.intake.job import Job
+from weighbridge.intake.locking import lock, locked_manifest
+from weighbridge.intake.receiving import receive
 from weighbridge.intake.workspace import open_workspace
 from weighbridge.sources.contract import SourceCase
 

@@ -18,8 +18,9 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import AccessDenied, InvalidReference, ModelNotFound, SourceError, SourceMisbehaved
 from weighbridge.intake.fetching import fetch, known_blob
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.registries.mlflow import MLflowRegistry
-from weighbridge.sources.interface import Auth, SourceSettings
 from weighbridge.sources.mlflow import MLflowSource
 from weighbridge.store.local import LocalBlobStore
 

@@ -23,7 +23,8 @@ from weighbridge.errors import (
     WeighbridgeError,
 )
 from weighbridge.intake.fetching import fetch
-from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.mlflow import MLflowSource
 from weighbridge.store.local import LocalBlobStore
 

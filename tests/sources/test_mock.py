@@ -6,7 +6,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound, UnsafePath
-from weighbridge.sources.interface import SourceSettings
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.mock import MockSource
 
 EMPTY = Digest.parse("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")

@@ -41,8 +41,9 @@ from weighbridge.errors import (
 )
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.auth import Auth
 from weighbridge.net.oci.manifest import INDEX_TYPES, MAX_MANIFEST
-from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.ollama import MAX_TEXT, OllamaSource
 from weighbridge.store.local import LocalBlobStore
 

@@ -16,9 +16,9 @@ from weighbridge.content.unpacking import UNPACKERS
 from weighbridge.domain import source_kinds
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, StoreFull
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources import open_source
 from weighbridge.sources.installed import ARCHIVES
-from weighbridge.sources.interface import SourceSettings
 
 
 class User:

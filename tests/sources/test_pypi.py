@@ -25,7 +25,8 @@ from weighbridge.errors import (
     WeighbridgeError,
 )
 from weighbridge.intake.fetching import fetch
-from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.pypi import PypiSource
 from weighbridge.store.local import LocalBlobStore
 

@@ -17,8 +17,8 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
 from weighbridge.intake.fetching import fetch, known_blob
 from weighbridge.net.parallel_ranges import WINDOW, Windows
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources import s3, s3_listing
-from weighbridge.sources.interface import SourceSettings
 from weighbridge.sources.s3 import S3Source
 from weighbridge.store.local import LocalBlobStore
 

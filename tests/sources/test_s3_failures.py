@@ -24,9 +24,10 @@ from weighbridge.errors import (
     UnsafePath,
 )
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.auth import Auth
 from weighbridge.net.parallel_ranges import WINDOW
 from weighbridge.net.s3.connections import MAX_DOCUMENT
-from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.s3 import S3Source
 
 pytestmark = pytest.mark.xdist_group("s3")

@@ -20,7 +20,8 @@ from weighbridge.errors import (
 )
 from weighbridge.intake import fetching
 from weighbridge.intake.fetching import fetch, known_blob
-from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.url import UrlSource
 from weighbridge.store.local import LocalBlobStore
 

@@ -29,7 +29,8 @@ from weighbridge.errors import (
 from weighbridge.intake import fetching
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.addresses import AddressPolicy
-from weighbridge.sources.interface import Auth, SourceSettings
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.url import UrlSource
 from weighbridge.store.local import LocalBlobStore
 

@@ -17,13 +17,13 @@ from prefect.states import Failed
 from tasks import TASKS
 from tasks.failing import attempt, may_succeed_later
 from weighbridge.config.settings import Settings
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import ModelNotFound, WeighbridgeError
 from weighbridge.intake import chain
-from weighbridge.intake.steps import Job
+from weighbridge.intake.job import Job
 from weighbridge.intake.workspace import open_workspace
-from weighbridge.net.credentials import AuthPlace
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 BY_NAME = {found.name: found for found in TASKS.values()}

@@ -15,7 +15,8 @@ from typing import Any
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import hardware, load_per_core, software
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings, Measured
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, InvalidConfiguration, WeighbridgeError
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler

@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from weighbridge.benchmarks.interface import INSUFFICIENT, TASK_FILES, BenchmarkSettings, Interval, Measured, Metric
+from weighbridge.benchmarks.interface import TASK_FILES, BenchmarkSettings, Measured
 from weighbridge.benchmarks.statistics import LEVEL, share
+from weighbridge.domain.result import INSUFFICIENT, Interval, Metric
 from weighbridge.errors import BenchmarkFailed
 from weighbridge.handlers.interface import Handler
 

@@ -6,158 +6,18 @@ Values only, and no heavy package: results are read where torch is not installed
 
 from __future__ import annotations
 
-import json
-import math
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from weighbridge.domain.result import Metric
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.handlers.interface import Handler
 from weighbridge.net.addresses import AddressPolicy
 
-#: Instead of a value that too few samples, or a failure, leave without meaning.
-INSUFFICIENT = "insufficient samples"
-NOT_FINITE = "not a finite number"
-
 #: Endings of files that `data` may name as tasks of lm-eval: what code they name is run.
 TASK_FILES = (".yaml", ".yml")
-
-#: Facts of `hardware` and names of `software` that change numbers.
-_MACHINE = ("processor", "cores", "gpu", "gpu_count", "endpoint")
-_LIBRARIES = ("torch", "transformers", "lm_eval")
-#: Settings that change no number: how often it was measured, and which of several equal devices did it.
-_INDIFFERENT = ("n", "device")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval of `level` (0.95), in the unit of its metric."""
-
-    low: float
-    high: float
-    level: float = 0.95
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of a run.
-
-    Attributes:
-        name: such as `ttft_p50`, `output_tokens_per_second`, `accuracy`.
-        value: None where `reason` says why there is none.
-        unit: `s`, `tokens/s`, `bytes`, `1` for shares.
-        n: samples behind it.
-        interval: of the value, or None where none can be given.
-        reason: `insufficient samples`, `out of memory: …`, or empty.
-        better: whether a `higher` or a `lower` value is better.
-    """
-
-    name: str
-    value: float | None
-    unit: str
-    n: int
-    interval: Interval | None = None
-    reason: str = ""
-    better: str = "higher"
-
-    def finite(self) -> Metric:
-        """Return itself, without what is NaN or infinite: such a value is none, and such an interval tells nothing."""
-        if self.value is not None and not math.isfinite(self.value):
-            return replace(self, value=None, interval=None, reason=self.reason or NOT_FINITE)
-        bounds = (self.interval.low, self.interval.high) if self.interval else ()
-        return self if all(math.isfinite(bound) for bound in bounds) else replace(self, interval=None)
-
-
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """What one benchmark found of one model on one machine; two are comparable only when `comparable_key` is equal.
-
-    Attributes:
-        benchmark: `inference_latency`, `mmlu`, …
-        definition: version of what it measures and how, such as `inference_latency/1`.
-        manifest_digest: of the model's version.
-        metrics: the numbers.
-        settings: everything that was chosen: lengths, batch sizes, dtype, device, seed, limit, judge, prompt version.
-        hardware: device name, count, memory, driver, processor, cores, load average before and after.
-        software: versions of Weighbridge and of the libraries that ran it.
-        noisy: why the numbers may be disturbed, or empty.
-        failure: why there are no numbers, or empty; a failed run is a result too.
-        started_at: ISO 8601, UTC.
-        duration_s: of the whole run.
-        samples: raw samples by name, in the order in which they were taken.
-    """
-
-    benchmark: str
-    definition: str
-    manifest_digest: str
-    metrics: tuple[Metric, ...]
-    settings: Mapping[str, Any]
-    hardware: Mapping[str, Any]
-    software: Mapping[str, str]
-    noisy: str = ""
-    failure: str = ""
-    started_at: str = ""
-    duration_s: float = 0.0
-    samples: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
-
-    @property
-    def comparable_key(self) -> str:
-        """One word for everything that must be equal for two results to be ranked against each other.
-
-        That is the benchmark and its definition; what was chosen, but for the number of samples; the kind of device,
-        processor, cores, GPU, number of GPUs, and endpoint; and torch, transformers and lm_eval to their second
-        number. The driver and later numbers are kept in the result and make no difference here (docs/benchmarks.md).
-        """
-        settings = {name: value for name, value in self.settings.items() if name not in _INDIFFERENT}
-        kind = str(self.hardware.get("device", "")).partition(":")[0]
-        machine = {"device": kind, **{name: self.hardware.get(name) for name in _MACHINE}}
-        libraries = {name: ".".join(self.software.get(name, "").split(".")[:2]) for name in _LIBRARIES}
-        facts = [self.benchmark, self.definition, _plain(settings), _plain(machine), libraries]
-        return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-    @property
-    def machine(self) -> str:
-        """What it ran on, for a person; empty where a crash left no facts."""
-        gpu, count = self.hardware.get("gpu"), self.hardware.get("gpu_count", 1)
-        if self.hardware.get("endpoint"):
-            return str(self.hardware["endpoint"])
-        if gpu:
-            return f"{gpu} (of {count})" if count != 1 else str(gpu)
-        return str(self.hardware.get("processor") or "")
-
-    def metric(self, name: str) -> Metric | None:
-        """Return a metric by its name, or None."""
-        return next((metric for metric in self.metrics if metric.name == name), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON, samples included; what is NaN or infinite becomes null, with the metric's reason."""
-        plain: dict[str, Any] = _plain(asdict(replace(self, metrics=tuple(metric.finite() for metric in self.metrics))))
-        return plain
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> BenchmarkResult:
-        """Read what `to_json` wrote; a sample that is null was NaN or infinite."""
-        metrics = tuple(
-            Metric(**{**metric, "interval": Interval(**metric["interval"]) if metric["interval"] else None})
-            for metric in value["metrics"]
-        )
-        samples = {
-            name: [math.nan if sample is None else sample for sample in found]
-            for name, found in value["samples"].items()
-        }
-        return cls(**{**value, "metrics": metrics, "samples": samples})
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it, so that it is the same before and after it was stored."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from weighbridge.benchmarks.hardware import QUIET_LOAD, load_per_core
-from weighbridge.benchmarks.interface import BenchmarkSettings, Measured, Metric
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
 from weighbridge.benchmarks.prompts import random_messages, random_tokens
 from weighbridge.benchmarks.statistics import mean, quantile, variation
+from weighbridge.domain.result import Metric
 from weighbridge.errors import BenchmarkFailed, Cancelled
 from weighbridge.handlers.interface import Handler
 

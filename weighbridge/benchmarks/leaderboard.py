@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from weighbridge.benchmarks.interface import BenchmarkResult, Metric
+from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.domain.version import ModelVersion
 
 #: The metric by which a benchmark is ranked when nobody says: the first of these that a result has, else its first.

@@ -11,8 +11,9 @@ import sys
 import threading
 from typing import Any, ClassVar
 
-from weighbridge.benchmarks.interface import BenchmarkSettings, Measured, Metric
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
 from weighbridge.benchmarks.prompts import random_tokens
+from weighbridge.domain.result import Metric
 from weighbridge.errors import BenchmarkFailed
 from weighbridge.handlers.interface import Handler
 

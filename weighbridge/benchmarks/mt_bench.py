@@ -20,12 +20,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from weighbridge.benchmarks import mt_bench_questions
-from weighbridge.benchmarks.interface import BenchmarkSettings, Interval, Measured, Metric
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
 from weighbridge.benchmarks.judging import HIGHEST, LOWEST, Judge, Judgement
 from weighbridge.benchmarks.mt_bench_answers import TOP_P, Answer, Answering
 from weighbridge.benchmarks.mt_bench_questions import TEMPERATURES, TURNS, Question
 from weighbridge.benchmarks.patience import Patience
 from weighbridge.benchmarks.statistics import mean, share
+from weighbridge.domain.result import Interval, Metric
 from weighbridge.errors import BenchmarkFailed, Cancelled
 from weighbridge.handlers.interface import Handler
 

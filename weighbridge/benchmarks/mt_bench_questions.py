@@ -17,8 +17,9 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.errors import BenchmarkFailed, SourceError, UsageError
-from weighbridge.net.credentials import AuthPlace, read_auth
+from weighbridge.net.credentials import read_auth
 from weighbridge.net.transfer import Transfer
 
 #: Category to the temperature that the paper's own implementation samples its answers with.

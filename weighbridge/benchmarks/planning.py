@@ -15,10 +15,10 @@ from typing import Any
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import hardware
-from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, RegistryError
 from weighbridge.handlers.choosing import HANDLERS, benchmarks_of

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.benchmarks.child import Work, run_in_child
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.permits import LoadingRules
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
 from weighbridge.registries.export import export_folder
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 
 @dataclass(frozen=True)

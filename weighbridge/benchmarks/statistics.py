@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from weighbridge.benchmarks.interface import INSUFFICIENT, Interval, Metric
+from weighbridge.domain.result import INSUFFICIENT, Interval, Metric
 
 LEVEL = 0.95
 
@@ -88,15 +88,6 @@ def variation(samples: Sequence[float]) -> float:
     found = sorted(samples)
     middle = _at(found, 0.5) if found else 0.0
     return (_at(found, 0.75) - _at(found, 0.25)) / middle if len(found) >= 4 and middle > 0 else 0.0
-
-
-def is_better(one: Metric, other: Metric) -> bool:
-    """Whether one metric is better than another of the same name beyond both of their intervals."""
-    if one.interval is None or other.interval is None:
-        return False
-    if one.better == "lower":
-        return one.interval.high < other.interval.low
-    return one.interval.low > other.interval.high
 
 
 def _at(ordered: Sequence[float], share: float) -> float:

@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from weighbridge.benchmarks.hardware import load_per_core
-from weighbridge.benchmarks.interface import BenchmarkSettings, Measured, Metric
+from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
 from weighbridge.benchmarks.latency import noise, requests
 from weighbridge.benchmarks.prompts import random_tokens
 from weighbridge.benchmarks.statistics import mean, quantile
+from weighbridge.domain.result import Metric
 from weighbridge.errors import Cancelled, OutOfMemory
 from weighbridge.handlers.interface import Handler
 

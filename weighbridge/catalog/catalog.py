@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.catalog import events, ingests, manifests, publications, reports, results, versions
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
@@ -22,6 +21,7 @@ from weighbridge.domain.decision import Decision
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion, Publication
 
 

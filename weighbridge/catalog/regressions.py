@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from weighbridge.benchmarks.interface import BenchmarkResult
-from weighbridge.benchmarks.statistics import is_better
 from weighbridge.catalog import results, schema
+from weighbridge.domain.result import BenchmarkResult, is_better
 
 
 @dataclass(frozen=True)

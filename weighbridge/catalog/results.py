@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from weighbridge.benchmarks.interface import BenchmarkResult
 from weighbridge.catalog import schema
 from weighbridge.catalog.manifests import batches
+from weighbridge.domain.result import BenchmarkResult
 
 
 def add(connection: Connection, result: BenchmarkResult, now: datetime) -> None:

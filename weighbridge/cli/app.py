@@ -38,18 +38,20 @@ from weighbridge.cli.console import (
 from weighbridge.config.lock_file import lock_path, read_lock_of, write_lock
 from weighbridge.config.models_file import ModelEntry, read_models, requests, select
 from weighbridge.config.settings import Settings
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.intake import chain, doctor, steps
 from weighbridge.intake.inspecting import inspect_folder
+from weighbridge.intake.job import Job
 from weighbridge.intake.locking import lock as lock_model
-from weighbridge.intake.locking import locked_manifest, receive
+from weighbridge.intake.locking import locked_manifest
+from weighbridge.intake.receiving import receive
 from weighbridge.intake.repairing import repair_store
 from weighbridge.intake.syncing import sync as sync_models
 from weighbridge.intake.workspace import open_catalog, open_workspace
-from weighbridge.net.credentials import AuthPlace
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
 from weighbridge.store.checking import check_store
@@ -168,7 +170,7 @@ def fetch(
     pins = Pins.parse(hash_)
     request = IngestRequest(ModelRef.parse(uri), hash=pins.hash, nar=pins.nar, auth=auth)
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
-        job = steps.Job.of(request, workspace)
+        job = Job.of(request, workspace)
         arrival = receive(job, runner, steps.resolve(job))
     say(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
 
@@ -214,7 +216,7 @@ def lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: As
     locked = read_lock_of(models) if only and path.exists() else {}
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
         for request in requests(_chosen(models, only)):
-            job = steps.Job.of(request, workspace)
+            job = Job.of(request, workspace)
             locked[request.model] = (request.ref.uri, lock_model(job, runner))
     write_lock(path, locked)
     summary = {name: str(manifest.digest) for name, (_, manifest) in locked.items()}
@@ -371,7 +373,7 @@ def _by_flow(request: IngestRequest, locked: bool, models: Path) -> chain.Outcom
 def _directly(request: IngestRequest, locked: bool, models: Path, quiet: bool) -> chain.Outcome:
     wanted = locked_manifest(request, read_lock_of(models)) if locked else None
     with bars(quiet) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
-        return chain.ingest(steps.Job.of(request, workspace, wanted), runner)
+        return chain.ingest(Job.of(request, workspace, wanted), runner)
 
 
 def _brief(version: ModelVersion) -> dict[str, Any]:

@@ -10,25 +10,27 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from weighbridge.benchmarks.interface import BenchmarkResult, BenchmarkSettings
+from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.planning import OF_ENDPOINTS
 from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options, laid_out
 from weighbridge.cli.console import DEFAULT_MODELS, AsJSON, ModelsOption, NameArgument, OnlyOption, bars, find, out, say
 from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
+from weighbridge.domain.auth_place import is_variable
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.permits import LoadingRules
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.handlers.choosing import handler_of
 from weighbridge.handlers.trial import Trial, try_model
 from weighbridge.intake import chain
+from weighbridge.intake.job import Job
 from weighbridge.intake.preloading import cache_folder, preload
-from weighbridge.intake.steps import Job
-from weighbridge.intake.workspace import open_catalog, open_workspace, utc_now
-from weighbridge.net.credentials import is_variable
+from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.store.local import LocalBlobStore
-from weighbridge.views import terminal
+from weighbridge.views.text import metric_text
 
 HandlerOption = Annotated[
     str, typer.Option("--handler", help="Path of a handler's class; models.yaml's, or the task's.")
@@ -271,12 +273,10 @@ def result_table(result: BenchmarkResult) -> Table:
     for header in ("metric", "value", "95 % interval", "n"):
         table.add_column(header, justify="left" if header == "metric" else "right")
     for metric in result.metrics:
-        value = escape(metric.reason) if metric.value is None else terminal.metric_text(metric.value, metric.unit)
+        value = escape(metric.reason) if metric.value is None else metric_text(metric.value, metric.unit)
         interval = metric.interval
         span = (
-            f"{terminal.metric_text(interval.low, metric.unit)} to {terminal.metric_text(interval.high, metric.unit)}"
-            if interval
-            else ""
+            f"{metric_text(interval.low, metric.unit)} to {metric_text(interval.high, metric.unit)}" if interval else ""
         )
         table.add_row(metric.name, value, span, str(metric.n))
     if result.failure:

@@ -15,7 +15,7 @@ from weighbridge.catalog import Catalog
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
-from weighbridge.views import terminal
+from weighbridge.views.progress_bars import Bars
 
 out, err = Console(), Console(stderr=True)
 
@@ -34,7 +34,7 @@ def bars(quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield Silent()
         return
-    with terminal.Bars(err) as shown:
+    with Bars(err) as shown:
         yield shown
 
 

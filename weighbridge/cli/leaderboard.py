@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.benchmarks.interface import BenchmarkResult, Metric
 from weighbridge.benchmarks.leaderboard import Filter, Group, leaderboard
 from weighbridge.cli.console import AsJSON, out, say
 from weighbridge.config.settings import Settings
+from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.errors import UsageError
 from weighbridge.intake.workspace import open_catalog
-from weighbridge.views import terminal
 from weighbridge.views.leaderboard_files import write_csv, write_parquet
+from weighbridge.views.text import count_text, metric_text
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
@@ -90,10 +90,10 @@ def _table(group: Group) -> Table:
         table.add_row(
             Text(str(row.rank or "-"), style="bold green" if row.rank == 1 else ""),
             Text(_shown(f"{row.version.name} {row.version.version}"), style="" if row.rank else "dim"),
-            terminal.metric_text(metric.value, metric.unit) if metric and metric.value is not None else "",
+            metric_text(metric.value, metric.unit) if metric and metric.value is not None else "",
             _interval_text(metric),
             str(metric.n) if metric else "",
-            terminal.count_text(weights) if isinstance(weights, int) else "",
+            count_text(weights) if isinstance(weights, int) else "",
             Text(_shown(str(card.get("licence") or ""))),
             Text(_shown("; ".join(notes)), style="yellow"),
         )
@@ -124,7 +124,7 @@ def _interval_text(metric: Metric | None) -> str:
         return ""
     if metric.interval is None:
         return "none"
-    bounds = (terminal.metric_text(bound, metric.unit) for bound in (metric.interval.low, metric.interval.high))
+    bounds = (metric_text(bound, metric.unit) for bound in (metric.interval.low, metric.interval.high))
     return " to ".join(bounds)
 
 

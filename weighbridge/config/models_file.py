@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator, 
 from weighbridge.config.source_factories import Place, SourceFactory, read_factories, read_source
 from weighbridge.config.source_options import AuthOptions
 from weighbridge.config.yaml_file import YamlFile
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.errors import InvalidConfiguration, UsageError
 from weighbridge.handlers.loading import OFFERED, check_handler, known_options
-from weighbridge.net.credentials import AuthPlace
 
 #: Where something is said that is not said in models.yaml.
 _ELSEWHERE = dict.fromkeys(("trust_remote_code", "allow_pickle"), ": policy.yaml allows it under `loading`, by digest")

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from weighbridge.config.yaml_file import read_yaml
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.permits import Permit
-from weighbridge.domain.policy import PRESETS, Policy, Waiver, validate
+from weighbridge.domain.policy import Policy, Waiver, validate
+from weighbridge.domain.presets import PRESETS
 from weighbridge.errors import InvalidConfiguration
 
 Effect = Literal["reject", "warn", "ignore"]

@@ -6,7 +6,6 @@ Not here: fetching the bytes, or what a difference leads to (verifying).
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,51 +14,11 @@ from itertools import pairwise
 from typing import Any
 
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import SourceMisbehaved, UnsafePath
 
 FORMAT = "weighbridge.manifest/1"
-MAX_PATH_BYTES = 1024
-MAX_COMPONENT_BYTES = 255
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
-#: Names Windows reserves, with or without an extension; colons and trailing dots go the same way.
-_WINDOWS = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$|[:*?\"<>|]|[. ]$", re.IGNORECASE)
-
-
-def safe_path(path: str) -> str:
-    """Return a file name from upstream unchanged when it is safe to create below a folder on any system.
-
-    Raises:
-        UnsafePath: it is empty, absolute, climbs with `..`, holds NUL, a control character, a backslash or a name
-            that Windows reserves, is not UTF-8, or is too long.
-    """
-    why = _unsafe(path)
-    if why:
-        raise UnsafePath(
-            f"The file name {path!r} {why}, so it is not accepted.",
-            "The model's publisher has to rename it; nothing was stored under it.",
-            path=path,
-        )
-    return path
-
-
-def _unsafe(path: str) -> str:
-    try:
-        encoded = path.encode()
-    except UnicodeEncodeError:
-        return "is not valid Unicode"
-    components = path.split("/")
-    if _FORBIDDEN.search(path):
-        return "holds a control character or a backslash"
-    if path.startswith("/"):
-        return "is absolute"
-    if any(part in ("", ".", "..") for part in components):
-        return "is empty or leads out of the model's folder"
-    if any(_WINDOWS.search(part) for part in components):
-        return "is reserved on Windows"
-    if len(encoded) > MAX_PATH_BYTES or any(len(part.encode()) > MAX_COMPONENT_BYTES for part in components):
-        return f"is longer than {MAX_PATH_BYTES} bytes, or one part than {MAX_COMPONENT_BYTES}"
-    return ""
 
 
 @dataclass(frozen=True, order=True)

@@ -10,8 +10,8 @@ from collections import Counter
 
 from semver import Version
 
-from weighbridge.content.detection import may_hold_weights
 from weighbridge.domain.card import ModelCard
+from weighbridge.domain.format_names import may_hold_weights
 from weighbridge.domain.manifest import Manifest
 from weighbridge.errors import UsageError
 

@@ -14,17 +14,15 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 
-from weighbridge.content.detection import WEIGHTS_FORMATS, disagreement
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, Reason, Verdict
+from weighbridge.domain.format_names import WEIGHTS_FORMATS, disagreement
 from weighbridge.domain.licences import LicenceRules, judge_licence
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.permits import Permit
-from weighbridge.domain.report import WINDOWED, Level, ScanReport
+from weighbridge.domain.report import NOT_APPLICABLE, WINDOWED, Level, ScanReport
 from weighbridge.errors import InvalidConfiguration
 
-#: The reason of a `skipped` report whose scanner has nothing to say about such a file.
-NOT_APPLICABLE = "not applicable"
 #: Scanners that read content, not only structure: every byte must be covered by one of them.
 CONTENT_SCANNERS = ("clamav",)
 _LEVELS: dict[Level, int] = {"note": 0, "warning": 1, "error": 2}
@@ -92,34 +90,6 @@ class Policy:
         rules = asdict(replace(self, loading=()))
         del rules["loading"]
         return hashlib.sha256(json.dumps(rules, sort_keys=True, default=str).encode()).hexdigest()
-
-
-_ALL = ("archives", "clamav", "formats", "pickles")
-#: The vocabulary of spec 1. `none` and `quick` leave bytes unread, so the best they give is SKIPPED.
-PRESETS = {
-    "paranoid": Policy(
-        "paranoid",
-        _ALL,
-        reject_at="warning",
-        allow_windowed=False,
-        max_database_age_days=1,
-        deny_formats=("pickle", "python", "python-bytecode", "script", "executable", "unknown"),
-        only_weights=("safetensors", "gguf"),
-        licence=LicenceRules(unknown="reject", non_commercial="reject"),
-    ),
-    "strict": Policy(
-        "strict",
-        _ALL,
-        rules=(("pickle", "reject"), ("config.remote-code", "reject"), ("format", "reject"), ("template", "reject")),
-        max_database_age_days=7,
-        deny_formats=("pickle", "python", "python-bytecode", "script", "executable", "unknown"),
-        licence=LicenceRules(unknown="reject", non_commercial="warn"),
-    ),
-    "standard": Policy("standard", _ALL, max_database_age_days=30),
-    "minimal": Policy("minimal", ("clamav",), database="any"),
-    "quick": Policy("quick", ("archives", "formats", "pickles"), database="any"),
-    "none": Policy("none", (), database="any"),
-}
 
 
 def decide(

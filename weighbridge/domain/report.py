@@ -97,3 +97,7 @@ class ScanReport:
         fields["findings"] = tuple(Finding(**finding) for finding in fields["findings"])
         fields["engine"] = tuple(sorted(fields["engine"].items()))
         return cls(**fields)
+
+
+#: The reason of a `skipped` report whose scanner has nothing to say about such a file.
+NOT_APPLICABLE = "not applicable"

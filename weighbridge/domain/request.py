@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.net.credentials import AuthPlace
 
 _NAR = "nar:"
 

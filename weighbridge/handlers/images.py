@@ -18,8 +18,8 @@ from PIL import Image, ImageOps
 
 from weighbridge.errors import HandlerError, SourceError
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.settings import SourceSettings
 from weighbridge.net.transfer import Transfer
-from weighbridge.sources.interface import SourceSettings
 
 #: Pillow knows some fifty formats, many of them old and little tested.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")

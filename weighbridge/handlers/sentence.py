@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from weighbridge.domain.manifest import safe_path
+from weighbridge.domain.paths import safe_path
 from weighbridge.errors import HandlerError, UnsafePath
 
 _POOLING = "1_Pooling"

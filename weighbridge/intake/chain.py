@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self, TypeVar
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake import steps
-from weighbridge.intake.steps import Job, Received
+from weighbridge.intake.job import Job, Received
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

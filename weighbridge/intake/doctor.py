@@ -18,9 +18,9 @@ from weighbridge.domain import source_kinds
 from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.workspace import open_catalog
+from weighbridge.net.settings import SourceSettings
 from weighbridge.scanners import open_scanners
 from weighbridge.sources import open_source
-from weighbridge.sources.interface import SourceSettings
 
 #: Bytes below which a model of ordinary size no longer fits.
 LOW_SPACE = 20 * 1024**3

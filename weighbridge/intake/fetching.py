@@ -15,7 +15,8 @@ from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import IntegrityError, SourceMisbehaved, SourceUnavailable
 from weighbridge.sources.interface import Source
-from weighbridge.store.local import Incoming, LocalBlobStore
+from weighbridge.store.incoming import Incoming
+from weighbridge.store.local import LocalBlobStore
 
 #: Attempts in a row that bring no new byte before a source counts as unavailable.
 FRUITLESS_ATTEMPTS = 4

@@ -16,7 +16,7 @@ from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryError
 from weighbridge.registries.hfcache import export_hf_cache
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 
 @dataclass(frozen=True)

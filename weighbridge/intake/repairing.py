@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
@@ -22,11 +23,11 @@ from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceUnavailable, WeighbridgeError
 from weighbridge.intake import fetching, steps
+from weighbridge.intake.job import Job
 from weighbridge.intake.workspace import Workspace
-from weighbridge.net.credentials import AuthPlace
 from weighbridge.sources.interface import Source
 from weighbridge.store.checking import StoreCheck
-from weighbridge.store.local import Incoming
+from weighbridge.store.incoming import Incoming
 from weighbridge.store.piece_sums import PIECE, WIDTH
 
 #: `range`: only damaged pieces were received; `whole`: all of it; `archive`: the archive it is a member of was unpacked
@@ -193,7 +194,7 @@ class _Mender:
         note = "It is a member of an archive, and these cannot be read by range."
         if not self._store.has(digest):
             request = IngestRequest(declared.ref, auth=origin.auth)
-            steps.fetch(steps.Job.of(request, self._workspace), declared, declared.files)
+            steps.fetch(Job.of(request, self._workspace), declared, declared.files)
             if not self._store.has(digest):
                 raise _gone(origin)
         return Repair(digest, "archive", origin.uri, declared.size, note)

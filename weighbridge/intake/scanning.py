@@ -12,12 +12,11 @@ from threading import BoundedSemaphore
 
 from weighbridge.content.detection import detect_file
 from weighbridge.domain.manifest import FileEntry
-from weighbridge.domain.policy import NOT_APPLICABLE
 from weighbridge.domain.progress import Progress, Silent
-from weighbridge.domain.report import ScanReport
+from weighbridge.domain.report import NOT_APPLICABLE, ScanReport
 from weighbridge.domain.version import ModelVersion
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 ReportKey = tuple[str, str, str, str, str]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from weighbridge.content.cards.describe import describe as describe_files
 from weighbridge.content.unpacking import UNPACKERS
@@ -18,57 +17,14 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Comparison, FileEntry, Manifest
 from weighbridge.domain.next_version import next_version
 from weighbridge.domain.report import ScanReport
-from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError
 from weighbridge.intake import fetching, scanning, verifying
-from weighbridge.intake.workspace import Workspace
-from weighbridge.sources.interface import Source
+from weighbridge.intake.job import Job, Received
 from weighbridge.store.nar import nar_digest
 
 #: Files of at least this many bytes are fetched and scanned on their own, smaller ones together.
 LARGE_FILE = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request on its way through a workspace.
-
-    Attributes:
-        request: what is wanted.
-        workspace: what it is done with.
-        source: where it comes from, with credentials; never shown.
-        policy: what it is judged under.
-        locked: the files that models.lock names, or None.
-    """
-
-    request: IngestRequest
-    workspace: Workspace
-    source: Source
-    policy: policy.Policy
-    locked: Manifest | None = None
-
-    @classmethod
-    def of(cls, request: IngestRequest, workspace: Workspace, locked: Manifest | None = None) -> Job:
-        """Prepare a request. Raises InvalidConfiguration for a policy or credentials that cannot be read."""
-        source = workspace.source(request.ref.kind, request.auth)
-        return cls(request, workspace, source, workspace.policy(request), locked)
-
-    def __repr__(self) -> str:
-        return f"Job({self.request.ref.uri!r})"
-
-
-@dataclass(frozen=True)
-class Received:
-    """Files that are in the store.
-
-    Attributes:
-        files: computed: real size and sha256.
-        dropped: members of an archive that are no part of the model, each with the reason.
-    """
-
-    files: tuple[FileEntry, ...] = ()
-    dropped: tuple[str, ...] = ()
 
 
 def prepare(job: Job) -> None:

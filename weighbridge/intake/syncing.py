@@ -15,8 +15,8 @@ from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Outcome
+from weighbridge.intake.job import Job
 from weighbridge.intake.locking import locked_manifest
-from weighbridge.intake.steps import Job
 from weighbridge.intake.workspace import Workspace
 
 #: What models.lock holds, by model name: the URI and the manifest.

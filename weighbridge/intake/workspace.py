@@ -8,31 +8,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
 from weighbridge.catalog import Catalog
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
-from weighbridge.domain.policy import PRESETS, Policy
+from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.clock import utc_now
+from weighbridge.domain.policy import Policy
+from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.scanning import Engines
-from weighbridge.net.credentials import AuthPlace, read_auth
+from weighbridge.net.auth import Auth
+from weighbridge.net.credentials import read_auth
 from weighbridge.net.on_behalf import limited, refuse_file, refuse_place
+from weighbridge.net.settings import SourceSettings
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.scanners import open_scanners
 from weighbridge.sources import open_source
-from weighbridge.sources.interface import Auth, Source, SourceSettings
+from weighbridge.sources.interface import Source
 from weighbridge.store.local import LocalBlobStore
-
-
-def utc_now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass

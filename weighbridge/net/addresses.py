@@ -11,11 +11,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
-
-import httpx
 
 from weighbridge.errors import AddressRefused, InvalidConfiguration, InvalidReference, SourceUnavailable
 
@@ -72,7 +69,7 @@ class AddressPolicy:
         """
         try:
             parts = urlsplit(url)
-            host, port = (parts.hostname or "").rstrip("."), _port(parts.scheme, parts.port)
+            host, port = (parts.hostname or "").rstrip("."), port_of(parts.scheme, parts.port)
         except ValueError as error:
             raise InvalidReference("The address cannot be read.", "Write https://host/path.") from error
         if parts.scheme not in self.schemes:
@@ -135,12 +132,13 @@ def service_of(url: str) -> str:
     """Return the host and port of a URL as `AddressPolicy.trusted` has them; empty for what is no URL of a host."""
     try:
         parts = urlsplit(url)
-        return service(parts.hostname, _port(parts.scheme, parts.port)) if parts.hostname else ""
+        return service(parts.hostname, port_of(parts.scheme, parts.port)) if parts.hostname else ""
     except ValueError:
         return ""
 
 
-def _port(scheme: str, port: int | None) -> int:
+def port_of(scheme: str, port: int | None) -> int:
+    """Return the port that a request goes to: the one in its address, or the default of its scheme."""
     return port or (80 if scheme == "http" else 443)
 
 
@@ -167,45 +165,3 @@ def _reached(address: Address) -> tuple[Address, ...]:
         return (address, ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
     return (address, inner) if inner else (address,)
-
-
-class PinnedTransport(httpx.BaseTransport):
-    """An httpx transport that connects to the very address that the policy has judged.
-
-    Resolving a name once to judge it and once more to connect would let it change in between (DNS rebinding). Each
-    host has connections of its own, as two names at one address may have different certificates.
-    """
-
-    def __init__(self, policy: AddressPolicy) -> None:
-        self._policy = policy
-        self._lock = Lock()
-        self._hosts: dict[tuple[str, str, int | None], httpx.HTTPTransport] = {}
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request to the first address of its host that takes the connection."""
-        url, host = request.url, request.url.raw_host.decode("ascii")
-        addresses = self._policy.resolve(host, _port(url.scheme, url.port))
-        with self._lock:
-            key = (url.scheme, host, url.port)
-            transport = self._hosts.get(key) or self._hosts.setdefault(key, httpx.HTTPTransport())
-        for address in addresses[:-1]:
-            try:
-                return transport.handle_request(_pinned(request, address))
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                continue
-        return transport.handle_request(_pinned(request, addresses[-1]))
-
-    def close(self) -> None:
-        """Close every connection."""
-        for transport in self._hosts.values():
-            transport.close()
-
-
-def _pinned(request: httpx.Request, address: str) -> httpx.Request:
-    return httpx.Request(
-        request.method,
-        request.url.copy_with(host=address),
-        headers=request.headers,
-        stream=request.stream,
-        extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
-    )

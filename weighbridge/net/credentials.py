@@ -6,49 +6,14 @@ Only the place is ever written down (models.yaml, flow parameters, logs); never 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from weighbridge.domain.auth_place import AuthPlace, shown_name
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.sources.interface import Auth
+from weighbridge.net.auth import Auth
 
-
-@dataclass(frozen=True)
-class AuthPlace:
-    """The place of a token; at most one of the three is set.
-
-    Attributes:
-        token_env: name of an environment variable.
-        token_file: path of a file that holds nothing but the token.
-        block: name of a Prefect block, `<name>` or `<type>/<name>`.
-    """
-
-    token_env: str = ""
-    token_file: str = ""
-    block: str = ""
-
-
-def place_name(place: AuthPlace) -> str:
-    """Return what a place is called; empty when none is named."""
-    return place.block or place.token_file or place.token_env
-
-
-def shown_name(place: AuthPlace) -> str:
-    """Return what a place is called, as it may be shown: some write the secret itself where its place belongs."""
-    name = place_name(place)
-    return name if place.block or (_PATH if place.token_file else _VARIABLE).match(name) else "…"
-
-
-def is_variable(name: str) -> bool:
-    """Whether a name is like those of variables, and hardly the secret itself."""
-    return bool(_VARIABLE.match(name))
-
-
-#: What variables are called by custom, and how paths begin; hardly any token looks like either.
-_VARIABLE, _PATH = re.compile(r"[A-Z_][A-Z0-9_]{0,63}$"), re.compile(r"(/|~|\.{1,2}/)")
 #: The environment variable that a source kind falls back to when nothing is named, as its own tools do.
 DEFAULT_ENV = {
     "huggingface": "HF_TOKEN",

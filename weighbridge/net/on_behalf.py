@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from weighbridge.domain.auth_place import AuthPlace, place_name, shown_name
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.net.credentials import AuthPlace, place_name, shown_name
-from weighbridge.sources.interface import Auth
+from weighbridge.net.auth import Auth
 
 #: Source kinds whose service only a setting can name; they send credentials to it alone.
 OF_ONE_SERVICE = frozenset({"huggingface", "huggingface-dataset", "git-xet", "pypi"})

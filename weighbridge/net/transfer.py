@@ -19,7 +19,8 @@ from urllib.request import getproxies
 import httpx
 
 from weighbridge.errors import InvalidReference, SourceMisbehaved
-from weighbridge.net.addresses import AddressPolicy, PinnedTransport
+from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.pinned_transport import PinnedTransport
 from weighbridge.net.responses import (
     changed,
     content_range,
@@ -31,7 +32,8 @@ from weighbridge.net.responses import (
     shown,
     strong_etag,
 )
-from weighbridge.sources.interface import ByteStream, SourceSettings
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 
 #: Answers to HEAD after which a GET may still work: signed addresses and small servers refuse HEAD alone.
 _HEAD_REFUSED = frozenset({400, 403, 404, 405, 501})

@@ -28,7 +28,7 @@ from weighbridge.registries.folder_writer import (
 from weighbridge.registries.hfcache import commit_of, export_hf_cache, remove_snapshot, storage_folder
 from weighbridge.registries.load_lines import load_line
 from weighbridge.registries.naming import checked_version, registered_name
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 __all__ = ["ExportRegistry", "export_folder", "export_hf_cache"]
 

@@ -20,7 +20,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, RegistryError
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 #: How a file gets there: its own bytes; the blob's bytes under a second name, read-only; or a link to the blob.
 Link = Literal["copy", "hardlink", "symlink"]

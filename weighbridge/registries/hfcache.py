@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from weighbridge.domain.digest import Hasher
-from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryError
 from weighbridge.registries.folder_writer import (
@@ -28,7 +29,7 @@ from weighbridge.registries.folder_writer import (
     require_passed,
     write_text,
 )
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 #: The Hub takes nothing larger than this without LFS or Xet.
 MAX_REGULAR_SIZE = 10 * 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Protocol
 
 from weighbridge.domain.version import ModelVersion, Publication
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 
 class Registry(Protocol):

@@ -34,7 +34,7 @@ from weighbridge.registries.folder_writer import (
 from weighbridge.registries.load_lines import load_line
 from weighbridge.registries.mlflow_session import Server, is_missing, is_taken, load_mlflow, suppressing, upsert
 from weighbridge.registries.naming import checked_version, registered_name
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

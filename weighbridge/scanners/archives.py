@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from weighbridge.config.settings import Settings
 from weighbridge.content.archives import ARCHIVES, Limits, Problem, walk, zip_at_end
-from weighbridge.content.detection import EXECUTABLE_FORMATS
+from weighbridge.domain.format_names import EXECUTABLE_FORMATS
 from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from weighbridge.domain import source_kinds
 from weighbridge.domain.digest import Digest, Hasher
-from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import (
@@ -27,16 +28,11 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 from weighbridge.sources.installed import InstalledSource
-from weighbridge.sources.interface import (
-    Auth,
-    ByteStream,
-    Source,
-    SourceConstructor,
-    SourceSettings,
-    refuse_oversize,
-    refuse_unknown_options,
-)
+from weighbridge.sources.interface import Source, SourceConstructor, refuse_oversize, refuse_unknown_options
 
 if TYPE_CHECKING:
     from weighbridge.net.transfer import Transfer

@@ -23,8 +23,9 @@ from weighbridge.domain.digest import Hasher
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources import open_source
-from weighbridge.sources.interface import Source, SourceSettings
+from weighbridge.sources.interface import Source
 
 
 @dataclass(frozen=True)

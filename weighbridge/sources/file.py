@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from weighbridge.content.litter import is_litter
-from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
@@ -32,7 +33,9 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnsafePath,
 )
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 OPTIONS = frozenset({"root"})
 #: Seconds within which a file system may give two writes the same time stamp.

@@ -26,7 +26,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from weighbridge.domain.digest import Digest
-from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
@@ -40,8 +41,10 @@ from weighbridge.errors import (
 from weighbridge.net.git.lfs import BATCH_SIZE, POINTER_LIMIT, LfsServer, Pointer
 from weighbridge.net.git.repository import BLOB_LIMIT, COMMIT, GitFile, GitRepository
 from weighbridge.net.responses import shown
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Document, Transfer, same_origin
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 logger = logging.getLogger(__name__)
 

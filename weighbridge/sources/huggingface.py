@@ -26,8 +26,10 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.net.hub.errors import hub_errors
 from weighbridge.net.hub.xet import XetFailed, XetFile, XetTransfer
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer, same_origin
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,10 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, SourceMisbehaved, WeighbridgeError
-from weighbridge.sources.interface import Auth, ByteStream, Source, SourceSettings, refuse_oversize
+from weighbridge.net.auth import Auth
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
+from weighbridge.sources.interface import Source, refuse_oversize
 
 #: What a manifest's single file may be unpacked as (`weighbridge.content.unpacking`); empty: the files are the model.
 ARCHIVES = frozenset({"", "archive", "wheel"})

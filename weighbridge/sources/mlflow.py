@@ -18,12 +18,15 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 
-from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceError, SourceUnavailable
 from weighbridge.net.mlflow.server import TrackingServer
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 from weighbridge.sources.mlflow_locations import artifact_folder
 
 OPTIONS = frozenset({"tracking_uri"})

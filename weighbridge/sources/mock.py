@@ -16,7 +16,9 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 ORGANISATION = "test-org"
 MODEL = "test-model"

@@ -23,8 +23,10 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound
 from weighbridge.net.oci.manifest import read_manifest
 from weighbridge.net.oci.registry import OciRegistry
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 from weighbridge.sources.ollama_layers import LayerFile, Role, layer_files
 from weighbridge.sources.ollama_modelfile import NAME, TEXTS, modelfile, runs_elsewhere
 from weighbridge.sources.ollama_names import OllamaName

@@ -29,9 +29,12 @@ from weighbridge.domain.digest import ALGORITHMS, Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import AccessDenied, InvalidConfiguration, InvalidReference, ModelNotFound, SourceMisbehaved
+from weighbridge.net.auth import Auth
 from weighbridge.net.responses import shown
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Document, Transfer, same_origin
-from weighbridge.sources.interface import Auth, ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 logger = logging.getLogger(__name__)
 

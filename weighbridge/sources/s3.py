@@ -26,7 +26,9 @@ from weighbridge.errors import InvalidReference, ModelNotFound, SourceMisbehaved
 from weighbridge.net.parallel_ranges import Windows
 from weighbridge.net.s3.client import connect
 from weighbridge.net.s3.errors import changed, foreign_errors
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 from weighbridge.sources.s3_listing import StoredObject, find_object, list_objects, pin_versions, promises, quoted
 
 OPTIONS = frozenset({"region", "endpoint"})

@@ -15,12 +15,15 @@ from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 from weighbridge.domain.digest import Digest
-from weighbridge.domain.manifest import FileEntry, Manifest, safe_path
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, InvalidReference, ModelNotFound, UnsafePath
 from weighbridge.net.responses import shown
+from weighbridge.net.settings import SourceSettings
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Description, Transfer
-from weighbridge.sources.interface import ByteStream, SourceSettings, refuse_oversize, refuse_unknown_options
+from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 OPTIONS = frozenset({"extract", "sha256"})
 

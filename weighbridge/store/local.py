@@ -16,35 +16,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from filelock import FileLock
 
 from weighbridge.domain.digest import Digest, Hasher
-from weighbridge.errors import BlobMissing, IntegrityError, StoreError, StoreFull
-from weighbridge.store.early_flush import EarlyFlush
-from weighbridge.store.piece_sums import PIECE, WIDTH, WORTHWHILE, SumsFile, read_sums
-from weighbridge.store.write_behind import BATCH, WriteBehind
+from weighbridge.errors import BlobMissing
+from weighbridge.store.failures import store_errors
+from weighbridge.store.incoming import Incoming
+from weighbridge.store.piece_sums import PIECE, SumsFile, read_sums
 
 _CHUNK = 4 * 1024 * 1024
-#: Pieces that a kill leaves without a sum at most: the one that was begun, and those of the batch being written.
-_UNSUMMED = 1 + BATCH // PIECE
-
-
-class BlobStore(Protocol):
-    """Content by sha256. One class for local files; another for S3 may come."""
-
-    def has(self, digest: Digest) -> bool:
-        """Whether the blob is here, whole."""
-        ...
-
-    def path(self, digest: Digest) -> Path:
-        """Return where the blob can be read on this machine; nobody writes to it. Raises BlobMissing."""
-        ...
-
-    def open(self, digest: Digest) -> BinaryIO:
-        """Open the blob for reading. Raises BlobMissing."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,150 +38,12 @@ class Damage:
     moved_to: Path
 
 
-class Incoming:
-    """A blob on its way in: append, then `commit`. What was written survives a crash and is hashed again.
-
-    Bytes of an earlier attempt that no longer have their piece sums are cut off, with all that follows them.
-    """
-
-    def __init__(self, store: LocalBlobStore, part: Path, algorithms: tuple[str, ...], size: int | None) -> None:
-        self._store, self._part, self._algorithms, self._size = store, part, algorithms, size
-        self._sums = SumsFile(part.with_suffix(".pieces"))
-        with _store_errors(part):
-            self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed by `close`)
-            self._flush = EarlyFlush(self._file.fileno())
-            self._behind = WriteBehind(self._append, self._hash)
-            self._hash_what_is_here()
-
-    def _hash_what_is_here(self) -> None:
-        noted = self._sums.read()
-        if noted is not None and os.fstat(self._file.fileno()).st_size > (len(noted) + _UNSUMMED) * PIECE:
-            self._file.truncate(len(noted) * PIECE)  # Not the work of a kill, but of a disk that lost something.
-        self._hasher = Hasher(self._algorithms, self._size)
-        self._hashed = 0
-        self._file.seek(0)
-        sums: list[bytes] = []
-        while chunk := self._file.read(PIECE - self._hashed % PIECE):
-            found = self._add(chunk)
-            if found is None:
-                continue
-            if noted is not None and len(sums) < len(noted) and noted[len(sums)] != found:
-                self._file.truncate(len(sums) * PIECE)
-                self._hash_what_is_here()
-                return
-            sums.append(found)
-        self._sums.settle(sums)
-
-    def _add(self, chunk: bytes | memoryview) -> bytes | None:
-        """Hash bytes that do not go beyond the present piece; return its sum when they end it."""
-        self._hasher.update(chunk)
-        self._hashed += len(chunk)
-        return None if self._hashed % PIECE else self._hasher.sha256()[:WIDTH]
-
-    def expect(self, size: int) -> None:
-        """Note the whole size in bytes where it was not promised: git-sha1 is taken over it, too."""
-        if size != self._size:
-            self._behind.settle()
-            self._size = size
-            if "git-sha1" in self._algorithms:
-                self._hash_what_is_here()
-
-    @property
-    def offset(self) -> int:
-        """Bytes that are here. Raises StoreFull as `write` does."""
-        self._behind.settle()
-        return self._hashed
-
-    def write(self, chunk: bytes) -> None:
-        """Append and hash, at the latest when somebody looks.
-
-        Raises:
-            StoreFull: no space left, for this chunk or for one before it; what is here stays for a later resume.
-        """
-        self._behind.add(chunk)
-
-    def _append(self, batch: memoryview) -> None:
-        with _store_errors(self._part):
-            while batch:
-                batch = batch[self._file.write(batch) :]
-            self._flush.reached(self._file.tell())
-
-    def _hash(self, batch: memoryview) -> None:
-        while batch:
-            piece = batch[: PIECE - self._hashed % PIECE]
-            found = self._add(piece)
-            if found is not None:
-                with _store_errors(self._part):
-                    self._sums.append(found)
-            batch = batch[len(piece) :]
-
-    def sum_after(self, chunk: bytes) -> bytes:
-        """Return the piece sum that there would be after a chunk, without taking it."""
-        self._behind.settle()
-        return self._hasher.sha256(chunk)[:WIDTH]
-
-    def restart(self) -> None:
-        """Forget what arrived."""
-        self._behind.drop()
-        self._file.seek(0)
-        self._file.truncate()
-        self._sums.remove()
-        self._hasher = Hasher(self._algorithms, self._size)
-        self._hashed = 0
-
-    def commit(self, expected: Digest | None = None) -> Digest:
-        """Make the blob visible under its sha256, atomically and durably.
-
-        1. What was not written yet is.
-        2. The digest of `expected`'s algorithm, computed while writing, is compared with it.
-        3. The bytes are forced to disk.
-        4. The file becomes read-only and is renamed to its name, unless the same blob is there already.
-
-        Raises:
-            IntegrityError: another digest than expected; nothing becomes visible and the bytes are dropped.
-        """
-        self._behind.settle()
-        digests = self._hasher.digests
-        if expected is not None and digests.get(expected.algorithm) != expected:
-            actual = digests.get(expected.algorithm, digests["sha256"])
-            self.restart()
-            raise IntegrityError(
-                f"The bytes received are {actual}, but {expected} was promised.",
-                "The source or something on the way changed them. Nothing was kept.",
-                expected=str(expected),
-                actual=str(actual),
-            )
-        with _store_errors(self._part):
-            self._flush.finish()
-            os.fsync(self._file.fileno())
-        os.fchmod(self._file.fileno(), 0o444)
-        self._file.close()
-        if self._hashed < WORTHWHILE:
-            self._sums.remove()
-        return self._store._adopt(self._part, self._sums, digests["sha256"])
-
-    def close(self) -> None:
-        """Close the files; what arrived stays for a later resume."""
-        with suppress(StoreError):  # Whoever writes has heard of it, or ends for another reason.
-            self._behind.close()
-        with suppress(OSError):  # What did not reach the disk has other piece sums when it is resumed.
-            self._flush.finish()
-        self._file.close()
-        self._sums.close()
-
-    def discard(self) -> None:
-        """Close the files and remove what arrived and was not committed."""
-        self.close()
-        self._part.unlink(missing_ok=True)
-        self._sums.remove()
-
-
 class LocalBlobStore:
     """A blob store in a folder; see the module."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        with _store_errors(root):
+        with store_errors(root):
             for name in ("blobs/sha256", "partial", "aliases", "pieces", "corrupt"):
                 (root / name).mkdir(parents=True, exist_ok=True)
 
@@ -242,8 +86,8 @@ class LocalBlobStore:
         """
         name = hashlib.sha256(key.encode()).hexdigest()
         part = self.root / "partial" / name
-        with _store_errors(part), FileLock(part.with_suffix(".lock")):
-            incoming = Incoming(self, part, extra, size)
+        with store_errors(part), FileLock(part.with_suffix(".lock")):
+            incoming = Incoming(part, extra, size, self._adopt)
             try:
                 yield incoming
             finally:
@@ -260,7 +104,7 @@ class LocalBlobStore:
         os.close(descriptor)
         part = Path(name)
         extra = (expected.algorithm,) if expected else ()
-        incoming = Incoming(self, part, extra, None)
+        incoming = Incoming(part, extra, None, self._adopt)
         try:
             for chunk in chunks:
                 incoming.write(chunk)
@@ -270,7 +114,7 @@ class LocalBlobStore:
 
     def _adopt(self, part: Path, sums: SumsFile, digest: Digest) -> Digest:
         target = self._name(digest)
-        with _store_errors(target):
+        with store_errors(target):
             target.parent.mkdir(exist_ok=True)
             sums.adopt(self._pieces(digest))  # First: sums without a blob harm nobody, and no later ingest adds them.
             if target.exists():
@@ -282,7 +126,7 @@ class LocalBlobStore:
     def remember(self, alias: str, digest: Digest) -> None:
         """Note that another identity of bytes (a git blob id, an ETag at a URL) stands for this sha256."""
         path = self._alias(alias)
-        with _store_errors(path):
+        with store_errors(path):
             path.parent.mkdir(exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(descriptor, "w") as file:
@@ -315,7 +159,7 @@ class LocalBlobStore:
         path = self.path(digest)
         hasher = Hasher()
         actual: Digest | None = None
-        with _store_errors(path), open(path, "rb", buffering=0) as file:
+        with store_errors(path), open(path, "rb", buffering=0) as file:
             try:
                 while chunk := file.read(_CHUNK):
                     hasher.update(chunk)
@@ -354,21 +198,3 @@ class LocalBlobStore:
 
     def _pieces(self, digest: Digest) -> Path:
         return self.root / "pieces" / digest.hex[:2] / digest.hex
-
-
-@contextmanager
-def _store_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(
-                f"No space is left for the blob store at {path.parent}.",
-                "Free some space, or set WEIGHBRIDGE_HOME to a larger disk; the same command then resumes.",
-                path=str(path),
-            ) from error
-        raise StoreError(
-            f"The blob store cannot use {path}: {error.strerror}.",
-            "Check that the folder exists and that this user may write to it.",
-            path=str(path),
-        ) from error

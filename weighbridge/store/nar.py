@@ -16,7 +16,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.errors import StoreError
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 _CHUNK = 4 * 1024 * 1024
 

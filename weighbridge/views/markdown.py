@@ -12,8 +12,7 @@ from typing import Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
-from weighbridge.domain.policy import NOT_APPLICABLE
-from weighbridge.domain.report import ScanReport
+from weighbridge.domain.report import NOT_APPLICABLE, ScanReport
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.intake.chain import Outcome
 

@@ -5,39 +5,26 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from threading import Lock
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.manifest import Manifest
-from weighbridge.domain.policy import NOT_APPLICABLE
-from weighbridge.domain.report import ScanReport
+from weighbridge.domain.report import NOT_APPLICABLE, ScanReport
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.doctor import Check
-from weighbridge.intake.locking import Arrival
+from weighbridge.intake.receiving import Arrival
 from weighbridge.intake.repairing import RepairReport
 from weighbridge.intake.syncing import SyncReport
 from weighbridge.store.checking import StoreCheck
+from weighbridge.views.text import bytes_text, count_text
 
 _COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
 _EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
@@ -49,83 +36,6 @@ _REPAIRS = {
 }
 #: Reasons and findings shown before the rest is only counted; `--json` has all.
 SHOWN = 12
-
-
-class Bars:
-    """Progress bars on a terminal, or one line a step where there is none. Satisfies `progress.Progress`."""
-
-    def __init__(self, console: Console) -> None:
-        self._console, self._lock = console, Lock()
-        self._tasks: dict[str, TaskID] = {}
-        self._bars = Progress(
-            SpinnerColumn(),  # A scan of gigabytes moves no bar for a while, but it is alive.
-            TextColumn("[bold]{task.description:>8}"),
-            BarColumn(bar_width=32),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("[dim]{task.fields[at]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def _task(self, step: str) -> TaskID:
-        with self._lock:
-            if step not in self._tasks:
-                self._tasks[step] = self._bars.add_task(step, total=0, at="")
-                if not self._console.is_terminal:
-                    self._console.print(f"{step} …", style="dim")
-            return self._tasks[step]
-
-    def expect(self, step: str, amount: int) -> None:
-        """Make a step's bar longer."""
-        task = self._task(step)
-        with self._lock:
-            self._bars.update(task, total=(self._bars.tasks[task].total or 0) + amount)
-
-    def advance(self, step: str, amount: int) -> None:
-        """Fill a step's bar."""
-        self._bars.advance(self._task(step), amount)
-
-    def say(self, step: str, text: str) -> None:
-        """Show what a step is at."""
-        self._bars.update(self._task(step), at=escape(text[-48:]))
-
-
-def bytes_text(size: int | float) -> str:
-    """Return bytes for a person: `93.8 MiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError("unreachable")
-
-
-def count_text(number: int) -> str:
-    """Return a large count for a person: `134.5 M`."""
-    for limit, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if number >= limit:
-            return f"{number / limit:.1f} {unit}"
-    return str(number)
-
-
-def metric_text(value: float, unit: str) -> str:
-    """Return a measured number as a person reads it."""
-    if unit == "bytes":
-        return bytes_text(value)
-    if unit == "s" and value < 1:
-        return f"{value * 1000:.3g} ms"
-    return f"{value:.4g} {unit}".removesuffix(" 1").strip()
 
 
 def report(outcome: Outcome) -> RenderableType:

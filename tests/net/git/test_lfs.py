@@ -13,9 +13,9 @@ from tests.services.gitlfs import pointer as text
 from tests.simulators.web import Page, WebServer
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import AccessDenied, ModelNotFound, SourceError, SourceMisbehaved, SourceUnavailable
+from weighbridge.net.auth import Auth
 from weighbridge.net.git.lfs import BATCH_SIZE, LfsServer, Pointer
 from weighbridge.net.transfer import Transfer
-from weighbridge.sources.interface import Auth
 
 CONTENT = b"weights" * 1000
 POINTER = Pointer(Digest.sha256(CONTENT), len(CONTENT))

@@ -16,10 +16,10 @@ from tests.simulators.web import Page, WebServer
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import AccessDenied, AddressRefused, SourceMisbehaved, SourceUnavailable
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.auth import Auth
 from weighbridge.net.oci.access import RegistryAccess
 from weighbridge.net.oci.registry import OciRegistry
 from weighbridge.net.transfer import Transfer
-from weighbridge.sources.interface import Auth
 
 NAME = "library/secret"
 MODEL = Blob.of("model", b"GGUF" * 1000)

@@ -19,7 +19,7 @@ from typing import IO
 from weighbridge.content.archives import zip_tail
 from weighbridge.content.archives.streams import Readable, TooMuch
 from weighbridge.content.detection import HEAD_SIZE, detect
-from weighbridge.domain.manifest import safe_path
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Level
 from weighbridge.errors import ScannerUnavailable, UnsafePath
 

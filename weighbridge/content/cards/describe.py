@@ -23,7 +23,7 @@ from weighbridge.content.headers import document, licences, readme
 from weighbridge.content.headers.templates import MAX_TEMPLATE_LENGTH, templates_in
 from weighbridge.domain.card import Field, ModelCard, Value
 from weighbridge.domain.manifest import Manifest
-from weighbridge.store.local import BlobStore
+from weighbridge.store.interface import BlobStore
 
 #: Bytes of a configuration that is read for the card; only tokenizer.json are larger.
 _CONFIG_SIZE = 8 * 1024 * 1024

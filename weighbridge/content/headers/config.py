@@ -16,7 +16,7 @@ from typing import Any
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers import document
 from weighbridge.content.headers.templates import inspect, templates_in
-from weighbridge.domain.manifest import safe_path
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Finding
 from weighbridge.errors import UnsafePath
 

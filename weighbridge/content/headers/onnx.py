@@ -17,7 +17,7 @@ from typing import Any
 from weighbridge.content import sandbox
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers.protobuf import Malformed, Stripper, encode
-from weighbridge.domain.manifest import safe_path
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Finding
 from weighbridge.errors import UnsafePath
 

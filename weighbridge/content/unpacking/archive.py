@@ -32,7 +32,8 @@ from weighbridge.errors import (
     UnsafePath,
     WeighbridgeError,
 )
-from weighbridge.store.local import Incoming, LocalBlobStore
+from weighbridge.store.incoming import Incoming
+from weighbridge.store.local import LocalBlobStore
 
 #: What is unpacked; the compressed ones when they hold a tar.
 KINDS = ("zip", "tar", "gzip", "bzip2", "xz", "zstd")

@@ -35,7 +35,8 @@ from typing import IO
 
 from weighbridge.content.unpacking.interface import DroppedMember, Unpacked, below_shared_folder
 from weighbridge.domain.digest import ALGORITHMS, Digest, Hasher
-from weighbridge.domain.manifest import FileEntry, safe_path
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.paths import safe_path
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, UnsafePath
 from weighbridge.store.local import LocalBlobStore

@@ -28,8 +28,8 @@ from weighbridge.errors import (
     SourceUnavailable,
 )
 from weighbridge.net.responses import shown
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
-from weighbridge.sources.interface import ByteStream
 
 #: Bytes that a pointer has at most.
 POINTER_LIMIT = 1024

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlencode, urlparse, urlsplit, urlunparse
 
-from weighbridge.domain.manifest import safe_path
+from weighbridge.domain.paths import safe_path
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -22,8 +22,9 @@ from weighbridge.errors import (
     SourceMisbehaved,
     SourceUnavailable,
 )
+from weighbridge.net.auth import Auth
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Document, Transfer
-from weighbridge.sources.interface import Auth, ByteStream
 
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 #: Failures that MLflow explains in JSON.

@@ -17,9 +17,9 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weighbridge.errors import AccessDenied, AddressRefused, InvalidReference, ModelNotFound, SourceMisbehaved
+from weighbridge.net.auth import Auth
 from weighbridge.net.transfer import Transfer
 from weighbridge.net.www_authenticate import Challenge, read_challenges
-from weighbridge.sources.interface import Auth
 
 #: Seconds a token holds when its realm does not say (docs/spec/auth/token.md).
 DEFAULT_LIFETIME_S = 60

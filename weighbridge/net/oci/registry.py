@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import AccessDenied, ModelNotFound, SourceMisbehaved
+from weighbridge.net.auth import Auth
 from weighbridge.net.oci.access import RegistryAccess
 from weighbridge.net.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST
 from weighbridge.net.responses import shown
+from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Document, Transfer, same_origin
-from weighbridge.sources.interface import Auth, ByteStream
 
 _ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
 _Result = TypeVar("_Result")

@@ -19,7 +19,8 @@ from urllib.request import getproxies
 
 import httpx
 
-from weighbridge.net.addresses import AddressPolicy, PinnedTransport
+from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.pinned_transport import PinnedTransport
 
 _MAX_CONNECT_S = 10.0
 _LOOK_S = 0.05

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 import httpx
 from httpx_sse import EventSource, SSEError
 
+from weighbridge.domain.auth_place import AuthPlace, shown_name
 from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy
-from weighbridge.net.credentials import AuthPlace, shown_name
 from weighbridge.net.openai.connections import Connections
 from weighbridge.net.responses import retry_after_s
 

@@ -18,7 +18,7 @@ from weighbridge.net.addresses import service_of
 from weighbridge.net.s3.connections import GuardedSession
 from weighbridge.net.s3.errors import foreign_errors
 from weighbridge.net.s3.hosts import is_aws
-from weighbridge.sources.interface import SourceSettings
+from weighbridge.net.settings import SourceSettings
 
 DEFAULT_REGION = "us-east-1"
 #: Requests that botocore sends for one call, before fetching's own attempts count.

@@ -1,0 +1,52 @@
+"""A job: one request with the workspace, the policy and the source that serve it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from weighbridge.domain import policy
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.request import IngestRequest
+from weighbridge.intake.workspace import Workspace
+from weighbridge.sources.interface import Source
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request on its way through a workspace.
+
+    Attributes:
+        request: what is wanted.
+        workspace: what it is done with.
+        source: where it comes from, with credentials; never shown.
+        policy: what it is judged under.
+        locked: the files that models.lock names, or None.
+    """
+
+    request: IngestRequest
+    workspace: Workspace
+    source: Source
+    policy: policy.Policy
+    locked: Manifest | None = None
+
+    @classmethod
+    def of(cls, request: IngestRequest, workspace: Workspace, locked: Manifest | None = None) -> Job:
+        """Prepare a request. Raises InvalidConfiguration for a policy or credentials that cannot be read."""
+        source = workspace.source(request.ref.kind, request.auth)
+        return cls(request, workspace, source, workspace.policy(request), locked)
+
+    def __repr__(self) -> str:
+        return f"Job({self.request.ref.uri!r})"
+
+
+@dataclass(frozen=True)
+class Received:
+    """Files that are in the store.
+
+    Attributes:
+        files: computed: real size and sha256.
+        dropped: members of an archive that are no part of the model, each with the reason.
+    """
+
+    files: tuple[FileEntry, ...] = ()
+    dropped: tuple[str, ...] = ()

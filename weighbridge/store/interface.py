@@ -1,0 +1,24 @@
+"""What a blob store is: content by its sha256, read from this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from weighbridge.domain.digest import Digest
+
+
+class BlobStore(Protocol):
+    """Content by sha256. One class for local files; another for S3 may come."""
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is here, whole."""
+        ...
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the blob can be read on this machine; nobody writes to it. Raises BlobMissing."""
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open the blob for reading. Raises BlobMissing."""
+        ...
