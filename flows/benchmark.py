@@ -129,22 +129,21 @@ def benchmark(
             timeout_s=float(timeout_s),
         )
         request = request_of(settings, entries, benchmarks, handler, data, chosen)
-        devices = tuple(found.strip() for found in device.split(",") if found.strip()) or ("auto",)
+        devices = _devices(device)
         with open_catalog(settings) as catalog:
-            wanted = measurements(
-                name,
-                request,
-                catalog,
-                settings.store_folder,
-                entries=entries,
-                devices=devices,
-                known=partial(is_known, catalog, devices[0]),
-            )
+            known = partial(is_known, catalog, devices[0])
+            folder = settings.store_folder
+            wanted = measurements(name, request, catalog, folder, entries=entries, devices=devices, known=known)
             done = _measure(wanted, settings, len(devices), _keeper(catalog))
             keep_comparison(compared(catalog))
     except WeighbridgeError as error:
         return failed(error)
     return measured(done.results, done.failures)
+
+
+def _devices(names: str) -> tuple[str, ...]:
+    """Return the devices that a parameter names, separated by commas; the best one of the machine when it is empty."""
+    return tuple(found.strip() for found in names.split(",") if found.strip()) or ("auto",)
 
 
 def _measure(

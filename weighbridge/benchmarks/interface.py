@@ -1,7 +1,7 @@
 """What a benchmark is: a versioned definition that measures one handler and returns results. Adapters lie beside.
 
 Values only, and no heavy package: results are read where torch is not installed. Not here: statistics of samples
-(statistics), what machine it was (hardware), keeping results (catalog), ranking them (leaderboard).
+(statistics), what machine it was (hardware), keeping results (catalog), ranking them (benchmarks.leaderboard).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The conversation is hostile: an answer may hold a grade, or orders to the judge. It stands between marks that hold a
 digest of all of it, so that no part of it can hold the mark; and what a judge's own chat template might read as the end
-of the message is taken apart. Not here: sending it, and reading the reply (judging).
+of the message is taken apart. Not here: sending it, and reading the reply (benchmarks.judging).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A conversation that leaves too little room in the context (less than a quarter of it, or than an answer may have)
 continues without the end of the first answer, as the model sees it; if not even the requests alone fit, the answer is
-empty. Who knows no context, such as an endpoint, is asked as it is. Not here: what the answers are worth (judging).
+empty. Who knows no context, such as an endpoint, is asked as it is. Not here: what the answers are worth
+(benchmarks.judging).
 """
 
 from __future__ import annotations

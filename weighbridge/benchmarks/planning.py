@@ -1,7 +1,7 @@
 """Measuring: which benchmarks of which models are wanted on this machine, and each of them as one piece of work.
 
-A piece is plain data, so that another process or machine can do it. Not here: how a benchmark runs (benchmarking), or
-how pieces are spread over devices (flows).
+A piece is plain data, so that another process or machine can do it. Not here: how a benchmark runs
+(benchmarks.running), or how pieces are spread over devices (flows).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Benchmarking: a version that passed, laid out as a folder of links, measured in a child, its results kept.
 
-Not here: what is measured (benchmarks), and ranking (leaderboard).
+Not here: what is measured (benchmarks), and ranking (benchmarks.leaderboard).
 """
 
 from __future__ import annotations

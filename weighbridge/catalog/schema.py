@@ -1,6 +1,7 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
-Not here: how a database gets them (`migrations`), or what is read and written (the modules named after the tables).
+Not here: how a database gets them (`migrations`), or what is read and written (manifests, versions, reports, results,
+events, ingests, publications).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.planning import OF_ENDPOINTS
 from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options, laid_out
+from weighbridge.cli import benchmark_options as options
 from weighbridge.cli.console import DEFAULT_MODELS, AsJSON, ModelsOption, NameArgument, OnlyOption, bars, find, out, say
 from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.policy_file import load_policy
@@ -31,12 +33,6 @@ from weighbridge.intake.preloading import cache_folder, preload
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.views.text import metric_text
-
-HandlerOption = Annotated[
-    str, typer.Option("--handler", help="Path of a handler's class; models.yaml's, or the task's.")
-]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
-
 
 #: Benchmarks that take tasks.
 _TASKED = {"lm_eval", "mmlu"}
@@ -83,8 +79,8 @@ def _try(
     document: Annotated[list[str] | None, typer.Option(help="A document to rank by the query; repeated.")] = None,
     sound: Annotated[Path | None, typer.Option(help="A sound file to transcribe.")] = None,
     image: Annotated[list[Path] | None, typer.Option(help="An image that the prompt is about; repeated.")] = None,
-    handler: HandlerOption = "",
-    device: DeviceOption = "auto",
+    handler: options.Handler = "",
+    device: options.Device = "auto",
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens of an answer at most; models.yaml's, or 128.")
     ] = None,
@@ -110,55 +106,43 @@ def _try(
         "temperature": temperature,
         "top_p": top_p,
     }
-    options = {"name": entry.key if entry else name.partition("@")[0], **handler_options(entry)}
+    taken = {"name": entry.key if entry else name.partition("@")[0], **handler_options(entry)}
     if entry is not None and entry.skip_download:
         path = handler or entry.handler
         if not path:
             raise UsageError(f"{entry.key} runs elsewhere and names no handler.", "Name one, such as UpstreamChat.")
-        answer = try_model(Trial(path, entry.hf_repo_id or entry.key, options=options, **chosen), timeout)
+        answer = try_model(Trial(path, entry.hf_repo_id or entry.key, options=taken, **chosen), timeout)
     else:
         version = _version(name, entry, settings)
         path = handler or (entry.handler if entry else "") or handler_of(version.name, version.card)
-        options |= _loading(entry, settings).options(version, utc_now().date())
+        taken |= _loading(entry, settings).options(version, utc_now().date())
         with laid_out(version, LocalBlobStore(settings.store_folder)) as folder:
-            answer = try_model(Trial(path, str(folder), options=options, **chosen), timeout)
+            answer = try_model(Trial(path, str(folder), options=taken, **chosen), timeout)
     say({"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
 
 
 def _benchmark(
     name: NameArgument,
-    benchmarks: Annotated[
-        list[str] | None, typer.Option("--benchmark", "-b", help="inference_latency, throughput, …; the task's own.")
-    ] = None,
-    task: Annotated[
-        list[str] | None, typer.Option(help="A task of lm-eval, or for mmlu a subject (mmlu_anatomy); repeated.")
-    ] = None,
-    handler: HandlerOption = "",
-    device: DeviceOption = "auto",
-    n: Annotated[int, typer.Option("-n", min=0, help="Samples; the benchmark's own number by default.")] = 0,
-    limit: Annotated[int, typer.Option(min=0, help="Documents of each task; all by default.")] = 0,
-    shots: Annotated[
-        int | None, typer.Option(min=0, help="Examples before each document; the task's own number by default.")
-    ] = None,
-    warmups: Annotated[int, typer.Option(min=0, help="Runs before the first sample.")] = BenchmarkSettings.warmups,
-    prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of each prompt.")] = BenchmarkSettings.prompt_tokens,
-    output_tokens: Annotated[int, typer.Option(min=2, help="Tokens of each answer.")] = BenchmarkSettings.output_tokens,
-    batch_size: Annotated[list[int] | None, typer.Option(min=1, help="Prompts at once; repeated.")] = None,
-    request_rate: Annotated[
-        list[float] | None, typer.Option(min=0.001, help="Requests a second at an endpoint; repeated.")
-    ] = None,
-    data: Annotated[
-        list[str] | None, typer.Option(help="NAME=PATH, a file or folder instead of a data set of the Hub; repeated.")
-    ] = None,
-    endpoint: Annotated[str, typer.Option(help="Hub that data sets come from; the configured one by default.")] = "",
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each benchmark.")] = BenchmarkSettings.timeout_s,
-    judge_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint that judges.")] = "",
-    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "",
-    judge_key_env: Annotated[str, typer.Option(help="Environment variable with the judge's key.")] = "",
-    answer_tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens of each answer at most, for mt_bench.")
-    ] = BenchmarkSettings.answer_tokens,
+    benchmarks: options.Benchmarks = None,
+    task: options.Tasks = None,
+    handler: options.Handler = "",
+    device: options.Device = "auto",
+    n: options.Samples = 0,
+    limit: options.Limit = 0,
+    shots: options.Shots = None,
+    warmups: options.Warmups = BenchmarkSettings.warmups,
+    prompt_tokens: options.PromptTokens = BenchmarkSettings.prompt_tokens,
+    output_tokens: options.OutputTokens = BenchmarkSettings.output_tokens,
+    batch_size: options.BatchSizes = None,
+    request_rate: options.RequestRates = None,
+    data: options.Data = None,
+    endpoint: options.Endpoint = "",
+    seed: options.Seed = 0,
+    timeout: options.Timeout = BenchmarkSettings.timeout_s,
+    judge_url: options.JudgeUrl = "",
+    judge_model: options.JudgeModel = "",
+    judge_key_env: options.JudgeKeyEnv = "",
+    answer_tokens: options.AnswerTokens = BenchmarkSettings.answer_tokens,
     models: ModelsOption = DEFAULT_MODELS,
     json_: AsJSON = False,
 ) -> None:
@@ -188,25 +172,39 @@ def _benchmark(
     names = tuple(benchmarks or (entry.benchmarks if entry else ()))
     _check_tasks(chosen, benchmarks or [], names)
     _check_judge(chosen, benchmarks or [], names)
+    path = handler or (entry.handler if entry else "")
+    request = BenchmarkRequest(names, path, device, handler_options(entry), chosen)
+    results = _kept_results(name, entry, request, settings, None if json_ else _print_result)
+    say([result.to_json() for result in results], lambda: None, json_)
+    if any(result.failure for result in results):
+        raise typer.Exit(1)
+
+
+def _print_result(result: BenchmarkResult) -> None:
+    out.print(result_table(result), crop=False)
+
+
+def _kept_results(
+    name: str,
+    entry: ModelEntry | None,
+    request: BenchmarkRequest,
+    settings: Settings,
+    show: Callable[[BenchmarkResult], None] | None,
+) -> list[BenchmarkResult]:
+    """Measure, and keep each result in the catalog as soon as it is there; `show` gets it then."""
     with open_catalog(settings) as catalog:
 
         def keep(result: BenchmarkResult) -> None:
             catalog.add_result(result)
-            if not json_:  # At once: the next one may take an hour, or be stopped.
-                out.print(result_table(result), crop=False)
+            if show:  # At once: the next one may take an hour, or be stopped.
+                show(result)
 
         if entry is not None and entry.skip_download:
-            wanted = names or OF_ENDPOINTS
-            results = benchmark_endpoint(entry, wanted, chosen, utc_now, keep=keep)
-        else:
-            version = _version(name, entry, settings)
-            path = handler or (entry.handler if entry else "")
-            loading = _loading(entry, settings)
-            request = BenchmarkRequest(names, path, device, handler_options(entry), chosen, loading)
-            results = benchmark(version, LocalBlobStore(settings.store_folder), request, utc_now, keep=keep)
-    say([result.to_json() for result in results], lambda: None, json_)
-    if any(result.failure for result in results):
-        raise typer.Exit(1)
+            wanted = request.benchmarks or OF_ENDPOINTS
+            return list(benchmark_endpoint(entry, wanted, request.settings, utc_now, keep=keep))
+        version = _version(name, entry, settings)
+        request = replace(request, loading=_loading(entry, settings))
+        return list(benchmark(version, LocalBlobStore(settings.store_folder), request, utc_now, keep=keep))
 
 
 def _check_tasks(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """models.lock: for each model the pinned reference and every file with size and sha256. Written by `weighbridge lock`.
 
-Format in docs/formats.md. Not here: comparing with what was received (verifying).
+Format in docs/formats.md. Not here: comparing with what was received (intake.verifying).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """models.yaml and models.local.yaml: which models an organisation wants, as requests.
 
 The local file overrides entries of the same `name` or `hf_repo_id` and appends the others (spec 5). Not here: what a
-lock pins (lockfile), the options of sources (sourceoptions), or how models are fetched.
+lock pins (lock_file), the options of sources (source_options), or how models are fetched.
 """
 
 from __future__ import annotations

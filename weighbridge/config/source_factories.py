@@ -1,7 +1,7 @@
 """`source` in models.yaml, and the source factories it may `use`: options of a source kind that many models share.
 
 Each value keeps the place it was written at, so that a mistake is told with the file and line of the one who made it:
-the factory's or the model's. Not here: what options a kind has (sourceoptions).
+the factory's or the model's. Not here: what options a kind has (source_options).
 """
 
 from __future__ import annotations

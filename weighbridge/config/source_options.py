@@ -1,8 +1,8 @@
 """The options of each source kind as models.yaml writes them (spec 1), and the reference that they stand for.
 
 Names are spelled as in spec 1 (`trackingUri`); `tracking_uri` is taken too. An option's default is left out of the
-reference, so that a model has one URI however it was written. Not here: reading the file (modelsfile), and options
-that many models share (sourcefactories).
+reference, so that a model has one URI however it was written. Not here: reading the file (models_file), and options
+that many models share (source_factories).
 """
 
 from __future__ import annotations

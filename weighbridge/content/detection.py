@@ -1,7 +1,7 @@
 """What a file is: by its first bytes, and by its name only where content cannot tell.
 
 A name is a claim of the publisher's; magic bytes win, and `disagreement` says where the two differ. Not here: whether
-the file is valid (scanners) or what it says (headers).
+the file is valid (scanners) or what it says (content.headers).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Findings while they are collected: a list that hostile content cannot make grow without bound.
 
-Not here: what a finding is (report) or which rules there are (each format's own module).
+Not here: what a finding is (domain.report) or which rules there are (content.headers).
 """
 
 from __future__ import annotations

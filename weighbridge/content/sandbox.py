@@ -1,7 +1,8 @@
 """A header reader in a process of its own, with limits on time, memory and output.
 
 For formats whose readers are large, or native, or may hang: a file that kills or stalls the child costs a reason, not
-the run. Not here: protection of the machine from code in a model (nothing of a model is ever executed), or the readers.
+the run. Not here: protection of the machine from code in a model , as nothing of a model is ever executed, or the
+readers.
 """
 
 from __future__ import annotations

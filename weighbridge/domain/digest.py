@@ -1,6 +1,6 @@
 """A digest: an algorithm and its value; and the hasher that computes several of them in one pass.
 
-Not here: what a digest is compared with (manifest) or where the bytes lie (blobs).
+Not here: what a digest is compared with (domain.manifest) or where the bytes lie (store.local).
 """
 
 from __future__ import annotations

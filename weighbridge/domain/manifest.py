@@ -1,6 +1,6 @@
 """A manifest: what files a model consists of, declared by its source or computed from the bytes received.
 
-Not here: fetching the bytes, or what a difference leads to (verifying).
+Not here: fetching the bytes, or what a difference leads to (intake.verifying).
 """
 
 from __future__ import annotations

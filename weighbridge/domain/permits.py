@@ -1,7 +1,7 @@
 """How versions are loaded on this machine: whose pickles and own code may be, and where converted weights are kept.
 
 Neither changes a verdict: a version passed or not before anybody loads it. Not here: loading (handlers), and reading
-policy.yaml (policyfile).
+policy.yaml (policy_file).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The gate: rules as data, and `decide`, a pure function of stored facts and those rules.
 
-Changing a policy reads no byte again. Not here: reading policy.yaml (policyfile) or collecting facts (scanning).
+Changing a policy reads no byte again. Not here: reading policy.yaml (policy_file) or collecting facts
+(intake.scanning).
 """
 
 from __future__ import annotations

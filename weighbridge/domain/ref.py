@@ -1,6 +1,6 @@
 """A model reference: where a model comes from, and the one URI that names it everywhere.
 
-Not here: how URIs are written (uris), what the source holds now (manifest), or how it is asked (sources).
+Not here: how URIs are written (domain.uris), what the source holds now (domain.manifest), or how it is asked (sources).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A child process that is asked once: JSON in, JSON out, and its whole process group killed at the end.
 
 For work that may crash, hang or eat the memory. Not here: what is asked (benchmarks.child, handlers.trial), and the
-tighter children that read headers (headers.sandbox).
+tighter children that read headers (content.sandbox).
 """
 
 from __future__ import annotations

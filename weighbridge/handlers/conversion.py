@@ -1,7 +1,7 @@
 """GGUF turned into safetensors once, and kept: reading GGUF takes transformers seconds for each 100 MB, each time.
 
 What is kept stands for exactly these bytes, this type and this version of transformers; it appears in one step, can be
-deleted at any time, and is known to no registry and no catalog. Not here: where that folder lies (loadingrules).
+deleted at any time, and is known to no registry and no catalog. Not here: where that folder lies (domain.permits).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The protocols are those of serving: a server, `weighbridge try` and the benchmarks call the same methods. A handler's
 class takes `(hf_repo_id, device, cache_dir=None, **kwargs)`; `hf_repo_id` may be a folder; nothing is ever downloaded.
-Not here: which class serves which model (catalogue), or how a class is found by its path (loading).
+Not here: which class serves which model (config.models_file), or how a class is found by its path (loading).
 """
 
 from __future__ import annotations

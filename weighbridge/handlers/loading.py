@@ -1,7 +1,7 @@
 """Finding a handler's class by its path, and making one: `weighbridge.handlers.chat.TextChat`, or a user's own.
 
 A class is judged by its source text when models.yaml is read, and imported when a model is loaded. Not here: reading
-that text (declaration), and what a handler does (the adapters).
+that text (declaration), and what a handler does (handlers).
 """
 
 from __future__ import annotations

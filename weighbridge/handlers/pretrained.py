@@ -1,6 +1,6 @@
 """Models loaded by transformers from this machine's files: never a download; their code and pickles only where allowed.
 
-Used by the handlers that transformers runs. Not here: what is done with the model, and who allows what (the policy).
+Used by the handlers that transformers runs. Not here: what is done with the model, and who allows what (domain.policy).
 """
 
 from __future__ import annotations

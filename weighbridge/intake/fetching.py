@@ -1,6 +1,7 @@
 """Fetching: the files of a declared manifest become blobs, each byte hashed on the way in and each blob fetched once.
 
-Not here: how a source is asked (sources), how blobs are kept (blobs), or what a model must consist of (verifying).
+Not here: how a source is asked (sources), how blobs are kept (store.local), or what a model must consist of
+(intake.verifying).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Receiving and locking: a model's files in the store, each with its sha256, before anything has judged them.
 
-Not here: the file models.lock (lockfile), and what follows once the files are here (ingesting).
+Not here: the file models.lock (lock_file), and what follows once the files are here (intake.chain).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Preloading: chosen models of models.yaml, passed by the gate, put into a Hugging Face cache before they are needed.
 
-Not here: the cache's layout (registries.hfcache) and the gate (ingesting).
+Not here: the cache's layout (registries.hfcache) and the gate (intake.chain).
 """
 
 from __future__ import annotations

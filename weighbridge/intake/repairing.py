@@ -1,6 +1,6 @@
 """Repairing: blobs that are broken or missing brought back from where they came from, by range where that is possible.
 
-Not here: finding what is broken (checking), or what a piece sum is (pieces).
+Not here: finding what is broken (store.checking), or what a piece sum is (piece_sums).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The steps a model goes through, each a function of a job: resolve, fetch, scan, verify, describe, decide, publish.
 
-Every step may die at any moment and be called again. Not here: their order (ingesting) or how they are run (tasks).
+Every step may die at any moment and be called again. Not here: their order (intake.chain) or how they are run (tasks).
 """
 
 from __future__ import annotations

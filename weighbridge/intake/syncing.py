@@ -1,6 +1,6 @@
 """Syncing: every wanted model asked what it is now; only what changed is ingested.
 
-Not here: reading models.yaml (modelsfile), or how one model is taken in (ingesting).
+Not here: reading models.yaml (models_file), or how one model is taken in (intake.chain).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A workspace: everything one process needs to take models in, opened from the settings and closed together.
 
-Not here: what is done with it (pipeline).
+Not here: what is done with it (intake.steps).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Where requests may go: schemes, hosts and networks, judged by the address that a name has when it is connected to.
 
 A request on behalf of somebody else must not reach what only this machine can reach: private, loopback, link-local and
-other addresses that are not global (CWE-918). Not here: sending requests (transfer, sources), and who asks (workspace).
+other addresses that are not global (CWE-918). Not here: sending requests (net.transfer, sources), and who asks
+(intake.workspace).
 """
 
 from __future__ import annotations

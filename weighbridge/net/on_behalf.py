@@ -2,8 +2,8 @@
 
 Whoever asks for a run chooses its parameters, and often the host that a secret goes to as well. He gets what whoever
 runs this machine has set aside for that, and nothing else. Files of the operator's own are those that lie directly in
-the working folder: nothing that was ingested ever gets there. Not here: which hosts may be asked (addresses), which
-folders may be ingested (the source `file`); docs/adr/0009 has the reasons.
+the working folder: nothing that was ingested ever gets there. Not here: which hosts may be asked (net.addresses), which
+folders may be ingested (sources.file); docs/adr/0009 has the reasons.
 """
 
 from __future__ import annotations

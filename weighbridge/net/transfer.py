@@ -1,8 +1,8 @@
 """HTTP transfers as every source on the web needs them: descriptions, small documents, and bytes from an offset.
 
 One policy for all of them: redirects are counted and checked here, credentials stay with the host they are meant for,
-bytes are taken as they lie there (no content coding), every foreign exception becomes one of `weighbridge.errors`.
-Not here: reading headers (answers), which address to ask (sources), retrying, hashing and storing (fetching).
+bytes are taken as they lie there (no content coding), every foreign exception becomes one of `weighbridge.errors`. Not
+here: reading headers (net.responses), which address to ask (sources), retrying, hashing and storing (intake.fetching).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The challenges of a 401 answer: what a WWW-Authenticate header asks for (RFC 9110, section 11.6.1).
 
-Not here: whether and how they are answered (oci_access).
+Not here: whether and how they are answered (oci.access).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Putting a version's files into a folder: whole or not at all, proven while copied, safe to interrupt at any point.
 
-Not here: what the folder is for (the adapters).
+Not here: what the folder is for (registries).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The layout is huggingface_hub's: `models--org--name/blobs/<etag>`, `snapshots/<commit>/…` of relative links to blobs,
 `refs/<name>` holding a commit. An etag is the sha256 of what the Hub keeps in LFS or Xet and git's blob id of all else,
-so that a client that comes online later finds what it already has. Not here: publishing by name and version (export).
+so that a client that comes online later finds what it already has. Not here: publishing by name and version
+(registries.export).
 """
 
 from __future__ import annotations

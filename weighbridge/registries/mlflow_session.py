@@ -1,6 +1,6 @@
 """Speaking with MLflow: imported late and quietly, with credentials of our own, its errors as ours.
 
-Not here: what is said (the mlflow adapter).
+Not here: what is said (registries.mlflow).
 """
 
 from __future__ import annotations

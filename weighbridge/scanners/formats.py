@@ -1,9 +1,9 @@
 """The scanner `formats`: whether a file is validly what it claims to be, and what in its structure is worth knowing.
 
 Reads headers and configurations whole, weights never: `bytes_covered` says how much that was. A report is complete when
-everything that the format's check needs was read, whatever it found. Not here: signatures (clamav), opcodes of pickles
-(pickles), members of archives (archives), a name that says something else than the content (policy: reports are of
-bytes, whatever they are called).
+everything that the format's check needs was read, whatever it found. Not here: signatures (scanners.clamav), opcodes of
+pickles (pickles), members of archives (archives), a name that says something else than the content (domain.policy), as
+reports are of bytes, whatever they are called.
 """
 
 from __future__ import annotations

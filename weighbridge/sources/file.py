@@ -6,7 +6,7 @@ Hugging Face cache that the folder is a snapshot of, or below the folder named b
 else, or to a folder, is refused, and so are devices, pipes and sockets. Where the settings name `file_roots`, nothing
 outside of them is read, whatever a reference says.
 
-Not here: checking what the files are (scanners), and copying them (fetching).
+Not here: checking what the files are (scanners), and copying them (intake.fetching).
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ like among them, as on the Hugging Face Hub, so that the same content has the sa
 
 Every file whose content is a pointer of Git LFS counts as one, whatever `.gitattributes` says: those change from commit
 to commit and are often lost when folders are copied, and a model whose weights are 130 bytes of text helps nobody.
-Symbolic links are refused; submodules are other repositories, and left out. Not here: how git is run (gitrepository),
-and how Git LFS is asked (lfs).
+Symbolic links are refused; submodules are other repositories, and left out. Not here: how git is run (git.repository),
+and how Git LFS is asked (git.lfs).
 """
 
 from __future__ import annotations

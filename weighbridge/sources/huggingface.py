@@ -2,7 +2,7 @@
 
 What a repository is and where its files lie is asked through huggingface_hub; the bytes come over HTTP (transfer) or
 Xet (xet). Options: `files`, names or globs, repeated; all files without it. Not here: the Hub's cache layout
-(registries), checking digests (fetching).
+(registries), checking digests (intake.fetching).
 """
 
 from __future__ import annotations

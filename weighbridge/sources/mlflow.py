@@ -3,8 +3,8 @@
 Asked over MLflow's REST API and not through its client, whose credentials are environment variables of the whole
 process and whose import takes seconds. Option: `tracking_uri`, the server; else the settings' endpoint. The files are
 those below the version's artifacts that the server hands out itself (`--serve-artifacts`); `registered_model_meta` is
-none of them, MLflow's client makes it up. Not here: what the server's answers mean (mlflow_rest), and where a version's
-files lie (mlflow_locations).
+none of them, MLflow's client makes it up. Not here: what the server's answers mean (mlflow.server), and where a
+version's files lie (mlflow_locations).
 """
 
 from __future__ import annotations

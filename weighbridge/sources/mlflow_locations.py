@@ -1,6 +1,6 @@
 """Where the files of an MLflow model version lie: below the artifacts that its server hands out, or elsewhere.
 
-Not here: asking the server (mlflow_rest), and listing and reading the files (the mlflow source).
+Not here: asking the server (mlflow.server), and listing and reading the files (sources.mlflow).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The registry is the one that the name begins with, over https; for other names the settings' endpoint, else Ollama's
 own. The option `registry` is a base URL, such as http://127.0.0.1:5000 for one without TLS. Each layer is a file
 (ollama_layers), and a `Modelfile` of ours makes the folder usable: `ollama create NAME -f Modelfile`. The pinned
-revision is the sha256 of the manifest's bytes. Not here: the registry's protocol (oci_registry, oci_access).
+revision is the sha256 of the manifest's bytes. Not here: the registry's protocol (oci.registry, oci.access).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The names of Ollama's models, as its own command takes them: `llama2:7b`, `user/model`, `host:5000/user/model:tag`.
 
 Parts, lengths and characters are those of Ollama (types/model/name.go). Not here: which registry is asked for a name
-without a host (sources.ollama), and how a URI is read (uris).
+without a host (sources.ollama), and how a URI is read (domain.uris).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What lies below a prefix of an S3 bucket: objects, what pins each, and the sha256 that the server vouches for.
 
-Not here: what a model makes of them (sources.s3), or what failures mean (s3failures).
+Not here: what a model makes of them (sources.s3), or what failures mean (s3.errors).
 """
 
 from __future__ import annotations

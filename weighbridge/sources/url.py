@@ -1,8 +1,8 @@
 """The source `url`: one file at an http or https address, `https://host/path/model.gguf`.
 
 `#sha256=<hex>` makes the digest a promise that the bytes are held against. With `#extract=true` the file is an archive
-and its members are the model; what kind of archive, its bytes say. Not here: unpacking it (unpacking), and pages that
-list files.
+and its members are the model; what kind of archive, its bytes say. Not here: unpacking it (content.unpacking), and
+pages that list files.
 """
 
 from __future__ import annotations

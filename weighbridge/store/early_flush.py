@@ -1,7 +1,7 @@
 """Early flushing: what was written to a growing file goes to the disk while more of it arrives.
 
 Without it a large file waits for the disk after its last byte: a third of the time in which a gibibyte was written on
-the machine where this was measured. Not here: when a file counts as complete (blobs).
+the machine where this was measured. Not here: when a file counts as complete (store.local).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Layout below the root (docs/formats.md): `blobs/sha256/ab/<hex>` read-only content; `partial/<key>` what is still
 arriving, with a lock and piece sums beside it; `aliases/<key>` from another identity of the same bytes to their sha256;
 `pieces/` the piece sums of large blobs; `corrupt/` what `check` found broken. Not here: where bytes come from
-(fetching) or what they mean.
+(intake.fetching) or what they mean.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A sum is noted wherever a piece of 1 MiB ends: the first 8 bytes of the sha256 of everything up to there, which is at
 hand while a blob is hashed and costs next to nothing. It therefore holds only while all before it is whole: who looks
 for a second damaged piece mends the first one before. Sums find damage; what proves a blob is its whole sha256. A file
-of sums is docs/formats.md's `weighbridge.pieces/1`. Not here: the blobs (blobs), or how they are mended (repairing).
+of sums is docs/formats.md's `weighbridge.pieces/1`. Not here: the blobs (store.local), or how they are mended
+(repairing).
 """
 
 from __future__ import annotations

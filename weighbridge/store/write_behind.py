@@ -1,7 +1,7 @@
 """Writing behind: what arrives is gathered and written in threads of its own, while the next bytes arrive.
 
 Receiving waits for the network, writing for the kernel, hashing for the processor: one after the other, a large file
-takes the time of all three. Not here: what writing and hashing are (blobs).
+takes the time of all three. Not here: what writing and hashing are (store.local).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Archives, read member by member: zip, tar, 7z, and the single streams gzip, bzip2, xz and zstd, in each other too.
 
-Not here: what a problem leads to (scanners.archives, unpacking), or which members are a model's files (unpacking).
+Not here: what a problem leads to (scanners.archives, content.unpacking), or which members are a model's files
+(content.unpacking).
 """
 
 from __future__ import annotations

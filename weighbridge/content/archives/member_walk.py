@@ -3,7 +3,7 @@
 What an archive says of itself (sizes, names, checksums) is a claim: sizes are measured, checksums are computed, names
 are judged, and what cannot be read is a `Problem` that says so. Nothing is extracted under a name of the archive's.
 
-Not here: how one format is read (the modules beside this one).
+Not here: how one format is read (zip_reader, tar_reader, sevenzip_reader, compressed_reader).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Files as the readers need them: reads that cannot be made large by a header, and content decompressed piece by piece.
 
-Not here: what is in an archive (the modules beside this one), or what unpacking may cost (walking).
+Not here: what is in an archive (zip_reader, tar_reader, compressed_reader), or what unpacking may cost (member_walk).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Zip archives at the end of something else: their readers look for the end record and open it whatever comes before.
 
-Format: PKWARE APPNOTE 6.3.10, 4.3.16. Not here: what is in such an archive (zipped).
+Format: PKWARE APPNOTE 6.3.10, 4.3.16. Not here: what is in such an archive (zip_reader).
 """
 
 from __future__ import annotations

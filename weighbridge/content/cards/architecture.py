@@ -1,7 +1,7 @@
 """What kind of network a model is, from its config.json or its GGUF metadata: family, sizes, context, cache.
 
-Every number is the publisher's claim, taken only when it is plausible. Not here: counting weights (weights) or reading
-files (headers).
+Every number is the publisher's claim, taken only when it is plausible. Not here: counting weights (cards.weights) or
+reading files (content.headers).
 """
 
 from __future__ import annotations

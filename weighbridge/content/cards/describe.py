@@ -1,8 +1,8 @@
 """Describing: the card of a model from its files' headers, each field with the place where it was read.
 
 Reads headers and small texts only; nothing is loaded, rendered or unpickled. What is broken or missing leaves a field
-absent: saying so is the formats scanner's work. Not here: how a format is read (headers), which files are the weights
-(weights), what a configuration's numbers mean (architecture).
+absent: saying so is the formats scanner's work. Not here: how a format is read (content.headers), which files are the
+weights (cards.weights), what a configuration's numbers mean (cards.architecture).
 """
 
 from __future__ import annotations

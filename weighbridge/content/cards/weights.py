@@ -1,7 +1,7 @@
 """Which files of a model hold its weights, and how many weights of which type they are, from headers only.
 
 A model's folder may hold the same weights several times (safetensors and pickle, ten quantizations): one set is chosen
-and counted. Not here: what kind of model it is (architecture) or the card (describing).
+and counted. Not here: what kind of model it is (cards.architecture) or the card (cards.describe).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Judged by what stands in a file, never by its name, since equal bytes may have many names. Covers config.json,
 tokenizer_config.json, model_index.json, modules.json, `*.index.json`, adapter_config.json, Hydra's and NeMo's YAML.
-Not here: reading the text (document), chat templates (templates), and whether named files exist (the manifest knows).
+Not here: reading the text (document), chat templates (templates), and whether named files exist (cards.completeness).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Our own bounded walk: every declared count is held against the bytes that are left before anything is read for it, so
 that 43 bytes that declare 2^40 elements cost nothing. It reads SmolLM2's header (49,152 tokens) in 0.1 s where
 `gguf.GGUFReader` takes 1.7 s and hangs on that file. The types and their block sizes are the `gguf` package's. The walk
-runs in a child process all the same (sandbox). Not here: tensors, and parts that belong together (describing).
+runs in a child process all the same (sandbox). Not here: tensors, and parts that belong together (cards.describe).
 """
 
 from __future__ import annotations

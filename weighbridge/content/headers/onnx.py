@@ -2,7 +2,7 @@
 
 The bulk is left out first (protobuf), the rest is read by the `onnx` package, all in a child process (sandbox): memory
 stays small whatever the model's size. Not here: running or fully checking a model, and whether the files that hold its
-external data exist (the manifest knows).
+external data exist (cards.completeness).
 """
 
 from __future__ import annotations

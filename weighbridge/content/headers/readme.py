@@ -1,6 +1,6 @@
 """A model's README: its YAML front matter (the Hub's model card metadata) and its first sentence.
 
-https://huggingface.co/docs/hub/model-cards. Not here: what the licence named there means (licences).
+https://huggingface.co/docs/hub/model-cards. Not here: what the licence named there means (domain.licences).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `safetensors.safe_open` judges first: it refuses overlaps, gaps, trailing bytes, negative shapes and unknown types. Our
 own walk then finds what it lets pass (repeated names), and says what is wrong in a word of its own where the library
-has only a sentence. Not here: tensors, and shards that belong together (describing).
+has only a sentence. Not here: tensors, and shards that belong together (cards.describe).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Unpacking: a model that came as one archive becomes files in the store. One kind of archive a file, one line here.
 
-Not here: fetching the archive (fetching), or what is wrong with an archive that is a model's file (scanners).
+Not here: fetching the archive (intake.fetching), or what is wrong with an archive that is a model's file (scanners).
 """
 
 from __future__ import annotations

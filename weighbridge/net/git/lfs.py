@@ -1,7 +1,8 @@
 """Git LFS: the pointers that stand in git for large files, and the server that has their bytes.
 
 The format of pointers is that of the Git LFS specification (docs/spec.md of git-lfs), the server is asked through its
-Batch API (docs/api/batch.md) with the transfer `basic`. Not here: reading git (gitrepository), hashing (fetching).
+Batch API (docs/api/batch.md) with the transfer `basic`. Not here: reading git (git.repository), hashing
+(intake.fetching).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The program works in an empty bare repository of its own in a temporary folder, which goes with its owner. It reads no
 configuration of this machine, asks nobody for a password, runs no hook and no filter, follows no submodule and no
-redirect, and never writes a work tree. Not here: Git LFS (lfs), and which repository to ask (sources).
+redirect, and never writes a work tree. Not here: Git LFS (git.lfs), and which repository to ask (sources).
 """
 
 from __future__ import annotations

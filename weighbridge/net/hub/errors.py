@@ -1,6 +1,6 @@
 """What the Hugging Face Hub's refusals mean: what huggingface_hub raises, as errors that say what to do.
 
-Not here: asking the Hub (sources), and answers of other servers (answers).
+Not here: asking the Hub (sources), and answers of other servers (net.responses).
 """
 
 from __future__ import annotations

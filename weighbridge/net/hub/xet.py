@@ -2,7 +2,7 @@
 
 Xet is fast, may use gigabytes of memory when it is not told otherwise, may stall for ever, and does not check what it
 delivers. So buffers are capped here and a watchdog ends stalls; whoever reads falls back to HTTP, and hashes.
-Not here: which files Xet has (sources), plain HTTP (transfer), digests (fetching).
+Not here: which files Xet has (sources), plain HTTP (net.transfer), digests (intake.fetching).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An MLflow tracking server over its REST API: questions, listings and bytes, with refusals that say what to do.
 
-Not here: which version a reference means and what it consists of (the mlflow source), and publishing (registries).
+Not here: which version a reference means and what it consists of (sources.mlflow), and publishing (registries).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The protocol of tokens is that of the Distribution project (docs/spec/auth/token.md), over Bearer of RFC 6750. Our
 credentials are shown to nobody who did not ask for them, except a bearer token of the user's, which is what he gave it
-for. Not here: which requests need access (oci_registry).
+for. Not here: which requests need access (oci.registry).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An image manifest of OCI or Docker: a configuration and layers, each with type, size and sha256.
 
 Read from hostile bytes: https://github.com/opencontainers/image-spec/blob/main/manifest.md. Not here: asking for it
-(oci_registry), and what the layers of a model are (ollama_layers).
+(oci.registry), and what the layers of a model are (ollama_layers).
 """
 
 from __future__ import annotations

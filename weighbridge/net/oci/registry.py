@@ -1,7 +1,7 @@
 """An OCI registry, read only: manifests and blobs by digest, over the API of the distribution specification.
 
-https://github.com/opencontainers/distribution-spec/blob/main/spec.md. Not here: what a manifest says (oci_manifest),
-and how access is won (oci_access).
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md. Not here: what a manifest says (oci.manifest),
+and how access is won (oci.access).
 """
 
 from __future__ import annotations

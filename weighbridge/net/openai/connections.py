@@ -1,7 +1,7 @@
 """HTTP connections to one service, each of which can be cut while somebody waits at it.
 
 Who waits for a socket hears nothing meanwhile; only shutting the socket down ends that at once, and the service then
-knows that nobody wants its answer any more. Not here: what is asked (openai_endpoint).
+knows that nobody wants its answer any more. Not here: what is asked (openai.endpoint).
 """
 
 from __future__ import annotations

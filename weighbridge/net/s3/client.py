@@ -1,6 +1,6 @@
 """AWS's client for S3 and the services that speak like it: credentials, region, endpoint, addressing, limits.
 
-Not here: which requests are made (sources), how they travel (s3connections), what failures mean (s3failures).
+Not here: which requests are made (sources), how they travel (s3.connections), what failures mean (s3.errors).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Connections of AWS's client under our policy: judged addresses, pinned names, answers of bounded size.
 
 botocore follows no redirects but sends again to another region or host on its own, so every request is judged here,
-right before it is sent. Not here: credentials and settings (s3client), what answers mean (s3failures, sources).
+right before it is sent. Not here: credentials and settings (s3.client), what answers mean (s3.errors, sources).
 """
 
 from __future__ import annotations
