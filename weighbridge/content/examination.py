@@ -1,0 +1,180 @@
+"""Examination: what a reader of one format finds in a file, be it a file of the model or a member of an archive.
+
+One table of checks serves both, so that no format is known at the top and unknown inside an archive. Headers and
+configurations are read whole, weights never. Not here: what a file is (content.detection), opcodes of pickles
+(content.pickles), how archives are walked (content.archives), what findings lead to (domain.policy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from weighbridge.content import detection, sandbox
+from weighbridge.content.findings import Findings
+from weighbridge.content.headers import config, document, gguf, keras, onnx, readme, safetensors, templates
+from weighbridge.domain.report import Finding, Status
+
+#: Larger JSON is read in a child process: a tokenizer of 33 MB takes ten times that in memory.
+_SMALL_JSON = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file to examine.
+
+    Attributes:
+        name: its path in the model; of a member, its path in the innermost archive.
+        path: where its bytes are on this machine.
+        size: bytes.
+        format: what it is (`content.detection`).
+    """
+
+    name: str
+    path: Path
+    size: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one format's check gave.
+
+    Attributes:
+        findings: what it found.
+        covered: bytes read.
+        status: `completed`, or why not with `reason`.
+        reason: empty when completed.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    covered: int = detection.HEAD_SIZE
+    status: Status = "completed"
+    reason: str = ""
+
+
+def examine(item: Item) -> Check:
+    """Check one file as the format that it was detected to be; bad content is a finding."""
+    try:
+        return _CHECKS.get(item.format, _unknown)(item)
+    except OSError as error:
+        return Check(covered=0, status="failed", reason=f"cannot be read: {error.strerror}")
+
+
+def _safetensors(item: Item) -> Check:
+    header = safetensors.read(item.path)
+    return Check(header.findings, header.header_size)
+
+
+def _gguf(item: Item) -> Check:
+    header = gguf.read(item.path)
+    if header.failure:
+        return Check(covered=0, status="failed", reason=header.failure)
+    findings = Findings()
+    findings.extend(header.findings)
+    for key, value in header.metadata.items():
+        if key.startswith("tokenizer.chat_template") and isinstance(value, str):
+            findings.extend(templates.inspect(templates.Template(value, key)))
+    return Check(findings.all, header.header_size)
+
+
+def _onnx(item: Item) -> Check:
+    header = onnx.read(item.path)
+    if header.failure:
+        return Check(covered=0, status="failed", reason=header.failure)
+    return Check(header.findings, header.bytes_read)
+
+
+def _json(item: Item) -> Check:
+    if item.size <= _SMALL_JSON:
+        return _parse_json(item)
+    reading = sandbox.read("json", item.path)
+    if reading.answer is None:
+        return Check(covered=0, status="failed", reason=reading.reason)
+    if reading.answer["too_large"]:
+        return Check(covered=0, status="failed", reason=f"{item.size:,} bytes are too many to be read as one")
+    return Check(tuple(Finding(**finding) for finding in reading.answer["findings"]), item.size)
+
+
+def _document(read: Callable[[Path], document.Document]) -> Callable[[Item], Check]:
+    def check(item: Item) -> Check:
+        found = read(item.path)
+        if found.too_large:
+            return Check(covered=0, status="failed", reason=f"{item.size:,} bytes are too many to be read as one")
+        findings = Findings()
+        findings.extend(found.findings)
+        findings.extend(config.inspect_config(found.value))
+        return Check(findings.all, item.size)
+
+    return check
+
+
+_parse_json = _document(document.read_json)
+
+
+def _jinja(item: Item) -> Check:
+    with open(item.path, "rb") as file:
+        content = file.read(4 * templates.MAX_TEMPLATE_LENGTH + 1)
+    template = templates.Template(content.decode(errors="replace"), "chat_template")
+    return Check(templates.inspect(template), len(content))
+
+
+def _markdown(item: Item) -> Check:
+    return Check(readme.read(item.path).findings, readme.READ_SIZE)
+
+
+def _hdf5(item: Item) -> Check:
+    header = keras.read_hdf5(item.path)
+    if header.failure:
+        return Check(covered=0, status="failed", reason=header.failure)
+    return Check(header.findings, header.bytes_read)
+
+
+def _zip(item: Item) -> Check:
+    header = keras.read_archive(item.path)
+    if header.failure:
+        return Check(covered=0, status="failed", reason=header.failure)
+    return Check(header.findings, header.bytes_read)
+
+
+def _unknown(item: Item) -> Check:
+    text = "Neither its content nor its name tells what it is, so nothing in it was checked."
+    return Check((Finding("format.unknown", "warning", text),))
+
+
+def _recognised(item: Item) -> Check:
+    return Check()
+
+
+def _finds(rule: str, level: str, message: str) -> Callable[[Item], Check]:
+    finding = Finding(rule, level, message)  # type: ignore[arg-type]
+    return lambda _: Check((finding,))
+
+
+_UNREAD = "It was recognised by its first bytes; nothing in it was checked here."
+#: The check for each format of `weighbridge.content.detection`; one that is missing is unknown.
+_CHECKS: dict[str, Callable[[Item], Check]] = {
+    "safetensors": _safetensors,
+    "gguf": _gguf,
+    "onnx": _onnx,
+    "json": _json,
+    "yaml": _document(document.read_yaml),
+    "toml": _document(document.read_toml),
+    "jinja": _jinja,
+    "markdown": _markdown,
+    "hdf5": _hdf5,
+    "zip": _zip,
+    "unknown": _unknown,
+    "python": _finds("code.python", "warning", "It is Python code of the publisher's, for a person to read."),
+    "script": _finds("code.script", "warning", "It is a script of the publisher's, for a person to read."),
+    "python-bytecode": _finds("code.bytecode", "error", "It is compiled Python code, which nobody can read."),
+    "executable": _finds("code.executable", "error", "It is a program or a library for a machine."),
+    "lfs-pointer": _finds("format.lfs-pointer", "error", "It is a pointer of Git LFS to the file, not the file."),
+    "tensorflow": _finds("format.unchecked", "warning", "A TensorFlow graph can read and write files; it is unread."),
+    **dict.fromkeys(("tflite", "pdf", "image", "audio", "parquet"), _finds("format.unchecked", "note", _UNREAD)),
+    **dict.fromkeys(("ggml", "ctranslate2", "msgpack"), _finds("format.unchecked", "note", _UNREAD)),
+    **dict.fromkeys(("text", "sentencepiece", "onnx-data", "empty"), _recognised),
+    # The pickles and archives scanners read these.
+    **dict.fromkeys(("pickle", "npy", "tar", "7z", "gzip", "bzip2", "xz", "zstd", "lz4", "rar"), _recognised),
+}
