@@ -1,0 +1,95 @@
+"""Rules about configurations, templates and code: what makes a loader run, import, fetch or read something."""
+
+from __future__ import annotations
+
+from weighbridge.domain.rules.interface import Rule
+
+RULES = (
+    Rule(
+        "config.remote-code",
+        "error",
+        "A configuration makes a loader run code of the publisher.",
+        "`auto_map` in config.json",
+        "runs code of the publisher on load",
+    ),
+    Rule(
+        "config.unsafe-tag",
+        "error",
+        "A YAML tag makes Python create an object or call a function while the file is read.",
+        "`!!python/object/apply:os.system`",
+        "runs a command or reaches the system on load",
+    ),
+    Rule(
+        "config.invalid",
+        "error",
+        "A configuration cannot be read, so nobody knows what a loader makes of it.",
+        "JSON that ends in the middle",
+    ),
+    Rule(
+        "config.duplicate-key",
+        "error",
+        "A key stands there twice, and readers differ in which one counts.",
+        '`{"a": 1, "a": 2}`',
+    ),
+    Rule("config.not-json", "warning", "It holds a value that JSON does not know.", "`NaN`"),
+    Rule("config.limit", "error", "A configuration is larger or deeper than is read.", "a million keys"),
+    Rule("index.invalid", "error", "An index of weights is not a list of file names by tensor.", "`weight_map: 1`"),
+    Rule(
+        "index.unsafe-path",
+        "error",
+        "An index or a list of modules names a path outside the model.",
+        "`../../etc/passwd`",
+        "reads a file outside the model",
+    ),
+    Rule(
+        "readme.front-matter", "warning", "The front matter of the README cannot be read.", "YAML that does not parse"
+    ),
+    Rule(
+        "template.internals",
+        "error",
+        "A chat template reaches for Python's internals.",
+        "`{{ x.__class__ }}`",
+        "runs a command or reaches the system on load",
+    ),
+    Rule(
+        "template.gateway",
+        "error",
+        "A chat template uses an object of Jinja's or of a web framework that leads to Python's internals.",
+        "`cycler.__init__`",
+        "runs a command or reaches the system on load",
+    ),
+    Rule(
+        "template.dynamic-attribute",
+        "error",
+        "A chat template makes up the name of an attribute while it runs.",
+        "`x|attr(y)`",
+        "runs a command or reaches the system on load",
+    ),
+    Rule(
+        "template.include",
+        "error",
+        "A chat template loads another template.",
+        "`{% include 'x' %}`",
+        "reads a file outside the model",
+    ),
+    Rule(
+        "template.endless",
+        "error",
+        "A chat template has loops or values that never end or never fit.",
+        "`range(10**9)`",
+    ),
+    Rule("template.invalid", "error", "A chat template cannot be parsed.", "`{% if %}`"),
+    Rule("template.too-large", "error", "A chat template is larger than is read.", "a template of 1 MB"),
+    Rule("code.python", "warning", "A file is Python source of the publisher, for a person to read.", "`train.py`"),
+    Rule("code.script", "warning", "A file is a script of the publisher, for a person to read.", "`run.sh`"),
+    Rule(
+        "code.bytecode",
+        "error",
+        "A file is compiled Python, which a person cannot read.",
+        "`model.pyc`",
+        "runs code of the publisher on load",
+    ),
+    Rule(
+        "code.executable", "error", "A file is a program or a library for a machine.", "an ELF file", "holds a program"
+    ),
+)

@@ -1,0 +1,55 @@
+"""Rules about graphs of operators: ONNX, Keras, TensorFlow and others."""
+
+from __future__ import annotations
+
+from weighbridge.domain.rules.interface import Rule
+
+RULES = (
+    Rule(
+        "keras.lambda",
+        "error",
+        "A Keras layer holds Python code that runs on load.",
+        "a `Lambda` layer",
+        "runs code of the publisher on load",
+    ),
+    Rule(
+        "keras.foreign-code",
+        "error",
+        "A Keras configuration names a function or class outside of Keras' layers.",
+        "`builtins.exec`",
+        "runs code of the publisher on load",
+    ),
+    Rule("keras.custom-layer", "warning", "A Keras layer needs code of the publisher.", "a registered custom layer"),
+    Rule("onnx.invalid", "error", "An ONNX file cannot be read.", "no graph"),
+    Rule("onnx.unknown-field", "warning", "An ONNX file holds fields that the format does not know.", "field 99"),
+    Rule(
+        "onnx.embedded",
+        "warning",
+        "An ONNX file holds bytes that are not a tensor and were not read.",
+        "an attribute of 1 MB",
+    ),
+    Rule("onnx.runtime-ops", "note", "An ONNX file uses operators of ONNX Runtime.", "`com.microsoft`"),
+    Rule(
+        "onnx.custom-ops",
+        "warning",
+        "An ONNX file uses operators that need a library of the publisher.",
+        "the domain `acme`",
+    ),
+    Rule("onnx.type", "error", "A tensor of an ONNX file has an unknown type.", "type 99"),
+    Rule("onnx.shape", "error", "A tensor of an ONNX file has an impossible shape.", "a negative dimension"),
+    Rule(
+        "onnx.tensor-size",
+        "error",
+        "A tensor of an ONNX file does not hold what its shape needs.",
+        "8 bytes for 3 floats",
+    ),
+    Rule(
+        "onnx.external-path",
+        "error",
+        "An ONNX file names external data outside the model.",
+        "`../../etc/passwd`",
+        "reads a file outside the model",
+    ),
+    Rule("onnx.external-data", "error", "An entry of external data in an ONNX file is invalid.", "offset `x`"),
+    Rule("onnx.limit", "error", "An ONNX file has more parts than are read.", "a million locations"),
+)

@@ -1,0 +1,30 @@
+"""Rules about pickles: what they name, and what they are inside of."""
+
+from __future__ import annotations
+
+from weighbridge.domain.rules.interface import Rule
+
+RULES = (
+    Rule(
+        "pickle.global",
+        "error",
+        "A pickle names a callable that runs code, reaches the system, or loads further code.",
+        "`os.system`",
+        "runs a command or reaches the system on load",
+    ),
+    Rule(
+        "pickle.unknown-global",
+        "error",
+        "A pickle names a class or function that is not on the list of harmless ones, so its effect is unknown.",
+        "`hydra.utils.instantiate`",
+        "runs code of the publisher on load",
+    ),
+    Rule("pickle.malformed", "warning", "A pickle cannot be read to its end.", "a stream that is cut"),
+    Rule(
+        "pickle.disagreement",
+        "note",
+        "The engines disagree on whether a pickle is harmful.",
+        "fickling: suspicious, globals: clean",
+    ),
+    Rule("pickle.more", "error", "More findings than are listed.", "a pickle of 300 unknown globals"),
+)
