@@ -1,13 +1,15 @@
 import pickle
 import struct
+import tarfile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.content.headers.samples import TWO, gguf, safetensors
+from weighbridge.content import examination, marks
 from weighbridge.content.detection import HEAD_SIZE, detect
-from weighbridge.domain.format_names import disagreement, may_hold_weights
+from weighbridge.domain.format_names import NAMES, PATTERNS, ROLES, SUFFIXES, disagreement, may_hold_weights
 
 PICKLE = pickle.dumps({"a": 1}, 4)
 OLD_PICKLE = b"cos\nsystem\n(S'true'\ntR."
@@ -48,6 +50,55 @@ OLD_PICKLE = b"cos\nsystem\n(S'true'\ntR."
         ("run", b"#!/bin/sh\n", "script"),
         ("x.strange", b"text", "unknown"),
         ("a.py", b"import os", "python"),
+        ("MLmodel", b"flavors: {}\n", "mlmodel"),
+        ("a/MLproject", b"name: x\n", "mlproject"),
+        ("requirements.txt", b"torch\n", "requirements"),
+        ("code/requirements-gpu.txt", b"torch\n", "requirements"),
+        ("requirements/base.txt", b"torch\n", "requirements"),
+        ("my_requirements_list.md", b"torch\n", "markdown"),
+        ("openvino_model.xml", b"<net/>", "xml"),
+        ("icon.svg", b"<svg/>", "xml"),
+        ("setup.cfg", b"[a]\n", "ini"),
+        ("log.jsonl", b"{}\n{}\n", "jsonl"),
+        ("CITATION.cff", b"title: x\n", "yaml"),
+        ("prompt.j2", b"{{ x }}", "jinja"),
+        ("app.js", b"alert(1)", "source"),
+        ("kernel.ptx", b".version 7.0\n", "source"),
+        ("start.hta", b"<script language=VBScript></script>", "launcher"),
+        ("model.onnx_data_1", b"\x00\x01", "onnx-data"),
+        ("model.onnx.data", b"\x00\x01", "onnx-data"),
+        ("variables/variables.data-00000-of-00001", bytes(16), "tf-checkpoint"),
+        ("variables/variables.index", bytes(16), "tf-checkpoint"),
+        ("model.ckpt.meta", b"\x0a\x02\x0a\x00", "tensorflow"),
+        ("lid.176.bin", bytes.fromhex("ba164f2f0c000000") + bytes(60), "fasttext"),
+        ("m.cbm", b"CBM1" + bytes(100), "cbm"),
+        ("m.ubj", b"{L\0\0\0\0\0\0\0\x07learner{}}", "ubj"),
+        ("x.dat", struct.pack("<ii", 2, 22) + b"blk.0.attn_q.weight" + bytes(40), "imatrix"),
+        ("weight.bin", struct.pack("<II", 98, 2) + bytes(56) + b"\xef\xbe\xad\xde" + bytes(40), "coreml-data"),
+        ("m.mlmodel", b"\x08\x08\x12\x02", "coreml"),
+        ("m.rds", b"X\n" + struct.pack(">III", 3, 0x040301, 0x030500), "rds"),
+        ("anything", b"ARROW1\0\0" + bytes(8), "arrow"),
+        ("demo.mp4", struct.pack(">I", 24) + b"ftypisom" + bytes(16), "video"),
+        ("demo.webm", b"\x1a\x45\xdf\xa3" + bytes(16), "video"),
+        ("speech.mp3", b"\xff\xfb\x90\x64" + bytes(413) + b"\xff\xfb\x90\x64" + bytes(413), "audio"),
+        ("speech.mp3", b"\xff\xfb\x90\x64" + bytes(100), "audio"),
+        ("noise.bin", b"\xff\xfb\x90\x64" + b"\1" * 500, "unknown"),
+        ("a.ttf", b"\0\1\0\0\0\x0a\0\x80" + bytes(60), "font"),
+        ("x", safetensors(b"{}" + b" " * 254), "safetensors"),
+        ("a.exe", b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(20), "executable"),
+        ("weights.bin", b"MZ" + b"\xf1\xe2" * 100, "unknown"),
+        ("weights", b"\x1f\x8b" + b"\xf1\xe2" * 100, "unknown"),
+        ("Main.class", b"\xca\xfe\xba\xbe\0\0\0\x34", "executable"),
+        ("classes.dex", b"dex\n035\0", "executable"),
+        ("x.deb", b"!<arch>\ndebian-binary   ", "executable"),
+        ("x.rpm", b"\xed\xab\xee\xdb\3\0", "executable"),
+        ("setup.msi", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504), "executable"),
+        ("model.llamafile", b"jartsr='\n#'\"\n", "executable"),
+        ("notes.txt", bytes.fromhex("4c0000000114020000000000c000000000000046"), "launcher"),
+        ("x", b"\xa7\r\r\n" + bytes(12) + b"\xe3" + bytes(60), "python-bytecode"),
+        ("zipapp.pyz", b"#!/usr/bin/env python3\nPK\x03\x04\0\0", "script"),
+        ("frames", b"\x50\x2a\x4d\x18\4\0\0\0abcd\x28\xb5\x2f\xfd", "zstd"),
+        ("x.lz", b"LZIP\x01" + bytes(20), "lzip"),
         ("__init__.py", b"", "empty"),
     ],
 )
@@ -80,6 +131,30 @@ def test_content_counts_before_the_name(name: str, content: bytes, kind: str) ->
 def test_a_name_that_deceives(name: str, kind: str, level: str | None) -> None:
     found = disagreement(name, kind)
     assert (found.level if found else None) == level
+
+
+def tar_behind(mark: bytes) -> bytes:
+    """A tar whose first member's name begins with a mark."""
+    info = tarfile.TarInfo("x")
+    block = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    block[:100] = mark.ljust(100, b"\0")
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + bytes(1024)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [b"lmgg", b"\x89PNG\r\n\x1a\n", b"\x89HDF\r\n\x1a\n", b"%PDF-1.4", b"\xff\xd8\xff\xe0", b"PK\3\4", b"GGUF\3\0\0"],
+)
+def test_a_tar_is_one_whatever_its_first_name_begins_with(mark: bytes) -> None:
+    assert detect("x.bin", tar_behind(mark), 1536) == "tar"
+
+
+def test_every_format_has_a_role_and_a_check() -> None:
+    kinds = {*SUFFIXES.values(), *NAMES.values(), *(kind for _, kind in PATTERNS), *marks.kinds()}
+    assert kinds <= ROLES.keys()
+    assert ROLES.keys() == examination.CHECKS.keys()
 
 
 def test_names_that_promise_weights() -> None:

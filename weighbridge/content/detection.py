@@ -12,54 +12,24 @@ import pickletools
 import re
 from pathlib import Path
 
-from weighbridge.domain.format_names import SUFFIXES
+from weighbridge.content.marks import is_tar, mark
+from weighbridge.domain.format_names import named_format
 
 #: Bytes of a file's head that `detect` needs.
 HEAD_SIZE = 4096
 
-#: Marks that no text can begin with.
-_MAGIC = (
-    (b"\x93NUMPY", "npy"),
-    (b"PK\x03\x04", "zip"),
-    (b"PK\x05\x06", "zip"),
-    (b"PK\x07\x08", "zip"),
-    (b"7z\xbc\xaf\x27\x1c", "7z"),
-    (b"\x1f\x8b", "gzip"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"\x04\x22\x4d\x18", "lz4"),
-    (b"\x89HDF\r\n\x1a\n", "hdf5"),
-    (b"Rar!\x1a\x07", "rar"),
-    (b"\x7fELF", "executable"),
-    (b"\xcf\xfa\xed\xfe", "executable"),
-    (b"\xce\xfa\xed\xfe", "executable"),
-    (b"\xfe\xed\xfa\xcf", "executable"),
-    (b"\xfe\xed\xfa\xce", "executable"),
-    (b"\xca\xfe\xba\xbe", "executable"),
-    (b"\x00asm\x01", "executable"),
-    (b"\x89PNG\r\n\x1a\n", "image"),
-    (b"\xff\xd8\xff", "image"),
-    (b"lmgg", "ggml"),
-    (b"tjgg", "ggml"),
+_TEXT_FORMATS = frozenset(
+    {"json", "jsonl", "yaml", "toml", "ini", "xml", "markdown", "text", "python", "source", "jinja", "script"}
+    | {"mlmodel", "mlproject", "requirements"}
 )
-#: Marks of letters, which a text may begin with too: they count when the head is no text.
-_LETTERS = (
-    (b"BZh", "bzip2"),
-    (b"MZ", "executable"),
-    (b"GIF8", "image"),
-    (b"PAR1", "parquet"),
-    (b"OggS", "audio"),
-    (b"fLaC", "audio"),
-    (b"ID3", "audio"),
-)
-_TEXT_FORMATS = frozenset({"json", "yaml", "toml", "markdown", "text", "python", "jinja", "script"})
 _TEXT_NAMES = re.compile(
     r"^(licen[cs]e|notice|copying|readme|use_policy|merges|vocab|\.gitattributes|metadata|wheel|record)", re.I
 )
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-#: CTranslate2's model.bin begins with its version and the name of its class, such as `WhisperSpec`.
-_CTRANSLATE2 = re.compile(rb"^[\x01-\x20]\0\0\0[\x04-\x7f]\0[A-Za-z0-9]+Spec\0", re.DOTALL)
 _OPCODES = frozenset(opcode.code.encode("latin-1")[0] for opcode in pickletools.opcodes)
+#: Suffixes of programs whose mark may be missing or damaged.
+_PROGRAMS = frozenset(
+    {".exe", ".dll", ".sys", ".so", ".dylib", ".o", ".obj", ".ocx", ".drv", ".class", ".pyd", ".node"}
+)
 #: Opcodes that only put plain values on the stack.
 _PUSHES = frozenset(
     {"MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT"}
@@ -76,7 +46,7 @@ def detect(name: str, head: bytes, size: int) -> str:
     """
     if size == 0:
         return "empty"
-    if kind := _by_magic(head):
+    if kind := _by_content(head):
         return kind
     if _looks_like_safetensors(head, size):
         return "safetensors"
@@ -91,42 +61,16 @@ def detect_file(name: str, path: Path) -> str:
         return detect(name, file.read(HEAD_SIZE), path.stat().st_size)
 
 
-def _by_magic(head: bytes) -> str:
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
-    if head.startswith(b"GGUF") and (len(head) < 8 or b"\0\0" in (head[4:6], head[5:7], head[6:8])):
-        return "gguf"
-    if head.startswith(_LFS_POINTER):
-        return "lfs-pointer"
-    if head.startswith(b"%PDF-"):
-        return "pdf"
-    if head[257:262] == b"ustar" or _is_old_tar(head):
+def _by_content(head: bytes) -> str:
+    # A tar's header begins with the name of its first member, which may be the mark of anything.
+    if is_tar(head):
         return "tar"
-    if not _is_text(head):
-        for magic, kind in _LETTERS:
-            if head.startswith(magic):
-                return kind
-        if head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"WEBP"):
-            return "audio" if head[8:12] == b"WAVE" else "image"
-        if head[4:8] == b"TFL3":
-            return "tflite"
-        if _CTRANSLATE2.match(head):
-            return "ctranslate2"
-    return ""
-
-
-def _is_old_tar(head: bytes) -> bool:
-    """Whether a header without a mark has a tar's checksum: the sum of its bytes, its own eight counted as spaces."""
-    header, written = head[:512], head[148:156].strip(b" \0")
-    if len(header) < 512 or not written.isdigit() or set(written) - set(b"01234567"):
-        return False
-    return int(written, 8) == sum(header) - sum(header[148:156]) + 8 * ord(" ")
+    return mark(head, text=_is_text(head)) or ("tar" if head[257:262] == b"ustar" else "")
 
 
 def _by_name(name: str, head: bytes) -> str:
     last = name.rsplit("/", 1)[-1].lower()
-    kind = SUFFIXES.get(Path(last).suffix)
+    kind = named_format(name)
     text = _is_text(head)
     if kind in _TEXT_FORMATS and not text:
         return "unknown"
@@ -135,14 +79,16 @@ def _by_name(name: str, head: bytes) -> str:
         return "text" if text else kind if head.startswith(b"\x0a") else "unknown"
     if kind == "pickle" and last.endswith(".bin") and not _may_run_as_pickle(head):
         return "unknown"
-    if kind == "python-bytecode" and text:
+    if kind in ("python-bytecode", "onnx-data") and text:
         return "text"
     if kind:
         return kind
-    if not text:
-        return "unknown"
     if head.startswith(b"#!"):
         return "script"
+    if Path(last).suffix in _PROGRAMS and not text:
+        return "executable"
+    if not text:
+        return "unknown"
     if _TEXT_NAMES.match(last):
         return "text"
     return "unknown" if Path(last).suffix else "text"

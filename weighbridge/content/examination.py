@@ -14,6 +14,7 @@ from pathlib import Path
 from weighbridge.content import detection, sandbox
 from weighbridge.content.findings import Findings
 from weighbridge.content.headers import config, document, gguf, keras, onnx, readme, safetensors, templates
+from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.report import Finding, Status
 
 #: Larger JSON is read in a child process: a tokenizer of 33 MB takes ten times that in memory.
@@ -57,7 +58,7 @@ class Check:
 def examine(item: Item) -> Check:
     """Check one file as the format that it was detected to be; bad content is a finding."""
     try:
-        return _CHECKS.get(item.format, _unknown)(item)
+        return CHECKS.get(item.format, _unknown)(item)
     except OSError as error:
         return Check(covered=0, status="failed", reason=f"cannot be read: {error.strerror}")
 
@@ -152,14 +153,16 @@ def _finds(rule: str, level: str, message: str) -> Callable[[Item], Check]:
     return lambda _: Check((finding,))
 
 
-_UNREAD = "It was recognised by its first bytes; nothing in it was checked here."
+_NOTED = _finds(
+    "format.unchecked", "note", "It was recognised by its first bytes or its name; nothing in it was checked here."
+)
 #: The check for each format of `weighbridge.content.detection`; one that is missing is unknown.
-_CHECKS: dict[str, Callable[[Item], Check]] = {
+CHECKS: dict[str, Callable[[Item], Check]] = {
     "safetensors": _safetensors,
     "gguf": _gguf,
     "onnx": _onnx,
     "json": _json,
-    "yaml": _document(document.read_yaml),
+    **dict.fromkeys(("yaml", "mlmodel", "mlproject"), _document(document.read_yaml)),
     "toml": _document(document.read_toml),
     "jinja": _jinja,
     "markdown": _markdown,
@@ -167,14 +170,20 @@ _CHECKS: dict[str, Callable[[Item], Check]] = {
     "zip": _zip,
     "unknown": _unknown,
     "python": _finds("code.python", "warning", "It is Python code of the publisher's, for a person to read."),
+    "source": _finds("code.source", "warning", "It is source code of the publisher's, for a person to read."),
     "script": _finds("code.script", "warning", "It is a script of the publisher's, for a person to read."),
+    "launcher": _finds("code.executable", "error", "A desktop runs what it says as soon as somebody opens it."),
     "python-bytecode": _finds("code.bytecode", "error", "It is compiled Python code, which nobody can read."),
-    "executable": _finds("code.executable", "error", "It is a program or a library for a machine."),
+    "executable": _finds("code.executable", "error", "It is a program, a library or an installer for a machine."),
     "lfs-pointer": _finds("format.lfs-pointer", "error", "It is a pointer of Git LFS to the file, not the file."),
     "tensorflow": _finds("format.unchecked", "warning", "A TensorFlow graph can read and write files; it is unread."),
-    **dict.fromkeys(("tflite", "pdf", "image", "audio", "parquet"), _finds("format.unchecked", "note", _UNREAD)),
-    **dict.fromkeys(("ggml", "ctranslate2", "msgpack"), _finds("format.unchecked", "note", _UNREAD)),
-    **dict.fromkeys(("text", "sentencepiece", "onnx-data", "empty"), _recognised),
+    "tensorrt": _finds("format.unchecked", "warning", "A TensorRT engine holds compiled code; it is unread."),
+    "rds": _finds("format.unchecked", "warning", "R's objects can hold promises, which run code; it is unread."),
+    **dict.fromkeys(("tflite", "pdf", "postscript", "image", "audio", "video", "font"), _NOTED),
+    **dict.fromkeys(("parquet", "arrow", "tfevents", "tfrecord", "coreml", "coreml-data", "tf-checkpoint"), _NOTED),
+    **dict.fromkeys(("ggml", "ctranslate2", "msgpack", "cbm", "ubj", "fasttext", "imatrix"), _NOTED),
+    **dict.fromkeys(("text", "jsonl", "ini", "xml", "requirements", "sentencepiece"), _recognised),
+    **dict.fromkeys(("onnx-data", "torch-storage", "empty"), _recognised),
     # The pickles and archives scanners read these.
-    **dict.fromkeys(("pickle", "npy", "tar", "7z", "gzip", "bzip2", "xz", "zstd", "lz4", "rar"), _recognised),
+    **dict.fromkeys(("pickle", "npy", *(ARCHIVE_FORMATS - {"zip"})), _recognised),
 }

@@ -2,75 +2,149 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
 #: By suffix, for formats whose content has no mark of its own. Binary claims are checked by the formats scanner.
-SUFFIXES = {
-    ".safetensors": "safetensors",
-    ".gguf": "gguf",
-    ".onnx": "onnx",
-    ".onnx_data": "onnx-data",
-    ".data": "onnx-data",
-    ".json": "json",
-    ".webmanifest": "json",
-    ".jsonl": "text",
-    ".yaml": "yaml",
-    ".yml": "yaml",
-    ".toml": "toml",
-    ".md": "markdown",
-    ".txt": "text",
-    ".rst": "text",
-    ".py": "python",
-    ".ipynb": "json",
-    ".pyc": "python-bytecode",
-    ".jinja": "jinja",
-    ".jinja2": "jinja",
-    ".model": "sentencepiece",
-    ".spm": "sentencepiece",
-    ".tiktoken": "text",
-    ".vocab": "text",
-    ".bpe": "text",
-    ".tflite": "tflite",
-    ".pb": "tensorflow",
-    ".msgpack": "msgpack",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
-    ".bin": "pickle",
-    ".pt": "pickle",
-    ".pth": "pickle",
-    ".ckpt": "pickle",
-    ".pkl": "pickle",
-    ".pickle": "pickle",
-    ".joblib": "pickle",
-    ".sh": "script",
-    ".bat": "script",
-    ".ps1": "script",
-    ".wav": "audio",
-    ".csv": "text",
-    ".tsv": "text",
-    ".log": "text",
-    ".cfg": "text",
-    ".ini": "text",
-    ".html": "text",
-    ".xml": "text",
-    ".svg": "text",
+_BY_SUFFIX = {
+    "safetensors": ".safetensors",
+    "gguf": ".gguf",
+    "onnx": ".onnx .ort",
+    "onnx-data": ".onnx_data .data",
+    "json": ".json .webmanifest .ipynb .geojson .map",
+    "jsonl": ".jsonl .ndjson",
+    "yaml": ".yaml .yml .cff",
+    "toml": ".toml",
+    "ini": ".ini .cfg .conf .properties .editorconfig",
+    "xml": ".xml .svg .xsd .xmp",
+    "markdown": ".md .mdx .markdown",
+    "text": ".txt .rst .tiktoken .vocab .bpe .csv .tsv .log .html .htm .css .tex .bib .lock .license .srt .vtt .pbtxt "
+    ".prototxt .proto .diff .patch .names .labels .lst .dict .mil .lic .adoc .arpa .scp .conll .sql",
+    "jinja": ".jinja .jinja2 .j2 .tmpl",
+    "python": ".py .pyi .pyx .pyw",
+    "python-bytecode": ".pyc .pyo",
+    "source": ".js .mjs .cjs .ts .jsx .tsx .c .cc .cpp .cxx .h .hpp .hh .cu .cuh .cl .m .mm .metal .go .rs .java .kt "
+    ".swift .scala .rb .pl .pm .php .lua .r .rmd .jl .ptx .wat .asm .s .hlsl .glsl .wgsl .cs .fs .ex .dart .zig .nix "
+    ".mk .cmake",
+    "script": ".sh .bash .zsh .ksh .fish .csh .bat .cmd .ps1 .psm1 .psd1",
+    "launcher": ".hta .vbs .vbe .vb .wsf .wsh .wsc .sct .jse .reg .scr .pif .com .cpl .msc .lnk .url .desktop .scpt "
+    ".applescript .command .workflow .inf .chm .xll .settingcontent-ms .scf .library-ms .application .jnlp",
+    "sentencepiece": ".model .spm",
+    "tflite": ".tflite",
+    "tensorflow": ".pb .meta",
+    "tfrecord": ".tfrecord .tfrecords",
+    "msgpack": ".msgpack",
+    "hdf5": ".h5 .hdf5",
+    "coreml": ".mlmodel",
+    "arrow": ".arrow .feather",
+    "parquet": ".parquet",
+    "rds": ".rds .rda .rdata",
+    "ubj": ".ubj",
+    "brotli": ".br",
+    "pickle": ".bin .pt .pth .ckpt .pkl .pickle .joblib",
+    "audio": ".wav",
 }
+SUFFIXES = {suffix: kind for kind, suffixes in _BY_SUFFIX.items() for suffix in suffixes.split()}
+#: By whole name in lower case, before the suffix.
+NAMES = {
+    "mlmodel": "mlmodel",
+    "mlproject": "mlproject",
+    "pipfile": "toml",
+    "pipfile.lock": "json",
+    "dockerfile": "script",
+    "containerfile": "script",
+    "makefile": "script",
+    "justfile": "script",
+    "jenkinsfile": "source",
+    "cmakelists.txt": "source",
+    ".condarc": "yaml",
+    ".gitconfig": "ini",
+    ".gitmodules": "ini",
+    ".npmrc": "ini",
+    ".pypirc": "ini",
+}
+#: By a pattern of the last part of a path in lower case, after `NAMES`.
+PATTERNS = (
+    (r"(.*[._-])?(requirements|constraints)([._-].*)?\.(txt|in)", "requirements"),
+    (r".*\.onnx[._]data([._-]?\d+)?", "onnx-data"),
+    (r".*\.data-\d{5}-of-\d{5}", "tf-checkpoint"),
+    (r"(variables|.*\.ckpt(-\d+)?|ckpt-\d+)\.index", "tf-checkpoint"),
+)
+
+Role = Literal[
+    "tensor data",
+    "inert",
+    "configuration",
+    "template",
+    "serialized objects",
+    "graph",
+    "code",
+    "program",
+    "archive",
+    "opaque",
+]
+_BY_ROLE: dict[Role, str] = {
+    "tensor data": "safetensors gguf ggml npy onnx-data tf-checkpoint coreml-data torch-storage ctranslate2 "
+    "fasttext imatrix",
+    "inert": "text markdown jsonl image audio video font pdf postscript parquet arrow tfevents tfrecord empty "
+    "lfs-pointer",
+    "configuration": "json yaml toml ini xml mlmodel mlproject requirements sentencepiece",
+    "template": "jinja",
+    "serialized objects": "pickle rds msgpack hdf5 ubj cbm",
+    "graph": "onnx tensorflow tflite coreml",
+    "code": "python source script",
+    "program": "executable launcher python-bytecode",
+    "archive": "zip tar 7z gzip bzip2 xz zstd lzma zlib brotli lz4 rar lzip compress lzop lzfse snappy cab cpio lha "
+    "arj xar iso squashfs wim zpaq",
+    "opaque": "unknown tensorrt",
+}
+#: What each format of `weighbridge.content.detection` is to whoever opens the model.
+ROLES: dict[str, Role] = {kind: role for role, kinds in _BY_ROLE.items() for kind in kinds.split()}
+
+
+def named_format(name: str) -> str:
+    """Return the format that a file's name promises, or empty. Pure."""
+    last = PurePosixPath(name.lower()).name
+    if kind := NAMES.get(last, ""):
+        return kind
+    for pattern, kind in PATTERNS:
+        if re.fullmatch(pattern, last):
+            return kind
+    if last.endswith(".txt") and PurePosixPath(name.lower()).parent.name == "requirements":
+        return "requirements"
+    return SUFFIXES.get(PurePosixPath(last).suffix, "")
 
 
 #: Formats that run code when the usual tools load them.
-EXECUTABLE_FORMATS = frozenset({"pickle", "python", "python-bytecode", "script", "executable"})
+EXECUTABLE_FORMATS = frozenset({"pickle", *(kind for kind, role in ROLES.items() if role in ("code", "program"))})
+
+
+#: Formats that hold other files, whether we can unpack them or not.
+ARCHIVE_FORMATS = frozenset(kind for kind, role in ROLES.items() if role == "archive")
 
 
 #: Formats that hold weights.
 WEIGHTS_FORMATS = frozenset(
     {"safetensors", "gguf", "ggml", "onnx", "onnx-data", "pickle", "zip", "npy", "hdf5", "tflite"}
-    | {"ctranslate2", "tensorflow", "msgpack"}
+    | {
+        "ctranslate2",
+        "tensorflow",
+        "msgpack",
+        "tf-checkpoint",
+        "coreml",
+        "coreml-data",
+        "fasttext",
+        "cbm",
+        "ubj",
+        "rds",
+    }
+    | {"tensorrt"}
 )
 
 
-_PACKED = frozenset({"pickle", "zip", "gzip", "bzip2", "xz", "zstd", "lz4", "7z", "tar"})
+_PACKED = frozenset({"pickle", "zip", "gzip", "bzip2", "xz", "zstd", "lzma", "zlib", "lz4", "7z", "tar"})
 
 
 #: What a file of such a suffix may turn out to be without anybody being deceived.
@@ -84,15 +158,23 @@ _CLAIMS = {
     ".npz": {"zip"},
     ".tflite": {"tflite"},
     ".msgpack": {"msgpack"},
-    ".bin": {*_PACKED, "ggml", "ctranslate2", "unknown"},
+    ".bin": {*_PACKED, "ggml", "ctranslate2", "fasttext", "coreml-data", "unknown"},
     ".pt .pth .ckpt .pkl .pickle .joblib": {*_PACKED, "text"},
     ".json .ipynb": {"json"},
-    ".yaml .yml": {"yaml"},
-    ".md .txt .rst .csv .tsv .log": {"text", "markdown", "script"},
-    ".jinja .jinja2": {"jinja"},
-    ".png .jpg .jpeg .gif .webp": {"image"},
+    ".jsonl .ndjson": {"jsonl"},
+    ".yaml .yml .cff": {"yaml"},
+    ".toml": {"toml"},
+    ".xml .svg": {"xml"},
+    ".md .txt .rst .csv .tsv .log": {"text", "markdown", "script", "requirements", "source"},
+    ".jinja .jinja2 .j2": {"jinja"},
+    ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .ico": {"image"},
     ".pdf": {"pdf"},
-    ".wav .mp3 .flac .ogg": {"audio"},
+    ".wav .mp3 .flac .m4a .aac .opus": {"audio"},
+    ".ogg .oga .ogv": {"audio", "video"},
+    ".mp4 .mov .webm .mkv .avi .m4v": {"video"},
+    ".ttf .otf .ttc .woff .woff2": {"font"},
+    ".parquet": {"parquet"},
+    ".arrow .feather": {"arrow"},
     ".py": {"python"},
 }
 
@@ -116,7 +198,7 @@ class Disagreement:
 def may_hold_weights(name: str) -> bool:
     """Whether a file's name promises weights. Pure: for what judges files without their bytes."""
     suffix = PurePosixPath(name.lower()).suffix
-    return SUFFIXES.get(suffix) in WEIGHTS_FORMATS or suffix in (".keras", ".npz", ".npy", ".zip", ".nemo", ".mar")
+    return named_format(name) in WEIGHTS_FORMATS or suffix in (".keras", ".npz", ".npy", ".zip", ".nemo", ".mar")
 
 
 def disagreement(name: str, kind: str) -> Disagreement | None:
@@ -128,5 +210,7 @@ def disagreement(name: str, kind: str) -> Disagreement | None:
     claimed = _CLAIMED.get(suffix)
     if claimed is None or kind in claimed or kind == "lfs-pointer":
         return None
-    hidden = kind in EXECUTABLE_FORMATS or (kind in _PACKED | {"rar", "hdf5"} and suffix not in (".bin", ".pt", ".pth"))
+    hidden = kind in EXECUTABLE_FORMATS or (
+        kind in ARCHIVE_FORMATS | {"hdf5"} and suffix not in (".bin", ".pt", ".pth")
+    )
     return Disagreement("error" if hidden else "warning", f"Its name ends in {suffix}, its content is {kind}.")

@@ -19,6 +19,7 @@ from typing import IO
 from weighbridge.content.archives import zip_tail
 from weighbridge.content.archives.streams import Readable, TooMuch
 from weighbridge.content.detection import HEAD_SIZE, detect
+from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Level
 from weighbridge.errors import ScannerUnavailable, UnsafePath
@@ -27,8 +28,7 @@ CHUNK_SIZE = 1024 * 1024
 #: Bytes of a nested archive kept in memory before it goes to a temporary file.
 _SPOOL = 8 * 1024 * 1024
 #: Formats that are walked, and those that are known but cannot be.
-WALKED = frozenset({"zip", "tar", "gzip", "bzip2", "xz", "zstd", "7z"})
-ARCHIVES = WALKED | {"rar", "lz4"}
+ARCHIVES = ARCHIVE_FORMATS
 #: What goes wrong here and not in the archive: no space, no memory of the kernel's, too many open files, a broken disk.
 _OURS = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO}
 
