@@ -1,7 +1,8 @@
 """A pickle walked on a symbolic stack, to name every global it would import. Nothing is executed or loaded.
 
-The stack, the memo and the few values that can name a global are followed exactly as unpicklers do (Lib/pickle.py);
-everything else is opaque. Where joblib writes an array's bytes between two opcodes, they are skipped (arrays).
+The stack, the memo and the few values that can name a global are followed exactly as unpicklers do (Lib/pickle.py and
+_pickle.c): where every one of them would raise, the walk ends, and what it came to until then counts. Everything else
+is opaque. Where joblib writes an array's bytes between two opcodes, they are skipped (arrays).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import IO, Any
 
 from weighbridge.content.pickles import arrays, opcodes
 from weighbridge.content.pickles.opcodes import Read
+from weighbridge.content.pickles.stack import OPAQUE, PLAIN, Memo, Stack, is_data, is_no_text
 
 #: What a pickle may cost before it counts as hostile.
 MAX_VALUES = 5_000_000
@@ -28,10 +30,6 @@ MAX_COPY_SIZE = 8 * 1024**2
 MAX_COPY_OPCODES = 500_000
 #: Pickles within arrays within pickles.
 _MAX_DEPTH = 16
-
-_MARK = object()
-#: Anything that is not followed.
-OPAQUE = None
 
 
 @dataclass(frozen=True, order=True)
@@ -112,47 +110,19 @@ def walk(file: IO[bytes], size: int, depth: int = 0, budget: Budget | None = Non
     return walked
 
 
-class _Memo:
-    """The memo: numbers to values. Picklers count up, so a list holds nearly all of it."""
-
-    def __init__(self) -> None:
-        self._dense: list[Any] = []
-        self._sparse: dict[int, Any] = {}
-
-    def __len__(self) -> int:
-        return len(self._dense) + len(self._sparse)
-
-    def put(self, key: int, value: Any) -> None:
-        if 0 <= key < len(self._dense):
-            self._dense[key] = value
-        elif key == len(self._dense):
-            self._sparse.pop(key, None)
-            self._dense.append(value)
-        elif key < 0:
-            raise ValueError("its place in the memo is negative")
-        else:
-            self._sparse[key] = value
-
-    def get(self, key: int) -> Any:
-        return self._dense[key] if 0 <= key < len(self._dense) else self._sparse[key]
-
-
-def _float(argument: Any) -> float:
-    # C's unpickler reads up to a NUL.
-    return float(argument.partition("\0")[0]) if isinstance(argument, str) else 0.0
-
-
 class _Machine:
     def __init__(self, file: IO[bytes], size: int, depth: int, budget: Budget, *, skips: bool = True) -> None:
         self._file, self._size, self._depth, self._budget, self._skips = file, size, depth, budget, skips
         #: Whether any array was gone past.
         self.skipped = False
-        self._stack: list[Any] = []
-        self._memo = _Memo()
+        self._stack = Stack()
+        self._memo = Memo()
         self._names = 0
         self._copy: bytearray | None = bytearray()
         #: Whether numbers, tuples and dictionaries are followed: only where an array's layout depends on them.
         self._follows = False
+        #: Codes of the extension registry, which is empty in every unpickler that nobody filled it for.
+        self._extensions: dict[Import, int] = {}
         self._walked = Walked()
 
     def run(self) -> Walked:
@@ -175,6 +145,10 @@ class _Machine:
             self._hold_limits()
             if walked.problem:
                 break
+        if walked.stopped:
+            # Bytes that break off are no pickle written by somebody who knew of a registry with these codes.
+            for found, offset in self._extensions.items():
+                walked.imports.setdefault(found, offset)
         if self._copy:
             walked.copies.insert(0, bytes(self._copy))
         return walked
@@ -186,7 +160,7 @@ class _Machine:
         if read.opcode.name == "BYTEARRAY8":
             self._copy += b"\x8e" + read.raw[1:]
         elif read.opcode.name == "FLOAT":
-            self._copy += b"G" + struct.pack(">d", _float(read.argument))
+            self._copy += b"G" + struct.pack(">d", opcodes.as_float(read.argument))
         else:
             self._copy += read.raw
         if len(self._copy) > MAX_COPY_SIZE or self._walked.opcodes > MAX_COPY_OPCODES:
@@ -213,33 +187,35 @@ class _Machine:
             special(self, argument, offset)
             return
         if name == "REDUCE":
-            arguments, function = stack.pop(), stack.pop()
-            stack.append(arrays.Type.of(arguments) if function == _DTYPE else OPAQUE)
+            function, arguments = self._stack.take(2)
+            if is_data(function):
+                raise ValueError("what it calls is no function")
+            stack.push(arrays.Type.of(arguments) if function == _DTYPE else OPAQUE)
             return
         if read.opcode.text:
             self._push_text(argument)
             return
-        taken: list[Any] = []
-        if read.opcode.to_mark:
-            taken = self._pop_to_mark()
-        if read.opcode.pops:
-            if len(stack) < read.opcode.pops:
-                raise IndexError("the stack is empty")
-            taken = stack[-read.opcode.pops :] + taken
-            del stack[-read.opcode.pops :]
-        if read.opcode.pushes:
-            stack.extend([self._value(name, argument, taken)] * read.opcode.pushes)
+        taken = self._stack.take_to_mark() if read.opcode.to_mark else []
+        if name in _OF_PAIRS and len(taken) % 2:
+            raise ValueError("a key has no value")
+        if name == "OBJ" and not taken:
+            raise IndexError("there is no class")
+        taken = self._stack.take(read.opcode.pops) + taken
+        if name in _MAKES and is_data(taken[0]):
+            raise ValueError("what it makes an instance of is no class")
+        for _ in range(read.opcode.pushes):
+            stack.push(self._value(name, argument, taken))
 
     def _push_text(self, argument: Any) -> None:
         if isinstance(argument, str) and len(argument) <= _MAX_NAME:
             self._names += len(argument) + 50
-            self._stack.append(argument)
+            self._stack.push(argument)
         else:
-            self._stack.append(OPAQUE)
+            self._stack.push(OPAQUE)
 
     def _value(self, name: str, argument: Any, taken: list[Any]) -> Any:
         if not self._follows:
-            return OPAQUE
+            return PLAIN if name in _PLAIN_VALUES else OPAQUE
         if name in ("SETITEM", "SETITEMS") and isinstance(taken[0], dict):
             if len(taken[0]) + len(taken) <= 2 * _MAX_ITEMS:
                 pairs = zip(taken[1::2], taken[2::2], strict=False)
@@ -253,19 +229,14 @@ class _Machine:
             return _CONSTANTS[name]
         if name == "EMPTY_DICT":
             return {}
-        return tuple(taken) if "TUPLE" in name and len(taken) <= _MAX_ITEMS else OPAQUE
-
-    def _pop_to_mark(self) -> list[Any]:
-        stack = self._stack
-        for place in range(len(stack) - 1, -1, -1):
-            if stack[place] is _MARK:
-                taken = stack[place + 1 :]
-                del stack[place:]
-                return taken
-        raise IndexError("there is no mark")
+        if "TUPLE" in name and len(taken) <= _MAX_ITEMS:
+            return tuple(taken)
+        return PLAIN if name in _PLAIN_VALUES else OPAQUE
 
     def _import(self, module: Any, name: Any, offset: int) -> None:
         """Note a global; one whose name no import would find ends the walk, as it would end the loading."""
+        if is_no_text(module) or is_no_text(name):
+            raise ValueError("its name is no text")
         if not isinstance(module, str) or not isinstance(name, str):
             found = Import("", "")
         elif not module or not module.isprintable() or not name.isprintable():
@@ -274,7 +245,7 @@ class _Machine:
             found = Import(module, name)
         self._walked.imports.setdefault(found, offset)
         self._follows |= found == _DTYPE or found in _WRAPPERS
-        self._stack.append(found)
+        self._stack.push(found)
 
     def _global(self, argument: str, offset: int) -> None:
         module, _, name = argument.partition("\n")
@@ -282,44 +253,48 @@ class _Machine:
 
     def _inst(self, argument: str, offset: int) -> None:
         module, _, name = argument.partition("\n")
-        self._pop_to_mark()
+        self._stack.take_to_mark()
         self._import(module, name, offset)
 
     def _stack_global(self, argument: None, offset: int) -> None:
-        name, module = self._stack.pop(), self._stack.pop()
+        module, name = self._stack.take(2)
         self._import(module, name, offset)
 
     def _extension(self, argument: int, offset: int) -> None:
-        self._walked.imports.setdefault(Import("", f"(extension {argument})"), offset)
-        self._stack.append(OPAQUE)
+        if argument <= 0:
+            raise ValueError("no extension has such a code")
+        self._extensions.setdefault(Import("", f"(extension {argument})"), offset)
+        self._stack.push(OPAQUE)
 
     def _put(self, argument: str | int, offset: int) -> None:
-        self._memo.put(int(argument), self._stack[-1])
+        self._memo.put(int(argument), self._stack.top())
 
     def _memoize(self, argument: None, offset: int) -> None:
-        self._memo.put(len(self._memo), self._stack[-1])
+        self._memo.put(len(self._memo), self._stack.top())
 
     def _get(self, argument: str | int, offset: int) -> None:
-        self._stack.append(self._memo.get(int(argument)))
+        self._stack.push(self._memo.get(int(argument)))
 
     def _mark(self, argument: None, offset: int) -> None:
-        self._stack.append(_MARK)
+        self._stack.mark()
 
     def _dup(self, argument: None, offset: int) -> None:
-        self._stack.append(self._stack[-1])
+        self._stack.push(self._stack.top())
 
     def _stop(self, argument: None, offset: int) -> None:
+        self._stack.take(1)
         self._walked.stopped = True
 
     def _pop(self, argument: None, offset: int) -> None:
         self._stack.pop()
 
     def _build(self, argument: None, offset: int) -> None:
-        state, built = self._stack.pop(), self._stack[-1]
+        (state,) = self._stack.take(1)
+        built = self._stack.top()
         if isinstance(built, arrays.Type):
             built.take_state(state)
         elif isinstance(built, arrays.Wrapper) and self._skips:
-            self._stack[-1] = OPAQUE
+            self._stack.replace(OPAQUE)
             self._skip_array(state)
 
     def _skip_array(self, state: Any) -> None:
@@ -347,6 +322,16 @@ class _Machine:
         walked.problem, walked.limited = inner.problem, inner.limited
 
 
+#: Opcodes that take pairs of a key and a value from above a mark.
+_OF_PAIRS = frozenset({"DICT", "SETITEMS"})
+#: Opcodes that make an instance of the first value that they take.
+_MAKES = frozenset({"OBJ", "NEWOBJ", "NEWOBJ_EX"})
+#: Opcodes whose value is certainly neither text nor callable.
+_PLAIN_VALUES = frozenset(
+    {"NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
+    | {"FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "EMPTY_LIST", "LIST"}
+    | {"EMPTY_DICT", "DICT", "EMPTY_SET", "FROZENSET", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+)
 _CALLS = frozenset({"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
 _DTYPE = Import("numpy", "dtype")
 _WRAPPERS = frozenset({Import("joblib.numpy_pickle", "NumpyArrayWrapper")})

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import codecs
 import pickletools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Literal
 
+#: Of the protocols that unpicklers read; whichever Python runs Weighbridge.
+HIGHEST_PROTOCOL = 5
 #: Bytes of an argument above which it is skipped: no name of a module is longer.
 MAX_ARGUMENT = 64 * 1024
 _PIECE = 1024 * 1024
@@ -86,6 +89,8 @@ _COUNTS = {
 TABLE = {info.code.encode("latin-1"): _row(info) for info in pickletools.opcodes}
 #: The same opcodes with an empty argument.
 _EMPTY = {"STRING": b"S''\n", "UNICODE": b"V\n", "INT": b"I0\n", "LONG": b"L0L\n", "FLOAT": b"F0\n", "PERSID": b"P\n"}
+#: What any unpickler takes for an integer in digits.
+_INTEGER = re.compile(rb"\s*[+-]?(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|\d[\d_]*)L?\s*")
 #: Letters kept of a global's name that is too long for any one attribute.
 _KEPT_NAME = 256
 
@@ -117,7 +122,13 @@ def _read_none(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
 def _read_number(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
     raw = _exactly(file, opcode.size)
     # A float's bytes as a number mean nothing; nobody asks for them.
-    return Read(opcode, int.from_bytes(raw, "little", signed=opcode.signed), code + raw)
+    number = int.from_bytes(raw, "little", signed=opcode.signed)
+    if opcode.name == "PROTO" and number > HIGHEST_PROTOCOL:
+        raise ValueError(f"there is no protocol {number}")
+    if opcode.name == "FRAME" and number >= 1 << 63:
+        # Python's own unpickler, of which joblib's is one, reads a frame that is merely cut off.
+        raise ValueError("its frame is longer than any")
+    return Read(opcode, number, code + raw)
 
 
 def _read_counted(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
@@ -145,6 +156,12 @@ def _read_line(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
         _skip_line(file)
         return Read(opcode, None, _EMPTY[opcode.name])
     text = line[:-1]
+    if opcode.name in ("INT", "LONG") and not _INTEGER.fullmatch(text.partition(b"\0")[0]):
+        raise ValueError("it is no number")
+    if opcode.name == "FLOAT":
+        as_float(text.decode("ascii"))
+    if opcode.name == "PERSID" and not text.isascii():
+        raise ValueError("its text is not ASCII")
     if opcode.name == "UNICODE":
         return Read(opcode, text.decode("raw-unicode-escape"), code + line)
     if opcode.name == "STRING":
@@ -153,6 +170,15 @@ def _read_line(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
             raise ValueError("its text is not quoted")
         return Read(opcode, _unescaped(quoted[1:-1]), code + line)
     return Read(opcode, text.decode("utf-8", "replace"), code + line)
+
+
+def as_float(argument: Argument) -> float:
+    """Return a float that is written in digits; C's unpickler reads up to a NUL. 0 for what was too long to keep.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return float(argument.partition("\0")[0]) if isinstance(argument, str) else 0.0
 
 
 def _read_place(opcode: Opcode, code: bytes, line: bytes, file: IO[bytes]) -> Read:
