@@ -34,7 +34,7 @@ def test_the_folders_policy_is_taken(tmp_path: Path) -> None:
         ("name: x\nrequired: []\n", "requires no scanner"),
         ("name: x\nrequire: [clamav]\n", "2: require:"),
         ("extends: lax\n", "1: extends:"),
-        ("name: x\nwaivers:\n  - {rule: a, reason: b}\n", r"3: waivers\.0\.by"),
+        ("name: x\nwaivers:\n  - {rule: code.python, reason: b}\n", r"3: waivers\.0\.by"),
         ("a: [\n", "is no YAML"),
     ],
 )

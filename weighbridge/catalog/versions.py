@@ -1,7 +1,7 @@
 """Models and their versions in the catalog: settling one, finding them, and which one is the default.
 
 The default version is derived, never stored: the one a user fixed while that one is PASSED, else, when nobody fixed
-one, the newest PASSED. Not here: what makes a verdict (domain.policy) or the next number (domain.next_version).
+one, the newest PASSED. Not here: what makes a verdict (domain.gate) or the next number (domain.next_version).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, leaderboard
+from weighbridge.cli import benchmarks, leaderboard, policies
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     AsJSON,
@@ -317,6 +317,7 @@ def doctor_(json_: AsJSON = False) -> None:
 
 benchmarks.add_commands(app)
 leaderboard.add_commands(app)
+policies.add_commands(app)
 
 
 def main() -> NoReturn:

@@ -7,16 +7,41 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from weighbridge.config.yaml_file import read_yaml
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.permits import Permit
 from weighbridge.domain.policy import Policy, Waiver, validate
 from weighbridge.domain.presets import PRESETS
+from weighbridge.domain.rules import RULES, nearest, rules_below
 from weighbridge.errors import InvalidConfiguration
 
 Effect = Literal["reject", "warn", "ignore"]
+
+
+def _rule_or_area(name: str) -> str:
+    """Return the name of a rule or an area of rules; anything else would never match, so it is refused."""
+    if not rules_below(name):
+        raise ValueError(f"there is no rule {name!r}{_hint(name)}")
+    return name
+
+
+def _rule(name: str) -> str:
+    """Return the name of one rule."""
+    if name not in RULES:
+        areas = ": it is an area of rules, and a waiver names one rule" if rules_below(name) else _hint(name)
+        raise ValueError(f"there is no rule {name!r}{areas}")
+    return name
+
+
+def _hint(name: str) -> str:
+    near = nearest(name)
+    return (
+        f", did you mean {near!r}? `weighbridge policy show` lists them"
+        if near
+        else ": `weighbridge policy show` lists them"
+    )
 
 
 class _Strict(BaseModel):
@@ -37,7 +62,7 @@ class _ClamAV(_Strict):
 
 
 class _Waiver(_Strict):
-    rule: str
+    rule: Annotated[str, AfterValidator(_rule)]
     files: str = "*"
     reason: Annotated[str, Field(min_length=1)]
     by: Annotated[str, Field(min_length=1)]
@@ -59,7 +84,7 @@ class PolicyFile(_Strict):
     extends: Literal["paranoid", "strict", "standard", "minimal", "quick", "none"] = "standard"
     required: list[Literal["archives", "clamav", "formats", "pickles"]] | None = None
     reject_at: Literal["note", "warning", "error"] | None = None
-    rules: dict[str, Effect] = {}
+    rules: dict[Annotated[str, AfterValidator(_rule_or_area)], Effect] = {}
     clamav: _ClamAV = Field(default_factory=_ClamAV)
     deny_formats: list[str] | None = None
     only_weights: list[str] | None = None

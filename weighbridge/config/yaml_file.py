@@ -72,7 +72,7 @@ class YamlFile:
             message: what is wrong with it.
             more: problems besides this one.
         """
-        place = ".".join(str(part) for part in location) or "the whole file"
+        place = ".".join(str(part) for part in location if part != "[key]") or "the whole file"
         line = _line(YAML(typ="rt").load(self.text), location)  # Slow, but it knows where everything stands.
         others = f" ({more} more)" if more else ""
         return InvalidConfiguration(

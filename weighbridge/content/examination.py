@@ -2,7 +2,7 @@
 
 One table of checks serves both, so that no format is known at the top and unknown inside an archive. Headers and
 configurations are read whole, weights never. Not here: what a file is (content.detection), opcodes of pickles
-(content.pickles), how archives are walked (content.archives), what findings lead to (domain.policy).
+(content.pickles), how archives are walked (content.archives), what findings lead to (domain.gate).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -214,3 +215,16 @@ def disagreement(name: str, kind: str) -> Disagreement | None:
         kind in ARCHIVE_FORMATS | {"hdf5"} and suffix not in (".bin", ".pt", ".pth")
     )
     return Disagreement("error" if hidden else "warning", f"Its name ends in {suffix}, its content is {kind}.")
+
+
+def fitting(name: str, kinds: Set[str]) -> Set[str]:
+    """Return which of the formats that the same bytes have under several names is that of one name. Pure.
+
+    Where content tells the format there is only one. Where it does not, the suffix says it; a name without a known
+    suffix is `text` or `unknown`, as `detect` has it.
+    """
+    if len(kinds) < 2:
+        return kinds
+    suffix = PurePosixPath(name.lower()).suffix
+    claimed = SUFFIXES.get(suffix) or ("unknown" if suffix else "text")
+    return {claimed} if claimed in kinds else kinds

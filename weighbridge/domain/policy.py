@@ -1,31 +1,18 @@
-"""The gate: rules as data, and `decide`, a pure function of stored facts and those rules.
-
-Changing a policy reads no byte again. Not here: reading policy.yaml (policy_file) or collecting facts
-(intake.scanning).
-"""
+"""A policy: the rules of a gate as data. Not here: judging by them (domain.gate), reading policy.yaml (policy_file)."""
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 
-from weighbridge.domain.card import ModelCard
-from weighbridge.domain.decision import Decision, Reason, Verdict
-from weighbridge.domain.format_names import WEIGHTS_FORMATS, disagreement
-from weighbridge.domain.licences import LicenceRules, judge_licence
-from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.permits import Permit
-from weighbridge.domain.report import NOT_APPLICABLE, WINDOWED, Level, ScanReport
+from weighbridge.domain.report import Level
 from weighbridge.errors import InvalidConfiguration
 
-#: Scanners that read content, not only structure: every byte must be covered by one of them.
-CONTENT_SCANNERS = ("clamav",)
 _LEVELS: dict[Level, int] = {"note": 0, "warning": 1, "error": 2}
 Effect = Literal["reject", "warn", "ignore"]
 
@@ -93,190 +80,23 @@ class Policy:
         return hashlib.sha256(json.dumps(rules, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def decide(
-    manifest: Manifest, reports: Sequence[ScanReport], card: ModelCard, policy: Policy, now: datetime
-) -> Decision:
-    """Judge a model version; pure.
+def effect_of(rule: str, level: Level, policy: Policy) -> Effect:
+    """Return what a finding leads to under a policy.
 
-    1. Every required scanner has a report for every file: completed, or windowed where that is allowed.
-    2. Every byte of every file was read by a content scanner; else the best verdict is SKIPPED.
-    3. The signatures were real and young enough.
-    4. No finding rejects.
-    5. Formats, names against content, required files and size are as the policy wants them; no file is missing that
-       the model's own indexes name.
-    6. The licence is let in.
-    7. Waivers turn rejections into waived ones, named with who and why.
-
-    Args:
-        manifest: computed; every file has a sha256.
-        reports: everything known about its blobs from today's engines; others are ignored.
-        card: the model's card.
-        policy: the rules.
-        now: the time of judgement, with a time zone.
+    1. The most specific entry of the policy's rules counts. One that names the rule itself counts at every level; one
+       that names its area (`pickle`) counts for warnings and errors only.
+    2. Otherwise the level counts: from `reject_at` on it rejects, a warning below warns, a note does nothing.
     """
-    files = {str(entry.digest): entry for entry in manifest.files}
-    known: dict[str, list[ScanReport]] = defaultdict(list)
-    for report in reports:
-        if str(report.digest) in files:
-            known[str(report.digest)].append(report)
-    reasons: list[Reason] = []
-    complete = True
-    for entry in manifest.files:
-        of_file = known[str(entry.digest)]
-        reasons += _required(entry, of_file, policy)
-        reasons += _signatures(entry, of_file, policy, now)
-        reasons += _findings(entry, of_file, policy)
-        complete &= _covered(entry, of_file, policy)
-    reasons += _shape(manifest, known, policy)
-    reasons += _missing(card, policy)
-    reasons += [Reason(*judged) for judged in judge_licence(card, policy.licence)]
-    if not manifest.files:
-        reasons.append(Reason("reject", "model.empty", "The model has no files."))
-    reasons = sorted({_waived(reason, manifest, policy, now) for reason in reasons})
-    verdict: Verdict = "PASSED"
-    if any(reason.effect == "reject" for reason in reasons):
-        verdict = "FAILED"
-    elif not complete:
-        verdict = "SKIPPED"
-        reasons.append(
-            Reason("warn", "coverage", f"The policy {policy.name} leaves bytes unread, so nothing can pass under it.")
-        )
-    used = tuple(sorted(report.id for of_file in known.values() for report in of_file))
-    return Decision(verdict, policy.name, policy.digest, tuple(reasons), used)
-
-
-def _usable(report: ScanReport, policy: Policy) -> bool:
-    """Whether the scanner saw all it must see of the file."""
-    if report.status == "completed":
-        return True
-    if report.status == "skipped":
-        return report.reason == NOT_APPLICABLE
-    return report.status == "partial" and report.reason == WINDOWED and policy.allow_windowed
-
-
-def _required(entry: FileEntry, reports: list[ScanReport], policy: Policy) -> Iterator[Reason]:
-    for scanner in policy.required:
-        of_scanner = [report for report in reports if report.scanner == scanner]
-        if not of_scanner:
-            yield Reason("reject", "scanners.required", f"{scanner} did not scan it.", entry.path)
-        for report in of_scanner:
-            if not _usable(report, policy):
-                text = f"{scanner} did not see all of it: {report.status}, {report.reason}."
-                yield Reason("reject", "scanners.required", text, entry.path, report.id)
-    for report in reports:
-        if report.scanner not in policy.required and not _usable(report, policy):
-            text = f"{report.scanner} did not see all of it: {report.status}, {report.reason}."
-            yield Reason("warn", "scanners.incomplete", text, entry.path, report.id)
-
-
-def _covered(entry: FileEntry, reports: list[ScanReport], policy: Policy) -> bool:
-    if entry.size == 0:
-        return True
-    return any(
-        report.scanner in CONTENT_SCANNERS
-        and report.status in ("completed", "partial")
-        and _usable(report, policy)
-        and report.bytes_covered == entry.size
-        for report in reports
-    )
-
-
-def _signatures(entry: FileEntry, reports: list[ScanReport], policy: Policy, now: datetime) -> Iterator[Reason]:
-    for report in reports:
-        facts = dict(report.engine)
-        if report.scanner not in policy.required or "database" not in facts:
-            continue
-        if policy.database == "official" and facts["database"] == "test-only":
-            text = f"{report.scanner} scanned with a test-only database: run `freshclam`, then ingest again."
-            yield Reason("reject", "scanners.database", text)
-        elif facts["database"] == "test-only":
-            text = (
-                f"{report.scanner} scanned with a test-only database: it recognises the EICAR test file and no malware."
-            )
-            yield Reason("warn", "scanners.database", text)
-        elif policy.max_database_age_days is not None:
-            yield from _age(report.scanner, facts.get("database_date", ""), policy, now)
-
-
-def _age(scanner: str, built: str, policy: Policy, now: datetime) -> Iterator[Reason]:
-    if not built:
-        effect: Literal["reject", "warn"] = "reject" if policy.database == "official" else "warn"
-        yield Reason(effect, "scanners.database", f"{scanner}'s signatures do not say how old they are.")
-        return
-    age_days, limit_days = (now.date() - date.fromisoformat(built[:10])).days, policy.max_database_age_days
-    if limit_days is not None and age_days > limit_days:
-        text = f"{scanner}'s signatures are {age_days} days old, {limit_days} are allowed: run `freshclam`."
-        yield Reason("reject", "scanners.database", text)
-
-
-def _findings(entry: FileEntry, reports: list[ScanReport], policy: Policy) -> Iterator[Reason]:
-    for report in reports:
-        for finding in report.findings:
-            effect = _effect(finding.rule, finding.level, policy)
-            if effect != "ignore":
-                where = f" ({finding.location})" if finding.location else ""
-                yield Reason(effect, finding.rule, finding.message + where, entry.path, report.id)
-
-
-def _effect(rule: str, level: Level, policy: Policy) -> Effect:
-    """The most specific rule of the policy counts, then the level; a note is never a reason by its level."""
-    matching = [(prefix, effect) for prefix, effect in policy.rules if rule == prefix or rule.startswith(prefix + ".")]
-    if matching and not (level == "note" and matching[0][0] != rule):
-        return max(matching, key=lambda pair: len(pair[0]))[1]
+    matching = {
+        name: effect
+        for name, effect in policy.rules
+        if rule == name or (level != "note" and rule.startswith(f"{name}."))
+    }
+    if matching:
+        return matching[max(matching, key=len)]
     if _LEVELS[level] >= _LEVELS[policy.reject_at]:
         return "reject"
     return "warn" if level == "warning" else "ignore"
-
-
-def _mismatch(entry: FileEntry, kinds: Sequence[str], policy: Policy) -> Iterator[Reason]:
-    """Hold a name against the content; no scanner can, since the same bytes may have another name in another model.
-
-    Bytes with two names may be of two formats, where content cannot tell; one that fits the name is enough.
-    """
-    differences = [disagreement(entry.path, kind) for kind in kinds]
-    if differences and all(differences) and (differs := differences[0]):
-        effect = _effect("format.mismatch", differs.level, policy)
-        if effect != "ignore":
-            yield Reason(effect, "format.mismatch", differs.message, entry.path)
-
-
-def _shape(manifest: Manifest, known: dict[str, list[ScanReport]], policy: Policy) -> Iterator[Reason]:
-    for entry in manifest.files:
-        kinds = sorted({report.subject for report in known[str(entry.digest)]})
-        yield from _mismatch(entry, kinds, policy)
-        for kind in kinds:
-            if kind in policy.deny_formats:
-                yield Reason("reject", "formats.denied", f"Files of the format {kind} are not let in.", entry.path)
-            elif policy.only_weights and kind in WEIGHTS_FORMATS and kind not in policy.only_weights:
-                allowed = ", ".join(policy.only_weights)
-                yield Reason("reject", "formats.weights", f"Weights must be {allowed}, not {kind}.", entry.path)
-    for pattern in policy.required_files:
-        if not any(fnmatch.fnmatchcase(entry.path, pattern) for entry in manifest.files):
-            yield Reason("reject", "files.required", f"No file matches {pattern}.")
-    if policy.max_size is not None and manifest.size > policy.max_size:
-        text = f"The model has {manifest.size} bytes, {policy.max_size} are allowed."
-        yield Reason("reject", "files.max_size", text)
-
-
-def _missing(card: ModelCard, policy: Policy) -> Iterator[Reason]:
-    """A model that lacks its own shards is intact file by file, and loads nowhere."""
-    effect = _effect("files.missing", "error", policy)
-    missing = card.get("missing_files")
-    if effect != "ignore" and isinstance(missing, dict):
-        for path, named_by in sorted(missing.items()):
-            yield Reason(effect, "files.missing", f"It is not there, but {named_by} names it.", path)
-
-
-def _waived(reason: Reason, manifest: Manifest, policy: Policy, now: datetime) -> Reason:
-    entry = manifest.by_path.get(reason.path)
-    digest = str(entry.digest) if entry else ""
-    for waiver in policy.waivers:
-        expired = waiver.until is not None and now.date() > waiver.until
-        for_file = waiver.files == digest or fnmatch.fnmatchcase(reason.path, waiver.files)
-        if reason.effect == "reject" and waiver.rule == reason.rule and for_file and not expired:
-            text = f"{reason.message} Waived by {waiver.by}: {waiver.reason}"
-            return Reason("waive", reason.rule, text, reason.path, reason.report)
-    return reason
 
 
 def validate(policy: Policy) -> Policy:

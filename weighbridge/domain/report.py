@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -101,3 +101,18 @@ class ScanReport:
 
 #: The reason of a `skipped` report whose scanner has nothing to say about such a file.
 NOT_APPLICABLE = "not applicable"
+
+
+def engine_text(report: ScanReport) -> str:
+    """Return what a report was made with: `1.4.6, official database of 2026-11-20`."""
+    facts = dict(report.engine)
+    if "database" not in facts:
+        return report.version
+    built = f" of {facts['database_date'][:10]}" if facts.get("database_date") else ""
+    return f"{report.version}, {facts['database']} database{built}"
+
+
+def scanned_with(reports: Iterable[ScanReport]) -> str:
+    """Return every scanner with its engine and signatures in one line."""
+    engines = {(found.scanner, engine_text(found)) for found in reports if found.reason != NOT_APPLICABLE}
+    return "; ".join(f"{scanner} {engine}" for scanner, engine in sorted(engines))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from weighbridge.content.cards.describe import describe
-from weighbridge.domain import policy
+from weighbridge.domain import gate
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
@@ -31,7 +31,7 @@ def inspect_folder(path: Path, workspace: Workspace, wanted_policy: str = "") ->
     reports = scanning.scan(subjects, workspace.engines, known, workspace.scan_slots, workspace.progress)
     workspace.catalog.add_reports(reports)
     card = describe(blobs.manifest, blobs)
-    decision = policy.decide(blobs.manifest, reports, card, rules, workspace.clock())
+    decision = gate.decide(blobs.manifest, reports, card, rules, workspace.clock())
     return ModelVersion(
         name=ref.name,
         version="unpublished",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from weighbridge.domain import policy
 from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.policy import Policy
 from weighbridge.domain.request import IngestRequest
 from weighbridge.intake.workspace import Workspace
 from weighbridge.sources.interface import Source
@@ -26,7 +26,7 @@ class Job:
     request: IngestRequest
     workspace: Workspace
     source: Source
-    policy: policy.Policy
+    policy: Policy
     locked: Manifest | None = None
 
     @classmethod

@@ -1,6 +1,6 @@
 """Scanning: every scanner over every blob once; what was said of a blob before by the same engine is not asked again.
 
-Not here: what an engine does (scanners), or what its report leads to (domain.policy).
+Not here: what an engine does (scanners), or what its report leads to (domain.gate).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from weighbridge.content.cards.describe import describe as describe_files
 from weighbridge.content.unpacking import UNPACKERS
-from weighbridge.domain import policy
+from weighbridge.domain import gate
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.digest import Digest
@@ -149,7 +149,7 @@ def describe(job: Job, manifest: Manifest) -> ModelCard:
 def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:
     """Judge the model under the job's policy."""
     flat = {found.id: found for part in reports for found in part}
-    return policy.decide(manifest, tuple(flat.values()), card, job.policy, job.workspace.clock())
+    return gate.decide(manifest, tuple(flat.values()), card, job.policy, job.workspace.clock())
 
 
 def publish(

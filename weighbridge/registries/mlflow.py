@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.report import scanned_with
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
 from weighbridge.registries.folder_writer import (
@@ -46,6 +47,8 @@ FOLDER = "model"
 #: MLflow writes it beside an `MLmodel` file into what it gives out, also where that is the registry's own folder.
 _META = "registered_model_meta"
 #: MLflow's clients build URLs from file names without escaping them.
+#: Characters of a tag that MLflow keeps at most.
+_MAX_TAG = 5000
 _UNSERVABLE = frozenset("%#?")
 
 
@@ -323,6 +326,7 @@ def tags_of(version: ModelVersion) -> dict[str, str]:
         "policy_digest": version.decision.policy_digest,
         "licence": str(version.card.get("licence") or "unknown"),
         "source": version.source,
+        "scanned_with": scanned_with(version.reports)[:_MAX_TAG],
     }
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
-from weighbridge.domain.report import NOT_APPLICABLE, ScanReport
+from weighbridge.domain.report import NOT_APPLICABLE, ScanReport, engine_text
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.intake.chain import Outcome
+from weighbridge.views.capabilities import capabilities_of
 
 #: Reasons, files and findings listed before the rest is only counted.
 SHOWN = 50
@@ -73,6 +74,8 @@ def _facts(version: ModelVersion, unchanged: bool) -> str:
         f"Files: {len(files)}, {version.manifest.size:,} bytes",
         f"Manifest: {text(version.manifest.digest)}",
     ]
+    if found := capabilities_of(version):
+        lines.append(f"**This model {', '.join(found)}.**")
     if unchanged:
         lines.append("Unchanged upstream: nothing was downloaded.")
     return "\n".join(f"- {line}" for line in lines)
@@ -120,7 +123,7 @@ def _scans(reports: Iterable[ScanReport]) -> str:
         states = sorted({f"{one.status}{f': {one.reason}' if one.reason else ''}" for one in found})
         covered, total = sum(one.bytes_covered for one in found), sum(one.bytes_total for one in found)
         findings = sum(len(one.findings) for one in found)
-        engine = text(found[0].version)
+        engine = text(engine_text(found[0]))
         rows.append(
             (
                 text(scanner),

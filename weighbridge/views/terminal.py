@@ -16,7 +16,7 @@ from rich.text import Text
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.manifest import Manifest
-from weighbridge.domain.report import NOT_APPLICABLE, ScanReport
+from weighbridge.domain.report import NOT_APPLICABLE, ScanReport, engine_text
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.doctor import Check
@@ -24,6 +24,7 @@ from weighbridge.intake.receiving import Arrival
 from weighbridge.intake.repairing import RepairReport
 from weighbridge.intake.syncing import SyncReport
 from weighbridge.store.checking import StoreCheck
+from weighbridge.views.capabilities import capabilities_of
 from weighbridge.views.text import bytes_text, count_text
 
 _COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
@@ -62,6 +63,8 @@ def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
         f"\n{_files_text(version.manifest)}, ",
         (str(version.manifest.digest), "dim"),
     )
+    if found := capabilities_of(version):
+        text.append(f"\nThis model {', '.join(found)}.", style="bold yellow")
     if unchanged:
         text.append("\nUnchanged upstream: nothing was downloaded.", style="dim")
     return Panel(text, border_style=colour, expand=False)
@@ -140,11 +143,9 @@ def scans_table(reports: Iterable[ScanReport]) -> Table:
         counts = ", ".join(
             f"{levels.count(level)} {level}" for level in ("error", "warning", "note") if level in levels
         )
-        facts = dict(of_scanner[0].engine)
-        database = f", {facts['database']} database" if "database" in facts else ""
         table.add_row(
             scanner,
-            escape(of_scanner[0].version + database),
+            escape(engine_text(of_scanner[0])),
             str(len(of_scanner)),
             f"{bytes_text(covered)} of {bytes_text(total)}",
             Text("; ".join(states), style="green" if whole else "yellow"),

@@ -13,8 +13,8 @@ import pytest
 from tests.content.headers.samples import external, onnx_model, weights
 from weighbridge.content.cards.describe import describe
 from weighbridge.domain.card import ModelCard
+from weighbridge.domain.gate import decide
 from weighbridge.domain.manifest import FileEntry, Manifest
-from weighbridge.domain.policy import decide
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.ref import ModelRef
 from weighbridge.store.local import LocalBlobStore

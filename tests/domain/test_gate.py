@@ -6,9 +6,10 @@ import pytest
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.gate import decide
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.manifest import FileEntry, Manifest
-from weighbridge.domain.policy import Policy, Waiver, decide, validate
+from weighbridge.domain.policy import Policy, Waiver, validate
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.report import NOT_APPLICABLE, WINDOWED, Finding, ScanReport
@@ -211,3 +212,39 @@ def test_an_empty_policy_is_invalid() -> None:
 def test_decisions_read_back() -> None:
     decision = judge(report("pickles", findings=(Finding("pickle.global", "error", "os.system"),)))
     assert Decision.from_json(decision.to_json()) == decision
+
+
+def test_the_same_bytes_under_two_names_are_judged_by_each_name() -> None:
+    """`b.foo` is of an unknown format; `a.txt`, with the same content, is a text."""
+    files = (FileEntry("a.txt", 7, DIGEST), FileEntry("b.foo", 7, DIGEST))
+    model = Manifest(ModelRef.parse("mock:o/n@1"), files)
+    unknown = Finding("format.unknown", "warning", "Nothing tells what it is.")
+    reports = [replace(found, subject="text") for found in CLEAN]
+    reports += [replace(found, subject="unknown") for found in CLEAN if found.scanner != "formats"]
+    reports.append(report("formats", subject="unknown", findings=(unknown,)))
+    decision = decide(model, reports, CARD, PRESETS["strict"], NOW)
+    assert {reason.path for reason in decision.reasons} == {"b.foo"}
+
+
+def test_a_file_that_lacks_the_reports_of_its_own_format_is_not_covered_by_those_of_another() -> None:
+    files = (FileEntry("a.txt", 7, DIGEST), FileEntry("a.py", 7, DIGEST))
+    model = Manifest(ModelRef.parse("mock:o/n@1"), files)
+    reports = [replace(found, subject="text") for found in CLEAN]
+    reports += [replace(found, subject="python") for found in CLEAN if found.scanner != "pickles"]
+    decision = decide(model, reports, CARD, PRESETS["standard"], NOW)
+    assert [(reason.rule, reason.path) for reason in decision.reasons] == [("scanners.required", "a.py")]
+
+
+def test_a_test_only_database_is_told_whether_the_policy_requires_the_scanner_or_not() -> None:
+    test_only = report("clamav", engine=(("database", "test-only"),))
+    for preset in ("quick", "none", "minimal"):
+        decision = judge(test_only, policy=preset)
+        assert "scanners.database" in rules(decision, "warn")
+
+
+def test_a_rule_that_is_named_counts_at_every_level_and_its_area_for_warnings_and_errors() -> None:
+    note = report("pickles", findings=(Finding("pickle.disagreement", "note", "They differ."),))
+    area = replace(PRESETS["standard"], rules=(("pickle", "reject"),))
+    named = replace(area, rules=(("pickle", "ignore"), ("pickle.disagreement", "reject")))
+    assert judge(note, policy=area).verdict == "PASSED"
+    assert judge(note, policy=named).verdict == "FAILED"
