@@ -120,14 +120,14 @@ def test_again_asks_only_whether_it_changed(user: User) -> None:
 
 _KILLED = """
 import os, signal, sys
-from weighbridge import cli
-from weighbridge.unpacking import archive
+from weighbridge.cli import app
+from weighbridge.content.unpacking import archive
 write = archive._write
 def dying(*values):
     write(*values)
     os.kill(os.getpid(), signal.SIGKILL)
 archive._write = dying
-cli.run(["ingest", sys.argv[1]])
+app.run(["ingest", sys.argv[1]])
 """
 
 

@@ -331,16 +331,18 @@ def test_doctor_names_what_mends(bench: Bench) -> None:
 
 _KILLED = """
 import os, signal, sys
-from weighbridge import blobs, cli, pipeline
+from weighbridge.cli import app
+from weighbridge.intake import steps
+from weighbridge.store.incoming import Incoming
 step, when = sys.argv[1].split(":")
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 if step == "write":
-    original = blobs.Incoming.write
+    original = Incoming.write
     def write(self, chunk):
         original(self, chunk[: len(chunk) // 2])
         kill()
-    blobs.Incoming.write = write
+    Incoming.write = write
 elif step == "replace":
     original = os.replace
     def replace(source, target):
@@ -349,14 +351,14 @@ elif step == "replace":
         kill()
     os.replace = replace
 else:
-    original = getattr(pipeline, step)
+    original = getattr(steps, step)
     def wrapped(*values):
         if when == "before":
             kill()
         original(*values)
         kill()
-    setattr(pipeline, step, wrapped)
-cli.run(sys.argv[2:])
+    setattr(steps, step, wrapped)
+app.run(sys.argv[2:])
 """
 
 

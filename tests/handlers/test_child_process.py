@@ -11,7 +11,7 @@ import psutil
 
 CHILD = """
 import subprocess, sys, time
-from weighbridge.childprocess import answer_stdin
+from weighbridge.handlers.child_process import answer_stdin
 
 def work(question):
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

@@ -102,9 +102,9 @@ def test_a_flipped_bit_is_refused(hub: Hub, storage: XetStorage, store: LocalBlo
 
 READER = f"""
 import sys
-from weighbridge.ref import ModelRef
+from weighbridge.domain.ref import ModelRef
 from weighbridge.sources.huggingface import HuggingFaceSource
-from weighbridge.sources.interface import SourceSettings
+from weighbridge.net.settings import SourceSettings
 
 source = HuggingFaceSource(SourceSettings(endpoint=sys.argv[1]))
 manifest = source.resolve(ModelRef("huggingface", "org/name"))

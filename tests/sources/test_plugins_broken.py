@@ -131,10 +131,10 @@ def test_a_name_that_is_no_scheme_is_refused(user: User) -> None:
 
 CRASHING = """
 from contextlib import contextmanager
-from weighbridge.digest import Digest
-from weighbridge.manifest import FileEntry, Manifest
-from weighbridge.ref import ModelRef
-from weighbridge.sources.interface import ByteStream
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
+from weighbridge.net.streams import ByteStream
 
 class Source:
     kind = "odd"

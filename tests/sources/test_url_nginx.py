@@ -91,19 +91,21 @@ class TestResuming:
         child = f"""
 import os, signal, sys
 from pathlib import Path
-from weighbridge import blobs, fetching
-from weighbridge.ref import ModelRef
-from weighbridge.sources.interface import SourceSettings
+from weighbridge.intake import fetching
+from weighbridge.store.incoming import Incoming
+from weighbridge.store.local import LocalBlobStore
+from weighbridge.domain.ref import ModelRef
+from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.url import UrlSource
-write = blobs.Incoming.write
+write = Incoming.write
 def dying(self, chunk):
     write(self, chunk)
     if self.offset > {int(len(LARGE) * CUT_AT)}:
         os.kill(os.getpid(), signal.SIGKILL)
-blobs.Incoming.write = dying
+Incoming.write = dying
 source = UrlSource(SourceSettings())
 manifest = source.resolve(ModelRef.parse(sys.argv[1]))
-fetching.fetch(source, manifest.ref, manifest.files[0], blobs.LocalBlobStore(Path(sys.argv[2])))
+fetching.fetch(source, manifest.ref, manifest.files[0], LocalBlobStore(Path(sys.argv[2])))
 """
         url = nginx.url(f"/files/{name}")
         killed = subprocess.run([sys.executable, "-c", child, url, str(store.root)], check=False)

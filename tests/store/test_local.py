@@ -88,7 +88,7 @@ def test_check_moves_a_broken_blob_aside(store: LocalBlobStore) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from weighbridge.blobs import LocalBlobStore
+from weighbridge.store.local import LocalBlobStore
 store = LocalBlobStore(Path(sys.argv[1]))
 with store.receive("key") as incoming:
     incoming.write(b"wei")
@@ -132,7 +132,7 @@ def test_of_several_processes_one_receives(store: LocalBlobStore) -> None:
 _FULL = """
 import sys
 from pathlib import Path
-from weighbridge.blobs import LocalBlobStore
+from weighbridge.store.local import LocalBlobStore
 from weighbridge.errors import StoreFull
 store = LocalBlobStore(Path(sys.argv[1]) / "store")
 try:
@@ -297,7 +297,7 @@ def test_a_dropped_blob_leaves_no_sums_for_the_next(store: LocalBlobStore) -> No
 _KILLED_LATE = """
 import os, signal, sys
 from pathlib import Path
-from weighbridge.blobs import LocalBlobStore
+from weighbridge.store.local import LocalBlobStore
 store = LocalBlobStore(Path(sys.argv[1]))
 with store.receive("key") as incoming:
     incoming.write(sys.stdin.buffer.read())

@@ -40,7 +40,7 @@ def test_every_step_of_the_chain_has_a_task() -> None:
         for call in calls
         if isinstance(call.func, ast.Attribute) and ast.unparse(call.func) in ("runner.call", "runner.submit")
     }
-    assert {f"pipeline.{step.__name__}" for step in TASKS} == run
+    assert {f"steps.{step.__name__}" for step in TASKS} == run
     assert len(run) == 7
 
 

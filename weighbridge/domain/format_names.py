@@ -226,5 +226,5 @@ def fitting(name: str, kinds: Set[str]) -> Set[str]:
     if len(kinds) < 2:
         return kinds
     suffix = PurePosixPath(name.lower()).suffix
-    claimed = SUFFIXES.get(suffix) or ("unknown" if suffix else "text")
+    claimed = named_format(name) or ("unknown" if suffix else "text")
     return {claimed} if claimed in kinds else kinds

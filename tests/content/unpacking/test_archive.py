@@ -357,8 +357,9 @@ class TestAgain:
     _DIES = """
 import os, signal, sys
 from pathlib import Path
-from weighbridge.blobs import Incoming, LocalBlobStore
-from weighbridge.unpacking.archive import unpack_archive
+from weighbridge.store.incoming import Incoming
+from weighbridge.store.local import LocalBlobStore
+from weighbridge.content.unpacking.archive import unpack_archive
 write, count = Incoming.write, [0]
 def dying(self, chunk):
     write(self, chunk)

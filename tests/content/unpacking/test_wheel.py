@@ -38,8 +38,9 @@ def unpack(tmp_path: Path, store: LocalBlobStore) -> Unpack:
 _DIES_AT_ITS_THIRD_WRITE = """
 import os, signal, sys
 from pathlib import Path
-from weighbridge.blobs import Incoming, LocalBlobStore
-from weighbridge.unpacking.wheel import unpack_wheel
+from weighbridge.store.incoming import Incoming
+from weighbridge.store.local import LocalBlobStore
+from weighbridge.content.unpacking.wheel import unpack_wheel
 write, count = Incoming.write, [0]
 def dying(self, chunk):
     write(self, chunk)

@@ -20,7 +20,7 @@ from weighbridge.scanners.clamd.daemon import Daemon
 _OWNER = """
 import sys, threading, time
 from pathlib import Path
-from weighbridge.clamd.daemon import Daemon
+from weighbridge.scanners.clamd.daemon import Daemon
 daemon = Daemon(Path(sys.argv[1]), Path(sys.argv[1]) / "signatures", extra_configuration="DisableCache yes\\n")
 connection = daemon.connection()
 def keep_busy():
