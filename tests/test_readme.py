@@ -48,6 +48,7 @@ def test_the_pages_have_commands() -> None:
 
 def test_every_command_is_told() -> None:
     known = {command.name or command.callback.__name__ for command in app.app.registered_commands if command.callback}
+    known |= {group.name for group in app.app.registered_groups if group.name}
     assert known == set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE))
 
 

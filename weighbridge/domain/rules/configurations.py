@@ -82,6 +82,7 @@ RULES = (
     Rule("template.too-large", "error", "A chat template is larger than is read.", "a template of 1 MB"),
     Rule("code.python", "warning", "A file is Python source of the publisher, for a person to read.", "`train.py`"),
     Rule("code.script", "warning", "A file is a script of the publisher, for a person to read.", "`run.sh`"),
+    Rule("code.source", "warning", "A file is source code of the publisher, for a person to read.", "`kernel.cu`"),
     Rule(
         "code.bytecode",
         "error",
