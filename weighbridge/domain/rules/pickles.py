@@ -19,6 +19,13 @@ RULES = (
         "`hydra.utils.instantiate`",
         "runs code of the publisher on load",
     ),
+    Rule(
+        "pickle.embedded",
+        "error",
+        "A value of another format, such as an attribute or a key of a JSON file, is a pickle that imports something.",
+        "an attribute of an HDF5 file that PyTables unpickles",
+        "runs code of the publisher on load",
+    ),
     Rule("pickle.malformed", "warning", "A pickle cannot be read to its end.", "a stream that is cut"),
     Rule(
         "pickle.disagreement",

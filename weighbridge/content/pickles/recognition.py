@@ -1,0 +1,42 @@
+"""When bytes count as a pickle: never those that no unpickler gets through, or that nobody would give to one.
+
+Nearly every sequence of bytes begins with some valid opcodes: random weights and plain texts look like the beginning of
+a pickle now and then, and a few bytes like a whole one. What counts is what a walk came to.
+Not here: the walk (machine), where pickles are looked for (streams).
+"""
+
+from __future__ import annotations
+
+import re
+
+from weighbridge.content.pickles.machine import Walked
+
+#: PROTO and the protocol, as pickles of protocols 2 to 5 begin.
+MARK = re.compile(rb"\x80[\x02-\x05]")
+#: What modules and attributes that can be imported are called; a hyphen only in a file's name.
+_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
+
+
+def is_pickle(walked: Walked, *, marked: bool, opened: bool, ends: bool) -> bool:
+    r"""Whether bytes count as a pickle.
+
+    Args:
+        walked: from their first byte.
+        marked: whether they begin with `MARK`.
+        opened: whether something unpickles a file of that name.
+        ends: whether nothing follows them.
+
+    1. Whole pickles that import by name count everywhere, and so do marked ones that break off after that.
+    2. A computed name or an extension code alone counts in whole pickles that are marked or end where the file does: a
+       few random bytes may be such a one.
+    3. Where something unpickles them, whole pickles of plain values count under the same condition, and whatever
+       imports by name before it breaks off. A text such as "calendar\nemail\n" begins so, but no unpickler opens it.
+    """
+    named = any(found.module and _is_name(found.module, found.name) for found in walked.imports)
+    if walked.stopped:
+        return named or ((marked or ends) and (opened or bool(walked.imports)))
+    return named and (marked or opened or walked.limited)
+
+
+def _is_name(module: str, name: str) -> bool:
+    return _NAME.fullmatch(module) is not None and _NAME.fullmatch(name) is not None
