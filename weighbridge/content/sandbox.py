@@ -22,7 +22,8 @@ from typing import Any
 
 #: Readers by name: a function of a path that returns plain JSON.
 READERS = {
-    "json": "weighbridge.content.headers.config:inspect_file",
+    "config": "weighbridge.content.headers.config:inspect_file",
+    "json": "weighbridge.content.headers.config:inspect_other_file",
     "gguf": "weighbridge.content.headers.gguf:walk_file",
     "onnx": "weighbridge.content.headers.onnx:walk_file",
     "hdf5": "weighbridge.content.headers.keras:walk_hdf5",

@@ -1,68 +1,86 @@
-"""Configuration files of models: what in their keys makes a reader run code, leave the folder, or break.
+"""Configuration files of models: what in them makes a reader run code, leave the folder, or break.
 
-Judged by what stands in a file, never by its name, since equal bytes may have many names. Covers config.json,
-tokenizer_config.json, model_index.json, modules.json, `*.index.json`, adapter_config.json, Hydra's and NeMo's YAML.
-Not here: reading the text (document), chat templates (templates), and whether named files exist (cards.completeness).
+Judged by what is in a file, never by its name, since equal bytes may have many names. Not here: reading the text
+(document, yaml_text), keys that make loaders act (loading.loader_keys), chat templates (templates), and whether named
+files exist (cards.completeness).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers import document
 from weighbridge.content.headers.templates import inspect, templates_in
+from weighbridge.content.loading.inspection import inspect_value
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Finding
 from weighbridge.errors import UnsafePath
 
-#: Keys that make a reader import code that lies beside the weights or elsewhere, by what they do.
-_REMOTE_CODE = {
-    "auto_map": "names classes in Python files of the model (trust_remote_code)",
-    "custom_pipelines": "names a pipeline in Python files of the model (trust_remote_code)",
-    "custom_pipeline": "names a pipeline in Python files of the model (trust_remote_code)",
-    "_target_": "names a function that Hydra calls",
-    "_partial_": "names a function that Hydra calls",
-    "__target__": "names a function that is called",
-}
-#: A switch that is dangerous only when it is on.
-_SWITCHES = ("trust_remote_code", "use_remote_code", "allow_pickle", "enable_unsafe_deserialization")
-#: Packages that modules.json and model_index.json may name without any code of the model's own.
-_OWN_PACKAGES = re.compile(r"^(sentence_transformers|transformers|diffusers|onnxruntime|optimum|torch\.nn)(\.|$)")
-_SUSPECTS = frozenset({*_REMOTE_CODE, *_SWITCHES})
-#: Values of one file that are looked at; the largest tokenizers have about two million.
-MAX_VALUES = 20_000_000
+#: Bytes of a text in metadata that is parsed; larger ones are vocabularies.
+MAX_EMBEDDED_SIZE = 16 * 1024**2
 
 
-def inspect_config(value: Any) -> tuple[Finding, ...]:
-    """Return the findings about a configuration's value.
+def inspect_config(value: Any, place: str = "") -> tuple[Finding, ...]:
+    """Return the findings about a configuration's value; `place` is where it is in its file.
 
-    `config.remote-code` (warning), `config.limit`, `index.unsafe-path`, `index.invalid` (errors), and the templates'
-    `template.*`.
+    Those of `loading.inspection`, `index.unsafe-path`, `index.invalid` (errors), and the templates' `template.*`.
     """
     findings = Findings()
-    _inspect_keys(value, findings)
+    findings.extend(inspect_value(value, place))
     if isinstance(value, dict):
         if "weight_map" in value:
             _inspect_index(value["weight_map"], findings)
-        if "_diffusers_version" in value:
-            _inspect_pipeline(value, findings)
         for template in templates_in(value):
             findings.extend(inspect(template))
-    elif isinstance(value, list):
-        _inspect_modules(value, findings)
+    return findings.all
+
+
+def inspect_document(found: document.Document) -> tuple[Finding, ...]:
+    """Return the findings about a text that was read: its own, and those about every value in it."""
+    findings = Findings()
+    findings.extend(found.findings)
+    for value in (found.value, *found.more):
+        findings.extend(inspect_config(value))
+    return findings.all
+
+
+def inspect_text(text: str, place: str) -> tuple[Finding, ...]:
+    """Return the findings about a configuration that is a text in a file's metadata, as JSON or YAML.
+
+    A text that is neither gives none: what readers of such metadata cannot parse they cannot run.
+    """
+    content = text.encode(errors="replace")
+    if len(content) > MAX_EMBEDDED_SIZE:
+        return ()
+    found = document.Document()
+    if text.lstrip()[:1] in ("{", "["):
+        found = document.parse_json(content, opened=False)
+    if found.value is None and document.mentions_loader_key(content) and len(content) <= document.MAX_TEXT_SIZE:
+        found = document.parse_yaml(content)
+    findings = Findings()
+    findings.extend(replace(finding, location=place) for finding in found.findings if finding.level == "error")
+    for value in (found.value, *found.more):
+        findings.extend(inspect_config(value, place))
     return findings.all
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """Read and inspect a JSON file and return its findings as plain JSON; a child's work (sandbox)."""
-    found = document.read_json(path)
-    findings = [asdict(finding) for finding in (*found.findings, *inspect_config(found.value))]
-    return {"findings": findings, "too_large": found.too_large}
+    """Read and inspect a JSON file that loaders open by its name; returns plain JSON; a child's work (sandbox)."""
+    return _inspected(path, opened=True)
+
+
+def inspect_other_file(path: Path) -> dict[str, Any]:
+    """Read and inspect any other JSON file, as `inspect_file`."""
+    return _inspected(path, opened=False)
+
+
+def _inspected(path: Path, *, opened: bool) -> dict[str, Any]:
+    found = document.read_json(path, opened=opened)
+    return {"findings": [asdict(finding) for finding in inspect_document(found)], "too_large": found.too_large}
 
 
 def weight_files(index: Any) -> frozenset[str]:
@@ -75,37 +93,6 @@ def weight_files(index: Any) -> frozenset[str]:
 
 def _texts(mapped: dict[str, Any]) -> Iterator[str]:
     return (name for name in mapped.values() if isinstance(name, str))
-
-
-def _inspect_keys(value: Any, findings: Findings) -> None:
-    stack: list[tuple[Any, str]] = [(value, "")] if isinstance(value, dict | list) else []
-    count = 0
-    while stack:
-        found, where = stack.pop()
-        count += len(found)
-        if count > MAX_VALUES:
-            text = f"It holds more than {MAX_VALUES:,} values; the rest was not looked at."
-            findings.add("config.limit", "error", text)
-            return
-        if isinstance(found, dict):
-            for key in _SUSPECTS & found.keys():
-                _inspect_key(key, found[key], f"{where}.{key}".lstrip("."), findings)
-        children: Iterable[tuple[Any, Any]] = found.items() if isinstance(found, dict) else enumerate(found)
-        for key, child in children:
-            if isinstance(child, dict) or (isinstance(child, list) and any(isinstance(x, dict | list) for x in child)):
-                stack.append((child, f"{where}.{key}"[:200]))
-            elif isinstance(child, list):
-                # A list of plain values holds no key: the merges of a tokenizer are half a million of them.
-                count += len(child)
-
-
-def _inspect_key(key: str, found: Any, where: str, findings: Findings) -> None:
-    # A vocabulary may hold such a word as a token; its value is a number there.
-    if key in _REMOTE_CODE and found and isinstance(found, str | list | dict):
-        text = f"{key} {_REMOTE_CODE[key]}: {quoted(found)}."
-        findings.add("config.remote-code", "warning", text, where)
-    elif key in _SWITCHES and found is True:
-        findings.add("config.remote-code", "warning", f"{key} is switched on.", where)
 
 
 def _inspect_index(mapped: Any, findings: Findings) -> None:
@@ -124,28 +111,3 @@ def _why_unsafe(name: str) -> str:
     except UnsafePath:
         return "not a safe name inside of the model"
     return ""
-
-
-def _inspect_pipeline(value: dict[str, Any], findings: Findings) -> None:
-    """Inspect diffusers' model_index.json: each component is `[package, class]`."""
-    if isinstance(value.get("_class_name"), list):
-        text = f"_class_name names a pipeline in the model's own code: {quoted(value['_class_name'])}."
-        findings.add("config.remote-code", "warning", text, "_class_name")
-    for key, found in value.items():
-        names = [name for name in found if isinstance(name, str)] if isinstance(found, list) and len(found) == 2 else []
-        if len(names) == 2 and not key.startswith("_") and not _OWN_PACKAGES.match(names[0]):
-            text = f"Its component {quoted(key)} is a class of {quoted(names[0])}."
-            findings.add("config.remote-code", "warning", text, key[:100])
-
-
-def _inspect_modules(value: list[Any], findings: Findings) -> None:
-    """Inspect sentence-transformers' modules.json: each module's type is imported."""
-    for entry in value:
-        if isinstance(entry, dict) and {"idx", "type", "path"} <= entry.keys():
-            kind, path = entry["type"], entry["path"]
-            if not isinstance(kind, str) or not _OWN_PACKAGES.match(kind):
-                text = f"modules.json imports {quoted(kind)}, which is no module of sentence-transformers."
-                findings.add("config.remote-code", "warning", text, f"{entry['idx']}"[:20])
-            if not isinstance(path, str) or (path and _why_unsafe(path.rstrip("/"))):
-                text = f"modules.json names the folder {quoted(path)}, which is not safe."
-                findings.add("index.unsafe-path", "error", text, f"{entry['idx']}"[:20])

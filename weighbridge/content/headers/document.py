@@ -1,29 +1,36 @@
-"""JSON, YAML and TOML of a model's, read within limits: size, depth, aliases, repeated keys, what is no JSON at all.
+"""JSON, YAML, TOML and INI of a model's, read within limits: size, depth, repeated keys, what is no JSON at all.
 
-Not here: what the keys mean (config).
+A text that no reader can parse is an error when loaders open a file of that name, or when it mentions a key by which
+loaders run something: another parser may be less strict. Otherwise nobody reads it, and it is a warning. Not here: what
+the keys mean (config), YAML's tags and aliases (yaml_text), XML (xml_text).
 """
 
 from __future__ import annotations
 
+import configparser
 import json
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from weighbridge.content.findings import Findings, quoted
-from weighbridge.domain.report import Finding
+from weighbridge.content.headers.yaml_text import MAX_YAML_SIZE, read_stream
+from weighbridge.content.loading.loader_keys import KEYS
+from weighbridge.domain.report import Finding, Level
 
 #: Bytes of a JSON file; the largest real tokenizer.json are about half of it.
 MAX_JSON_SIZE = 64 * 1024**2
-#: Bytes of a YAML or TOML text; model cards with evaluation results reach 0.5 MiB.
-MAX_TEXT_SIZE = 2 * 1024**2
+#: Bytes of a text of other formats.
+MAX_TEXT_SIZE = MAX_YAML_SIZE
 #: Levels of nesting. Rust's serde_json, which reads these files for most tools, stops at 128.
 MAX_DEPTH = 100
-#: Values that a YAML text stands for once its aliases are followed.
-MAX_YAML_VALUES = 500_000
+#: What a text cannot be without when its keys or tags make a loader run something.
+_MENTIONS = re.compile(
+    rb"!!python|!(new|name|apply|module):|\\u00[2-7]|" + b"|".join(re.escape(name.encode()) for name in KEYS if len(name) > 8)
+)
 
 
 @dataclass(frozen=True)
@@ -34,60 +41,83 @@ class Document:
         value: plain JSON types (YAML and TOML add dates).
         findings: what is wrong with it.
         too_large: whether it was not read because of its size.
+        more: further documents of the same text, and values that a repeated key overwrote.
     """
 
     value: Any = None
     findings: tuple[Finding, ...] = ()
     too_large: bool = False
+    more: tuple[Any, ...] = ()
 
 
 class _Refused(ValueError):
     """The text is not accepted; the message says why, as the end of “it …”."""
 
 
-def read_json(path: Path, max_size: int = MAX_JSON_SIZE) -> Document:
-    """Read a JSON file (RFC 8259).
+def read_json(path: Path, max_size: int = MAX_JSON_SIZE, *, opened: bool = True) -> Document:
+    """Read a JSON file (RFC 8259); see `parse_json`."""
+    content = _content(path, max_size)
+    return Document(too_large=True) if content is None else parse_json(content, opened=opened)
+
+
+def parse_json(content: bytes, *, opened: bool = True) -> Document:
+    """Parse JSON in memory, or JSON lines where no loader opens the file by its name (`opened`).
 
     Findings: `config.invalid` (not JSON, not UTF-8, too deep), `config.duplicate-key`, `config.not-json` (NaN).
     """
-    content = _content(path, max_size)
-    return Document(too_large=True) if content is None else parse_json(content)
-
-
-def parse_json(content: bytes) -> Document:
-    """Parse JSON in memory; see `read_json`."""
-    findings = Findings()
+    findings, overwritten = Findings(), list[Any]()
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            seen: set[str] = set()
-            for key, _ in items:
-                if key in seen:
-                    text = f"The key {quoted(key)} is there twice; tools differ in which one they take."
-                    findings.add("config.duplicate-key", "error", text)
-                seen.add(key)
+            for key, value in _repeated(items):
+                text = f"The key {quoted(key)} is there twice; tools differ in which one they take."
+                findings.add("config.duplicate-key", "error" if opened else "warning", text)
+                overwritten.append({key: value})
         return found
 
     def constant(name: str) -> float:
         findings.add("config.not-json", "warning", f"It holds {name}, which JSON does not know.")
         return float(name)
 
+    decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_constant=constant)
     try:
-        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=pairs, parse_constant=constant)
-        if deeper_than(value, MAX_DEPTH):
+        value = _decoded(content.decode("utf-8-sig"), decoder, lines=not opened)
+        if deeper_than(value, MAX_DEPTH) or deeper_than(overwritten, MAX_DEPTH):
             raise _Refused(f"is nested deeper than {MAX_DEPTH} levels")
     except UnicodeDecodeError:
-        findings.add("config.invalid", "error", "It is not UTF-8.")
+        findings.add("config.invalid", "error" if opened or b"\0" in content else "warning", "It is not UTF-8.")
     except RecursionError:
         findings.add("config.invalid", "error", f"It is nested deeper than {MAX_DEPTH} levels.")
     except _Refused as error:
         findings.add("config.invalid", "error", f"It {error}.")
     except ValueError as error:
-        findings.add("config.invalid", "error", f"It is no JSON: {quoted(str(error))}.")
+        level: Level = "error" if opened or mentions_loader_key(content) else "warning"
+        findings.add("config.invalid", level, f"It is no JSON: {quoted(str(error))}.")
     else:
-        return Document(value, findings.all)
+        return Document(value, findings.all, more=tuple(overwritten))
     return Document(None, findings.all)
+
+
+def _repeated(items: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield the pairs that a later one of the same key overwrites."""
+    last = {key: number for number, (key, _) in enumerate(items)}
+    return (pair for number, pair in enumerate(items) if last[pair[0]] != number)
+
+
+def _decoded(text: str, decoder: json.JSONDecoder, *, lines: bool) -> Any:
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError:
+        written = [line for line in text.split("\n") if line.strip()] if lines else []
+        if len(written) < 2 or written[0].lstrip()[:1] not in ("{", "["):
+            raise
+        return [decoder.decode(line) for line in written]
+
+
+def mentions_loader_key(content: bytes) -> bool:
+    """Whether a text that cannot be parsed has a key or tag by which loaders run something, perhaps escaped."""
+    return _MENTIONS.search(content) is not None
 
 
 def deeper_than(value: Any, levels: int) -> bool:
@@ -106,90 +136,64 @@ def deeper_than(value: Any, levels: int) -> bool:
     return True
 
 
-def read_yaml(path: Path) -> Document:
-    """Read a YAML file as plain data. Findings: as `parse_yaml`."""
-    content = _content(path, MAX_TEXT_SIZE)
-    return Document(too_large=True) if content is None else parse_yaml(content)
+def read_yaml(path: Path, *, opened: bool = False) -> Document:
+    """Read a YAML file as plain data; see `parse_yaml`."""
+    content = _content(path, MAX_YAML_SIZE)
+    return Document(too_large=True) if content is None else parse_yaml(content, opened=opened)
 
 
-def parse_yaml(content: bytes) -> Document:
-    """Parse the first document of a YAML text as plain data.
-
-    1. The events are walked first: depth, tags that name Python objects, and the size once aliases are followed.
-    2. Only then is a value built, by the safe loader; C code would overflow its stack on deep nesting otherwise.
-
-    Findings: `config.invalid`, `config.unsafe-tag` (error: Python's own tags), `config.remote-code` (warning: tags of
-    an application's).
-    """
+def parse_yaml(content: bytes, *, opened: bool = False) -> Document:
+    """Parse every document of a YAML text as plain data; findings as `yaml_text.read_stream`."""
+    stream = read_stream(content)
     findings = Findings()
-    try:
-        text = content.decode("utf-8-sig")
-        _walk_yaml(text, findings)
-        if not len(findings):
-            return Document(next(yaml.load_all(text, Loader=_LOADER), None), findings.all)
-    except UnicodeDecodeError:
-        findings.add("config.invalid", "error", "It is not UTF-8.")
-    except _Refused as error:
-        findings.add("config.invalid", "error", f"It {error}.")
-    except Exception as error:  # noqa: BLE001 (the constructors of dates, numbers and sets raise anything on odd values)
-        findings.add("config.invalid", "error", f"It is no plain YAML: {quoted(str(error))}.")
-    return Document(None, findings.all)
-
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _walk_yaml(text: str, findings: Findings) -> None:
-    sizes: dict[str, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    total = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.DocumentEndEvent):
-            return
-        tag = getattr(event, "tag", None)
-        if tag and tag.startswith("tag:yaml.org,2002:python/"):
-            findings.add("config.unsafe-tag", "error", f"Its tag {quoted(tag)} makes Python run when it is read.")
-        elif tag and tag.startswith("!") and tag != "!":
-            text = (
-                f"Its tag {quoted(tag)} stands for code of the reader's; tools such as HyperPyYAML call any function."
-            )
-            findings.add("config.remote-code", "warning", text)
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append((event.anchor, total))
-            if len(open_nodes) > MAX_DEPTH:
-                raise _Refused(f"is nested deeper than {MAX_DEPTH} levels")
-            total += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = open_nodes.pop()
-            if anchor:
-                sizes[anchor] = total - before
-        elif isinstance(event, yaml.AliasEvent):
-            if event.anchor not in sizes:
-                raise _Refused("has an alias inside of what it stands for, or of nothing")
-            total += sizes[event.anchor]
-        elif isinstance(event, yaml.ScalarEvent):
-            total += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
-        if total > MAX_YAML_VALUES:
-            raise _Refused(f"stands for more than {MAX_YAML_VALUES:,} values")
+    for finding in stream.findings:
+        softer = finding.rule == "config.invalid" and not opened and not mentions_loader_key(content)
+        findings.extend([replace(finding, level="warning") if softer else finding])
+    first = stream.documents[0] if stream.documents else None
+    return Document(first, findings.all, more=(*stream.documents[1:], *stream.overwritten))
 
 
 def read_toml(path: Path) -> Document:
     """Read a TOML file. Findings: `config.invalid`."""
+    return _read_text(path, "TOML", tomllib.loads)
+
+
+def read_ini(path: Path) -> Document:
+    """Read an INI file, such as spaCy's config.cfg, as texts by section. Findings: `config.invalid`."""
+    return _read_text(path, "INI", _ini)
+
+
+def _ini(text: str) -> dict[str, Any]:
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    return {name: {key: _ini_value(value) for key, value in parser.items(name)} for name in parser.sections()}
+
+
+def _ini_value(text: str | None) -> Any:
+    """Return a value as spaCy reads it: JSON where it is JSON, else a text."""
+    try:
+        value = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return text
+    return text if deeper_than(value, MAX_DEPTH) else value
+
+
+def _read_text(path: Path, name: str, parse: Callable[[str], dict[str, Any]]) -> Document:
     content = _content(path, MAX_TEXT_SIZE)
     if content is None:
         return Document(too_large=True)
     findings = Findings()
     try:
-        value = tomllib.loads(content.decode())
+        value = parse(content.decode("utf-8-sig"))
         if not deeper_than(value, MAX_DEPTH):
             return Document(value)
         findings.add("config.invalid", "error", f"It is nested deeper than {MAX_DEPTH} levels.")
     except RecursionError:
         findings.add("config.invalid", "error", f"It is nested deeper than {MAX_DEPTH} levels.")
-    except ValueError as error:
-        findings.add("config.invalid", "error", f"It is no TOML: {quoted(str(error))}.")
+    except (ValueError, configparser.Error) as error:
+        level: Level = "error" if mentions_loader_key(content) else "warning"
+        findings.add("config.invalid", level, f"It is no {name}: {quoted(str(error))}.")
     return Document(None, findings.all)
 
 

@@ -1,0 +1,77 @@
+"""A configuration's value held against the table: every key at every depth, and the layout of the whole.
+
+Not here: the table (loader_keys, layouts), chat templates and indexes of weights (headers.config).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from weighbridge.content.findings import Findings, quoted
+from weighbridge.content.loading.judgements import Ruling
+from weighbridge.content.loading.layouts import LAYOUTS
+from weighbridge.content.loading.loader_keys import KEYS
+from weighbridge.domain.report import Finding
+
+#: Values of one file that are looked at; the largest tokenizers have about two million.
+MAX_VALUES = 20_000_000
+#: Characters of a value's place that are kept while walking.
+_MAX_PLACE = 200
+
+
+def inspect_value(value: Any, place: str = "") -> tuple[Finding, ...]:
+    """Return the findings about what a value makes readers do; `place` is where the value is in its file.
+
+    Findings: `config.remote-code`, `config.other-repository`, `config.imports`, `config.dangerous-target`,
+    `config.unpickles`, `config.native-library`, `config.command`, `config.reads-outside`, `config.fetches`,
+    `config.known-class`, `index.unsafe-path`, `config.limit`.
+    """
+    findings = Findings()
+    for layout in LAYOUTS:
+        for where, ruling in layout.judge(value):
+            add(findings, layout.reader, layout.name, ruling, _joined(place, where))
+    _walk(value, place, findings)
+    return findings.all
+
+
+def add(findings: Findings, reader: str, name: str, ruling: Ruling, place: str) -> None:
+    """Add a ruling as a finding: who does what because of which key or file."""
+    text = f"{reader} {ruling.does} ({name}): {quoted(ruling.shown)}."
+    findings.add(ruling.rule, ruling.level, text, place)
+
+
+def _walk(value: Any, place: str, findings: Findings) -> None:
+    stack: list[tuple[Any, str]] = [(value, place)] if isinstance(value, dict | list) else []
+    count = 0
+    while stack:
+        found, where = stack.pop()
+        count += len(found)
+        if count > MAX_VALUES:
+            text = f"It holds more than {MAX_VALUES:,} values; the rest was not looked at."
+            findings.add("config.limit", "error", text)
+            return
+        if isinstance(found, dict):
+            _inspect_keys(found, where, findings)
+        children: Iterable[tuple[Any, Any]] = found.items() if isinstance(found, dict) else enumerate(found)
+        for key, child in children:
+            if isinstance(child, dict) or (isinstance(child, list) and any(isinstance(x, dict | list) for x in child)):
+                stack.append((child, _joined(where, str(key))[:_MAX_PLACE]))
+            elif isinstance(child, list):
+                # A list of plain values holds no key: the merges of a tokenizer are half a million of them.
+                count += len(child)
+
+
+def _inspect_keys(found: Mapping[Any, Any], where: str, findings: Findings) -> None:
+    # A vocabulary has a hundred thousand keys, most mappings have a few.
+    names = [name for name in KEYS if name in found] if len(found) > len(KEYS) else [x for x in found if x in KEYS]
+    for name in names:
+        for entry in KEYS[name]:
+            if entry.beside and not any(other in found for other in entry.beside):
+                continue
+            for ruling in entry.judge(found[name], found):
+                add(findings, entry.reader, name, ruling, _joined(where, name))
+
+
+def _joined(place: str, part: str) -> str:
+    return f"{place}.{part}" if place and part else place or part
