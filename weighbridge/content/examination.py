@@ -103,10 +103,7 @@ def _document(read: Callable[[Path], document.Document]) -> Callable[[Item], Che
         found = read(item.path)
         if found.too_large:
             return Check(covered=0, status="failed", reason=f"{item.size:,} bytes are too many to be read as one")
-        findings = Findings()
-        findings.extend(found.findings)
-        findings.extend(config.inspect_config(found.value))
-        return Check(findings.all, item.size)
+        return Check(config.inspect_document(found), item.size)
 
     return check
 

@@ -11,18 +11,16 @@ from weighbridge.content.headers.config import inspect_config, weight_files
     "value",
     [
         {"auto_map": {"AutoModel": "modeling_x.XModel"}},
-        {"text_config": {"auto_map": {"AutoConfig": "org/repo--x.Y"}}},
         {"custom_pipelines": {"p": {"impl": "p.P"}}},
         {"trust_remote_code": True},
-        {"model": {"_target_": "os.system"}},
         [{"idx": 0, "name": "0", "path": "", "type": "custom.Module"}],
         {"_diffusers_version": "0.30", "_class_name": ["pipeline", "Mine"]},
         {"_diffusers_version": "0.30", "unet": ["my_unet", "Unet"]},
     ],
 )
-def test_what_makes_a_reader_run_code_is_a_warning(value: Any) -> None:
+def test_what_makes_a_reader_run_code_is_an_error(value: Any) -> None:
     findings = inspect_config(value)
-    assert [(finding.rule, finding.level) for finding in findings] == [("config.remote-code", "warning")]
+    assert [(finding.rule, finding.level) for finding in findings] == [("config.remote-code", "error")]
 
 
 @pytest.mark.parametrize(
@@ -71,4 +69,4 @@ def test_templates_are_inspected_wherever_they_stand() -> None:
 
 def test_a_wide_configuration_is_read_to_its_end() -> None:
     value = json.loads(json.dumps({"a": [{"n": number} for number in range(5000)]} | {"z": {"_target_": "x.y"}}))
-    assert rules(inspect_config(value)) == ["config.remote-code"]
+    assert rules(inspect_config(value)) == ["config.imports"]

@@ -59,11 +59,11 @@ def test_yaml_bombs_are_refused(content: bytes) -> None:
     assert found.value is None
 
 
-def test_yaml_that_makes_objects_is_never_built() -> None:
+def test_yaml_that_makes_objects_is_read_as_plain_data() -> None:
     found = parse_yaml(b"a: !!python/object/apply:os.system ['true']")
-    assert (rules(found.findings), found.value) == (["config.unsafe-tag"], None)
-    found = parse_yaml(b"a: !new:torch.nn.Linear {}")
-    assert (rules(found.findings), found.value) == (["config.remote-code"], None)
+    assert (rules(found.findings), found.value) == (["config.unsafe-tag"], {"a": ["true"]})
+    found = parse_yaml(b"a: !new:torch.nn.Linear {b: 1}")
+    assert (rules(found.findings), found.value) == (["config.known-class"], {"a": {"b": 1}})
 
 
 @pytest.mark.parametrize(

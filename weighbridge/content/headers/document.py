@@ -29,7 +29,8 @@ MAX_TEXT_SIZE = MAX_YAML_SIZE
 MAX_DEPTH = 100
 #: What a text cannot be without when its keys or tags make a loader run something.
 _MENTIONS = re.compile(
-    rb"!!python|!(new|name|apply|module):|\\u00[2-7]|" + b"|".join(re.escape(name.encode()) for name in KEYS if len(name) > 8)
+    rb"!!python|!(new|name|apply|module):|\\u00[2-7]|"
+    + b"|".join(re.escape(name.encode()) for name in KEYS if len(name) > 8)
 )
 
 

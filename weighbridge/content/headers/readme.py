@@ -51,7 +51,8 @@ def read(path: Path) -> Readme:
     if front is None:
         return Readme(description=description)
     document = parse_yaml(front)
-    if isinstance(document.value, dict):
+    harmless = all(finding.level != "error" for finding in document.findings)
+    if harmless and isinstance(document.value, dict):
         fields = {key: value for key, value in document.value.items() if isinstance(key, str)}
         return Readme(fields, description)
     why = document.findings[0].message if document.findings else "It is no list of keys."

@@ -141,7 +141,8 @@ def _walk(text: str, findings: Findings) -> None:
         if tag:
             value = event.value if isinstance(event, yaml.ScalarEvent) else None
             for reader, ruling in rulings(tag, value):
-                add(findings, reader, quoted(tag), ruling, f"line {event.start_mark.line + 1}")
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                add(findings, reader, quoted(tag), ruling, f"line {line}")
         _count(event, size)
         if size.total > MAX_VALUES:
             raise _Refused(f"stands for more than {MAX_VALUES:,} values")

@@ -1,8 +1,8 @@
 """Judgements on a key's value: whether it makes a reader run, import, fetch or read something, and how bad that is.
 
-Each takes the value and the mapping that holds it, and yields rulings; a value of another type than readers expect, as
-the number of a token in a vocabulary, yields nothing. Not here: which key has which judgement (loader_keys), dotted names
-(targets), whole files of one layout (layouts).
+Each takes the value and the mapping that holds it, and yields rulings; a value of another type than readers expect,
+such as the number of a token in a vocabulary, yields nothing. Not here: which key has which judgement (loader_keys),
+dotted names (targets), whole files of one layout (layouts).
 """
 
 from __future__ import annotations

@@ -160,9 +160,9 @@ def _archive_manifest(value: Any) -> Iterator[tuple[str, Ruling]]:
         return
     handler = model.get("handler")
     if isinstance(handler, str) and handler not in _TORCHSERVE_HANDLERS and not handler.endswith(".py"):
-        yield "model.handler", Ruling("config.remote-code", "error", "runs code of the publisher on load", handler)
+        yield "handler", Ruling("config.remote-code", "error", "runs code of the publisher on load", handler)
     for key in ("serializedFile", "modelFile", "requirementsFile", "configFile"):
-        yield from ((f"model.{key}", ruling) for ruling in judgements.joined_path(model.get(key), {}))
+        yield from ((key, ruling) for ruling in judgements.joined_path(model.get(key), {}))
 
 
 def _tensorflow_js(value: Any) -> Iterator[tuple[str, Ruling]]:

@@ -1,8 +1,8 @@
 """Tags of YAML that make a reader import, call or read something, and those that are plain data.
 
-A node `!!python/object/apply:os.system [id]` runs while PyYAML's unsafe loader reads it; `!new:`, `!name:` and `!apply:`
-do so in HyperPyYAML, which speechbrain's models are written in; any other `!!` name is a class to SnakeYAML (TorchServe,
-CVE-2022-1471). Not here: reading YAML (headers.yaml_text), what a dotted name is (targets).
+A node `!!python/object/apply:os.system [id]` runs while PyYAML's unsafe loader reads it; `!new:`, `!name:` and
+`!apply:` do so in HyperPyYAML, which speechbrain's models are written in; any other `!!` name is a class to SnakeYAML
+(TorchServe, CVE-2022-1471). Not here: reading YAML (headers.yaml_text), what a dotted name is (targets).
 """
 
 from __future__ import annotations
