@@ -19,7 +19,7 @@ from weighbridge.domain.format_names import named_format
 HEAD_SIZE = 4096
 
 _TEXT_FORMATS = frozenset(
-    {"json", "jsonl", "yaml", "toml", "ini", "xml", "markdown", "text", "python", "source", "jinja", "script"}
+    {"json", "config", "jsonl", "yaml", "toml", "ini", "xml", "markdown", "text", "python", "source", "jinja", "script"}
     | {"mlmodel", "mlproject", "requirements"}
 )
 _TEXT_NAMES = re.compile(

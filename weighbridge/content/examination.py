@@ -9,11 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from weighbridge.content import detection, sandbox
 from weighbridge.content.findings import Findings
-from weighbridge.content.headers import config, document, gguf, keras, onnx, readme, safetensors, templates
+from weighbridge.content.headers import (
+    config,
+    document,
+    gguf,
+    keras,
+    onnx,
+    readme,
+    requirements_text,
+    safetensors,
+    templates,
+    xml_text,
+)
 from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.report import Finding, Status
 
@@ -87,10 +99,19 @@ def _onnx(item: Item) -> Check:
     return Check(header.findings, header.bytes_read)
 
 
+def _config(item: Item) -> Check:
+    return _parse_config(item) if item.size <= _SMALL_JSON else _json_in_child(item, "config")
+
+
 def _json(item: Item) -> Check:
-    if item.size <= _SMALL_JSON:
-        return _parse_json(item)
-    reading = sandbox.read("json", item.path)
+    if item.size > document.MAX_JSON_SIZE:
+        text = f"{item.size:,} bytes are too many for a configuration, so nothing in it was checked."
+        return Check((Finding("config.limit", "warning", text),))
+    return _parse_json(item) if item.size <= _SMALL_JSON else _json_in_child(item, "json")
+
+
+def _json_in_child(item: Item, reader: str) -> Check:
+    reading = sandbox.read(reader, item.path)
     if reading.answer is None:
         return Check(covered=0, status="failed", reason=reading.reason)
     if reading.answer["too_large"]:
@@ -108,7 +129,20 @@ def _document(read: Callable[[Path], document.Document]) -> Callable[[Item], Che
     return check
 
 
-_parse_json = _document(document.read_json)
+_parse_config = _document(document.read_json)
+_parse_json = _document(partial(document.read_json, opened=False))
+
+
+def _xml(item: Item) -> Check:
+    return Check(xml_text.read(item.path), item.size)
+
+
+def _requirements(item: Item) -> Check:
+    return Check(requirements_text.read(item.path), item.size)
+
+
+def _text(item: Item) -> Check:
+    return Check(requirements_text.read_unnamed(item.path))
 
 
 def _jinja(item: Item) -> Check:
@@ -159,6 +193,11 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "gguf": _gguf,
     "onnx": _onnx,
     "json": _json,
+    "config": _config,
+    "ini": _document(document.read_ini),
+    "xml": _xml,
+    "requirements": _requirements,
+    "text": _text,
     **dict.fromkeys(("yaml", "mlmodel", "mlproject"), _document(document.read_yaml)),
     "toml": _document(document.read_toml),
     "jinja": _jinja,
@@ -179,7 +218,7 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     **dict.fromkeys(("tflite", "pdf", "postscript", "image", "audio", "video", "font"), _NOTED),
     **dict.fromkeys(("parquet", "arrow", "tfevents", "tfrecord", "coreml", "coreml-data", "tf-checkpoint"), _NOTED),
     **dict.fromkeys(("ggml", "ctranslate2", "msgpack", "cbm", "ubj", "fasttext", "imatrix"), _NOTED),
-    **dict.fromkeys(("text", "jsonl", "ini", "xml", "requirements", "sentencepiece"), _recognised),
+    **dict.fromkeys(("jsonl", "sentencepiece"), _recognised),
     **dict.fromkeys(("onnx-data", "torch-storage", "empty"), _recognised),
     # The pickles and archives scanners read these.
     **dict.fromkeys(("pickle", "npy", *(ARCHIVE_FORMATS - {"zip"})), _recognised),

@@ -68,6 +68,12 @@ NAMES = {
 }
 #: By a pattern of the last part of a path in lower case, after `NAMES`.
 PATTERNS = (
+    # JSON that loaders open by its name: of transformers, diffusers, sentence-transformers, PEFT, ONNX Runtime GenAI.
+    (r"(\w*(config|configuration|tokenizer|index|processor|template)|.+\.(index|config))\.json", "config"),
+    (
+        r"(model|modules|params|vocab|merges|special_tokens_map|added_tokens|preprocessor|manifest|tekken)\.json",
+        "config",
+    ),
     (r"(.*[._-])?(requirements|constraints)([._-].*)?\.(txt|in)", "requirements"),
     (r".*\.onnx[._]data([._-]?\d+)?", "onnx-data"),
     (r".*\.data-\d{5}-of-\d{5}", "tf-checkpoint"),
@@ -91,7 +97,7 @@ _BY_ROLE: dict[Role, str] = {
     "fasttext imatrix",
     "inert": "text markdown jsonl image audio video font pdf postscript parquet arrow tfevents tfrecord empty "
     "lfs-pointer",
-    "configuration": "json yaml toml ini xml mlmodel mlproject requirements sentencepiece",
+    "configuration": "json config yaml toml ini xml mlmodel mlproject requirements sentencepiece",
     "template": "jinja",
     "serialized objects": "pickle rds msgpack hdf5 ubj cbm",
     "graph": "onnx tensorflow tflite coreml",
@@ -161,7 +167,7 @@ _CLAIMS = {
     ".msgpack": {"msgpack"},
     ".bin": {*_PACKED, "ggml", "ctranslate2", "fasttext", "coreml-data", "unknown"},
     ".pt .pth .ckpt .pkl .pickle .joblib": {*_PACKED, "text"},
-    ".json .ipynb": {"json"},
+    ".json .ipynb": {"json", "config"},
     ".jsonl .ndjson": {"jsonl"},
     ".yaml .yml .cff": {"yaml"},
     ".toml": {"toml"},

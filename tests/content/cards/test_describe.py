@@ -90,7 +90,7 @@ def test_a_transformers_folder(store: LocalBlobStore) -> None:
     assert found.get("chat_template") == hashlib.sha256(b"{{ messages }}").hexdigest()
     assert values(found, "weights_size", "memory_size") == [size, size + cache]
     assert found.get("requirements") == {"min_gpu_memory_gb": 0.1, "full_context_gpu_memory_gb": 0.1}
-    assert found.get("formats") == ["json", "markdown", "pickle", "safetensors"]
+    assert found.get("formats") == ["config", "markdown", "pickle", "safetensors"]
     assert found.fields["context_length"].read_from == "config.json#max_position_embeddings"
     assert found.fields["parameter_count"].read_from == f"{names[0]} and 1 more: tensor shapes"
 

@@ -40,6 +40,8 @@ _PLAIN_OPTION = re.compile(
     r"^--(no-index|prefer-binary|pre|only-binary|no-binary|require-hashes|use-pep517|use-feature|no-build-isolation)\b"
 )
 _TRUSTED = re.compile(r"^--(trusted-host|config-settings|global-option)\b")
+#: What a text cannot be without when one of its lines is more than the name of a package.
+_ACTS = re.compile(r"^\s*-|://|^\s*[./~]|@", re.MULTILINE)
 #: What ends a requirement's line: options of its own, and a comment.
 _TAIL = re.compile(r"\s+(#.*|--hash[=\s].*|--(config-settings|global-option)[=\s].*)$")
 
@@ -52,8 +54,12 @@ def rulings(text: str) -> Iterator[Ruling]:
 
 def is_requirements(text: str) -> bool:
     """Whether pip would read a text as requirements: it refuses the whole file when one line is none."""
+    if not _ACTS.search(text):
+        return False
     lines = list(_lines(text))
-    return bool(lines) and all(_is_line(found) for found in lines)
+    addresses = [found for found in lines if re.match(r"[a-z+]+://", found)]
+    # A list of addresses alone is a list of addresses.
+    return len(addresses) < len(lines) and all(_is_line(found) for found in lines)
 
 
 def line(text: str) -> Iterator[Ruling]:
