@@ -19,7 +19,7 @@ def _used() -> set[str]:
     for folder in ("content", "scanners", "domain"):
         for path in (ROOT / folder).rglob("*.py"):
             if "rules" not in path.parts and path.name != "presets.py":
-                found |= set(re.findall(r'"([a-z]+(?:\.[a-z_-]+)+|coverage)"', path.read_text()))
+                found |= set(re.findall(r'"([a-z][a-z0-9]*(?:\.[a-z_-]+)+|coverage)"', path.read_text()))
     return {name for name in found if name.partition(".")[0] in AREAS} - NAMES
 
 

@@ -94,7 +94,7 @@ def test_only_the_bytes_that_were_read_count_as_covered(scan: Scan) -> None:
         ("x.pyc", b"\xa7\x0d\x0d\x0a\0\0\0\0", "code.bytecode", "error"),
         ("run.sh", b"#!/bin/sh", "code.script", "warning"),
         ("lib.so", b"\x7fELF\2\1\1", "code.executable", "error"),
-        ("saved_model.pb", b"\x08\x01", "format.unchecked", "warning"),
+        ("saved_model.pb", b"\x0a\x0e\x0a\x01x\x12\x09WriteFile", "tensorflow.operator", "error"),
         ("paper.pdf", b"%PDF-1.7", "format.unchecked", "note"),
         ("what.ever", b"\0\1\2", "format.unknown", "warning"),
     ],
@@ -117,7 +117,12 @@ def test_a_keras_archive_with_a_lambda_layer(scan: Scan, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(100)), ("model.keras", b"PK\3\4" + bytes(100))],
+    [
+        ("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(100)),
+        ("model.keras", b"PK\3\4" + bytes(100)),
+        ("saved_model.pb", b"\x0a\xff"),
+        ("model.ckpt-1.meta", b"hello"),
+    ],
 )
 def test_what_could_not_be_read_is_a_failed_report(scan: Scan, name: str, content: bytes) -> None:
     found = scan(name, content)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from weighbridge.content import detection, sandbox
 from weighbridge.content.findings import Findings
@@ -18,12 +19,14 @@ from weighbridge.content.headers import (
     config,
     document,
     gguf,
+    hdf5,
     keras,
     onnx,
     readme,
     requirements_text,
     safetensors,
     templates,
+    tensorflow,
     xml_text,
 )
 from weighbridge.domain.format_names import ARCHIVE_FORMATS
@@ -67,6 +70,22 @@ class Check:
     reason: str = ""
 
 
+class Structure(Protocol):
+    """What a reader of a format's structure returns."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What it found."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that it read of the file."""
+
+    @property
+    def failure(self) -> str:
+        """Why the structure could not be read to its end, or empty."""
+
+
 def examine(item: Item) -> Check:
     """Check one file as the format that it was detected to be; bad content is a finding."""
     try:
@@ -92,11 +111,14 @@ def _gguf(item: Item) -> Check:
     return Check(findings.all, header.header_size)
 
 
-def _onnx(item: Item) -> Check:
-    header = onnx.read(item.path)
-    if header.failure:
-        return Check(covered=0, status="failed", reason=header.failure)
-    return Check(header.findings, header.bytes_read)
+def _structure(read: Callable[[Path], Structure]) -> Callable[[Item], Check]:
+    def check(item: Item) -> Check:
+        found = read(item.path)
+        if found.failure:
+            return Check(found.findings, covered=0, status="failed", reason=found.failure)
+        return Check(found.findings, min(found.bytes_read, item.size))
+
+    return check
 
 
 def _config(item: Item) -> Check:
@@ -156,20 +178,6 @@ def _markdown(item: Item) -> Check:
     return Check(readme.read(item.path).findings, readme.READ_SIZE)
 
 
-def _hdf5(item: Item) -> Check:
-    header = keras.read_hdf5(item.path)
-    if header.failure:
-        return Check(covered=0, status="failed", reason=header.failure)
-    return Check(header.findings, header.bytes_read)
-
-
-def _zip(item: Item) -> Check:
-    header = keras.read_archive(item.path)
-    if header.failure:
-        return Check(covered=0, status="failed", reason=header.failure)
-    return Check(header.findings, header.bytes_read)
-
-
 def _unknown(item: Item) -> Check:
     text = "Neither its content nor its name tells what it is, so nothing in it was checked."
     return Check((Finding("format.unknown", "warning", text),))
@@ -191,7 +199,8 @@ _NOTED = _finds(
 CHECKS: dict[str, Callable[[Item], Check]] = {
     "safetensors": _safetensors,
     "gguf": _gguf,
-    "onnx": _onnx,
+    "onnx": _structure(onnx.read),
+    "tensorflow": _structure(tensorflow.read),
     "json": _json,
     "config": _config,
     "ini": _document(document.read_ini),
@@ -202,8 +211,8 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "toml": _document(document.read_toml),
     "jinja": _jinja,
     "markdown": _markdown,
-    "hdf5": _hdf5,
-    "zip": _zip,
+    "hdf5": _structure(hdf5.read),
+    "zip": _structure(keras.read_archive),
     "unknown": _unknown,
     "python": _finds("code.python", "warning", "It is Python code of the publisher's, for a person to read."),
     "source": _finds("code.source", "warning", "It is source code of the publisher's, for a person to read."),
@@ -212,7 +221,6 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "python-bytecode": _finds("code.bytecode", "error", "It is compiled Python code, which nobody can read."),
     "executable": _finds("code.executable", "error", "It is a program, a library or an installer for a machine."),
     "lfs-pointer": _finds("format.lfs-pointer", "error", "It is a pointer of Git LFS to the file, not the file."),
-    "tensorflow": _finds("format.unchecked", "warning", "A TensorFlow graph can read and write files; it is unread."),
     "tensorrt": _finds("format.unchecked", "warning", "A TensorRT engine holds compiled code; it is unread."),
     "rds": _finds("format.unchecked", "warning", "R's objects can hold promises, which run code; it is unread."),
     **dict.fromkeys(("tflite", "pdf", "postscript", "image", "audio", "video", "font"), _NOTED),

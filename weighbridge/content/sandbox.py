@@ -26,7 +26,8 @@ READERS = {
     "json": "weighbridge.content.headers.config:inspect_other_file",
     "gguf": "weighbridge.content.headers.gguf:walk_file",
     "onnx": "weighbridge.content.headers.onnx:walk_file",
-    "hdf5": "weighbridge.content.headers.keras:walk_hdf5",
+    "hdf5": "weighbridge.content.headers.hdf5:walk_file",
+    "tensorflow": "weighbridge.content.headers.tensorflow:walk_file",
     "fickling": "weighbridge.content.pickles.engines:judge_with_fickling",
 }
 

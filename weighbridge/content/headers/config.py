@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.content.findings import Findings, quoted
-from weighbridge.content.headers import document
+from weighbridge.content.headers import document, keras
 from weighbridge.content.headers.templates import inspect, templates_in
 from weighbridge.content.loading.inspection import inspect_value
 from weighbridge.domain.paths import safe_path
@@ -27,7 +27,8 @@ MAX_EMBEDDED_SIZE = 16 * 1024**2
 def inspect_config(value: Any, place: str = "") -> tuple[Finding, ...]:
     """Return the findings about a configuration's value; `place` is where it is in its file.
 
-    Those of `loading.inspection`, `index.unsafe-path`, `index.invalid` (errors), and the templates' `template.*`.
+    Those of `loading.inspection`, `index.unsafe-path`, `index.invalid` (errors), the templates' `template.*`,
+    and Keras's `keras.*`.
     """
     findings = Findings()
     findings.extend(inspect_value(value, place))
@@ -36,6 +37,8 @@ def inspect_config(value: Any, place: str = "") -> tuple[Finding, ...]:
             _inspect_index(value["weight_map"], findings)
         for template in templates_in(value):
             findings.extend(inspect(template))
+    if keras.is_configuration(value):
+        findings.extend(keras.inspect(value))
     return findings.all
 
 

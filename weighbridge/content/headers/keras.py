@@ -1,28 +1,33 @@
-"""Keras models: the configuration in an HDF5 file or a `.keras` archive, and the layers in it that run code.
+"""Keras configurations: what in them runs code, loads something else or reads a file when the model is loaded.
 
-A `Lambda` layer holds Python bytecode that loading runs; a configuration may also name any function of any module
-(CVE-2024-3660, CVE-2025-1550). HDF5 is read by `pyfive`, in Python and in a child process. Not here: weights.
+They are in a `.keras` archive, in attributes of an HDF5 file, in JSON files and in SavedModels. A `Lambda` layer holds
+Python bytecode; an entry may also name any function of any module (CVE-2024-3660, CVE-2025-1550, CVE-2025-8747). Not
+here: which names are harmless (keras_names), how HDF5 is read (hdf5), and weights.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from weighbridge.content import sandbox
 from weighbridge.content.findings import Findings, quoted
+from weighbridge.content.headers import keras_names as names
+from weighbridge.content.headers import tensorflow_operators
 from weighbridge.content.headers.document import parse_json
+from weighbridge.content.headers.outside import leaves_model
 from weighbridge.domain.report import Finding
 
 MAX_CONFIG_SIZE = 8 * 1024 * 1024
 #: Bytes of an archive's list of members.
 MAX_DIRECTORY_SIZE = 16 * 1024 * 1024
-_OWN_MODULES = ("keras", "tf_keras", "tensorflow.keras", "keras_hub", "keras_nlp", "keras_cv", "builtins")
-_ATTRIBUTES = ("model_config", "training_config")
+#: Keys whose text is a file or an address wherever they are.
+_PLACES = ("filepath", "file_path", "vocabulary", "vocab_file", "handle", "origin", "url", "cache_dir", "extract_dir")
 
 
 @dataclass(frozen=True)
@@ -42,37 +47,12 @@ class KerasHeader:
     failure: str = ""
 
 
-def read_hdf5(path: Path, limits: sandbox.Limits | None = None) -> KerasHeader:
-    """Read the configuration in an HDF5 file; never raises because of its content."""
-    reading = sandbox.read("hdf5", path, limits)
-    if reading.answer is None:
-        return KerasHeader(failure=reading.reason)
-    texts = reading.answer["texts"]
-    return _judge([text.encode() for text in texts if isinstance(text, str)])
-
-
-def walk_hdf5(path: Path) -> dict[str, Any]:
-    """Return the configurations that an HDF5 file's root holds; the child's work."""
-    import pyfive  # type: ignore[import-untyped]
-
-    texts = []
-    with open(path, "rb") as file, pyfive.File(file) as root:
-        for name in _ATTRIBUTES:
-            if name in root.attrs:
-                value = root.attrs[name]
-                value = value.tobytes() if hasattr(value, "tobytes") else value
-                texts.append(value.decode() if isinstance(value, bytes) else str(value))
-    if sum(map(len, texts)) > MAX_CONFIG_SIZE:
-        raise ValueError("configuration too large")
-    return {"texts": texts}
-
-
 def read_archive(path: Path) -> KerasHeader:
     """Read the configuration in a `.keras` archive; other archives give an empty answer."""
     try:
         with open(path, "rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:
-            names = set(archive.namelist())
-            if not {"metadata.json", "config.json"} <= names:
+            members = set(archive.namelist())
+            if not {"metadata.json", "config.json"} <= members:
                 return KerasHeader()
             with archive.open("config.json") as member:
                 content = member.read(MAX_CONFIG_SIZE + 1)
@@ -81,7 +61,7 @@ def read_archive(path: Path) -> KerasHeader:
         return KerasHeader(failure=f"its list of members or config.json cannot be read: {quoted(str(error))}")
     if len(content) > MAX_CONFIG_SIZE:
         return KerasHeader(failure=f"its config.json has more than {MAX_CONFIG_SIZE:,} bytes")
-    return _judge([content])
+    return judge([content])
 
 
 class _Bounded(io.RawIOBase):
@@ -112,36 +92,127 @@ class _Bounded(io.RawIOBase):
         return True
 
 
-def _judge(contents: list[bytes]) -> KerasHeader:
-    findings = Findings()
+def judge(contents: Iterable[bytes]) -> KerasHeader:
+    """Judge the JSON texts of a model's configurations."""
+    findings, size, found = Findings(), 0, False
     for content in contents:
+        size, found = size + len(content), True
         document = parse_json(content)
-        for finding in document.findings:
-            findings.add(finding.rule, finding.level, finding.message)
-        stack = [document.value]
-        while stack:
-            found = stack.pop()
-            if isinstance(found, dict):
-                _inspect(found, findings)
-                stack.extend(found.values())
-            elif isinstance(found, list):
-                stack.extend(found)
-    return KerasHeader(bool(contents), findings.all, sum(map(len, contents)))
+        findings.extend(document.findings)
+        findings.extend(inspect(document.value))
+    return KerasHeader(found, findings.all, size)
 
 
-def _inspect(layer: dict[str, Any], findings: Findings) -> None:
-    kind, module = layer.get("class_name"), layer.get("module")
-    where = str(layer.get("name") or kind or "")[:80]
-    if kind in ("Lambda", "__lambda__") or layer.get("function_type") == "lambda":
+def is_configuration(value: Any) -> bool:
+    """Whether a JSON file's value is a model's configuration, as Keras writes it and `model_from_json` reads it."""
+    if not isinstance(value, dict):
+        return False
+    if isinstance(value.get("modelTopology"), dict):
+        return True
+    marks = {"module", "registered_name", "keras_version", "backend"}
+    return {"class_name", "config"} <= value.keys() and not marks.isdisjoint(value)
+
+
+def inspect(value: Any) -> tuple[Finding, ...]:
+    """Return the findings about a configuration, at any depth of it.
+
+    `keras.lambda`, `keras.function`, `keras.loads`, `keras.foreign-code` (errors), `keras.reads-file` (error, or a
+    warning where the file's name stays inside of the folder), `keras.custom-layer` (warning).
+    """
+    findings = Findings()
+    stack = [value]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, dict):
+            _inspect_entry(found, findings)
+            stack.extend(found.values())
+        elif isinstance(found, list):
+            stack.extend(found)
+    return findings.all
+
+
+def _inspect_entry(entry: dict[str, Any], findings: Findings) -> None:
+    kind, config = entry.get("class_name"), entry.get("config")
+    where = str(entry.get("name") or kind or "")[:80]
+    if kind in ("Lambda", "__lambda__") or entry.get("function_type") == "lambda":
         text = "A Lambda layer holds Python bytecode, which runs when the model is loaded without safe mode."
         findings.add("keras.lambda", "error", text, where)
-    if isinstance(kind, str) and isinstance(module, str) and not _is_own(module):
+    elif kind == "function":
+        _inspect_function(entry, where, findings)
+    elif kind == "__typespec__":
+        _inspect_type(entry, where, findings)
+    elif isinstance(kind, str) and not re.fullmatch(r"__\w+__", kind):
+        _inspect_class(entry, kind, where, findings)
+    if isinstance(config, dict) and isinstance(kind, str):
+        _inspect_arguments(kind, config, where, findings)
+    for key in _PLACES:
+        _inspect_place(key, entry.get(key), where, findings)
+
+
+def _inspect_class(entry: dict[str, Any], kind: str, where: str, findings: Findings) -> None:
+    """Judge the class that an entry names; one without a module is looked up among Keras's own classes."""
+    module, registered = entry.get("module"), entry.get("registered_name")
+    if (name := kind.rpartition(">")[2]) in names.LOADERS:
+        text = f"Its layer {quoted(name)} {names.LOADERS[name]}."
+        findings.add("keras.loads", "error", text, where)
+    elif module is None or module == "":
+        custom = next((text for text in (registered, kind) if isinstance(text, str) and ">" in text), "")
+        if custom:
+            text = f"The layer {quoted(custom)} needs code of the publisher's."
+            findings.add("keras.custom-layer", "warning", text)
+    elif not isinstance(module, str) or names.below_keras(module) is None:
         text = f"It names {quoted(kind)} of {quoted(module)}, which loading imports."
         findings.add("keras.foreign-code", "error", text, where)
-    registered = layer.get("registered_name")
-    if isinstance(kind, str) and module is None and isinstance(registered, str) and ">" in registered:
-        findings.add("keras.custom-layer", "warning", f"The layer {quoted(registered)} needs code of the publisher's.")
+    elif not names.is_built(module, kind) and not names.only_computes(module, kind):
+        text = f"It names {quoted(kind)} of {quoted(module)}, which is no layer, loss or other part of a model."
+        findings.add("keras.function", "error", text, where)
 
 
-def _is_own(module: str) -> bool:
-    return any(module == own or module.startswith(own + ".") for own in _OWN_MODULES)
+def _inspect_function(entry: dict[str, Any], where: str, findings: Findings) -> None:
+    module = entry.get("module")
+    called = [text for text in (entry.get("config"), entry.get("registered_name")) if isinstance(text, str)]
+    for name in called or [""]:
+        if name == "function":
+            # What Keras 3.0 to 3.8 wrote as the registered name of every function.
+            continue
+        if module in (None, "", "builtins"):
+            if names.is_builtin(name.rpartition(">")[2]):
+                text = f"It names the function {quoted(name)} of {quoted(module)}, which loading may call."
+                findings.add("keras.function", "error", text, where)
+            elif not names.is_known_function(name):
+                text = f"The function {quoted(name)} needs code of the publisher's."
+                findings.add("keras.custom-layer", "warning", text, where)
+        elif not isinstance(module, str) or not names.only_computes(module, name):
+            text = f"It names the function {quoted(name)} of {quoted(module)}, which loading may call."
+            findings.add("keras.function", "error", text, where)
+
+
+def _inspect_type(entry: dict[str, Any], where: str, findings: Findings) -> None:
+    """Judge a type of TensorFlow's, which Keras imports by name."""
+    module, name = str(entry.get("module")), str(entry.get("spec_name"))
+    if not module.startswith(("tensorflow.", "keras.")) or not name.endswith("Spec"):
+        text = f"It names {quoted(name)} of {quoted(module)}, which loading imports."
+        findings.add("keras.foreign-code", "error", text, where)
+
+
+def _inspect_arguments(kind: str, config: dict[str, Any], where: str, findings: Findings) -> None:
+    """Judge what a layer of TensorFlow's functions calls when the model is built."""
+    symbol = config.get("function", config.get("method"))
+    if kind in names.TENSORFLOW_CALLS and (not isinstance(symbol, str) or names.reaches_out(symbol)):
+        text = f"Its layer calls {quoted(symbol)} of TensorFlow, which may read, write, load or run something."
+        findings.add("keras.function", "error", text, where)
+    if kind == "TensorFlowOpLayer":
+        for operator in re.findall(r"\w+", str(config.get("node_def", ""))):
+            if entry := tensorflow_operators.OPERATORS.get(operator):
+                text = f"Its layer runs TensorFlow's {operator}, which {entry.what}."
+                findings.add("keras.function", "error", text, where)
+    if kind.rpartition(">")[2] in names.VOCABULARY_LAYERS:
+        _inspect_place("idf_weights", config.get("idf_weights"), where, findings)
+
+
+def _inspect_place(key: str, place: Any, where: str, findings: Findings) -> None:
+    if not isinstance(place, str) or not place:
+        return
+    level: Any = "error" if leaves_model(place) else "warning"
+    text = f"Loading reads {quoted(place)}, which {quoted(key)} names."
+    findings.add("keras.reads-file", level, text, where)

@@ -2,13 +2,14 @@
 
 An ONNX file may hold gigabytes of weights inside of one message; a reader of the whole would need twice that memory.
 What is left after this walk is small, valid, and read by the format's own library. Which fields exist comes from that
-library's descriptors. Wire format: https://protobuf.dev/programming-guides/encoding/. Not here: any meaning (onnx).
+library's descriptors. Formats without one here are walked field by field (`fields`).
+Wire format: https://protobuf.dev/programming-guides/encoding/. Not here: any meaning (onnx, tensorflow).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 #: Contents of at most this many bytes are copied as they are.
@@ -18,7 +19,7 @@ MAX_TEXT_SIZE = 1024 * 1024
 #: Bytes of the copy.
 MAX_COPY_SIZE = 256 * 1024 * 1024
 MAX_DEPTH = 64
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _LENGTH, _GROUP_BEGIN, _GROUP_END, _FIXED32 = 0, 1, 2, 3, 4, 5
 
 
 class Malformed(ValueError):
@@ -124,3 +125,52 @@ def encode(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield the fields of one message in order: a number, and a varint or the content of a length-delimited field.
+
+    Fields of fixed width are skipped, and so are groups, as readers do with what they do not know.
+
+    Raises:
+        Malformed: the bytes are no message.
+    """
+    at, end, groups = 0, len(message), 0
+    while at < end:
+        tag, at = varint_at(message, at)
+        number, wire = tag >> 3, tag & 7
+        if number == 0:
+            raise Malformed("it has a field of the number 0")
+        if wire == _VARINT:
+            value, at = varint_at(message, at)
+            if not groups:
+                yield number, value
+        elif wire == _LENGTH:
+            length, at = varint_at(message, at)
+            if length > end - at:
+                raise Malformed("a field ends after its message does")
+            if not groups:
+                yield number, message[at : at + length]
+            at += length
+        elif wire in (_FIXED64, _FIXED32):
+            at += 8 if wire == _FIXED64 else 4
+        elif wire in (_GROUP_BEGIN, _GROUP_END):
+            groups += 1 if wire == _GROUP_BEGIN else -1
+        else:
+            raise Malformed(f"it has a field of the wire type {wire}")
+        if at > end or not 0 <= groups <= MAX_DEPTH:
+            raise Malformed("a field or a group does not end within its message")
+    if groups:
+        raise Malformed("a group does not end")
+
+
+def varint_at(message: memoryview, at: int) -> tuple[int, int]:
+    """Return the varint at an offset, and the offset after it. Raises Malformed."""
+    if at < len(message) and message[at] < 0x80:
+        return message[at], at + 1
+    value = 0
+    for index, byte in enumerate(message[at : at + 10]):
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value & (2**64 - 1), at + index + 1
+    raise Malformed("it ends inside a number, or a number is too long")
