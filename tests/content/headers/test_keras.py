@@ -8,6 +8,7 @@ import pytest
 
 from tests.content.headers.samples import rules, write
 from weighbridge.content.headers import hdf5
+from weighbridge.content.headers.config import inspect_config
 from weighbridge.content.headers.hdf5 import Hdf5Header
 from weighbridge.content.headers.keras import KerasHeader, inspect, is_configuration, read_archive
 
@@ -195,3 +196,9 @@ def test_a_configuration_of_keras_is_known_by_its_keys() -> None:
     assert not is_configuration({"class_name": "x"})
     assert not is_configuration({"model_type": "llama", "backend": "x"})
     assert not is_configuration([])
+
+
+def test_json_files_are_judged_as_keras_where_they_are_such() -> None:
+    found = inspect_config({"class_name": "Sequential", "module": "keras", "config": {"layers": [LAMBDA]}})
+    assert "keras.lambda" in rules(found)
+    assert inspect_config({"class_name": "Lambda", "other": {}}) == ()
