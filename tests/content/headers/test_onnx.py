@@ -1,6 +1,8 @@
 from pathlib import Path
+from typing import Any
 
 import numpy
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -141,6 +143,83 @@ def test_texts_that_are_no_utf8_are_read(tmp_path: Path) -> None:
     header = look(tmp_path, content.replace(b"w.bin", b"\x80.bin"))
     assert "onnx.external-path" in rules(header.findings)
     assert header.external == []
+
+
+OUTSIDE = external("../x")
+
+
+def _sparse(values: TensorProto, indices: TensorProto) -> onnx.SparseTensorProto:
+    return onnx.SparseTensorProto(values=values, indices=indices, dims=[4])
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        helper.make_attribute("a", OUTSIDE),
+        helper.make_attribute("a", [SMALL, OUTSIDE]),
+        helper.make_attribute("a", _sparse(OUTSIDE, SMALL)),
+        helper.make_attribute("a", _sparse(SMALL, OUTSIDE)),
+        helper.make_attribute("a", [_sparse(SMALL, SMALL), _sparse(SMALL, OUTSIDE)]),
+        helper.make_attribute("a", onnx_model([OUTSIDE]).graph),
+        helper.make_attribute("a", [onnx_model([SMALL]).graph, onnx_model([OUTSIDE]).graph]),
+    ],
+    ids=["tensor", "tensors", "values", "indices", "sparse tensors", "graph", "graphs"],
+)
+def test_external_data_is_found_in_every_attribute(tmp_path: Path, attribute: onnx.AttributeProto) -> None:
+    node = helper.make_node("Identity", ["x"], ["y"])
+    node.attribute.append(attribute)
+    inner = helper.make_node("If", ["c"], ["y"], then_branch=onnx_model([], [node]).graph)
+    in_function, as_default, in_training = onnx_model([]), onnx_model([]), onnx_model([])
+    in_function.functions.append(helper.make_function("d", "F", [], [], [node], []))
+    as_default.functions.append(helper.make_function("d", "F", [], [], [], [], attribute_protos=[attribute]))
+    in_training.training_info.add().algorithm.CopyFrom(onnx_model([], [node]).graph)
+    for model in (onnx_model([], [node]), onnx_model([], [inner]), in_function, as_default, in_training):
+        assert "onnx.external-path" in rules(look(tmp_path, model.SerializeToString()).findings)
+
+
+def test_external_data_of_sparse_initializers_is_found(tmp_path: Path) -> None:
+    for sparse in (_sparse(OUTSIDE, SMALL), _sparse(SMALL, OUTSIDE)):
+        model = onnx_model([])
+        model.graph.sparse_initializer.append(sparse)
+        assert rules(look(tmp_path, model.SerializeToString()).findings) == ["onnx.external-path"]
+
+
+@pytest.mark.parametrize("key", ["__class__", "__dict__", "raw_data", "name", "prepack"])
+def test_keys_of_external_data_that_no_format_knows_are_errors(tmp_path: Path, key: str) -> None:
+    header = look(tmp_path, onnx_model([external("w.bin", **{key: "x"})]).SerializeToString())
+    assert rules(header.findings) == ["onnx.external-data"]
+
+
+def test_keys_that_readers_know_are_fine_and_a_base_path_outside_is_not(tmp_path: Path) -> None:
+    known = external("w.bin", offset="0", length="12", checksum="ab", prepacked_0="x|1;2;3")
+    assert look(tmp_path, onnx_model([known]).SerializeToString()).findings == ()
+    header = look(tmp_path, onnx_model([external("w.bin", basepath="/etc")]).SerializeToString())
+    assert rules(header.findings) == ["onnx.external-path"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "name", "attributes", "rule", "level"),
+    [
+        ("com.microsoft", "PythonOp", {"func_name": "x"}, "onnx.harmful-operator", "error"),
+        ("ai.onnx.contrib", "PyOp", {}, "onnx.harmful-operator", "error"),
+        ("com.microsoft.extensions", "AzureTextToText", {"model_uri": "http://x"}, "onnx.harmful-operator", "error"),
+        ("com.microsoft", "EPContext", {"embed_mode": 0, "ep_cache_context": "../../x"}, "onnx.external-path", "error"),
+        ("com.microsoft", "EPContext", {"embed_mode": 0, "ep_cache_context": "/x"}, "onnx.external-path", "error"),
+        ("com.microsoft", "EPContext", {"embed_mode": 0, "ep_cache_context": "x.bin"}, "onnx.compiled", "warning"),
+        ("com.microsoft", "EPContext", {"ep_cache_context": "/\x7fELF"}, "onnx.compiled", "warning"),
+        ("com.microsoft", "Attention", {}, "onnx.runtime-ops", "note"),
+        ("ai.onnx.contrib", "SentencepieceTokenizer", {}, "onnx.runtime-ops", "note"),
+        ("acme", "Thing", {}, "onnx.custom-ops", "warning"),
+    ],
+)
+def test_operators_are_judged_by_their_names(
+    tmp_path: Path, domain: str, name: str, attributes: dict[str, Any], rule: str, level: str
+) -> None:
+    model = onnx_model([], [helper.make_node(name, ["x"], ["y"], domain=domain, **attributes)])
+    # A function of the same domain stands for no other operator of it.
+    model.functions.append(helper.make_function(domain, "Other", [], [], [], []))
+    found = look(tmp_path, model.SerializeToString()).findings
+    assert [(finding.rule, finding.level) for finding in found] == [(rule, level)]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

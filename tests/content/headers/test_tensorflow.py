@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -81,7 +81,7 @@ SAVER = [
     node("merge", "MergeV2Checkpoints", "shard", "saver_filename"),
     node("RestoreV2", "RestoreV2", "saver_filename", "names", "names"),
 ]
-KINDS = {
+KINDS: dict[str, Callable[[bytes], bytes]] = {
     "SavedModel": saved_model,
     "MetaGraph": meta_graph,
     "graph": lambda content: content,
@@ -96,7 +96,7 @@ def test_operators_that_no_model_has_a_use_for_are_errors_wherever_they_are(kind
         graph(node("x", operator)),
         graph(node("y", "MatMul"), functions=[function("f", [node("x", operator)])]),
     ):
-        found = look(wrapped(content))  # type: ignore[operator]
+        found = look(wrapped(content))
         assert [(finding.rule, finding.level) for finding in found.findings] == [("tensorflow.operator", "error")]
 
 

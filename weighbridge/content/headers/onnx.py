@@ -1,29 +1,28 @@
 """The structure of an ONNX file (https://onnx.ai/onnx/repo-docs/IR.html), read without its weights.
 
 The bulk is left out first (protobuf), the rest is read by the `onnx` package, all in a child process (sandbox): memory
-stays small whatever the model's size. Not here: running or fully checking a model, and whether the files that hold its
-external data exist (cards.completeness).
+stays small whatever the model's size. Not here: what operators do (onnx_operators), running or fully checking a model,
+and whether the files that hold its external data exist (cards.completeness).
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from weighbridge.content import sandbox
 from weighbridge.content.findings import Findings, quoted
+from weighbridge.content.headers import onnx_operators
+from weighbridge.content.headers.outside import leaves_model
 from weighbridge.content.headers.protobuf import Malformed, Stripper, encode
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Finding
 from weighbridge.errors import UnsafePath
 
-#: Operators of the standard and of ONNX Runtime; others need a library of the publisher's.
-_STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training")
-_RUNTIME = ("com.microsoft", "com.microsoft.nchwc", "com.microsoft.experimental", "com.ms.internal.nhwc")
 #: Types that hold weights; the others hold shapes, indices and switches.
 _WEIGHTS = {"FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "DOUBLE": 64, "UINT8": 8, "INT8": 8, "UINT4": 4, "INT4": 4}
 _WEIGHTS |= {
@@ -41,6 +40,8 @@ _DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "u
 _BULK = frozenset(f"onnx.TensorProto.{name}" for name in _DATA)
 _SIZE_KEY = "weighbridge.raw_data_size"
 _MAX_LOCATIONS = 10_000
+#: Keys of an entry of external data; ONNX Runtime adds `prepacked_…` (CVE-2026-34445 is about all others).
+_EXTERNAL_KEYS = frozenset({"location", "offset", "length", "checksum", "basepath"})
 
 
 @dataclass(frozen=True)
@@ -134,63 +135,74 @@ def _note(name: str, length: int) -> bytes:
 
 
 def _inspect(model: Any, findings: Findings) -> tuple[Counter[str], set[str]]:
-    own = {_text(function.domain) for function in model.functions}
+    own = {(_text(function.domain), _text(function.name)) for function in model.functions}
     parameters: Counter[str] = Counter()
     external: set[str] = set()
     for graph in _graphs(model):
         counts: dict[str, tuple[str, int]] = {}
-        for tensor in [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]:
+        for tensor in graph.initializer:
             counts[tensor.name] = _inspect_tensor(tensor, external, findings)
+        for sparse in graph.sparse_initializer:
+            counts[sparse.values.name] = _inspect_tensor(sparse.values, external, findings)
+            _inspect_tensor(sparse.indices, external, findings)
         _inspect_nodes(graph.node, own, counts, external, findings)
         for kind, count in counts.values():
             if kind in _WEIGHTS:
                 parameters[kind] += count
     for function in model.functions:
         _inspect_nodes(function.node, own, {}, external, findings)
+        _inspect_attributes(function.attribute_proto, external, findings)
     return parameters, external
 
 
 def _graphs(model: Any) -> Iterator[Any]:
     stack = [model.graph, *(part for info in model.training_info for part in (info.initialization, info.algorithm))]
-    nodes = [node for function in model.functions for node in function.node]
-    stack += _subgraphs(nodes)
+    for function in model.functions:
+        stack += _subgraphs(attribute for node in function.node for attribute in node.attribute)
+        stack += _subgraphs(function.attribute_proto)
     while stack:
         graph = stack.pop()
         yield graph
-        stack += _subgraphs(graph.node)
+        stack += _subgraphs(attribute for node in graph.node for attribute in node.attribute)
 
 
-def _subgraphs(nodes: Any) -> list[Any]:
+def _subgraphs(attributes: Iterable[Any]) -> list[Any]:
     found = []
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                found.append(attribute.g)
-            found += attribute.graphs
+    for attribute in attributes:
+        if attribute.HasField("g"):
+            found.append(attribute.g)
+        found += attribute.graphs
     return found
 
 
 def _inspect_nodes(
-    nodes: Any, own: set[str], counts: dict[str, tuple[str, int]], external: set[str], findings: Findings
+    nodes: Any,
+    own: set[tuple[str, str]],
+    counts: dict[str, tuple[str, int]],
+    external: set[str],
+    findings: Findings,
 ) -> None:
     for node in nodes:
-        domain = _text(node.domain)
-        if domain in _STANDARD or domain in own:
-            pass
-        elif domain in _RUNTIME:
-            findings.add("onnx.runtime-ops", "note", f"Its operators of {domain} are those of ONNX Runtime.")
-        else:
-            text = f"Its operators of {quoted(domain)} need a library of the publisher's to run."
-            findings.add("onnx.custom-ops", "warning", text)
-        for attribute in node.attribute:
-            tensors = [attribute.t] if attribute.HasField("t") else []
-            for tensor in [*tensors, *attribute.tensors]:
-                _inspect_tensor(tensor, external, findings)
-        if node.op_type == "MatMulNBits" and len(node.input) > 1 and node.input[1] in counts:
-            sizes = {attribute.name: attribute.i for attribute in node.attribute}
-            if 0 < sizes.get("K", 0) < 2**31 and 0 < sizes.get("N", 0) < 2**31:
-                # Several weights are packed into each byte of the tensor; its shape does not show them.
-                counts[node.input[1]] = ("INT4" if sizes.get("bits", 4) == 4 else "INT8", sizes["K"] * sizes["N"])
+        name = (_text(node.domain), _text(node.op_type))
+        sizes = {_text(attribute.name): attribute.i for attribute in node.attribute if attribute.HasField("i")}
+        use = onnx_operators.Use(*name, onnx_operators.texts_of(node.attribute), sizes)
+        onnx_operators.inspect(use, name in own, findings)
+        _inspect_attributes(node.attribute, external, findings)
+        packed = node.op_type == "MatMulNBits" and len(node.input) > 1 and node.input[1] in counts
+        if packed and 0 < sizes.get("K", 0) < 2**31 and 0 < sizes.get("N", 0) < 2**31:
+            # Several weights are packed into each byte of the tensor; its shape does not show them.
+            counts[node.input[1]] = ("INT4" if sizes.get("bits", 4) == 4 else "INT8", sizes["K"] * sizes["N"])
+
+
+def _inspect_attributes(attributes: Any, external: set[str], findings: Findings) -> None:
+    """Inspect the tensors of attributes: dense and sparse ones, single ones and lists."""
+    for attribute in attributes:
+        tensors = [attribute.t] if attribute.HasField("t") else []
+        sparse = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+        for found in (*sparse, *attribute.sparse_tensors):
+            tensors += (found.values, found.indices)
+        for tensor in (*tensors, *attribute.tensors):
+            _inspect_tensor(tensor, external, findings)
 
 
 def _inspect_tensor(tensor: Any, external: set[str], findings: Findings) -> tuple[str, int]:
@@ -230,6 +242,12 @@ def _inspect_external(tensor: Any, where: str, external: set[str], findings: Fin
         text = f"Its data is said to lie in {quoted(location)}, which is no safe name inside of the model."
         findings.add("onnx.external-path", "error", text, where)
         return
+    if unknown := [key for key in said if key not in _EXTERNAL_KEYS and not key.startswith("prepacked_")]:
+        text = f"Its external data has the key {quoted(min(unknown))}, which sets any attribute in old readers."
+        findings.add("onnx.external-data", "error", text, where)
+    if leaves_model(said.get("basepath", "")):
+        text = f"Its external data names the folder {quoted(said['basepath'])}, which is outside of the model."
+        findings.add("onnx.external-path", "error", text, where)
     for key in ("offset", "length"):
         if not said.get(key, "0").isdigit() or len(said.get(key, "0")) > 19:
             findings.add("onnx.external-data", "error", f"The {key} of its external data is no number.", where)

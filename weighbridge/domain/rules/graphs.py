@@ -78,6 +78,14 @@ RULES = (
     ),
     Rule("onnx.runtime-ops", "note", "An ONNX file uses operators of ONNX Runtime.", "`com.microsoft`"),
     Rule(
+        "onnx.harmful-operator",
+        "error",
+        "An operator of an ONNX file runs Python or calls another machine.",
+        "`PythonOp`",
+        "runs code of the publisher on load",
+    ),
+    Rule("onnx.compiled", "warning", "A part of an ONNX file is compiled code.", "an embedded `EPContext`"),
+    Rule(
         "onnx.custom-ops",
         "warning",
         "An ONNX file uses operators that need a library of the publisher.",
