@@ -31,6 +31,7 @@ from tests.services.nginx import nginx  # noqa: E402
 from tests.services.ociregistry import oci_registry, private_registry  # noqa: E402
 from tests.services.prefect import prefect_harness, prefect_server  # noqa: E402
 from tests.services.seaweedfs import s3_server  # noqa: E402
+from weighbridge.net.retrying import Retrying  # noqa: E402
 from weighbridge.store.local import LocalBlobStore  # noqa: E402
 
 
@@ -47,6 +48,18 @@ def _loggers_as_they_were() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
+@pytest.fixture(autouse=True)
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Wait for no source that is to be asked again; return the seconds that would have been waited."""
+    waits: list[float] = []
+
+    def pause(retrying: Retrying, wait_s: float) -> None:
+        waits.append(wait_s)
+
+    monkeypatch.setattr(Retrying, "pause", pause)
+    return waits
+
+
 __all__ = [
     "git_lfs_server",
     "mlflow_server",
@@ -57,6 +70,7 @@ __all__ = [
     "private_registry",
     "s3_server",
     "store",
+    "waited",
 ]
 
 

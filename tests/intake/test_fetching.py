@@ -12,7 +12,6 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, SourceUnavailable
-from weighbridge.intake import fetching
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.settings import SourceSettings
 from weighbridge.sources import SOURCES
@@ -32,11 +31,6 @@ def web() -> Iterator[WebServer]:
 @pytest.fixture
 def source() -> Source:
     return SOURCES["url"](SourceSettings(timeout_s=2))
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "BACKOFF_S", 0.001)
 
 
 def declared(source: Source, url: str) -> Manifest:

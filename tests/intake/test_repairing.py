@@ -21,7 +21,6 @@ from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import Page, WebServer
 from weighbridge.cli import app
 from weighbridge.domain.digest import Digest
-from weighbridge.intake import fetching
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.store.piece_sums import HEADER, PIECE, WIDTH
 
@@ -76,7 +75,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     for name, value in environment.items():
         monkeypatch.setenv(f"WEIGHBRIDGE_{name}", value)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fetching, "BACKOFF_S", 0.001)
     return Home(tmp_path, capsys)
 
 

@@ -241,7 +241,7 @@ class TestReading:
     def test_large_objects_are_read_in_ranges_under_one_pin(
         self, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, enough: float
     ) -> None:
-        monkeypatch.setattr(s3, "Windows", lambda: Windows(enough=enough))
+        monkeypatch.setattr(s3, "Windows", lambda **given: Windows(enough=enough, **given))
         place = s3_server.fill({"model.gguf": LARGE})
         with Wire(s3_server.port) as wire:
             source = S3Source(SourceSettings(auth=READER, endpoint=wire.url))
@@ -257,7 +257,7 @@ class TestReading:
     def test_a_cut_resumes_where_it_stopped(
         self, s3_server: S3Server, store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, enough: float
     ) -> None:
-        monkeypatch.setattr(s3, "Windows", lambda: Windows(enough=enough))
+        monkeypatch.setattr(s3, "Windows", lambda **given: Windows(enough=enough, **given))
         place = s3_server.fill({"model.gguf": LARGE})
         with Wire(s3_server.port) as wire:
             source = S3Source(SourceSettings(auth=READER, endpoint=wire.url))

@@ -6,28 +6,27 @@ Not here: how a source is asked (sources), how blobs are kept (store.local), or 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import IntegrityError, SourceMisbehaved, SourceUnavailable
+from weighbridge.net.retrying import Retrying
 from weighbridge.sources.interface import Source
 from weighbridge.store.incoming import Incoming
 from weighbridge.store.local import LocalBlobStore
 
-#: Attempts in a row that bring no new byte before a source counts as unavailable.
-FRUITLESS_ATTEMPTS = 4
-#: Seconds before the second fruitless attempt; doubled for each further one.
-BACKOFF_S = 0.5
-MAX_WAIT_S = 60.0
-
 
 def fetch(
-    source: Source, ref: ModelRef, entry: FileEntry, store: LocalBlobStore, progress: Progress | None = None
+    source: Source,
+    ref: ModelRef,
+    entry: FileEntry,
+    store: LocalBlobStore,
+    progress: Progress | None = None,
+    retrying: Retrying | None = None,
 ) -> FileEntry:
     """Bring one file into the store and return its computed entry: path, real size, sha256.
 
@@ -41,13 +40,13 @@ def fetch(
     Raises:
         IntegrityError: other bytes than promised.
         SourceMisbehaved: the source contradicts its own length.
-        SourceUnavailable: no byte came in several attempts.
+        SourceUnavailable: no byte came in several attempts (`retrying`).
         StoreFull: no space left.
     """
     progress = progress or Silent()
     known = known_blob(ref, entry, store)
     if known is None:
-        known = _receive(source, ref, entry, store, progress)
+        known = _Fetch(source, ref, entry, progress, retrying or Retrying()).receive(store)
     else:
         progress.advance("fetch", entry.size or 0)
     return replace(entry, size=store.size(known), digest=known, version="", locator="")
@@ -67,87 +66,93 @@ def _identity(ref: ModelRef, entry: FileEntry) -> str:
     return f"{ref.kind}:{ref.id}#{entry.path}@{entry.version}" if entry.version else ""
 
 
-def _receive(source: Source, ref: ModelRef, entry: FileEntry, store: LocalBlobStore, progress: Progress) -> Digest:
-    identity = _identity(ref, entry)
-    extra = (entry.digest.algorithm,) if entry.digest else ()
-    with store.receive(identity or f"{ref.uri}#{entry.path}", extra=extra, size=entry.size) as incoming:
-        known = known_blob(ref, entry, store)  # Another process may have brought it while this one waited.
-        if known is not None:
-            progress.advance("fetch", entry.size or 0)
-            return known
-        if not identity or (entry.size is not None and incoming.offset > entry.size):
-            incoming.restart()
-        resumed = incoming.offset > 0
-        progress.advance("fetch", incoming.offset)
-        _stream(source, ref, entry, incoming, progress)
-        try:
-            digest = incoming.commit(entry.digest)
-        except IntegrityError as error:
-            if not resumed:
-                raise _named(error, entry) from error
-            _stream(source, ref, entry, incoming, progress)
+@dataclass(frozen=True)
+class _Fetch:
+    """One file on its way."""
+
+    source: Source
+    ref: ModelRef
+    entry: FileEntry
+    progress: Progress
+    retrying: Retrying
+
+    def receive(self, store: LocalBlobStore) -> Digest:
+        entry, identity = self.entry, _identity(self.ref, self.entry)
+        extra = (entry.digest.algorithm,) if entry.digest else ()
+        with store.receive(identity or f"{self.ref.uri}#{entry.path}", extra=extra, size=entry.size) as incoming:
+            known = known_blob(self.ref, entry, store)  # Another process may have brought it while this one waited.
+            if known is not None:
+                self.progress.advance("fetch", entry.size or 0)
+                return known
+            if not identity or (entry.size is not None and incoming.offset > entry.size):
+                incoming.restart()
+            resumed = incoming.offset > 0
+            self.progress.advance("fetch", incoming.offset)
+            self._stream(incoming)
             try:
                 digest = incoming.commit(entry.digest)
-            except IntegrityError as again:
-                raise _named(again, entry) from again
-    if identity:
-        store.remember(identity, digest)
-    return digest
+            except IntegrityError as error:
+                if not resumed:
+                    raise _named(error, entry) from error
+                self._stream(incoming)
+                try:
+                    digest = incoming.commit(entry.digest)
+                except IntegrityError as again:
+                    raise _named(again, entry) from again
+        if identity:
+            store.remember(identity, digest)
+        return digest
+
+    def _stream(self, incoming: Incoming) -> None:
+        entry, fruitless = self.entry, 0
+        while entry.size is None or incoming.offset < entry.size:  # An empty file needs no request.
+            before = incoming.offset
+            try:
+                for chunk in self._chunks(incoming):
+                    incoming.write(chunk)
+                    self.progress.advance("fetch", len(chunk))
+                if entry.size is None or incoming.offset == entry.size:
+                    return
+                raise SourceUnavailable(
+                    f"{entry.path} ended after {incoming.offset} of {entry.size} bytes.",
+                    "Run the same command again: it resumes where it stopped.",
+                    path=entry.path,
+                )
+            except SourceUnavailable as error:
+                fruitless = 1 if incoming.offset > before else fruitless + 1
+                self.retrying.wait_after(error, fruitless)
+
+    def _chunks(self, incoming: Incoming) -> Iterator[bytes]:
+        """Yield the bytes after `incoming.offset`, refusing a stream of another length than promised."""
+        entry = self.entry
+        with self.source.open(self.ref, entry, incoming.offset) as stream:
+            if entry.size is not None and stream.size is not None and stream.size != entry.size:
+                raise SourceMisbehaved(
+                    f"{entry.path} was promised with {entry.size} bytes, but is sent with {stream.size}.",
+                    "The file changed upstream, or a proxy on the way changes it. Nothing was kept; try again later.",
+                    path=entry.path,
+                    expected=entry.size,
+                    actual=stream.size,
+                )
+            if stream.offset != incoming.offset:
+                if stream.offset != 0:
+                    raise SourceMisbehaved(f"{entry.path} was resumed at a byte nobody asked for.", path=entry.path)
+                incoming.restart()
+            if entry.size is None and stream.size is not None:
+                incoming.expect(stream.size)
+            received = incoming.offset
+            for chunk in stream.chunks:
+                received += len(chunk)
+                if entry.size is not None and received > entry.size:
+                    incoming.restart()
+                    raise SourceMisbehaved(
+                        f"{entry.path} was promised with {entry.size} bytes, but more are sent.",
+                        "The file changed upstream, or a proxy on the way changes it. Nothing was kept.",
+                        path=entry.path,
+                        expected=entry.size,
+                    )
+                yield chunk
 
 
 def _named(error: IntegrityError, entry: FileEntry) -> IntegrityError:
     return IntegrityError(f"{entry.path}: {error.problem}", error.remedy, **error.facts, path=entry.path)
-
-
-def _stream(source: Source, ref: ModelRef, entry: FileEntry, incoming: Incoming, progress: Progress) -> None:
-    fruitless = 0
-    while entry.size is None or incoming.offset < entry.size:  # An empty file needs no request.
-        before = incoming.offset
-        try:
-            for chunk in _chunks(source, ref, entry, incoming):
-                incoming.write(chunk)
-                progress.advance("fetch", len(chunk))
-            if entry.size is None or incoming.offset == entry.size:
-                return
-            raise SourceUnavailable(
-                f"{entry.path} ended after {incoming.offset} of {entry.size} bytes.",
-                "Run the same command again: it resumes where it stopped.",
-                path=entry.path,
-            )
-        except SourceUnavailable as error:
-            fruitless = 0 if incoming.offset > before else fruitless + 1
-            wait_s = float(error.facts.get("retry_after_s") or BACKOFF_S * 2**fruitless)
-            if fruitless >= FRUITLESS_ATTEMPTS or wait_s > MAX_WAIT_S:
-                raise
-        time.sleep(min(wait_s, MAX_WAIT_S))
-
-
-def _chunks(source: Source, ref: ModelRef, entry: FileEntry, incoming: Incoming) -> Iterator[bytes]:
-    """Yield the bytes after `incoming.offset`, refusing a stream of another length than promised."""
-    with source.open(ref, entry, incoming.offset) as stream:
-        if entry.size is not None and stream.size is not None and stream.size != entry.size:
-            raise SourceMisbehaved(
-                f"{entry.path} was promised with {entry.size} bytes, but is sent with {stream.size}.",
-                "The file changed upstream, or a proxy on the way changes it. Nothing was kept; try again later.",
-                path=entry.path,
-                expected=entry.size,
-                actual=stream.size,
-            )
-        if stream.offset != incoming.offset:
-            if stream.offset != 0:
-                raise SourceMisbehaved(f"{entry.path} was resumed at a byte nobody asked for.", path=entry.path)
-            incoming.restart()
-        if entry.size is None and stream.size is not None:
-            incoming.expect(stream.size)
-        received = incoming.offset
-        for chunk in stream.chunks:
-            received += len(chunk)
-            if entry.size is not None and received > entry.size:
-                incoming.restart()
-                raise SourceMisbehaved(
-                    f"{entry.path} was promised with {entry.size} bytes, but more are sent.",
-                    "The file changed upstream, or a proxy on the way changes it. Nothing was kept.",
-                    path=entry.path,
-                    expected=entry.size,
-                )
-            yield chunk

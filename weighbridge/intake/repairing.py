@@ -6,12 +6,10 @@ Not here: finding what is broken (store.checking), or what a piece sum is (piece
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +23,7 @@ from weighbridge.errors import IntegrityError, ModelNotFound, SourceUnavailable,
 from weighbridge.intake import fetching, steps
 from weighbridge.intake.job import Job
 from weighbridge.intake.workspace import Workspace
+from weighbridge.net.retrying import Retrying
 from weighbridge.sources.interface import Source
 from weighbridge.store.checking import StoreCheck
 from weighbridge.store.incoming import Incoming
@@ -184,10 +183,12 @@ class _Mender:
         entry = replace(promised, size=origin.size, digest=digest)
         source = self._workspace.source(declared.ref.kind, origin.auth)
         try:
-            return Repair(digest, "range", origin.uri, self._by_range(_Remote(source, declared.ref, entry), digest))
+            remote = _Remote(source, declared.ref, entry, self._workspace.retrying)
+            return Repair(digest, "range", origin.uri, self._by_range(remote, digest))
         except _NotByRange as why:
-            self._workspace.progress.expect("fetch", origin.size)
-            fetching.fetch(source, declared.ref, entry, self._store, self._workspace.progress)
+            progress, retrying = self._workspace.progress, self._workspace.retrying
+            progress.expect("fetch", origin.size)
+            fetching.fetch(source, declared.ref, entry, self._store, progress, retrying)
             return Repair(digest, "whole", origin.uri, origin.size, str(why))
 
     def _unpack(self, origin: _Origin, digest: Digest, declared: Manifest) -> Repair:
@@ -232,10 +233,10 @@ class _NotByRange(Exception):
 class _Remote:
     """A file at its source, read in pieces from front to back; where it stands, an open stream goes on."""
 
-    def __init__(self, source: Source, ref: ModelRef, entry: FileEntry) -> None:
+    def __init__(self, source: Source, ref: ModelRef, entry: FileEntry, retrying: Retrying) -> None:
         self.entry = entry
         self.received = 0
-        self._source, self._ref = source, ref
+        self._source, self._ref, self._retrying = source, ref, retrying
         self._stack = ExitStack()
         self._position = -1
         self._chunks: Iterator[bytes] = iter(())
@@ -249,16 +250,15 @@ class _Remote:
 
     def read(self, position: int, size: int) -> bytes:
         """Return the bytes from a position on; a source that is cut off is asked again, as in fetching."""
-        for attempt in count(1):
+
+        def ask() -> bytes:
             try:
                 return self._read(position, size)
-            except SourceUnavailable as error:
+            except SourceUnavailable:
                 self._position = -1
-                wait_s = float(error.facts.get("retry_after_s") or fetching.BACKOFF_S * 2**attempt)
-                if attempt >= fetching.FRUITLESS_ATTEMPTS or wait_s > fetching.MAX_WAIT_S:
-                    raise
-            time.sleep(wait_s)
-        raise AssertionError("unreachable")
+                raise
+
+        return self._retrying.call(ask)
 
     def _read(self, position: int, size: int) -> bytes:
         if position != self._position:

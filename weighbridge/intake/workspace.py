@@ -26,6 +26,7 @@ from weighbridge.intake.scanning import Engines
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.on_behalf import limited, refuse_file, refuse_place
+from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
@@ -49,6 +50,7 @@ class Workspace:
         clock: tells the time.
         load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
         on_behalf: whether others than this process's user ask for models, so that private addresses are refused.
+        retrying: how often a source that is out of reach or busy is asked again; `retrying.stopped` ends its waits.
         vouched: whether a file of the operator's own names those models, and so the places of secrets and the folders.
     """
 
@@ -62,6 +64,7 @@ class Workspace:
     load_block: Callable[[str, str], Auth] | None = None
     on_behalf: bool = False
     vouched: bool = False
+    retrying: Retrying = field(default_factory=Retrying)
 
     def __post_init__(self) -> None:
         self.scan_slots = BoundedSemaphore(self.settings.slots)
@@ -97,6 +100,7 @@ class Workspace:
                 addresses=self.settings.addresses(kind, on_behalf=self.on_behalf),
                 connections=self.settings.connections,
                 file_roots=self.settings.source_roots if self._of_strangers else None,
+                retrying=self.retrying,
             )
             self._sources[key] = open_source(kind, settings)
         return self._sources[key]

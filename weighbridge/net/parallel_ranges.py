@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from queue import SimpleQueue
-from threading import Lock
+from threading import Event, Lock
 from typing import Protocol
 
 from weighbridge.errors import SourceMisbehaved, SourceUnavailable
+from weighbridge.net.retrying import Retrying
 
 #: Bytes of one request; smaller ones cost more processor time, larger ones more memory.
 WINDOW = 8 * 1024**2
@@ -28,8 +30,6 @@ _LEAST = 2
 ENOUGH = 150e6
 #: Windows that one connection is asked for at once when it is fast enough.
 _STRETCH = 16
-#: How often a window that was cut is asked for again, from where it stopped, before its reader hears of it.
-_ATTEMPTS_AGAIN = 2
 
 
 class Part(Protocol):
@@ -56,10 +56,18 @@ class Windows:
         size: bytes of one window.
         in_flight: windows of all objects together; each object has two at least.
         enough: bytes per second of one connection from which on an object is read over one.
+        retrying: how often a window that was cut is asked for again, from where it stopped.
     """
 
-    def __init__(self, size: int = WINDOW, in_flight: int = IN_FLIGHT, enough: float = ENOUGH) -> None:
+    def __init__(
+        self,
+        size: int = WINDOW,
+        in_flight: int = IN_FLIGHT,
+        enough: float = ENOUGH,
+        retrying: Retrying | None = None,
+    ) -> None:
         self.size, self.in_flight, self._enough = size, max(in_flight, _LEAST), enough
+        self._retrying = retrying or Retrying()
         self._lock = Lock()
         self._readers = 0
 
@@ -116,7 +124,7 @@ class Windows:
         def request() -> None:
             while len(pending) < self.share and (begin := next(starts, None)) is not None:
                 pending.append(window := _Window(begin, min(begin + self.size, stop)))
-                pool.submit(window.receive, open_range)
+                pool.submit(window.receive, open_range, self._retrying)
 
         try:
             request()
@@ -142,31 +150,37 @@ class _Window:
         self.start, self.stop = start, stop
         self._arrived: SimpleQueue[bytes | BaseException | None] = SimpleQueue()
         self._lock = Lock()
-        self._cancelled = False
+        self._cancelled = Event()
         self._part: Part | None = None
 
-    def receive(self, open_range: OpenRange) -> None:
+    def receive(self, open_range: OpenRange, retrying: Retrying) -> None:
         """Receive the range; a failure is kept for the thread that takes the chunks."""
         failure: BaseException | None = None
-        for _ in range(1 + _ATTEMPTS_AGAIN):
-            before, failure = self.start, None
-            try:
-                self._receive(open_range)
-            except BaseException as error:  # noqa: BLE001 (raised by `chunks`, in the reader's thread)
-                failure = error
-            if not isinstance(failure, SourceUnavailable) or self.start == before:
-                break
+        try:
+            self._insist(open_range, retrying)
+        except BaseException as error:  # noqa: BLE001 (raised by `chunks`, in the reader's thread)
+            failure = error
         self._arrived.put(failure)
 
+    def _insist(self, open_range: OpenRange, retrying: Retrying) -> None:
+        fruitless, retrying = 0, replace(retrying, stopped=self._cancelled)
+        while True:
+            before = self.start
+            try:
+                return self._receive(open_range)
+            except SourceUnavailable as error:
+                fruitless = 1 if self.start > before else fruitless + 1
+                retrying.wait_after(error, fruitless)
+
     def _receive(self, open_range: OpenRange) -> None:
-        if self._cancelled:
+        if self._cancelled.is_set():
             return
         with open_range(self.start, self.stop) as part:
             with self._lock:
                 self._part = part
             try:
                 # A cancellation from before the part was known has found nothing to cancel.
-                for chunk in self.take(part) if not self._cancelled else ():
+                for chunk in self.take(part) if not self._cancelled.is_set() else ():
                     self._arrived.put(chunk)
             finally:
                 with self._lock:
@@ -183,7 +197,7 @@ class _Window:
                 )
             self.start += len(chunk)
             yield chunk
-            if self._cancelled:
+            if self._cancelled.is_set():
                 return
         if self.start < self.stop:
             raise SourceUnavailable(
@@ -202,6 +216,6 @@ class _Window:
     def cancel(self) -> None:
         """Stop receiving."""
         with self._lock:
-            self._cancelled = True
+            self._cancelled.set()
             if self._part is not None:
                 self._part.cancel()

@@ -1,4 +1,7 @@
-"""What an HTTP answer says: its failures as our errors, and its headers as values. Nothing is sent here (transfer)."""
+"""What an HTTP answer's headers say, as values, and what an HTTP client raises, as our errors.
+
+Not here: sending anything (net.transfer), and answers that refuse (net.refusals).
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,11 @@ from urllib.parse import unquote
 
 import httpx
 
-from weighbridge.errors import (
-    AccessDenied,
-    InvalidReference,
-    ModelNotFound,
-    SourceError,
-    SourceMisbehaved,
-    SourceUnavailable,
-)
+from weighbridge.errors import InvalidReference, SourceError, SourceMisbehaved, SourceUnavailable
 
-#: Characters of a WWW-Authenticate header that are looked at.
-MAX_CHALLENGE = 4096
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)", re.IGNORECASE)
+#: Characters that are shown of a server's own words.
+MAX_WORDS = 400
+_EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*\"?([\w-]+)'[^']*'([^;\s\"]+)", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
 
 
@@ -77,37 +72,6 @@ def _certificate_failure(error: BaseException | None) -> str:
     return ""
 
 
-def refuse_failure(answer: httpx.Response) -> None:
-    """Raise unless the answer carries a file: 200 or 206 without a content coding."""
-    status, url = answer.status_code, shown(answer.request.url)
-    facts = {"url": url, "http_status": status}
-    if status in (404, 410):
-        raise ModelNotFound(f"There is nothing at {url} (HTTP {status}).", "Check the address.", **facts)
-    if status in (401, 403, 407, 451):
-        challenge = answer.headers.get("www-authenticate", "")[:MAX_CHALLENGE]
-        facts |= {"challenge": challenge} if challenge and status == 401 else {}
-        raise AccessDenied(
-            f"{url} refuses access (HTTP {status}).",
-            "Name a token that may read it (--token-env, --token-file or auth: in models.yaml), or ask its owner.",
-            **facts,
-        )
-    if status in _BUSY:
-        wait = retry_after_s(answer.headers.get("retry-after", ""))
-        known = {} if wait is None else {"retry_after_s": wait}
-        raise SourceUnavailable(f"{url} is busy or broken (HTTP {status}).", "Try again later.", **facts, **known)
-    if status == 412:
-        raise changed(url)
-    if status not in (200, 206):
-        raise SourceMisbehaved(f"{url} answers with HTTP {status}.", "Check that this is the file's address.", **facts)
-    coding = answer.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
-        raise SourceMisbehaved(
-            f"{url} sends its bytes {coding}-coded although identity was asked for.",
-            "The publisher has to serve the file as it is.",
-            **facts,
-        )
-
-
 def retry_after_s(value: str) -> float | None:
     """Return a Retry-After header in seconds from now, never negative; None when it is absent or unreadable."""
     if re.fullmatch(r"\d{1,9}", value.strip()):
@@ -133,6 +97,12 @@ def strong_etag(answer: httpx.Response) -> str:
     """Return the ETag with its quotes, or nothing when it is weak or malformed."""
     etag: str = answer.headers.get("etag", "").strip()
     return etag if re.fullmatch(r'"[^"\x00-\x1f\x7f]{1,512}"', etag) else ""
+
+
+def one_line(words: str) -> str:
+    """Return a server's words as they may be shown: on one line, short, without control characters and last dot."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in words[: 4 * MAX_WORDS]).split())
+    return f"{line[:MAX_WORDS]}…" if len(line) > MAX_WORDS else line.rstrip(".")
 
 
 def media_type(answer: httpx.Response) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.auth import Auth
+from weighbridge.net.retrying import Retrying
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class SourceSettings:
         addresses: where requests may go.
         connections: files that are received side by side.
         file_roots: resolved folders of this machine that may be read; None for any.
+        retrying: how often a source that is out of reach or busy is asked again.
     """
 
     auth: Auth = field(default_factory=Auth)
@@ -34,3 +36,4 @@ class SourceSettings:
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     connections: int = 4
     file_roots: tuple[Path, ...] | None = None
+    retrying: Retrying = field(default_factory=Retrying)

@@ -1,8 +1,9 @@
 """HTTP transfers as every source on the web needs them: descriptions, small documents, and bytes from an offset.
 
 One policy for all of them: redirects are counted and checked here, credentials stay with the host they are meant for,
-bytes are taken as they lie there (no content coding), every foreign exception becomes one of `weighbridge.errors`. Not
-here: reading headers (net.responses), which address to ask (sources), retrying, hashing and storing (intake.fetching).
+bytes are taken as they lie there (no content coding), every foreign exception becomes one of `weighbridge.errors`.
+Questions are asked again while the server is unavailable; bytes are not, as whoever stores them knows where to go on.
+Not here: reading headers (net.responses), which address to ask (sources), hashing and storing (intake.fetching).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import httpx
 from weighbridge.errors import InvalidReference, SourceMisbehaved
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.pinned_transport import PinnedTransport
+from weighbridge.net.refusals import refuse_coding, refuse_failure
 from weighbridge.net.responses import (
     changed,
     content_range,
@@ -28,10 +30,10 @@ from weighbridge.net.responses import (
     foreign_errors,
     length,
     media_type,
-    refuse_failure,
     shown,
     strong_etag,
 )
+from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 
@@ -86,16 +88,29 @@ class Transfer:
         timeout_s: seconds without a byte after which a connection counts as dead.
         max_redirects: how many redirects one request may follow.
         addresses: where requests may go; each redirect is judged again.
+        retrying: how often a question is asked again.
     """
 
-    def __init__(self, *, timeout_s: float, max_redirects: int, addresses: AddressPolicy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        max_redirects: int,
+        addresses: AddressPolicy | None = None,
+        retrying: Retrying | None = None,
+    ) -> None:
         self._timeout_s, self._max_redirects = timeout_s, max_redirects
-        self._addresses = addresses or AddressPolicy()
+        self._addresses, self._retrying = addresses or AddressPolicy(), retrying or Retrying()
 
     @classmethod
     def of(cls, settings: SourceSettings) -> Self:
         """Return the transfer of a source with these settings."""
-        return cls(timeout_s=settings.timeout_s, max_redirects=settings.max_redirects, addresses=settings.addresses)
+        return cls(
+            timeout_s=settings.timeout_s,
+            max_redirects=settings.max_redirects,
+            addresses=settings.addresses,
+            retrying=settings.retrying,
+        )
 
     @cached_property
     def _client(self) -> httpx.Client:
@@ -118,10 +133,14 @@ class Transfer:
         Raises:
             ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved, InvalidReference.
         """
+        return self._retrying.call(lambda: self._described(url, authorization, ask_again))
+
+    def _described(self, url: str, authorization: str, ask_again: bool) -> Description:
         with self._answer("HEAD", url, authorization) as answer:
             refused = answer.status_code in _HEAD_REFUSED
             if not (refused and ask_again):
                 refuse_failure(answer)
+                refuse_coding(answer, url)
             description = _describe(answer, length(answer))
         if not ask_again or (not refused and description.size):  # some servers claim a length of 0 to HEAD
             return description
@@ -129,6 +148,7 @@ class Transfer:
             if answer.status_code == 416:
                 return _describe(answer, content_range(answer)[1])
             refuse_failure(answer)
+            refuse_coding(answer, url)
             size = content_range(answer)[1] if answer.status_code == 206 else length(answer)
             return _describe(answer, size)
 
@@ -161,19 +181,15 @@ class Transfer:
         """
         fixed = {"Accept": accept} | ({"Content-Type": content_type} if content_type else {})
         method = "GET" if content is None else "POST"
-        with self._answer(method, url, authorization, fixed, headers, content) as answer:
-            if answer.status_code not in also:
-                refuse_failure(answer)
-            received = bytearray()
-            for chunk in _chunks(answer):
-                received += chunk
-                if len(received) > max_size:
-                    raise SourceMisbehaved(
-                        f"{shown(url)} is longer than {max_size} bytes.", "Is this the address of an index?"
-                    )
-            charset = answer.charset_encoding or "utf-8"
-            kind, status, fields = media_type(answer), answer.status_code, dict(answer.headers)
-            return Document(str(answer.url), bytes(received), kind, charset, status, fields)
+
+        def ask() -> Document:
+            with self._answer(method, url, authorization, fixed, headers, content) as answer:
+                if answer.status_code not in also:
+                    refuse_failure(answer)
+                    refuse_coding(answer, url)
+                return _document(answer, max_size)
+
+        return self._retrying.call(ask)
 
     @contextmanager
     def stream(
@@ -212,6 +228,8 @@ class Transfer:
         with self._answer("GET", url, authorization, conditions, headers) as answer:
             beyond = answer.status_code == 416
             if not beyond:
+                refuse_failure(answer)
+                refuse_coding(answer, url)
                 yield _byte_stream(answer, offset, etag, size)
         if beyond:  # shorter than what is here: begin anew, and let step 3 judge
             with self.stream(url, etag=etag, size=size, authorization=authorization, headers=headers) as whole:
@@ -251,7 +269,7 @@ class Transfer:
                     answer.close()
             if not _same_host(address, target):
                 secret = {}
-            if content is not None and answer.status_code not in (307, 308):
+            if content is not None and answer.status_code == 303:
                 raise SourceMisbehaved(f"{shown(address)} takes no POST: it redirects to {target.host}.")
             address = target
         raise SourceMisbehaved(
@@ -259,6 +277,19 @@ class Transfer:
             "Use the address that the file finally has.",
             url=shown(url),
         )
+
+
+def _document(answer: httpx.Response, max_size: int) -> Document:
+    received = bytearray()
+    for chunk in _chunks(answer):
+        received += chunk
+        if len(received) > max_size:
+            raise SourceMisbehaved(
+                f"{shown(answer.request.url)} is longer than {max_size} bytes.", "Is this the address of an index?"
+            )
+    charset = answer.charset_encoding or "utf-8"
+    kind, status, fields = media_type(answer), answer.status_code, dict(answer.headers)
+    return Document(str(answer.url), bytes(received), kind, charset, status, fields)
 
 
 def same_origin(one: str, other: str) -> bool:
@@ -301,7 +332,6 @@ def _redirect(answer: httpx.Response) -> httpx.URL:
 
 
 def _byte_stream(answer: httpx.Response, offset: int, etag: str, size: int | None) -> ByteStream:
-    refuse_failure(answer)
     url = shown(answer.request.url)
     start, total = 0, length(answer)
     if answer.status_code == 206:

@@ -169,6 +169,7 @@ class GitLFSSource:
             timeout_s=self._settings.timeout_s,
             max_size=self._settings.max_size,
             addresses=self._addresses(where),
+            retrying=self._settings.retrying,
         )
 
     def _advertisement(self, url: str) -> Document:

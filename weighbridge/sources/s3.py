@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceMisbehaved
 from weighbridge.net.parallel_ranges import Windows
+from weighbridge.net.retrying import Retrying
 from weighbridge.net.s3.client import connect
 from weighbridge.net.s3.errors import changed, foreign_errors
 from weighbridge.net.settings import SourceSettings
@@ -47,7 +48,7 @@ class S3Source:
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
-        self._windows = Windows()
+        self._windows = Windows(retrying=settings.retrying)
         self._lock = Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         weakref.finalize(self, _close, self._clients)
@@ -65,9 +66,9 @@ class S3Source:
         bucket = self._bucket(ref)
         base = listed = f"{bucket.prefix}/" if bucket.prefix else ""
         with bucket.errors(bucket.prefix):
-            found = list_objects(bucket.client, bucket.name, listed, self._settings.max_files)
+            found = list_objects(bucket.ask, bucket.name, listed, self._settings.max_files)
             if not found and bucket.prefix:
-                found = find_object(bucket.client, bucket.name, bucket.prefix)
+                found = find_object(bucket.ask, bucket.name, bucket.prefix)
                 base, listed = bucket.prefix[: bucket.prefix.rfind("/") + 1], bucket.prefix
             if not found:
                 raise ModelNotFound(
@@ -75,8 +76,8 @@ class S3Source:
                 )
             # Names and limits are judged before any object is asked for.
             refuse_oversize(Manifest(ref, tuple(bucket.entry(one, base) for one in found)), self._settings)
-            found = pin_versions(bucket.client, bucket.name, listed, found)
-            found = promises(bucket.client, bucket.name, found)
+            found = pin_versions(bucket.ask, bucket.name, listed, found)
+            found = promises(bucket.ask, bucket.client.meta.endpoint_url, bucket.name, found)
         entries = tuple(bucket.entry(one, base) for one in found)
         lines = "\n".join(f"{entry.version} {entry.size} {entry.path}" for entry in sorted(entries))
         return Manifest(ref.pinned(sha256(lines.encode()).hexdigest()), entries)
@@ -111,7 +112,7 @@ class S3Source:
                 connections = 2 * self._settings.connections + self._windows.in_flight
                 client = connect(self._settings, region=region, endpoint=endpoint, connections=connections)
                 self._clients[region, endpoint] = client
-        return _Bucket(client, name, prefix.strip("/"))
+        return _Bucket(client, name, prefix.strip("/"), self._settings.retrying)
 
 
 def _close(clients: dict[tuple[str, str], Any]) -> None:
@@ -133,6 +134,16 @@ class _Bucket:
     client: Any
     name: str
     prefix: str
+    retrying: Retrying
+
+    def ask(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
+        """Return the answer to one request about the bucket; see `s3_listing.Ask`."""
+        return self.retrying.call(lambda: self._ask_once(operation, parameters))
+
+    def _ask_once(self, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        with self.errors(parameters.get("Key", self.prefix)):
+            answer: Mapping[str, Any] = getattr(self.client, operation)(**parameters)
+            return answer
 
     def shown(self, key: str) -> str:
         return f"s3://{self.name}/{key}"

@@ -10,10 +10,8 @@ import binascii
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
-
-from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserError
+from itertools import count
+from typing import Any, Protocol
 
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import SourceError, SourceMisbehaved
@@ -27,7 +25,7 @@ _NO_S3 = "Is the endpoint that of an S3 service?"
 #: Keys of one page, as the protocol has it.
 _PAGE = 1000
 #: Answers to a listing of versions from services that have none, and from rights that do not reach that far.
-_NO_VERSIONS = frozenset({400, 403, 405, 501})
+_NO_VERSIONS = frozenset({400, 403, 404, 405, 500, 501})
 
 
 @dataclass(frozen=True)
@@ -51,36 +49,67 @@ class StoredObject:
     sha256: Digest | None = None
 
 
-def list_objects(client: Any, bucket: str, prefix: str, max_objects: int) -> list[StoredObject]:
+class Ask(Protocol):
+    """Asks a client of S3 for one operation, again while the service is unavailable; raises SourceError."""
+
+    def __call__(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
+        """Return the answer to one request."""
+        ...
+
+
+def list_objects(ask: Ask, bucket: str, prefix: str, max_objects: int) -> list[StoredObject]:
     """List what lies below a prefix; zero-byte keys that end in `/` are folders' markers and left out.
+
+    Pages are asked for until the service says that there is no more. One that answers in the way of version 1, which
+    knows no continuation tokens, is asked on in that way; one that says nothing is asked on after every full page.
 
     Raises:
         SourceError: there is more than `max_objects`.
-        SourceMisbehaved: pages without an end.
+        SourceMisbehaved: pages without an end, or a page that is cut without a way to go on.
     """
     found: list[StoredObject] = []
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    for number, page in enumerate(pages):
-        for item in page.get("Contents", ()):
-            one = _stored(item)
-            if not one.key.startswith(prefix):
-                raise SourceMisbehaved(f"The listing of s3://{bucket}/{prefix} holds a key from elsewhere.", _NO_S3)
-            if not (one.key.endswith("/") and one.size == 0):
-                found.append(one)
+    where = f"s3://{bucket}/{prefix}"
+    operation = "list_objects_v2"
+    start: dict[str, str] = {}
+    for number in count():
+        page = ask(operation, Bucket=bucket, Prefix=prefix, **start)
+        listed = [_stored(item) for item in page.get("Contents", ())]
+        if any(not one.key.startswith(prefix) or one.key <= start.get("Marker", "") for one in listed):
+            raise SourceMisbehaved(f"The listing of {where} holds a key from elsewhere.", _NO_S3)
+        found += [one for one in listed if not (one.key.endswith("/") and one.size == 0)]
         if len(found) > max_objects:
             raise SourceError(
-                f"More than {max_objects:,} objects lie below s3://{bucket}/{prefix}.",
+                f"More than {max_objects:,} objects lie below {where}.",
                 "Name the prefix of one model.",
                 limit=max_objects,
             )
+        if not _goes_on(page, listed):
+            return found
+        before = start
+        if token := page.get("NextContinuationToken", ""):
+            start = {"ContinuationToken": token}
+        else:
+            marker = page.get("NextMarker", "") or max((one.key for one in listed), default="")
+            operation, start = "list_objects", {"Marker": marker}
+        if start in (before, {"Marker": ""}):
+            raise SourceMisbehaved(
+                f"The listing of {where} is cut, and the service does not say how to go on.",
+                "Nothing was taken, as files would be missing. Ask whoever runs the service.",
+            )
         if number > 2 * max_objects // _PAGE + _PAGE:
-            raise SourceMisbehaved(f"The listing of s3://{bucket}/{prefix} has no end.", _NO_S3)
-    return found
+            break
+    raise SourceMisbehaved(f"The listing of {where} has no end.", _NO_S3)
 
 
-def find_object(client: Any, bucket: str, key: str) -> list[StoredObject]:
+def _goes_on(page: Mapping[str, Any], listed: Sequence[StoredObject]) -> bool:
+    """Whether more follows a page; a service that does not say so is asked on after a page that is full."""
+    truncated = page.get("IsTruncated")
+    return bool(listed) and len(listed) >= min(page.get("MaxKeys") or _PAGE, _PAGE) if truncated is None else truncated
+
+
+def find_object(ask: Ask, bucket: str, key: str) -> list[StoredObject]:
     """Return the object of exactly this key, or none; asks for no other right than listing."""
-    page = client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)  # a key comes before those that it begins
+    page = ask("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)  # a key comes before those that it begins
     return [_stored(item) for item in page.get("Contents", ()) if item["Key"] == key]
 
 
@@ -89,14 +118,19 @@ def _stored(item: Mapping[str, Any]) -> StoredObject:
     return StoredObject(item["Key"], int(item["Size"]), etag, checksums=checksums)
 
 
-def pin_versions(client: Any, bucket: str, prefix: str, objects: Sequence[StoredObject]) -> list[StoredObject]:
-    """Give each object its version id where the bucket has versions and these keys may list them."""
+def pin_versions(ask: Ask, bucket: str, prefix: str, objects: Sequence[StoredObject]) -> list[StoredObject]:
+    """Give each object its version id where the bucket has versions and these keys may list them.
+
+    A service that lists none, or not to an end, costs nothing but these pins: ETags pin what has no version.
+    """
     wanted = {one.key: one for one in objects}
-    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
     versions: dict[str, str] = {}
     seen = 0
+    start: dict[str, str] = {}
     try:
-        for number, page in enumerate(pages):
+        # A long history is not worth reading to its end.
+        for _ in range(2 * len(wanted) // _PAGE + 10):
+            page = ask("list_object_versions", Bucket=bucket, Prefix=prefix, **start)
             for item in page.get("Versions", ()):
                 one = wanted.get(item["Key"])
                 if one is None or not item.get("IsLatest"):
@@ -105,18 +139,18 @@ def pin_versions(client: Any, bucket: str, prefix: str, objects: Sequence[Stored
                 # Not the ETag: SeaweedFS gives another one here. Reading holds the version against the first listing's.
                 if int(item.get("Size", -1)) == one.size and item.get("VersionId", "null") != "null":
                     versions[one.key] = item["VersionId"]
-            # A long history is not worth reading to its end: ETags pin the rest.
-            if seen >= len(wanted) or number > 2 * len(wanted) // _PAGE + 10:
+            names = (("NextKeyMarker", "KeyMarker"), ("NextVersionIdMarker", "VersionIdMarker"))
+            following = {ours: page[theirs] for theirs, ours in names if page.get(theirs)}
+            if seen >= len(wanted) or not page.get("IsTruncated") or following in (start, {}):
                 break
-    except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") not in _NO_VERSIONS:
+            start = following
+    except SourceError as error:
+        if not isinstance(error, SourceMisbehaved) and error.facts.get("http_status") not in _NO_VERSIONS:
             raise
-    except ResponseParserError:
-        return list(objects)
     return [replace(one, version_id=versions.get(one.key, "")) for one in objects]
 
 
-def promises(client: Any, bucket: str, objects: Sequence[StoredObject]) -> list[StoredObject]:
+def promises(ask: Ask, endpoint: str, bucket: str, objects: Sequence[StoredObject]) -> list[StoredObject]:
     """Give each object the sha256 that the server keeps for it.
 
     One request an object, so only where the listing names SHA256; a service whose listing names no algorithm at all is
@@ -125,19 +159,19 @@ def promises(client: Any, bucket: str, objects: Sequence[StoredObject]) -> list[
     Raises:
         SourceMisbehaved: an object changed since it was listed.
     """
-    silent = not is_aws(client.meta.endpoint_url) and not any(one.checksums for one in objects)
+    silent = not is_aws(endpoint) and not any(one.checksums for one in objects)
     asked = [one for one in objects if one.size and (silent or "SHA256" in one.checksums)]
     asked = sorted(asked, key=lambda one: (-one.size, one.key))[:MAX_ASKED]
     if not asked:
         return list(objects)
     with ThreadPoolExecutor(min(_ASKED_AT_ONCE, len(asked)), thread_name_prefix="head") as pool:
-        known = dict(pool.map(lambda one: (one.key, _sha256(client, bucket, one)), asked))
+        known = dict(pool.map(lambda one: (one.key, _sha256(ask, bucket, one)), asked))
     return [replace(one, sha256=known.get(one.key)) for one in objects]
 
 
-def _sha256(client: Any, bucket: str, one: StoredObject) -> Digest | None:
+def _sha256(ask: Ask, bucket: str, one: StoredObject) -> Digest | None:
     pin = {"VersionId": one.version_id} if one.version_id else {"IfMatch": one.etag} if one.etag else {}
-    answer = client.head_object(Bucket=bucket, Key=one.key, ChecksumMode="ENABLED", **pin)
+    answer = ask("head_object", Bucket=bucket, Key=one.key, ChecksumMode="ENABLED", **pin)
     if (one.etag and quoted(answer.get("ETag", "")) != one.etag) or answer.get("ContentLength") != one.size:
         raise changed(f"s3://{bucket}/{one.key}")
     if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":

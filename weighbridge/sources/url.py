@@ -62,7 +62,8 @@ class UrlSource:
                 "It may be a login or preview page: use the address of its download button.",
                 url=shown(ref.id),
             )
-        version = f"{ref.id} {description.etag}" if description.etag else ""
+        # A promised digest proves the bytes; the ETag may be another one at each node that serves them.
+        version = f"{ref.id} {description.etag}" if description.etag and not promised else ""
         entry = FileEntry(_name(ref, description), description.size, promised, version)
         pinned = ref.pinned(_revision(description, promised))
         return refuse_oversize(Manifest(pinned, (entry,), archive), self._settings)

@@ -32,7 +32,29 @@ class TestPointers:
 
     @pytest.mark.parametrize(
         "content",
-        [b"", b"{}", b" " + text(OID, 1), b"\xef\xbb\xbf" + text(OID, 1), text(OID, 1) + b"x" * 1024],
+        [
+            text(OID, 7000).replace(b"\n", b"\r\n"),
+            text(OID, 7000).replace(b"\n", b"\r\n", 1),
+            text(OID, 7000)[:-1],
+            b" " + text(OID, 7000) + b"\n\n",
+            text(OID, 7000).replace(b"\n", b"\n\n"),
+            text(OID, 7000).replace(b"size 7000", b"size 07000"),
+            text(OID, 7000).replace(b"https://git-lfs.github.com/spec/v1", b"http://git-media.io/v/2"),
+        ],
+    )
+    def test_pointers_that_git_lfs_reads_are_read(self, content: bytes) -> None:
+        assert Pointer.parse(content, "f") == Pointer(Digest("sha256", OID), 7000)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"{}",
+            b"\n \n",
+            text(OID, 1).replace(b"v1", b"v12"),
+            b"\xef\xbb\xbf" + text(OID, 1),
+            text(OID, 1) + b"x" * 1024,
+        ],
     )
     def test_what_does_not_begin_like_one_or_is_too_long_is_none(self, content: bytes) -> None:
         assert Pointer.parse(content, "f") is None
@@ -40,13 +62,10 @@ class TestPointers:
     @pytest.mark.parametrize(
         "broken",
         [
-            text(OID, 1)[:-1],
-            text(OID, 1).replace(b"\n", b"\r\n").replace(b"\r\n", b"\n", 1),
             text(OID[:-1], 1),
             text(OID.upper(), 1),
             text(OID, -1),
             text(OID, 10**30),
-            text(OID, 1).replace(b"size 1", b"size 01"),
             text(OID, 1).replace(b"size 1", b"size  1"),
             text(OID, 1) + b"x-key value\n",
             text(OID, 1).replace(b"sha256:", b"md5:"),
@@ -186,7 +205,7 @@ class TestRefusals:
             (401, AccessDenied),
             (403, AccessDenied),
             (503, SourceUnavailable),
-            (509, SourceMisbehaved),
+            (509, SourceUnavailable),
             ("x", SourceMisbehaved),
             (None, SourceMisbehaved),
         ],
@@ -195,7 +214,7 @@ class TestRefusals:
         self, web: WebServer, server: LfsServer, code: object, kind: type[SourceError]
     ) -> None:
         answer(web, {"oid": OID, "size": len(CONTENT), "error": {"code": code, "message": "no\x1b[31m"}})
-        with pytest.raises(kind, match=r"a/b\.gguf"):
+        with pytest.raises(kind, match=r"a/b\.gguf.* It says: “no \[31m”\."):
             read(server)
 
     @pytest.mark.parametrize(("status", "kind"), [(404, ModelNotFound), (401, AccessDenied), (500, SourceUnavailable)])
@@ -239,6 +258,53 @@ class TestRefusals:
             read(server)
         assert error.value.remedy
         assert [request.path for request in web.requests] == [BATCH]
+
+
+class TestServersOfTheWorld:
+    @pytest.mark.parametrize("more", [{"transfer": None}, {"transfer": ""}, {"hash_algo": None}])
+    def test_empty_fields_mean_what_leaving_them_out_means(
+        self, web: WebServer, server: LfsServer, more: dict[str, object]
+    ) -> None:
+        answer(web, download(web.url("/o")), **more)
+        assert read(server) == CONTENT
+
+    def test_links_in_place_of_actions(self, web: WebServer, server: LfsServer) -> None:
+        one = download(web.url("/o"))
+        answer(web, {"oid": OID, "size": 0, "_links": one["actions"]})
+        assert read(server) == CONTENT
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_a_server_that_moved_is_asked_where_it_is(self, web: WebServer, server: LfsServer, status: int) -> None:
+        answer(web, download(web.url("/o")))
+        web.pages["/moved"] = web.pages[BATCH]
+        web.redirect(BATCH, "/moved", status)
+        assert read(server) == CONTENT
+        assert [request.method for request in web.requests] == ["POST", "POST", "GET"]
+
+    @pytest.mark.parametrize("status", [403, 404])
+    def test_an_address_that_is_refused_once_is_asked_for_again(
+        self, web: WebServer, server: LfsServer, status: int
+    ) -> None:
+        answer(web, download(web.url("/o")))
+        web.pages["/o"] = Page(status=status, next=web.pages["/o"])
+        assert read(server) == CONTENT
+
+    @pytest.mark.parametrize("status", [429, 503, 509, 520, 527])
+    def test_a_batch_that_is_busy_once_is_asked_again(
+        self, web: WebServer, server: LfsServer, status: int, waited: list[float]
+    ) -> None:
+        answer(web, download(web.url("/o")))
+        web.pages[BATCH] = Page(status=status, headers={"Retry-After": "3"}, next=web.pages[BATCH])
+        assert read(server) == CONTENT
+        assert waited == [3.0]
+
+    def test_what_the_server_says_is_shown(self, web: WebServer, server: LfsServer) -> None:
+        words = "This repository exceeded its LFS budget."
+        web.put(
+            BATCH, json.dumps({"message": words}).encode(), status=403, headers={"Content-Type": "application/json"}
+        )
+        with pytest.raises(AccessDenied, match="exceeded its LFS budget"):
+            read(server)
 
 
 class TestHeaders:

@@ -54,9 +54,12 @@ def failure(url: str, errors: bytes, max_size: int) -> WeighbridgeError:
             **facts,
         )
     if _NO_REPOSITORY.search(lowered):
-        return ModelNotFound(f"There is no git repository at {url}.", "Check the address.", **facts)
+        return ModelNotFound(
+            f"There is no git repository at {url}.{_remote_words(text)}", "Check the address.", **facts
+        )
     if _DENIED.search(lowered):
-        return AccessDenied(f"{url} refuses access.", "Name credentials that may read it.", **facts)
+        words = _remote_words(text)
+        return AccessDenied(f"{url} refuses access.{words}", "Name credentials that may read it.", **facts)
     if _UNAVAILABLE.search(lowered):
         return SourceUnavailable(
             f"The connection to {url} failed: {_telling_line(text)}.", "Run the same command again later.", **facts
@@ -70,5 +73,14 @@ def _telling_line(text: str) -> str:
     """Return the first line that names an error, fit to be shown."""
     lines = [line for line in text.splitlines() if line.strip()] or ["it says nothing"]
     telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-    shown = "".join(char if char.isprintable() else "?" for char in telling[0])
-    return shown.removeprefix("fatal: ").removeprefix("error: ")[:200].rstrip(". ")
+    return _shown(telling[0]).removeprefix("fatal: ").removeprefix("error: ")[:200].rstrip(". ")
+
+
+def _remote_words(text: str) -> str:
+    """Return a sentence with what the server itself says, or nothing."""
+    words = " ".join(line.removeprefix("remote:").strip() for line in text.splitlines() if line.startswith("remote:"))
+    return f" It says: “{_shown(words)[:400].rstrip('. ')}”." if words.strip() else ""
+
+
+def _shown(words: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in words)

@@ -28,7 +28,8 @@ from weighbridge.errors import (
     SourceMisbehaved,
     SourceUnavailable,
 )
-from weighbridge.net.responses import shown
+from weighbridge.net.responses import one_line, shown
+from weighbridge.net.retrying import BUSY
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
 
@@ -39,8 +40,11 @@ BATCH_SIZE = 100
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 #: An address is asked for again when it holds for less than this.
 _MARGIN = timedelta(seconds=30)
-_VERSIONS = (b"version https://git-lfs.github.com/spec/v1\n", b"version https://hawser.github.com/spec/v1\n")
-_POINTER = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (0|[1-9]\d{0,17})\n")
+#: The versions of pointers; the last one is of before 2013.
+_VERSION = re.compile(
+    rb"version (?:https://git-lfs\.github\.com/spec/v1|https://hawser\.github\.com/spec/v1|http://git-media\.io/v/2)"
+)
+_POINTER = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (\d{1,18})")
 _EXTENSION = re.compile(rb"ext-\d-[a-z0-9.-]+ ")
 _FIELD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: Header fields that say how bytes travel, which is not for the server to choose.
@@ -68,13 +72,16 @@ class Pointer:
     def parse(cls, content: bytes, path: str) -> Pointer | None:
         """Read the content of a small file; None when it is no pointer.
 
+        As git-lfs does, it takes line ends of Windows, empty lines, and a last line without an end.
+
         Raises:
             SourceMisbehaved: it begins like a pointer and is none.
             SourceError: its bytes are coded by an extension.
         """
-        if not content.startswith(_VERSIONS) or len(content) >= POINTER_LIMIT:
+        first, *lines = [line for line in content.strip().replace(b"\r\n", b"\n").split(b"\n") if line] or [b""]
+        if not _VERSION.fullmatch(first) or len(content) >= POINTER_LIMIT:
             return None
-        rest = content.split(b"\n", 1)[1]
+        rest = b"\n".join(lines)
         if _EXTENSION.match(rest):
             raise SourceError(
                 f"{path} lies in Git LFS in a form that only a program of its publisher can read (an extension).",
@@ -127,7 +134,7 @@ class LfsServer:
     def open(self, pointer: Pointer, path: str, offset: int, ahead: Iterable[Pointer] = ()) -> Iterator[ByteStream]:
         """Open an object from `offset`, where its server can.
 
-        An address that was given earlier and no longer holds is asked for once more.
+        An address that is refused is asked for once more: an earlier one may no longer hold, a new one not yet.
 
         Args:
             pointer: the object.
@@ -145,13 +152,13 @@ class LfsServer:
     def _enter(
         self, opened: ExitStack, pointer: Pointer, path: str, offset: int, ahead: Iterable[Pointer], again: bool = False
     ) -> ByteStream:
-        download, fresh = self._download(pointer, path, ahead, again=again)
+        download = self._download(pointer, path, ahead, again=again)
         try:
             return opened.enter_context(self._stream(download, pointer, offset))
         except AddressRefused:
             raise
         except (AccessDenied, ModelNotFound) as error:
-            if fresh:
+            if again:
                 raise type(error)(f"{path}: {error.problem}", error.remedy, **error.facts | {"path": path}) from error
         return self._enter(opened, pointer, path, offset, (), again=True)
 
@@ -164,14 +171,12 @@ class LfsServer:
             headers=download.headers,
         )
 
-    def _download(
-        self, pointer: Pointer, path: str, ahead: Iterable[Pointer], *, again: bool = False
-    ) -> tuple[_Download, bool]:
-        """Return where an object lies, and whether that was asked just now."""
+    def _download(self, pointer: Pointer, path: str, ahead: Iterable[Pointer], *, again: bool = False) -> _Download:
+        """Return where an object lies."""
         with self._lock:
             if self._holds(pointer) and not again:
-                return self._downloads[pointer], False
-            return self._ask(pointer, path, (one for one in ahead if not self._holds(one))), True
+                return self._downloads[pointer]
+            return self._ask(pointer, path, (one for one in ahead if not self._holds(one)))
 
     def _holds(self, pointer: Pointer) -> bool:
         known = self._downloads.get(pointer)
@@ -189,7 +194,7 @@ class LfsServer:
                 return self._ask(pointer, path, ())
             raise ModelNotFound(
                 f"The Git LFS object of {path} is missing: {shown(self._batch)} does not have it "
-                f"(HTTP {error.facts['http_status']}).",
+                f"(HTTP {error.facts['http_status']}).{_said(error.facts.get('words'))}",
                 "Its publisher has to push it: `git lfs push --all`. Git LFS may also be off for this repository.",
                 path=path,
                 oid=pointer.digest.hex,
@@ -220,11 +225,11 @@ class LfsServer:
         )
         try:
             answer = json.loads(document.content)
-            if answer.get("transfer", "basic") != "basic" or answer.get("hash_algo", "sha256") != "sha256":
+            if (answer.get("transfer") or "basic") != "basic" or (answer.get("hash_algo") or "sha256") != "sha256":
                 raise ValueError("it chooses a transfer that nobody offered")
             found = {one["oid"]: one for one in answer["objects"]}
             answers = {one: found[one.digest.hex] for one in wanted if one.digest.hex in found}
-            if any(answer.get("size", one.size) != one.size for one, answer in answers.items()):
+            if any((answer.get("size") or one.size) != one.size for one, answer in answers.items()):
                 raise ValueError("it gives an object another size")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._misbehaved(error) from error
@@ -233,7 +238,8 @@ class LfsServer:
     def _read(self, answer: Mapping[str, Any], asked: datetime) -> _Download:
         """Read where an object lies; header fields are the server's, credentials of ours go to our own host only."""
         try:
-            action = answer["actions"]["download"]
+            # The Batch API had `_links` before it had `actions`; Artifactory and Microsoft's servers still do.
+            action = (answer.get("actions") or answer["_links"])["download"]
             url = httpx.URL(self._batch).join(action["href"])
             headers = _fields(action.get("header") or {})
             expires = _expiry(action, asked)
@@ -276,17 +282,25 @@ def _expiry(action: Mapping[str, Any], asked: datetime) -> datetime | None:
 
 def _refuse(error: object, pointer: Pointer, path: str) -> NoReturn:
     """Raise what a server says about one object."""
-    code = error.get("code") if isinstance(error, dict) else None
+    code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, None)
+    said = _said(message)
     facts = {"path": path, "oid": pointer.digest.hex, "http_status": code}
     if code in (404, 410, 422):
         gone = {410: "was removed by its owner", 422: "is not one that its server takes"}
         raise ModelNotFound(
-            f"The Git LFS object of {path} {gone.get(code, 'is missing on its server')} (code {code}).",
+            f"The Git LFS object of {path} {gone.get(code, 'is missing on its server')} (code {code}).{said}",
             "Its publisher has to push it: `git lfs push --all`.",
             **facts,
         )
     if code in (401, 403):
-        raise AccessDenied(f"The Git LFS server refuses {path}.", "Name credentials that may read it.", **facts)
-    if code in (408, 425, 429, 500, 502, 503, 504):
-        raise SourceUnavailable(f"The Git LFS server cannot give {path} now (code {code}).", "Try it later.", **facts)
-    raise SourceMisbehaved(f"The Git LFS server refuses {path} with {code!r:.40}.", "Ask whoever runs it.", **facts)
+        raise AccessDenied(f"The Git LFS server refuses {path}.{said}", "Name credentials that may read it.", **facts)
+    if code in BUSY:
+        text = f"The Git LFS server cannot give {path} now (code {code}).{said}"
+        raise SourceUnavailable(text, "Try it later.", **facts)
+    text = f"The Git LFS server refuses {path} with {code!r:.40}.{said}"
+    raise SourceMisbehaved(text, "Ask whoever runs it.", **facts)
+
+
+def _said(words: object) -> str:
+    """Return a sentence with a server's own words, or nothing."""
+    return f" It says: “{line}”." if isinstance(words, str) and (line := one_line(words)) else ""

@@ -26,6 +26,7 @@ from urllib.request import getproxies
 
 from weighbridge.errors import ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
 from weighbridge.net.git.errors import failure
+from weighbridge.net.retrying import Retrying
 
 #: Bytes from which on a blob stays with the server until it is asked for by its name.
 BLOB_LIMIT = 1024 * 1024
@@ -107,6 +108,7 @@ class GitRepository:
         max_size: bytes that one fetch may bring.
         addresses: the IP addresses that the URL's host may be reached at; empty for what its name says.
         protocols: the transports that git may use.
+        retrying: how often a server that is unavailable is asked again.
 
     Raises:
         SourceError: git is not installed, or too old.
@@ -121,10 +123,12 @@ class GitRepository:
         max_size: int = 4 * 1024**4,
         addresses: Sequence[str] = (),
         protocols: Sequence[str] = ("https", "http"),
+        retrying: Retrying | None = None,
     ) -> None:
         _require_git((2, 38) if addresses else (2, 31))
         self.url = url
         self._max_size, self._protocols, self._lock = max_size, tuple(protocols), Lock()
+        self._retrying = retrying or Retrying()
         self._secret_settings = _secret_settings(url, authorization, addresses)
         self._folder = Path(tempfile.mkdtemp(prefix="weighbridge-git-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -242,6 +246,12 @@ class GitRepository:
             yield iter(lambda: output.read(_CHUNK), b"")
 
     def _run(self, *arguments: str, network: bool = False) -> bytes:
+        """Return what a command prints; one that asks the server is run again while that is unavailable."""
+        if network:
+            return self._retrying.call(lambda: self._run_once(*arguments, network=True))
+        return self._run_once(*arguments, network=False)
+
+    def _run_once(self, *arguments: str, network: bool) -> bytes:
         with self._process(*arguments, network=network) as output:
             content = output.read(_MAX_REFS + 1)
             if len(content) > _MAX_REFS:

@@ -32,9 +32,9 @@ from weighbridge.errors import (
     SourceUnavailable,
     WeighbridgeError,
 )
-from weighbridge.net.responses import retry_after_s
+from weighbridge.net.responses import one_line, retry_after_s
+from weighbridge.net.retrying import BUSY
 
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _HOW = "name its token with --token-env HF_TOKEN, --token-file or auth: in models.yaml"
 
 
@@ -83,17 +83,20 @@ def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, pa
     status = error.response.status_code
     page = f"{endpoint}/{'datasets/' if ref.kind == 'huggingface-dataset' else ''}{ref.id}"
     facts: dict[str, Any] = {"uri": ref.uri, "http_status": status}
+    why = _said(error)
     if isinstance(error, GatedRepoError):
         ask = f"Ask for access at {page}"
         return AccessDenied(
-            f"{ref.id} is gated: only accounts that its owner let in may download it.",
+            f"{ref.id} is gated: only accounts that its owner let in may download it.{why}",
             f"{ask}, with the account whose token is in use." if token else f"{ask}, then {_HOW}.",
             page=page,
             **facts,
         )
     if isinstance(error, RevisionNotFoundError):
         return ModelNotFound(
-            f"{ref.id} has no branch, tag or commit “{ref.revision}”.", f"See which ones it has at {page}.", **facts
+            f"{ref.id} has no branch, tag or commit “{ref.revision}”.{why}",
+            f"See which ones it has at {page}.",
+            **facts,
         )
     if isinstance(error, EntryNotFoundError):
         return ModelNotFound(
@@ -102,12 +105,12 @@ def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, pa
     if isinstance(error, RepositoryNotFoundError):
         private = "check that the account of the token in use may see it" if token else _HOW
         return ModelNotFound(
-            f"{endpoint} shows no {'data set' if '/datasets/' in page else 'model'} {ref.id}.",
+            f"{endpoint} shows no {'data set' if '/datasets/' in page else 'model'} {ref.id}.{why}",
             f"Check its name. If it is private, {private}.",
             **facts,
         )
     if isinstance(error, DisabledRepoError) or status in (403, 451):
-        return AccessDenied(f"The Hub refuses access to {ref.id} (HTTP {status}).", f"See {page}.", **facts)
+        return AccessDenied(f"{endpoint} refuses access to {ref.id} (HTTP {status}).{why}", f"See {page}.", **facts)
     return _failure(status, error, endpoint, facts)
 
 
@@ -115,22 +118,35 @@ def _failure(status: int, error: HfHubHTTPError, endpoint: str, facts: dict[str,
     """Return the error for an answer that says nothing of the repository."""
     if status == 401:
         return AccessDenied(
-            f"{endpoint} does not accept the token.",
+            f"{endpoint} does not accept the token.{_said(error)}",
             "It is wrong, expired or revoked: make a new one in the account's settings, or name none for a public "
             "model.",
             **facts,
         )
-    if status in _BUSY:
+    if status in BUSY:
         wait = retry_after_s(error.response.headers.get("retry-after", ""))
         limit = parse_ratelimit_headers(error.response.headers)
         if wait is None and limit is not None and limit.remaining == 0:
             wait = float(limit.reset_in_seconds)
         known = {} if wait is None else {"retry_after_s": wait}
         what = "wants fewer requests" if status == 429 else "is busy or broken"
-        return SourceUnavailable(f"{endpoint} {what} (HTTP {status}).", "Try again later.", **facts, **known)
+        text = f"{endpoint} {what} (HTTP {status}).{_said(error)}"
+        return SourceUnavailable(text, "Try again later.", **facts, **known)
     return SourceMisbehaved(
-        f"{endpoint} answers with HTTP {status}.", "Check that the endpoint is a Hugging Face Hub.", **facts
+        f"{endpoint} answers with HTTP {status}.{_said(error)}",
+        "Check that the endpoint is a Hugging Face Hub.",
+        **facts,
     )
+
+
+#: What the Hub says in every such case, and what our own message says already.
+_EMPTY_WORDS = ("Repository not found", "Entry not found", "Invalid rev id", "Invalid credentials in Authorization")
+
+
+def _said(error: HfHubHTTPError) -> str:
+    """Return a sentence with the server's own words, or nothing; a proxy before the Hub puts its reason there."""
+    words = one_line(error.server_message or error.response.headers.get("x-error-message") or "")
+    return f" It says: “{words}”." if words and not words.startswith(_EMPTY_WORDS) else ""
 
 
 def _broken_connection(error: httpx2.HTTPError, endpoint: str) -> WeighbridgeError:

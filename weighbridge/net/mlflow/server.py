@@ -23,6 +23,7 @@ from weighbridge.errors import (
     SourceUnavailable,
 )
 from weighbridge.net.auth import Auth
+from weighbridge.net.responses import one_line
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Document, Transfer
 
@@ -30,7 +31,6 @@ _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 #: Failures that MLflow explains in JSON.
 _EXPLAINED = frozenset({400, 404})
 _MAX_ANSWER = 8 * 1024**2  # as Python's values it is thirty times as much
-_MAX_SHOWN = 200
 _HOW = "name them with --token-env or --token-file, as user:password, or with auth: in models.yaml"
 
 
@@ -183,7 +183,7 @@ class TrackingServer:
 
     def _refuse(self, answer: dict[str, Any], status: int) -> NoReturn:
         """Raise what an explained failure means."""
-        code, said = _text(answer.get("error_code")), _text(answer.get("message"))
+        code, said = one_line(str(answer.get("error_code") or "")), one_line(str(answer.get("message") or ""))
         facts = {"uri": self.url, "http_status": status, "error_code": code}
         if code == "RESOURCE_DOES_NOT_EXIST":
             raise ModelNotFound(f"MLflow at {self.url} says: {said}.", "Check the model's name.", **facts)
@@ -235,12 +235,6 @@ class TrackingServer:
             "Check them; a server with basic authentication takes user:password, one behind a login service a token.",
             **error.facts,
         )
-
-
-def _text(value: Any) -> str:
-    """Return a server's words as they may be shown: short, on one line, no control characters."""
-    words = value if isinstance(value, str) else ""
-    return "".join(letter if letter.isprintable() else " " for letter in words[:_MAX_SHOWN])
 
 
 def _decoded(name: str) -> str:

@@ -21,8 +21,8 @@ from weighbridge.net.s3.hosts import is_aws
 from weighbridge.net.settings import SourceSettings
 
 DEFAULT_REGION = "us-east-1"
-#: Requests that botocore sends for one call, before fetching's own attempts count.
-_ATTEMPTS = 2
+#: Requests that botocore sends for one call: what is asked again is for `net.retrying` to say.
+_ATTEMPTS = 1
 
 
 def connect(settings: SourceSettings, *, region: str, endpoint: str, connections: int) -> Any:

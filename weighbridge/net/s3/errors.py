@@ -19,7 +19,8 @@ from weighbridge.errors import (
     SourceUnavailable,
     WeighbridgeError,
 )
-from weighbridge.net.responses import retry_after_s
+from weighbridge.net.responses import one_line, retry_after_s
+from weighbridge.net.retrying import BUSY
 
 #: Where AWS's client looks for keys, for remedies.
 _KEY_PLACES = (
@@ -37,7 +38,6 @@ _WRONG_KEYS = {
     "RequestTimeTooSkewed": "says that this machine's clock is wrong",
 }
 _BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "RequestTimeTooSlow"})
-_BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "301", "307", "400"})
 _NO_KEYS = (
     boto.NoCredentialsError,
@@ -125,6 +125,8 @@ def refused(error: Any, what: str, host: str) -> SourceError:
     status, headers = int(answer.get("HTTPStatusCode", 0)), answer.get("HTTPHeaders", {})
     code = str(error.response.get("Error", {}).get("Code", ""))[:64]
     facts = {"host": host, "http_status": status, "code": code}
+    words = one_line(str(error.response.get("Error", {}).get("Message", "")))
+    why = f" It says: “{words}”." if words and words != code else ""
     if code == "NoSuchBucket":
         return ModelNotFound(f"{host} has no such bucket: {what}.", "Check the bucket and the endpoint.", **facts)
     if code in _WRONG_KEYS:
@@ -141,7 +143,7 @@ def refused(error: Any, what: str, host: str) -> SourceError:
             f"Add ?region={region} to the address." if region else "Name its region or endpoint in the address.",
             **facts,
         )
-    if code in _BUSY or status in _BUSY_STATUS:
+    if code in _BUSY or status in BUSY:
         wait = retry_after_s(headers.get("retry-after", ""))
         known = {} if wait is None else {"retry_after_s": wait}
         return SourceUnavailable(f"{host} is busy or broken ({code}).", "Try again later.", **facts, **known)
@@ -149,11 +151,13 @@ def refused(error: Any, what: str, host: str) -> SourceError:
         return ModelNotFound(f"There is no {what}.", "Check the bucket and the prefix.", **facts)
     if status in (401, 403):
         return AccessDenied(
-            f"{host} refuses access to {what} ({code or status}).",
+            f"{host} refuses access to {what} ({code or status}).{why}",
             f"These keys may lack s3:GetObject or s3:ListBucket there. {_KEY_PLACES}",
             **facts,
         )
-    return SourceMisbehaved(f"{host} refuses {what} ({code or status}).", "Check the endpoint and the path.", **facts)
+    return SourceMisbehaved(
+        f"{host} refuses {what} ({code or status}).{why}", "Check the endpoint and the path.", **facts
+    )
 
 
 def changed(what: str) -> SourceError:
