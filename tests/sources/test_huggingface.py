@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,14 @@ def source(hub: Hub, token: str = "", **settings: Any) -> HuggingFaceSource:
     return HuggingFaceSource(SourceSettings(endpoint=hub.url, auth=Auth(token), **settings))
 
 
+def commit(hub: Hub, name: str = "org/name") -> str:
+    return hub.repositories["models", name].branches["main"]
+
+
+def tree(hub: Hub, name: str = "org/name") -> str:
+    return f"/tree/{commit(hub, name)}"
+
+
 def read(hub: Hub, manifest: Manifest, path: str, offset: int = 0, token: str = "") -> bytes:
     with source(hub, token).open(manifest.ref, manifest.by_path[path], offset) as stream:
         assert stream.offset == offset
@@ -56,7 +64,7 @@ def read(hub: Hub, manifest: Manifest, path: str, offset: int = 0, token: str = 
 
 
 class TestResolving:
-    def test_a_model_is_pinned_in_one_request(self, hub: Hub) -> None:
+    def test_a_model_is_pinned_in_two_requests(self, hub: Hub) -> None:
         manifest = source(hub).resolve(REF)
         assert manifest.ref.uri == f"hf:org/name@{hub.repositories['models', 'org/name'].branches['main']}"
         assert {entry.path: entry.size for entry in manifest.files} == {p: len(c) for p, c in FILES.items()}
@@ -64,7 +72,7 @@ class TestResolving:
         digest = manifest.by_path["config.json"].digest
         assert digest is not None
         assert digest.algorithm == "git-sha1"
-        assert len(hub.requests) == 1
+        assert len(hub.requests) == 2
 
     def test_branches_tags_and_commits(self, hub: Hub) -> None:
         repository = hub.repositories["models", "org/name"]
@@ -136,6 +144,54 @@ class TestResolving:
     def test_limits(self, hub: Hub) -> None:
         with pytest.raises(Exception, match="more than the 2"):
             source(hub, max_files=2).resolve(REF)
+
+
+class TestWholeness:
+    """The description of a large repository names some of its files; the commit's tree has all of them."""
+
+    def test_pages_are_followed_on_the_endpoint(self, hub: Hub) -> None:
+        names = [f"shard-{number:04}.safetensors" for number in range(25)]
+        hub.add("org/large", dict.fromkeys(names, b"x"))
+        hub.page_size = 10
+        manifest = source(hub).resolve(ModelRef.parse("hf:org/large"))
+        assert [entry.path for entry in manifest.files] == names
+        assert len(hub.asked("GET", "/tree/")) == 3
+
+    def test_a_link_to_the_host_that_is_mirrored_is_asked_for_here(self, hub: Hub) -> None:
+        link = {"Link": '<https://hub.example/api/models/org/name/tree/main?cursor=2&limit=9>; rel="next"'}
+        first = b'[{"type": "file", "path": "extra.json", "size": 1, "oid": "%s"}]' % (b"a" * 40)
+        hub.fault(tree(hub), times=1, content=first, headers=link)
+        hub.page_size = 2
+        with pytest.raises(SourceMisbehaved, match="may lack"):  # two files were skipped
+            source(hub).resolve(REF)
+        assert [request.query.get("cursor") for request in hub.asked("GET", "/tree/")] == [None, "2", "4"]
+
+    def test_a_description_that_is_cut_costs_no_file(self, hub: Hub) -> None:
+        description = b'{"id": "org/name", "sha": "%s", "siblings": []}' % commit(hub).encode()
+        hub.fault("/api/models/org/name", content=description)
+        assert {entry.path for entry in source(hub).resolve(REF).files} == set(FILES)
+
+    def test_a_tree_that_lacks_what_the_description_names(self, hub: Hub) -> None:
+        entry = b'{"type": "file", "path": "config.json", "size": 1, "oid": "%s"}' % (b"a" * 40)
+        hub.fault(tree(hub), content=b"[" + entry + b"]")
+        with pytest.raises(SourceMisbehaved, match=r"lists 1 files of org/name and may lack 'empty\.txt'"):
+            source(hub).resolve(REF)
+
+    def test_pages_without_end(self, hub: Hub) -> None:
+        link = {"Link": '<https://hub.example/?recursive=true&expand=false>; rel="next"'}
+        hub.fault(tree(hub), content=b"[]", headers=link)
+        with pytest.raises(SourceMisbehaved, match="no end"):
+            source(hub).resolve(REF)
+
+    def test_a_mirror_without_trees(self, hub: Hub) -> None:
+        hub.fault(tree(hub), status=404)
+        assert {entry.path: entry.size for entry in source(hub).resolve(REF).files} == {
+            path: len(content) for path, content in FILES.items()
+        }
+        hub.add("org/large", {f"shard-{number:04}.bin": b"" for number in range(1000)})
+        hub.fault(tree(hub, "org/large"), status=404)
+        with pytest.raises(SourceMisbehaved, match="may lack files beyond these"):
+            source(hub).resolve(ModelRef.parse("hf:org/large"))
 
 
 class TestRefusals:
@@ -224,9 +280,31 @@ class TestHostileListings:
         ],
     )
     def test_documents(self, hub: Hub, body: bytes) -> None:
+        body = body.replace(b"a" * 40, commit(hub).encode())
         hub.fault("/api/models/org/name", content=body)
+        hub.fault(tree(hub), status=404)
+        hub.fault(f"/revision/{commit(hub)}", content=body)  # what is asked where a mirror has no tree
         with pytest.raises(SourceMisbehaved):
             source(hub).resolve(REF)
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            b"{}",
+            b'{"type": "file", "path": 7, "size": 1, "oid": ""}',
+            b'{"type": "file", "path": "a", "size": "x"}',
+            b'{"type": "file", "path": "a", "size": true}',
+            b'{"type": "file", "path": "a", "size": -1}',
+            b'{"type": "file", "path": "a", "size": 1, "oid": "x"}',
+            b'{"type": "file", "path": "a", "size": 1, "lfs": {"oid": 1, "size": 1}}',
+            b'{"type": "symlink", "path": "a", "size": 1}',
+        ],
+    )
+    def test_trees(self, hub: Hub, entry: bytes) -> None:
+        for body in (b"[" + entry + b"]", entry):
+            hub.fault(tree(hub), content=body, times=1)
+            with pytest.raises(SourceMisbehaved):
+                source(hub).resolve(REF)
 
     def test_another_commit_than_the_pinned_one(self, hub: Hub) -> None:
         old = source(hub).resolve(REF).ref
@@ -378,7 +456,13 @@ class TestFaults:
         with pytest.raises(SourceUnavailable, match="fewer requests") as error:
             source(hub).resolve(REF)
         assert error.value.facts["retry_after_s"] == 33
-        assert len(hub.asked("GET", "/api/models")) == 1
+        assert len(hub.asked("GET", "/api/models")) == 4
+
+    @pytest.mark.parametrize("place", [lambda hub: "/api/models/org/name", lambda hub: tree(hub)])
+    @pytest.mark.parametrize("status", [429, 503, 520])
+    def test_a_question_that_fails_once_ends_nothing(self, hub: Hub, place: Callable[[Hub], str], status: int) -> None:
+        hub.fault(place(hub), times=1, status=status)
+        assert len(source(hub).resolve(REF).files) == len(FILES)
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
     def test_a_broken_hub(self, hub: Hub, status: int) -> None:

@@ -1,8 +1,8 @@
 """The sources `huggingface`, `huggingface-dataset` and `git-xet`: repositories of the Hub, `hf:org/name@revision`.
 
 What a repository is and where its files lie is asked through huggingface_hub; the bytes come over HTTP (transfer) or
-Xet (xet). Options: `files`, names or globs, repeated; all files without it. Not here: the Hub's cache layout
-(registries), checking digests (intake.fetching).
+Xet (xet). Options: `files` and `exclude`. Not here: the Hub's cache layout (registries), checking digests
+(intake.fetching).
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
+from urllib.parse import quote
 
 import httpx
 from huggingface_hub import HfApi, HfFileMetadata, hf_hub_url
 from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoSibling
-from huggingface_hub.utils._paths import filter_repo_objects
 from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils._xet import is_valid_xet_hash
 
+from weighbridge.domain import selection
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.net.hub.errors import hub_errors
+from weighbridge.net.hub.tree import PAGE, TreeFile, list_tree
 from weighbridge.net.hub.xet import XetFailed, XetFile, XetTransfer
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
@@ -34,7 +37,6 @@ from weighbridge.sources.interface import refuse_oversize, refuse_unknown_option
 logger = logging.getLogger(__name__)
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
-OPTIONS = frozenset({"files"})
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -62,18 +64,18 @@ class HuggingFaceSource:
         self._xet = XetTransfer(timeout_s=settings.timeout_s)
 
     def resolve(self, ref: ModelRef) -> Manifest:
-        """List the files at a revision in one request; the reference is pinned to the commit.
+        """List the files at a revision; the reference is pinned to the commit.
 
-        LFS files have a sha256, the others git's blob id.
+        The description of the repository says which commit it is, the commit's tree what is in it. LFS files have a
+        sha256, the others git's blob id.
 
         Raises:
             ModelNotFound: no such repository, revision, or file of the option `files`.
-            AccessDenied, SourceUnavailable, SourceMisbehaved: as `hub_errors`.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `hub_errors`; the latter also for a list that is cut.
             InvalidReference: an unknown option, or an id that is none.
         """
-        refuse_unknown_options(ref, OPTIONS)
-        with hub_errors(ref, self._endpoint, self._token):
-            info = self._info(ref)
+        refuse_unknown_options(ref, selection.OPTIONS)
+        info = self._info(ref)
         commit = info.sha if isinstance(info.sha, str) else ""
         if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(ref.revision) and commit != ref.revision):
             raise SourceMisbehaved(
@@ -81,14 +83,49 @@ class HuggingFaceSource:
                 "Check that the endpoint is a Hugging Face Hub or a true mirror of one.",
                 uri=ref.uri,
             )
-        if not info.siblings:
+        files = self._files(ref.pinned(commit), [one.rfilename for one in info.siblings or ()])
+        if not files:
             raise ModelNotFound(f"{ref.id} holds no files at {commit}.", "Name a revision that has some.", uri=ref.uri)
-        entries = (_entry(sibling, commit) for sibling in _chosen(ref, info.siblings))
-        return refuse_oversize(Manifest(ref.pinned(commit), tuple(entries)), self._settings)
+        chosen = Selection.of(ref).of_names((file.path for file in files), ref.id)
+        entries = tuple(_entry(file, commit) for file in files if file.path in chosen)
+        return refuse_oversize(Manifest(ref.pinned(commit), entries), self._settings)
 
-    def _info(self, ref: ModelRef) -> ModelInfo | DatasetInfo:
+    def _info(self, ref: ModelRef, *, files: bool = False) -> ModelInfo | DatasetInfo:
         ask = self._api.model_info if self.repo_type == "model" else self._api.dataset_info
-        return ask(ref.id, revision=ref.revision or None, files_metadata=True, timeout=self._settings.timeout_s)
+        timeout_s = self._settings.timeout_s
+
+        def once() -> ModelInfo | DatasetInfo:
+            with hub_errors(ref, self._endpoint, self._token):
+                return ask(ref.id, revision=ref.revision or None, files_metadata=files, timeout=timeout_s)
+
+        return self._settings.retrying.call(once)
+
+    def _files(self, pinned: ModelRef, named: list[str]) -> list[TreeFile]:
+        """Return every file of a commit.
+
+        Args:
+            pinned: the reference at the commit.
+            named: the files that the description names, which may be some of them only.
+
+        Raises:
+            SourceMisbehaved: the list lacks a file that the description names, or there is none and that may be cut.
+        """
+        kind = "datasets" if self.repo_type == "dataset" else "models"
+        url = f"{self._endpoint}/api/{kind}/{quote(pinned.id)}/tree/{pinned.revision}"
+        files = list_tree(self._transfer, url, self._authorization, self._settings.max_files)
+        if files is None:  # a mirror that has no such list
+            files = _listed(self._info(pinned, files=True).siblings or [])
+            missing = "files beyond these" if len(files) >= PAGE else ""
+        else:
+            lost = sorted(set(named) - {file.path for file in files}) if len(files) <= self._settings.max_files else []
+            missing = repr(lost[0]) if lost else ""
+        if missing:
+            raise SourceMisbehaved(
+                f"{self._endpoint} lists {len(files):,} files of {pinned.id} and may lack {missing}.",
+                "Nothing was taken, as files would be missing. Try again later, or another endpoint (HF_ENDPOINT).",
+                uri=pinned.uri,
+            )
+        return files
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
@@ -156,44 +193,35 @@ class GitXetSource(HuggingFaceSource):
     kind: ClassVar[str] = "git-xet"
 
 
-def _chosen(ref: ModelRef, siblings: list[RepoSibling]) -> list[RepoSibling]:
-    """Return the files that the option `files` names, or all of them."""
-    patterns = ref.option("files")
-    if not patterns:
-        return siblings
-    chosen: set[str] = set()
-    names = [sibling.rfilename for sibling in siblings]
-    for pattern in patterns:
-        found = [pattern] if pattern in names else list(filter_repo_objects(names, allow_patterns=pattern))
-        if not found:
-            raise ModelNotFound(
-                f"{ref.id} has no file “{pattern}”.",
-                f"It has {', '.join(sorted(names)[:8]) or 'none'}{' …' if len(names) > 8 else ''}.",
-                uri=ref.uri,
-                pattern=pattern,
-            )
-        chosen.update(found)
-    return [sibling for sibling in siblings if sibling.rfilename in chosen]
+def _listed(siblings: list[RepoSibling]) -> list[TreeFile]:
+    """Return the files of a repository's description, where its endpoint has no other list."""
+    files = []
+    for sibling in siblings:
+        size = sibling.lfs.size if sibling.lfs else sibling.size
+        sha256 = sibling.lfs.sha256 if sibling.lfs else ""
+        if not isinstance(sibling.rfilename, str) or not isinstance(size, int | None):
+            raise SourceMisbehaved(f"The Hub lists a file {sibling.rfilename!r} of {size!r} bytes.")
+        files.append(TreeFile(sibling.rfilename, size, sibling.blob_id or "", sha256))
+    return files
 
 
-def _entry(sibling: RepoSibling, commit: str) -> FileEntry:
-    path, size = sibling.rfilename, sibling.lfs.size if sibling.lfs else sibling.size
-    if not isinstance(path, str) or not isinstance(size, int | None):
-        raise SourceMisbehaved(f"The Hub lists a file {path!r} of {size!r} bytes.")
+def _entry(file: TreeFile, commit: str) -> FileEntry:
     try:
-        digest = Digest("sha256", sibling.lfs.sha256) if sibling.lfs else None
-        if not digest and sibling.blob_id:
-            digest = Digest("git-sha1", sibling.blob_id)
+        digest = Digest("sha256", file.sha256) if file.sha256 else None
+        if not digest and file.git_id:
+            digest = Digest("git-sha1", file.git_id)
     except (InvalidConfiguration, TypeError) as error:
-        raise SourceMisbehaved(f"The Hub gives {path!r} a digest that is none.", path=path) from error
-    return FileEntry(path, size, digest, version="" if digest else commit)
+        raise SourceMisbehaved(f"The Hub gives {file.path!r} a digest that is none.", path=file.path) from error
+    return FileEntry(file.path, file.size, digest, version="" if digest else commit)
 
 
 def _refuse_another(ref: ModelRef, entry: FileEntry, metadata: HfFileMetadata) -> None:
     """Raise when a HEAD contradicts what was resolved; what it leaves out, or a length of 0, contradicts nothing."""
     told = (metadata.commit_hash, metadata.size, metadata.etag)
     promised = entry.digest.hex if entry.digest else None
-    comparable = told[2] if promised and told[2] and re.fullmatch(f"[0-9a-f]{{{len(promised)}}}", told[2]) else None
+    # 40 digits may be a proxy's SHA-1 of the content, where git's name for it is over more than that.
+    sha256 = promised and len(promised) == 64 and told[2] and re.fullmatch("[0-9a-f]{64}", told[2])
+    comparable = told[2] if sha256 else None
     for what, now, expected in (
         ("commit", told[0], ref.revision),
         ("size", told[1], entry.size),
