@@ -58,7 +58,7 @@ LAYERS: dict[str, set[str]] = {
 OWNERS: dict[str, set[str]] = {
     "alembic": {"catalog"},
     "boto3": {"net"},
-    "botocore": {"net", "sources.s3", "sources.s3_listing"},  # their listing and reading ask a client of net.s3
+    "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
     "fickling": {"content"},
     "gguf": {"content"},
     "hf_xet": {"net"},
