@@ -16,6 +16,8 @@ from weighbridge.domain.report import Finding
 
 #: Values of one file that are looked at; the largest tokenizers have about two million.
 MAX_VALUES = 20_000_000
+#: What parsers make of objects and arrays; never a subclass of them.
+_CONTAINERS = frozenset({dict, list})
 #: Characters of a value's place that are kept while walking.
 _MAX_PLACE = 200
 
@@ -55,9 +57,10 @@ def _walk(value: Any, place: str, findings: Findings) -> None:
             _inspect_keys(found, where, findings)
         children: Iterable[tuple[Any, Any]] = found.items() if isinstance(found, dict) else enumerate(found)
         for key, child in children:
-            if isinstance(child, dict) or (isinstance(child, list) and any(isinstance(x, dict | list) for x in child)):
+            kind = type(child)
+            if kind is dict or (kind is list and not _CONTAINERS.isdisjoint(map(type, child))):
                 stack.append((child, _joined(where, str(key))[:_MAX_PLACE]))
-            elif isinstance(child, list):
+            elif kind is list:
                 # A list of plain values holds no key: the merges of a tokenizer are half a million of them.
                 count += len(child)
 
