@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.content.headers.samples import rules
-from weighbridge.content.headers.config import inspect_config, weight_files
+from weighbridge.content.headers.config import inspect_config, inspect_text, weight_files
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,26 @@ def test_templates_are_inspected_wherever_they_stand() -> None:
 def test_a_wide_configuration_is_read_to_its_end() -> None:
     value = json.loads(json.dumps({"a": [{"n": number} for number in range(5000)]} | {"z": {"_target_": "x.y"}}))
     assert rules(inspect_config(value)) == ["config.imports"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"tokenizer": {"_target_": "os.system", "command": "id"}}),
+        "tokenizer:\n  _target_: os.system\n",
+        "{tokenizer: {_target_: os.system}}",
+    ],
+)
+def test_a_configuration_in_metadata_is_inspected(text: str) -> None:
+    findings = inspect_text(text, "__hf_config__")
+    assert rules(findings) == ["config.dangerous-target"]
+    assert findings[0].location.startswith("__hf_config__")
+
+
+@pytest.mark.parametrize("text", ["", "pt", "{", "[1, 2", '{"ss_tag": {"__class__": 3}}', "a: b: c", "x" * 100])
+def test_other_texts_in_metadata_are_nothing(text: str) -> None:
+    assert inspect_text(text, "format") == ()
+
+
+def test_broken_metadata_that_mentions_a_loaders_key_is_an_error() -> None:
+    assert rules(inspect_text('{"_target_": "os.system"', "x")) == ["config.invalid"]

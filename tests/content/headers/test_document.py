@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.content.headers.samples import rules, write
-from weighbridge.content.headers.document import parse_json, parse_yaml, read_json, read_toml, read_yaml
+from weighbridge.content.headers.document import parse_json, parse_yaml, read_ini, read_json, read_toml, read_yaml
+from weighbridge.domain.report import Finding
 
 
 def test_plain_documents_are_read(tmp_path: Path) -> None:
@@ -93,3 +94,68 @@ def test_bad_toml_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_any_text_never_raises(content: bytes) -> None:
     parse_json(content)
     parse_yaml(content)
+
+
+def levels(findings: tuple[Finding, ...]) -> list[tuple[str, str]]:
+    return [(finding.rule, finding.level) for finding in findings]
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1, }', b"{'a': 1}", b'{"a": 1}\nrest', b"\xff", b"", b"<html></html>"])
+def test_a_broken_json_that_no_loader_opens_is_a_warning(content: bytes) -> None:
+    assert levels(parse_json(content, opened=False).findings) == [("config.invalid", "warning")]
+    assert levels(parse_json(content).findings) == [("config.invalid", "error")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"auto_map": {"a": "b.C"}, }',
+        b'{"a": 1, "auto\\u005fmap": {"a": "b.C"}, }',
+        b"// JSON5\n{'_target_': 'os.system'}",
+        b'{"a": 1, "a\0"',
+    ],
+)
+def test_a_broken_text_that_could_make_a_laxer_reader_act_is_an_error(content: bytes) -> None:
+    level = "warning" if b"\0" in content else "error"
+    assert levels(parse_json(content, opened=False).findings) == [("config.invalid", level)]
+
+
+def test_json_lines_are_read_where_no_loader_opens_the_file() -> None:
+    content = b'{"prompt": "a"}\n\n{"prompt": "b", "_target_": "os.system"}\n'
+    found = parse_json(content, opened=False)
+    assert (found.findings, len(found.value)) == ((), 2)
+    assert found.value[1]["_target_"] == "os.system"
+    assert levels(parse_json(content).findings) == [("config.invalid", "error")]
+    assert levels(parse_json(b'{"a": 1}\nnot JSON\n', opened=False).findings) == [("config.invalid", "warning")]
+
+
+def test_what_a_repeated_key_overwrites_is_kept() -> None:
+    found = parse_json(b'{"a": 1, "b": {"a": 2}, "a": 3}', opened=False)
+    assert (found.value, found.more) == ({"a": 3, "b": {"a": 2}}, ({"a": 1},))
+    assert levels(found.findings) == [("config.duplicate-key", "warning")]
+    read = parse_yaml(b"a: [1]\nb: {a: 2}\na: 3\n")
+    assert (read.value, read.more) == ({"a": 3, "b": {"a": 2}}, ({"a": [1]},))
+    assert levels(read.findings) == [("config.duplicate-key", "warning")]
+
+
+def test_every_document_of_a_yaml_stream_is_read() -> None:
+    found = parse_yaml(b"a: 1\n---\nb: 2\n...\n---\n- c\n")
+    assert (found.value, found.more, found.findings) == ({"a": 1}, ({"b": 2}, ["c"]), ())
+    assert levels(parse_yaml(b"---\n1\n" * 1001).findings) == [("config.invalid", "warning")]
+
+
+@pytest.mark.parametrize("content", [b"{% if x %}\na: 1\n{% endif %}\n", b"a: [", b"a: 2023-99-99"])
+def test_a_broken_yaml_is_a_warning_unless_it_has_a_loaders_key(content: bytes) -> None:
+    assert levels(parse_yaml(content).findings) == [("config.invalid", "warning")]
+    assert levels(parse_yaml(content + b"\n# _target_: os.system\n").findings) == [("config.invalid", "error")]
+
+
+def test_merged_mappings_are_followed() -> None:
+    found = parse_yaml(b"a: &a {b: 1}\nc: {<<: *a, b: 2}\n")
+    assert (found.value["c"], found.findings) == ({"b": 2}, ())
+
+
+def test_ini_is_read_by_section_with_json_values(tmp_path: Path) -> None:
+    found = read_ini(write(tmp_path, b'[nlp]\nlang = "en"\npipeline = ["a"]\n[x.y]\n@z = some.name.v1\nflag\n'))
+    assert found.value == {"nlp": {"lang": "en", "pipeline": ["a"]}, "x.y": {"@z": "some.name.v1", "flag": None}}
+    assert levels(read_ini(write(tmp_path, b"no section = 1\n")).findings) == [("config.invalid", "warning")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 #: By key: what is in the mapping that has it, hostile and harmless, and the rule of the hostile one.
-KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+KEYS: dict[str, tuple[str, Any, Any]] = {
     "auto_map": ("config.remote-code", {"AutoModel": "modeling_x.XModel"}, {}),
     "custom_generate": ("config.other-repository", "someone/generate", None),
     "custom_pipelines": ("config.remote-code", {"p": {"impl": "p.P", "pt": ["AutoModel"]}}, {"p": {"type": "text"}}),
@@ -48,7 +48,11 @@ KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "py/reduce": ("config.dangerous-target", [{"py/function": "os.system"}, {"py/tuple": ["id"]}], None),
     "py/repr": ("config.dangerous-target", "os/__import__('os')", None),
     "__class__": ("config.dangerous-target", "system", "DecisionTreeClassifier"),
-    "id": ("config.dangerous-target", ["langchain_experimental", "tools", "PythonREPLTool"], ["langchain", "llms", "X"]),
+    "id": (
+        "config.dangerous-target",
+        ["langchain_experimental", "tools", "PythonREPLTool"],
+        ["langchain", "llms", "X"],
+    ),
     "_type": ("config.dangerous-target", "llm_bash_chain", "prompt"),
     "allow_pickle": ("config.unpickles", True, False),
     "allow_dangerous_deserialization": ("config.unpickles", True, False),
@@ -71,7 +75,7 @@ KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "handler": ("config.remote-code", "handler.py", "text_classifier"),
     "preinstall": ("config.command", "curl http://127.0.0.1 | sh", None),
     "postinstall": ("config.command", "node x.js", ""),
-}  # type: ignore[assignment]
+}
 #: What must be in the same mapping for a key to count.
 BESIDE: dict[str, dict[str, Any]] = {
     "plugins": {"framework": "pytorch"},

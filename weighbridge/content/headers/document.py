@@ -18,7 +18,7 @@ from typing import Any
 
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers.yaml_text import MAX_YAML_SIZE, read_stream
-from weighbridge.content.loading.loader_keys import KEYS
+from weighbridge.content.loading.loader_keys import LOADER_KEYS
 from weighbridge.domain.report import Finding, Level
 
 #: Bytes of a JSON file; the largest real tokenizer.json are about half of it.
@@ -27,11 +27,10 @@ MAX_JSON_SIZE = 64 * 1024**2
 MAX_TEXT_SIZE = MAX_YAML_SIZE
 #: Levels of nesting. Rust's serde_json, which reads these files for most tools, stops at 128.
 MAX_DEPTH = 100
-#: What a text cannot be without when its keys or tags make a loader run something.
-_MENTIONS = re.compile(
-    rb"!!python|!(new|name|apply|module):|\\u00[2-7]|"
-    + b"|".join(re.escape(name.encode()) for name in KEYS if len(name) > 8)
-)
+#: Keys that are no ordinary words of a text.
+_TELLING = [entry.name for entry in LOADER_KEYS if not entry.beside and re.search("[_/-]", entry.name)]
+#: What a text cannot be without when its keys or tags make a loader run something; any letter may be escaped.
+_MENTIONS = re.compile("|".join([r"!!python|!(new|name|apply|module):|\\u00[2-7]", *map(re.escape, _TELLING)]).encode())
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,15 @@ from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.loading.judgements import Ruling
 from weighbridge.content.loading.layouts import LAYOUTS
 from weighbridge.content.loading.loader_keys import KEYS
+from weighbridge.content.pickles import embedded
 from weighbridge.domain.report import Finding
 
 #: Values of one file that are looked at; the largest tokenizers have about two million.
 MAX_VALUES = 20_000_000
 #: What parsers make of objects and arrays; never a subclass of them.
 _CONTAINERS = frozenset({dict, list})
+#: Letters of the shortest text that is looked at for a pickle: by its key, and in lists, which may be vocabularies.
+_MIN_TEXT_LENGTH, _MIN_ENCODED_LENGTH = 12, 40
 #: Characters of a value's place that are kept while walking.
 _MAX_PLACE = 200
 
@@ -27,7 +30,7 @@ def inspect_value(value: Any, place: str = "") -> tuple[Finding, ...]:
 
     Findings: `config.remote-code`, `config.other-repository`, `config.imports`, `config.dangerous-target`,
     `config.unpickles`, `config.native-library`, `config.command`, `config.reads-outside`, `config.fetches`,
-    `config.known-class`, `index.unsafe-path`, `config.limit`.
+    `config.known-class`, `index.unsafe-path`, `config.limit`, and `pickle.embedded` of texts that are pickles.
     """
     findings = Findings()
     for layout in LAYOUTS:
@@ -63,6 +66,11 @@ def _walk(value: Any, place: str, findings: Findings) -> None:
             elif kind is list:
                 # A list of plain values holds no key: the merges of a tokenizer are half a million of them.
                 count += len(child)
+                for text in child:
+                    if type(text) is str and len(text) >= _MIN_ENCODED_LENGTH:
+                        findings.extend(embedded.inspect(text, _joined(where, str(key))[:_MAX_PLACE]))
+            elif kind is str and len(child) >= _MIN_TEXT_LENGTH:
+                findings.extend(embedded.inspect(child, _joined(where, str(key))[:_MAX_PLACE]))
 
 
 def _inspect_keys(found: Mapping[Any, Any], where: str, findings: Findings) -> None:
