@@ -6,13 +6,12 @@ the file is valid (scanners) or what it says (content.headers).
 
 from __future__ import annotations
 
-import io
 import json
-import pickletools
 import re
 from pathlib import Path
 
 from weighbridge.content.marks import is_tar, mark
+from weighbridge.content.pickles.recognition import may_be_pickle
 from weighbridge.domain.format_names import named_format
 
 #: Bytes of a file's head that `detect` needs.
@@ -25,17 +24,9 @@ _TEXT_FORMATS = frozenset(
 _TEXT_NAMES = re.compile(
     r"^(licen[cs]e|notice|copying|readme|use_policy|merges|vocab|\.gitattributes|metadata|wheel|record)", re.I
 )
-_OPCODES = frozenset(opcode.code.encode("latin-1")[0] for opcode in pickletools.opcodes)
 #: Suffixes of programs whose mark may be missing or damaged.
 _PROGRAMS = frozenset(
     {".exe", ".dll", ".sys", ".so", ".dylib", ".o", ".obj", ".ocx", ".drv", ".class", ".pyd", ".node"}
-)
-#: Opcodes that only put plain values on the stack.
-_PUSHES = frozenset(
-    {"MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT"}
-    | {"BINFLOAT", "EMPTY_LIST", "EMPTY_TUPLE", "EMPTY_DICT", "EMPTY_SET", "STRING", "BINSTRING", "SHORT_BINSTRING"}
-    | {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-    | {"BYTEARRAY8", "POP", "DUP", "FRAME"}
 )
 
 
@@ -50,9 +41,9 @@ def detect(name: str, head: bytes, size: int) -> str:
         return kind
     if _looks_like_safetensors(head, size):
         return "safetensors"
-    if _looks_like_pickle(head):
+    if may_be_pickle(head, size, named=False):
         return "pickle"
-    return _by_name(name, head)
+    return _by_name(name, head, size)
 
 
 def detect_file(name: str, path: Path) -> str:
@@ -68,7 +59,7 @@ def _by_content(head: bytes) -> str:
     return mark(head, text=_is_text(head)) or ("tar" if head[257:262] == b"ustar" else "")
 
 
-def _by_name(name: str, head: bytes) -> str:
+def _by_name(name: str, head: bytes, size: int) -> str:
     last = name.rsplit("/", 1)[-1].lower()
     kind = named_format(name)
     text = _is_text(head)
@@ -77,7 +68,7 @@ def _by_name(name: str, head: bytes) -> str:
     if kind == "sentencepiece":
         # A serialised ModelProto begins with its first piece; Llama 3 ships a tiktoken text under the same name.
         return "text" if text else kind if head.startswith(b"\x0a") else "unknown"
-    if kind == "pickle" and last.endswith(".bin") and not _may_run_as_pickle(head):
+    if kind == "pickle" and last.endswith(".bin") and not may_be_pickle(head, size, named=True):
         return "unknown"
     if kind in ("python-bytecode", "onnx-data") and text:
         return "text"
@@ -121,21 +112,3 @@ def _is_json(text: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _may_run_as_pickle(head: bytes) -> bool:
-    """Whether unpickling could get as far as running anything; raw weights mostly fail within a few opcodes."""
-    stream = io.BytesIO(head)
-    try:
-        for opcode, _, _ in pickletools.genops(stream):
-            if opcode.name not in _PUSHES:
-                return True
-    except ValueError:
-        # Cut off by the end of the head: what follows is not known.
-        return stream.tell() >= len(head)
-    return True
-
-
-def _looks_like_pickle(head: bytes) -> bool:
-    # Protocol 2 to 5 begins with PROTO; older ones are found by name and by the pickle scanner's own parse.
-    return len(head) >= 2 and head[0] == 0x80 and 2 <= head[1] <= 5 and (len(head) < 3 or head[2] in _OPCODES)

@@ -44,7 +44,7 @@ _BY_SUFFIX = {
     "rds": ".rds .rda .rdata",
     "ubj": ".ubj",
     "brotli": ".br",
-    "pickle": ".bin .pt .pth .ckpt .pkl .pickle .joblib",
+    "pickle": ".bin .pt .pth .ckpt .pkl .pickle .joblib .pk .pckl .dill .cloudpickle .jbl .pdparams .pdopt",
     "audio": ".wav",
 }
 SUFFIXES = {suffix: kind for kind, suffixes in _BY_SUFFIX.items() for suffix in suffixes.split()}

@@ -10,8 +10,9 @@ from typing import ClassVar
 from weighbridge.config.settings import Settings
 from weighbridge.content.archives import Limits
 from weighbridge.content.pickles import engines
+from weighbridge.content.pickles.chain import Stream
 from weighbridge.content.pickles.engines import Verdict
-from weighbridge.content.pickles.streams import Search, Stream
+from weighbridge.content.pickles.streams import Search
 from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
 
@@ -65,6 +66,7 @@ class PickleScanner:
                 findings += _findings(stream, verdicts)
                 broken = broken or _broken(stream, verdicts)
             findings = worst(findings, MAX_FINDINGS, "pickle.more")
+        findings = worst([*findings, *search.findings.all], MAX_FINDINGS, "pickle.more")
         unread = search.unread or broken
         return report(
             self.name,

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weighbridge.content import sandbox
+from weighbridge.content.pickles.chain import Stream
 from weighbridge.content.pickles.globals import Kind, classify, fingerprint
 from weighbridge.content.pickles.machine import Import
-from weighbridge.content.pickles.streams import Stream
 
 Opinion = Literal["clean", "suspicious", "dangerous", "none"]
 #: Bytes of all the copies of one blob that other engines are asked about.

@@ -59,6 +59,7 @@ class Walked:
         problem: why it could not be read on, or empty.
         opcodes: how many were read.
         calls: how many of them call something.
+        values: how many are left on the stack.
         limited: whether that is because it costs more than it may, so that nobody knows what follows.
         copies: the pickle without frames, long arguments and array bytes, for other engines; then the pickles within
             its arrays. Empty when they would be too large.
@@ -71,6 +72,7 @@ class Walked:
     limited: bool = False
     opcodes: int = 0
     calls: int = 0
+    values: int = 0
     copies: list[bytes] = field(default_factory=list)
 
 
@@ -145,6 +147,7 @@ class _Machine:
             self._hold_limits()
             if walked.problem:
                 break
+        walked.values = len(self._stack)
         if walked.stopped:
             # Bytes that break off are no pickle written by somebody who knew of a registry with these codes.
             for found, offset in self._extensions.items():

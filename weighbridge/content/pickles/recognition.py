@@ -7,8 +7,10 @@ Not here: the walk (machine), where pickles are looked for (streams).
 
 from __future__ import annotations
 
+import io
 import re
 
+from weighbridge.content.pickles import machine
 from weighbridge.content.pickles.machine import Walked
 
 #: PROTO and the protocol, as pickles of protocols 2 to 5 begin.
@@ -29,13 +31,32 @@ def is_pickle(walked: Walked, *, marked: bool, opened: bool, ends: bool) -> bool
     1. Whole pickles that import by name count everywhere, and so do marked ones that break off after that.
     2. A computed name or an extension code alone counts in whole pickles that are marked or end where the file does: a
        few random bytes may be such a one.
-    3. Where something unpickles them, whole pickles of plain values count under the same condition, and whatever
-       imports by name before it breaks off. A text such as "calendar\nemail\n" begins so, but no unpickler opens it.
+    3. Where something unpickles them, marked whole pickles of plain values count, and whatever imports by name before
+       it breaks off. A text such as "calendar\nemail\n" begins so, but no unpickler opens it.
     """
     named = any(found.module and _is_name(found.module, found.name) for found in walked.imports)
     if walked.stopped:
-        return named or ((marked or ends) and (opened or bool(walked.imports)))
+        return named or (marked and opened) or ((marked or ends) and bool(walked.imports))
     return named and (marked or opened or walked.limited)
+
+
+def may_be_pickle(head: bytes, size: int, *, named: bool) -> bool:
+    """Whether a file may be a pickle, as far as its first bytes tell.
+
+    Args:
+        head: its first bytes.
+        size: bytes of the whole file.
+        named: whether its name is that of one; without, only a marked one may be.
+    """
+    marked = MARK.match(head) is not None
+    if not marked and not named:
+        return False
+    file = io.BytesIO(head)
+    walked = machine.walk(file, size)
+    cut = not walked.stopped and len(head) < size and file.tell() >= len(head)
+    counts = is_pickle(walked, marked=marked, opened=True, ends=walked.end == size)
+    # Picklers memoise and fill containers; the same number over and over only grows the stack, or does nothing to it.
+    return counts or (cut and walked.values > 0 and (marked or 2 * walked.values < walked.opcodes))
 
 
 def _is_name(module: str, name: str) -> bool:

@@ -26,6 +26,18 @@ RULES = (
         "an attribute of an HDF5 file that PyTables unpickles",
         "runs code of the publisher on load",
     ),
+    Rule(
+        "pickle.inconsistent",
+        "error",
+        "A pickle's or an array's sizes do not fit each other, so that readers reach beyond what is there.",
+        "a tensor of a million numbers over a storage of four",
+    ),
+    Rule(
+        "pickle.trailing-data",
+        "warning",
+        "Bytes follow a file's last pickle or array that belong to neither.",
+        "a checkpoint with something appended",
+    ),
     Rule("pickle.malformed", "warning", "A pickle cannot be read to its end.", "a stream that is cut"),
     Rule(
         "pickle.disagreement",
