@@ -26,10 +26,11 @@ format: $(VENV)/.installed-test  ## Format and mend what can be mended.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/optimum/.installed  ## Measure against the tools a user would otherwise take.
+bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/optimum/.installed $(VENV)/gate/.installed  ## Measure against the tools a user would otherwise take.
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.sources
 	@$(BIN)/python -m bench.benchmarks
+	@$(BIN)/python -m bench.gate
 
 # The AWS command line pins a botocore of its own.
 $(VENV)/bench/.installed: | $(VENV)/pyvenv.cfg
@@ -42,6 +43,13 @@ $(VENV)/optimum/.installed: | $(VENV)/pyvenv.cfg
 	@$(BIN)/python -m venv $(VENV)/optimum
 	@$(VENV)/optimum/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
 	  torch==2.13.0 optimum-benchmark==0.6.0 'transformers<5'
+	@touch $@
+
+# Other scanners of models, with what they pin.
+$(VENV)/gate/.installed: | $(VENV)/pyvenv.cfg
+	@$(BIN)/python -m venv $(VENV)/gate
+	@$(VENV)/gate/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+	  picklescan==1.0.5 modelscan==0.8.8 modelaudit==0.2.54 fickling==0.1.12
 	@touch $@
 
 $(VENV)/pyvenv.cfg:
