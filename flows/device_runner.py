@@ -11,6 +11,7 @@ from typing import Any
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from weighbridge.config.settings import Settings
+from weighbridge.domain.extras import install_command
 from weighbridge.errors import InvalidConfiguration
 
 
@@ -33,7 +34,7 @@ def device_runner(settings: Settings, places: int) -> TaskRunner[Any]:
     except ImportError as error:
         raise InvalidConfiguration(
             f"WEIGHBRIDGE_TASK_RUNNER is {settings.task_runner}, and {error.name} is not installed.",
-            f"pip install 'weighbridge[{settings.task_runner}]'",
+            install_command(settings.task_runner),
         ) from error
     return ThreadPoolTaskRunner(max_workers=places)
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from weighbridge.benchmarks.interface import TASK_FILES, BenchmarkSettings, Measured
 from weighbridge.benchmarks.statistics import LEVEL, share
+from weighbridge.domain.extras import install_command
 from weighbridge.domain.result import INSUFFICIENT, Interval, Metric
 from weighbridge.errors import BenchmarkFailed
 from weighbridge.handlers.interface import Handler
@@ -78,7 +79,7 @@ def check_installed() -> None:
     """Raise BenchmarkFailed where lm-eval is not installed, with what to install."""
     for name in ("torch", "transformers", "datasets", "lm_eval"):
         if importlib.util.find_spec(name) is None:
-            raise BenchmarkFailed(f"The package {name} is not installed.", "pip install 'weighbridge[benchmark]'")
+            raise BenchmarkFailed(f"The package {name} is not installed.", install_command("benchmark"))
 
 
 def measure(

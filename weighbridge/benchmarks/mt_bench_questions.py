@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.extras import install_command
 from weighbridge.errors import BenchmarkFailed, SourceError, UsageError
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.transfer import Transfer
@@ -154,7 +155,7 @@ def _rows(content: bytes, path: Path) -> list[Any]:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise BenchmarkFailed(f"Nothing here reads “{path}”.", "pip install 'weighbridge[benchmark]'") from error
+        raise BenchmarkFailed(f"Nothing here reads “{path}”.", install_command("benchmark")) from error
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]

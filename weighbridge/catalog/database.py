@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from weighbridge.catalog.schema import HEAD
+from weighbridge.domain.extras import install_command
 from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidConfiguration
 
 #: Key of the advisory lock that serialises migrations in PostgreSQL: any constant of ours ("weighbri").
@@ -115,7 +116,7 @@ class Database:
         except ImportError as error:
             raise CatalogError(
                 "The catalog is a PostgreSQL database, and its driver is not installed.",
-                "Install it: pip install 'weighbridge[postgresql]'.",
+                install_command("postgresql"),
             ) from error
 
     def _create_sqlite_engine(self) -> Engine:

@@ -22,7 +22,7 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, leaderboard, policies
+from weighbridge.cli import benchmarks, console, leaderboard, policies
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     AsJSON,
@@ -64,7 +64,7 @@ app = typer.Typer(
     name="weighbridge",
     help="The trusted door for AI models: fetch, verify, scan, describe, decide, publish.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 PolicyOption = Annotated[
@@ -103,7 +103,9 @@ ViaOption = Annotated[
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress: only results and errors.")] = False,
 ) -> None:
+    console.silence(quiet)
     handler = logging.StreamHandler()
     if not verbose:  # What Prefect says of a run, the report says better; Prefect's own logs have it all.
         handler.addFilter(lambda record: not record.name.startswith("prefect"))

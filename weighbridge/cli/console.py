@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +27,19 @@ OnlyOption = Annotated[
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
 DEFAULT_MODELS = Path("models.yaml")
+_silenced = False
+
+
+def silence(wanted: bool) -> None:
+    """Show no progress from now on, or show it again: what `--quiet` says of the whole command."""
+    global _silenced
+    _silenced = wanted
 
 
 @contextmanager
 def bars(quiet: bool) -> Iterator[Progress]:
     """Show how far the work is, on stderr; nothing when quiet."""
-    if quiet:
+    if quiet or _silenced:
         yield Silent()
         return
     with Bars(err) as shown:
@@ -43,7 +51,10 @@ def find(catalog: Catalog, name: str) -> ModelVersion:
     model, _, number = name.partition("@")
     version = catalog.get(model, number or None)
     if version is None:
-        raise UsageError(f"The catalog has no {name}.", "`weighbridge list` shows what it has.")
+        known = [summary.name for summary in catalog.models()]
+        near = get_close_matches(model, known, 1)
+        hint = f"Did you mean {near[0]}? " if near and near[0] != model else ""
+        raise UsageError(f"The catalog has no {name}.", f"{hint}`weighbridge list` shows what it has.")
     return version
 
 

@@ -8,20 +8,51 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from weighbridge.config.environment import PREFIX, ListsInEnvironment, example, mistake, refuse_misspelt, variable
+from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy, service_of
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Settings(BaseSettings):
-    """How Weighbridge runs; each field is `WEIGHBRIDGE_<FIELD>` in the environment."""
+    """How Weighbridge runs; each field is `WEIGHBRIDGE_<FIELD>` in the environment.
 
-    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_", frozen=True, extra="ignore")
+    Raises:
+        InvalidConfiguration: a variable holds what its setting cannot be, or is called almost as one.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    def __init__(self, **values: Any) -> None:
+        fields = type(self).model_fields
+        refuse_misspelt(fields)
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise mistake(error, {name: example(name, field.default) for name, field in fields.items()}) from error
+        except SettingsError as error:
+            name = next((name for name in fields if f'"{name}"' in str(error)), "")
+            raise InvalidConfiguration(
+                f"{variable(name)} is not valid JSON.", f"For example: {example(name, '')}", name=variable(name)
+            ) from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where values come from: what a caller gives, then the environment."""
+        return init_settings, ListsInEnvironment(settings_cls)
 
     home: Path = Field(Path("~/.weighbridge"), description="Folder of all state: blobs, catalog, embedded registry.")
     store: Path | None = Field(None, description="Folder of the blobs, on one file system; below home by default.")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from weighbridge.domain.extras import install_command
 from weighbridge.errors import HandlerError, InvalidConfiguration, OutOfMemory
 from weighbridge.handlers.declaration import read_declaration
 from weighbridge.handlers.interface import ATTRIBUTES, METHODS, Handler
@@ -63,7 +64,7 @@ def handler_class(path: str) -> type[Handler]:
     except ModuleNotFoundError as error:
         raise InvalidConfiguration(
             f"The handler {path} needs the package {error.name}, which is not installed.",
-            "pip install 'weighbridge[benchmark]'" if not path.startswith(str(error.name)) else "Check the path.",
+            install_command("benchmark") if not path.startswith(str(error.name)) else "Check the path.",
             handler=path,
         ) from error
     except Exception as error:  # a user's module may raise anything

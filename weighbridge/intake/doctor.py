@@ -15,6 +15,7 @@ from typing import Literal
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.domain import source_kinds
+from weighbridge.domain.extras import install_command
 from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.workspace import open_catalog
@@ -118,9 +119,7 @@ def _models(settings: Settings) -> Iterator[Check]:
     """Look for what loads models: they are taken in and served without it."""
     there = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
     found = "torch and transformers" if there else "not installed: no `try`, no `benchmark`"
-    yield Check(
-        "handlers", "ok" if there else "warning", found, "" if there else "pip install 'weighbridge[benchmark]'"
-    )
+    yield Check("handlers", "ok" if there else "warning", found, "" if there else install_command("benchmark"))
 
 
 def _sources(settings: Settings) -> Iterator[Check]:

@@ -1,0 +1,99 @@
+"""The environment as settings read it: lists as `a,b`, and mistakes with the variable and an example.
+
+Not here: which settings there are (config.settings).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource
+
+from weighbridge.errors import InvalidConfiguration
+
+PREFIX = "WEIGHBRIDGE_"
+#: How alike two names must be for one to count as the other misspelt; `CMD` is not `CLAMD`.
+_LIKENESS = 0.8
+#: A value for each setting whose kind does not say what one looks like.
+_EXAMPLES = {
+    "home": "~/.weighbridge",
+    "catalog_url": "postgresql+psycopg://user@host/database",
+    "mlflow_tracking_uri": "https://mlflow.example.com",
+    "clamd": "unix:/run/clamav/clamd.ctl",
+    "policy": "strict",
+    "registries": "mlflow,export",
+    "allowed_hosts": "huggingface.co,*.example.com",
+    "allowed_schemes": "https",
+    "private_networks": "10.0.0.0/8,192.168.0.0/16",
+    "token_places": '{"HF_TOKEN": ["huggingface.co"]}',
+    "file_roots": "/srv/models,/data",
+    "benchmark_data": '{"speech": "/srv/speech.wav"}',
+    "via": "direct",
+    "task_runner": "threads",
+}
+
+
+class ListsInEnvironment(EnvSettingsSource):
+    """Reads variables; a list may be JSON or names separated by commas."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return the value of a variable that holds more than one text.
+
+        Raises:
+            ValueError: it begins as JSON and is not valid JSON.
+        """
+        if isinstance(value, str) and not value.strip().startswith(("[", "{")) and "tuple" in str(field.annotation):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return json.loads(value)
+
+
+def variable(field: str) -> str:
+    """Return the variable that a setting is read from."""
+    return PREFIX + field.upper()
+
+
+def example(field: str, default: Any) -> str:
+    """Return a line that sets a variable as it may be set."""
+    value = _EXAMPLES.get(field, "" if default is None else str(default))
+    quoted = f"'{value}'" if any(sign in value for sign in ' *{"') else value
+    return f"{variable(field)}={quoted}"
+
+
+def refuse_misspelt(fields: Collection[str]) -> None:
+    """Refuse a variable that is called almost as a setting: it would be ignored without a word.
+
+    Raises:
+        InvalidConfiguration: there is one; the nearest name is in the message.
+    """
+    known = {variable(field) for field in fields}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            own = {other.removeprefix(PREFIX): other for other in known}
+            near = get_close_matches(name.removeprefix(PREFIX), list(own), 1, _LIKENESS)
+            if near:
+                raise InvalidConfiguration(
+                    f"There is no setting {name}.", f"Did you mean {own[near[0]]}? README lists them all.", name=name
+                )
+
+
+def mistake(error: ValidationError, examples: dict[str, str]) -> InvalidConfiguration:
+    """Return the error for the first wrong setting: the variable, what is wrong, and an example.
+
+    Args:
+        error: what pydantic found.
+        examples: a right line by the name of the setting.
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    words = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return InvalidConfiguration(
+        f"{variable(field)} is wrong: {words}.",
+        f"For example: {examples.get(field, variable(field))}",
+        name=variable(field),
+    )
