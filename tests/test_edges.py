@@ -59,6 +59,7 @@ OWNERS: dict[str, set[str]] = {
     "alembic": {"catalog"},
     "boto3": {"net"},
     "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
+    "brotli": {"content"},
     "fickling": {"content"},
     "gguf": {"content"},
     "hf_xet": {"net"},

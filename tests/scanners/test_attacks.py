@@ -111,11 +111,11 @@ def test_lzma_that_asks_for_more_memory_than_may_be_is_unread(scan: Callable[...
     assert scan(PickleScanner(), bytes(content), "weights.dat").status == "partial"
 
 
-def test_compressed_content_within_compressed_content_is_opened_once(scan: Callable[..., ScanReport]) -> None:
+def test_compressed_content_within_compressed_content_ends(scan: Callable[..., ScanReport]) -> None:
     content = EVIL
     for _ in range(2_000):
         content = zlib.compress(content, 0)
-    assert scan(PickleScanner(), content, "weights.dat").status == "completed"
+    assert scan(PickleScanner(), content, "weights.dat").reason.startswith("archive.nesting")
 
 
 def test_more_values_than_can_be_followed_are_unread(
@@ -159,7 +159,8 @@ def test_a_zip_behind_a_member_is_found(scan: Callable[..., ScanReport], name: s
     many = samples.zip_of({f"{number:0100}": b"1" for number in range(800)})  # A directory longer than the tail.
     for behind in (samples.zip_of({"a": b"1" * 3_000_000}), many):
         report = scan(ArchiveScanner(), samples.tar_of({name: CARRIERS[name] + behind}), "model.tar")
-        assert (report.status, {finding.rule for finding in report.findings}) == ("partial", {"archive.hidden-data"})
+        assert report.status == "partial"
+        assert "archive.hidden-data" in {finding.rule for finding in report.findings}
     assert scan(ArchiveScanner(), samples.tar_of({name: CARRIERS[name]}), "model.tar").status == "completed"
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from weighbridge.content.marks import is_tar, mark
+from weighbridge.content.marks import HDF5_BLOCK, HDF5_MARK, is_tar, mark
 from weighbridge.content.pickles.recognition import may_be_pickle
 from weighbridge.domain.format_names import named_format
 
@@ -24,9 +24,22 @@ _TEXT_FORMATS = frozenset(
 _TEXT_NAMES = re.compile(
     r"^(licen[cs]e|notice|copying|readme|use_policy|merges|vocab|\.gitattributes|metadata|wheel|record)", re.I
 )
+#: How streams begin that only their name tells from chance.
+_MAY_BE = {
+    "brotli": re.compile(b""),
+    "lzma": re.compile(rb"[\0-\xe0].{4}.{5}\0{3}\0", re.DOTALL),
+    "compress": re.compile(rb"\x1f\x9d[\x80-\x90]"),
+}
+_SHEBANG = re.compile(rb"#![ \t]*/")
 #: Suffixes of programs whose mark may be missing or damaged.
 _PROGRAMS = frozenset(
     {".exe", ".dll", ".sys", ".so", ".dylib", ".o", ".obj", ".ocx", ".drv", ".class", ".pyd", ".node"}
+)
+#: What a member is that its content does not tell, by its place: torch's storages, and the code of TorchScript.
+_PLACES = (
+    ("unknown", re.compile(r"[^/]+/(data|tensors|constants|xl_model_weights)/\d+"), "torch-storage"),
+    ("unknown", re.compile(r"[^/]+/data/(weights|constants)/(weight|tensor)_\d+"), "torch-storage"),
+    ("python", re.compile(r"[^/]+/code/__torch__(/.*)?\.py"), "torchscript"),
 )
 
 
@@ -46,6 +59,18 @@ def detect(name: str, head: bytes, size: int) -> str:
     return _by_name(name, head, size)
 
 
+def detect_member(name: str, head: bytes, size: int) -> str:
+    """Return the format of an archive's member; where it lies tells what content cannot, as torch names its storages.
+
+    Args:
+        name: its path in the archive that it lies in.
+        head: its first `HEAD_SIZE` bytes.
+        size: bytes.
+    """
+    kind = detect(name, head, size)
+    return next((found for was, place, found in _PLACES if kind == was and place.fullmatch(name)), kind)
+
+
 def detect_file(name: str, path: Path) -> str:
     """Return the format of a file on this machine that the model calls `name`."""
     with open(path, "rb") as file:
@@ -56,7 +81,11 @@ def _by_content(head: bytes) -> str:
     # A tar's header begins with the name of its first member, which may be the mark of anything.
     if is_tar(head):
         return "tar"
-    return mark(head, text=_is_text(head)) or ("tar" if head[257:262] == b"ustar" else "")
+    if kind := mark(head, text=_is_text(head)):
+        return kind
+    if any(head.startswith(HDF5_MARK, HDF5_BLOCK << power) for power in range(3)):
+        return "hdf5"
+    return "tar" if head[257:262] == b"ustar" else ""
 
 
 def _by_name(name: str, head: bytes, size: int) -> str:
@@ -72,9 +101,11 @@ def _by_name(name: str, head: bytes, size: int) -> str:
         return "unknown"
     if kind in ("python-bytecode", "onnx-data") and text:
         return "text"
+    if kind in ("brotli", "lzma", "compress") and (text or not _MAY_BE[kind].match(head)):
+        return "unknown"
     if kind:
         return kind
-    if head.startswith(b"#!"):
+    if _SHEBANG.match(head):
         return "script"
     if Path(last).suffix in _PROGRAMS and not text:
         return "executable"

@@ -8,7 +8,7 @@ configurations are read whole, weights never. Not here: what a file is (content.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,7 @@ from weighbridge.content.headers import (
     tensorflow,
     xml_text,
 )
+from weighbridge.content.second_readings import second_readings
 from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.report import Finding, Status
 
@@ -87,11 +88,24 @@ class Structure(Protocol):
 
 
 def examine(item: Item) -> Check:
-    """Check one file as the format that it was detected to be; bad content is a finding."""
+    """Check one file as the format that it was detected to be, and whether it is another one to some reader.
+
+    Bad content is a finding.
+    """
     try:
-        return CHECKS.get(item.format, _unknown)(item)
+        check = CHECKS[item.format](item)
+        others = second_readings(item.path, item.format, item.size)
     except OSError as error:
         return Check(covered=0, status="failed", reason=f"cannot be read: {error.strerror}")
+    if others:
+        text = f"Its format is {item.format}, and to other readers it is {' and '.join(others)}."
+        check = replace(check, findings=(*check.findings, Finding("format.second-reading", "error", text)))
+    return check
+
+
+def reads(kind: str) -> bool:
+    """Whether the check of a format opens the file."""
+    return not isinstance(CHECKS[kind], _Said)
 
 
 def _safetensors(item: Item) -> Check:
@@ -178,24 +192,25 @@ def _markdown(item: Item) -> Check:
     return Check(readme.read(item.path).findings, readme.READ_SIZE)
 
 
-def _unknown(item: Item) -> Check:
-    text = "Neither its content nor its name tells what it is, so nothing in it was checked."
-    return Check((Finding("format.unknown", "warning", text),))
+@dataclass(frozen=True)
+class _Said:
+    """A check that needs no byte of the file: what is to say of every file of a format."""
 
+    check: Check
 
-def _recognised(item: Item) -> Check:
-    return Check()
+    def __call__(self, item: Item) -> Check:
+        return self.check
 
 
 def _finds(rule: str, level: str, message: str) -> Callable[[Item], Check]:
-    finding = Finding(rule, level, message)  # type: ignore[arg-type]
-    return lambda _: Check((finding,))
+    return _Said(Check((Finding(rule, level, message),)))  # type: ignore[arg-type]
 
 
+_recognised = _Said(Check())
 _NOTED = _finds(
     "format.unchecked", "note", "It was recognised by its first bytes or its name; nothing in it was checked here."
 )
-#: The check for each format of `weighbridge.content.detection`; one that is missing is unknown.
+#: The check for each format of `weighbridge.content.detection`.
 CHECKS: dict[str, Callable[[Item], Check]] = {
     "safetensors": _safetensors,
     "gguf": _gguf,
@@ -213,7 +228,11 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "markdown": _markdown,
     "hdf5": _structure(hdf5.read),
     "zip": _structure(keras.read_archive),
-    "unknown": _unknown,
+    "unknown": _finds(
+        "format.unknown",
+        "warning",
+        "Neither its content nor its name tells what it is, so nothing in it was checked.",
+    ),
     "python": _finds("code.python", "warning", "It is Python code of the publisher's, for a person to read."),
     "source": _finds("code.source", "warning", "It is source code of the publisher's, for a person to read."),
     "script": _finds("code.script", "warning", "It is a script of the publisher's, for a person to read."),
@@ -227,7 +246,7 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     **dict.fromkeys(("parquet", "arrow", "tfevents", "tfrecord", "coreml", "coreml-data", "tf-checkpoint"), _NOTED),
     **dict.fromkeys(("ggml", "ctranslate2", "msgpack", "cbm", "ubj", "fasttext", "imatrix"), _NOTED),
     **dict.fromkeys(("jsonl", "sentencepiece"), _recognised),
-    **dict.fromkeys(("onnx-data", "torch-storage", "empty"), _recognised),
+    **dict.fromkeys(("onnx-data", "torch-storage", "torchscript", "empty"), _recognised),
     # The pickles and archives scanners read these.
     **dict.fromkeys(("pickle", "npy", *(ARCHIVE_FORMATS - {"zip"})), _recognised),
 }

@@ -7,8 +7,18 @@ random weights begin with any two bytes once in 65,536 files, and a text with an
 
 from __future__ import annotations
 
+import lzma
 import re
+import zlib
 from collections.abc import Callable
+
+#: A head of so many bytes is the whole file or as much of it as is looked at; a smaller one is the whole file.
+_WHOLE_HEAD = 4096
+_LZMA_MEMORY = 256 * 1024**2
+
+HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+#: Bytes that a user's own block before an HDF5 file may have, or any power of two times as many.
+HDF5_BLOCK = 512
 
 #: Marks at the first byte that neither a text nor chance begins with.
 STRONG: tuple[tuple[bytes, str], ...] = (
@@ -22,7 +32,7 @@ STRONG: tuple[tuple[bytes, str], ...] = (
     *((bytes((0x50 + number,)) + b"\x2a\x4d\x18", "zstd") for number in range(16)),  # a skippable frame (RFC 8878)
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"\x02\x21\x4c\x18", "lz4"),
-    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (HDF5_MARK, "hdf5"),
     (b"Rar!\x1a\x07", "rar"),
     (b"LZIP\x01", "lzip"),
     (b"\x89LZO\x00\x0d\x0a\x1a\x0a", "lzop"),
@@ -97,9 +107,7 @@ _LETTERS: tuple[tuple[bytes, str], ...] = (
     (b"wOF2", "font"),
     (b"CBM1", "cbm"),
     (b"hsqs", "squashfs"),
-    (b"zPQ", "zpaq"),
     (b"7kSt", "zpaq"),
-    (b"bvx", "lzfse"),
     (b"ftrt", "tensorrt"),
     (b"RDX2\nX\n", "rds"),
     (b"RDX3\nX\n", "rds"),
@@ -109,9 +117,10 @@ _PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     for pattern, kind in (
         (rb"\x1f\x8b\x08[\x00-\x1f]", "gzip"),
         (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bzip2"),
-        (rb"\x1f\x9d[\x80-\x90]", "compress"),
         (rb"..-(lh[0-7dx]|lz[s45]|pm[012])-", "lha"),
-        (rb"\x60\xea.{2}[\x1e-\x30][\x00-\x0b]", "arj"),
+        (rb"\x60\xea.[\0-\x0a][\x1e-\x30][\x01-\x0b]{2}[\0-\x0b].{2}\x02", "arj"),
+        (rb"zPQ[\x01\x02]\x01", "zpaq"),
+        (rb"bvx[12n-]", "lzfse"),
         (rb"\xff\xd8\xff[\xc0-\xfe]", "image"),
         (rb"BM.{4}\0{4}.{3}\0[\x0c-\x7c]\0{3}", "image"),
         (rb"RIFF.{4}WEBP", "image"),
@@ -227,5 +236,36 @@ def _repeats(head: bytes, length: int) -> bool:
     return length > 6 and (len(head) < length + 2 or head[length : length + 2] == head[:2])
 
 
+def _is_zlib(head: bytes) -> bool:
+    """Whether a stream of RFC 1950 begins here: its header holds, and what follows can be decompressed."""
+    if len(head) < 8 or head[0] & 0x0F != 8 or head[0] >> 4 > 7 or int.from_bytes(head[:2], "big") % 31:
+        return False
+    stream = zlib.decompressobj()
+    try:
+        return bool(stream.decompress(head)) and (stream.eof or len(head) >= _WHOLE_HEAD)
+    except zlib.error:
+        return False
+
+
+def _is_lzma(head: bytes) -> bool:
+    """Whether a stream of LZMA's oldest container begins here, one that does not say how long it is.
+
+    That length, if it is given, is all that tells such a stream from small numbers: names tell it then.
+    """
+    dictionary = int.from_bytes(head[1:5], "little")
+    if len(head) < 18 or head[0] >= 9 * 5 * 5 or head[5:13] != b"\xff" * 8 or head[13] or dictionary & (dictionary - 1):
+        return False
+    try:
+        lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY).decompress(head, 1)
+    except lzma.LZMAError as error:
+        return "memory" in str(error).lower()
+    return True
+
+
 #: Formats whose short marks need a look at what they say.
-_CHECKED: tuple[tuple[str, Callable[[bytes], bool]], ...] = (("executable", _is_dos_program), ("audio", _is_mp3))
+_CHECKED: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("executable", _is_dos_program),
+    ("zlib", _is_zlib),
+    ("lzma", _is_lzma),
+    ("audio", _is_mp3),
+)

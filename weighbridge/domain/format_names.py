@@ -44,6 +44,8 @@ _BY_SUFFIX = {
     "rds": ".rds .rda .rdata",
     "ubj": ".ubj",
     "brotli": ".br",
+    "lzma": ".lzma .tlz",
+    "compress": ".z .taz",
     "pickle": ".bin .pt .pth .ckpt .pkl .pickle .joblib .pk .pckl .dill .cloudpickle .jbl .pdparams .pdopt",
     "audio": ".wav",
 }
@@ -100,7 +102,7 @@ _BY_ROLE: dict[Role, str] = {
     "configuration": "json config yaml toml ini xml mlmodel mlproject requirements sentencepiece",
     "template": "jinja",
     "serialized objects": "pickle rds msgpack hdf5 ubj cbm",
-    "graph": "onnx tensorflow tflite coreml",
+    "graph": "onnx tensorflow tflite coreml torchscript",
     "code": "python source script",
     "program": "executable launcher python-bytecode",
     "archive": "zip tar 7z gzip bzip2 xz zstd lzma zlib brotli lz4 rar lzip compress lzop lzfse snappy cab cpio lha "

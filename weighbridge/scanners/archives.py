@@ -1,4 +1,4 @@
-"""Archives: every member walked and measured; what is wrong with an archive, and what of it stayed unread."""
+"""Archives: every member walked, measured and examined; what is wrong with an archive, what of it stayed unread."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import ClassVar
 
 from weighbridge.config.settings import Settings
 from weighbridge.content.archives import ARCHIVES, Limits, Problem, walk, zip_at_end
-from weighbridge.domain.format_names import EXECUTABLE_FORMATS
-from weighbridge.domain.report import Finding, ScanReport
-from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
+from weighbridge.content.members import MemberExaminer
+from weighbridge.domain.report import Finding, ScanReport, Status
+from weighbridge.scanners.interface import Engine, Scanner, Subject, Worst, report
 
-VERSION = "4"
+VERSION = "5"
 #: Findings kept of one archive; the rest is counted in one more.
 MAX_FINDINGS = 200
-#: Executables inside an archive that a model has no use for.
-_SUSPICIOUS = EXECUTABLE_FORMATS - {"pickle", "python"}
 
 
 def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
@@ -45,19 +43,24 @@ class ArchiveScanner:
         return subject.format in ARCHIVES or zip_at_end(subject.path)
 
     def scan(self, subject: Subject) -> ScanReport:
-        """Walk the archive to its end; `partial` when something in it could not be read."""
+        """Walk the archive to its end and examine every member as a file of the model.
+
+        `partial` when something in it could not be read, or a member's check could not do its work.
+        """
         kind = subject.format if subject.format in ARCHIVES else "zip"
         found = walk(subject.path, self._limits, kind)
-        findings = [
-            Finding("archive.executable", "warning", f"The member is a {member.format}.", member.location)
-            for member in found
-            if member.format in _SUSPICIOUS
-        ]
-        findings += [_finding(problem) for problem in found.problems]
-        findings = worst(findings, MAX_FINDINGS, "archive.more")
-        if found.unread:
-            return report(self.name, self.engine(), subject, status="partial", reason=found.unread, findings=findings)
-        return report(self.name, self.engine(), subject, findings=findings)
+        findings = Worst(MAX_FINDINGS, "archive.more")
+        unread = ""
+        with MemberExaminer() as examiner:
+            for member in found:
+                check = examiner.examine(member)
+                findings.add(check.findings)
+                if check.status != "completed":
+                    unread = unread or f"{member.location}: {check.reason}"
+        findings.add(_finding(problem) for problem in found.problems)
+        unread = found.unread or unread
+        status: Status = "partial" if unread else "completed"
+        return report(self.name, self.engine(), subject, status=status, reason=unread, findings=findings.all)
 
 
 def _finding(problem: Problem) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -101,13 +102,40 @@ def report(
 _LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
+class Worst:
+    """Findings while they are collected: the worst `limit` of them, and one more of `rule` that counts the others."""
+
+    def __init__(self, limit: int, rule: str) -> None:
+        self._limit, self._rule = limit, rule
+        self._kept: list[Finding] = []
+        self._dropped: list[Level] = []
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Add findings; what is too many is dropped, the least first."""
+        self._kept += findings
+        if len(self._kept) > 4 * self._limit:
+            self._trim()
+
+    @property
+    def all(self) -> list[Finding]:
+        """What was kept, errors first; the one that counts the others has the level of the worst of them."""
+        self._trim()
+        if not self._dropped:
+            return self._kept
+        text = f"{len(self._dropped)} more findings are not listed."
+        return [*self._kept, Finding(self._rule, min(self._dropped, key=_LEVELS.index), text)]
+
+    def _trim(self) -> None:
+        self._kept.sort(key=lambda finding: (_LEVELS.index(finding.level), finding))
+        self._dropped += [finding.level for finding in self._kept[self._limit :]]
+        del self._kept[self._limit :]
+
+
 def worst(findings: list[Finding], limit: int, rule: str) -> list[Finding]:
     """Return at most `limit` findings, errors first, and one more of `rule` that counts the others.
 
     That one has the level of the worst it stands for, so that a flood of findings hides none.
     """
-    ranked = sorted(findings, key=lambda finding: (_LEVELS.index(finding.level), finding))
-    if len(ranked) <= limit:
-        return ranked
-    text = f"{len(ranked) - limit} more findings are not listed."
-    return [*ranked[:limit], Finding(rule, ranked[limit].level, text)]
+    collected = Worst(limit, rule)
+    collected.add(findings)
+    return collected.all

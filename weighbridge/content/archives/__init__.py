@@ -1,4 +1,4 @@
-"""Archives, read member by member: zip, tar, 7z, and the single streams gzip, bzip2, xz and zstd, in each other too.
+"""Archives, read member by member: zip, tar, 7z, and single compressed streams, in each other too.
 
 Not here: what a problem leads to (scanners.archives, content.unpacking), or which members are a model's files
 (content.unpacking).

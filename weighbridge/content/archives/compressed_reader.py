@@ -1,4 +1,4 @@
-"""Single compressed streams: gzip, bzip2, xz, zstd. Each is an archive of one member, named after the file."""
+"""Single compressed streams: gzip, bzip2, xz, zstd, lzma, zlib, brotli. Each is an archive of one member."""
 
 from __future__ import annotations
 
@@ -33,4 +33,7 @@ READERS: dict[str, Reader] = {
     "bzip2": _reader(streams.BZIP2, ".bz2"),
     "xz": _reader(streams.XZ, ".xz"),
     "zstd": _reader(streams.ZSTD, ".zst"),
+    "lzma": _reader(streams.LZMA_ALONE, ".lzma"),
+    "zlib": _reader(streams.ZLIB, ".zlib"),
+    "brotli": _reader(streams.BROTLI, ".br"),
 }

@@ -18,15 +18,13 @@ from typing import IO
 
 from weighbridge.content.archives import zip_tail
 from weighbridge.content.archives.streams import Readable, TooMuch
-from weighbridge.content.detection import HEAD_SIZE, detect
+from weighbridge.content.detection import HEAD_SIZE, detect, detect_member
 from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Level
 from weighbridge.errors import ScannerUnavailable, UnsafePath
 
 CHUNK_SIZE = 1024 * 1024
-#: Bytes of a nested archive kept in memory before it goes to a temporary file.
-_SPOOL = 8 * 1024 * 1024
 #: Formats that are walked, and those that are known but cannot be.
 ARCHIVES = ARCHIVE_FORMATS
 #: What goes wrong here and not in the archive: no space, no memory of the kernel's, too many open files, a broken disk.
@@ -80,13 +78,15 @@ class Member:
         format: what it is, by content first.
         head: its first bytes.
         size: bytes counted while they streamed; whole once the walk went on to the next member.
+        path: of one that is an archive itself: where its whole content lies while it is looked at; else None.
         name: what its archive calls it, unchecked and as it stands there, but for a leading `./`.
     """
 
-    def __init__(self, location: str, depth: int, head: bytes, rest: Iterator[bytes], name: str = "") -> None:
+    def __init__(self, location: str, depth: int, head: bytes, rest: Iterator[bytes], name: str) -> None:
         self.location, self.depth, self.head, self.name = location, depth, head, name
         # A head that is full says nothing about the size.
-        self.format = detect(location.rsplit("!", 1)[-1], head, len(head) if len(head) < HEAD_SIZE else 1 << 62)
+        self.format = detect_member(name, head, len(head) if len(head) < HEAD_SIZE else 1 << 62)
+        self.path: Path | None = None
         self.size = len(head)
         self._tail = head[-zip_tail.TAIL_SIZE :]
         self._rest = rest
@@ -196,15 +196,15 @@ class Walk:
                 text = "The member ends in a zip archive, which programs find whatever comes before it."
                 self.problem("archive.hidden-data", "error", text, found.location, unread=True)
             return
-        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+        with tempfile.NamedTemporaryFile() as spool:
             for chunk in found.chunks():
                 spool.write(chunk)
             self.stop_when_over()
-            spool.seek(0)
+            spool.seek(0)  # It flushes, too, for those who open it by its name.
             nested = Member(found.location, depth, found.head, iter(()), name)
-            nested.size = found.size
+            nested.size, nested.path = found.size, Path(spool.name)
             yield nested
-            yield from self._archive(found.format, spool, found.location, depth + 1)
+            yield from self._archive(found.format, spool.file, found.location, depth + 1)
 
     def compressed(self, name: str, stream: Readable, prefix: str, depth: int) -> Iterator[Member]:
         """Yield what a single compressed stream holds: one member, as of an archive."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol
 
+import brotli  # type: ignore[import-untyped]
 from backports import zstd
 
 #: Compressed bytes read at once.
@@ -135,6 +136,28 @@ class Inflater:
         return content
 
 
+class Unbrotli:
+    """brotli's decompressor with the interface of the others; it takes no bytes after its stream's end for any."""
+
+    def __init__(self) -> None:
+        self._stream = brotli.Decompressor()
+        self.unused_data = b""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream's end was reached."""
+        return bool(self._stream.is_finished())
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether what was given is used up."""
+        return bool(self._stream.can_accept_more_data())
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Decompress up to `max_length` bytes, or some more, as brotli gives out whole blocks."""
+        return bytes(self._stream.process(data, output_buffer_limit=max_length))
+
+
 @dataclass(frozen=True)
 class Codec:
     """A format of compressed streams.
@@ -154,6 +177,7 @@ DEFLATE = Codec(lambda: Inflater(-15))
 BZIP2 = Codec(bz2.BZ2Decompressor, (b"BZh",))
 XZ = Codec(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY), (b"\xfd7zXZ\x00",))
 LZMA_ALONE = Codec(lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY))
+BROTLI = Codec(Unbrotli)
 #: Frames and skippable frames: RFC 8878, section 3.1.
 ZSTD = Codec(
     zstd.ZstdDecompressor, (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
@@ -173,7 +197,7 @@ class Decompressed:
         ERRORS: what `read` raises for bytes that are no such stream.
     """
 
-    ERRORS = (zlib.error, OSError, ValueError, lzma.LZMAError, zstd.ZstdError)
+    ERRORS = (zlib.error, OSError, ValueError, lzma.LZMAError, zstd.ZstdError, brotli.error)
 
     def __init__(self, source: Readable, codec: Codec) -> None:
         self._source, self._codec = source, codec

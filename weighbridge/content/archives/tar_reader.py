@@ -11,6 +11,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 
+from weighbridge.content.archives.links import Links
 from weighbridge.content.archives.member_walk import CHUNK_SIZE, Member, Names, Walk
 from weighbridge.content.archives.streams import Readable, TooMuch, Window
 
@@ -28,20 +29,21 @@ Records = dict[bytes, bytes]
 
 def read(walk: Walk, file: Readable, prefix: str, depth: int) -> Iterator[Member]:
     """Yield the files of a tar archive; `file` need not be one that seeks."""
-    names = Names(walk, prefix)
+    names, links = Names(walk, prefix), Links(walk, prefix)
     archive = _Archive(file)
     try:
         while (info := archive.next()) is not None:
             name = names.judge(info.name, folder=info.isdir())
             location = walk.location(prefix, info.name)
             if info.issym() or info.islnk():
-                walk.problem("archive.link", "error", f"The member is a link to {info.linkname!r}.", location)
+                links.add(name, info.linkname, hard=info.islnk())
             elif info.isdev():
                 walk.problem("archive.device", "error", "The member is a device or a pipe.", location)
             elif archive.sparse:
                 text = "The member is sparse and not read: programs differ in what they fill its holes with."
                 walk.problem("archive.sparse", "warning", text, location, unread=True)
             elif info.isreg():
+                links.pass_through(name)
                 yield from walk.member(name, archive.content, prefix, depth)
             elif not info.isdir():
                 text = f"The member is of the unknown type {info.type!r}."
@@ -49,6 +51,8 @@ def read(walk: Walk, file: Readable, prefix: str, depth: int) -> Iterator[Member
     except tarfile.HeaderError:
         _hidden(walk, prefix)
         return
+    finally:
+        links.finish()
     _judge_end(walk, archive, file, prefix)
 
 

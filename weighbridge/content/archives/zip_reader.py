@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import IO, cast
 
 from weighbridge.content.archives import streams
+from weighbridge.content.archives.links import Links
 from weighbridge.content.archives.member_walk import Member, Names, Walk
 from weighbridge.content.archives.streams import Bounded, Codec, Decompressed, Window
 
@@ -30,6 +31,8 @@ _HAS_DESCRIPTOR = 0x8
 _IS_UTF8 = 0x800
 #: Bytes of a data descriptor at most: signature, checksum, two 8-byte sizes.
 _DESCRIPTOR_SIZE = 24
+#: Bytes of a symbolic link.
+_MAX_TARGET = 4096
 _LZMA, _ZSTD = 14, 93
 _CODECS = {zipfile.ZIP_DEFLATED: streams.DEFLATE, zipfile.ZIP_BZIP2: streams.BZIP2, _ZSTD: streams.ZSTD}
 _SUPPORTED = {zipfile.ZIP_STORED, _LZMA, *_CODECS}
@@ -39,7 +42,7 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
     """Yield the files of a zip archive; checksums are compared after they are read."""
     with zipfile.ZipFile(cast("IO[bytes]", Bounded(file, _MAX_DIRECTORY))) as archive:
         starts = _judge_layout(walk, file, archive, prefix)
-        names = Names(walk, prefix)
+        names, links = Names(walk, prefix), Links(walk, prefix)
         for info in archive.infolist():
             # zipfile cuts names at NUL.
             name = names.judge(info.orig_filename, folder=info.is_dir())
@@ -50,7 +53,7 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
                 text = "The member is called a folder and has content."
                 walk.problem("archive.ambiguous", "error", text, location)
             if (kind := stat.S_IFMT(info.external_attr >> 16)) == stat.S_IFLNK:
-                walk.problem("archive.link", "error", "The member is a symbolic link.", location)
+                links.add(name, _target(file, info, starts))
             elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 walk.problem("archive.device", "error", "The member is a device or a pipe.", location)
             if info.flag_bits & _ENCRYPTED:
@@ -60,7 +63,19 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
                 text = f"The member's compression {info.compress_type} is not supported, or it is a patch."
                 walk.problem("archive.unsupported", "error", text, location, unread=True)
             elif info.header_offset in starts:
+                links.pass_through(name)
                 yield from _member(walk, file, info, name, starts[info.header_offset], prefix, depth)
+        links.finish()
+
+
+def _target(file: IO[bytes], info: zipfile.ZipInfo, starts: dict[int, int]) -> str:
+    """Return where a symbolic link leads, which is its content; what is no path leads out."""
+    if info.header_offset not in starts or info.file_size > _MAX_TARGET or info.compress_type not in _SUPPORTED:
+        return "/"
+    try:
+        return _Content(file, info, starts[info.header_offset]).read(_MAX_TARGET).decode()
+    except (EOFError, struct.error, *Decompressed.ERRORS):
+        return "/"
 
 
 class _Content:

@@ -5,13 +5,6 @@ from __future__ import annotations
 from weighbridge.domain.rules.interface import Rule
 
 RULES = (
-    Rule(
-        "archive.executable",
-        "warning",
-        "A member of an archive is a program or code.",
-        "an ELF file in a zip",
-        "holds a program",
-    ),
     Rule("archive.bomb", "error", "An archive unpacks to more than it may.", "42.zip"),
     Rule("archive.nesting", "error", "Archives are nested deeper than is read.", "nine zips in each other"),
     Rule("archive.ambiguous", "error", "Readers would read an archive differently.", "two names for one member"),
@@ -26,7 +19,13 @@ RULES = (
     Rule("archive.device", "error", "A member is a device or a pipe.", "`/dev/null`"),
     Rule("archive.encrypted", "error", "A member is encrypted, so nobody can look into it.", "a zip with a password"),
     Rule("archive.hidden-data", "error", "Bytes of an archive belong to no member.", "a program before a zip"),
-    Rule("archive.link", "error", "A member is a link.", "`a -> /etc/passwd`", "reads a file outside the model"),
+    Rule(
+        "archive.link",
+        "error",
+        "A member is a link that leads out or renames a file.",
+        "`a -> /etc/passwd`",
+        "reads a file outside the model",
+    ),
     Rule("archive.malformed", "error", "An archive cannot be read to its end.", "a cut zip"),
     Rule("archive.overlap", "error", "Members of an archive share bytes.", "a zip bomb by Fifield"),
     Rule("archive.sparse", "warning", "A member is sparse and was not read.", "GNU sparse tar"),

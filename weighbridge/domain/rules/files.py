@@ -19,6 +19,12 @@ RULES = (
         "a zip called `notes.txt`",
     ),
     Rule(
+        "format.second-reading",
+        "error",
+        "A file is of one format to some readers and of another one to others.",
+        "a tar whose first member has a name that begins as a PNG does",
+    ),
+    Rule(
         "format.lfs-pointer",
         "error",
         "A file is a pointer of Git LFS instead of the content.",

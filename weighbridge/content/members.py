@@ -1,0 +1,70 @@
+"""Members of archives, examined by the same checks as the files of a model, at any depth.
+
+Not here: the checks (content.examination), walking archives (content.archives), pickles (content.pickles).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from weighbridge.content.archives import Member
+from weighbridge.content.archives.member_walk import raise_if_ours
+from weighbridge.content.examination import Check, Item, examine, reads
+from weighbridge.domain.report import Finding
+
+#: Formats of which the header is all that is read, and more bytes than any header has.
+_HEADERS_ONLY = frozenset({"safetensors", "gguf"})
+_HEADER_SIZE = 256 * 1024**2
+
+
+class MemberExaminer:
+    """Examines members one after the other; use it as a context.
+
+    What a check opens goes to a temporary file first, one for all members; stored tensors are not written there: of
+    files of which only a header is read, the rest is a hole of the right length.
+    """
+
+    def __enter__(self) -> Self:
+        """Open the temporary file."""
+        self._file = tempfile.NamedTemporaryFile()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove it."""
+        self._file.close()
+
+    def examine(self, member: Member) -> Check:
+        """Check a member, before the walk goes on; findings say where it lies.
+
+        Raises:
+            ScannerUnavailable: there is no space for it here.
+        """
+        path = member.path or self._spooled(member)
+        check = examine(Item(member.name, path, member.size, member.format))
+        return replace(check, findings=tuple(_located(finding, member.location) for finding in check.findings))
+
+    def _spooled(self, member: Member) -> Path:
+        """Write what is read of a member to the file: all, its header or its head."""
+        kept = _HEADER_SIZE if member.format in _HEADERS_ONLY else None
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+            for chunk in member.chunks() if reads(member.format) else (member.head,):
+                if kept is None or self._file.tell() < kept:
+                    self._file.write(chunk)
+            self._file.truncate(member.size)
+            self._file.flush()
+        except OSError as error:
+            raise_if_ours(error)
+            raise
+        return Path(self._file.name)
+
+
+def _located(finding: Finding, location: str) -> Finding:
+    return replace(finding, location=f"{location}: {finding.location}" if finding.location else location)
