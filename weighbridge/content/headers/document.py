@@ -155,18 +155,25 @@ def parse_yaml(content: bytes, *, opened: bool = False) -> Document:
 
 def read_toml(path: Path) -> Document:
     """Read a TOML file. Findings: `config.invalid`."""
-    return _read_text(path, "TOML", tomllib.loads)
+    return _read_text(path, "TOML", tomllib.loads, unread="warning")
 
 
 def read_ini(path: Path) -> Document:
-    """Read an INI file, such as spaCy's config.cfg, as texts by section. Findings: `config.invalid`."""
-    return _read_text(path, "INI", _ini)
+    """Read an INI file, such as spaCy's config.cfg, as values by section. Findings: `config.invalid`.
+
+    Many programs have a syntax of their own under `.conf` and `.cfg`, so that what is no INI is a note.
+    """
+    return _read_text(path, "INI", _ini, unread="note")
+
+
+#: The section of what comes before the first one, such as all of a Java properties file.
+_NO_SECTION = "."
 
 
 def _ini(text: str) -> dict[str, Any]:
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(text)
+    parser.read_string(f"[{_NO_SECTION}]\n{text}")
     return {name: {key: _ini_value(value) for key, value in parser.items(name)} for name in parser.sections()}
 
 
@@ -179,7 +186,7 @@ def _ini_value(text: str | None) -> Any:
     return text if deeper_than(value, MAX_DEPTH) else value
 
 
-def _read_text(path: Path, name: str, parse: Callable[[str], dict[str, Any]]) -> Document:
+def _read_text(path: Path, name: str, parse: Callable[[str], dict[str, Any]], *, unread: Level) -> Document:
     content = _content(path, MAX_TEXT_SIZE)
     if content is None:
         return Document(too_large=True)
@@ -192,7 +199,7 @@ def _read_text(path: Path, name: str, parse: Callable[[str], dict[str, Any]]) ->
     except RecursionError:
         findings.add("config.invalid", "error", f"It is nested deeper than {MAX_DEPTH} levels.")
     except (ValueError, configparser.Error) as error:
-        level: Level = "error" if mentions_loader_key(content) else "warning"
+        level = "error" if mentions_loader_key(content) else unread
         findings.add("config.invalid", level, f"It is no {name}: {quoted(str(error))}.")
     return Document(None, findings.all)
 

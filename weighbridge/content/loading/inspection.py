@@ -20,7 +20,7 @@ MAX_VALUES = 20_000_000
 #: What parsers make of objects and arrays; never a subclass of them.
 _CONTAINERS = frozenset({dict, list})
 #: Letters of the shortest text that is looked at for a pickle: by its key, and in lists, which may be vocabularies.
-_MIN_TEXT_LENGTH, _MIN_ENCODED_LENGTH = 12, 40
+_MIN_TEXT_LENGTH, _MIN_LISTED_LENGTH = 12, 16
 #: Characters of a value's place that are kept while walking.
 _MAX_PLACE = 200
 
@@ -67,7 +67,7 @@ def _walk(value: Any, place: str, findings: Findings) -> None:
                 # A list of plain values holds no key: the merges of a tokenizer are half a million of them.
                 count += len(child)
                 for text in child:
-                    if type(text) is str and len(text) >= _MIN_ENCODED_LENGTH:
+                    if type(text) is str and len(text) >= _MIN_LISTED_LENGTH:
                         findings.extend(embedded.inspect(text, _joined(where, str(key))[:_MAX_PLACE]))
             elif kind is str and len(child) >= _MIN_TEXT_LENGTH:
                 findings.extend(embedded.inspect(child, _joined(where, str(key))[:_MAX_PLACE]))

@@ -78,7 +78,7 @@ def _pipeline(value: Any) -> Iterator[tuple[str, Ruling]]:
 
 
 def _component(found: list[Any], *, pipeline: bool) -> Ruling | None:
-    package, name = found[0], found[1] if len(found) > 1 else None
+    package, name = (*found, None, None)[:2]
     if isinstance(package, list | dict):
         return Ruling("config.imports", "error", "imports what a guard that expects texts overlooks", found)
     if not isinstance(package, str) or not isinstance(name, str):
@@ -140,7 +140,7 @@ def _flavor_setting(key: Any, found: Any) -> Iterator[Ruling]:
         yield Ruling("config.remote-code", "error", "imports code of the publisher on load", found)
     elif key == "python_model":
         yield from judgements.code_by_suffix(found, {})
-    if key in ("code", "data", "model_data", "pickled_model", "model_code_path", "python_model"):
+    if key in ("code", "data", "env", "model_data", "pickled_model", "model_code_path", "python_model"):
         yield from judgements.joined_path(found, {})
 
 
@@ -187,6 +187,36 @@ def _environment(value: Any) -> Iterator[tuple[str, Ruling]]:
                 yield from (("dependencies", ruling) for ruling in requirements.line(line))
 
 
+def _project(value: Any) -> Iterator[tuple[str, Ruling]]:
+    """Judge pyproject.toml and Pipfile: what they depend on, and the indexes that they name."""
+    if not isinstance(value, dict):
+        return
+    project, tools = _mapped(value.get("project")), _mapped(value.get("tool"))
+    for text in judgements.texts([project.get("dependencies"), project.get("optional-dependencies")]):
+        yield from (("project.dependencies", ruling) for ruling in requirements.line(text))
+    indexes = [_mapped(tools.get("uv")).get("index"), _mapped(tools.get("poetry")).get("source")]
+    pipfile = value.get("source") if "packages" in value else None
+    for index in (entry for found in (*indexes, pipfile) for entry in _listed(found)):
+        for text in judgements.texts(_mapped(index).get("url")):
+            yield from (("index", ruling) for ruling in requirements.line(f"--index-url {text}"))
+
+
+def _library(value: Any) -> Iterator[tuple[str, Ruling]]:
+    """Judge AllenNLP's config.json: a type with a dot is a class that is imported."""
+    if not isinstance(value, dict) or not {"dataset_reader", "model"} <= value.keys():
+        return
+    stack: list[Any] = [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, dict):
+            yield from (("type", ruling) for ruling in judgements.target_if_dotted(part.get("type"), part))
+        stack.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+
+
+def _mapped(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -209,5 +239,7 @@ LAYOUTS = (
     Layout("MANIFEST.json", "TorchServe", _archive_manifest, "CVE-2023-48299"),
     Layout("model.json", "TensorFlow.js", _tensorflow_js, "tensorflow.org/js: loadGraphModel"),
     Layout("conda.yaml", "MLflow", _environment, "mlflow.org: model environments"),
+    Layout("pyproject.toml", "pip", _project, "packaging.python.org: pyproject.toml; docs.astral.sh/uv: indexes"),
+    Layout("AllenNLP's config.json", "AllenNLP", _library, "AllenNLP: Registrable.by_name imports names with a dot"),
     Layout("cog.yaml", "Cog", _build, "cog.run: cog.yaml"),
 )

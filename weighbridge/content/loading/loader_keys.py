@@ -55,6 +55,10 @@ LOADER_KEYS = (
     LoaderKey("model_file", "mlx-lm", judgements.code_by_suffix, "CVE-2026-5843"),
     LoaderKey("trust_remote_code", "transformers", _trust, "CVE-2026-5241; github.com/NVIDIA-NeMo/Speech/issues/15598"),
     LoaderKey("trust-remote-code", "vLLM", _trust, "CVE-2025-66448"),
+    LoaderKey("option.trust_remote_code", "DJL", _trust, "docs.djl.ai: serving.properties"),
+    LoaderKey(
+        "allow_dangerous_code", "LangChain", _trust, "CVE-2024-46946; python.langchain.com: allow_dangerous_code"
+    ),
     LoaderKey("use_remote_code", "transformers", _trust, "CVE-2026-5241"),
     LoaderKey("allow_remote", "ModelScope", _trust, "github.com/modelscope/modelscope/issues/1405"),
     LoaderKey(
@@ -112,6 +116,14 @@ LOADER_KEYS = (
         judgements.imported_module("mmengine", "mmcv", "mmdet", "mmseg", "mmpretrain"),
         "mmengine.readthedocs.io: import custom modules",
     ),
+    LoaderKey(
+        "_instantiator", "Lightning", _dotted, "Lightning: load_from_checkpoint imports the instantiator by name"
+    ),
+    LoaderKey(
+        "type", "Haystack", _dotted, "docs.haystack.deepset.ai: serialization of pipelines", ("init_parameters",)
+    ),
+    LoaderKey("user_dir", "fairseq", judgements.imported_module(), "fairseq.readthedocs.io: --user-dir"),
+    LoaderKey("option.entryPoint", "DJL", judgements.imported_module("djl_python"), "docs.djl.ai: serving.properties"),
     LoaderKey("worker_cls", "vLLM", _dotted, "docs.vllm.ai: engine arguments"),
     LoaderKey("worker_extension_cls", "vLLM", _dotted, "docs.vllm.ai: engine arguments"),
     LoaderKey("scheduler_cls", "vLLM", _dotted, "docs.vllm.ai: engine arguments"),
@@ -140,6 +152,15 @@ LOADER_KEYS = (
     LoaderKey("ep_library_path", "ONNX Runtime", _library, "onnxruntime.ai/docs: plugin execution providers"),
     # Files that are joined to the model's folder, and those that are mostly left over.
     LoaderKey("transformers_weights", "transformers", _joined, "transformers: PreTrainedModel.from_pretrained"),
+    LoaderKey(
+        "filename",
+        "ONNX Runtime GenAI",
+        _joined,
+        "onnxruntime.ai/docs/genai: config reference",
+        ("session_options", "inputs", "outputs", "config_filename"),
+    ),
+    LoaderKey("index_path", "transformers", _left_over, "CVE-2023-6730 (RagRetriever unpickles an index)"),
+    LoaderKey("passages_path", "transformers", _left_over, "CVE-2023-6730 (RagRetriever unpickles an index)"),
     LoaderKey("vocab_file", "transformers", _left_over, "transformers: PreTrainedTokenizerBase._from_pretrained"),
     LoaderKey("tokenizer_file", "transformers", _left_over, "transformers: PreTrainedTokenizerBase._from_pretrained"),
     LoaderKey("merges_file", "transformers", _left_over, "transformers: PreTrainedTokenizerBase._from_pretrained"),
@@ -153,6 +174,7 @@ LOADER_KEYS = (
     LoaderKey("llm_chain_path", "LangChain", _joined, "CVE-2024-28088", ("_type",)),
     LoaderKey("example_prompt_path", "LangChain", _joined, "CVE-2024-28088", ("_type",)),
     # Commands and code that a tool runs when it builds or serves the folder.
+    LoaderKey("backend-path", "pip", _custom, "PEP 517: in-tree build backends"),
     LoaderKey("predict", "Cog", judgements.code_by_suffix, "cog.run: cog.yaml"),
     LoaderKey("handler", "TorchServe", judgements.code_by_suffix, "CVE-2023-48299; pytorch.org/serve: custom service"),
     *(

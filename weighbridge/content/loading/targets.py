@@ -20,17 +20,18 @@ Standing = Literal["known", "fetching", "foreign", "dangerous", "unreadable"]
 
 _KNOWN_PACKAGES_LIST = """
 anomalib audiocraft chronos cldm cosyvoice dac descript_audiotools detectron2.modeling diffusers encodec espnet2
-f5_tts fairchem flash_attn gluonts kornia ldm lightning.pytorch lightgbm mamba_ssm matcha megatron.bridge
-megatron.core mmdet mmpretrain mmseg model2vec monai moshi nemo.collections nemo.core omegaconf open_clip optimum peft
-pyannote.audio pylate pytorch_forecasting pytorch_lightning relik sam2 sam3 sentence_transformers setfit sgm sklearn
-span_marker speechbrain stable_audio_tools taming timm tokenizers torch.distributions torch.nn torch.optim
-torchaudio.models torchaudio.transforms torchmetrics torchvision.models torchvision.ops torchvision.transforms
-transformers tsfm_public uni2ts vocos xgboost
+f5_tts fairchem flash_attn gluonts haystack haystack_integrations kornia ldm lightgbm lightning.pytorch mamba_ssm
+matcha megatron.bridge megatron.core mmdet mmpretrain mmseg model2vec monai moshi nemo.collections nemo.core omegaconf
+open_clip optimum peft pyannote.audio pylate pytorch_forecasting pytorch_lightning relik sam2 sam3
+sentence_transformers setfit sgm sklearn span_marker speechbrain stable_audio_tools taming timm tokenizers
+torch.distributions torch.nn torch.optim torchaudio.models torchaudio.transforms torchmetrics torchvision.models
+torchvision.ops torchvision.transforms transformers tsfm_public uni2ts vocos xgboost
 """
 #: Packages, or parts of them, whose classes are models, layers, losses, optimisers, tokenizers, or their settings.
 KNOWN_PACKAGES = frozenset(_KNOWN_PACKAGES_LIST.split())
 _KNOWN_FUNCTIONS_LIST = """
-numpy.array pandas.Period pandas.Timestamp pandas.tseries.frequencies.to_offset scipy.sparse._csc.csc_matrix
+lightning.pytorch.cli.instantiate_module numpy.array pandas.Period pandas.Timestamp
+pandas.tseries.frequencies.to_offset pytorch_lightning.cli.instantiate_module scipy.sparse._csc.csc_matrix
 scipy.sparse._csr.csr_matrix torch.Generator torch.Size torch.Tensor torch.device torch.manual_seed
 """
 #: Functions that configurations call and that only compute or set a seed; those of `torch.nn.init` fill tensors.
@@ -64,9 +65,9 @@ def standing_of(name: str) -> Standing:
     if not is_dotted(name):
         return "unreadable"
     module, _, last = name.rpartition(".")
+    if name in _KNOWN_FUNCTIONS:
+        return "known"
     if not package_of(name):
-        if name in _KNOWN_FUNCTIONS:
-            return "known"
         kind = classify(Import(module, last))
         return {"harmless": "known", "unknown": "foreign", "dangerous": "dangerous"}[kind]  # type: ignore[return-value]
     if _REACHED_THROUGH & set(name.split(".")):
