@@ -9,9 +9,11 @@ from typing import ClassVar
 
 from weighbridge.config.settings import Settings
 from weighbridge.content.archives import Limits
+from weighbridge.content.findings import quoted
 from weighbridge.content.pickles import engines
 from weighbridge.content.pickles.chain import Stream
 from weighbridge.content.pickles.engines import Verdict
+from weighbridge.content.pickles.judgement import Judgement, judge
 from weighbridge.content.pickles.streams import Search
 from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
@@ -19,6 +21,8 @@ from weighbridge.scanners.interface import Engine, Scanner, Subject, report, wor
 VERSION = "3"
 #: Findings kept of one blob; the rest is counted in one more.
 MAX_FINDINGS = 200
+#: Globals that one finding names, and classes.
+_NAMED, _FEW = 8, 4
 #: Pickles that the engines are asked about together.
 _BATCH = 500
 
@@ -54,16 +58,19 @@ class PickleScanner:
         """Judge every pickle of a blob.
 
         1. Pickles are found by content, in archives and compressed files too.
-        2. Every engine is asked about each; a global that harms is an error, one that nobody knows a warning.
-        3. A pickle that breaks off after it imported something, an engine that broke, or content that could not be
-           reached makes the report `partial`.
+        2. Every engine is asked about each. Our own list decides: a global that harms is an error, and so is one that
+           is not on the list, or not used as the list allows.
+        3. An engine that alarms on a pickle all of whose globals are listed, or that breaks on it, is a warning: the
+           other engines know names only.
+        4. A pickle that breaks off after it imported something, an engine that broke on one that we could not read
+           either, or content that could not be reached makes the report `partial`.
         """
         search = Search(subject.path, subject.format, self._limits)
         findings: list[Finding] = []
         broken = ""
         for batch in _batches(search):
             for stream, verdicts in zip(batch, engines.ask(batch), strict=True):
-                findings += _findings(stream, verdicts)
+                findings += _findings(stream, verdicts, str(subject.digest))
                 broken = broken or _broken(stream, verdicts)
             findings = worst(findings, MAX_FINDINGS, "pickle.more")
         findings = worst([*findings, *search.findings.all], MAX_FINDINGS, "pickle.more")
@@ -93,26 +100,63 @@ def _batches(search: Iterable[Stream]) -> Iterator[list[Stream]]:
 
 
 def _broken(stream: Stream, verdicts: Iterable[Verdict]) -> str:
-    """Return which engine broke on a pickle, if one did: nobody knows what it would have said."""
+    """Return which engine broke on a pickle that we could not read to its end either: nobody knows what it holds."""
+    if _is_read(stream):
+        return ""
     for verdict in verdicts:
         if verdict.opinion == "none" and not verdict.skipped:
             return f"{verdict.engine} could not judge {stream.location or 'it'}: {', '.join(verdict.details)}"
     return ""
 
 
-def _findings(stream: Stream, verdicts: tuple[Verdict, ...]) -> Iterator[Finding]:
-    """Yield a finding for what each engine names, and one more when they disagree on whether it harms."""
+def _is_read(stream: Stream) -> bool:
+    """Whether our own walk came to the end of a pickle, so that no global of it is unknown to us."""
+    return stream.walked.stopped and not stream.walked.problem
+
+
+def _findings(stream: Stream, verdicts: tuple[Verdict, ...], digest: str) -> Iterator[Finding]:
+    """Yield what our own list says, what the other engines say, and whether they disagree."""
+    judged = judge(stream.walked)
+    yield from _of_list(judged, stream.location, digest)
+    known = judged.harmless and _is_read(stream)
     for verdict in verdicts:
-        named = ", ".join(verdict.details[:8])
-        text = f"{verdict.engine} says {verdict.opinion}: {named!r}."
+        named = quoted(", ".join(verdict.details[:_NAMED]))
+        if verdict.engine == "globals" or verdict.skipped:
+            continue
         if verdict.opinion == "dangerous":
-            yield Finding("pickle.global", "error", text, stream.location)
-        elif verdict.opinion == "suspicious" and verdict.engine == "globals":
-            # Our list is the strictest; what the others find suspicious beyond it, such as numpy, is no finding.
-            yield Finding("pickle.unknown-global", "warning", text, stream.location)
+            text = f"{verdict.engine} says dangerous: {named}"
+            if known:
+                yield Finding("pickle.engine", "warning", f"{text}; our list knows all of it.", stream.location)
+            else:
+                yield Finding("pickle.global", "error", f"{text}.", stream.location)
+        elif verdict.opinion == "none":
+            text = f"{verdict.engine} could not judge the pickle: {named}."
+            yield Finding("pickle.engine", "warning", text, stream.location)
     if stream.walked.problem:
         text = f"The pickle is malformed: {stream.walked.problem}."
         yield Finding("pickle.malformed", "warning", text, stream.location)
     if len({verdict.opinion for verdict in verdicts}) > 1:
         said = ", ".join(f"{v.engine} {'not asked' if v.skipped else v.opinion}" for v in verdicts)
         yield Finding("pickle.disagreement", "note", f"The engines disagree: {said}.", stream.location)
+
+
+def _of_list(judged: Judgement, location: str, digest: str) -> Iterator[Finding]:
+    """Yield what our own list says, with the line of a policy that lets a pickle in whose globals are unknown."""
+    if judged.harmful:
+        yield Finding("pickle.global", "error", f"globals says dangerous: {_named(judged.harmful)}.", location)
+    if judged.unknown:
+        waiver = f"{{rule: pickle.unknown-global, files: {digest!r}, reason: …, by: …, until: …}}"
+        text = (
+            f"The pickle names what is not on the list of harmless globals, or not as listed: {_named(judged.unknown)}."
+        )
+        text += f" If you trust who wrote it, add to `waivers` of the policy: {waiver}"
+        yield Finding("pickle.unknown-global", "error", text, location)
+    if judged.objects:
+        text = f"The pickle rebuilds objects beyond tensors and plain values: {_named(judged.objects, _FEW)}."
+        yield Finding("pickle.objects", "note", text, location)
+
+
+def _named(names: tuple[str, ...], most: int = _NAMED) -> str:
+    """Return names as a message shows them, the first ones when there are too many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(quoted(name) for name in names[:most]) + more

@@ -10,7 +10,8 @@ import pytest
 
 from tests.simulators import samples
 from weighbridge.content.pickles import machine
-from weighbridge.content.pickles.machine import Import, Walked
+from weighbridge.content.pickles.machine import Walked
+from weighbridge.content.pickles.symbols import Import
 
 SYSTEM = b"cos\nsystem\n"
 CALL = b"cos\nsystem\n(S'true'\ntR."

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Literal
 
 from weighbridge.content.pickles.globals import classify
-from weighbridge.content.pickles.machine import Import
+from weighbridge.content.pickles.symbols import Import
 
 #: What a name is: a class of a known package; a method of one that fetches a model; of nobody we know; one that
 #: harms; none that a reader could import.

@@ -2,7 +2,7 @@
 
 JSON, YAML, HDF5's attributes, Arrow's and parquet's metadata and MessagePack's extensions carry them, and their readers
 unpickle them (PyTables, pandas, pyarrow, stable-baselines3). Readers of such formats hand each value to `inspect`.
-Not here: pickles that are files or members of archives (streams), and what they name (globals).
+Not here: pickles that are files or members of archives (streams), and what their globals come to (judgement).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 from weighbridge.content.findings import quoted
 from weighbridge.content.pickles import machine
-from weighbridge.content.pickles.globals import classify
-from weighbridge.content.pickles.machine import Import
+from weighbridge.content.pickles.judgement import judge
+from weighbridge.content.pickles.machine import Walked
 from weighbridge.content.pickles.opcodes import TABLE
 from weighbridge.content.pickles.recognition import MARK, is_pickle
+from weighbridge.content.pickles.symbols import Import
 from weighbridge.domain.report import Finding, Level
 
 #: Letters of a value that is looked at, and bytes that come out of a compressed one.
@@ -47,10 +48,12 @@ class Embedded:
     Attributes:
         written: how it stands there, such as `base64`; `bytes` for as it is.
         imports: the globals that it would import.
+        harmless: whether all of them are on the list, and used as it allows.
     """
 
     written: str
     imports: tuple[Import, ...]
+    harmless: bool
 
 
 def inspect(value: bytes | str, location: str = "") -> tuple[Finding, ...]:
@@ -69,13 +72,16 @@ def embedded_pickles(value: bytes | str) -> tuple[Embedded, ...]:
         return ()
     found: dict[tuple[Import, ...], Embedded] = {}
     for written, content in _readings(value):
-        if imports := _imports(content):
-            found.setdefault(imports, Embedded(written, imports))
+        if walked := _walked(content):
+            imports = tuple(walked.imports)
+            # Nobody looks at the files that such a pickle may hold in turn.
+            harmless = judge(walked).harmless and not walked.files
+            found.setdefault(imports, Embedded(written, imports, harmless))
     return tuple(found.values())
 
 
 def _finding(found: Embedded, location: str) -> Finding:
-    level: Level = "note" if all(classify(one) == "harmless" for one in found.imports) else "error"
+    level: Level = "note" if found.harmless else "error"
     named = ", ".join(sorted(map(str, found.imports))[:8])
     text = f"A value is a pickle ({found.written}), which its readers may load; it imports {quoted(named)}."
     return Finding("pickle.embedded", level, text, location)
@@ -126,13 +132,14 @@ def _inflated(content: bytes) -> bytes:
         return b""
 
 
-def _imports(content: bytes) -> tuple[Import, ...]:
-    """Return what bytes import if they are a pickle."""
+def _walked(content: bytes) -> Walked | None:
+    """Return a walk over bytes if they are a pickle that imports something."""
     if len(content) < _MIN_LENGTH or content[0] not in _FIRST:
-        return ()
+        return None
     if not (content.count(b"\n") > 1 or _IMPORTS.search(content)):
-        return ()
+        return None
     walked = machine.walk(io.BytesIO(content), len(content), budget=machine.Budget(_MAX_OPCODES))
     marked = MARK.match(content) is not None
     ends = not content[walked.end :].strip(b"\0\n ")
-    return tuple(walked.imports) if is_pickle(walked, marked=marked, opened=False, ends=ends) else ()
+    counts = walked.imports and is_pickle(walked, marked=marked, opened=False, ends=ends)
+    return walked if counts else None

@@ -19,15 +19,15 @@ from typing import Any, Literal
 
 from weighbridge.content import sandbox
 from weighbridge.content.pickles.chain import Stream
-from weighbridge.content.pickles.globals import Kind, classify, fingerprint
-from weighbridge.content.pickles.machine import Import
+from weighbridge.content.pickles.globals import classify, fingerprint
+from weighbridge.content.pickles.judgement import judge
+from weighbridge.content.pickles.symbols import Import
 
 Opinion = Literal["clean", "suspicious", "dangerous", "none"]
 #: Bytes of all the copies of one blob that other engines are asked about.
 MAX_COPIES_SIZE = 32 * 1024 * 1024
 _FICKLING_LIMITS = sandbox.Limits(wall_time_s=120, cpu_time_s=60)
 _WORST: tuple[Opinion, ...] = ("dangerous", "none", "suspicious", "clean")
-_OPINIONS: dict[Kind, Opinion] = {"dangerous": "dangerous", "unknown": "suspicious", "harmless": "clean"}
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class Verdict:
 
 
 def ask_globals(streams: Sequence[Stream]) -> list[Verdict]:
-    """Judge pickles by the globals they would import: anything beyond what tensors need is at least suspicious."""
+    """Judge pickles by the closed list of globals: what is not on it, or not used as it allows, is suspicious."""
     return [_judge_globals(stream) for stream in streams]
 
 
 def _judge_globals(stream: Stream) -> Verdict:
-    by_opinion: dict[Opinion, set[str]] = {}
-    for found in stream.walked.imports:
-        by_opinion.setdefault(_OPINIONS[classify(found)], set()).add(str(found))
-    return _named("globals", by_opinion)
+    judged = judge(stream.walked)
+    if judged.harmful:
+        return Verdict("globals", "dangerous", judged.harmful)
+    return Verdict("globals", "suspicious", judged.unknown) if judged.unknown else Verdict("globals", "clean")
 
 
 def ask_picklescan(streams: Sequence[Stream]) -> list[Verdict]:

@@ -1,73 +1,22 @@
-"""Which globals of a pickle are what: the few that tensors need, those that harm, and all the others.
+"""Which globals of a pickle are what: on the closed list of harmless ones, known to harm, or unknown to everybody.
 
-The harmless follow what `torch.load(weights_only=True)` admits (torch/_weights_only_unpickler.py) and what numpy's,
-scipy's and joblib's arrays are rebuilt with; everything else is at least unknown. The standard library is harmful as a
-whole but for what is named here: scanners that list its dangerous functions one by one were bypassed again and again.
+The standard library is harmful as a whole but for what is listed: scanners that list its dangerous functions one by one
+were bypassed again and again. Not here: whether a listed global is used as the list allows (uses).
 """
 
 from __future__ import annotations
 
 import _compat_pickle
 import hashlib
-import sys
+from functools import cache, lru_cache
 from typing import Literal
 
-from weighbridge.content.pickles.machine import Import
+from weighbridge.content.pickles.allowed import ENTRIES, FAMILIES
+from weighbridge.content.pickles.allowed.entry import Entry
+from weighbridge.content.pickles.standard_library import MODULES
+from weighbridge.content.pickles.symbols import Import
 
 Kind = Literal["harmless", "unknown", "dangerous"]
-
-_DTYPES = (
-    "float16 float32 float64 half float double bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool "
-    "complex32 complex64 complex128 quint8 qint8 qint32 quint4x2 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
-    "float8_e5m2fnuz"
-)
-_HARMLESS = {
-    "collections": "OrderedDict defaultdict Counter deque",
-    "builtins": "set frozenset bytearray bytes complex slice range list dict tuple int float str bool object",
-    "__builtin__": "set frozenset bytearray bytes complex slice xrange list dict tuple int float str "
-    "unicode bool long object",
-    "copyreg": "_reconstructor",
-    "copy_reg": "_reconstructor",
-    "_codecs": "encode",
-    "datetime": "datetime date time timedelta timezone",
-    "decimal": "Decimal",
-    "fractions": "Fraction",
-    "uuid": "UUID",
-    "argparse": "Namespace",
-    "array": "_array_reconstructor array",
-    "pathlib": "Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath",
-    "joblib.numpy_pickle": "NumpyArrayWrapper",
-    "torch": "Size device Tensor Generator strided sparse_coo Storage "
-    "FloatStorage HalfStorage DoubleStorage LongStorage IntStorage ShortStorage CharStorage ByteStorage BoolStorage "
-    "BFloat16Storage ComplexFloatStorage ComplexDoubleStorage QInt8Storage QUInt8Storage QInt32Storage " + _DTYPES,
-    "torch.storage": "UntypedStorage TypedStorage _LegacyStorage",
-    "torch.nn.parameter": "Parameter UninitializedParameter Buffer",
-    "torch.nn": "Parameter",
-    "torch.serialization": "_get_layout",
-    "torch._tensor": "_rebuild_from_type_v2",
-    "torch._utils": "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter "
-    "_rebuild_parameter_with_state _rebuild_qtensor _rebuild_sparse_tensor _rebuild_meta_tensor_no_storage "
-    "_rebuild_nested_tensor _rebuild_wrapper_subclass",
-    "numpy": "ndarray dtype int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 "
-    "complex64 complex128 bool_",
-    "numpy.core.multiarray": "_reconstruct scalar",
-    "numpy._core.multiarray": "_reconstruct scalar",
-    "numpy.core.numeric": "_frombuffer",
-    "numpy._core.numeric": "_frombuffer",
-    "numpy.dtypes": "BoolDType Int8DType Int16DType Int32DType Int64DType UInt8DType UInt16DType UInt32DType "
-    "UInt64DType Float16DType Float32DType Float64DType Complex64DType Complex128DType StringDType StrDType "
-    "BytesDType",
-    "numpy.random._pickle": "__randomstate_ctor __generator_ctor __bit_generator_ctor",
-    "numpy.random.bit_generator": "SeedSequence __pyx_unpickle_SeedSequence",
-    "numpy.random._mt19937": "MT19937",
-    "numpy.random._pcg64": "PCG64 PCG64DXSM",
-    "numpy.random._philox": "Philox",
-    "numpy.random._sfc64": "SFC64",
-    "scipy.sparse._csr": "csr_matrix csr_array",
-    "scipy.sparse._csc": "csc_matrix csc_array",
-    "scipy.sparse._coo": "coo_matrix coo_array",
-}
-HARMLESS = frozenset((module, name) for module, names in _HARMLESS.items() for name in names.split())
 
 #: Of the standard library: what pickles of plain values hold now and then, none of which runs what it is given.
 _PLAIN_MODULES = "abc array collections datetime decimal enum fractions ipaddress numbers random re string zoneinfo"
@@ -86,7 +35,7 @@ transformers.dynamic_module_utils transformers.pipelines transformers.commands t
 modelscope pytest _pytest nose py nltk.data nltk.internals cProfile antigravity this sitecustomize usercustomize
 _osx_support _aix_support _pyrepl
 """
-_DANGEROUS_MODULES = frozenset(_DANGEROUS.split()) | (frozenset(sys.stdlib_module_names) - _PLAIN)
+_DANGEROUS_MODULES = frozenset(_DANGEROUS.split()) | (MODULES - _PLAIN)
 #: Names that load, run, or reach elsewhere in whatever module they stand.
 _NAMES = """
 load loads load_from_bytes _load_from_bytes loadtxt genfromtxt fromfile tofile save savez savetxt memmap open
@@ -99,33 +48,50 @@ snapshot_download urlopen urlretrieve download CDLL main
 _DANGEROUS_NAMES = frozenset(_NAMES.split())
 
 
-def classify(found: Import) -> Kind:
-    """Return what a global is; one whose name is computed while loading is dangerous.
+@lru_cache(maxsize=65536)
+def allowed(found: Import) -> Entry | None:
+    """Return the list's entry of a global, or None when it is not listed.
 
-    Unpicklers rename the globals of Python 2 (`_compat_pickle`), so both names are judged and the worse one counts.
+    Unpicklers rename the globals of Python 2 (`_compat_pickle`); those are on the list under their new names.
     """
-    renamed = _compat_pickle.NAME_MAPPING.get((found.module, found.name))
-    if renamed is None:
-        renamed = (_compat_pickle.IMPORT_MAPPING.get(found.module, found.module), found.name)
-    kinds = {_classify(found.module, found.name), _classify(*renamed)}
-    return "dangerous" if "dangerous" in kinds else "unknown" if "unknown" in kinds else "harmless"
+    module, name = _renamed(found)
+    if (module, name) in ENTRIES:
+        return ENTRIES[module, name]
+    return next((family.entry for family in FAMILIES if family.holds(module, name)), None)
+
+
+def classify(found: Import) -> Kind:
+    """Return what the name alone says of a global.
+
+    One whose name is computed while loading is dangerous, and so may be a listed one whose arguments matter.
+    """
+    if found.module and (entry := allowed(found)) and not entry.in_sight:
+        return "harmless"
+    kinds = {_classify(found.module, found.name), _classify(*_renamed(found))}
+    return "dangerous" if "dangerous" in kinds else "unknown"
+
+
+def _renamed(found: Import) -> tuple[str, str]:
+    key = (found.module, found.name)
+    return _compat_pickle.NAME_MAPPING.get(
+        key, (_compat_pickle.IMPORT_MAPPING.get(found.module, found.module), found.name)
+    )
 
 
 def _classify(module: str, name: str) -> Kind:
     if not module:
         return "dangerous"
-    if (module, name) in HARMLESS:
-        return "harmless"
     parts = module.split(".")
     prefixes = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
     hidden = name.startswith("__") and not name.startswith("__pyx_unpickle_")  # Cython's classes are rebuilt by those.
     if prefixes & _DANGEROUS_MODULES or name in _DANGEROUS_NAMES or "." in name or hidden:
         return "dangerous"
     # A module that another one imported, such as `random._os`.
-    return "dangerous" if name.lstrip("_") in sys.stdlib_module_names - _PLAIN else "unknown"
+    return "dangerous" if name.lstrip("_") in MODULES - _PLAIN else "unknown"
 
 
+@cache
 def fingerprint() -> str:
-    """Return a digest of the lists, those of the running Python among them; another one means: scan again."""
-    lists = repr((sorted(HARMLESS), sorted(_DANGEROUS_MODULES), sorted(_DANGEROUS_NAMES), sorted(_PLAIN)))
-    return hashlib.sha256(lists.encode()).hexdigest()[:16]
+    """Return a digest of the lists; another one means: scan again."""
+    lists = (sorted(ENTRIES.items()), FAMILIES, sorted(_DANGEROUS_MODULES), sorted(_DANGEROUS_NAMES), sorted(_PLAIN))
+    return hashlib.sha256(repr(lists).encode()).hexdigest()[:16]

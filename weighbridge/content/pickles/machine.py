@@ -13,7 +13,9 @@ from typing import IO, Any
 
 from weighbridge.content.pickles import arrays, opcodes
 from weighbridge.content.pickles.opcodes import Read
-from weighbridge.content.pickles.stack import OPAQUE, PLAIN, Memo, Stack, is_data, is_no_text
+from weighbridge.content.pickles.stack import OPAQUE, PLAIN, Bytes, Memo, Stack, is_data, is_no_text
+from weighbridge.content.pickles.symbols import Import
+from weighbridge.content.pickles.uses import Fault, Uses
 
 #: What a pickle may cost before it counts as hostile.
 MAX_VALUES = 5_000_000
@@ -23,29 +25,14 @@ TOO_MANY_OPCODES = f"it has more than {MAX_OPCODES} opcodes"
 #: Letters of names followed on stack and memo, and of all of them together.
 _MAX_NAME = 512
 _MAX_NAMES = 192 * 1024**2
-#: Entries of a dictionary or tuple that is followed.
+#: Entries of a dictionary or tuple that is followed, and tuples that are.
 _MAX_ITEMS = 16
+_MAX_TUPLES = 5_000_000
 #: Bytes and opcodes of a copy for other engines.
 MAX_COPY_SIZE = 8 * 1024**2
 MAX_COPY_OPCODES = 500_000
 #: Pickles within arrays within pickles.
 _MAX_DEPTH = 16
-
-
-@dataclass(frozen=True, order=True)
-class Import:
-    """A global that a pickle would import.
-
-    Attributes:
-        module: its module, or empty when it cannot be told before loading.
-        name: its name there, perhaps dotted.
-    """
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}" if self.module else f"a global whose name is computed {self.name}".strip()
 
 
 @dataclass
@@ -54,6 +41,8 @@ class Walked:
 
     Attributes:
         imports: every global, with the offset of the first opcode that imports it.
+        faults: uses of listed globals that the list does not allow, likewise.
+        files: bytes that loading reads as a torch file.
         end: offset after the last opcode that was read.
         stopped: whether STOP was reached, as in a whole pickle.
         problem: why it could not be read on, or empty.
@@ -66,6 +55,8 @@ class Walked:
     """
 
     imports: dict[Import, int] = field(default_factory=dict)
+    faults: dict[Fault, int] = field(default_factory=dict)
+    files: list[Bytes] = field(default_factory=list)
     end: int = 0
     stopped: bool = False
     problem: str = ""
@@ -104,12 +95,20 @@ def walk(file: IO[bytes], size: int, depth: int = 0, budget: Budget | None = Non
         # Only joblib goes past arrays: to any other unpickler their bytes are opcodes.
         file.seek(start)
         plain = _Machine(file, size, _MAX_DEPTH, budget, skips=False).run()
-        for found, offset in plain.imports.items():
-            walked.imports.setdefault(found, offset)
+        _merge(walked, plain)
         if budget.left <= 0:
             walked.stopped, walked.limited, walked.problem = False, True, TOO_MANY_OPCODES
         file.seek(walked.end)
     return walked
+
+
+def _merge(walked: Walked, other: Walked) -> None:
+    """Add what another walk found."""
+    for found, offset in other.imports.items():
+        walked.imports.setdefault(found, offset)
+    for fault, offset in other.faults.items():
+        walked.faults.setdefault(fault, offset)
+    walked.files += other.files
 
 
 class _Machine:
@@ -119,13 +118,14 @@ class _Machine:
         self.skipped = False
         self._stack = Stack()
         self._memo = Memo()
-        self._names = 0
+        self._uses = Uses()
+        self._names = self._tuples = 0
         self._copy: bytearray | None = bytearray()
-        #: Whether numbers, tuples and dictionaries are followed: only where an array's layout depends on them.
+        #: Whether dictionaries are followed: only where an array's layout depends on them.
         self._follows = False
         #: Codes of the extension registry, which is empty in every unpickler that nobody filled it for.
         self._extensions: dict[Import, int] = {}
-        self._walked = Walked()
+        self._walked = Walked(faults=self._uses.faults, files=self._uses.files)
 
     def run(self) -> Walked:
         walked, file = self._walked, self._file
@@ -148,6 +148,7 @@ class _Machine:
             if walked.problem:
                 break
         walked.values = len(self._stack)
+        self._uses.end(walked.end)
         if walked.stopped:
             # Bytes that break off are no pickle written by somebody who knew of a registry with these codes.
             for found, offset in self._extensions.items():
@@ -193,7 +194,9 @@ class _Machine:
             function, arguments = self._stack.take(2)
             if is_data(function):
                 raise ValueError("what it calls is no function")
-            stack.push(arrays.Type.of(arguments) if function == _DTYPE else OPAQUE)
+            made = self._uses.call(function, arguments, offset)
+            kind = arrays.Type.of(arguments) if function == _DTYPE else None
+            self._push(kind or made)
             return
         if read.opcode.text:
             self._push_text(argument)
@@ -207,7 +210,7 @@ class _Machine:
         if name in _MAKES and is_data(taken[0]):
             raise ValueError("what it makes an instance of is no class")
         for _ in range(read.opcode.pushes):
-            stack.push(self._value(name, argument, taken))
+            stack.push(self._value(read, taken, offset))
 
     def _push_text(self, argument: Any) -> None:
         if isinstance(argument, str) and len(argument) <= _MAX_NAME:
@@ -216,25 +219,58 @@ class _Machine:
         else:
             self._stack.push(OPAQUE)
 
-    def _value(self, name: str, argument: Any, taken: list[Any]) -> Any:
-        if not self._follows:
-            return PLAIN if name in _PLAIN_VALUES else OPAQUE
-        if name in ("SETITEM", "SETITEMS") and isinstance(taken[0], dict):
-            if len(taken[0]) + len(taken) <= 2 * _MAX_ITEMS:
-                pairs = zip(taken[1::2], taken[2::2], strict=False)
-                taken[0].update({key: value for key, value in pairs if isinstance(key, str)})
-            return taken[0]
-        if name in ("NEWOBJ", "NEWOBJ_EX") and isinstance(taken[0], Import) and taken[0] in _WRAPPERS:
-            return arrays.Wrapper()
-        if name in ("BININT", "BININT1", "BININT2", "LONG1", "LONG4"):
-            return argument
-        if name in _CONSTANTS:
+    def _push(self, value: Any) -> None:
+        self._uses.push(value)
+        self._stack.push(value)
+
+    def _value(self, read: Read, taken: list[Any], offset: int) -> Any:
+        """Return what an opcode that takes and pushes values makes of them."""
+        name = read.opcode.name
+        if name in _MAKES:
+            return self._made(name, taken, offset)
+        if name in _ADDS:
+            self._uses.add(taken[0], offset)
+            return self._added(name, taken, offset)
+        if name == "DICT":
+            self._uses.put(taken[::2], taken[1::2], offset)
+        elif name == "BINPERSID":
+            self._uses.identify(taken[0], offset)
+        elif name in ("BININT", "BININT1", "BININT2", "LONG1", "LONG4"):
+            return read.argument
+        elif name in _CONSTANTS:
             return _CONSTANTS[name]
-        if name == "EMPTY_DICT":
+        elif name in _BYTES:
+            start = offset + 1 + read.opcode.size
+            return Bytes(start, self._file.tell() - start)
+        elif name == "EMPTY_DICT" and self._follows:
             return {}
-        if "TUPLE" in name and len(taken) <= _MAX_ITEMS:
+        elif "TUPLE" in name and len(taken) <= _MAX_ITEMS and self._tuples < _MAX_TUPLES:
+            self._tuples += 1
             return tuple(taken)
         return PLAIN if name in _PLAIN_VALUES else OPAQUE
+
+    def _made(self, name: str, taken: list[Any], offset: int) -> Any:
+        """Judge an instance that is made, and return it; one of joblib's wrappers says how long an array is."""
+        made, *rest = taken
+        if isinstance(made, Import) and made in _WRAPPERS:
+            return arrays.Wrapper()
+        if name == "OBJ":
+            return self._of_arguments(made, tuple(rest), offset)
+        return self._uses.rebuild(made, rest[0] if len(rest) == 1 else OPAQUE, offset)
+
+    def _of_arguments(self, made: Any, arguments: tuple[Any, ...], offset: int) -> Any:
+        uses = self._uses
+        return uses.call(made, arguments, offset) if arguments else uses.rebuild(made, (), offset)
+
+    def _added(self, name: str, taken: list[Any], offset: int) -> Any:
+        """Judge keys and values that are added to a dictionary, and follow them where a layout depends on them."""
+        target, *items = taken
+        if name in ("SETITEM", "SETITEMS"):
+            self._uses.put(items[::2], items[1::2], offset)
+            if isinstance(target, dict) and len(target) + len(items) <= 2 * _MAX_ITEMS:
+                pairs = zip(items[::2], items[1::2], strict=False)
+                target.update({key: value for key, value in pairs if isinstance(key, str)})
+        return target
 
     def _import(self, module: Any, name: Any, offset: int) -> None:
         """Note a global; one whose name no import would find ends the walk, as it would end the loading."""
@@ -248,7 +284,7 @@ class _Machine:
             found = Import(module, name)
         self._walked.imports.setdefault(found, offset)
         self._follows |= found == _DTYPE or found in _WRAPPERS
-        self._stack.push(found)
+        self._push(found)
 
     def _global(self, argument: str, offset: int) -> None:
         module, _, name = argument.partition("\n")
@@ -256,8 +292,10 @@ class _Machine:
 
     def _inst(self, argument: str, offset: int) -> None:
         module, _, name = argument.partition("\n")
-        self._stack.take_to_mark()
+        arguments = tuple(self._stack.take_to_mark())
         self._import(module, name, offset)
+        (made,) = self._stack.take(1)
+        self._push(self._of_arguments(made, arguments, offset))
 
     def _stack_global(self, argument: None, offset: int) -> None:
         module, name = self._stack.take(2)
@@ -276,13 +314,13 @@ class _Machine:
         self._memo.put(len(self._memo), self._stack.top())
 
     def _get(self, argument: str | int, offset: int) -> None:
-        self._stack.push(self._memo.get(int(argument)))
+        self._push(self._memo.get(int(argument)))
 
     def _mark(self, argument: None, offset: int) -> None:
         self._stack.mark()
 
     def _dup(self, argument: None, offset: int) -> None:
-        self._stack.push(self._stack.top())
+        self._push(self._stack.top())
 
     def _stop(self, argument: None, offset: int) -> None:
         self._stack.take(1)
@@ -299,6 +337,8 @@ class _Machine:
         elif isinstance(built, arrays.Wrapper) and self._skips:
             self._stack.replace(OPAQUE)
             self._skip_array(state)
+        elif not isinstance(built, arrays.Wrapper):
+            self._uses.fill(built, state, offset)
 
     def _skip_array(self, state: Any) -> None:
         """Go past what joblib writes after an array's wrapper: a pickle of objects, or padding and plain numbers."""
@@ -313,8 +353,7 @@ class _Machine:
         if self._depth >= _MAX_DEPTH:
             raise ValueError("too many arrays of objects lie within each other")
         inner = walk(file, self._size, self._depth + 1, self._budget)
-        for found, place in inner.imports.items():
-            walked.imports.setdefault(found, place)
+        _merge(walked, inner)
         walked.opcodes += inner.opcodes
         walked.calls += inner.calls
         if self._copy is not None:
@@ -329,6 +368,9 @@ class _Machine:
 _OF_PAIRS = frozenset({"DICT", "SETITEMS"})
 #: Opcodes that make an instance of the first value that they take.
 _MAKES = frozenset({"OBJ", "NEWOBJ", "NEWOBJ_EX"})
+#: Opcodes that add items to the first value that they take.
+_ADDS = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS"})
+_BYTES = frozenset({"BINBYTES", "SHORT_BINBYTES", "BINBYTES8"})
 #: Opcodes whose value is certainly neither text nor callable.
 _PLAIN_VALUES = frozenset(
     {"NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}

@@ -5,6 +5,7 @@ Not here: what an opcode does to them (machine).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 #: Anything that is not followed.
@@ -12,6 +13,19 @@ OPAQUE = None
 #: A value that is certainly neither text nor callable, such as a number.
 PLAIN = object()
 _MARK = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Bytes that a pickle holds.
+
+    Attributes:
+        start: their offset in the file.
+        size: how many there are.
+    """
+
+    start: int
+    size: int
 
 
 class Stack:
@@ -94,7 +108,7 @@ class Memo:
 
 def is_no_text(value: Any) -> bool:
     """Whether a value certainly names neither a module nor an attribute; a global may well be a text."""
-    return value is PLAIN or isinstance(value, int | tuple | dict)
+    return value is PLAIN or isinstance(value, int | tuple | dict | Bytes)
 
 
 def is_data(value: Any) -> bool:

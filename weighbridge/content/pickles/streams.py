@@ -17,10 +17,12 @@ from typing import IO
 
 from weighbridge.content.archives import ARCHIVES, Limits, Member, Walk, raise_if_ours, walk, zip_at_end
 from weighbridge.content.archives.streams import LZMA_ALONE, ZLIB, Codec, Decompressed
+from weighbridge.content.detection import detect_file
 from weighbridge.content.findings import Findings
 from weighbridge.content.pickles import machine, npy
 from weighbridge.content.pickles.chain import Chain, Source, Stream
 from weighbridge.content.pickles.recognition import MARK, is_pickle
+from weighbridge.content.pickles.stack import Bytes
 
 _CHUNK_SIZE = 1024 * 1024
 #: Bytes of a member kept in memory before it goes to a temporary file.
@@ -33,6 +35,8 @@ _COMPRESSED = (
 )
 _COMPRESSED_HEAD = 16
 MAX_PICKLES = 10_000
+#: Files that torch saved into pickles, within each other.
+_MAX_DEPTH = 4
 
 
 class Search:
@@ -51,6 +55,7 @@ class Search:
 
     def __init__(self, path: Path, kind: str, limits: Limits | None = None) -> None:
         self._path, self._kind, self._limits = path, kind, limits or Limits()
+        self._depth = 0
         self._left = MAX_PICKLES
         self._budget = machine.Budget()
         self.unread = ""
@@ -101,10 +106,36 @@ class Search:
             yield from self._inflated(codec, source)
             return
         chain = Chain(source, self._budget, self._left)
-        yield from chain
+        saved: dict[Bytes, str] = {}
+        for stream in chain:
+            saved |= dict.fromkeys(stream.walked.files, stream.location)
+            yield stream
         self._left -= chain.found
         self.findings.extend(chain.findings.all)
         self._cannot_read(chain.unread)
+        for place, location in saved.items():
+            yield from self._saved(source.file, place, location)
+
+    def _saved(self, file: IO[bytes], place: Bytes, location: str) -> Iterator[Stream]:
+        """Yield the pickles of a file that torch saved into the bytes of a pickle, and loads from there."""
+        where = f"{location}!torch@{place.start}" if location else f"torch@{place.start}"
+        if self._depth >= _MAX_DEPTH:
+            self._cannot_read(f"{where} lies in too many others")
+            return
+        with tempfile.NamedTemporaryFile(prefix="weighbridge-torch-") as copy:
+            file.seek(place.start)
+            for start in range(0, place.size, _CHUNK_SIZE):
+                copy.write(file.read(min(_CHUNK_SIZE, place.size - start)))
+            copy.flush()
+            path = Path(copy.name)
+            inner = Search(path, detect_file("saved.pt", path), self._limits)
+            inner._depth, inner._budget, inner._left = self._depth + 1, self._budget, self._left
+            for stream in inner:
+                yield Stream(f"{where}!{stream.location}" if stream.location else where, stream.walked)
+            self._left = inner._left
+        self._cannot_read(inner.unread and f"{where}: {inner.unread}")
+        for found in inner.findings.all:
+            self.findings.add(found.rule, found.level, found.message, f"{where}!{found.location}".rstrip("!"))
 
     def _inflated(self, codec: Codec, source: Source) -> Iterator[Stream]:
         """Yield the pickles of a compressed stream, which joblib reads whatever the file is called.

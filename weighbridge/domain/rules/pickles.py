@@ -15,7 +15,7 @@ RULES = (
     Rule(
         "pickle.unknown-global",
         "error",
-        "A pickle names a class or function that is not on the list of harmless ones, so its effect is unknown.",
+        "A pickle names what is not on the list of harmless globals, or uses it in another way than the list allows.",
         "`hydra.utils.instantiate`",
         "runs code of the publisher on load",
     ),
@@ -39,6 +39,18 @@ RULES = (
         "a checkpoint with something appended",
     ),
     Rule("pickle.malformed", "warning", "A pickle cannot be read to its end.", "a stream that is cut"),
+    Rule(
+        "pickle.objects",
+        "note",
+        "A pickle rebuilds listed objects that are more than tensors and plain values.",
+        "`sklearn.linear_model.LinearRegression`",
+    ),
+    Rule(
+        "pickle.engine",
+        "warning",
+        "Another engine alarms on a pickle of which our list knows every global, or breaks on one.",
+        "picklescan on a listed `getattr` of an enum's member",
+    ),
     Rule(
         "pickle.disagreement",
         "note",
