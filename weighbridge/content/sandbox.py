@@ -27,6 +27,7 @@ READERS = {
     "gguf": "weighbridge.content.headers.gguf:walk_file",
     "onnx": "weighbridge.content.headers.onnx:walk_file",
     "hdf5": "weighbridge.content.headers.hdf5:walk_file",
+    "rds": "weighbridge.content.headers.rds:walk_file",
     "tensorflow": "weighbridge.content.headers.tensorflow:walk_file",
     "fickling": "weighbridge.content.pickles.engines:judge_with_fickling",
 }

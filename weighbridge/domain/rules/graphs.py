@@ -42,6 +42,14 @@ RULES = (
     ),
     Rule("keras.custom-layer", "warning", "A Keras layer needs code of the publisher.", "a registered custom layer"),
     Rule(
+        "rds.promise",
+        "error",
+        "A file of R holds promises, code that runs when the value is looked at.",
+        "CVE-2024-27322",
+        "runs code of the publisher on load",
+    ),
+    Rule("rds.code", "warning", "A file of R holds functions or calls, which run when they are used.", "a closure"),
+    Rule(
         "hdf5.external",
         "error",
         "An HDF5 file holds links to other files or content stored in them.",
