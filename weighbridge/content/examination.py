@@ -16,6 +16,7 @@ from typing import Protocol
 from weighbridge.content import detection, sandbox
 from weighbridge.content.findings import Findings
 from weighbridge.content.headers import (
+    arrow,
     config,
     document,
     gguf,
@@ -28,6 +29,7 @@ from weighbridge.content.headers import (
     safetensors,
     templates,
     tensorflow,
+    torch_program,
     xml_text,
 )
 from weighbridge.content.second_readings import second_readings
@@ -136,6 +138,22 @@ def _structure(read: Callable[[Path], Structure]) -> Callable[[Item], Check]:
     return check
 
 
+def _structures(*readers: Callable[[Path], Structure]) -> Callable[[Item], Check]:
+    """Return a check by several readers, for a container that more than one format uses."""
+
+    def check(item: Item) -> Check:
+        checks = [_structure(read)(item) for read in readers]
+        findings = Findings()
+        for found in checks:
+            findings.extend(found.findings)
+        unread = next((found for found in checks if found.status != "completed"), None)
+        if unread:
+            return Check(findings.all, covered=0, status=unread.status, reason=unread.reason)
+        return Check(findings.all, max(found.covered for found in checks))
+
+    return check
+
+
 def _config(item: Item) -> Check:
     return _parse_config(item) if item.size <= _SMALL_JSON else _json_in_child(item, "config")
 
@@ -216,6 +234,8 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "safetensors": _safetensors,
     "gguf": _gguf,
     "onnx": _structure(onnx.read),
+    "parquet": _structure(arrow.read_parquet),
+    "arrow": _structure(arrow.read_arrow),
     "rds": _structure(rds.read),
     "tensorflow": _structure(tensorflow.read),
     "json": _json,
@@ -229,7 +249,7 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "jinja": _jinja,
     "markdown": _markdown,
     "hdf5": _structure(hdf5.read),
-    "zip": _structure(keras.read_archive),
+    "zip": _structures(keras.read_archive, torch_program.read),
     "unknown": _finds(
         "format.unknown",
         "warning",
@@ -244,7 +264,7 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "lfs-pointer": _finds("format.lfs-pointer", "error", "It is a pointer of Git LFS to the file, not the file."),
     "tensorrt": _finds("format.unchecked", "warning", "A TensorRT engine holds compiled code; it is unread."),
     **dict.fromkeys(("tflite", "pdf", "postscript", "image", "audio", "video", "font"), _NOTED),
-    **dict.fromkeys(("parquet", "arrow", "tfevents", "tfrecord", "coreml", "coreml-data", "tf-checkpoint"), _NOTED),
+    **dict.fromkeys(("tfevents", "tfrecord", "coreml", "coreml-data", "tf-checkpoint"), _NOTED),
     **dict.fromkeys(("ggml", "ctranslate2", "msgpack", "cbm", "ubj", "fasttext", "imatrix"), _NOTED),
     **dict.fromkeys(("jsonl", "sentencepiece"), _recognised),
     **dict.fromkeys(("onnx-data", "torch-storage", "torchscript", "empty"), _recognised),

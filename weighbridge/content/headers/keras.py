@@ -7,25 +7,20 @@ here: which names are harmless (keras_names), how HDF5 is read (hdf5), and weigh
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers import keras_names as names
-from weighbridge.content.headers import tensorflow_operators
+from weighbridge.content.headers import tensorflow_operators, zip_members
 from weighbridge.content.headers.document import parse_json
 from weighbridge.content.headers.outside import leaves_model
 from weighbridge.domain.report import Finding
 
 MAX_CONFIG_SIZE = 8 * 1024 * 1024
-#: Bytes of an archive's list of members.
-MAX_DIRECTORY_SIZE = 16 * 1024 * 1024
 #: Keys whose text is a file or an address wherever they are.
 _PLACES = ("filepath", "file_path", "vocabulary", "vocab_file", "handle", "origin", "url", "cache_dir", "extract_dir")
 
@@ -50,46 +45,13 @@ class KerasHeader:
 def read_archive(path: Path) -> KerasHeader:
     """Read the configuration in a `.keras` archive; other archives give an empty answer."""
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:
-            members = set(archive.namelist())
-            if not {"metadata.json", "config.json"} <= members:
+        with zip_members.opened(path) as archive:
+            if not {"metadata.json", "config.json"} <= set(archive.namelist()):
                 return KerasHeader()
-            with archive.open("config.json") as member:
-                content = member.read(MAX_CONFIG_SIZE + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError) as error:
-        # RuntimeError: encrypted; NotImplementedError: a compression that zipfile lacks.
+            content = zip_members.content(archive, "config.json", MAX_CONFIG_SIZE)
+    except zip_members.ERRORS as error:
         return KerasHeader(failure=f"its list of members or config.json cannot be read: {quoted(str(error))}")
-    if len(content) > MAX_CONFIG_SIZE:
-        return KerasHeader(failure=f"its config.json has more than {MAX_CONFIG_SIZE:,} bytes")
     return judge([content])
-
-
-class _Bounded(io.RawIOBase):
-    """A file of which no single read is larger than an archive's list of members may be."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > MAX_DIRECTORY_SIZE:
-            # What is left of a file is read whole only for its end record.
-            rest = self._file.read(MAX_DIRECTORY_SIZE + 1)
-            if len(rest) > MAX_DIRECTORY_SIZE:
-                raise ValueError("its list of members is too large")
-            return rest
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
 
 
 def judge(contents: Iterable[bytes]) -> KerasHeader:
