@@ -21,6 +21,8 @@ MAX_VALUES = 20_000_000
 _CONTAINERS = frozenset({dict, list})
 #: Letters of the shortest text that is looked at for a pickle: by its key, and in lists, which may be vocabularies.
 _MIN_TEXT_LENGTH, _MIN_LISTED_LENGTH = 12, 16
+#: Letters from which on a listed text is looked at even when it has a space, as the merges of a tokenizer have.
+_MAX_MERGE_LENGTH = 64
 #: Characters of a value's place that are kept while walking.
 _MAX_PLACE = 200
 
@@ -67,7 +69,7 @@ def _walk(value: Any, place: str, findings: Findings) -> None:
                 # A list of plain values holds no key: the merges of a tokenizer are half a million of them.
                 count += len(child)
                 for text in child:
-                    if type(text) is str and len(text) >= _MIN_LISTED_LENGTH:
+                    if type(text) is str and _may_hold_pickle(text):
                         findings.extend(embedded.inspect(text, _joined(where, str(key))[:_MAX_PLACE]))
             elif kind is str and len(child) >= _MIN_TEXT_LENGTH:
                 findings.extend(embedded.inspect(child, _joined(where, str(key))[:_MAX_PLACE]))
@@ -82,6 +84,13 @@ def _inspect_keys(found: Mapping[Any, Any], where: str, findings: Findings) -> N
                 continue
             for ruling in entry.judge(found[name], found):
                 add(findings, entry.reader, name, ruling, _joined(where, name))
+
+
+def _may_hold_pickle(text: str) -> bool:
+    """Whether a text in a list is worth a look: two words of a vocabulary in one line are not."""
+    if len(text) < _MIN_LISTED_LENGTH:
+        return False
+    return len(text) > _MAX_MERGE_LENGTH or " " not in text or "\n" in text
 
 
 def _joined(place: str, part: str) -> str:
