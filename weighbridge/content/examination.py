@@ -27,12 +27,12 @@ from weighbridge.content.headers import (
     readme,
     requirements_text,
     safetensors,
-    templates,
     tensorflow,
     torch_program,
     xml_text,
 )
 from weighbridge.content.second_readings import second_readings
+from weighbridge.content.templates import inspection, places
 from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.report import Finding, Status
 
@@ -122,9 +122,8 @@ def _gguf(item: Item) -> Check:
         return Check(covered=0, status="failed", reason=header.failure)
     findings = Findings()
     findings.extend(header.findings)
-    for key, value in header.metadata.items():
-        if key.startswith("tokenizer.chat_template") and isinstance(value, str):
-            findings.extend(templates.inspect(templates.Template(value, key)))
+    for template in places.gguf_templates(header.metadata):
+        findings.extend(inspection.inspect(template))
     return Check(findings.all, header.header_size)
 
 
@@ -202,9 +201,11 @@ def _text(item: Item) -> Check:
 
 def _jinja(item: Item) -> Check:
     with open(item.path, "rb") as file:
-        content = file.read(4 * templates.MAX_TEMPLATE_LENGTH + 1)
-    template = templates.Template(content.decode(errors="replace"), "chat_template")
-    return Check(templates.inspect(template), len(content))
+        content = file.read(4 * inspection.MAX_TEMPLATE_LENGTH + 1)
+    # Go's templates have the suffix .tmpl too, and brackets of the same kind.
+    sure = not item.name.lower().endswith(".tmpl")
+    template = inspection.Template(content.decode(errors="replace"), "chat_template", sure=sure)
+    return Check(inspection.inspect(template), len(content))
 
 
 def _markdown(item: Item) -> Check:

@@ -20,7 +20,8 @@ from weighbridge.content.cards.weights import ModelFile, Weights, find_weights, 
 from weighbridge.content.detection import detect_file
 from weighbridge.content.findings import plain
 from weighbridge.content.headers import document, licences, readme
-from weighbridge.content.headers.templates import MAX_TEMPLATE_LENGTH, templates_in
+from weighbridge.content.templates.inspection import MAX_TEMPLATE_LENGTH
+from weighbridge.content.templates.places import templates_in
 from weighbridge.domain.card import Field, ModelCard, Value
 from weighbridge.domain.manifest import Manifest
 from weighbridge.store.interface import BlobStore

@@ -1,7 +1,7 @@
 """Configuration files of models: what in them makes a reader run code, leave the folder, or break.
 
 Judged by what is in a file, never by its name, since equal bytes may have many names. Not here: reading the text
-(document, yaml_text), keys that make loaders act (loading.loader_keys), chat templates (templates), and whether named
+(document, yaml_text), keys that make loaders act (loading.loader_keys), templates (templates.places), and whether named
 files exist (cards.completeness).
 """
 
@@ -14,8 +14,9 @@ from typing import Any
 
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers import document, keras
-from weighbridge.content.headers.templates import inspect, templates_in
 from weighbridge.content.loading.inspection import inspect_value
+from weighbridge.content.templates.inspection import inspect
+from weighbridge.content.templates.places import templates_in
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Finding
 from weighbridge.errors import UnsafePath
@@ -32,11 +33,10 @@ def inspect_config(value: Any, place: str = "") -> tuple[Finding, ...]:
     """
     findings = Findings()
     findings.extend(inspect_value(value, place))
-    if isinstance(value, dict):
-        if "weight_map" in value:
-            _inspect_index(value["weight_map"], findings)
-        for template in templates_in(value):
-            findings.extend(inspect(template))
+    if isinstance(value, dict) and "weight_map" in value:
+        _inspect_index(value["weight_map"], findings)
+    for template in templates_in(value):
+        findings.extend(inspect(template))
     if keras.is_configuration(value):
         findings.extend(keras.inspect(value))
     return findings.all

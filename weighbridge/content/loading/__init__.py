@@ -2,5 +2,5 @@
 
 `loader_keys` is the table, as data; `inspection` holds a value against it. Everything read here is hostile and nothing
 of it is imported or called. Not here: how a text becomes a value (headers.document, headers.yaml_text, headers.config),
-chat templates (headers.templates), globals of pickles (pickles.globals).
+chat templates (templates.places), globals of pickles (pickles.globals).
 """

@@ -154,6 +154,12 @@ RULES = (
         "`range(10**9)`",
     ),
     Rule("template.invalid", "error", "A chat template cannot be parsed.", "`{% if %}`"),
+    Rule(
+        "template.unsafe-name",
+        "error",
+        "A chat template has a name under which tools would save it outside the model's folder.",
+        "`../../tmp/x`",
+    ),
     Rule("template.too-large", "error", "A chat template is larger than is read.", "a template of 1 MB"),
     Rule("code.python", "warning", "A file is Python source of the publisher, for a person to read.", "`train.py`"),
     Rule("code.script", "warning", "A file is a script of the publisher, for a person to read.", "`run.sh`"),

@@ -1,0 +1,4 @@
+"""Templates: Jinja programs of the publisher's that chat tools, prompt libraries and evaluation harnesses render.
+
+Each is parsed to a tree and followed, never rendered.
+"""
