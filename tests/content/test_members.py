@@ -93,6 +93,14 @@ def test_places_tell_what_content_does_not(findings: Callable[[bytes], list[Find
     assert {finding.rule for finding in findings(samples.zip_of({"data.bin": bytes(range(256))}))} == {"format.unknown"}
 
 
+def test_a_member_that_is_run_by_its_name(findings: Callable[[bytes], list[Finding]]) -> None:
+    found = findings(
+        samples.zip_of({"handler.py": b"import os\n", "code/inference.py": b"x = 1\n", "a/b.py": b"y = 1\n"})
+    )
+    named = {(finding.location, finding.level) for finding in found if finding.rule == "code.run-by-name"}
+    assert named == {("handler.py", "error"), ("code/inference.py", "warning")}
+
+
 def test_a_header_is_read_though_its_tensors_are_not_written(findings: Callable[[bytes], list[Finding]]) -> None:
     content = safetensors(
         {"a": {"dtype": "U8", "shape": [3_000_000], "data_offsets": [0, 3_000_000]}}, bytes(3_000_000)

@@ -201,7 +201,16 @@ def test_what_tools_leave_behind_is_no_part_of_the_model(model: Path) -> None:
     for name in (".git/config", ".cache/huggingface/x", "onnx/.DS_Store", "__pycache__/a.pyc", "._config.json"):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text("junk")
-    assert paths(resolve(model)) == before
+    found = resolve(model)
+    assert paths(found) == before
+    assert [line.split(":")[0] for line in found.left_out] == [
+        *("._config.json", ".cache", ".git", "__pycache__", "onnx/.DS_Store"),
+    ]
+    kept = FileSource(SourceSettings()).resolve(ModelRef("file", str(model), options=(("litter", "keep"),)))
+    assert set(paths(kept)) > {"._config.json", ".cache/huggingface/x", ".git/config", *before}
+    assert kept.left_out == ()
+    with pytest.raises(InvalidReference, match="litter"):
+        FileSource(SourceSettings()).resolve(ModelRef("file", str(model), options=(("litter", "no"),)))
     (model / ".gitattributes").write_text("")
     assert ".gitattributes" in paths(resolve(model))
 
@@ -236,7 +245,7 @@ class TestRefusals:
             SOURCE.resolve(ModelRef.parse(uri))
 
     def test_an_unknown_option(self, model: Path) -> None:
-        with pytest.raises(InvalidReference, match="Known ones: root"):
+        with pytest.raises(InvalidReference, match="Known ones: litter, root"):
             resolve(model, follow="yes")
 
     @pytest.mark.parametrize("given", ["{}", "{}/config.json", "{}/../model", "{}-linked", "{}?root=/"])

@@ -50,7 +50,11 @@ def detect(name: str, head: bytes, size: int) -> str:
     """
     if size == 0:
         return "empty"
-    if kind := _by_content(head):
+    kind = _by_content(head)
+    if kind == "executable" and named_format(name) == "desktop":
+        # Windows keeps its pictures of a folder in a container of the kind that installers are.
+        return "desktop"
+    if kind:
         return kind
     if _looks_like_safetensors(head, size):
         return "safetensors"

@@ -264,11 +264,11 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "executable": _finds("code.executable", "error", "It is a program, a library or an installer for a machine."),
     "lfs-pointer": _finds("format.lfs-pointer", "error", "It is a pointer of Git LFS to the file, not the file."),
     "tensorrt": _finds("format.unchecked", "warning", "A TensorRT engine holds compiled code; it is unread."),
-    **dict.fromkeys(("tflite", "pdf", "postscript", "image", "audio", "video", "font"), _NOTED),
+    **dict.fromkeys(("tflite", "pdf", "postscript", "image", "audio", "video", "font", "sqlite"), _NOTED),
     **dict.fromkeys(("tfevents", "tfrecord", "coreml", "coreml-data", "tf-checkpoint"), _NOTED),
     **dict.fromkeys(("ggml", "ctranslate2", "msgpack", "cbm", "ubj", "fasttext", "imatrix"), _NOTED),
     **dict.fromkeys(("jsonl", "sentencepiece"), _recognised),
-    **dict.fromkeys(("onnx-data", "torch-storage", "torchscript", "empty"), _recognised),
+    **dict.fromkeys(("onnx-data", "torch-storage", "torchscript", "empty", "desktop", "git"), _recognised),
     # The pickles and archives scanners read these.
     **dict.fromkeys(("pickle", "npy", *(ARCHIVE_FORMATS - {"zip"})), _recognised),
 }

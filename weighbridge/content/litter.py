@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+#: Why it is left out, as reports say it.
+LEFT_BEHIND = "left behind by a desktop, an editor or version control"
 #: Names of files and folders.
 NAMES = frozenset(
     {

@@ -72,6 +72,16 @@ STRONG: tuple[tuple[bytes, str], ...] = (
     (b"\x1a\x45\xdf\xa3", "video"),
     (b"\x00\x00\x01\xba", "video"),
     (b"ARROW1\x00\x00", "arrow"),
+    (b"\0\0\0\x01Bud1", "desktop"),
+    (b"\0\x05\x16\x07\0\x02\0\0", "desktop"),  # AppleDouble
+    (b"DIRC\0\0\0", "git"),  # git's index, packs, their indexes and maps
+    (b"PACK\0\0\0", "git"),
+    (b"\xfftOc\0\0\0", "git"),
+    (b"RIDX\0\0\0", "git"),
+    (b"BITM\0\x01", "git"),
+    (b"CGPH\x01", "git"),
+    (b"MIDX\x01", "git"),
+    (b"SQLite format 3\0", "sqlite"),
     (b"lmgg", "ggml"),
     (b"tjgg", "ggml"),
     (b"\xba\x16\x4f\x2f", "fasttext"),

@@ -14,6 +14,7 @@ from typing import Self
 from weighbridge.content.archives import Member
 from weighbridge.content.archives.member_walk import raise_if_ours
 from weighbridge.content.examination import Check, Item, examine, reads
+from weighbridge.domain.code_names import code_name
 from weighbridge.domain.report import Finding
 
 #: Formats of which the header is all that is read, and more bytes than any header has.
@@ -47,7 +48,10 @@ class MemberExaminer:
         """
         path = member.path or self._spooled(member)
         check = examine(Item(member.name, path, member.size, member.format))
-        return replace(check, findings=tuple(_located(finding, member.location) for finding in check.findings))
+        findings = [_located(finding, member.location) for finding in check.findings]
+        if member.format != "empty" and (named := code_name(member.name)):
+            findings.append(Finding("code.run-by-name", named.level, named.message, member.location))
+        return replace(check, findings=tuple(findings))
 
     def _spooled(self, member: Member) -> Path:
         """Write what is read of a member to the file: all, its header or its head."""

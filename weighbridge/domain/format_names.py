@@ -22,7 +22,7 @@ _BY_SUFFIX = {
     "xml": ".xml .svg .xsd .xmp",
     "markdown": ".md .mdx .markdown",
     "text": ".txt .rst .tiktoken .vocab .bpe .csv .tsv .log .html .htm .css .tex .bib .lock .license .srt .vtt .pbtxt "
-    ".prototxt .proto .diff .patch .names .labels .lst .dict .mil .lic .adoc .arpa .scp .conll .sql",
+    ".prototxt .proto .diff .patch .names .labels .lst .dict .mil .lic .adoc .metadata .sample .arpa .scp .conll .sql",
     "jinja": ".jinja .jinja2 .j2 .tmpl",
     "python": ".py .pyi .pyx .pyw",
     "python-bytecode": ".pyc .pyo",
@@ -66,6 +66,8 @@ NAMES = {
     ".gitconfig": "ini",
     ".gitmodules": "ini",
     ".npmrc": "ini",
+    ".ds_store": "desktop",
+    "thumbs.db": "desktop",
     ".pypirc": "ini",
 }
 #: By a pattern of the last part of a path in lower case, after `NAMES`.
@@ -97,8 +99,8 @@ Role = Literal[
 _BY_ROLE: dict[Role, str] = {
     "tensor data": "safetensors gguf ggml npy onnx-data tf-checkpoint coreml-data torch-storage ctranslate2 "
     "fasttext imatrix",
-    "inert": "text markdown jsonl image audio video font pdf postscript parquet arrow tfevents tfrecord empty "
-    "lfs-pointer",
+    "inert": "text markdown jsonl image audio video font pdf postscript parquet arrow tfevents tfrecord empty desktop "
+    "git sqlite lfs-pointer",
     "configuration": "json config yaml toml ini xml mlmodel mlproject requirements sentencepiece",
     "template": "jinja",
     "serialized objects": "pickle rds msgpack hdf5 ubj cbm",
@@ -217,7 +219,7 @@ def disagreement(name: str, kind: str) -> Disagreement | None:
         text = "It is empty, though its name promises weights."
         return Disagreement("warning", text) if may_hold_weights(name) else None
     claimed = _CLAIMED.get(suffix)
-    if claimed is None or kind in claimed or kind == "lfs-pointer":
+    if claimed is None or kind in claimed or kind in ("lfs-pointer", "desktop"):
         return None
     hidden = kind in EXECUTABLE_FORMATS or (
         kind in ARCHIVE_FORMATS | {"hdf5"} and suffix not in (".bin", ".pt", ".pth")

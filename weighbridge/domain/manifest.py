@@ -85,6 +85,7 @@ class Manifest:
         ref: the reference at an immutable revision.
         files: sorted; no two names equal, differing only in case or Unicode form, or one the folder of another.
         archive: how the single file is to be unpacked (`archive`, `wheel`), or empty when the files are the model.
+        left_out: paths at the source that are no files of the model, each with the reason; no part of its identity.
 
     Raises:
         UnsafePath: names collide.
@@ -93,6 +94,7 @@ class Manifest:
     ref: ModelRef
     files: tuple[FileEntry, ...]
     archive: str = ""
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda entry: entry.path)))

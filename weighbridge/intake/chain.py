@@ -75,7 +75,7 @@ class Outcome:
     Attributes:
         version: the settled version with its decision.
         unverified: files for which the source promised no digest.
-        dropped: members of an archive that are no part of the model, each with the reason.
+        dropped: what the source or an archive holds that is no part of the model, each with the reason.
         unchanged: whether nothing was fetched, because the source declared what it declared before.
     """
 
@@ -127,5 +127,5 @@ def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecuto
     card = runner.call(steps.describe, job, manifest)
     decision = runner.call(steps.decide, job, manifest, reports, card)
     version = runner.call(steps.publish, job, manifest, reports, card, decision)
-    dropped = tuple(name for part in received for name in part.dropped)
+    dropped = (*declared.left_out, *(name for part in received for name in part.dropped))
     return Outcome(version, comparison.unverified, dropped, known is not None)

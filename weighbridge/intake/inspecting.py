@@ -1,7 +1,11 @@
-"""Inspecting: a folder or file of this machine through scan, describe and decide, in place; nothing is kept."""
+"""Inspecting: a folder or file of this machine through scan, describe and decide, in place; nothing is kept.
+
+A folder is judged whole, as whoever loads it there meets it whole: what an ingest leaves out is scanned too.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from weighbridge.content.cards.describe import describe
@@ -15,7 +19,7 @@ from weighbridge.store.folder import FolderBlobs
 
 
 def inspect_folder(path: Path, workspace: Workspace, wanted_policy: str = "") -> ModelVersion:
-    """Return the version that an ingest of the path would make, unnumbered and unpublished.
+    """Return the version that all files below the path would make, unnumbered and unpublished.
 
     Raises:
         ModelNotFound: there is no such path.
@@ -23,7 +27,7 @@ def inspect_folder(path: Path, workspace: Workspace, wanted_policy: str = "") ->
     """
     ref = ModelRef("file", str(path.expanduser().absolute()))
     request = IngestRequest(ref, policy=wanted_policy)
-    declared = workspace.source(ref.kind, request.auth).resolve(ref)
+    declared = workspace.source(ref.kind, request.auth).resolve(replace(ref, options=(("litter", "keep"),)))
     blobs = FolderBlobs(declared, workspace.progress)
     rules = workspace.policy(request)
     known = workspace.catalog.reports([entry.digest for entry in blobs.manifest.files if entry.digest])

@@ -1,6 +1,7 @@
 """The source `file`: a model in a file or folder of this machine, `file:/path`.
 
-Every regular file below the folder is part of the model, except what tools leave behind (`litter`). Links: the path
+Every regular file below the folder is part of the model, except what tools leave behind (`litter`), which the manifest
+names as left out, or takes as files with the option `litter=keep`. Links: the path
 itself may be one; a link inside is read as the file it leads to when that lies in the folder, in the blobs of the
 Hugging Face cache that the folder is a snapshot of, or below the folder named by the option `root`; a link to anywhere
 else, or to a folder, is refused, and so are devices, pipes and sockets. Where the settings name `file_roots`, nothing
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from weighbridge.content.litter import is_litter
+from weighbridge.content.litter import LEFT_BEHIND, is_litter
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
@@ -37,14 +38,16 @@ from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
-OPTIONS = frozenset({"root"})
+OPTIONS = frozenset({"root", "litter"})
+#: The one value of the option `litter`.
+_KEEP = "keep"
 #: Seconds within which a file system may give two writes the same time stamp.
 _CLOCK_TICK_S = 0.02
 _CHUNK_SIZE = 4 * 1024 * 1024
 
 
 class FileSource:
-    """A file or folder of this machine; see the module. Option: `root`, the folder that links may lead into."""
+    """A file or folder of this machine; see the module. Options: `root`, where links may lead; `litter`."""
 
     kind: ClassVar[str] = "file"
 
@@ -63,24 +66,33 @@ class FileSource:
             UnsafePath: a name that is not safe everywhere, a link that leads outside, or something that is no file.
         """
         refuse_unknown_options(ref, OPTIONS)
+        keep = _keeps_litter(ref)
         top = self._top(ref)
+        left_out: list[str] = []
         with _foreign_errors(top):
             roots = self._roots(ref, top)
-            entries = tuple(self._walk(top, roots)) if top.is_dir() else (_entry(top.name, _regular(top, roots)),)
+            entries = (
+                tuple(self._walk(top, roots, None if keep else left_out))
+                if top.is_dir()
+                else (_entry(top.name, _regular(top, roots)),)
+            )
         _let_the_clock_tick(entries)
         if not entries:
             raise ModelNotFound(f"The folder {top} holds no files.", "Name the folder that the model lies in.")
         lines = "\n".join(f"{entry.version} {entry.path}" for entry in sorted(entries))
         pinned = ModelRef(self.kind, str(top), hashlib.sha256(lines.encode()).hexdigest(), ref.options)
-        return refuse_oversize(Manifest(pinned, entries), self._settings)
+        return refuse_oversize(Manifest(pinned, entries, left_out=tuple(sorted(left_out))), self._settings)
 
-    def _walk(self, top: Path, roots: tuple[Path, ...]) -> Iterator[FileEntry]:
+    def _walk(self, top: Path, roots: tuple[Path, ...], left_out: list[str] | None) -> Iterator[FileEntry]:
+        """Yield the files; litter goes to `left_out`, or is a file like any other when that is None."""
         pending, count = [""], 0
         while pending:
             folder = pending.pop()
             with os.scandir(top / folder) as listing:
                 for item in listing:
-                    if is_litter(item.name):
+                    if left_out is not None and is_litter(item.name):
+                        inside = f"{folder}/{item.name}" if folder else item.name
+                        left_out.append(f"{ascii(inside)[1:-1]}: {LEFT_BEHIND}")
                         continue
                     path = safe_path(f"{folder}/{item.name}" if folder else item.name)
                     count += 1
@@ -142,6 +154,16 @@ class FileSource:
         roots += [_local(ref, root).resolve() for root in ref.option("root")]
         allowed = self._settings.file_roots
         return tuple(root for root in roots if allowed is None or _below(root, allowed))
+
+
+def _keeps_litter(ref: ModelRef) -> bool:
+    """Whether what tools leave behind counts as part of the model. Raises InvalidReference."""
+    wanted = ref.option("litter")
+    if any(value != _KEEP for value in wanted):
+        raise InvalidReference(
+            f"The option litter is {wanted[0]!r}.", "Write litter=keep, or leave it out.", uri=ref.uri
+        )
+    return bool(wanted)
 
 
 def _below(path: Path, folders: Collection[Path]) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from weighbridge.content.archives import Limits, Member, Problem, Walk, walk_outermost
 from weighbridge.content.detection import detect_file
-from weighbridge.content.litter import is_litter
+from weighbridge.content.litter import LEFT_BEHIND, is_litter
 from weighbridge.content.unpacking.interface import DroppedMember, Unpacked, below_shared_folder
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry
@@ -38,7 +38,6 @@ from weighbridge.store.local import LocalBlobStore
 #: What is unpacked; the compressed ones when they hold a tar.
 KINDS = ("zip", "tar", "gzip", "bzip2", "xz", "zstd")
 LIMITS = Limits(max_members=100_000, max_size=4 * 1024**4, max_ratio=200, free_size=256 * 1024**2)
-_LITTER = "left behind by a desktop, an editor or version control"
 #: What says more than other problems of the same archive.
 _FIRST = frozenset({"archive.bomb", "archive.overlap"})
 _NAMES = frozenset(
@@ -104,7 +103,7 @@ def _receive(
         if is_litter(member.name):
             member.drain()
             following = next(members, None)
-            dropped.append(DroppedMember(member.location, member.size, _LITTER))
+            dropped.append(DroppedMember(member.location, member.size, LEFT_BEHIND))
         else:
             with store.receive(key) as incoming:
                 incoming.restart()

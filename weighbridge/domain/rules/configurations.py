@@ -162,6 +162,13 @@ RULES = (
     ),
     Rule("template.too-large", "error", "A chat template is larger than is read.", "a template of 1 MB"),
     Rule("code.python", "warning", "A file is Python source of the publisher, for a person to read.", "`train.py`"),
+    Rule(
+        "code.run-by-name",
+        "error",
+        "A program runs a file because of its name.",
+        "`handler.py`",
+        "runs code of the publisher on load",
+    ),
     Rule("code.script", "warning", "A file is a script of the publisher, for a person to read.", "`run.sh`"),
     Rule("code.source", "warning", "A file is source code of the publisher, for a person to read.", "`kernel.cu`"),
     Rule(
