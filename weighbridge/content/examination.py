@@ -113,7 +113,11 @@ def reads(kind: str) -> bool:
 
 def _safetensors(item: Item) -> Check:
     header = safetensors.read(item.path)
-    return Check(header.findings, header.header_size)
+    findings = Findings()
+    findings.extend(header.findings)
+    for key, value in header.metadata.items():
+        findings.extend(config.inspect_text(value, f"__metadata__.{key}"))
+    return Check(findings.all, header.header_size)
 
 
 def _gguf(item: Item) -> Check:
@@ -124,6 +128,9 @@ def _gguf(item: Item) -> Check:
     findings.extend(header.findings)
     for template in places.gguf_templates(header.metadata):
         findings.extend(inspection.inspect(template))
+    for key, value in header.metadata.items():
+        if isinstance(value, str) and not key.startswith("tokenizer.chat_template"):
+            findings.extend(config.inspect_text(value, key))
     return Check(findings.all, header.header_size)
 
 

@@ -86,7 +86,10 @@ def test_a_configuration_in_metadata_is_inspected(text: str) -> None:
     assert findings[0].location.startswith("__hf_config__")
 
 
-@pytest.mark.parametrize("text", ["", "pt", "{", "[1, 2", '{"ss_tag": {"__class__": 3}}', "a: b: c", "x" * 100])
+@pytest.mark.parametrize(
+    "text",
+    ["", "pt", "{", "[1, 2", '{"ss_tag": {"__class__": 3}}', "a: b: c", "x" * 100, "Use trust_remote_code: b: c"],
+)
 def test_other_texts_in_metadata_are_nothing(text: str) -> None:
     assert inspect_text(text, "format") == ()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.content.headers.samples import TWO, gguf, pair, safetensors
 from weighbridge.content.detection import detect_file
 from weighbridge.content.examination import Item, examine
 
@@ -158,3 +159,19 @@ def test_a_configuration_that_runs_code_is_an_error(tmp_path: Path, name: str) -
 def test_the_usual_ones_have_not_even_a_warning(tmp_path: Path) -> None:
     odd = {"trainer_state.json", "log.json"}
     assert {name for name in HARMLESS if "warning" in levels(tmp_path, name, HARMLESS[name])} == odd
+
+
+KOHYA = {"ss_tag_frequency": json.dumps({"img": {"__class__": 3, "auto_map": 1}}), "ss_v2": "False", "format": "pt"}
+
+
+def test_metadata_of_safetensors_is_held_against_the_table(tmp_path: Path) -> None:
+    assert levels(tmp_path, "a.safetensors", safetensors({"a": TWO, "__metadata__": KOHYA}, bytes(8))) == set()
+    target = {"__hf_config__": json.dumps({"tokenizer": {"_target_": "os.system"}})}
+    assert "error" in levels(tmp_path, "a.safetensors", safetensors({"a": TWO, "__metadata__": target}, bytes(8)))
+
+
+def test_texts_of_gguf_are_held_against_the_table(tmp_path: Path) -> None:
+    usual = [pair("general.architecture", "llama"), pair("general.description", "It has trust_remote_code: no: none")]
+    assert "error" not in levels(tmp_path, "a.gguf", gguf(usual))
+    target = [*usual, pair("general.config", json.dumps({"_target_": "os.system"}))]
+    assert "error" in levels(tmp_path, "a.gguf", gguf(target))

@@ -54,18 +54,22 @@ def inspect_document(found: document.Document) -> tuple[Finding, ...]:
 def inspect_text(text: str, place: str) -> tuple[Finding, ...]:
     """Return the findings about a configuration that is a text in a file's metadata, as JSON or YAML.
 
-    A text that is neither gives none: what readers of such metadata cannot parse they cannot run.
+    A text that is neither gives none: what readers of such metadata cannot parse they cannot run, unless it only just
+    fails to be JSON and has a loader's key.
     """
     content = text.encode(errors="replace")
     if len(content) > MAX_EMBEDDED_SIZE:
         return ()
     found = document.Document()
-    if text.lstrip()[:1] in ("{", "["):
+    bracketed = text.lstrip()[:1] in ("{", "[")
+    if bracketed:
         found = document.parse_json(content, opened=False)
     if found.value is None and document.mentions_loader_key(content) and len(content) <= document.MAX_TEXT_SIZE:
         found = document.parse_yaml(content)
     findings = Findings()
-    findings.extend(replace(finding, location=place) for finding in found.findings if finding.level == "error")
+    for finding in found.findings:
+        if finding.level == "error" and (bracketed or finding.rule != "config.invalid"):
+            findings.extend([replace(finding, location=place)])
     for value in (found.value, *found.more):
         findings.extend(inspect_config(value, place))
     return findings.all
