@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import struct
+import warnings
 import zipfile
 from argparse import Namespace
 from collections import OrderedDict
@@ -58,7 +59,9 @@ def _torch_quantised() -> bytes:
     import torch
 
     buffer = io.BytesIO()
-    torch.save({"w": torch.quantize_per_tensor(torch.randn(4, 4), 0.1, 128, torch.quint8)}, buffer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Quantised tensors are deprecated, and in many published files.
+        torch.save({"w": torch.quantize_per_tensor(torch.randn(4, 4), 0.1, 128, torch.quint8)}, buffer)
     return buffer.getvalue()
 
 

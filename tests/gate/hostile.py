@@ -160,7 +160,7 @@ CONFIGURATIONS = (
     Sample(
         "config-hydra-target",
         lambda: {"model_config.yaml": b"model:\n  _target_: os.system\n  command: id\n"},
-        ("config.remote-code", "config.import", "config.command", "pickle.global", "config.unsafe-target"),
+        ("config.dangerous-target",),
         "CVE-2025-23304",
     ),
     Sample(
@@ -249,7 +249,7 @@ GRAPHS = (
     Sample(
         "keras-builtins",
         lambda: {"m.keras": _keras(_layer("function", "builtins", config="exec"))},
-        ("keras.foreign-code",),
+        ("keras.function",),
         "CVE-2025-1550",
     ),
     Sample(
