@@ -128,7 +128,7 @@ def test_a_test_only_database_is_named_even_where_it_is_let_through() -> None:
 
 def test_denied_formats_reject() -> None:
     pickled = [replace(found, subject="pickle") for found in CLEAN]
-    decision = decide(MODEL, pickled, CARD, PRESETS["strict"], NOW)
+    decision = decide(MODEL, pickled, CARD, PRESETS["paranoid"], NOW)
     assert "formats.denied" in rules(decision)
     other = [replace(found, subject="onnx") for found in CLEAN]
     assert "formats.weights" in rules(decide(MODEL, other, CARD, PRESETS["paranoid"], NOW))
@@ -248,3 +248,30 @@ def test_a_rule_that_is_named_counts_at_every_level_and_its_area_for_warnings_an
     named = replace(area, rules=(("pickle", "ignore"), ("pickle.disagreement", "reject")))
     assert judge(note, policy=area).verdict == "PASSED"
     assert judge(note, policy=named).verdict == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("handler.py", "FAILED"), ("train.py", "PASSED"), ("pipeline.py", "PASSED")]
+)
+def test_code_that_is_run_because_of_its_name_is_judged_by_its_name(name: str, verdict: str) -> None:
+    model = Manifest(ModelRef.parse("mock:o/n@1"), (FileEntry(name, 7, DIGEST),))
+    reports = [replace(found, subject="python") for found in CLEAN]
+    decision = decide(model, reports, CARD, PRESETS["standard"], NOW)
+    assert decision.verdict == verdict
+    assert decide(model, reports, CARD, PRESETS["paranoid"], NOW).verdict == (
+        "PASSED" if name == "train.py" else "FAILED"
+    )
+
+
+def test_strict_lets_tensors_in_and_neither_objects_nor_code() -> None:
+    found = {
+        "pickle.objects": ("note", "FAILED"),
+        "pickle.engine": ("warning", "PASSED"),
+        "pickle.disagreement": ("note", "PASSED"),
+        "code.python": ("warning", "FAILED"),
+        "format.unknown": ("warning", "FAILED"),
+        "template.invalid": ("warning", "FAILED"),
+    }
+    for rule, (level, verdict) in found.items():
+        noted = report("pickles", findings=(Finding(rule, level, "It is so."),))  # type: ignore[arg-type]
+        assert judge(noted, policy="strict").verdict == verdict, rule

@@ -32,6 +32,11 @@ def _call(module: str, name: str, *arguments: str) -> bytes:
     return b"\x80\x02c" + f"{module}\n{name}\n".encode() + b"(" + b"".join(map(text, arguments)) + b"tR."
 
 
+def _of_bytes(content: bytes) -> bytes:
+    """Return a pickle that has torch load bytes which it brings along."""
+    return b"\x80\x02ctorch.storage\n_load_from_bytes\n(B" + struct.pack("<I", len(content)) + content + b"tR."
+
+
 def _zip(members: Files) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -127,8 +132,8 @@ PICKLES = (
     ),
     Sample(
         "pickle-of-bytes-that-unpickle",
-        lambda: {"m.pkl": b"\x80\x02ctorch.storage\n_load_from_bytes\n(B\x05\0\0\0cos\n.tR."},
-        ("pickle.global", "pickle.unknown-global", "pickle.malformed"),
+        lambda: {"m.pkl": _of_bytes(samples.legacy_torch(_SYSTEM))},
+        ("pickle.global",),
         "torch.storage._load_from_bytes",
     ),
 )

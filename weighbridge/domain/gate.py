@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from weighbridge.domain.card import ModelCard
+from weighbridge.domain.code_names import code_name
 from weighbridge.domain.decision import Decision, Reason, Verdict
 from weighbridge.domain.format_names import WEIGHTS_FORMATS, disagreement, fitting
 from weighbridge.domain.licences import judge_licence
@@ -32,8 +33,8 @@ def decide(
     2. Every byte of every file was read by a content scanner; else the best verdict is SKIPPED.
     3. The signatures were real and young enough.
     4. No finding rejects.
-    5. Formats, names against content, required files and size are as the policy wants them; no file is missing that
-       the model's own indexes name.
+    5. Formats, names against content, names by which code is run, required files and size are as the policy wants them;
+       no file is missing that the model's own indexes name.
     6. The licence is let in.
     7. Waivers turn rejections into waived ones, named with who and why.
 
@@ -174,8 +175,17 @@ def _mismatch(entry: FileEntry, kinds: Sequence[str], policy: Policy) -> Iterato
             yield Reason(effect, "format.mismatch", differs.message, entry.path)
 
 
+def _run_by_name(entry: FileEntry, policy: Policy) -> Iterator[Reason]:
+    """Hold a name against those by which programs find code and run it."""
+    if found := code_name(entry.path):
+        effect = effect_of("code.run-by-name", found.level, policy)
+        if effect != "ignore":
+            yield Reason(effect, "code.run-by-name", found.message, entry.path)
+
+
 def _shape(manifest: Manifest, known: dict[str, list[ScanReport]], policy: Policy) -> Iterator[Reason]:
     for entry in manifest.files:
+        yield from _run_by_name(entry, policy)
         kinds = sorted({report.subject for report in known[entry.path]})
         yield from _mismatch(entry, kinds, policy)
         for kind in kinds:
