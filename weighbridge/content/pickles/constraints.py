@@ -13,6 +13,7 @@ from weighbridge.content.pickles.allowed.entry import Arguments
 from weighbridge.content.pickles.globals import allowed
 from weighbridge.content.pickles.stack import OPAQUE, PLAIN, Bytes
 from weighbridge.content.pickles.symbols import Import, Made
+from weighbridge.content.pickles.tensors import Storage
 
 _BUILT_IN = ("builtins", "__builtin__")
 #: Whose instances hold numbers only: a rebuild may call their methods.
@@ -66,7 +67,8 @@ def _is_tensor_first(arguments: tuple[Any, ...]) -> bool:
     """Torch's rebuild functions call methods of the first argument: it must be a tensor, a storage or an array."""
     first = arguments[0] if arguments else PLAIN
     tensor = isinstance(first, Made) and first.of.module.partition(".")[0] in _TENSORS and _is_value(first)
-    return (tensor or first is OPAQUE or _is_plain(first)) and all(map(_is_value, arguments[1:]))
+    storage = first is OPAQUE or isinstance(first, Storage)
+    return (tensor or storage or _is_plain(first)) and all(map(_is_value, arguments[1:]))
 
 
 def _is_class_first(arguments: tuple[Any, ...]) -> bool:

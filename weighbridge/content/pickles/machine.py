@@ -43,6 +43,8 @@ class Walked:
         imports: every global, with the offset of the first opcode that imports it.
         faults: uses of listed globals that the list does not allow, likewise.
         files: bytes that loading reads as a torch file.
+        storages: bytes that each of torch's storages must have, by its key.
+        inconsistent: sizes of tensors that do not fit their storages, each a sentence.
         end: offset after the last opcode that was read.
         stopped: whether STOP was reached, as in a whole pickle.
         problem: why it could not be read on, or empty.
@@ -57,6 +59,8 @@ class Walked:
     imports: dict[Import, int] = field(default_factory=dict)
     faults: dict[Fault, int] = field(default_factory=dict)
     files: list[Bytes] = field(default_factory=list)
+    storages: dict[str, int] = field(default_factory=dict)
+    inconsistent: list[str] = field(default_factory=list)
     end: int = 0
     stopped: bool = False
     problem: str = ""
@@ -109,6 +113,7 @@ def _merge(walked: Walked, other: Walked) -> None:
     for fault, offset in other.faults.items():
         walked.faults.setdefault(fault, offset)
     walked.files += other.files
+    walked.inconsistent += other.inconsistent
 
 
 class _Machine:
@@ -125,7 +130,10 @@ class _Machine:
         self._follows = False
         #: Codes of the extension registry, which is empty in every unpickler that nobody filled it for.
         self._extensions: dict[Import, int] = {}
-        self._walked = Walked(faults=self._uses.faults, files=self._uses.files)
+        uses = self._uses
+        self._walked = Walked(
+            faults=uses.faults, files=uses.files, storages=uses.storages, inconsistent=uses.inconsistent
+        )
 
     def run(self) -> Walked:
         walked, file = self._walked, self._file
@@ -234,7 +242,7 @@ class _Machine:
         if name == "DICT":
             self._uses.put(taken[::2], taken[1::2], offset)
         elif name == "BINPERSID":
-            self._uses.identify(taken[0], offset)
+            return self._uses.identify(taken[0], offset)
         elif name in ("BININT", "BININT1", "BININT2", "LONG1", "LONG4"):
             return read.argument
         elif name in _CONSTANTS:
