@@ -12,13 +12,28 @@ from pathlib import Path
 
 from weighbridge.content.marks import HDF5_BLOCK, HDF5_MARK, is_tar, mark
 from weighbridge.content.pickles.recognition import may_be_pickle
-from weighbridge.domain.format_names import named_format
+from weighbridge.domain.format_names import named_format, suffix
 
 #: Bytes of a file's head that `detect` needs.
 HEAD_SIZE = 4096
 
 _TEXT_FORMATS = frozenset(
-    {"json", "config", "jsonl", "yaml", "toml", "ini", "xml", "markdown", "text", "python", "source", "jinja", "script"}
+    {
+        "json",
+        "config",
+        "jsonl",
+        "yaml",
+        "toml",
+        "ini",
+        "xml",
+        "markdown",
+        "text",
+        "python",
+        "source",
+        "jinja",
+        "script",
+        "notebook",
+    }
     | {"mlmodel", "mlproject", "requirements"}
 )
 _TEXT_NAMES = re.compile(
@@ -29,7 +44,19 @@ _MAY_BE = {
     "brotli": re.compile(b""),
     "lzma": re.compile(rb"[\0-\xe0].{4}.{5}\0{3}\0", re.DOTALL),
     "compress": re.compile(rb"\x1f\x9d[\x80-\x90]"),
+    "audio": re.compile(rb"\xff[\xe0-\xfe]"),
 }
+#: Empty lines and comments of a shell script, then the command that hands it to an interpreter.
+_COMMENTS = rb"(?:[ \t]*(?:#[^\n]*|:)?[ \t;]*\n)*[ \t]*(?::[ \t]*;[ \t]*)?"
+_INTERPRETER = rb"\S*\b(?:(?:ba|z|k|da)?sh|env|python[\d.]*|perl|ruby|node|php|pwsh|powershell)\b"
+_RUNS_INTERPRETER = re.compile(_COMMENTS + rb"(?:exec|eval)[ \t]+[\"']?" + _INTERPRETER + rb"[\"']?[ \t]")
+#: The same, or another command that no prose begins with; for names that promise no text.
+_IS_SHELL = re.compile(
+    _COMMENTS
+    + rb"(?:(?:exec|eval)[ \t]|(?:curl|wget|nohup|sudo|chmod|nc)[ \t][^\n]*(?:[|;&$<>/]|[ \t]-)|"
+    + _INTERPRETER
+    + rb"[ \t]+(?:-[a-z]|[\w./]+\.(?:py|sh|pl|js|rb)\b))"
+)
 _SHEBANG = re.compile(rb"#![ \t]*/")
 #: Suffixes of programs whose mark may be missing or damaged.
 _PROGRAMS = frozenset(
@@ -105,19 +132,21 @@ def _by_name(name: str, head: bytes, size: int) -> str:
         return "unknown"
     if kind in ("python-bytecode", "onnx-data") and text:
         return "text"
-    if kind in ("brotli", "lzma", "compress") and (text or not _MAY_BE[kind].match(head)):
+    if kind in _MAY_BE and (text or not _MAY_BE[kind].match(head)):
         return "unknown"
+    if kind in ("", "text") and text and (_RUNS_INTERPRETER if kind else _IS_SHELL).match(head):
+        return "executable"
     if kind:
         return kind
     if _SHEBANG.match(head):
         return "script"
-    if Path(last).suffix in _PROGRAMS and not text:
+    if suffix(last) in _PROGRAMS and not text:
         return "executable"
     if not text:
         return "unknown"
     if _TEXT_NAMES.match(last):
         return "text"
-    return "unknown" if Path(last).suffix else "text"
+    return "unknown" if suffix(last) else "text"
 
 
 def _is_text(head: bytes) -> bool:

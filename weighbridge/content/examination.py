@@ -7,6 +7,7 @@ configurations are read whole, weights never. Not here: what a file is (content.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -171,6 +172,16 @@ def _json(item: Item) -> Check:
     return _parse_json(item) if item.size <= _SMALL_JSON else _json_in_child(item, "json")
 
 
+def _notebook(item: Item) -> Check:
+    check = _json(item)
+    with open(item.path, "rb") as file:
+        content = file.read(document.MAX_JSON_SIZE)
+    if not re.search(rb'"cell_type"\s*:\s*"code"', content):
+        return check
+    text = "It is a notebook with code of the publisher's, for a person to read."
+    return replace(check, findings=(*check.findings, Finding("code.source", "warning", text)))
+
+
 def _json_in_child(item: Item, reader: str) -> Check:
     reading = sandbox.read(reader, item.path)
     if reading.answer is None:
@@ -254,6 +265,7 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "text": _text,
     **dict.fromkeys(("yaml", "mlmodel", "mlproject"), _document(document.read_yaml)),
     "toml": _document(document.read_toml),
+    "notebook": _notebook,
     "jinja": _jinja,
     "markdown": _markdown,
     "hdf5": _structure(hdf5.read),

@@ -98,6 +98,9 @@ TEXT: tuple[tuple[bytes, str], ...] = (
     (b"!<thin>\n", "executable"),
     (b"#!AMR", "audio"),
 )
+_BY_FIRST_BYTE: dict[bytes, list[tuple[bytes, str]]] = {}
+for _magic, _kind in STRONG + TEXT:
+    _BY_FIRST_BYTE.setdefault(_magic[:1], []).append((_magic, _kind))
 #: Marks of letters, which a text may begin with too: they count when the head is no text.
 _LETTERS: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "image"),
@@ -149,7 +152,7 @@ _PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"[XB]\n(\0\0\0[\x02\x03]\0[\x01-\x09]|[\x02\x03]\0\0\0..[\x01-\x09]\0)", "rds"),
         (rb"A\n[23]\n[0-9]+\n", "rds"),
         # XGBoost's UBJSON: an object whose first key has a length.
-        (rb"\{([Ll]|[Ii]|[Uu])[\0-\x20]*[a-z_]", "ubj"),
+        (rb"\{(L\0{7}|l\0{3}|I\0|[iU])[\x04-\x40][A-Za-z_]{4}", "ubj"),
         # llama.cpp's importance matrix: how many entries, the length of the first name, the name.
         (rb"[^\0].\0\0[\x04-\x7f]\0\0\0[A-Za-z0-9_.-]{4}", "imatrix"),
         # A record of TensorFlow's whose first event says its version.
@@ -174,10 +177,9 @@ def mark(head: bytes, *, text: bool) -> str:
         head: its first bytes.
         text: whether they can be read as a text.
     """
-    for table in (STRONG, TEXT):
-        for magic, kind in table:
-            if head.startswith(magic):
-                return kind
+    for magic, kind in _BY_FIRST_BYTE.get(head[:1], ()):
+        if head.startswith(magic):
+            return kind
     if head.startswith(b"GGUF") and (len(head) < 8 or b"\0\0" in (head[4:6], head[5:7], head[6:8])):
         return "gguf"
     if text:
@@ -220,7 +222,7 @@ def _is_dos_program(head: bytes) -> bool:
 
 
 def _is_mp3(head: bytes) -> bool:
-    """Whether a frame of MPEG audio begins here, and another one or zeros where it ends, as far as the head goes."""
+    """Whether a frame of MPEG audio begins here, and another one where it ends."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
@@ -242,8 +244,8 @@ def _adts_length(head: bytes) -> int:
 
 
 def _repeats(head: bytes, length: int) -> bool:
-    """Whether the next frame begins where the first one ends, or the file ends before."""
-    return length > 6 and (len(head) < length + 2 or head[length : length + 2] == head[:2])
+    """Whether the next frame begins where the first one ends."""
+    return length > 6 and head[length : length + 2] == head[:2]
 
 
 def _is_zlib(head: bytes) -> bool:

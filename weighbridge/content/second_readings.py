@@ -7,9 +7,9 @@ pickles, which are searched for (content.pickles).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from weighbridge.content.detection import HEAD_SIZE
 from weighbridge.content.marks import HDF5_BLOCK, HDF5_MARK, is_tar, mark
@@ -17,6 +17,8 @@ from weighbridge.domain.format_names import ARCHIVE_FORMATS
 
 #: What ends a file that its readers open by its end.
 _TAIL_SIZE = 16
+#: Bytes that any of these needs at least.
+_SMALLEST = 16
 _ENDS = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"))
 #: Formats of letters and digits: a tar whose first member is called so is one like any other.
 _NAMES = frozenset({"image", "audio", "video", "font", "postscript"})
@@ -30,16 +32,21 @@ def second_readings(path: Path, kind: str, size: int) -> tuple[str, ...]:
         kind: its format.
         size: bytes.
     """
-    with open(path, "rb") as file:
-        head = file.read(HEAD_SIZE)
+    if size < _SMALLEST:
+        return ()
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        head = os.pread(file, HEAD_SIZE, 0)
         found = set()
         if is_tar(head) and (other := mark(head, text=False)) and not _printable(head, other):
             found.add(other)
         # What lies in an archive is a member, and examined as one.
         if kind not in ARCHIVE_FORMATS:
-            found |= {"hdf5" for place in _doubled(size) if _at(file, place, len(HDF5_MARK)) == HDF5_MARK}
-            tail = _at(file, size - _TAIL_SIZE, _TAIL_SIZE)
+            found |= {"hdf5" for place in _doubled(size) if os.pread(file, len(HDF5_MARK), place) == HDF5_MARK}
+            tail = os.pread(file, _TAIL_SIZE, size - _TAIL_SIZE)
             found |= {other for end, other in _ENDS if tail.endswith(end) and _has_footer(tail, end, size)}
+    finally:
+        os.close(file)
     return tuple(sorted(found - {kind}))
 
 
@@ -49,11 +56,6 @@ def _doubled(size: int) -> Iterator[int]:
     while place < size:
         yield place
         place *= 2
-
-
-def _at(file: BinaryIO, place: int, length: int) -> bytes:
-    file.seek(max(0, place))
-    return file.read(length)
 
 
 def _has_footer(tail: bytes, end: bytes, size: int) -> bool:

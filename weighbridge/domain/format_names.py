@@ -14,7 +14,8 @@ _BY_SUFFIX = {
     "gguf": ".gguf",
     "onnx": ".onnx .ort",
     "onnx-data": ".onnx_data .data",
-    "json": ".json .webmanifest .ipynb .geojson .map",
+    "json": ".json .webmanifest .geojson .map",
+    "notebook": ".ipynb",
     "jsonl": ".jsonl .ndjson",
     "yaml": ".yaml .yml .cff",
     "toml": ".toml",
@@ -47,7 +48,7 @@ _BY_SUFFIX = {
     "lzma": ".lzma .tlz",
     "compress": ".z .taz",
     "pickle": ".bin .pt .pth .ckpt .pkl .pickle .joblib .pk .pckl .dill .cloudpickle .jbl .pdparams .pdopt",
-    "audio": ".wav",
+    "audio": ".wav .mp3 .aac",
 }
 SUFFIXES = {suffix: kind for kind, suffixes in _BY_SUFFIX.items() for suffix in suffixes.split()}
 #: By whole name in lower case, before the suffix.
@@ -83,6 +84,7 @@ PATTERNS = (
     (r".*\.data-\d{5}-of-\d{5}", "tf-checkpoint"),
     (r"(variables|.*\.ckpt(-\d+)?|ckpt-\d+)\.index", "tf-checkpoint"),
 )
+_COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in PATTERNS)
 
 Role = Literal[
     "tensor data",
@@ -105,7 +107,7 @@ _BY_ROLE: dict[Role, str] = {
     "template": "jinja",
     "serialized objects": "pickle rds msgpack hdf5 ubj cbm",
     "graph": "onnx tensorflow tflite coreml torchscript",
-    "code": "python source script",
+    "code": "python source script notebook",
     "program": "executable launcher python-bytecode",
     "archive": "zip tar 7z gzip bzip2 xz zstd lzma zlib brotli lz4 rar lzip compress lzop lzfse snappy cab cpio lha "
     "arj xar iso squashfs wim zpaq",
@@ -117,15 +119,20 @@ ROLES: dict[str, Role] = {kind: role for role, kinds in _BY_ROLE.items() for kin
 
 def named_format(name: str) -> str:
     """Return the format that a file's name promises, or empty. Pure."""
-    last = PurePosixPath(name.lower()).name
+    folder, _, last = name.lower().rpartition("/")
     if kind := NAMES.get(last, ""):
         return kind
-    for pattern, kind in PATTERNS:
-        if re.fullmatch(pattern, last):
-            return kind
-    if last.endswith(".txt") and PurePosixPath(name.lower()).parent.name == "requirements":
+    if kind := next((kind for pattern, kind in _COMPILED if pattern.fullmatch(last)), ""):
+        return kind
+    if last.endswith(".txt") and folder.rpartition("/")[2] == "requirements":
         return "requirements"
-    return SUFFIXES.get(PurePosixPath(last).suffix, "")
+    return SUFFIXES.get(suffix(last), "")
+
+
+def suffix(last: str) -> str:
+    """Return the suffix of a path's last part with its dot, as `PurePath.suffix` has it; quick, as every file asks."""
+    stem, dot, ending = last.rpartition(".")
+    return dot + ending if stem and ending else ""
 
 
 #: Formats that run code when the usual tools load them.
@@ -171,7 +178,8 @@ _CLAIMS = {
     ".msgpack": {"msgpack"},
     ".bin": {*_PACKED, "ggml", "ctranslate2", "fasttext", "coreml-data", "unknown"},
     ".pt .pth .ckpt .pkl .pickle .joblib": {*_PACKED, "text"},
-    ".json .ipynb": {"json", "config"},
+    ".json": {"json", "config"},
+    ".ipynb": {"notebook"},
     ".jsonl .ndjson": {"jsonl"},
     ".yaml .yml .cff": {"yaml"},
     ".toml": {"toml"},
