@@ -23,12 +23,14 @@ from weighbridge.content.headers import (
     gguf,
     hdf5,
     keras,
+    msgpack,
     onnx,
     rds,
     readme,
     requirements_text,
     safetensors,
     tensorflow,
+    tflite,
     torch_program,
     xml_text,
 )
@@ -116,8 +118,7 @@ def _safetensors(item: Item) -> Check:
     header = safetensors.read(item.path)
     findings = Findings()
     findings.extend(header.findings)
-    for key, value in header.metadata.items():
-        findings.extend(config.inspect_text(value, f"__metadata__.{key}"))
+    findings.extend(config.inspect_metadata(header.metadata, "__metadata__"))
     return Check(findings.all, header.header_size)
 
 
@@ -129,9 +130,7 @@ def _gguf(item: Item) -> Check:
     findings.extend(header.findings)
     for template in places.gguf_templates(header.metadata):
         findings.extend(inspection.inspect(template))
-    for key, value in header.metadata.items():
-        if isinstance(value, str) and not key.startswith("tokenizer.chat_template"):
-            findings.extend(config.inspect_text(value, key))
+    findings.extend(config.inspect_metadata(header.metadata))
     return Check(findings.all, header.header_size)
 
 
@@ -255,6 +254,8 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "onnx": _structure(onnx.read),
     "parquet": _structure(arrow.read_parquet),
     "arrow": _structure(arrow.read_arrow),
+    "msgpack": _structure(msgpack.read),
+    "tflite": _structure(tflite.read),
     "rds": _structure(rds.read),
     "tensorflow": _structure(tensorflow.read),
     "json": _json,
@@ -283,9 +284,9 @@ CHECKS: dict[str, Callable[[Item], Check]] = {
     "executable": _finds("code.executable", "error", "It is a program, a library or an installer for a machine."),
     "lfs-pointer": _finds("format.lfs-pointer", "error", "It is a pointer of Git LFS to the file, not the file."),
     "tensorrt": _finds("format.unchecked", "warning", "A TensorRT engine holds compiled code; it is unread."),
-    **dict.fromkeys(("tflite", "pdf", "postscript", "image", "audio", "video", "font", "sqlite"), _NOTED),
+    **dict.fromkeys(("pdf", "postscript", "image", "audio", "video", "font", "sqlite"), _NOTED),
     **dict.fromkeys(("tfevents", "tfrecord", "coreml", "coreml-data", "tf-checkpoint"), _NOTED),
-    **dict.fromkeys(("ggml", "ctranslate2", "msgpack", "cbm", "ubj", "fasttext", "imatrix"), _NOTED),
+    **dict.fromkeys(("ggml", "ctranslate2", "cbm", "ubj", "fasttext", "imatrix"), _NOTED),
     **dict.fromkeys(("jsonl", "sentencepiece"), _recognised),
     **dict.fromkeys(("onnx-data", "torch-storage", "torchscript", "empty", "desktop", "git"), _recognised),
     # The pickles and archives scanners read these.

@@ -7,7 +7,7 @@ files exist (cards.completeness).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,21 @@ def inspect_text(text: str, place: str) -> tuple[Finding, ...]:
             findings.extend([replace(finding, location=place)])
     for value in (found.value, *found.more):
         findings.extend(inspect_config(value, place))
+    return findings.all
+
+
+def inspect_metadata(metadata: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Return the findings about a file's metadata: its keys, and configurations and pickles among its texts.
+
+    Chat templates are texts of another kind (content.templates) and are left to their own judgement.
+    """
+    findings = Findings()
+    others = {key: value for key, value in metadata.items() if "chat_template" not in key}
+    findings.extend(inspect_value(others))
+    for key, value in others.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                findings.extend(inspect_text(text, quoted(key)))
     return findings.all
 
 

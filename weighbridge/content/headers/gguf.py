@@ -33,7 +33,8 @@ MAX_NAME_SIZE = 63
 MAX_DIMENSIONS = 4
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY, _BOOL = 8, 9, 7
+_STRING, _ARRAY, _BOOL, _U32 = 8, 9, 7, 4
+_ALIGNMENT = "general.alignment"
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,11 @@ class _Walker:
             raise _Broken("gguf.duplicate-key", "The key is there twice.", quoted(key))
         seen.add(key)
         kind = self._number("I")
+        if key == _ALIGNMENT and kind != _U32:
+            text = (
+                f"Its alignment is a value of the type {kind}; llama.cpp ends at all but an unsigned number of 32 bits."
+            )
+            raise _Broken("gguf.alignment", text, _ALIGNMENT)
         if kind == _ARRAY:
             self._array(key)
         else:
@@ -278,14 +284,9 @@ class _Walker:
         return count // block * width
 
     def _place(self, tensors: list[tuple[int, int, str]]) -> None:
-        alignment = self.metadata.get("general.alignment", 32)
-        if (
-            isinstance(alignment, bool)
-            or not isinstance(alignment, int)
-            or alignment < 8
-            or alignment & (alignment - 1)
-        ):
-            raise _Broken("gguf.alignment", f"Its alignment {quoted(alignment)} is none.", "general.alignment")
+        alignment = self.metadata.get(_ALIGNMENT, 32)
+        if alignment < 8 or alignment & (alignment - 1):
+            raise _Broken("gguf.alignment", f"Its alignment {quoted(alignment)} is none.", _ALIGNMENT)
         start = -(-self.at // alignment) * alignment
         self.data_size = max(0, self._size - start) if tensors else 0
         at = 0

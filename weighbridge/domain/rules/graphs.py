@@ -124,6 +124,19 @@ RULES = (
         "A graph of TensorFlow uses operators that need another library.",
         "`IO>ReadableInit`",
     ),
+    Rule(
+        "tflite.operator",
+        "error",
+        "A TFLite model runs an operator of TensorFlow's that reaches files or Python.",
+        "`FlexWriteFile`",
+        "runs a command or reaches the system on load",
+    ),
+    Rule(
+        "tflite.custom-operator",
+        "warning",
+        "A TFLite model uses operators that are not built in; known ones are a note.",
+        "`AcmeOperator`",
+    ),
     Rule("onnx.invalid", "error", "An ONNX file cannot be read.", "no graph"),
     Rule("onnx.unknown-field", "warning", "An ONNX file holds fields that the format does not know.", "field 99"),
     Rule(
