@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.content.headers.samples import rules
-from weighbridge.content.headers.config import inspect_config, inspect_text, weight_files
+from weighbridge.content.headers.config import inspect_config, inspect_metadata, inspect_text, weight_files
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,35 @@ def test_other_texts_in_metadata_are_nothing(text: str) -> None:
 
 def test_broken_metadata_that_mentions_a_loaders_key_is_an_error() -> None:
     assert rules(inspect_text('{"_target_": "os.system"', "x")) == ["config.invalid"]
+
+
+HYDRA = '{"tokenizer": {"_target_": "os.system", "command": "id"}}'
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"format": "pt", "__hf_config__": HYDRA},
+        {"_target_": "os.system"},
+        {"notes": ["a", HYDRA]},
+        {"config": "tokenizer:\n  _target_: os.system\n"},
+        {"blob": "Y29zCnN5c3RlbQooUydpZCcKdFIu"},
+    ],
+    ids=["JSON", "key", "list", "YAML", "pickle"],
+)
+def test_metadata_that_makes_readers_act_is_an_error(metadata: dict[str, Any]) -> None:
+    assert any(finding.level == "error" for finding in inspect_metadata(metadata))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use trust_remote_code: [x: {",
+        "set _target_ and run\n\tx: y",
+        "networks.lora",
+        '{"ss_bucket_info": {"buckets": {"0": {"resolution": [512, 512]}}}, "tags": {"__class__": 3}}',
+        "{{ messages[0]['content'] }}",
+    ],
+)
+def test_metadata_that_people_write_is_no_finding(text: str) -> None:
+    assert inspect_metadata({"general.description": text, "ss_network_module": "networks.lora", "x": 3}) == ()

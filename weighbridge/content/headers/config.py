@@ -75,18 +75,18 @@ def inspect_text(text: str, place: str) -> tuple[Finding, ...]:
     return findings.all
 
 
-def inspect_metadata(metadata: Mapping[str, Any]) -> tuple[Finding, ...]:
+def inspect_metadata(metadata: Mapping[str, Any], place: str = "") -> tuple[Finding, ...]:
     """Return the findings about a file's metadata: its keys, and configurations and pickles among its texts.
 
     Chat templates are texts of another kind (content.templates) and are left to their own judgement.
     """
     findings = Findings()
     others = {key: value for key, value in metadata.items() if "chat_template" not in key}
-    findings.extend(inspect_value(others))
+    findings.extend(inspect_value(others, place))
     for key, value in others.items():
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
-                findings.extend(inspect_text(text, quoted(key)))
+                findings.extend(inspect_text(text, f"{place}.{key}".lstrip(".")))
     return findings.all
 
 
