@@ -44,10 +44,13 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
 
 
 def keep_sync(done: SyncReport) -> None:
-    """Keep what a sync came to with the present flow run, one row a model that changed or failed."""
+    """Keep what a sync came to with the present flow run, one row a model that changed, failed or is not passed."""
     rows = [
         {"model": found.version.name, "version": found.version.version, "status": found.version.status, "why": ""}
         for found in done.ingested
+    ]
+    rows += [
+        {"model": held.name, "version": held.version, "status": held.status, "why": "as before"} for held in done.held
     ]
     rows += [
         {"model": failure.name, "version": "", "status": "ERROR", "why": str(failure.error)} for failure in done.failed

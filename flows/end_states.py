@@ -23,7 +23,7 @@ from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.preloading import Preloaded
-from weighbridge.intake.syncing import Failure, SyncReport
+from weighbridge.intake.syncing import Failure, Held, SyncReport
 
 PASSED, QUARANTINED, SKIPPED = "Passed", "Quarantined", "Skipped"
 _NAMES = {"PASSED": PASSED, "FAILED": QUARANTINED, "SKIPPED": SKIPPED}
@@ -57,12 +57,15 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 def synced(done: SyncReport) -> State[dict[str, Any]]:
     """Return the state of a sync; its data is plain JSON that `sync_report_of` reads."""
-    counts = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.rejected)} of them not passed"
-    message = f"{counts}, {len(done.failed)} failed."
+    counts = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
+    message = (
+        f"{counts}, {len(done.rejected)} not passed{': ' if done.rejected else ''}{', '.join(done.rejected[:10])}."
+    )
     data = {
         "unchanged": list(done.unchanged),
         "ingested": [_summary(outcome) for outcome in done.ingested],
         "failed": [{"name": failure.name, "error": str(failure.error)} for failure in done.failed],
+        "held": [held.to_json() for held in done.held],
     }
     if done.failed:
         return Failed(message=message, data=data)
@@ -151,7 +154,8 @@ def sync_report_of(state: State[Any], catalog: Catalog) -> SyncReport:
     found = result_of(state)
     failures = (Failure(failure["name"], WeighbridgeError(failure["error"])) for failure in found["failed"])
     ingested = (_outcome(summary, catalog) for summary in found["ingested"])
-    return SyncReport(tuple(found["unchanged"]), tuple(ingested), tuple(failures))
+    held = (Held(**one) for one in found["held"])
+    return SyncReport(tuple(found["unchanged"]), tuple(ingested), tuple(failures), tuple(held))
 
 
 def _outcome(found: dict[str, Any], catalog: Catalog) -> Outcome:

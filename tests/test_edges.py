@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "bench": {"weighbridge", "tests"},
     "tests": {"flows", "tasks", "blocks", "deployments", "bench", "weighbridge"},
 }
-#: The one edge from the library to Prefect's side: the command line runs flows.
-EXCEPTIONS = {("weighbridge.cli.app", "flows")}
+#: The edge from the library to Prefect's side: the command line runs flows.
+EXCEPTIONS = {("weighbridge.cli.app", "flows"), ("weighbridge.cli.fleet", "flows")}
 #: Each package of adapters and the methods by which an adapter's class is known.
 ADAPTERS = {
     "weighbridge.sources": {"resolve", "open"},

@@ -10,9 +10,10 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.report import Finding, ScanReport
+from weighbridge.domain.text import markdown_text as text
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.intake.chain import Outcome
-from weighbridge.views.markdown import SHOWN, file_rows, markdown, text
+from weighbridge.views.markdown import SHOWN, file_rows, markdown
 
 DIGEST = Digest("sha256", "ab" * 32)
 

@@ -14,6 +14,7 @@ from weighbridge.catalog import events, ingests, manifests, publications, report
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.publications import Place
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.versions import ModelSummary, Settlement
 from weighbridge.domain.card import ModelCard
@@ -119,8 +120,8 @@ class Catalog:
         with self._database.read() as connection:
             return manifests.dropped(connection, fingerprint)
 
-    def settled(self, fingerprints: Iterable[str]) -> set[tuple[str, str]]:
-        """Return the pairs of model name and fingerprint that already are a version; one query for thousands."""
+    def settled(self, fingerprints: Iterable[str]) -> dict[tuple[str, str], str]:
+        """Return the number of the version that each model name and fingerprint already is; one query for thousands."""
         with self._database.read() as connection:
             return manifests.settled(connection, fingerprints)
 
@@ -253,21 +254,40 @@ class Catalog:
 
     # Publications
 
-    def add_publication(self, name: str, version: str, publication: Publication) -> None:
-        """Note where a version was published; the same place again is harmless.
+    def begin_upload(self, name: str, version: str, registry: str, address: str) -> bool:
+        """Note that a version is on its way to a registry; return False, and note nothing, unless it is PASSED.
 
         Raises:
             CatalogError: no such version.
         """
         now = self._clock()
         with self._database.write() as connection:
-            version_id, _ = versions.require(connection, name, version)
+            version_id, status = versions.require(connection, name, version, hold=True)
+            if status == "PASSED":
+                publications.begin_upload(connection, version_id, registry, address, now)
+            return status == "PASSED"
+
+    def add_publication(self, name: str, version: str, publication: Publication) -> bool:
+        """Note where a version was published, and that its upload ended; the same place again is harmless.
+
+        Returns False, and notes nothing, when the version is no longer PASSED: whoever published it takes it back.
+
+        Raises:
+            CatalogError: no such version.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            version_id, status = versions.require(connection, name, version, hold=True)
+            if status != "PASSED":
+                return False
             publications.add(connection, version_id, publication, now)
+            publications.end_upload(connection, version_id, publication.registry, publication.address)
             detail = {"registry": publication.registry, "location": publication.location}
             events.record(connection, "version.published", f"{name}@{version}", detail, now)
+            return True
 
-    def remove_publications(self, name: str, version: str, registry: str) -> None:
-        """Forget where a registry had a version, once it is withdrawn there.
+    def remove_publications(self, name: str, version: str, registry: str, address: str = "") -> None:
+        """Forget that a registry had a version, or that an upload to it was begun, once it is withdrawn there.
 
         Raises:
             CatalogError: no such version.
@@ -275,8 +295,20 @@ class Catalog:
         now = self._clock()
         with self._database.write() as connection:
             version_id, _ = versions.require(connection, name, version)
-            publications.remove(connection, version_id, registry)
-            events.record(connection, "version.unpublished", f"{name}@{version}", {"registry": registry}, now)
+            publications.remove(connection, version_id, registry, address)
+            publications.end_upload(connection, version_id, registry, address)
+            detail = {"registry": registry, "address": address}
+            events.record(connection, "version.unpublished", f"{name}@{version}", detail, now)
+
+    def places(self, name: str, version: str) -> list[Place]:
+        """Return every registry that has a version, or may have something of it from an upload that did not end.
+
+        Raises:
+            CatalogError: no such version.
+        """
+        with self._database.read() as connection:
+            version_id, _ = versions.require(connection, name, version)
+            return publications.places(connection, version_id, self._clock())
 
     # Events
 

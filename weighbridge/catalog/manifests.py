@@ -113,17 +113,17 @@ def holding(connection: Connection, digest: str) -> list[Manifest]:
     return [assemble(row.manifest_digest, row.ref, entries[row.manifest_digest], row.archive) for row in rows]
 
 
-def settled(connection: Connection, fingerprints: Iterable[str]) -> set[tuple[str, str]]:
-    """Return the pairs of model name and fingerprint whose files already are a version of that model."""
+def settled(connection: Connection, fingerprints: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Return, for model name and fingerprint, the number of the version that these files already are."""
     resolutions, versions, models = schema.resolutions, schema.versions, schema.models
     joined = resolutions.join(versions, resolutions.c.manifest_digest == versions.c.manifest_digest).join(
         models, models.c.id == versions.c.model_id
     )
-    found: set[tuple[str, str]] = set()
+    found: dict[tuple[str, str], str] = {}
     for batch in batches(sorted(set(fingerprints))):
-        wanted = select(models.c.name, resolutions.c.fingerprint).select_from(joined)
+        wanted = select(models.c.name, resolutions.c.fingerprint, versions.c.version).select_from(joined)
         rows = connection.execute(wanted.where(resolutions.c.fingerprint.in_(batch)))
-        found |= {(row.name, row.fingerprint) for row in rows}
+        found |= {(row.name, row.fingerprint): row.version for row in rows}
     return found
 
 

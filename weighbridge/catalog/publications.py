@@ -1,9 +1,14 @@
-"""Publications in the catalog: where each version can be had."""
+"""Publications in the catalog: where each version can be had, and the uploads that are to lead there.
+
+An upload is noted before its first byte leaves and stays until its publication is noted, or until a day after whoever
+began it must have died: so whoever withdraws the version knows every place that may hold something of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
@@ -11,34 +16,88 @@ from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
 from weighbridge.domain.version import Publication
 
+#: Whoever began an upload longer ago than this is dead.
+UPLOAD_LIFETIME = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A registry that holds a version, or may hold something of it.
+
+    Attributes:
+        registry: the registry's kind.
+        address: where it is; empty for one that was noted before addresses were.
+        uploading: whether only an upload to it is noted.
+        dead: whether that upload is too old to be under way.
+    """
+
+    registry: str
+    address: str
+    uploading: bool = False
+    dead: bool = False
+
+
+def begin_upload(connection: Connection, version_id: int, registry: str, address: str, now: datetime) -> None:
+    """Note that a version is on its way to a registry."""
+    row = {"version_id": version_id, "registry": registry, "address": address, "begun_at": now}
+    statement = insert(connection, schema.uploads).values(row)
+    keys = ["version_id", "registry", "address"]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"begun_at": now}))
+
+
+def end_upload(connection: Connection, version_id: int, registry: str, address: str) -> None:
+    """Forget an upload."""
+    table = schema.uploads
+    connection.execute(
+        table.delete().where(table.c.version_id == version_id, table.c.registry == registry, table.c.address == address)
+    )
+
 
 def add(connection: Connection, version_id: int, publication: Publication, now: datetime) -> None:
     """Note where a version was published; the same place again changes its loading lines only."""
     row = {
         "version_id": version_id,
         "registry": publication.registry,
+        "address": publication.address,
         "location": publication.location,
         "load": list(publication.load),
         "published_at": now,
     }
+    if publication.address:
+        remove(connection, version_id, publication.registry, "")
     statement = insert(connection, schema.publications).values(row)
     changes = {"load": row["load"], "published_at": now}
+    keys = ["version_id", "registry", "address", "location"]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+
+
+def remove(connection: Connection, version_id: int, registry: str, address: str) -> None:
+    """Forget where one registry had a version."""
+    table = schema.publications
     connection.execute(
-        statement.on_conflict_do_update(index_elements=["version_id", "registry", "location"], set_=changes)
+        table.delete().where(table.c.version_id == version_id, table.c.registry == registry, table.c.address == address)
     )
 
 
-def remove(connection: Connection, version_id: int, registry: str) -> None:
-    """Forget where one registry had a version."""
-    table = schema.publications
-    connection.execute(table.delete().where(table.c.version_id == version_id, table.c.registry == registry))
+def places(connection: Connection, version_id: int, now: datetime) -> list[Place]:
+    """Return every registry that has a version or may have something of it, sorted; each once."""
+    published, uploads = schema.publications, schema.uploads
+    rows = connection.execute(
+        select(published.c.registry, published.c.address).where(published.c.version_id == version_id).distinct()
+    )
+    found = {(row.registry, row.address): Place(row.registry, row.address) for row in rows}
+    for row in connection.execute(select(uploads).where(uploads.c.version_id == version_id)):
+        dead = now - row.begun_at > UPLOAD_LIFETIME
+        found.setdefault((row.registry, row.address), Place(row.registry, row.address, uploading=True, dead=dead))
+    return [found[key] for key in sorted(found)]
 
 
 def by_version(connection: Connection, version_ids: Iterable[int]) -> dict[int, tuple[Publication, ...]]:
     """Return the publications of each version, sorted by registry and place."""
     table = schema.publications
     found: dict[int, list[Publication]] = {version_id: [] for version_id in version_ids}
-    query = select(table).where(table.c.version_id.in_(found)).order_by(table.c.registry, table.c.location)
-    for row in connection.execute(query):
-        found[row.version_id].append(Publication(row.registry, row.location, tuple(row.load)))
+    columns = (table.c.registry, table.c.address, table.c.location)
+    query = select(table).where(table.c.version_id.in_(found)).order_by(*columns)
+    for row in connection.execute(query) if found else ():
+        found[row.version_id].append(Publication(row.registry, row.location, tuple(row.load), row.address))
     return {id_: tuple(publications) for id_, publications in found.items()}

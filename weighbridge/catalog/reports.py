@@ -70,6 +70,6 @@ def linked(connection: Connection, version_ids: Iterable[int]) -> dict[int, tupl
     links, table = schema.version_reports, schema.reports
     found: dict[int, list[ScanReport]] = {version_id: [] for version_id in version_ids}
     query = select(links.c.version_id, table.c.content).join(table, table.c.id == links.c.report_id)
-    for row in connection.execute(query.where(links.c.version_id.in_(found))):
+    for row in connection.execute(query.where(links.c.version_id.in_(found))) if found else ():
         found[row.version_id].append(ScanReport.from_json(row.content))
     return {id_: tuple(sorted(reports, key=lambda report: report.key)) for id_, reports in found.items()}

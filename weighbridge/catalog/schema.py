@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0002"
+HEAD = "0003"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -166,9 +166,20 @@ publications = Table(
     metadata,
     Column("version_id", _ID, primary_key=True),
     Column("registry", Text, primary_key=True),
+    Column("address", Text, primary_key=True, server_default=""),
     Column("location", PlainText, primary_key=True),
     Column("load", JSON, nullable=False),
     Column("published_at", Moment, nullable=False),
+    ForeignKeyConstraint(["version_id"], ["versions.id"], ondelete="CASCADE"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("version_id", _ID, primary_key=True),
+    Column("registry", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("begun_at", Moment, nullable=False),
     ForeignKeyConstraint(["version_id"], ["versions.id"], ondelete="CASCADE"),
 )
 

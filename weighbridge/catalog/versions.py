@@ -228,18 +228,19 @@ def reinstate(connection: Connection, name: str, version: str, now: datetime) ->
     connection.execute(table.update().where(table.c.id == version_id).values(values))
 
 
-def require(connection: Connection, name: str, version: str) -> tuple[int, VersionStatus]:
-    """Return the row id and the status of a version that has to exist.
+def require(connection: Connection, name: str, version: str, *, hold: bool = False) -> tuple[int, VersionStatus]:
+    """Return the row id and the status of a version that has to exist; `hold` keeps both until the transaction ends.
 
     Raises:
         CatalogError: no such version.
     """
     models, table = schema.models, schema.versions
-    row = connection.execute(
+    query = (
         select(table.c.id, table.c.status)
         .join(models, models.c.id == table.c.model_id)
         .where(models.c.name == name, table.c.version == version)
-    ).one_or_none()
+    )
+    row = connection.execute(query.with_for_update(of=table) if hold else query).one_or_none()
     if row is None:
         raise _unknown(name, version)
     return row.id, row.status

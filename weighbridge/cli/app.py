@@ -1,6 +1,6 @@
 """The command line: `weighbridge ingest | fetch | sync | lock | list | show | export | scan | fsck | doctor`.
 
-Reads arguments, calls the library or a flow, shows what came of it. The one module of the library that may import
+Reads arguments, calls the library or a flow, shows what came of it. The command line alone of the library may import
 flows. Exit status: 0 passed or done, 2 rejected by the gate, 1 could not be done, 64 wrong usage.
 """
 
@@ -9,12 +9,10 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,21 +20,26 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, console, leaderboard, policies
+from weighbridge.cli import benchmarks, console, fleet, leaderboard, policies
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
+    EXIT_REJECTED,
     AsJSON,
+    LockedOption,
     ModelsOption,
     NameArgument,
     OnlyOption,
+    ViaOption,
     bars,
+    chosen,
     err,
     find,
     out,
     say,
+    via_prefect,
 )
 from weighbridge.config.lock_file import lock_path, read_lock_of, write_lock
-from weighbridge.config.models_file import ModelEntry, read_models, requests, select
+from weighbridge.config.models_file import requests
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
@@ -49,16 +52,12 @@ from weighbridge.intake.job import Job
 from weighbridge.intake.locking import lock as lock_model
 from weighbridge.intake.locking import locked_manifest
 from weighbridge.intake.receiving import receive
-from weighbridge.intake.repairing import repair_store
-from weighbridge.intake.syncing import sync as sync_models
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
-from weighbridge.store.checking import check_store
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.views import terminal
 
-EXIT_REJECTED = 2
 _STOPPED = 130  # 128 and the number of SIGINT, as shells have it.
 app = typer.Typer(
     name="weighbridge",
@@ -70,7 +69,6 @@ app = typer.Typer(
 PolicyOption = Annotated[
     str, typer.Option("--policy", help="Preset (strict, standard, minimal, quick, paranoid) or a policy file.")
 ]
-LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
 HashOption = Annotated[
     str, typer.Option("--hash", help="The manifest digest it must have: sha256:… or SRI; nar:sha256-… for Nix's hash.")
 ]
@@ -83,20 +81,6 @@ class Layout(StrEnum):
 
     plain = "plain"
     huggingface = "huggingface"
-
-
-class Via(StrEnum):
-    """How flows are run."""
-
-    auto = "auto"
-    direct = "direct"
-    prefect = "prefect"
-
-
-ViaOption = Annotated[
-    Via | None,
-    typer.Option(help="Through Prefect or directly; auto: through Prefect when PREFECT_API_URL names a server."),
-]
 
 
 @app.callback()
@@ -150,7 +134,7 @@ def ingest(
         policy=policy,
         auth=AuthPlace(token_env=token_env, token_file=token_file),
     )
-    outcome = _by_flow(request, locked, models) if _via_prefect(via) else _directly(request, locked, models, json_)
+    outcome = _by_flow(request, locked, models) if via_prefect(via) else _directly(request, locked, models, json_)
     _finish(
         outcome.version.to_json(),
         lambda: out.print(terminal.report(outcome), crop=False),
@@ -178,46 +162,12 @@ def fetch(
 
 
 @app.command()
-def sync(
-    models: ModelsOption = DEFAULT_MODELS,
-    only: OnlyOption = "",
-    locked: LockedOption = False,
-    via: ViaOption = None,
-    json_: AsJSON = False,
-) -> None:
-    """Take in every model of models.yaml that changed upstream."""
-    if _via_prefect(via):
-        from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
-
-        done = run_sync(models, locked=locked, only=only)
-    else:
-        locks = read_lock_of(models) if locked else None
-        with (
-            bars(json_) as shown,
-            open_workspace(Settings(), progress=shown) as workspace,
-            chain.Direct() as runner,
-        ):
-            one = partial(chain.ingest, runner=runner)
-            done = sync_models(requests(_chosen(models, only)), workspace, one, locks)
-    say(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
-    if done.failed:
-        raise typer.Exit(1)
-    if done.rejected:
-        raise typer.Exit(EXIT_REJECTED)
-
-
-def _chosen(models: Path, only: str) -> tuple[ModelEntry, ...]:
-    entries = read_models(models)
-    return select(entries, only) if only else entries
-
-
-@app.command()
 def lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: AsJSON = False) -> None:
     """Write models.lock: every wanted model at its present revision, every file with its sha256."""
     path = lock_path(models)
     locked = read_lock_of(models) if only and path.exists() else {}
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
-        for request in requests(_chosen(models, only)):
+        for request in requests(chosen(models, only)):
             job = Job.of(request, workspace)
             locked[request.model] = (request.ref.uri, lock_model(job, runner))
     write_lock(path, locked)
@@ -285,29 +235,6 @@ def scan(
     _finish(version.to_json(), draw, version.status, json_)
 
 
-@app.command()
-def fsck(
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Bring back what is broken or missing; only damaged pieces where possible.")
-    ] = False,
-    models: ModelsOption = DEFAULT_MODELS,
-    json_: AsJSON = False,
-) -> None:
-    """Hash every blob of the store again and report what is broken or missing."""
-    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
-        catalog, report = workspace.catalog, None
-        versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
-        found = check_store(workspace.store, versions, shown, workspace.settings.slots)
-        if repair:
-            wanted = requests(read_models(models)) if models.exists() else ()
-            report = repair_store(found, versions, workspace, {request.model: request.auth for request in wanted})
-    whole = report.whole if report else found.sound
-    content = found.to_json() | {"sound": whole} | (report.to_json() if report else {})
-    say(content, lambda: out.print(terminal.check_table(found, report), crop=False), json_)
-    if not whole:
-        raise typer.Exit(1)
-
-
 @app.command("doctor")
 def doctor_(json_: AsJSON = False) -> None:
     """Say what is missing on this machine, and the command that mends it."""
@@ -317,6 +244,7 @@ def doctor_(json_: AsJSON = False) -> None:
         raise typer.Exit(1)
 
 
+fleet.add_commands(app)
 benchmarks.add_commands(app)
 leaderboard.add_commands(app)
 policies.add_commands(app)
@@ -360,11 +288,6 @@ def _keep_traceback(error: Exception) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(traceback.format_exception(error)))
     return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
-
-
-def _via_prefect(wanted: Via | None) -> bool:
-    via = wanted or Settings().via
-    return via == "prefect" or (via == "auto" and bool(os.environ.get("PREFECT_API_URL")))
 
 
 def _by_flow(request: IngestRequest, locked: bool, models: Path) -> chain.Outcome:

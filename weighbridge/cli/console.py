@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,8 @@ import typer
 from rich.console import Console
 
 from weighbridge.catalog import Catalog
+from weighbridge.config.models_file import ModelEntry, read_models, select
+from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
@@ -27,6 +31,22 @@ OnlyOption = Annotated[
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
 DEFAULT_MODELS = Path("models.yaml")
+EXIT_REJECTED = 2
+LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
+
+
+class Via(StrEnum):
+    """How flows are run."""
+
+    auto = "auto"
+    direct = "direct"
+    prefect = "prefect"
+
+
+ViaOption = Annotated[
+    Via | None,
+    typer.Option(help="Through Prefect or directly; auto: through Prefect when PREFECT_API_URL names a server."),
+]
 _silenced = False
 
 
@@ -64,3 +84,15 @@ def say(content: Any, draw: Callable[[], None], as_json: bool) -> None:
         print(json.dumps(content, default=str))  # noqa: T201 (the one object of --json)
     else:
         draw()
+
+
+def chosen(models: Path, only: str) -> tuple[ModelEntry, ...]:
+    """Return the entries of models.yaml that `--only` names, or all."""
+    entries = read_models(models)
+    return select(entries, only) if only else entries
+
+
+def via_prefect(wanted: Via | None) -> bool:
+    """Whether a command runs a flow: as it is told, else as the settings say, else where Prefect has a server."""
+    via = wanted or Settings().via
+    return via == "prefect" or (via == "auto" and bool(os.environ.get("PREFECT_API_URL")))

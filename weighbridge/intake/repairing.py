@@ -6,7 +6,7 @@ Not here: finding what is broken (store.checking), or what a piece sum is (piece
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,13 +20,14 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceUnavailable, WeighbridgeError
-from weighbridge.intake import fetching, steps
+from weighbridge.intake import fetching, publishing, steps
 from weighbridge.intake.job import Job
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.retrying import Retrying
 from weighbridge.sources.interface import Source
 from weighbridge.store.checking import StoreCheck
 from weighbridge.store.incoming import Incoming
+from weighbridge.store.local import LocalBlobStore
 from weighbridge.store.piece_sums import PIECE, WIDTH
 
 #: `range`: only damaged pieces were received; `whole`: all of it; `archive`: the archive it is a member of was unpacked
@@ -91,7 +92,8 @@ def repair_store(
     2. Where the store has a broken copy and its piece sums, only pieces that do not fit their sum are read from there.
     3. Otherwise, and where that fails, the whole blob is fetched; a member of an archive with its archive.
     4. A blob gets its name once the whole has its sha256, in one step; only then is the broken copy removed.
-    5. Registries that gave it out get it again: theirs was the same file under another name.
+    5. Registries that give out anything else than the catalog says get it again: theirs was the same file under another
+       name, and an earlier repair may have been cut off before this step.
 
     A kill at any moment leaves the store as sound as it was, and the next repair goes on where this one was.
 
@@ -111,8 +113,8 @@ def repair_store(
     # An archive that no manifest names is fetched together with its members, so it is looked at after them.
     ordered = sorted(wanted, key=lambda digest: (not mender.origins(digest), digest))
     repairs = tuple(mender.mend(digest) for digest in ordered)
-    mended = {repair.digest for repair in repairs if repair.how != "lost"}
-    given_out, failed = _give_out_again(versions, mended, workspace)
+    whole = [version for version in versions if _is_here(version, store)]
+    given_out, failed = publishing.mend(whole, workspace)
     return RepairReport(repairs, given_out, failed)
 
 
@@ -312,23 +314,8 @@ def _gone(origin: _Origin) -> ModelNotFound:
     return ModelNotFound(f"It no longer has {origin.path} with these bytes.", "Ingest what it has now.", uri=origin.uri)
 
 
-def _give_out_again(
-    versions: Iterable[ModelVersion], mended: set[Digest], workspace: Workspace
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Publish again what is published and has a mended blob; a registry leaves alone what is whole."""
-    given_out, failed = [], []
-    for version in versions:
-        digests = {entry.digest for entry in version.manifest.files if entry.digest}
-        if version.status != "PASSED" or not digests & mended or not all(map(workspace.store.has, digests)):
-            continue
-        published = {publication.registry for publication in version.published}
-        names = tuple(name for name in workspace.settings.registries if name in published)
-        request = IngestRequest(version.manifest.ref, registries=names)
-        for registry in workspace.registries(request) if names else ():
-            where = f"{version.name}@{version.version} in {registry.name}"
-            try:
-                registry.publish(version, workspace.store)
-                given_out.append(where)
-            except WeighbridgeError as error:
-                failed.append(f"{where}: {error}")
-    return tuple(given_out), tuple(failed)
+def _is_here(version: ModelVersion, store: LocalBlobStore) -> bool:
+    """Whether nothing is to be given out, or every blob of it is in the store."""
+    return version.status != "PASSED" or all(
+        entry.digest and store.has(entry.digest) for entry in version.manifest.files
+    )

@@ -62,15 +62,22 @@ def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engi
     return tuple(said[key] for key in keys) if all(key in said for key in keys) else None
 
 
-def recall_version(version: ModelVersion, engines: Engines) -> tuple[ScanReport, ...] | None:
+def recall_version(version: ModelVersion, engines: Engines, *, partial: bool = False) -> tuple[ScanReport, ...] | None:
     """Return the reports that a settled version rests on, or None when a present engine would have more to say.
 
     They were made for the same bytes under the same names, so that no blob need be opened to tell its format again.
+
+    Args:
+        version: a settled one.
+        engines: today's.
+        partial: whether an engine that saw a part of a file, and would see no more today, has said its word.
     """
     said = {
         (found.digest, found.subject, found.scanner)
         for found in engines.current(version.reports)
-        if found.reusable or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
+        if found.reusable
+        or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
+        or (partial and found.status == "partial")
     }
     pairs = {(found.digest, found.subject) for found in version.reports}
     unscanned = {entry.digest for entry in version.manifest.files} - {digest for digest, _ in pairs}

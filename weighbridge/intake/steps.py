@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from weighbridge.content.cards.describe import describe as describe_files
 from weighbridge.content.unpacking import UNPACKERS
@@ -18,18 +19,19 @@ from weighbridge.domain.manifest import Comparison, FileEntry, Manifest
 from weighbridge.domain.next_version import next_version
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import IntegrityError
-from weighbridge.intake import fetching, scanning, verifying
+from weighbridge.errors import CatalogError, IntegrityError
+from weighbridge.intake import fetching, publishing, scanning, verifying
 from weighbridge.intake.job import Job, Received
+from weighbridge.registries.interface import Registry
 from weighbridge.store.nar import nar_digest
 
 #: Files of at least this many bytes are fetched and scanned on their own, smaller ones together.
 LARGE_FILE = 32 * 1024 * 1024
 
 
-def prepare(job: Job) -> None:
+def prepare(registries: Iterable[Registry]) -> None:
     """Open the registries that a new version will be published to, while its files are still on their way."""
-    for registry in job.workspace.registries(job.request):
+    for registry in registries:
         registry.prepare()
 
 
@@ -155,11 +157,12 @@ def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]]
 def publish(
     job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard, decision: Decision
 ) -> ModelVersion:
-    """Settle the version in the catalog and, when it passed, make it visible in the registries.
+    """Settle the version in the catalog and bring the registries to what it says; see `publishing.reconcile`.
 
-    What is published already is left alone. A version that no longer passes is withdrawn.
+    With a lock the locked version becomes the default one again where another one took its place.
 
     Raises:
+        CatalogError: the model has these files under another number than the request's.
         RegistryError: a registry refused; the version is settled but not published there.
     """
     catalog = job.workspace.catalog
@@ -170,18 +173,15 @@ def publish(
         return next_version(before, card, manifest, job.request.version)
 
     version = catalog.settle_version(job.request.model, manifest.ref.uri, manifest, card, decision, flat, choose)
-    for registry in job.workspace.registries(job.request):
-        there = any(publication.registry == registry.name for publication in version.published)
-        if version.status == "PASSED" and not there:
-            job.workspace.progress.say("publish", registry.name)
-            publication = registry.publish(version, job.workspace.store)
-            catalog.add_publication(version.name, version.version, publication)
-        elif version.status != "PASSED" and there:
-            registry.withdraw(version.name, version.version, f"{decision.policy}: {decision.verdict}")
-            catalog.remove_publications(version.name, version.version, registry.name)
-            default = catalog.get(version.name)
-            if default is not None and default.default and default.status == "PASSED":
-                registry.publish(default, job.workspace.store)  # The default moved back: its alias follows.
-    settled = catalog.get(version.name, version.version)
-    assert settled is not None
-    return settled
+    if job.locked is not None and version.status == "PASSED" and not version.default:
+        catalog.set_default(version.name, version.version)
+        version = replace(version, default=True)
+    version = publishing.reconcile(version, job.workspace.registries(job.request), job.workspace)
+    if job.request.version not in ("", version.version):
+        raise CatalogError(
+            f"{version.name} has these files as {version.version}, so they cannot become {job.request.version}.",
+            "A version keeps its number, since people load it by that: leave `version` out, or give the model another "
+            "name.",
+            version=version.version,
+        )
+    return version

@@ -72,7 +72,7 @@ class Workspace:
         self._engines: Engines | None = None
         self.fetch_slots = BoundedSemaphore(self.settings.connections)
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
-        self._registries: dict[str, Registry] = {}
+        self._registries: dict[tuple[str, str], Registry] = {}
         self._policies: dict[str, Policy] = {}
 
     @property
@@ -132,16 +132,26 @@ class Workspace:
         return self._policies[wanted]
 
     def registries(self, request: IngestRequest) -> tuple[Registry, ...]:
-        """Return the registries a request is published to."""
-        return tuple(self._registry(name) for name in request.registries or self.settings.registries)
+        """Return the registries a request is published to. Raises InvalidConfiguration for one that is unknown."""
+        return tuple(self.registry_at(name) for name in request.registries or self.settings.registries)
 
-    def _registry(self, name: str) -> Registry:
+    def registry_at(self, name: str, address: str = "") -> Registry:
+        """Return the registry of a kind at an address that a publication names; without one, that of the settings.
+
+        Raises:
+            InvalidConfiguration: there is no such kind.
+        """
         if name not in REGISTRIES:
             known = ", ".join(REGISTRIES)
             raise InvalidConfiguration(f"“{name}” is no registry.", f"Known ones: {known}.")
-        if name not in self._registries:
-            self._registries[name] = REGISTRIES[name](self.settings)
-        return self._registries[name]
+        if (name, "") not in self._registries:
+            self._registries[name, ""] = REGISTRIES[name](self.settings, "")
+        configured = self._registries[name, ""]
+        if address in ("", configured.address):
+            return configured  # It has the credentials.
+        if (name, address) not in self._registries:
+            self._registries[name, address] = REGISTRIES[name](self.settings, address)
+        return self._registries[name, address]
 
 
 def open_catalog(settings: Settings) -> Catalog:

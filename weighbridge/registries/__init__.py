@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.registries.export import ExportRegistry
@@ -12,15 +13,19 @@ from weighbridge.registries.mlflow import MLflowRegistry
 if TYPE_CHECKING:
     from weighbridge.config.settings import Settings
 
+_DATABASE = "sqlite:///"
 
-def _mlflow(settings: Settings) -> Registry:
-    uri = settings.mlflow_tracking_uri
+
+def _mlflow(settings: Settings, address: str = "") -> Registry:
+    if address.startswith(_DATABASE):
+        return MLflowRegistry.embedded(Path(address.removeprefix(_DATABASE)).parent)
+    uri = address or settings.mlflow_tracking_uri
     return MLflowRegistry(uri) if uri else MLflowRegistry.embedded(settings.folder / "mlflow")
 
 
-def _export(settings: Settings) -> Registry:
-    return ExportRegistry(settings.folder / "export")
+def _export(settings: Settings, address: str = "") -> Registry:
+    return ExportRegistry(Path(address) if address else settings.folder / "export")
 
 
-#: A registry's kind to what opens it.
-REGISTRIES: dict[str, Callable[[Settings], Registry]] = {"mlflow": _mlflow, "export": _export}
+#: A registry's kind to what opens it: at an address that a publication names, or empty for the one of the settings.
+REGISTRIES: dict[str, Callable[..., Registry]] = {"mlflow": _mlflow, "export": _export}

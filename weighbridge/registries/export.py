@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
-from weighbridge.registries.export_index import read_index, write_index
+from weighbridge.registries.export_index import FILE_NAME, index_owner, read_index, write_index
 from weighbridge.registries.folder_writer import (
     Link,
     files_below,
@@ -23,9 +24,11 @@ from weighbridge.registries.folder_writer import (
     place_all,
     placing_errors,
     require_passed,
+    seems_whole,
     staged,
 )
 from weighbridge.registries.hfcache import commit_of, export_hf_cache, remove_snapshot, storage_folder
+from weighbridge.registries.interface import Allow, Holding, always
 from weighbridge.registries.load_lines import load_line
 from weighbridge.registries.naming import checked_version, registered_name
 from weighbridge.store.interface import BlobStore
@@ -80,14 +83,64 @@ class ExportRegistry:
     def __init__(self, folder: Path, layout: Layout = "plain", link: Link = "hardlink") -> None:
         self._folder, self._layout, self._link = folder.absolute(), layout, link
 
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
     def prepare(self) -> None:
         """Nothing takes long here."""
 
-    def publish(self, version: ModelVersion, blobs: BlobStore) -> Publication:
+    def publish(self, version: ModelVersion, blobs: BlobStore, allow: Allow = always) -> Publication:
         """Give a version out under its name; again is harmless and repairs. Raises RegistryError, IntegrityError."""
         require_passed(version)
         checked_version(version.version)
-        return self._publish_plain(version, blobs) if self._layout == "plain" else self._publish_hf(version, blobs)
+        publish = self._publish_plain if self._layout == "plain" else self._publish_hf
+        return publish(version, blobs, allow)
+
+    def holds(self, version: ModelVersion, blobs: BlobStore) -> bool:
+        """Whether a version is given out as it is; see `Registry.holds`."""
+        home = self._homes(version.name)[0] if self._layout == "plain" else self._hf_home(version)
+        entry = read_index(home, version.name).get(version.version, {})
+        if entry.get("manifest") != str(version.manifest.digest) or "withdrawn" in entry:
+            return False
+        folder = self._given_out(home, version)
+        whole = (
+            folder.is_dir()
+            and files_below(folder) == set(version.manifest.by_path)
+            and all(seems_whole(folder, file, blobs) for file in version.manifest.files)
+        )
+        return whole and (self._layout != "plain" or _leads_to(home, version.version) == version.default)
+
+    def damaged(self, version: ModelVersion, blobs: BlobStore) -> list[str]:
+        """Return the files of a version that this registry gives out wrong; see `Registry.damaged`."""
+        home = self._homes(version.name)[0] if self._layout == "plain" else self._hf_home(version)
+        folder = self._given_out(home, version)
+        extra = (files_below(folder) if folder.is_dir() else set()) - set(version.manifest.by_path)
+        return sorted(extra | {one.path for one in version.manifest.files if not holds(folder, one, blobs)})
+
+    def _hf_home(self, version: ModelVersion) -> Path:
+        return storage_folder(version.manifest, self._folder, version.name)
+
+    def _given_out(self, home: Path, version: ModelVersion) -> Path:
+        return home / version.version if self._layout == "plain" else home / "snapshots" / commit_of(version.manifest)
+
+    def listing(self) -> Iterator[Holding]:
+        """Yield every version of the index of every model, and every folder of a version that no index knows."""
+        for index in sorted(self._folder.glob(f"*/{FILE_NAME}")):
+            home, name = index.parent, index_owner(index)
+            for version, entry in read_index(home, name).items():
+                if "withdrawn" not in entry:
+                    yield Holding(name, version, entry["manifest"], str(home / version))
+        if self._layout == "plain":
+            yield from self._unknown()
+
+    def _unknown(self) -> Iterator[Holding]:
+        for folder in sorted(self._folder.glob("*/[0-9]*")):
+            index = folder.parent / FILE_NAME
+            name = index_owner(index) if index.exists() else folder.parent.name
+            if folder.is_dir() and "withdrawn" in read_index(folder.parent, name).get(folder.name, {"withdrawn": ""}):
+                yield Holding(name, folder.name, "", str(folder))
 
     def withdraw(self, name: str, version: str, reason: str) -> None:
         """Remove a version's files; the reason stands in the index. What is not there is no error."""
@@ -113,7 +166,7 @@ class ExportRegistry:
             return (self._folder / registered_name(name),)
         return tuple(self._folder / "--".join([kind, *name.split("/")]) for kind in ("models", "datasets"))
 
-    def _publish_plain(self, version: ModelVersion, blobs: BlobStore) -> Publication:
+    def _publish_plain(self, version: ModelVersion, blobs: BlobStore, allow: Allow) -> Publication:
         (home,) = self._homes(version.name)
         target = home / version.version
         with placing_errors(home), locked(home):
@@ -121,14 +174,19 @@ class ExportRegistry:
             if not _same(version, blobs, target):
                 with staged(target) as folder:
                     place_all(blobs, version.manifest, folder, self._link)
+                    allow()
+            else:
+                allow()
             entry = {"manifest": str(version.manifest.digest), "source": version.source}
             write_index(home, version.name, versions | {version.version: entry})
             _point_default(home, version)
-        return Publication(self.name, str(target), (f"path = {str(target)!r}", load_line(version)))
+        load = (f"path = {str(target)!r}", load_line(version))
+        return Publication(self.name, str(target), load, self.address)
 
-    def _publish_hf(self, version: ModelVersion, blobs: BlobStore) -> Publication:
-        home = storage_folder(version.manifest, self._folder, version.name)
+    def _publish_hf(self, version: ModelVersion, blobs: BlobStore, allow: Allow) -> Publication:
+        home = self._hf_home(version)
         refs = (version.version, "main") if version.default else (version.version,)
+        allow()
         with placing_errors(home), locked(home):
             versions = read_index(home, version.name)
             entry = {"manifest": str(version.manifest.digest), "source": version.source}
@@ -141,13 +199,12 @@ class ExportRegistry:
             f"path = snapshot_download({version.name!r}, revision={version.version!r})",
             load_line(version),
         )
-        return Publication(self.name, f"{version.name}@{version.version} in {self._folder}", load)
+        return Publication(self.name, f"{version.name}@{version.version} in {self._folder}", load, self.address)
 
 
 def _remove_plain(home: Path, version: str) -> None:
-    default = home / "default"
-    if default.is_symlink() and os.readlink(default) == version:
-        default.unlink()
+    if _leads_to(home, version):
+        (home / "default").unlink()
     if (home / version).exists():
         # An empty folder takes its place in one step, so that nobody reads half a model.
         with staged(home / version):
@@ -164,9 +221,13 @@ def _same(version: ModelVersion, blobs: BlobStore, folder: Path) -> bool:
     )
 
 
-def _point_default(home: Path, version: ModelVersion) -> None:
+def _leads_to(home: Path, version: str) -> bool:
     default = home / "default"
-    leads_here = default.is_symlink() and os.readlink(default) == version.version
+    return default.is_symlink() and os.readlink(default) == version
+
+
+def _point_default(home: Path, version: ModelVersion) -> None:
+    default, leads_here = home / "default", _leads_to(home, version.version)
     if version.default and not leads_here:
         arriving = home / ".default.arriving"
         with suppress(FileNotFoundError):

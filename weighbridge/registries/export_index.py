@@ -40,6 +40,18 @@ def read_index(folder: Path, name: str) -> dict[str, dict[str, Any]]:
     return versions
 
 
+def index_owner(path: Path) -> str:
+    """Return the name of the model that an index file is of.
+
+    Raises:
+        RegistryError: the index cannot be read.
+    """
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RegistryError(f"The index {path} cannot be read.", "Remove it; it is written anew.") from error
+
+
 def write_index(folder: Path, name: str, versions: dict[str, dict[str, Any]]) -> None:
     """Write the index of a model's folder, in one step."""
     content = {"format": FORMAT, "name": name, "versions": dict(sorted(versions.items()))}

@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,12 +21,16 @@ from typing import Literal
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import IntegrityError, RegistryError
+from weighbridge.errors import IntegrityError, RegistryError, RegistryUnavailable
 from weighbridge.store.interface import BlobStore
 
+_log = logging.getLogger(__name__)
 #: How a file gets there: its own bytes; the blob's bytes under a second name, read-only; or a link to the blob.
 Link = Literal["copy", "hardlink", "symlink"]
 _CHUNK = 4 * 1024 * 1024
+#: Seconds for which another process's work in a folder is waited for; it may be copying gigabytes.
+LOCK_PATIENCE_S = 1800.0
+_LOCK_PAUSE_S = 0.05
 #: A hard link is impossible: another file system, one without links, too many links, or not ours (protected_hardlinks).
 _NO_HARDLINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES)
 
@@ -59,10 +65,12 @@ def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link) -> 
 
     Raises:
         BlobMissing: its blob is not in the store.
-        IntegrityError: the blob's bytes, hashed while copying, are not what its name says.
+        IntegrityError: the blob's bytes, hashed on their way out, are not what its name says.
     """
     digest = content(entry)
     blob = blobs.path(digest)
+    if link != "copy":
+        blobs.prove(digest)
     if link == "symlink":
         target.symlink_to(blob.absolute())
         return
@@ -96,6 +104,18 @@ def holds(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
     return path.stat().st_size == entry.size and _sha256(path) == digest
 
 
+def seems_whole(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
+    """Whether a folder has a file of a manifest, without reading what lies on another disk than the blobs.
+
+    On the blobs' own disk a file is the blob under a second name; one that is not, such as the damaged copy of a blob
+    that was mended since, is read. A copy on another disk is compared by its size.
+    """
+    path, digest = folder / entry.path, content(entry)
+    if path.is_file() and blobs.has(digest) and path.stat().st_dev != blobs.path(digest).stat().st_dev:
+        return path.stat().st_size == entry.size
+    return holds(folder, entry, blobs)
+
+
 def files_below(folder: Path) -> set[str]:
     """Return the POSIX paths of everything below a folder that is no folder, links to folders included."""
     found: set[str] = set()
@@ -126,15 +146,38 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time change a folder; the lock is on the folder itself and ends with the process."""
+def locked(folder: Path, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
+    """Let one process at a time change a folder; the lock is on the folder itself and ends with the process.
+
+    Raises:
+        RegistryUnavailable: another process held it for `patience_s` seconds.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, folder, patience_s)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path, patience_s: float) -> None:
+    end, told = time.monotonic() + patience_s, False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise RegistryUnavailable(
+                    f"Another process has been writing to {folder} for {patience_s:.0f} seconds.",
+                    "Wait until it ends, or end it, then run the same command again; nothing was lost.",
+                    path=str(folder),
+                ) from None
+        if not told:
+            _log.warning("Waiting for another process that writes to %s.", folder)
+            told = True
+        time.sleep(_LOCK_PAUSE_S)
 
 
 @contextmanager

@@ -193,7 +193,7 @@ def _link_snapshot(storage: Path, snapshot: Path, etags: dict[str, str]) -> None
         aim = "../" * (path.count("/") + 2) + f"blobs/{etag}"
         if target.is_symlink() and os.readlink(target) == aim:
             continue
-        arriving = target.with_name(".arriving")
+        arriving = storage / ".arriving"  # Outside of the model's own folder, where a file may have any name.
         arriving.unlink(missing_ok=True)
         arriving.symlink_to(aim)
         os.replace(arriving, target)

@@ -10,30 +10,29 @@ A withdrawn version keeps its entry, with the reason as a tag, and loses its ali
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import time
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote, urlsplit
 
-from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.report import scanned_with
+from weighbridge.domain.text import markdown_text, shown
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
-from weighbridge.registries.folder_writer import (
-    content,
-    files_below,
-    holds,
-    locked,
-    place_all,
-    placing_errors,
-    require_passed,
-    staged,
-)
+from weighbridge.registries.folder_writer import LOCK_PATIENCE_S, locked, placing_errors, require_passed
+from weighbridge.registries.interface import Allow, Holding, always
 from weighbridge.registries.load_lines import load_line
-from weighbridge.registries.mlflow_session import Server, is_missing, is_taken, load_mlflow, suppressing, upsert
+from weighbridge.registries.mlflow_files import FOLDER, ModelFiles
+from weighbridge.registries.mlflow_session import (
+    Server,
+    is_missing,
+    is_taken,
+    load_mlflow,
+    load_sql,
+    suppressing,
+    upsert,
+)
 from weighbridge.registries.naming import checked_version, registered_name
 from weighbridge.store.interface import BlobStore
 
@@ -42,14 +41,13 @@ if TYPE_CHECKING:
 
 ALIAS = "default"
 EXPERIMENT = "weighbridge"
-#: The folder of a run's artifacts that holds the model.
-FOLDER = "model"
-#: MLflow writes it beside an `MLmodel` file into what it gives out, also where that is the registry's own folder.
-_META = "registered_model_meta"
-#: MLflow's clients build URLs from file names without escaping them.
 #: Characters of a tag that MLflow keeps at most.
 _MAX_TAG = 5000
-_UNSERVABLE = frozenset("%#?")
+#: Seconds for which a withdrawal waits for a publication; the publisher looks again before anything becomes visible.
+_WITHDRAW_PATIENCE_S = 20.0
+#: A run that began longer ago than this and never ended is what a dead upload left.
+_LEFT_OVER_MS = 24 * 3600 * 1000
+_PAGE = 1000
 
 
 class MLflowRegistry:
@@ -76,8 +74,10 @@ class MLflowRegistry:
         password: str = "",
         token: str = "",
     ) -> None:
+        load_sql()
         self._server = Server.of(tracking_uri, username, password, token)
         self._artifact_root = artifact_root.absolute() if artifact_root else None
+        self._files = ModelFiles(self._server, self._artifact_root)
         if not self._server.uri.startswith(("http://", "https://")) and artifact_root is None:
             raise RegistryError(
                 "An embedded MLflow registry needs a folder for its files.",
@@ -90,66 +90,129 @@ class MLflowRegistry:
         folder = folder.absolute()
         return cls(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
+    @property
+    def address(self) -> str:
+        """The tracking URI, without credentials."""
+        return self._server.uri
+
     def prepare(self) -> None:
         """Import MLflow and open its store, which takes seconds the first time."""
         with self._session():
             self._client.search_registered_models(max_results=1)
 
-    def publish(self, version: ModelVersion, blobs: BlobStore) -> Publication:
+    def publish(self, version: ModelVersion, blobs: BlobStore, allow: Allow = always) -> Publication:
         """Make a version visible whole, or not at all; see `Registry.publish`.
 
         1. The registered model exists and is this model's.
-        2. The files are in place below the run of this manifest, each one of the right size.
-        3. The model version with this manifest's digest exists, once, with the newest tags.
-        4. The alias says which version is the default.
+        2. The files are in place below a run of this manifest, each one of the right size, and nothing else is.
+        3. It is still allowed; else what was put in place is taken away.
+        4. The model version with this manifest's digest exists, once, with the newest tags.
+        5. The alias says which version is the default.
 
-        Every step finds what an interrupted one left. A version that lost files gets them back.
+        A version that lost files gets them back. On a server an upload that was cut off is begun anew, in a run of its
+        own: nobody can tell what of it is whole.
         """
         require_passed(version)
         checked_version(version.version)
         name = registered_name(version.name)
         with self._session():
+            allow()
             self._own_model(name, version.name)
             known = self._find(name, "manifest_digest", str(version.manifest.digest))
             run = self._client.get_run(known.run_id) if known else self._run(name, version)
-            self._put_files(run, version.manifest, blobs)
+            try:
+                self._files.put(run, version.manifest, blobs)
+                allow()
+            except BaseException:
+                if known is None:
+                    self._discard(run)
+                raise
             settled = self._settle(name, version, known, run)
             number = str(settled.version)
             self._point_alias(name, number, version.default)
             if settled.run_id == run.info.run_id:
                 self._client.set_terminated(run.info.run_id)
             else:  # Another process was faster; its files are the ones.
-                self._client.delete_run(run.info.run_id)
+                self._discard(run)
+            self._sweep(name)
         return self._publication(name, number, version)
 
+    def holds(self, version: ModelVersion, blobs: BlobStore) -> bool:
+        """Whether a version is given out as it is; see `Registry.holds`."""
+        with self._session(waiting=False):
+            found = self._given_out(version)
+            if found is None or any(found.tags.get(key) != value for key, value in tags_of(version).items()):
+                return False
+            name = registered_name(version.name)
+            alias = str(self._client.get_registered_model(name).aliases.get(ALIAS))
+            if (alias == str(found.version)) != version.default:
+                return False
+            return self._files.seem_whole(self._client.get_run(found.run_id), version.manifest, blobs)
+
+    def damaged(self, version: ModelVersion, blobs: BlobStore) -> list[str]:
+        """Return the files of a version that this registry gives out wrong; see `Registry.damaged`."""
+        with self._session(waiting=False):
+            found = self._given_out(version)
+            if found is None:
+                return sorted(version.manifest.by_path)
+            return self._files.damaged(self._client.get_run(found.run_id), version.manifest, blobs)
+
+    def _given_out(self, version: ModelVersion) -> Any | None:
+        """Return the model version that a version is here, or None where it is not, or was withdrawn."""
+        name = registered_name(version.name)
+        model = self._model(name)
+        if model is None or model.tags.get("weighbridge_name") != version.name:
+            return None
+        found = self._versions(name, "manifest_digest", str(version.manifest.digest))
+        return found[0] if len(found) == 1 and "withdrawn" not in found[0].tags else None
+
     def withdraw(self, name: str, version: str, reason: str) -> None:
-        """Tag a version with the reason, then take its alias and its files away; see `Registry.withdraw`."""
+        """Tag a version with the reason, then take its alias and its files away; see `Registry.withdraw`.
+
+        Raises:
+            RegistryUnavailable: another process has been publishing to an embedded registry for a while.
+        """
+        if self._artifact_root is not None and not self._artifact_root.exists():
+            return
         registered = registered_name(name)
-        with self._session():
+        with self._session(patience_s=_WITHDRAW_PATIENCE_S):
             model = self._model(registered)
             found = self._find(registered, "version", checked_version(version)) if model else None
             if model is None or found is None:
                 return
-            upsert(self._client.set_model_version_tag, registered, found.version, "withdrawn", reason or "withdrawn")
+            why = shown(reason) or "withdrawn"
+            upsert(self._client.set_model_version_tag, registered, found.version, "withdrawn", why)
             upsert(self._client.set_model_version_tag, registered, found.version, "verdict", "FAILED")
             for alias, number in model.aliases.items():
                 if str(number) == str(found.version):
                     self._client.delete_registered_model_alias(registered, alias)
-            self._remove_files(self._client.get_run(found.run_id))
+            self._files.remove(self._client.get_run(found.run_id))
+
+    def listing(self) -> Iterator[Holding]:
+        """Yield every model version that is not withdrawn."""
+        with self._session(waiting=False):
+            names = {model.name: model.tags.get("weighbridge_name", "") for model in self._models()}
+            found = [version for name in names for version in self._versions(name)]
+        for one in found:
+            if "withdrawn" not in one.tags:
+                location = f"models:/{one.name}/{one.version}"
+                tags = one.tags
+                name = names[one.name] or one.name
+                yield Holding(name, tags.get("version", ""), tags.get("manifest_digest", ""), location)
 
     @cached_property
     def _client(self) -> Any:
         return load_mlflow().MlflowClient(tracking_uri=self._server.uri, registry_uri=self._server.uri)
 
     @contextmanager
-    def _session(self) -> Iterator[None]:
+    def _session(self, *, waiting: bool = True, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
         root = self._artifact_root
-        if root is None:
+        if root is None or (not waiting and (root.parent / "mlflow.db").exists()):
             with self._server.session():
                 yield
         else:
             # One process at a time: MLflow creates its tables at the first use, and two must not.
-            with placing_errors(root), locked(root), self._server.session():
+            with placing_errors(root), locked(root, patience_s), self._server.session():
                 yield
 
     def _own_model(self, name: str, original: str) -> None:
@@ -173,10 +236,25 @@ class MLflowRegistry:
             return self._client.get_registered_model(name)
         return None
 
+    def _models(self) -> Iterator[Any]:
+        page = None
+        while page is None or page.token:
+            page = self._client.search_registered_models(max_results=_PAGE, page_token=page.token if page else None)
+            yield from page
+
+    def _versions(self, name: str, tag: str = "", value: str = "") -> list[Any]:
+        """Return the model versions of a name, in order; with a tag only those that have it."""
+        query, found, page = f"name = '{name}'", [], None
+        if tag:
+            query += f" and tags.`{tag}` = '{value}'"
+        while page is None or page.token:
+            page = self._client.search_model_versions(query, page_token=page.token if page else None)
+            found += page
+        return sorted(found, key=lambda version: int(version.version))
+
     def _find(self, name: str, tag: str, value: str) -> Any | None:
         """Return the model version with a tag; of several, which two racing processes leave, the first one remains."""
-        found = self._client.search_model_versions(f"name = '{name}' and tags.`{tag}` = '{value}'")
-        ordered = sorted(found, key=lambda version: int(version.version))
+        ordered = self._versions(name, tag, value)
         if tag == "manifest_digest":
             for double in ordered[1:]:
                 with suppressing(is_missing):
@@ -184,15 +262,31 @@ class MLflowRegistry:
         return ordered[0] if ordered else None
 
     def _run(self, name: str, version: ModelVersion) -> Any:
-        """Return the run that holds a manifest's files; a run that an interrupted publication left is used again."""
+        """Return the run that holds a manifest's files: in the embedded registry what a cut off publication left."""
         tags = {"registered_model": name, "manifest_digest": str(version.manifest.digest)}
         experiment = self._experiment()
-        query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-        left = self._client.search_runs([experiment], query, order_by=["attributes.start_time ASC"], max_results=1)
-        if left:
-            return left[0]
-        title = f"{version.name} {version.version}"
-        return self._client.create_run(experiment, run_name=title, tags=tags | {"source": version.source})
+        if self._artifact_root is not None:
+            query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+            left = self._client.search_runs([experiment], query, order_by=["attributes.start_time ASC"], max_results=1)
+            if left:
+                return left[0]
+        title = shown(f"{version.name} {version.version}")
+        return self._client.create_run(experiment, run_name=title, tags=tags | {"source": shown(version.source)})
+
+    def _discard(self, run: Any) -> None:
+        self._files.remove(run)
+        with suppressing(is_missing):
+            self._client.delete_run(run.info.run_id)
+
+    def _sweep(self, name: str) -> None:
+        """Remove what uploads of this model left on a server when they died; the embedded registry goes on with it."""
+        if self._artifact_root is not None:
+            return
+        before = int(time.time() * 1000) - _LEFT_OVER_MS
+        query = f"tags.registered_model = '{name}' and attributes.status = 'RUNNING'"
+        query += f" and attributes.start_time < {before}"
+        for run in self._client.search_runs([self._experiment()], query):
+            self._discard(run)
 
     def _experiment(self) -> str:
         location = self._artifact_root.as_uri() if self._artifact_root else None
@@ -207,64 +301,6 @@ class MLflowRegistry:
                 "Restore it in MLflow.",
             )
         return str(found.experiment_id)
-
-    def _put_files(self, run: Any, manifest: Manifest, blobs: BlobStore) -> None:
-        if self._artifact_root is not None:
-            folder = self._folder(run)
-            there = files_below(folder) - {_META} if folder.is_dir() else set()
-            wanted = manifest.by_path
-            if there != set(wanted) - {_META} or not all(holds(folder, entry, blobs) for entry in manifest.files):
-                with staged(folder) as staging:
-                    place_all(blobs, manifest, staging, "hardlink")
-            return
-        refuse_unservable(manifest)
-        repository = self._repository(run)
-        absent = incomplete(repository, manifest)
-        self._upload(repository, absent, blobs)
-        wrong = incomplete(repository, manifest) if absent else []
-        if wrong:
-            raise RegistryError(
-                f"The MLflow server did not keep {wrong[0].path} whole, and {len(wrong) - 1} other files.",
-                "Check the server's disk and log, then run the same command again.",
-                paths=[entry.path for entry in wrong[:100]],
-            )
-
-    def _repository(self, run: Any) -> Any:
-        # Not through MlflowClient: that asks four times as many questions, each with a password to be hashed.
-        repositories = load_mlflow().store.artifact.artifact_repository_registry
-        return repositories.get_artifact_repository(run.info.artifact_uri, tracking_uri=self._server.uri)
-
-    def _folder(self, run: Any) -> Path:
-        folder = Path(unquote(urlsplit(run.info.artifact_uri).path))
-        assert self._artifact_root is not None
-        if not folder.is_relative_to(self._artifact_root):
-            raise RegistryError(
-                f"The embedded MLflow registry was made for files in {folder.parent.parent}.",
-                f"Move it back there, or remove {self._artifact_root.parent} and ingest the models again.",
-            )
-        return folder / FOLDER
-
-    def _upload(self, repository: Any, entries: list[FileEntry], blobs: BlobStore) -> None:
-        # MLflow names a file after the path it reads: a folder of links gives every blob its name for that moment.
-        with tempfile.TemporaryDirectory(prefix="weighbridge-") as folder:
-            for position, entry in enumerate(entries):
-                parent, _, last = entry.path.rpartition("/")
-                link = Path(folder) / str(position) / last
-                link.parent.mkdir()
-                link.symlink_to(blobs.path(content(entry)).absolute())
-                repository.log_artifact(str(link), f"{FOLDER}/{parent}" if parent else FOLDER)
-
-    def _remove_files(self, run: Any) -> None:
-        if self._artifact_root is not None:
-            folder = self._folder(run)
-            if folder.exists():
-                with staged(folder):
-                    pass
-                shutil.rmtree(folder)
-            return
-        repository = self._repository(run)
-        if sizes(repository, FOLDER):
-            repository.delete_artifacts(FOLDER)
 
     def _settle(self, name: str, version: ModelVersion, known: Any | None, run: Any) -> Any:
         tags = tags_of(version)
@@ -296,42 +332,25 @@ class MLflowRegistry:
             f"path = mlflow.artifacts.download_artifacts({location!r})",
             load_line(version),
         )
-        return Publication(self.name, location, load)
-
-
-def incomplete(repository: Any, manifest: Manifest) -> list[FileEntry]:
-    """Return the files of a manifest that a server does not have with their whole size."""
-    here = sizes(repository, FOLDER)
-    return [entry for entry in manifest.files if here.get(f"{FOLDER}/{entry.path}") != entry.size]
-
-
-def sizes(repository: Any, folder: str) -> dict[str, int]:
-    """Return the size of every file below a folder of a server's artifacts, by path."""
-    found: dict[str, int] = {}
-    for item in repository.list_artifacts(folder):
-        if item.is_dir:
-            found |= sizes(repository, item.path)
-        else:
-            found[item.path] = item.file_size or 0  # MLflow leaves zeros out.
-    return found
+        return Publication(self.name, location, load, self.address)
 
 
 def tags_of(version: ModelVersion) -> dict[str, str]:
-    """Return the tags of a model version."""
+    """Return the tags of a model version; MLflow's pages show them as markdown."""
     return {
         "version": version.version,
         "manifest_digest": str(version.manifest.digest),
         "verdict": version.decision.verdict,
-        "policy": version.decision.policy,
+        "policy": shown(version.decision.policy),
         "policy_digest": version.decision.policy_digest,
-        "licence": str(version.card.get("licence") or "unknown"),
-        "source": version.source,
-        "scanned_with": scanned_with(version.reports)[:_MAX_TAG],
+        "licence": shown(version.card.get("licence") or "unknown"),
+        "source": shown(version.source),
+        "scanned_with": shown(scanned_with(version.reports), _MAX_TAG),
     }
 
 
 def description_of(version: ModelVersion) -> str:
-    """Return one line that says what a version is."""
+    """Return one line that says what a version is; MLflow's pages show it as markdown."""
     card = version.card
     count, context = card.get("parameter_count"), card.get("context_length")
     parts = [
@@ -341,19 +360,4 @@ def description_of(version: ModelVersion) -> str:
         card.get("quantization"),
         card.get("licence"),
     ]
-    return f"{version.name} {version.version}: " + ", ".join(str(part) for part in parts if part)
-
-
-def refuse_unservable(manifest: Manifest) -> None:
-    """Refuse file names that MLflow's clients could upload but not download from a server.
-
-    Raises:
-        RegistryError: a name holds `%`, `#` or `?`.
-    """
-    for entry in manifest.files:
-        if _UNSERVABLE & set(entry.path):
-            raise RegistryError(
-                f"MLflow's clients cannot download a file called {entry.path!r} from a server.",
-                "Use the embedded registry or an export for this model, or leave the file out with ?files=.",
-                path=entry.path,
-            )
+    return markdown_text(f"{version.name} {version.version}: " + ", ".join(str(part) for part in parts if part))

@@ -105,6 +105,15 @@ class Server:
         )
 
 
+def load_sql() -> None:
+    """Import the parts of SQLAlchemy that MLflow uses and the catalog does not, before there are threads.
+
+    SQLAlchemy's parts find each other while they are imported: a statement of the catalog's that another thread
+    compiles in that moment meets a half of them.
+    """
+    import sqlalchemy.orm  # noqa: F401 (for what it does to sqlalchemy)
+
+
 @functools.cache
 def load_mlflow() -> Any:
     """Import MLflow, which takes over a second, without telemetry and without its log lines below warnings."""

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.progress import Progress
-from weighbridge.errors import BlobMissing, StoreError
+from weighbridge.errors import BlobMissing, IntegrityError, StoreError
 
 
 class FolderBlobs:
@@ -47,6 +47,15 @@ class FolderBlobs:
         if digest not in self._paths:
             raise BlobMissing(f"No file of the folder is {digest}.", "It changed while it was read: scan it again.")
         return self._paths[digest]
+
+    def prove(self, digest: Digest) -> None:
+        """Hash the file again. Raises BlobMissing, and IntegrityError where it changed."""
+        with open(self.path(digest), "rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        if actual != digest.hex:
+            raise IntegrityError(
+                f"{self.path(digest)} changed while it was read.", "Scan it again.", expected=digest.hex, actual=actual
+            )
 
     def open(self, digest: Digest) -> BinaryIO:
         """Open the file. Raises BlobMissing."""

@@ -19,6 +19,10 @@ class BlobStore(Protocol):
         """Return where the blob can be read on this machine; nobody writes to it. Raises BlobMissing."""
         ...
 
+    def prove(self, digest: Digest) -> None:
+        """Hash the blob, before it is given out. Raises BlobMissing, and IntegrityError where it is damaged."""
+        ...
+
     def open(self, digest: Digest) -> BinaryIO:
         """Open the blob for reading. Raises BlobMissing."""
         ...

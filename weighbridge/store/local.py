@@ -21,7 +21,7 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from weighbridge.domain.digest import Digest, Hasher
-from weighbridge.errors import BlobMissing
+from weighbridge.errors import BlobMissing, IntegrityError
 from weighbridge.store.failures import store_errors
 from weighbridge.store.incoming import Incoming
 from weighbridge.store.piece_sums import PIECE, SumsFile, read_sums
@@ -43,6 +43,7 @@ class LocalBlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._proven: dict[Digest, tuple[int, int, int]] = {}
         with store_errors(root):
             for name in ("blobs/sha256", "partial", "aliases", "pieces", "corrupt"):
                 (root / name).mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,7 @@ class LocalBlobStore:
                 part.unlink()
             else:
                 os.replace(part, target)
+                self._proven[digest] = _identity(target)  # It was hashed on its way to the disk.
         return digest
 
     def remember(self, alias: str, digest: Digest) -> None:
@@ -174,6 +176,26 @@ class LocalBlobStore:
         os.replace(path, moved_to)
         return Damage(digest, actual, moved_to)
 
+    def prove(self, digest: Digest) -> None:
+        """Hash a blob before it is given out, unless this process did so since its file last changed.
+
+        Raises:
+            BlobMissing: it is not here.
+            IntegrityError: it is damaged; then it is set aside as by `check`.
+        """
+        identity = _identity(self.path(digest))
+        if self._proven.get(digest) == identity:
+            return
+        damage = self.check(digest)
+        if damage is not None:
+            raise IntegrityError(
+                f"The blob {digest} was damaged on the disk, so nothing was given out.",
+                "Run the same command again: the blob is fetched anew. See also `weighbridge fsck`.",
+                expected=str(digest),
+                actual=str(damage.actual),
+            )
+        self._proven[digest] = identity
+
     def corrupt(self, digest: Digest) -> Path | None:
         """Return where a blob lies that `check` found broken, or None."""
         path = self._corrupt(digest)
@@ -198,3 +220,9 @@ class LocalBlobStore:
 
     def _pieces(self, digest: Digest) -> Path:
         return self.root / "pieces" / digest.hex[:2] / digest.hex
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Return what changes when a file's bytes do: inode, size and time of the last change."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

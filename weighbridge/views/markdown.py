@@ -5,7 +5,6 @@ Everything that came from upstream is escaped: it must neither format nor link.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.report import NOT_APPLICABLE, ScanReport, engine_text
+from weighbridge.domain.text import markdown_text as text
+from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.intake.chain import Outcome
 from weighbridge.views.capabilities import capabilities_of
@@ -21,8 +22,6 @@ from weighbridge.views.capabilities import capabilities_of
 SHOWN = 50
 _WORDS = {"PASSED": "passed", "FAILED": "quarantined: kept for inspection, served to nobody", "SKIPPED": "not scanned"}
 _EFFECTS = {"reject": "rejects", "warn": "warns", "waive": "waived"}
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$:@]|^[-=]|(?<=www)\.)")
-_BREAKS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 
 def markdown(outcome: Outcome) -> str:
@@ -39,11 +38,6 @@ def markdown(outcome: Outcome) -> str:
         _section("Left out", _list(outcome.dropped)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def text(value: object) -> str:
-    """Return a value as one line of markdown that shows exactly its characters."""
-    return _SPECIAL.sub(r"\\\1", _BREAKS.sub(" ", str(value)))
 
 
 def file_rows(version: ModelVersion) -> list[dict[str, Any]]:
@@ -138,7 +132,7 @@ def _scans(reports: Iterable[ScanReport]) -> str:
 
 
 def _publication(found: Publication) -> str:
-    lines = "".join(f"\n    {_BREAKS.sub(' ', line)}" for line in found.load)
+    lines = "".join(f"\n    {shown(line)}" for line in found.load)
     return f"## Published\n\n{text(found.registry)}: {text(found.location)}" + (f"\n{lines}" if lines else "")
 
 

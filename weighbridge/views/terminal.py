@@ -17,12 +17,14 @@ from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import NOT_APPLICABLE, ScanReport, engine_text
+from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
+from weighbridge.intake.auditing import Difference
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.doctor import Check
 from weighbridge.intake.receiving import Arrival
 from weighbridge.intake.repairing import RepairReport
-from weighbridge.intake.syncing import SyncReport
+from weighbridge.intake.syncing import Plan, SyncReport
 from weighbridge.store.checking import StoreCheck
 from weighbridge.views.capabilities import capabilities_of
 from weighbridge.views.text import bytes_text, count_text
@@ -244,6 +246,19 @@ def check_table(check: StoreCheck, report: RepairReport | None = None) -> Render
     return Group(*lines)
 
 
+def differences_table(differences: Sequence[Difference]) -> RenderableType:
+    """Render in what registries and the catalog do not agree."""
+    if not differences:
+        return Text("registries and catalog agree", style="green")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for one in differences:
+        place = f"{one.registry} at {one.address}"
+        table.add_row(
+            Text(shown(one.model), style="bold"), Text(place, style="dim"), Text(shown(one.what), style="red")
+        )
+    return table
+
+
 def doctor_table(checks: Sequence[Check]) -> Table:
     """Render the doctor's checks, each with the command that mends it."""
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -255,13 +270,31 @@ def doctor_table(checks: Sequence[Check]) -> Table:
     return table
 
 
+def plan_table(plan: Plan) -> RenderableType:
+    """Render what a sync would do: one line for each thing, and how many models need none."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for due in plan.due:
+        for why in due.why:
+            table.add_row(Text(shown(due.job.request.model), style="bold"), Text(shown(why)))
+    for held in plan.held:
+        table.add_row(Text(shown(held.name), style="bold"), Text(f"{held.version} stays {held.status}"))
+    for failure in plan.failed:
+        table.add_row(Text(shown(failure.name), style="bold"), Text(shown(failure.error), style="red"))
+    return Group(table, Text(f"{len(plan.unchanged)} unchanged", style="dim"))
+
+
 def sync_table(done: SyncReport) -> RenderableType:
-    """Render what a sync came to: one line a model that changed or failed, and how many did not."""
+    """Render what a sync came to: one line a model that changed, failed or is not passed, and how many did not."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for outcome in done.ingested:
         version = outcome.version
         style = _COLOURS.get(version.status, "")
-        table.add_row(Text(version.name, style="bold"), version.version, Text(version.status, style=style))
+        table.add_row(Text(shown(version.name), style="bold"), version.version, Text(version.status, style=style))
+    for held in done.held:
+        style = _COLOURS.get(held.status, "")
+        table.add_row(
+            Text(shown(held.name), style="bold"), held.version, Text(f"{held.status}, as before", style=style)
+        )
     for failure in done.failed:
-        table.add_row(Text(failure.name, style="bold"), "", Text(str(failure.error), style="red"))
+        table.add_row(Text(shown(failure.name), style="bold"), "", Text(shown(failure.error), style="red"))
     return Group(table, Text(f"{len(done.unchanged)} unchanged", style="dim"))

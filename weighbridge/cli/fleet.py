@@ -1,0 +1,138 @@
+"""Commands for all models at once: sync, fsck and withdrawing. Added to the command line by `cli.app`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli.console import (
+    DEFAULT_MODELS,
+    EXIT_REJECTED,
+    AsJSON,
+    LockedOption,
+    ModelsOption,
+    OnlyOption,
+    ViaOption,
+    bars,
+    chosen,
+    err,
+    find,
+    out,
+    say,
+    via_prefect,
+)
+from weighbridge.config.lock_file import read_lock_of
+from weighbridge.config.models_file import read_models, requests
+from weighbridge.config.settings import Settings
+from weighbridge.errors import UsageError
+from weighbridge.intake import chain, publishing, syncing
+from weighbridge.intake.auditing import Difference, audit
+from weighbridge.intake.repairing import repair_store
+from weighbridge.intake.workspace import open_workspace
+from weighbridge.store.checking import check_store
+from weighbridge.views import terminal
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("sync")(_sync)
+    app.command("fsck")(_fsck)
+    app.command("withdraw")(_withdraw)
+
+
+def _sync(
+    models: ModelsOption = DEFAULT_MODELS,
+    only: OnlyOption = "",
+    locked: LockedOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do, and do nothing.")] = False,
+    via: ViaOption = None,
+    json_: AsJSON = False,
+) -> None:
+    """Take in what changed of models.yaml, and judge again what policy, engines or time changed.
+
+    Exit status 2 as long as a wanted model is not PASSED, 1 where one could not be taken in.
+    """
+    if dry_run:
+        _plan(models, only, locked, json_)
+        return
+    if via_prefect(via):
+        from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
+
+        done = run_sync(models, locked=locked, only=only)
+    else:
+        locks = read_lock_of(models) if locked else None
+        with (
+            bars(json_) as shown,
+            open_workspace(Settings(), progress=shown) as workspace,
+            chain.Direct() as runner,
+        ):
+            one = partial(chain.ingest, runner=runner)
+            done = syncing.sync(requests(chosen(models, only)), workspace, one, locks)
+    say(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
+    _leave(bool(done.failed), bool(done.rejected))
+
+
+def _plan(models: ModelsOption, only: str, locked: bool, as_json: bool) -> None:
+    locks = read_lock_of(models) if locked else None
+    with bars(as_json) as shown, open_workspace(Settings(), progress=shown) as workspace:
+        plan = syncing.plan(requests(chosen(models, only)), workspace, locks)
+    say(plan.to_json(), lambda: out.print(terminal.plan_table(plan)), as_json)
+    _leave(bool(plan.failed), bool(plan.held))
+
+
+def _leave(failed: bool, rejected: bool) -> None:
+    if failed:
+        raise typer.Exit(1)
+    if rejected:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def _fsck(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Bring back what is broken or missing; only damaged pieces where possible.")
+    ] = False,
+    registries: Annotated[
+        bool, typer.Option("--registries", help="Compare what registries list and give out with the catalog, too.")
+    ] = False,
+    models: ModelsOption = DEFAULT_MODELS,
+    json_: AsJSON = False,
+) -> None:
+    """Hash every blob of the store again and report what is broken or missing."""
+    differences: tuple[Difference, ...] = ()
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
+        catalog, report = workspace.catalog, None
+        versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
+        found = check_store(workspace.store, versions, shown, workspace.settings.slots)
+        if repair:
+            wanted = requests(read_models(models)) if models.exists() else ()
+            report = repair_store(found, versions, workspace, {request.model: request.auth for request in wanted})
+        if registries:
+            differences = audit(versions, workspace)
+    whole = (report.whole if report else found.sound) and not differences
+    content = found.to_json() | {"sound": whole} | (report.to_json() if report else {})
+    content |= {"registries": [difference.to_json() for difference in differences]} if registries else {}
+
+    def draw() -> None:
+        out.print(terminal.check_table(found, report), crop=False)
+        if registries:
+            out.print(terminal.differences_table(differences), crop=False)
+
+    say(content, draw, json_)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _withdraw(
+    name: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the catalog and in the registries.")],
+    json_: AsJSON = False,
+) -> None:
+    """Take a version back from every registry; it stays FAILED whatever later decisions say."""
+    if "@" not in name:
+        raise UsageError(f"{name} names no version.", f"Write {name}@1.0.0; `weighbridge show {name}` has its number.")
+    with open_workspace(Settings()) as workspace:
+        version = find(workspace.catalog, name)
+        gone = publishing.withdraw(version.name, version.version, reason, workspace)
+    say(gone.to_json(), lambda: err.print(f"{name} is withdrawn: {reason}", markup=False), json_)

@@ -1,0 +1,114 @@
+"""Auditing: what registries list and give out, held against the catalog. Every file that is given out is read.
+
+Not here: the blobs of the store (store.checking), or what brings a registry back (intake.publishing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import WeighbridgeError
+from weighbridge.intake.workspace import Workspace
+from weighbridge.registries.interface import Holding, Registry
+
+#: Paths that one difference names.
+_SHOWN = 5
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """One thing in which a registry and the catalog do not agree.
+
+    Attributes:
+        registry: the registry's kind.
+        address: where it is.
+        model: `name@version`, as far as it is known; empty for the registry as a whole.
+        what: one sentence for a person.
+    """
+
+    registry: str
+    address: str
+    model: str
+    what: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return dict(vars(self))
+
+
+def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Difference, ...]:
+    """Compare every registry that is configured, or that the catalog names, with the catalog.
+
+    1. What a registry lists is a PASSED version of the catalog with the same manifest, and is noted there.
+    2. What the catalog notes is listed, and every byte of it is what the manifest says.
+    3. No upload is noted that did not end.
+
+    A registry that cannot be asked is a difference of its own: nothing is known of what it gives out.
+    """
+    configured = {(name, workspace.registry_at(name).address) for name in workspace.settings.registries}
+    noted = {(found.registry, found.address) for version in versions for found in version.published}
+    found: list[Difference] = list(_uploads(versions, workspace))
+    for name, address in sorted(configured | {place for place in noted if place[1]}):
+        try:
+            registry = workspace.registry_at(name, address)
+            found += _of_registry(registry, versions, workspace)
+        except WeighbridgeError as error:
+            found.append(Difference(name, address, "", f"It cannot be compared: {error}"))
+    return tuple(sorted(set(found)))
+
+
+def _uploads(versions: Iterable[ModelVersion], workspace: Workspace) -> Iterator[Difference]:
+    for version in versions:
+        for place in workspace.catalog.places(version.name, version.version):
+            if place.uploading:
+                what = "An upload to it was begun and has not ended."
+                yield Difference(place.registry, place.address, _label(version), what)
+
+
+def _of_registry(registry: Registry, versions: Sequence[ModelVersion], workspace: Workspace) -> Iterator[Difference]:
+    known = {(version.name, version.version): version for version in versions}
+    listed = set()
+    for holding in registry.listing():
+        version = known.get((holding.name, holding.version))
+        listed.add((holding.name, holding.version))
+        what = _listed_wrong(holding, version, registry)
+        if what:
+            label = f"{holding.name}@{holding.version or holding.location}"
+            yield Difference(registry.name, registry.address, label, what)
+    for version in versions:
+        if not _is_noted(version, registry):
+            continue
+        if (version.name, version.version) not in listed:
+            yield _difference(registry, version, "The catalog says that it is published here, and it is not.")
+        elif wrong := registry.damaged(version, workspace.store):
+            more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+            paths = ", ".join(map(repr, wrong[:_SHOWN]))
+            yield _difference(registry, version, f"It gives out other files than it should: {paths}{more}.")
+
+
+def _listed_wrong(holding: Holding, version: ModelVersion | None, registry: Registry) -> str:
+    if version is None:
+        return f"It gives out {holding.location}, which the catalog does not know."
+    if version.status != "PASSED":
+        return f"It gives out {holding.location}, which is {version.status}."
+    if holding.manifest != str(version.manifest.digest):
+        return f"It gives out {holding.location} with another manifest, {holding.manifest or 'none'}."
+    if not _is_noted(version, registry):
+        return f"It gives out {holding.location}, and the catalog has not noted that."
+    return ""
+
+
+def _is_noted(version: ModelVersion, registry: Registry) -> bool:
+    places = {(found.registry, found.address) for found in version.published}
+    return (registry.name, registry.address) in places
+
+
+def _difference(registry: Registry, version: ModelVersion, what: str) -> Difference:
+    return Difference(registry.name, registry.address, _label(version), what)
+
+
+def _label(version: ModelVersion) -> str:
+    return f"{version.name}@{version.version}"

@@ -1,0 +1,158 @@
+"""Publishing: what passed is in every registry that is wanted, and what did not pass is in none; checked each time.
+
+A publication is a promise in three steps, of which any may be the last one of a process: the upload is noted, the
+registry makes the version visible, the publication is noted. The catalog is asked in each of them whether the version
+is still PASSED. So a verdict that changes meanwhile is seen by the publisher, and whoever withdraws knows every place
+that an upload was begun for. Not here: how a registry does either (registries), or why a version passed
+(domain.policy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import CatalogError, RegistryUnavailable, WeighbridgeError
+from weighbridge.intake.workspace import Workspace
+from weighbridge.registries.interface import Registry
+
+
+class _NoLongerPassed(Exception):
+    """The verdict changed while the version was on its way."""
+
+
+def reconcile(version: ModelVersion, registries: Sequence[Registry], workspace: Workspace) -> ModelVersion:
+    """Make registries hold what the catalog says of a version, and return the version as it is afterwards.
+
+    1. A PASSED version is in each of `registries`, at its address, by its digest and with whole files; what is missing
+       or differs is published. Publications elsewhere are left alone.
+    2. Any other version is taken back from every place that it was published to, or was on its way to; the default
+       version, which may be another one now, gets its alias there.
+
+    Raises:
+        RegistryError: a registry refused; the catalog says what is published.
+        IntegrityError: a blob is damaged.
+    """
+    if version.status == "PASSED":
+        for registry in registries:
+            if not _stands(version, registry, workspace):
+                _give_out(version, registry, workspace)
+    else:
+        take_back(version, workspace)
+    return _settled(version, workspace)
+
+
+def due(version: ModelVersion, registries: Sequence[Registry], workspace: Workspace) -> list[str]:
+    """Return what `reconcile` would do, in words; nothing where registries and catalog agree.
+
+    Raises:
+        RegistryError: a registry cannot be asked.
+    """
+    if version.status == "PASSED":
+        missing = (registry for registry in registries if not _stands(version, registry, workspace))
+        return [f"publish to {registry.name} at {registry.address}" for registry in missing]
+    places = workspace.catalog.places(version.name, version.version)
+    return [f"withdraw from {place.registry} at {place.address or 'its usual place'}" for place in places]
+
+
+def withdraw(name: str, version: str, reason: str, workspace: Workspace) -> ModelVersion:
+    """Make a version FAILED by a person's word and take it back from every registry; again is harmless.
+
+    Raises:
+        CatalogError: no such version.
+        RegistryError: a registry refused; run it again.
+    """
+    workspace.catalog.withdraw(name, version, reason)
+    found = workspace.catalog.get(name, version)
+    assert found is not None
+    take_back(found, workspace, reason)
+    return _settled(found, workspace)
+
+
+def take_back(version: ModelVersion, workspace: Workspace, reason: str = "") -> None:
+    """Take a version back from every place that it was published to, or was on its way to.
+
+    An upload that is under way is left to its own process, which asks the catalog again before anything is visible
+    and afterwards; its note goes once that process must be dead. Raises RegistryError.
+    """
+    catalog = workspace.catalog
+    why = reason or f"{version.decision.policy}: {version.decision.verdict}"
+    for place in catalog.places(version.name, version.version):
+        registry = workspace.registry_at(place.registry, place.address)
+        try:
+            registry.withdraw(version.name, version.version, why)
+        except RegistryUnavailable:
+            if place.uploading and not place.dead:
+                continue
+            raise
+        if place.uploading and not place.dead:
+            continue
+        catalog.remove_publications(version.name, version.version, place.registry, place.address)
+        _move_default(version.name, registry, workspace)
+
+
+def _move_default(name: str, registry: Registry, workspace: Workspace) -> None:
+    default = workspace.catalog.get(name)
+    if default is None or not default.default or default.status != "PASSED":
+        return
+    if any(found.registry == registry.name and found.address == registry.address for found in default.published):
+        _give_out(default, registry, workspace)
+
+
+def _stands(version: ModelVersion, registry: Registry, workspace: Workspace) -> bool:
+    places = {(found.registry, found.address) for found in version.published}
+    return (registry.name, registry.address) in places and registry.holds(version, workspace.store)
+
+
+def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -> None:
+    """Publish a version unless, or until, it is no longer PASSED: then nothing of it stays."""
+    catalog, name, number = workspace.catalog, version.name, version.version
+    if not catalog.begin_upload(name, number, registry.name, registry.address):
+        return
+
+    def allow() -> None:
+        now = catalog.get(name, number)
+        if now is None or now.status != "PASSED":
+            raise _NoLongerPassed
+
+    workspace.progress.say("publish", registry.name)
+    try:
+        publication = registry.publish(version, workspace.store, allow)
+    except _NoLongerPassed:
+        catalog.remove_publications(name, number, registry.name, registry.address)
+        return
+    if not catalog.add_publication(name, number, publication):
+        registry.withdraw(name, number, "It was rejected while it was being published.")
+        catalog.remove_publications(name, number, registry.name, registry.address)
+        return
+    now = catalog.get(name, number)
+    if now is not None and now.status == "PASSED" and now.default != version.default:
+        registry.publish(now, workspace.store, allow)  # Another version became, or stopped being, the default one.
+
+
+def _settled(version: ModelVersion, workspace: Workspace) -> ModelVersion:
+    found = workspace.catalog.get(version.name, version.version)
+    if found is None:
+        raise CatalogError(f"The catalog lost {version.name}@{version.version}.", "Ingest it again.")
+    return found
+
+
+def mend(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Bring every place that versions were published to, or withdrawn from, up to what the catalog says.
+
+    Returns:
+        `name@version in registry` of what was published or withdrawn, and the same with the reason where it failed.
+    """
+    done: list[str] = []
+    failed: list[str] = []
+    for version in versions:
+        for place in workspace.catalog.places(version.name, version.version):
+            where = f"{version.name}@{version.version} in {place.registry}"
+            try:
+                registry = workspace.registry_at(place.registry, place.address)
+                if version.status != "PASSED" or not _stands(version, registry, workspace):
+                    reconcile(version, (registry,), workspace)
+                    done.append(where)
+            except WeighbridgeError as error:
+                failed.append(f"{where}: {error}")
+    return tuple(done), tuple(failed)

@@ -1,0 +1,183 @@
+"""The files of an MLflow run: in a folder of the embedded registry, or on a server.
+
+What stands there is exactly the manifest's files, or the version is not visible. Not here: which run belongs to which
+version (registries.mlflow).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.errors import RegistryError
+from weighbridge.registries.folder_writer import content, files_below, holds, place_all, seems_whole, staged
+from weighbridge.registries.mlflow_session import Server, load_mlflow
+from weighbridge.store.interface import BlobStore
+
+#: The folder of a run's artifacts that holds the model.
+FOLDER = "model"
+#: MLflow writes it beside an `MLmodel` file into what it gives out, also where that is the registry's own folder.
+_META = "registered_model_meta"
+#: MLflow's clients build URLs from file names without escaping them.
+_UNSERVABLE = frozenset("%#?")
+
+
+class ModelFiles:
+    """The files of runs.
+
+    Args:
+        server: where the runs are.
+        artifact_root: the folder of an embedded registry's files; None for a server.
+    """
+
+    def __init__(self, server: Server, artifact_root: Path | None) -> None:
+        self._server, self._artifact_root = server, artifact_root
+
+    def put(self, run: Any, manifest: Manifest, blobs: BlobStore) -> None:
+        """Make the files of a run exactly those of a manifest; what is whole is left alone.
+
+        Raises:
+            RegistryError: the server does not keep them as they are.
+            IntegrityError: a blob is damaged.
+        """
+        if self._artifact_root is not None:
+            folder = self._folder(run)
+            if not _same_names(folder, manifest) or not all(holds(folder, entry, blobs) for entry in manifest.files):
+                with staged(folder) as staging:
+                    place_all(blobs, manifest, staging, "hardlink")
+                    _own_bytes(staging / _META)
+            return
+        refuse_unservable(manifest)
+        repository = self._repository(run)
+        here = sizes(repository, FOLDER)
+        for path in here.keys() - {f"{FOLDER}/{name}" for name in manifest.by_path}:
+            repository.delete_artifacts(path)
+        absent = [entry for entry in manifest.files if here.get(f"{FOLDER}/{entry.path}") != entry.size]
+        self._upload(repository, absent, blobs)
+        wrong = differing(sizes(repository, FOLDER), manifest) if absent else []
+        if wrong:
+            raise RegistryError(
+                f"The MLflow server did not keep {wrong[0]} whole, and {len(wrong) - 1} other files.",
+                "Check the server's disk and log, then run the same command again.",
+                paths=wrong[:100],
+            )
+
+    def seem_whole(self, run: Any, manifest: Manifest, blobs: BlobStore) -> bool:
+        """Whether a run has exactly the files of a manifest, as `seems_whole` compares, or by the server's sizes."""
+        if self._artifact_root is None:
+            return not differing(sizes(self._repository(run), FOLDER), manifest)
+        folder = self._folder(run)
+        return _same_names(folder, manifest) and all(seems_whole(folder, entry, blobs) for entry in manifest.files)
+
+    def damaged(self, run: Any, manifest: Manifest, blobs: BlobStore) -> list[str]:
+        """Return the paths that a run gives out with other bytes, lacks, or has too many; it is read whole."""
+        if self._artifact_root is not None:
+            folder = self._folder(run)
+            extra = (files_below(folder) if folder.is_dir() else set()) - set(manifest.by_path) - {_META}
+            return sorted(extra | {entry.path for entry in manifest.files if not holds(folder, entry, blobs)})
+        repository = self._repository(run)
+        wrong = set(differing(sizes(repository, FOLDER), manifest))
+        with tempfile.TemporaryDirectory(prefix="weighbridge-") as folder_name:
+            for entry in manifest.files:
+                if entry.path not in wrong and not _downloads(repository, entry, Path(folder_name)):
+                    wrong.add(entry.path)
+        return sorted(wrong)
+
+    def remove(self, run: Any) -> None:
+        """Take the files of a run away, in the embedded registry in one step."""
+        if self._artifact_root is not None:
+            folder = self._folder(run)
+            if folder.exists():
+                with staged(folder):
+                    pass
+                shutil.rmtree(folder)
+            return
+        repository = self._repository(run)
+        if sizes(repository, FOLDER):
+            repository.delete_artifacts(FOLDER)
+
+    def _repository(self, run: Any) -> Any:
+        # Not through MlflowClient: that asks four times as many questions, each with a password to be hashed.
+        repositories = load_mlflow().store.artifact.artifact_repository_registry
+        return repositories.get_artifact_repository(run.info.artifact_uri, tracking_uri=self._server.uri)
+
+    def _folder(self, run: Any) -> Path:
+        folder = Path(unquote(urlsplit(run.info.artifact_uri).path))
+        assert self._artifact_root is not None
+        if not folder.is_relative_to(self._artifact_root):
+            raise RegistryError(
+                f"The embedded MLflow registry was made for files in {folder.parent.parent}.",
+                f"Move it back there, or remove {self._artifact_root.parent} and ingest the models again.",
+            )
+        return folder / FOLDER
+
+    def _upload(self, repository: Any, entries: list[FileEntry], blobs: BlobStore) -> None:
+        # MLflow names a file after the path it reads: a folder of links gives every blob its name for that moment.
+        with tempfile.TemporaryDirectory(prefix="weighbridge-") as folder:
+            for position, entry in enumerate(entries):
+                parent, _, last = entry.path.rpartition("/")
+                link = Path(folder) / str(position) / last
+                link.parent.mkdir()
+                blobs.prove(content(entry))
+                link.symlink_to(blobs.path(content(entry)).absolute())
+                repository.log_artifact(str(link), f"{FOLDER}/{parent}" if parent else FOLDER)
+
+
+def sizes(repository: Any, folder: str) -> dict[str, int]:
+    """Return the size of every file below a folder of a server's artifacts, by path."""
+    found: dict[str, int] = {}
+    for item in repository.list_artifacts(folder):
+        if item.is_dir:
+            found |= sizes(repository, item.path)
+        else:
+            found[item.path] = item.file_size or 0  # MLflow leaves zeros out.
+    return found
+
+
+def differing(here: dict[str, int], manifest: Manifest) -> list[str]:
+    """Return the paths that a server lacks, has with another size, or has beside the manifest's, sorted."""
+    wanted = {f"{FOLDER}/{entry.path}": entry.size for entry in manifest.files}
+    wrong = {path for path in here.keys() | wanted.keys() if here.get(path) != wanted.get(path)}
+    return sorted(path.removeprefix(f"{FOLDER}/") for path in wrong)
+
+
+def refuse_unservable(manifest: Manifest) -> None:
+    """Refuse file names that MLflow's clients could upload but not download from a server.
+
+    Raises:
+        RegistryError: a name holds `%`, `#` or `?`.
+    """
+    for entry in manifest.files:
+        if _UNSERVABLE & set(entry.path):
+            raise RegistryError(
+                f"MLflow's clients cannot download a file called {entry.path!r} from a server.",
+                "Use the embedded registry or an export for this model, or leave the file out with ?files=.",
+                path=entry.path,
+            )
+
+
+def _same_names(folder: Path, manifest: Manifest) -> bool:
+    there = files_below(folder) - {_META} if folder.is_dir() else set()
+    return there == set(manifest.by_path) - {_META}
+
+
+def _own_bytes(path: Path) -> None:
+    """Replace a link to a blob by a copy: MLflow's own download writes to a file of this name."""
+    if path.is_file():
+        copy = path.with_name(f".{path.name}.copy")
+        shutil.copyfile(path, copy)
+        copy.replace(path)
+
+
+def _downloads(repository: Any, entry: FileEntry, folder: Path) -> bool:
+    """Whether a server gives a file out byte for byte."""
+    copy = Path(repository.download_artifacts(f"{FOLDER}/{entry.path}", str(folder)))
+    with open(copy, "rb") as file:
+        same = hashlib.file_digest(file, "sha256").hexdigest() == content(entry).hex
+    copy.unlink()
+    return same
