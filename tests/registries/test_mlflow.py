@@ -60,6 +60,7 @@ def test_what_a_version_looks_like(registry: MLflowRegistry, store: LocalBlobSto
         "policy_digest": "f" * 64,
         "licence": "Apache-2.0",
         "source": "mock:org/name@1",
+        "scanned_with": "",
     }
     assert found.description == "org/name 1.0.0: llama, 134,515,008 parameters, Apache-2.0"
     assert client_of(registry).get_registered_model("org--name").tags == {"weighbridge_name": "org/name"}

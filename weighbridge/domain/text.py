@@ -17,7 +17,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
 #: What any renderer of markdown or HTML gives a meaning, at a line's beginning or anywhere.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$@]|:(?=\S)|^[-=]|(?<=www)\.)", re.IGNORECASE)
-_ORDERED = re.compile(r"^(\s*\d+)([.)])")
+_ORDERED = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
 
 
 def shown(value: object, limit: int = 0) -> str:

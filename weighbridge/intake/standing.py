@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from weighbridge.domain import policy
+from weighbridge.domain import gate
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
@@ -42,7 +42,7 @@ def _due(job: Job, version: ModelVersion) -> Iterator[str]:
     if reports is None:
         yield "scan: an engine, or its signatures, has not seen these files"
     else:
-        now = policy.decide(version.manifest, reports, version.card, job.policy, job.workspace.clock())
+        now = gate.decide(version.manifest, reports, version.card, job.policy, job.workspace.clock())
         if _without_withdrawal(version.decision) != now and not _same_but_verdict(version, now):
             yield f"judge: {_change(version, now)}"
     if job.locked is not None and version.status == "PASSED" and not version.default:

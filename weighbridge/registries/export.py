@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
+from weighbridge.registries import folder_writer
 from weighbridge.registries.export_index import FILE_NAME, index_owner, read_index, write_index
 from weighbridge.registries.folder_writer import (
     Link,
@@ -146,7 +147,7 @@ class ExportRegistry:
         """Remove a version's files; the reason stands in the index. What is not there is no error."""
         for home in self._homes(name):
             if home.is_dir():
-                with placing_errors(home), locked(home):
+                with placing_errors(home), locked(home, folder_writer.WITHDRAWAL_PATIENCE_S):
                     self._withdraw_from(home, name, version, reason)
 
     def _withdraw_from(self, home: Path, name: str, version: str, reason: str) -> None:

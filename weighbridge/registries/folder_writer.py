@@ -30,6 +30,8 @@ Link = Literal["copy", "hardlink", "symlink"]
 _CHUNK = 4 * 1024 * 1024
 #: Seconds for which another process's work in a folder is waited for; it may be copying gigabytes.
 LOCK_PATIENCE_S = 1800.0
+#: Seconds for which a withdrawal waits for a publication; the publisher looks again before anything becomes visible.
+WITHDRAWAL_PATIENCE_S = 20.0
 _LOCK_PAUSE_S = 0.05
 #: A hard link is impossible: another file system, one without links, too many links, or not ours (protected_hardlinks).
 _NO_HARDLINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES)

@@ -20,6 +20,7 @@ from weighbridge.domain.report import scanned_with
 from weighbridge.domain.text import markdown_text, shown
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
+from weighbridge.registries import folder_writer
 from weighbridge.registries.folder_writer import LOCK_PATIENCE_S, locked, placing_errors, require_passed
 from weighbridge.registries.interface import Allow, Holding, always
 from weighbridge.registries.load_lines import load_line
@@ -43,8 +44,6 @@ ALIAS = "default"
 EXPERIMENT = "weighbridge"
 #: Characters of a tag that MLflow keeps at most.
 _MAX_TAG = 5000
-#: Seconds for which a withdrawal waits for a publication; the publisher looks again before anything becomes visible.
-_WITHDRAW_PATIENCE_S = 20.0
 #: A run that began longer ago than this and never ended is what a dead upload left.
 _LEFT_OVER_MS = 24 * 3600 * 1000
 _PAGE = 1000
@@ -175,7 +174,7 @@ class MLflowRegistry:
         if self._artifact_root is not None and not self._artifact_root.exists():
             return
         registered = registered_name(name)
-        with self._session(patience_s=_WITHDRAW_PATIENCE_S):
+        with self._session(patience_s=folder_writer.WITHDRAWAL_PATIENCE_S):
             model = self._model(registered)
             found = self._find(registered, "version", checked_version(version)) if model else None
             if model is None or found is None:

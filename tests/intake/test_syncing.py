@@ -1,0 +1,282 @@
+"""Syncing held against what it must notice: policies, waivers, engines, registries, locks and what was rejected."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weighbridge.config.lock_file import read_lock_of, write_lock
+from weighbridge.config.models_file import read_models, requests
+from weighbridge.config.settings import Settings
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import CatalogError, IntegrityError
+from weighbridge.intake import chain, publishing, syncing
+from weighbridge.intake.auditing import audit
+from weighbridge.intake.job import Job
+from weighbridge.intake.locking import lock
+from weighbridge.intake.syncing import Plan, SyncReport
+from weighbridge.intake.workspace import Workspace, open_workspace
+from weighbridge.registries.export import ExportRegistry
+from weighbridge.registries.interface import Allow, always
+from weighbridge.store.interface import BlobStore
+
+LOOSE = "name: house\nextends: minimal\n"
+DENY = LOOSE + "licence: {deny: [mit]}\n"
+WAIVED = DENY + "waivers: [{rule: licence.denied, reason: agreed, by: legal, until: 2026-01-31}]\n"
+
+
+class Night:
+    """A home with one wanted model, `m`, and syncs of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now = folder, datetime(2026, 1, 1, tzinfo=UTC)
+        (folder / "m").mkdir()
+        self.put("config.json", '{"model_type": "llama"}')
+        self.put("README.md", "---\nlicense: mit\n---\n")
+        self.policy(LOOSE)
+        self.wanted()
+
+    def put(self, name: str, text: str) -> None:
+        (self.folder / "m" / name).write_text(text)
+
+    def policy(self, text: str) -> None:
+        (self.folder / "policy.yaml").write_text(text)
+
+    def wanted(self, more: str = "") -> None:
+        text = f"models:\n- {{name: m, source: {{file: {{path: {self.folder}/m}}}}{more}}}\n"
+        (self.folder / "models.yaml").write_text(text)
+
+    @contextmanager
+    def open(self) -> Iterator[Workspace]:
+        settings = Settings(home=self.folder / "home", registries=("export",))
+        with open_workspace(settings, folder=self.folder) as workspace:
+            workspace.clock = lambda: self.now
+            yield workspace
+
+    def sync(self, *, locked: bool = False) -> SyncReport:
+        with self.open() as workspace, chain.Direct() as runner:
+            one = partial(chain.ingest, runner=runner)
+            return syncing.sync(self.requests, workspace, one, self._locks(locked))
+
+    def plan(self, *, locked: bool = False) -> Plan:
+        with self.open() as workspace:
+            return syncing.plan(self.requests, workspace, self._locks(locked))
+
+    def lock(self) -> None:
+        with self.open() as workspace, chain.Direct() as runner:
+            manifests = {one.model: (one.ref.uri, lock(Job.of(one, workspace), runner)) for one in self.requests}
+        write_lock(self.folder / "models.lock", manifests)
+
+    @property
+    def requests(self) -> Any:
+        return requests(read_models(self.folder / "models.yaml"))
+
+    def _locks(self, locked: bool) -> Any:
+        return read_lock_of(self.folder / "models.yaml") if locked else None
+
+    @property
+    def version(self) -> ModelVersion:
+        with self.open() as workspace:
+            found = workspace.catalog.get("m")
+        assert found is not None
+        return found
+
+    @property
+    def given_out(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "home" / "export" / "m").glob("[0-9]*"))
+
+
+def verdicts(done: SyncReport) -> dict[str, str]:
+    return {outcome.version.name: outcome.version.status for outcome in done.ingested}
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Night:
+    return Night(tmp_path)
+
+
+@pytest.fixture
+def known(night: Night) -> Night:
+    assert verdicts(night.sync()) == {"m": "PASSED"}
+    assert night.sync().unchanged == ("m",)
+    return night
+
+
+def test_a_quarantined_model_stays_so_every_night(night: Night) -> None:
+    night.policy(DENY)
+    assert night.sync().rejected == ("m",)
+    for _ in range(2):
+        done = night.sync()
+        assert (done.unchanged, verdicts(done), done.rejected) == ((), {}, ("m",))
+        assert json.loads(json.dumps(done.to_json()))["held"] == [{"name": "m", "version": "1.0.0", "status": "FAILED"}]
+    night.policy(LOOSE)
+    assert verdicts(night.sync()) == {"m": "PASSED"}
+    assert night.given_out == ["1.0.0"]
+
+
+def test_a_policy_that_changed_judges_again_and_withdraws(known: Night) -> None:
+    known.policy(DENY)
+    (due,) = known.plan().due
+    assert "policy" in due.why[0]
+    assert known.version.status == "PASSED"  # A plan changes nothing.
+    done = known.sync()
+    assert verdicts(done) == {"m": "FAILED"}
+    assert done.ingested[0].unchanged
+    assert (known.given_out, known.version.published) == ([], ())
+
+
+def test_a_policy_of_models_yaml_counts(known: Night) -> None:
+    known.wanted(", policy: paranoid")
+    assert verdicts(known.sync()) == {"m": "FAILED"}
+
+
+def test_a_waiver_ends(night: Night) -> None:
+    night.policy(WAIVED)
+    assert verdicts(night.sync()) == {"m": "PASSED"}
+    night.now = datetime(2026, 1, 31, 23, tzinfo=UTC)
+    assert night.sync().unchanged == ("m",)
+    night.now = datetime(2026, 2, 1, tzinfo=UTC)
+    assert verdicts(night.sync()) == {"m": "FAILED"}
+    assert night.given_out == []
+
+
+def test_only_an_engine_that_has_not_seen_the_files_scans(known: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weighbridge.scanners.clamav.VERSION", "another")
+    (due,) = known.plan().due
+    assert due.why == ("scan: an engine, or its signatures, has not seen these files",)
+    before = {report.id for report in known.version.reports}
+    known.sync()
+    assert {report.scanner for report in known.version.reports if report.id not in before} == {"clamav"}
+    assert known.sync().unchanged == ("m",)
+
+
+def test_no_blob_is_opened_to_judge_again(known: Night) -> None:
+    (blobs := known.folder / "home" / "store" / "blobs").chmod(0o755)
+    for blob in blobs.rglob("*/*/*"):
+        blob.chmod(0o644)
+        blob.write_bytes(b"other bytes")
+    known.policy(LOOSE + "max_size: 1000000\n")
+    assert verdicts(known.sync()) == {"m": "PASSED"}
+
+
+def test_a_registry_that_lost_a_version_gets_it_again(known: Night) -> None:
+    export = known.folder / "home" / "export"
+    export.rename(known.folder / "lost")
+    assert known.plan().due[0].why[0].startswith("publish to export")
+    known.sync()
+    assert known.given_out == ["1.0.0"]
+    (export / "m" / "default").unlink()
+    known.sync()
+    assert os.readlink(export / "m" / "default") == "1.0.0"
+
+
+def test_a_damaged_copy_in_a_registry_is_mended(known: Night) -> None:
+    copy = known.folder / "home" / "export" / "m" / "1.0.0" / "config.json"
+    right = copy.read_bytes()
+    copy.unlink()
+    copy.write_bytes(right[:-1] + b"!")
+    known.sync()
+    assert copy.read_bytes() == right
+    assert known.sync().unchanged == ("m",)
+
+
+def test_a_damaged_blob_goes_nowhere(known: Night) -> None:
+    entry = known.version.manifest.by_path["config.json"]
+    assert entry.digest is not None
+    with known.open() as workspace:
+        blob = workspace.store.path(entry.digest)
+        blob.chmod(0o644)
+        blob.write_bytes(bytes(entry.size or 0))
+        with pytest.raises(IntegrityError, match="damaged"):
+            ExportRegistry(known.folder / "elsewhere").publish(known.version, workspace.store)
+    assert not list((known.folder / "elsewhere").rglob("config.json"))
+    (known.folder / "home" / "export").rename(known.folder / "lost")
+    known.sync()
+    assert json.loads((known.folder / "home/export/m/1.0.0/config.json").read_text()) == {"model_type": "llama"}
+
+
+def test_a_version_keeps_its_number(known: Night) -> None:
+    known.wanted(", version: 2.0.0")
+    (failure,) = known.sync().failed
+    assert isinstance(failure.error, CatalogError)
+    assert "1.0.0" in str(failure.error)
+
+
+def test_a_lock_is_held_against_what_is_here(known: Night) -> None:
+    known.lock()
+    assert known.sync(locked=True).unchanged == ("m",)
+    known.put("config.json", '{"model_type": "llama", "changed": 1}')
+    assert verdicts(known.sync()) == {"m": "PASSED"}
+    assert known.version.version == "1.0.1"
+    (failure,) = known.sync(locked=True).failed
+    assert "models.lock" in str(failure.error)
+    known.put("config.json", '{"model_type": "llama"}')
+    known.sync(locked=True)
+    assert known.version.version == "1.0.0"
+    assert os.readlink(known.folder / "home" / "export" / "m" / "default") == "1.0.0"
+
+
+def test_a_version_that_is_rejected_while_it_is_published_does_not_stay(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every moment at which somebody else may reject it: before, while and after its files are put in place."""
+    monkeypatch.setattr("weighbridge.registries.folder_writer.WITHDRAWAL_PATIENCE_S", 0.1)
+    plain = ExportRegistry.publish
+    for moment in ("before", "while", "after"):
+
+        def publish(
+            self: ExportRegistry, version: ModelVersion, blobs: BlobStore, allow: Allow = always, at: str = moment
+        ) -> Any:
+            def reject() -> None:
+                with night.open() as other:
+                    found = other.catalog.get(version.name, version.version)
+                    if found is not None and found.status == "PASSED":
+                        other.catalog.withdraw(version.name, version.version, "New signatures hit.")
+                        publishing.take_back(replace(found, status="FAILED"), other)
+
+            def meanwhile() -> None:
+                if at == "while":
+                    reject()
+                allow()
+
+            if at == "before":
+                reject()
+            done = plain(self, version, blobs, meanwhile)
+            if at == "after":
+                reject()
+            return done
+
+        monkeypatch.setattr(ExportRegistry, "publish", publish)
+        assert verdicts(night.sync()) == {"m": "FAILED"}
+        assert (night.given_out, night.version.published) == ([], ())
+        with night.open() as workspace:
+            assert workspace.catalog.places("m", "1.0.0") == []
+            workspace.catalog.reinstate("m", "1.0.0")
+    monkeypatch.undo()
+    night.sync()
+    assert night.given_out == ["1.0.0"]
+
+
+def test_an_audit_names_what_does_not_agree(known: Night) -> None:
+    with known.open() as workspace:
+        assert audit([known.version], workspace) == ()
+        export = known.folder / "home" / "export"
+        (export / "m" / "9.9.9").mkdir()
+        (export / "m" / "9.9.9" / "left.bin").write_bytes(b"of a dead upload")
+        copy = export / "m" / "1.0.0" / "config.json"
+        copy.unlink()
+        copy.write_bytes(b"{}")
+        found = {(one.model, one.what) for one in audit([known.version], workspace)}
+        assert {model for model, _ in found} == {"m@9.9.9", "m@1.0.0"}
+        assert any("config.json" in what for _, what in found)
+        publishing.mend([known.version], workspace)
+        assert {one.model for one in audit([known.version], workspace)} == {"m@9.9.9"}
