@@ -51,6 +51,8 @@ OLD_PICKLE = b"cos\nsystem\n(S'true'\ntR."
         ("run", b"#!/bin/sh\n", "script"),
         ("x.strange", b"text", "unknown"),
         ("a.py", b"import os", "python"),
+        ("disk.iso", bytes(4096), "iso"),
+        ("content", b"blob 2\0hi", "git"),
         ("demo.ipynb", b"{}", "notebook"),
         ("install", b"# set up\n\nexec python3 -c 'import os'\n", "executable"),
         ("notes.txt", b": ; exec /bin/sh -c id\n", "executable"),

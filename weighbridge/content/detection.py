@@ -42,6 +42,7 @@ _TEXT_NAMES = re.compile(
 #: How streams begin that only their name tells from chance.
 _MAY_BE = {
     "brotli": re.compile(b""),
+    "iso": re.compile(b""),
     "lzma": re.compile(rb"[\0-\xe0].{4}.{5}\0{3}\0", re.DOTALL),
     "compress": re.compile(rb"\x1f\x9d[\x80-\x90]"),
     "audio": re.compile(rb"\xff[\xe0-\xfe]"),

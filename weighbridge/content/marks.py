@@ -157,6 +157,7 @@ _PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"[^\0].\0\0[\x04-\x7f]\0\0\0[A-Za-z0-9_.-]{4}", "imatrix"),
         # A record of TensorFlow's whose first event says its version.
         (rb".{12}[\x09-\x0d].{8,12}\x1a.brain\.Event:", "tfevents"),
+        (rb"(blob|tree|commit|tag) \d{1,12}\0", "git"),
         (rb"FOR1.{4}BEAM", "executable"),
         (rb"[CFZ]WS[\x01-\x32].{3}[\0\x01]", "executable"),
         (rb"\0\x01\0\0\0[\x01-\x40][\0-\x04]", "font"),

@@ -47,6 +47,7 @@ _BY_SUFFIX = {
     "brotli": ".br",
     "lzma": ".lzma .tlz",
     "compress": ".z .taz",
+    "iso": ".iso .dmg .vhd .vhdx .vmdk .qcow2",
     "pickle": ".bin .pt .pth .ckpt .pkl .pickle .joblib .pk .pckl .dill .cloudpickle .jbl .pdparams .pdopt",
     "audio": ".wav .mp3 .aac",
 }
