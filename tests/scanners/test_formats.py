@@ -121,7 +121,7 @@ def test_a_keras_archive_with_a_lambda_layer(scan: Scan, tmp_path: Path) -> None
         ("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(100)),
         ("model.keras", b"PK\3\4" + bytes(100)),
         ("saved_model.pb", b"\x0a\xff"),
-        ("model.ckpt-1.meta", b"hello"),
+        ("model.ckpt-1.meta", b"\x0a\x80\x80"),
     ],
 )
 def test_what_could_not_be_read_is_a_failed_report(scan: Scan, name: str, content: bytes) -> None:

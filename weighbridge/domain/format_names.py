@@ -22,7 +22,7 @@ _BY_SUFFIX = {
     "ini": ".ini .cfg .conf .properties .editorconfig",
     "xml": ".xml .svg .xsd .xmp",
     "markdown": ".md .mdx .markdown",
-    "text": ".txt .rst .tiktoken .vocab .bpe .csv .tsv .log .html .htm .css .tex .bib .lock .license .srt .vtt .pbtxt "
+    "text": ".txt .rst .tiktoken .vocab .bpe .csv .tsv .log .html .htm .css .tex .bib .lock .license .srt .vtt "
     ".prototxt .proto .diff .patch .names .labels .lst .dict .mil .lic .adoc .metadata .sample .arpa .scp .conll .sql",
     "jinja": ".jinja .jinja2 .j2 .tmpl",
     "python": ".py .pyi .pyx .pyw",
@@ -35,7 +35,7 @@ _BY_SUFFIX = {
     ".applescript .command .workflow .inf .chm .xll .settingcontent-ms .scf .library-ms .application .jnlp",
     "sentencepiece": ".model .spm",
     "tflite": ".tflite",
-    "tensorflow": ".pb .meta",
+    "tensorflow": ".pb .pbtxt .meta",
     "tfrecord": ".tfrecord .tfrecords",
     "msgpack": ".msgpack",
     "hdf5": ".h5 .hdf5",

@@ -183,9 +183,28 @@ def test_the_fingerprint_beside_a_saved_model_is_harmless() -> None:
     assert look(message((1, 17), (2, 4))) == GraphHeader(bytes_read=4)
 
 
-@pytest.mark.parametrize("content", [b"hello", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x07", b"\x0b" * 100])
+@pytest.mark.parametrize("content", [b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x07\0", b"\x0b\xff" * 100])
 def test_what_is_no_message_is_a_failure(content: bytes) -> None:
     assert look(content).failure
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ('meta_graphs { graph_def { node { name: "x" op: "PyFunc" } } }', [("tensorflow.operator", "error")]),
+        ("node { op : # a comment\n 'Write' # another\n \"\\x46ile\" }", [("tensorflow.operator", "error")]),
+        ('node { op: "Const" attr { value { tensor { string_val: "/etc/passwd" } } } } node { op: "ReadFile" }',
+         [("tensorflow.reads-file", "error")]),
+        ('node { op: "ReadFile" }', [("tensorflow.operator", "warning")]),
+        ('node { op: "RestoreV2" } node { op: "MatMul" attr { key: "s" value { s: "loc:@w" } } }', []),
+        ('item { id: 1 name: "PyFunc" }', []),
+        ("A text about WriteFile.", []),
+    ],
+)  # fmt: skip
+def test_graphs_as_texts_are_judged(said: str, expected: list[tuple[str, str]]) -> None:
+    found = look(said.encode())
+    assert found.failure == ""
+    assert [(finding.rule, finding.level) for finding in found.findings] == expected
 
 
 def test_the_child_answers_what_the_walk_says(tmp_path: Path) -> None:

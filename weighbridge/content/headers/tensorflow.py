@@ -3,7 +3,7 @@
 A graph is a program: an operator may read or write files or call Python, in the graph itself or in a function of its
 library. The messages are walked on the wire, as no reader of TensorFlow's is installed: a file is read as each kind of
 message that a loader could take it for. Runs in a child process (sandbox). Not here: what operators do
-(tensorflow_operators), Keras configurations (keras), variables.
+(tensorflow_operators), graphs as texts (tensorflow_text), Keras configurations (keras), variables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from weighbridge.content import sandbox
 from weighbridge.content.findings import Findings, quoted
-from weighbridge.content.headers import keras
+from weighbridge.content.headers import keras, tensorflow_text
 from weighbridge.content.headers.outside import leaves_model
 from weighbridge.content.headers.protobuf import Malformed, fields, varint_at
 from weighbridge.content.headers.tensorflow_operators import (
@@ -107,8 +107,9 @@ def walk(content: memoryview) -> GraphHeader:
     """Walk a file's bytes as every message that a loader could take them for.
 
     1. As a SavedModel, a MetaGraph, a graph and Keras's metadata; what is none of them has no nodes there.
-    2. Every operator of the table is judged, with the places that it is given followed to constants.
-    3. Keras configurations within are judged as those of other files.
+    2. A text is judged as one: `saved_model.pbtxt` is loaded too (tensorflow_text).
+    3. Every operator of the table is judged, with the places that it is given followed to constants.
+    4. Keras configurations within are judged as those of other files.
     """
     findings = Findings()
     found, problems = _File(), []
@@ -123,7 +124,10 @@ def walk(content: memoryview) -> GraphHeader:
         found.assets |= attempt.assets
         found.configurations += attempt.configurations
         found.nodes += attempt.nodes
-    if len(problems) == 4:
+    is_text = tensorflow_text.is_text(content)
+    if is_text:
+        findings.extend(tensorflow_text.inspect(content))
+    elif len(problems) == 4:
         return GraphHeader(failure=f"it cannot be read as a graph of TensorFlow's: {quoted(problems[0])}")
     _Judge(found, findings).judge()
     findings.extend(keras.judge(found.configurations).findings)
