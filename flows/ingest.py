@@ -52,6 +52,7 @@ def ingest(
     token_env: str = "",
     token_file: str = "",
     auth_block: str = "",
+    another_source: bool = False,
     locked: bool = False,
     models: str = "models.yaml",
     benchmarks: tuple[str, ...] = (),
@@ -78,6 +79,7 @@ def ingest(
         token_file: File of the worker that holds the source's token; one of its token_places.
         auth_block: Credentials block of the source's kind, such as Hub Credentials, S3 Credentials, Git Credentials or
             Web Credentials; or type/name for another one that fits, or secret/name.
+        another_source: Go on with a known name from another source; counts where the worker's operator asks.
         locked: Accept exactly what models.lock holds.
         models: The models file that the lock lies beside, in the worker's working directory.
         benchmarks: What is measured of it once it passed: names, or `default` for those of models.yaml or of its task;
@@ -102,6 +104,7 @@ def ingest(
             policy=policy,
             auth=AuthPlace(token_env, token_file, auth_block),
             registries=tuple(registries),
+            another_source=another_source,
         )
         with ArtifactProgress(request.model) as progress, run_workspace(blocks, progress) as workspace:
             wanted = locked_manifest(request, read_lock_of(workspace.models_file(Path(models)))) if locked else None
@@ -124,6 +127,7 @@ def parameters_of(request: IngestRequest, *, locked: bool = False, models: str =
         "version": request.version,
         "policy": request.policy,
         "registries": request.registries,
+        "another_source": request.another_source,
         "token_env": request.auth.token_env,
         "token_file": request.auth.token_file,
         "auth_block": request.auth.block,

@@ -56,6 +56,10 @@ class InvalidConfiguration(UsageError):
     """models.yaml, models.lock, policy.yaml or a setting does not say what it must."""
 
 
+class NameTaken(UsageError):
+    """A model's name that belongs to another source."""
+
+
 class UnsafePath(WeighbridgeError):
     """A file name from upstream that would leave the model's folder or collide with another one."""
 

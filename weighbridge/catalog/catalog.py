@@ -215,6 +215,11 @@ class Catalog:
         with self._database.read() as connection:
             return versions.listed(connection, name)
 
+    def origins(self, name: str) -> set[tuple[str, ...]]:
+        """Return where the versions of a model came from (`ModelRef.origin`); nothing for an unknown name."""
+        with self._database.read() as connection:
+            return versions.origins(connection, name)
+
     def set_default(self, name: str, version: str | None) -> None:
         """Fix a model's default version; None lets it follow the newest PASSED one again.
 

@@ -139,6 +139,13 @@ def listed(connection: Connection, name: str) -> list[ModelVersion]:
     return _load(connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()))
 
 
+def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
+    """Return where the versions of a model came from."""
+    models, table = schema.models, schema.versions
+    query = select(table.c.ref).join(models, models.c.id == table.c.model_id).where(models.c.name == name)
+    return {manifests.ref_from_json(ref).origin for ref in connection.execute(query).scalars()}
+
+
 def of_manifests(connection: Connection, digests: Iterable[str]) -> list[ModelVersion]:
     """Return every version that has one of these manifests, sorted by name, the latest first."""
     models, table = schema.models, schema.versions

@@ -115,6 +115,9 @@ def ingest(
     version: Annotated[
         str, typer.Option("--set-version", help="The semantic version it gets; computed by default.")
     ] = "",
+    another_source: Annotated[
+        bool, typer.Option("--another-source", help="Let a known name go on with a model from another source.")
+    ] = False,
     policy: PolicyOption = "",
     token_env: TokenEnvOption = "",
     token_file: TokenFileOption = "",
@@ -131,6 +134,7 @@ def ingest(
         hash=pins.hash,
         nar=pins.nar,
         version=version,
+        another_source=another_source,
         policy=policy,
         auth=AuthPlace(token_env=token_env, token_file=token_file),
     )

@@ -136,6 +136,7 @@ class ModelEntry(HandlerOptions):
             policy=self.policy,
             auth=AuthPlace(auth.token_env, auth.token_file, auth.block),
             registries=tuple(self.registries),
+            another_source=True,
         )
 
 

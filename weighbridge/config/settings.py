@@ -67,6 +67,16 @@ class Settings(BaseSettings):
     )
     clamav_database: Path | None = Field(None, description="Folder of signatures for the private clamd.")
     policy: str = Field("", description="Preset or policy file; empty for ./policy.yaml, else the preset standard.")
+    request_policies: tuple[str, ...] = Field(
+        (),
+        description="Presets and policy files that a run on behalf of others may choose although they are weaker than "
+        "the operator's policy; none by default.",
+    )
+    shared_names: tuple[str, ...] = Field(
+        (),
+        description="Patterns of model names that a run on behalf of others may go on with from another source than "
+        "the one they were first taken from; none by default.",
+    )
     registries: tuple[str, ...] = Field(("mlflow",), description="Registries that what passed is published to.")
     huggingface_endpoint: str = Field("", description="Hub to ask; empty for HF_ENDPOINT, else huggingface.co.")
     pypi_index: str = Field("", description="Package index to ask; empty for PIP_INDEX_URL, else the public one.")

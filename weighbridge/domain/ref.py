@@ -13,6 +13,9 @@ from weighbridge.domain import uris
 
 _ENDINGS = re.compile(r"\.(tar\.(gz|xz|zst|bz2)|tar|tgz|tbz2|txz|tzst|zip|git|gguf|safetensors|onnx|bin|pt)$")
 
+#: Options that say where a model is, and not which of its files are meant.
+_PLACES = frozenset({"endpoint", "index", "registry", "subdir", "tracking_uri"})
+
 
 @dataclass(frozen=True, order=True)
 class ModelRef:
@@ -49,6 +52,12 @@ class ModelRef:
         Revisions of `url`, `file` and `s3` are left out: none of these can be asked for what it held earlier.
         """
         return uris.write(self.kind, self.id, self.revision, self.options)
+
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """Where the model's bytes come from, whatever revision: equal origins, the same publisher's same model."""
+        places = (f"{name}={value}" for name, value in self.options if name in _PLACES)
+        return (self.kind, self.id.rstrip("/") or self.id, *places)
 
     @property
     def name(self) -> str:

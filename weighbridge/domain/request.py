@@ -63,6 +63,7 @@ class IngestRequest:
         policy: preset or policy file; the configured one when empty.
         auth: where the credentials are kept.
         registries: where to publish; the configured ones when empty.
+        another_source: the owner's word that a known name may go on with this source; models.yaml gives it.
     """
 
     ref: ModelRef
@@ -73,6 +74,7 @@ class IngestRequest:
     policy: str = ""
     auth: AuthPlace = field(default_factory=AuthPlace)
     registries: tuple[str, ...] = ()
+    another_source: bool = False
 
     @property
     def model(self) -> str:

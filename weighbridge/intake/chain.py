@@ -109,6 +109,7 @@ def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecuto
     catalog = job.workspace.catalog
     registries = job.workspace.registries(job.request)  # Here: what they import must not race with a thread's SQL.
     declared = runner.call(steps.resolve, job)
+    steps.admit(job, declared)
     known = steps.recall(job, declared)
     catalog.update_ingest(number, "SCANNING" if known else "FETCHING")
     if known is not None:

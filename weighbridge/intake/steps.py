@@ -40,6 +40,12 @@ def resolve(job: Job) -> Manifest:
     return job.source.resolve(job.locked.ref if job.locked else job.request.ref)
 
 
+def admit(job: Job, declared: Manifest) -> None:
+    """Refuse a name that belongs to another source; see `Workspace.refuse_taken`. Raises NameTaken."""
+    origins = job.workspace.catalog.origins(job.request.model)
+    job.workspace.refuse_taken(job.request, declared.ref, origins)
+
+
 def recall(job: Job, declared: Manifest) -> Received | None:
     """Return what an equal declaration led to before, when all of it is still here; reads no blob."""
     if not declared.fingerprint:
@@ -168,7 +174,11 @@ def publish(
     catalog = job.workspace.catalog
     flat = tuple({found.id: found for part in reports for found in part}.values())
 
+    origins = catalog.origins(job.request.model)
+
     def choose(previous: ModelVersion | None) -> str:
+        if previous is not None:  # Somebody else's, perhaps, who was faster by a moment.
+            job.workspace.refuse_taken(job.request, manifest.ref, origins | {previous.manifest.ref.origin})
         before = (previous.version, previous.card, previous.manifest) if previous else None
         return next_version(before, card, manifest, job.request.version)
 

@@ -5,10 +5,11 @@ Not here: what is done with it (intake.steps).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
@@ -20,12 +21,13 @@ from weighbridge.domain.clock import utc_now
 from weighbridge.domain.policy import Policy
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.scanning import Engines
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth
-from weighbridge.net.on_behalf import limited, refuse_file, refuse_place
+from weighbridge.net.on_behalf import limited, refuse_file, refuse_place, refuse_weaker, taken
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.registries import REGISTRIES
@@ -123,13 +125,44 @@ class Workspace:
         return path
 
     def policy(self, request: IngestRequest) -> Policy:
-        """Return the policy a request is judged under. Raises InvalidConfiguration."""
-        wanted = request.policy or self.settings.policy
-        if request.policy and request.policy not in PRESETS and self._of_strangers:
+        """Return the policy a request is judged under: of strangers' ones none that is weaker than the operator's.
+
+        Raises:
+            InvalidConfiguration: it cannot be read, or this run may not choose it.
+        """
+        if not (request.policy and self._of_strangers):
+            return self._policy(request.policy or self.settings.policy)
+        if request.policy not in PRESETS:
             refuse_file(Path(request.policy), self.folder, remedy=f"Presets: {', '.join(PRESETS)}.")
+        wanted = self._policy(request.policy)
+        if request.policy not in self.settings.request_policies:
+            refuse_weaker(wanted, self._policy(self.settings.policy))
+        return wanted
+
+    def _policy(self, wanted: str) -> Policy:
         if wanted not in self._policies:
             self._policies[wanted] = load_policy(wanted, self.folder)
         return self._policies[wanted]
+
+    def refuse_taken(self, request: IngestRequest, ref: ModelRef, origins: Collection[tuple[str, ...]]) -> None:
+        """Refuse a model's name that belongs to another source, unless its owner says that this one may go on with it.
+
+        Args:
+            request: what is wanted.
+            ref: where it comes from, as the source names it.
+            origins: where the versions of that name came from.
+
+        Raises:
+            NameTaken: it belongs to another source.
+        """
+        if not origins or ref.origin in origins:
+            return
+        if self._of_strangers:
+            if any(fnmatchcase(request.model, pattern) for pattern in self.settings.shared_names):
+                return
+        elif request.another_source or self.vouched:
+            return
+        raise taken(request.model, ref, origins, of_strangers=self._of_strangers)
 
     def registries(self, request: IngestRequest) -> tuple[Registry, ...]:
         """Return the registries a request is published to. Raises InvalidConfiguration for one that is unknown."""

@@ -8,13 +8,16 @@ folders may be ingested (sources.file); docs/adr/0009 has the reasons.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from weighbridge.domain.auth_place import AuthPlace, place_name, shown_name
-from weighbridge.errors import InvalidConfiguration
+from weighbridge.domain.policy import Policy
+from weighbridge.domain.policy_order import weaknesses
+from weighbridge.domain.ref import ModelRef
+from weighbridge.errors import InvalidConfiguration, NameTaken
 from weighbridge.net.auth import Auth
 
 #: Source kinds whose service only a setting can name; they send credentials to it alone.
@@ -89,4 +92,31 @@ def refuse_file(path: Path, folder: Path, roots: tuple[Path, ...] = (), remedy: 
         f"Runs on behalf of others may not read {path}.",
         f"Name a YAML file that lies in the worker's own working folder, without a path. {remedy}".strip(),
         path=str(path),
+    )
+
+
+def refuse_weaker(policy: Policy, floor: Policy) -> None:
+    """Raise InvalidConfiguration for a policy that lets in more than the operator's, which is the floor."""
+    if found := weaknesses(policy, floor):
+        raise InvalidConfiguration(
+            f"The policy {policy.name} is weaker than the operator's, {floor.name}: {'; '.join(found[:3])}.",
+            "Leave `policy` empty or choose a stricter one, or ask whoever runs this machine to list it in "
+            "WEIGHBRIDGE_REQUEST_POLICIES.",
+            policy=policy.name,
+            floor=floor.name,
+        )
+
+
+def taken(name: str, ref: ModelRef, origins: Collection[tuple[str, ...]], *, of_strangers: bool) -> NameTaken:
+    """Return the error for a name that belongs to another source; it names the way out for whoever asks."""
+    known = ", ".join(sorted(" ".join(origin) for origin in origins))
+    remedy = (
+        "Give this one a name of its own with `name`, or ask whoever runs this machine to write it into models.yaml or "
+        "WEIGHBRIDGE_SHARED_NAMES."
+        if of_strangers
+        else "Give this one a name of its own with --name; or, if it is the same model that moved, say so with "
+        "--another-source or in models.yaml."
+    )
+    return NameTaken(
+        f"The name {name} belongs to the model from {known}, and {ref.uri} is another one.", remedy, name=name
     )
