@@ -18,6 +18,7 @@ from prefect.exceptions import PrefectException
 from flows.artifact_keys import key
 from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.text import markdown_text, shown
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.syncing import SyncReport
 from weighbridge.views.markdown import file_rows, markdown
@@ -31,7 +32,7 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
     """Keep what became of a model with the present flow run."""
     with outcome_stands(outcome.version.name):
         version = outcome.version
-        title = f"{version.name} {version.version}: {version.status}"
+        title = shown(f"{version.name} {version.version}: {version.status}")
         create_markdown_artifact(markdown(outcome), key=key("report", version.name), description=title)
         rows = file_rows(version)
         left = f", of which the first {MAX_ROWS:,} are shown" if len(rows) > MAX_ROWS else ""
@@ -40,7 +41,7 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
         )
         link = published_link(outcome, settings) or source_link(ModelRef.parse(version.source))
         if link:
-            create_link_artifact(link, link_text=title, key=key("link", version.name), description=title)
+            create_link_artifact(link, link_text=markdown_text(title), key=key("link", version.name), description=title)
 
 
 def keep_sync(done: SyncReport) -> None:
@@ -53,7 +54,8 @@ def keep_sync(done: SyncReport) -> None:
         {"model": held.name, "version": held.version, "status": held.status, "why": "as before"} for held in done.held
     ]
     rows += [
-        {"model": failure.name, "version": "", "status": "ERROR", "why": str(failure.error)} for failure in done.failed
+        {"model": failure.name, "version": "", "status": "ERROR", "why": shown(failure.error)}
+        for failure in done.failed
     ]
     description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
     with outcome_stands("sync"):

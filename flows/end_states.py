@@ -20,6 +20,7 @@ from prefect.states import Completed, Failed
 from weighbridge.benchmarks.planning import Measurement
 from weighbridge.catalog import Catalog
 from weighbridge.domain.result import BenchmarkResult
+from weighbridge.domain.text import shown
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.preloading import Preloaded
@@ -39,7 +40,7 @@ def ended(outcome: Outcome) -> State[dict[str, Any]]:
     message = (
         f"{version.name} {version.version}: {version.status} under the policy {version.decision.policy}.{told}{more}"
     )
-    return kind(name=_NAMES[version.status], message=message, data=_summary(outcome))
+    return kind(name=_NAMES[version.status], message=shown(message), data=_summary(outcome))
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def preloaded(done: Sequence[Preloaded]) -> State[dict[str, Any]]:
 
 def failed(error: WeighbridgeError) -> State[WeighbridgeError]:
     """Return the state of a run that could not do its work."""
-    return Failed(message=str(error), data=error)
+    return Failed(message=shown(error), data=error)
 
 
 def result_of(state: State[Any]) -> Any:

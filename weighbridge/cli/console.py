@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import StrEnum
@@ -12,17 +12,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.text import visible
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.views.progress_bars import Bars
 
-out, err = Console(), Console(stderr=True)
+
+class SafeConsole(Console):
+    """A console on which text from a model steers no terminal: what is invisible in it is shown by its code."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is printed; cursor movements of ours are controls of their own and stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+out, err = SafeConsole(), SafeConsole(stderr=True)
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted models.")]

@@ -15,8 +15,10 @@ import unicodedata
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 #: White space that is a character of text, and becomes one space.
 _SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
-#: What any renderer of markdown or HTML gives a meaning, at a line's beginning or anywhere.
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$@]|:(?=\S)|^[-=]|(?<=www)\.)", re.IGNORECASE)
+#: What HTML gives a meaning, which some renderers of markdown let through.
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+#: What a renderer of markdown gives a meaning, at a line's beginning or anywhere.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~$@]|:(?=\S)|^[-=]|(?<=www)\.)", re.IGNORECASE)
 _ORDERED = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
 
 
@@ -27,20 +29,25 @@ def shown(value: object, limit: int = 0) -> str:
         value: anything that comes from a model.
         limit: characters after which it is cut, with `…`; 0 for none.
     """
-    text = _SPACES.sub(" ", str(value))
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(_visible(character) for character in text)
+    text = visible(_SPACES.sub(" ", str(value)))
     return text if not limit or len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def visible(text: str) -> str:
+    """Return text with every character that is invisible or steers a terminal written as its code; lines stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible(character) for character in text)
 
 
 def markdown_text(value: object, limit: int = 0) -> str:
     """Return text as one line of markdown that shows exactly the characters of `shown`: no link, picture or HTML."""
-    escaped = _MARKUP.sub(r"\\\1", shown(value, limit))
+    escaped = _MARKUP.sub(r"\\\1", shown(value, limit)).translate(_ENTITIES)
     return _ORDERED.sub(r"\1\\\2", escaped)
 
 
 def _visible(character: str) -> str:
-    if unicodedata.category(character) not in _UNSEEN:
+    if character == "\n" or unicodedata.category(character) not in _UNSEEN:
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

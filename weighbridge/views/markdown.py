@@ -51,7 +51,7 @@ def file_rows(version: ModelVersion) -> list[dict[str, Any]]:
         findings = sorted(finding.rule for report in reports for finding in report.findings)
         rows.append(
             {
-                "path": entry.path,
+                "path": shown(entry.path),
                 "size": entry.size,
                 "sha256": entry.digest.hex if entry.digest else None,
                 "scanned as": ", ".join(sorted({report.subject for report in reports})),

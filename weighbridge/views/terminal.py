@@ -46,10 +46,10 @@ def report(outcome: Outcome) -> RenderableType:
     version = outcome.version
     parts: list[RenderableType] = [verdict_panel(version, outcome.unchanged), *details(version)]
     if outcome.unverified:
-        names = ", ".join(outcome.unverified[:SHOWN])
+        names = ", ".join(map(shown, outcome.unverified[:SHOWN]))
         parts.append(_section("Unverified", Text(f"The source promises no digest for: {names}", style="yellow")))
     if outcome.dropped:
-        parts.append(_section("Left out", Text("\n".join(outcome.dropped[:SHOWN]), style="dim")))
+        parts.append(_section("Left out", Text("\n".join(map(shown, outcome.dropped[:SHOWN])), style="dim")))
     return Group(*parts)
 
 
@@ -57,7 +57,7 @@ def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
     """Render the verdict in one box."""
     colour = _COLOURS.get(version.status, "white")
     text = Text.assemble(
-        (f"{version.name} {version.version}", "bold"),
+        (shown(f"{version.name} {version.version}"), "bold"),
         "  ",
         (version.status, f"bold {colour}"),
         ("  quarantined: kept for inspection, served to nobody" if version.status == "FAILED" else "", colour),
@@ -99,7 +99,9 @@ def card_table(card: ModelCard) -> Table:
     table.add_column(style="dim", overflow="fold")
     for name, field in card.to_json().items():
         table.add_row(
-            name.replace("_", " "), escape(_value_text(name, field["value"])), escape(_place_text(field["read_from"]))
+            name.replace("_", " "),
+            escape(shown(_value_text(name, field["value"]))),
+            escape(shown(_place_text(field["read_from"]))),
         )
     if not card.fields:
         table.add_row("nothing", "No file of a known format says what the model is.", "")
@@ -164,7 +166,11 @@ def decision_text(decision: Decision) -> RenderableType:
     for reason in decision.reasons[:SHOWN]:
         mark, colour = _EFFECTS[reason.effect]
         where = f"{reason.path}: " if reason.path else ""
-        lines.append(Text.assemble((f"{mark} ", f"bold {colour}"), f"{where}{reason.message} ", (reason.rule, "dim")))
+        lines.append(
+            Text.assemble(
+                (f"{mark} ", f"bold {colour}"), f"{shown(where)}{shown(reason.message)} ", (reason.rule, "dim")
+            )
+        )
     if len(decision.reasons) > SHOWN:
         lines.append(Text(f"… and {len(decision.reasons) - SHOWN} more; --json has all", style="dim"))
     if not decision.reasons:
@@ -184,7 +190,7 @@ def arrival_table(arrival: Arrival) -> RenderableType:
         table.add_column(header, justify="right" if header == "size" else "left", overflow="fold")
     for entry in arrival.manifest.files[:SHOWN]:
         table.add_row(
-            escape(entry.path), bytes_text(entry.size or 0), entry.digest.hex[:16] + "…" if entry.digest else ""
+            escape(shown(entry.path)), bytes_text(entry.size or 0), entry.digest.hex[:16] + "…" if entry.digest else ""
         )
     more = len(arrival.manifest.files) - SHOWN
     held = f"{len(arrival.unverified)} without a digest of the source's" if arrival.unverified else "all as promised"
@@ -209,13 +215,13 @@ def list_table(versions: Sequence[ModelVersion]) -> Table:
         card = version.card
         parameters = card.get("parameter_count")
         table.add_row(
-            Text(version.name, style="bold"),
+            Text(shown(version.name), style="bold"),
             version.version,
             Text(version.status, style=_COLOURS.get(version.status, "")),
-            Text(str(card.get("architecture") or "")),
+            Text(shown(card.get("architecture") or "")),
             count_text(parameters) if parameters else "",
             bytes_text(version.manifest.size),
-            Text(str(card.get("licence") or "")),
+            Text(shown(card.get("licence") or "")),
         )
     if not versions:
         table.add_row("None yet: `weighbridge ingest URI` takes the first one in.")
