@@ -128,8 +128,7 @@ def _gguf(item: Item) -> Check:
         return Check(covered=0, status="failed", reason=header.failure)
     findings = Findings()
     findings.extend(header.findings)
-    for template in places.gguf_templates(header.metadata):
-        findings.extend(inspection.inspect(template))
+    findings.extend(inspection.inspect_all(places.gguf_templates(header.metadata)))
     findings.extend(config.inspect_metadata(header.metadata))
     return Check(findings.all, header.header_size)
 

@@ -46,6 +46,10 @@ def test_what_never_ends_is_an_error(text: str) -> None:
         "{% macro a(x) %}{{ b(x.y) }}{% endmacro %}{% macro b(x) %}{{ a(x.z) }}{% endmacro %}{{ a(tools[0]) }}",
         "{% set s = 'a' %}{% set s = s ~ s %}{{ s }}",
         "{% set ns = namespace(s='') %}{% for m in messages %}{% set ns.s = ns.s ~ m.content %}{% endfor %}",
+        "".join(
+            f"{{% macro m{at}() %}}{''.join(f'{{{{ m{to}() }}}}' for to in range(at + 1, at + 20))}{{% endmacro %}}"
+            for at in range(60)
+        ),
     ],
 )
 def test_what_ends_is_no_finding(text: str) -> None:

@@ -59,6 +59,12 @@ def test_a_name_that_leaves_the_folder_is_an_error(name: str) -> None:
     assert names == [name]
 
 
+def test_more_templates_than_are_read_are_an_error() -> None:
+    text = "{{ messages }}" + "x" * 200_000
+    many = {"chat_template": {f"t{number}": text for number in range(8)}}
+    assert rules(inspect_config(many)) == ["template.too-large"]
+
+
 def test_names_in_use_are_safe() -> None:
     for name in ("default", "tool_use", "rag", "qwen3-vl.v2", "Werkzeuge"):
         assert inspect(Template("x", "t", name)) == ()

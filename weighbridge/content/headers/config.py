@@ -15,7 +15,7 @@ from typing import Any
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers import document, keras
 from weighbridge.content.loading.inspection import inspect_value
-from weighbridge.content.templates.inspection import inspect
+from weighbridge.content.templates.inspection import inspect_all
 from weighbridge.content.templates.places import templates_in
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Finding
@@ -35,8 +35,7 @@ def inspect_config(value: Any, place: str = "") -> tuple[Finding, ...]:
     findings.extend(inspect_value(value, place))
     if isinstance(value, dict) and "weight_map" in value:
         _inspect_index(value["weight_map"], findings)
-    for template in templates_in(value):
-        findings.extend(inspect(template))
+    findings.extend(inspect_all(templates_in(value)))
     if keras.is_configuration(value):
         findings.extend(keras.inspect(value))
     return findings.all

@@ -44,7 +44,7 @@ def inspect(tree: nodes.Template, key: str, findings: Findings) -> None:
             text = "Its macro calls itself without going down into its argument."
             findings.add("template.endless", "error", text, f"{key}:{macro.lineno}")
     _inspect_doubling(tree, key, findings)
-    if _steps(tree, macros) > MAX_STEPS:
+    if _steps(tree, macros, {}) > MAX_STEPS:
         findings.add("template.endless", "error", f"Its loops make more than {MAX_STEPS:,} steps.", key)
 
 
@@ -109,19 +109,24 @@ def _integer(node: nodes.Node) -> int | None:
 # Loops
 
 
-def _steps(node: nodes.Node, macros: dict[str, nodes.Macro], within: frozenset[str] = frozenset()) -> int:
-    """Return how many steps nested loops over literal ranges make; a loop over data counts as one."""
+def _steps(node: nodes.Node, macros: dict[str, nodes.Macro], known: dict[str, int]) -> int:
+    """Return how many steps nested loops over literal ranges make; a loop over data counts as one.
+
+    Args:
+        node: what runs.
+        macros: the macros by name.
+        known: the steps of the macros met so far; of one that is being worked out, 1.
+    """
     if isinstance(node, nodes.For):
-        body = max((_steps(part, macros, within) for part in node.iter_child_nodes(exclude=("iter",))), default=1)
+        body = max((_steps(part, macros, known) for part in node.iter_child_nodes(exclude=("iter",))), default=1)
         return max(_range_length(node.iter), 1) * body
-    inner = max((_steps(child, macros, within) for child in node.iter_child_nodes()), default=1)
+    inner = max((_steps(child, macros, known) for child in node.iter_child_nodes()), default=1)
     if isinstance(node, nodes.Call):
         name = node.node.name if isinstance(node.node, nodes.Name) else ""
-        if name in macros and name not in within and len(within) < 4:
-            inner = max(
-                inner, *(_steps(part, macros, within | {name}) for part in [nodes.Const(0), *macros[name].body])
-            )
-        return max(_range_length(node), inner)
+        if name in macros and name not in known:
+            known[name] = 1
+            known[name] = max((_steps(part, macros, known) for part in macros[name].body), default=1)
+        return max(_range_length(node), inner, known.get(name, 1))
     return inner
 
 

@@ -7,7 +7,7 @@ whether the words of a template are good for its users.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
@@ -21,6 +21,9 @@ from weighbridge.domain.report import Finding
 
 #: Characters of a template; the largest in use have about 30,000.
 MAX_TEMPLATE_LENGTH = 256 * 1024
+
+#: Characters of all templates of one file; the most in use have about 100,000.
+MAX_LENGTH_TOGETHER = 1024 * 1024
 
 
 class GenerationTag(Extension):
@@ -57,6 +60,20 @@ class Template:
     key: str
     name: str = ""
     sure: bool = True
+
+
+def inspect_all(templates: Iterable[Template]) -> tuple[Finding, ...]:
+    """Return what is wrong with the templates of one file, which are read up to `MAX_LENGTH_TOGETHER`."""
+    findings = Findings()
+    length = 0
+    for template in templates:
+        length += len(template.text)
+        if length > MAX_LENGTH_TOGETHER:
+            text = f"Its templates have more than {MAX_LENGTH_TOGETHER:,} characters together; no more are read."
+            findings.add("template.too-large", "error", text, template.key)
+            break
+        findings.extend(inspect(template))
+    return findings.all
 
 
 def inspect(template: Template) -> tuple[Finding, ...]:

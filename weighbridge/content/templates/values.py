@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 
 #: Constants that one value keeps apart; a value of more is a text made up while the template runs.
-MAX_KNOWN = 64
+MAX_KNOWN = 128
 #: Characters of a constant that is followed exactly.
 MAX_KNOWN_LENGTH = 1000
 
