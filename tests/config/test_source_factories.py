@@ -81,7 +81,7 @@ models:
     [
         (
             "sources: {a: {s3: {bukket: x}}}",
-            r"models\.yaml:1: sources\.a\.s3\.bukket: s3 has no such option; it has bucket, pre",
+            r"models\.yaml:1: sources\.a\.s3\.bukket: s3 has no such option; it has files, exclude, bucket, pre",
         ),
         (
             "sources:\n  a:\n    s3: {region: 7}",

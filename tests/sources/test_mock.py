@@ -62,7 +62,7 @@ def test_an_unknown_revision() -> None:
 
 
 def test_an_unknown_option() -> None:
-    with pytest.raises(InvalidReference, match="commitSha, files"):
+    with pytest.raises(InvalidReference, match="commitSha, exclude, files"):
         resolve("mock:a/b?file=config.json")
 
 

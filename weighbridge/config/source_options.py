@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from pydantic_core import PydanticCustomError
 
 from weighbridge.domain import source_kinds
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import EXCLUDE, FILES
 from weighbridge.errors import UsageError
 
 _REPOSITORY = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
@@ -61,10 +63,18 @@ class SourceOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, alias_generator=to_camel)
     #: Options of which exactly one is given.
     one_of: ClassVar[tuple[str, ...]] = ()
+    files: list[Text] | None = None
+    exclude: list[Text] | None = None
+
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
+        raise NotImplementedError
 
     def ref(self) -> ModelRef:
         """The reference these options stand for."""
-        raise NotImplementedError
+        place = self.place()
+        chosen = {(name, one) for name in (FILES, EXCLUDE) for one in getattr(self, name) or ()}
+        return replace(place, options=tuple(sorted({*place.options, *chosen})))
 
     @classmethod
     def spellings(cls) -> dict[str, str]:
@@ -97,14 +107,13 @@ class HuggingFaceOptions(SourceOptions):
 
     repo: Annotated[str, Field(pattern=_REPOSITORY)]
     revision: Text = "main"
-    files: list[Text] | None = None
     type: Literal["model", "dataset"] = "model"
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         kind = "huggingface" if self.type == "model" else "huggingface-dataset"
         revision = "" if self.revision == "main" else self.revision
-        return ModelRef(kind, self.repo, revision, tuple(("files", name) for name in sorted(self.files or [])))
+        return ModelRef(kind, self.repo, revision)
 
 
 class MLflowOptions(SourceOptions):
@@ -117,8 +126,8 @@ class MLflowOptions(SourceOptions):
     stage: str = ""
     alias: str = ""
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         revision = self.version or self.stage or f"@{self.alias.removeprefix('@')}"
         return ModelRef("mlflow", self.model_name, revision, _options(tracking_uri=self.tracking_uri))
 
@@ -131,8 +140,8 @@ class S3Options(SourceOptions):
     region: Text | None = None
     endpoint: WebAddress | None = None
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         place = f"{self.bucket}/{self.prefix.strip('/')}".rstrip("/")
         return ModelRef("s3", place, "", _options(region=self.region or "", endpoint=self.endpoint or ""))
 
@@ -144,8 +153,8 @@ class GitLFSOptions(SourceOptions):
     rev: Text
     subdir: str | None = None
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         parts = urlsplit(self.url)
         if parts.query or parts.fragment:
             raise ValueError("the address of a repository has no ? and no #: name rev and subdir beside it")
@@ -159,8 +168,8 @@ class GitXetOptions(SourceOptions):
     url: Text
     rev: Text
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         where = ModelRef.parse(f"xet:{self.url.removeprefix('xet:').removeprefix('https:')}")
         if not _REPOSITORY.fullmatch(where.id) or where.revision or where.options:
             raise ValueError("write xet://huggingface.co/org/name, or org/name, and rev beside it")
@@ -174,8 +183,8 @@ class URLOptions(SourceOptions):
     extract: bool = False
     sha256: Annotated[str, Field(pattern="^([0-9a-fA-F]{64})?$")] = ""
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         where = ModelRef.parse(self.url)
         options = {*where.options, *_options(extract="true" if self.extract else "", sha256=self.sha256.lower())}
         return ModelRef("url", where.id, "", tuple(sorted(options)))
@@ -188,8 +197,8 @@ class OllamaOptions(SourceOptions):
     tag: Text = "latest"
     registry: WebAddress | None = None
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         name, colon, tag = self.model.rpartition(":")
         if not colon or "/" in tag:
             name, tag = self.model, self.tag
@@ -206,8 +215,8 @@ class PyPIOptions(SourceOptions):
     version: str = ""
     file: str = ""
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         return ModelRef("pypi", self.package, self.version, _options(file=self.file))
 
 
@@ -217,8 +226,8 @@ class FileOptions(SourceOptions):
     path: Text
     root: str = ""
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         path, root = (str(Path(name).expanduser().absolute()) if name else "" for name in (self.path, self.root))
         return ModelRef("file", path, "", _options(root=root))
 
@@ -228,14 +237,12 @@ class MockOptions(SourceOptions):
 
     org: Text = "test-org"
     model: Text = "test-model"
-    files: list[Text] = ["config.json"]
+    files: list[Text] | None = ["config.json"]
     commit_sha: str = ""
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
-        options = [("files", name) for name in self.files]
-        options += [("commitSha", self.commit_sha)] if self.commit_sha else []
-        return ModelRef("mock", f"{self.org}/{self.model}", "", tuple(sorted(options)))
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
+        return ModelRef("mock", f"{self.org}/{self.model}", "", _options(commitSha=self.commit_sha))
 
 
 class InstalledOptions(SourceOptions):
@@ -247,8 +254,8 @@ class InstalledOptions(SourceOptions):
     id: Text
     revision: Plain = ""
 
-    def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+    def place(self) -> ModelRef:
+        """The place that these options name, whatever of it is taken."""
         options = [(name, value) for name, given in (self.__pydantic_extra__ or {}).items() for value in given]
         return ModelRef(self.kind, self.id, self.revision, tuple(sorted(options)))
 

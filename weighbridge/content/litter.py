@@ -21,8 +21,10 @@ NAMES = frozenset(
 )
 #: What macOS begins the names of its resource files with.
 _RESOURCE = "._"
+#: What Windows notes of where a file came from, as WSL and copies of its disks show it.
+_ZONE = ":Zone.Identifier"
 
 
 def is_litter(path: str) -> bool:
     """Whether a file or folder, or a folder that it lies in, is litter."""
-    return any(part in NAMES or part.startswith(_RESOURCE) for part in path.split("/"))
+    return any(part in NAMES or part.startswith(_RESOURCE) or part.endswith(_ZONE) for part in path.split("/"))

@@ -17,6 +17,7 @@ from weighbridge.domain.decision import Decision, Reason, Verdict
 from weighbridge.domain.format_names import WEIGHTS_FORMATS, disagreement, fitting
 from weighbridge.domain.licences import judge_licence
 from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.paths import unportable
 from weighbridge.domain.policy import Policy, effect_of
 from weighbridge.domain.report import NOT_APPLICABLE, WINDOWED, ScanReport
 
@@ -56,6 +57,7 @@ def decide(
         complete &= _covered(entry, of_file, policy)
     reasons += _shape(manifest, known, policy)
     reasons += _missing(card, policy)
+    reasons += _names(manifest, policy)
     reasons += [Reason(*judged) for judged in judge_licence(card, policy.licence)]
     if not manifest.files:
         reasons.append(Reason("reject", "model.empty", "The model has no files."))
@@ -209,6 +211,14 @@ def _missing(card: ModelCard, policy: Policy) -> Iterator[Reason]:
     if effect != "ignore" and isinstance(missing, dict):
         for path, named_by in sorted(missing.items()):
             yield Reason(effect, "files.missing", f"It is not there, but {named_by} names it.", path)
+
+
+def _names(manifest: Manifest, policy: Policy) -> Iterator[Reason]:
+    """Whoever loads the model on such a system gets another file, or none."""
+    effect = effect_of("names.unportable", "warning", policy)
+    if effect != "ignore":
+        for path, why in unportable(manifest.by_path).items():
+            yield Reason(effect, "names.unportable", why, path)
 
 
 def _waived(reason: Reason, manifest: Manifest, policy: Policy, now: datetime) -> Reason:

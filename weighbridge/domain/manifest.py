@@ -6,7 +6,6 @@ Not here: fetching the bytes, or what a difference leads to (intake.verifying).
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,7 +82,7 @@ class Manifest:
 
     Attributes:
         ref: the reference at an immutable revision.
-        files: sorted; no two names equal, differing only in case or Unicode form, or one the folder of another.
+        files: sorted; no two names equal, or one the folder of another.
         archive: how the single file is to be unpacked (`archive`, `wheel`), or empty when the files are the model.
         left_out: paths at the source that are no files of the model, each with the reason; no part of its identity.
 
@@ -164,12 +163,13 @@ def _refuse_collisions(paths: Iterable[str]) -> None:
 
     Sorted with `/` as the least letter, a folder's name comes right before what is in it, however deep and many.
     """
-    folded = sorted((unicodedata.normalize("NFC", path).casefold().replace("/", "\0"), path) for path in paths)
-    for (one, other), (two, path) in pairwise(folded):
+    ordered = sorted(path.replace("/", "\0") for path in paths)
+    for one, two in pairwise(ordered):
         if one == two or two.startswith(one + "\0"):
+            other, path = (name.replace("\0", "/") for name in (one, two))
             raise UnsafePath(
-                f"The file names {other!r} and {path!r} cannot lie in one folder on every system.",
-                "They are the same but for case or Unicode form, or one is the folder of the other.",
+                f"The file names {other!r} and {path!r} cannot lie in one folder.",
+                "They are the same, or one is the folder of the other: leave one out with the option exclude.",
                 path=path,
                 other=other,
             )

@@ -1,8 +1,10 @@
-"""Paths of a model's files: relative, POSIX, and safe to create on any file system."""
+"""Paths of a model's files: relative, POSIX, and safe to create below a folder."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 from weighbridge.errors import UnsafePath
 
@@ -15,25 +17,42 @@ MAX_COMPONENT_BYTES = 255
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
-#: Names Windows reserves, with or without an extension; colons and trailing dots go the same way.
+#: Names that Windows cannot hold: reserved ones with or without an ending, some signs, dots and spaces at the end.
 _WINDOWS = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$|[:*?\"<>|]|[. ]$", re.IGNORECASE)
 
 
 def safe_path(path: str) -> str:
-    """Return a file name from upstream unchanged when it is safe to create below a folder on any system.
+    """Return a file name from upstream unchanged when it is safe to create below a folder.
+
+    Names that Windows alone cannot hold are safe here, as they are for the native clients of every source:
+    `unportable` tells them.
 
     Raises:
-        UnsafePath: it is empty, absolute, climbs with `..`, holds NUL, a control character, a backslash or a name
-            that Windows reserves, is not UTF-8, or is too long.
+        UnsafePath: it is empty, absolute, climbs with `..`, holds NUL, a control character or a backslash, is not
+            UTF-8, or is too long.
     """
     why = _unsafe(path)
     if why:
         raise UnsafePath(
             f"The file name {path!r} {why}, so it is not accepted.",
-            "The model's publisher has to rename it; nothing was stored under it.",
+            "Leave it out with the option exclude, or name what you want with files (docs/sources.md); or ask its "
+            "publisher to rename it. Nothing was stored under it.",
             path=path,
         )
     return path
+
+
+def unportable(paths: Iterable[str]) -> dict[str, str]:
+    """Return the paths that cannot be stored on every system, each with the reason."""
+    reasons: dict[str, str] = {}
+    folded: dict[str, str] = {}
+    for path in sorted(paths):
+        if any(_WINDOWS.search(part) for part in path.split("/")):
+            reasons[path] = "Windows cannot hold this name."
+        other = folded.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
+        if other != path:
+            reasons[path] = f"Where case or Unicode form does not count, {other!r} has the same name."
+    return reasons
 
 
 def _unsafe(path: str) -> str:
@@ -48,8 +67,6 @@ def _unsafe(path: str) -> str:
         return "is absolute"
     if any(part in ("", ".", "..") for part in components):
         return "is empty or leads out of the model's folder"
-    if any(_WINDOWS.search(part) for part in components):
-        return "is reserved on Windows"
     if len(encoded) > MAX_PATH_BYTES or any(len(part.encode()) > MAX_COMPONENT_BYTES for part in components):
         return f"is longer than {MAX_PATH_BYTES} bytes, or one part than {MAX_COMPONENT_BYTES}"
     return ""

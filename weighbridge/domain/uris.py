@@ -167,19 +167,22 @@ def _write_mlflow(parts: Parts) -> str:
 
 def _read_git(kind: str, scheme: str, rest: str, uri: str) -> Parts:
     address, _, subdir = f"{scheme.removeprefix('git+')}:{rest}".partition("#")
+    address, _, query = address.partition("?")
     if not re.match(r"^https?://[^/\s]+/.", address):
         raise InvalidReference(f"“{uri}” is no git repository.", "Write git+https://host/repo.git@v1#subdir.", uri=uri)
     host, path = address.split("/", 3)[2:]
     repository, _, revision = path.partition("@")
     url = f"{address.split('/')[0]}//{host}/{repository}"
     subdir = unquote(subdir).strip("/")
-    return Parts(kind, _without_secret(url), unquote(revision), (("subdir", subdir),) if subdir else ())
+    options = (*_options(query), *((("subdir", subdir),) if subdir else ()))
+    return Parts(kind, _without_secret(url), unquote(revision), tuple(sorted(options)))
 
 
 def _write_git(parts: Parts) -> str:
     revision = f"@{quote(parts.revision, safe='/')}" if parts.revision else ""
     subdir = "".join(f"#{quote(value, safe='/')}" for key, value in parts.options if key == "subdir")
-    return f"git+{parts.id}{revision}{subdir}"
+    others = tuple(option for option in parts.options if option[0] != "subdir")
+    return f"git+{parts.id}{revision}{_query(others)}{subdir}"
 
 
 def _read_xet(kind: str, scheme: str, rest: str, uri: str) -> Parts:

@@ -19,11 +19,14 @@ class Arrival:
         manifest: computed: every file with size and sha256.
         unverified: files for which the source promised no digest.
         unchanged: whether nothing was fetched.
+        dropped: what the source has and the model lacks, and members of an archive that are no part of it, each with
+            the reason.
     """
 
     manifest: Manifest
     unverified: tuple[str, ...] = ()
     unchanged: bool = False
+    dropped: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -34,6 +37,7 @@ class Arrival:
             "files": [entry.to_json() for entry in self.manifest.files],
             "unverified": list(self.unverified),
             "unchanged": self.unchanged,
+            "dropped": list(self.dropped),
         }
 
 
@@ -51,4 +55,5 @@ def receive(job: Job, runner: Runner, declared: Manifest) -> Arrival:
         received = [fetched.result() for fetched in fetches]
     manifest, comparison = runner.call(steps.verify, job, declared, received)
     steps.remember(job, declared, manifest, received)
-    return Arrival(manifest, comparison.unverified, known is not None)
+    dropped = (*declared.left_out, *(name for part in received for name in part.dropped))
+    return Arrival(manifest, comparison.unverified, known is not None, dropped)

@@ -18,6 +18,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Comparison, FileEntry, Manifest
 from weighbridge.domain.next_version import next_version
 from weighbridge.domain.report import ScanReport
+from weighbridge.domain.selection import Selection
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, IntegrityError
 from weighbridge.intake import fetching, publishing, scanning, verifying
@@ -79,7 +80,8 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
     if declared.archive:
         (archive,) = files
         assert archive.digest is not None
-        unpacked = UNPACKERS[declared.archive](store.path(archive.digest), store, progress)
+        chosen = Selection.of(job.request.ref)
+        unpacked = UNPACKERS[declared.archive](store.path(archive.digest), store, progress, chosen)
         return Received(unpacked.files, tuple(f"{gone.path}: {gone.reason}" for gone in unpacked.dropped))
     return Received(files)
 

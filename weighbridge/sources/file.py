@@ -25,6 +25,7 @@ from weighbridge.content.litter import LEFT_BEHIND, is_litter
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import (
     AccessDenied,
     InvalidReference,
@@ -72,7 +73,7 @@ class FileSource:
         with _foreign_errors(top):
             roots = self._roots(ref, top)
             entries = (
-                tuple(self._walk(top, roots, None if keep else left_out))
+                tuple(self._walk(top, roots, Selection.of(ref), None if keep else left_out))
                 if top.is_dir()
                 else (_entry(top.name, _regular(top, roots)),)
             )
@@ -83,7 +84,9 @@ class FileSource:
         pinned = ModelRef(self.kind, str(top), hashlib.sha256(lines.encode()).hexdigest(), ref.options)
         return refuse_oversize(Manifest(pinned, entries, left_out=tuple(sorted(left_out))), self._settings)
 
-    def _walk(self, top: Path, roots: tuple[Path, ...], left_out: list[str] | None) -> Iterator[FileEntry]:
+    def _walk(
+        self, top: Path, roots: tuple[Path, ...], selection: Selection, left_out: list[str] | None
+    ) -> Iterator[FileEntry]:
         """Yield the files; litter goes to `left_out`, or is a file like any other when that is None."""
         pending, count = [""], 0
         while pending:
@@ -94,14 +97,18 @@ class FileSource:
                         inside = f"{folder}/{item.name}" if folder else item.name
                         left_out.append(f"{ascii(inside)[1:-1]}: {LEFT_BEHIND}")
                         continue
-                    path = safe_path(f"{folder}/{item.name}" if folder else item.name)
+                    path = f"{folder}/{item.name}" if folder else item.name
+                    is_folder = item.is_dir(follow_symlinks=False)
+                    if selection.excludes(f"{path}/") if is_folder else not selection.takes(path):
+                        continue
+                    safe_path(path)
                     count += 1
                     if count > self._settings.max_files:
                         raise SourceError(
                             f"The folder {top} holds more than {self._settings.max_files:,} files.",
                             "Name the folder of one model.",
                         )
-                    if item.is_dir(follow_symlinks=False):
+                    if is_folder:
                         pending.append(path)
                     else:
                         yield _entry(path, _regular(top / path, roots))
@@ -187,19 +194,36 @@ def _regular(path: Path, roots: tuple[Path, ...]) -> os.stat_result:
         UnsafePath: they do not, or it is no regular file.
     """
     if path.is_symlink():
-        target = path.resolve(strict=True)
+        target = _target(path)
         if not _below(target, roots):
             raise UnsafePath(
                 f"{path} is a link that leads out of the model, to {target}.",
-                "Put the file itself there, or name the folder that links may lead into: file:/path?root=/folder.",
+                "Put the file itself there, name the folder that links may lead into (file:/path?root=/folder), or "
+                "leave it out (file:/path?exclude=name).",
                 path=str(path),
                 target=str(target),
             )
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         what = "a link to a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
-        raise UnsafePath(f"{path} is {what}, not a file.", "Put the files themselves there.", path=str(path))
+        raise UnsafePath(
+            f"{path} is {what}, not a file.",
+            "Put the files themselves there, or leave it out: file:/path?exclude=name.",
+            path=str(path),
+        )
     return status
+
+
+def _target(link: Path) -> Path:
+    """Return where a link leads. Raises UnsafePath when that is nowhere."""
+    try:
+        return link.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise UnsafePath(
+            f"{link} is a link to {os.readlink(link)}, which is not there.",
+            "Put the file itself there, or leave it out: file:/path?exclude=name.",
+            path=str(link),
+        ) from error
 
 
 def _identity(status: os.stat_result) -> str:

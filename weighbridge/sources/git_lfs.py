@@ -6,13 +6,11 @@ like among them, as on the Hugging Face Hub, so that the same content has the sa
 
 Every file whose content is a pointer of Git LFS counts as one, whatever `.gitattributes` says: those change from commit
 to commit and are often lost when folders are copied, and a model whose weights are 130 bytes of text helps nobody.
-Symbolic links are refused; submodules are other repositories, and left out. Not here: how git is run (git.repository),
-and how Git LFS is asked (git.lfs).
+What of the tree is a model: git_tree. Not here: how git is run (git.repository), and how Git LFS is asked (git.lfs).
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -29,6 +27,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -36,7 +35,6 @@ from weighbridge.errors import (
     ModelNotFound,
     SourceError,
     SourceMisbehaved,
-    UnsafePath,
 )
 from weighbridge.net.git.lfs import BATCH_SIZE, POINTER_LIMIT, LfsServer, Pointer
 from weighbridge.net.git.repository import BLOB_LIMIT, COMMIT, GitFile, GitRepository
@@ -44,9 +42,8 @@ from weighbridge.net.responses import shown
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Document, Transfer, same_origin
+from weighbridge.sources.git_tree import read_tree
 from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
-
-logger = logging.getLogger(__name__)
 
 OPTIONS = frozenset({"subdir"})
 #: Commits whose files are kept at hand, each with a temporary folder of its small files.
@@ -65,6 +62,7 @@ class _Commit:
     oid: str
     files: Mapping[str, Pointer | GitFile]
     lfs: LfsServer
+    left_out: tuple[str, ...]
 
 
 class GitLFSSource:
@@ -79,7 +77,7 @@ class GitLFSSource:
         self._settings = settings
         self._transfer = Transfer.of(settings)
         self._lock = Lock()
-        self._commits: OrderedDict[tuple[str, str, str], _Commit] = OrderedDict()
+        self._commits: OrderedDict[tuple[str, str, object], _Commit] = OrderedDict()
         self._fetching = tuple(Lock() for _ in range(16))
 
     def resolve(self, ref: ModelRef) -> Manifest:
@@ -98,7 +96,7 @@ class GitLFSSource:
         entries = tuple(_entry(path, file) for path, file in commit.files.items())
         if not entries:
             raise ModelNotFound(f"There are no files in {ref.uri}.", "Name a folder that has some.", uri=ref.uri)
-        return refuse_oversize(Manifest(ref.pinned(commit.oid), entries), self._settings)
+        return refuse_oversize(Manifest(ref.pinned(commit.oid), entries, left_out=commit.left_out), self._settings)
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
@@ -129,20 +127,20 @@ class GitLFSSource:
 
     def _commit(self, ref: ModelRef) -> _Commit:
         """Return the commit of a reference; one thread fetches it, others that want it wait."""
-        url, subdir, revision = _address(ref), _subdir(ref), _revision(ref)
+        url, revision = _address(ref), _revision(ref)
         repository = None
         if not COMMIT.fullmatch(revision):
             repository = self._repository(url)
             revision = repository.commit(revision)
-        key = (url, revision, subdir)
+        key = (url, revision, ref.options)
         with self._fetching[hash(key) % len(self._fetching)]:
             with self._lock:
                 if key in self._commits:
                     self._commits.move_to_end(key)
                     return self._commits[key]
-            commit = self._fetched(url, repository or self._repository(url), revision, subdir)
+            commit = self._fetched(ref, repository or self._repository(url), revision)
             with self._lock:
-                self._commits[key] = self._commits[(url, commit.oid, subdir)] = commit
+                self._commits[key] = self._commits[(url, commit.oid, ref.options)] = commit
                 while len(self._commits) > KEPT_COMMITS:
                     self._commits.popitem(last=False)
             return commit
@@ -205,13 +203,10 @@ class GitLFSSource:
         auth = self._settings.auth
         return auth.header(url) if auth.hosts or same_origin(repository, url) else ""
 
-    def _fetched(self, url: str, repository: GitRepository, oid: str, subdir: str) -> _Commit:
-        oid = repository.fetch_commit(oid)
-        listed = list(islice(self._listed(repository, oid, subdir), self._settings.max_files + 1))
-        if len(listed) > self._settings.max_files:
-            raise SourceError(
-                f"{url} holds more than {self._settings.max_files:,} files.", "Name a folder of it: …#subdir.", url=url
-            )
+    def _fetched(self, ref: ModelRef, repository: GitRepository, oid: str) -> _Commit:
+        url, oid = _address(ref), repository.fetch_commit(oid)
+        tree = read_tree(repository, oid, _subdir(ref), Selection.of(ref), self._settings.max_files)
+        listed = tree.files.values()
         small = {file.oid: file.path for file in listed if file.size is not None and file.size < POINTER_LIMIT}
         contents = repository.contents(sorted(small))
         pointers = {oid: pointer for oid, content in contents if (pointer := Pointer.parse(content, small[oid]))}
@@ -219,23 +214,7 @@ class GitLFSSource:
         configured = repository.setting(oid, ".lfsconfig", "lfs.url", "remote.origin.lfsurl") if pointers else ""
         endpoint = _lfs_endpoint(configured, repository.url)
         server = LfsServer(self._transfer, endpoint, partial(self._authorization, url))
-        return _Commit(repository, oid, dict(sorted(files.items())), server)
-
-    def _listed(self, repository: GitRepository, oid: str, subdir: str) -> Iterator[GitFile]:
-        for file in repository.files(oid, subdir):
-            if file.is_submodule:
-                logger.warning("submodule left out", extra={"url": repository.url, "path": file.path})
-                continue
-            safe_path(file.path)
-            if file.is_link:
-                raise UnsafePath(
-                    f"{file.path} is a symbolic link, which is not followed.",
-                    "The model's publisher has to put the file itself there; or name a folder without links: …#subdir.",
-                    path=file.path,
-                )
-            if any(part.casefold() == ".git" for part in file.path.split("/")):
-                raise UnsafePath(f"The file name {file.path!r} leads into git's own folder.", path=file.path)
-            yield file
+        return _Commit(repository, oid, files, server, tree.left_out)
 
 
 def _entry(path: str, file: Pointer | GitFile) -> FileEntry:

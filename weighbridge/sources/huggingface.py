@@ -20,7 +20,6 @@ from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoSibling
 from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils._xet import is_valid_xet_hash
 
-from weighbridge.domain import selection
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
@@ -74,7 +73,7 @@ class HuggingFaceSource:
             AccessDenied, SourceUnavailable, SourceMisbehaved: as `hub_errors`; the latter also for a list that is cut.
             InvalidReference: an unknown option, or an id that is none.
         """
-        refuse_unknown_options(ref, selection.OPTIONS)
+        refuse_unknown_options(ref, ())
         info = self._info(ref)
         commit = info.sha if isinstance(info.sha, str) else ""
         if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(ref.revision) and commit != ref.revision):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import ClassVar, Protocol
 
+from weighbridge.domain import selection
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, SourceError
@@ -41,10 +42,13 @@ class Source(Protocol):
 
 
 def refuse_unknown_options(ref: ModelRef, known: Collection[str]) -> None:
-    """Raise InvalidReference when a reference has an option that its source does not know."""
+    """Raise InvalidReference when a reference has an option that its source does not know.
+
+    Every source knows `files` and `exclude` (domain.selection), which are not part of `known`.
+    """
     for key, _ in ref.options:
-        if key not in known:
-            names = f"Known ones: {', '.join(sorted(known))}." if known else "It has none."
+        if key not in known and key not in selection.OPTIONS:
+            names = f"Known ones: {', '.join(sorted({*known, *selection.OPTIONS}))}."
             raise InvalidReference(f"The source {ref.kind} knows no option “{key}”.", names, uri=ref.uri, option=key)
 
 

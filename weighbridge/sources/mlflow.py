@@ -21,13 +21,14 @@ from typing import Any, ClassVar
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceError, SourceUnavailable
 from weighbridge.net.mlflow.server import TrackingServer
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
 from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
-from weighbridge.sources.mlflow_locations import artifact_folder
+from weighbridge.sources.mlflow_locations import artifact_folders
 
 OPTIONS = frozenset({"tracking_uri"})
 LATEST = "latest"
@@ -65,15 +66,16 @@ class MLflowSource:
         server = self._server(ref)
         refuse_unknown_options(ref, OPTIONS)
         number = _number(ref, server)
-        root = artifact_folder(ref, number, server)
-        entries = self._entries(server, root)
+        entries: dict[str, FileEntry] = {}
+        for root in artifact_folders(ref, number, server):
+            entries |= {entry.path: entry for entry in self._entries(server, root, Selection.of(ref))}
         if not entries:
             raise ModelNotFound(
                 f"Version {number} of “{ref.id}” holds no files.",
                 "A version's source has to be the folder of its files; see it in MLflow.",
                 uri=ref.uri,
             )
-        listed = refuse_oversize(Manifest(ref.pinned(number), tuple(entries)), self._settings)
+        listed = refuse_oversize(Manifest(ref.pinned(number), tuple(entries.values())), self._settings)
         files = _identified(server, listed.files, self._settings.connections)
         return refuse_oversize(replace(listed, files=files), self._settings)
 
@@ -85,12 +87,19 @@ class MLflowSource:
             SourceMisbehaved: the file changed since it was resolved; otherwise as `resolve`.
         """
         server = self._server(ref)
-        # A lock file holds no locations.
-        path = entry.locator or posixpath.join(artifact_folder(ref, _number(ref, server), server), entry.path)
+        path = entry.locator or self._path(ref, server, entry)
         etag = entry.version.removeprefix(f"{server.address(path)} ")
         resumable = bool(etag or entry.digest)
         with server.stream(path, offset=offset if resumable else 0, etag=etag, size=entry.size) as stream:
             yield stream
+
+    def _path(self, ref: ModelRef, server: TrackingServer, entry: FileEntry) -> str:
+        """Return where a file lies; a lock file holds no locations."""
+        first, *others = artifact_folders(ref, _number(ref, server), server)
+        for folder in others:
+            if any(one.path == entry.path for one in self._entries(server, folder, Selection.of(ref))):
+                return posixpath.join(folder, entry.path)
+        return posixpath.join(first, entry.path)
 
     def _server(self, ref: ModelRef) -> TrackingServer:
         try:
@@ -105,14 +114,17 @@ class MLflowSource:
             )
         return TrackingServer.at(named.pop(), self._transfer, self._settings.auth)
 
-    def _entries(self, server: TrackingServer, root: str) -> list[FileEntry]:
-        """Return every file below a folder, with its path on the server as locator."""
+    def _entries(self, server: TrackingServer, root: str, selection: Selection) -> list[FileEntry]:
+        """Return the files below a folder that are taken, with their path on the server as locator."""
         entries: list[FileEntry] = []
         pending, folders = [""], 1
         while pending:
             folder = pending.pop()
             for item in server.listing(posixpath.join(root, folder).rstrip("/")):
-                path = safe_path(posixpath.join(folder, item.name))
+                path = posixpath.join(folder, item.name)
+                if selection.excludes(f"{path}/") if item.is_dir else not selection.takes(path):
+                    continue
+                safe_path(path)
                 if item.is_dir:
                     pending.append(path)
                     folders += 1

@@ -20,39 +20,67 @@ from weighbridge.net.transfer import same_origin
 #: What follows the scheme of an artifact location that the server itself hands out.
 _PROXIED = re.compile(r"mlflow-artifacts:(?://(?P<host>[^/]*))?/(?P<path>.*)", re.DOTALL)
 _PROXY_ROUTE = "/api/2.0/mlflow-artifacts/artifacts/"
+#: Logged models of one run that are looked at.
+MAX_LOGGED = 100
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 #: Schemes whose part before the @ is a container, not a user.
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
 
-def artifact_folder(ref: ModelRef, number: str, server: TrackingServer) -> str:
-    """Return the folder of a version's files, as a path among the artifacts that the server hands out.
+def artifact_folders(ref: ModelRef, number: str, server: TrackingServer) -> tuple[str, ...]:
+    """Return the folders of a version's files, as paths among the artifacts that the server hands out.
+
+    There is one, but for a version that names a run's folder: MLflow 3 keeps a model apart from the run that logged it,
+    so its files are those of both, and the model's count where both have one.
 
     Raises:
         SourceError: they lie elsewhere; the remedy says how they are ingested.
     """
     answer = server.ask("model-versions/get-download-uri", name=ref.id, version=number)
-    location = _followed(server, _string(server, answer, "artifact_uri"))
-    path = _handed_out(server, location)
-    if path is None:
-        raise _elsewhere(ref, number, server, location)
-    parts = [part for part in path.split("/") if part]
-    if not parts or {".", ".."} & set(parts):
-        raise server.strange("a location")
-    return "/".join(parts)
+    folders = []
+    for location in _followed(server, _string(server, answer, "artifact_uri")):
+        path = _handed_out(server, location)
+        if path is None:
+            raise _elsewhere(ref, number, server, location)
+        parts = [part for part in path.split("/") if part]
+        if not parts or {".", ".."} & set(parts):
+            raise server.strange("a location")
+        folders.append("/".join(parts))
+    return tuple(folders)
 
 
-def _followed(server: TrackingServer, location: str) -> str:
-    """Return the location that one of a run's or a logged model's artifacts stands for."""
+def _followed(server: TrackingServer, location: str) -> tuple[str, ...]:
+    """Return the locations that one of a run's or a logged model's artifacts stands for."""
     scheme, _, rest = location.partition(":/")
     name, _, below = rest.partition("/")
     if scheme == "runs" and name:
-        info = _member(server, server.ask("runs/get", run_id=name), "run", "info")
-    elif scheme == "models" and re.fullmatch(r"m-[0-9a-zA-Z]+", name):
-        info = _member(server, server.ask(f"logged-models/{name}"), "model", "info")
-    else:
-        return location
-    return posixpath.join(_string(server, info, "artifact_uri"), below).rstrip("/")
+        answer = server.ask("runs/get", run_id=name)
+        found = [_below(server, _member(server, answer, "run", "info"), below)]
+        model, _, inside = below.partition("/")
+        logged = _logged_by(server, answer, name, model)
+        return (*found, *(_below(server, info, inside) for info in logged))
+    if scheme == "models" and re.fullmatch(r"m-[0-9a-zA-Z]+", name):
+        return (_below(server, _member(server, server.ask(f"logged-models/{name}"), "model", "info"), below),)
+    return (location,)
+
+
+def _below(server: TrackingServer, info: dict[str, Any], folder: str) -> str:
+    return posixpath.join(_string(server, info, "artifact_uri"), folder).rstrip("/")
+
+
+def _logged_by(server: TrackingServer, answer: dict[str, Any], run: str, name: str) -> list[dict[str, Any]]:
+    """Return the newest model of a name that a run logged, or nothing; servers before MLflow 3 know none."""
+    outputs = _member(server, answer, "run").get("outputs")
+    listed = outputs.get("model_outputs") if isinstance(outputs, dict) else None
+    found = []
+    for output in (listed if isinstance(listed, list) else [])[:MAX_LOGGED]:
+        model = output.get("model_id") if isinstance(output, dict) else None
+        if not isinstance(model, str) or not re.fullmatch(r"m-[0-9a-zA-Z]+", model):
+            raise server.strange("a description")
+        info = _member(server, server.ask(f"logged-models/{model}"), "model", "info")
+        if info.get("name") == name and info.get("source_run_id") in (run, None):
+            found.append(info)
+    return sorted(found, key=lambda info: str(info.get("creation_timestamp_ms", "")).zfill(20))[-1:]
 
 
 def _handed_out(server: TrackingServer, location: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import ClassVar
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidReference, ModelNotFound
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
@@ -50,7 +51,8 @@ class MockSource:
         name = f"{organisation or ORGANISATION}/{model or MODEL}"
         commit = _commit(ref, name)
         empty = Digest.sha256(b"")
-        paths = dict.fromkeys(ref.option("files") or FILES)
+        exclude = Selection(exclude=Selection.of(ref).exclude)
+        paths = exclude.of_names(ref.option("files") or FILES, name)
         pinned = ModelRef(self.kind, name, commit, ref.options)
         return refuse_oversize(Manifest(pinned, tuple(FileEntry(path, 0, empty) for path in paths)), self._settings)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidReference, ModelNotFound
 from weighbridge.net.oci.manifest import read_manifest
 from weighbridge.net.oci.registry import OciRegistry
@@ -48,12 +49,12 @@ class _Model:
     files: tuple[LayerFile, ...]
     modelfile: bytes | None
 
-    @property
-    def entries(self) -> tuple[FileEntry, ...]:
+    def entries(self, taken: Collection[str]) -> tuple[FileEntry, ...]:
+        """Return the files of these names."""
         ours = []
-        if self.modelfile is not None:
+        if self.modelfile is not None and NAME in taken:
             ours.append(FileEntry(NAME, len(self.modelfile), Digest.sha256(self.modelfile)))
-        return (*(file.entry for file in self.files), *ours)
+        return (*(file.entry for file in self.files if file.path in taken), *ours)
 
 
 class OllamaSource:
@@ -84,7 +85,8 @@ class OllamaSource:
         refuse_unknown_options(ref, OPTIONS)
         name = OllamaName.of(ref)
         model = self._model(self._registry(ref, name), name)
-        return refuse_oversize(Manifest(ref.pinned(str(model.digest)), model.entries), self._settings)
+        taken = Selection.of(ref).of_names((*(file.path for file in model.files), NAME), str(name))
+        return refuse_oversize(Manifest(ref.pinned(str(model.digest)), model.entries(taken)), self._settings)
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:

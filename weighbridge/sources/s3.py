@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceMisbehaved
 from weighbridge.net.parallel_ranges import Windows
 from weighbridge.net.retrying import Retrying
@@ -74,6 +75,10 @@ class S3Source:
                 raise ModelNotFound(
                     f"Nothing lies at {bucket.shown(bucket.prefix)}.", "Check the bucket and the prefix.", uri=ref.uri
                 )
+            keys = Selection.of(ref).of_names(
+                (one.key.removeprefix(base) for one in found), bucket.shown(bucket.prefix)
+            )
+            found = [one for one in found if one.key.removeprefix(base) in keys]
             # Names and limits are judged before any object is asked for.
             refuse_oversize(Manifest(ref, tuple(bucket.entry(one, base) for one in found)), self._settings)
             found = pin_versions(bucket.ask, bucket.name, listed, found)

@@ -134,6 +134,8 @@ class Walk:
         self._unpacked = self._members = 0
         self._over = ""
         self.problems: list[Problem] = []
+        #: Members that are another name of an earlier one's bytes, and that one's name.
+        self.hard_links: dict[str, str] = {}
 
     @property
     def unread(self) -> str:
@@ -257,6 +259,7 @@ class Names:
 
     def __init__(self, walk: Walk, prefix: str) -> None:
         self._walk, self._prefix = walk, prefix
+        self._exact: set[str] = set()
         self._files: dict[str, str] = {}
         self._folders: dict[str, str] = {}
 
@@ -282,10 +285,22 @@ class Names:
         else:
             other = other if other is not None else self._folders.get(folded)
             self._files[folded] = plain
-        if other is not None:
-            rule = "archive.duplicate" if other == plain else "archive.case-collision"
-            self._walk.problem(rule, "error", f"Two members are called {other!r} and {plain!r}.", location)
+        if not folder and plain in self._exact:
+            self._walk.problem("archive.duplicate", "error", f"Two members are called {plain!r}.", location)
+        elif other == plain:
+            text = f"{plain!r} is a file and a folder."
+            self._walk.problem("archive.duplicate", "error", text, location)
+        elif other is not None:
+            text = f"Two members are called {other!r} and {plain!r}."
+            self._walk.problem("archive.case-collision", "warning", text, location)
+        if not folder:
+            self._exact.add(plain)
         return plain
+
+    def earlier(self, name: str, link: str) -> str:
+        """Return the name of an earlier file that a hard link stands for, or nothing."""
+        plain = _plain(name)
+        return plain if plain in self._exact and plain != link else ""
 
 
 def _plain(name: str) -> str:

@@ -37,6 +37,8 @@ def read(walk: Walk, file: Readable, prefix: str, depth: int) -> Iterator[Member
             location = walk.location(prefix, info.name)
             if info.issym() or info.islnk():
                 links.add(name, info.linkname, hard=info.islnk())
+                if info.islnk() and (target := names.earlier(info.linkname, name)):
+                    walk.hard_links[name] = walk.hard_links.get(target, target)
             elif info.isdev():
                 walk.problem("archive.device", "error", "The member is a device or a pipe.", location)
             elif archive.sparse:

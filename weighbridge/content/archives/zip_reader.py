@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, cast
 
 from weighbridge.content.archives import streams
@@ -29,6 +30,10 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PATCH = 0x20
 _HAS_DESCRIPTOR = 0x8
 _IS_UTF8 = 0x800
+#: Systems of the programs that made an entry (4.4.2).
+_DOS, _UNIX = 0, frozenset({3, 19})
+#: Bytes of nothing, compressed, as Java writes it for folders.
+_EMPTY_DEFLATED = 2
 #: Bytes of a data descriptor at most: signature, checksum, two 8-byte sizes.
 _DESCRIPTOR_SIZE = 24
 #: Bytes of a symbolic link.
@@ -44,12 +49,16 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
         starts = _judge_layout(walk, file, archive, prefix)
         names, links = Names(walk, prefix), Links(walk, prefix)
         for info in archive.infolist():
-            # zipfile cuts names at NUL.
-            name = names.judge(info.orig_filename, folder=info.is_dir())
-            location = walk.location(prefix, info.filename)
-            if info.is_dir() and info.file_size == info.compress_size == 0:
+            written = _name(info)
+            is_folder = written.endswith("/")
+            name = names.judge(written, folder=is_folder)
+            location = walk.location(prefix, written)
+            if is_folder and info.file_size == 0 and info.compress_size <= _EMPTY_DEFLATED:
+                if info.compress_size and _holds(file, info, starts.get(info.header_offset)):
+                    text = "The member is called a folder and has content."
+                    walk.problem("archive.ambiguous", "error", text, location, unread=True)
                 continue
-            if info.is_dir():
+            if is_folder:
                 text = "The member is called a folder and has content."
                 walk.problem("archive.ambiguous", "error", text, location)
             if (kind := stat.S_IFMT(info.external_attr >> 16)) == stat.S_IFLNK:
@@ -76,6 +85,29 @@ def _target(file: IO[bytes], info: zipfile.ZipInfo, starts: dict[int, int]) -> s
         return _Content(file, info, starts[info.header_offset]).read(_MAX_TARGET).decode()
     except (EOFError, struct.error, *Decompressed.ERRORS):
         return "/"
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Return a member's name as the program that wrote it meant it.
+
+    Names without the flag of UTF-8 are CP437 (APPNOTE 4.4.17), but the programs of Unix and macOS write them as their
+    file system has them, UTF-8. .NET and PowerShell 5 separate folders with backslashes, as unzip reads them.
+    """
+    name = info.orig_filename  # zipfile cuts `filename` at NUL.
+    if not info.flag_bits & _IS_UTF8 and info.create_system in _UNIX:
+        with suppress(UnicodeDecodeError):
+            return _raw_name(info).decode()
+    if info.create_system == _DOS and "\\" in name and "/" not in name:
+        return name.replace("\\", "/")
+    return name
+
+
+def _holds(file: IO[bytes], info: zipfile.ZipInfo, start: int | None) -> bool:
+    """Whether a folder's entry, which Java compresses, holds anything."""
+    if start is None or info.compress_type not in _CODECS:
+        return True
+    content = _Content(file, info, start)
+    return bool(content.read(1)) or bool(content.trailing)
 
 
 class _Content:

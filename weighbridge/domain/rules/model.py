@@ -31,6 +31,12 @@ RULES = (
     ),
     Rule("files.max_size", "policy", "The model is larger than the policy lets in.", "`max_size: 1000`"),
     Rule("files.missing", "error", "A file is missing that the model's own index names.", "one shard of three"),
+    Rule(
+        "names.unportable",
+        "warning",
+        "Windows, or a system that does not tell upper from lower case, cannot hold a file under its name.",
+        "`C1_or_C2?.json`; `README.md` beside `readme.md`",
+    ),
     Rule("model.empty", "policy", "The model has no files.", "an empty folder"),
     Rule(
         "licence.unknown",
