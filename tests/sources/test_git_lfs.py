@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -244,7 +244,6 @@ class TestHostileContent:
         store: LocalBlobStore,
         name: str,
         tmp_path: Path,
-        caplog: pytest.LogCaptureFixture,
     ) -> None:
         marker = tmp_path / "marker"
         modules = f'[submodule "s"]\n\tpath = s\n\turl = ext::touch {marker}\n\tupdate = !touch {marker}\n'
@@ -253,24 +252,52 @@ class TestHostileContent:
         git_lfs_server.commit(name, files, special={"s": ("160000", "1" * 40)})
         manifest = source.resolve(model(git_lfs_server, name))
         assert bring(source, manifest, store) == files
-        assert [record.__dict__["path"] for record in caplog.records if record.levelno == logging.WARNING] == ["s"]
+        assert manifest.left_out == (
+            f"s: another repository (a submodule at {'1' * 40}), which is ingested on its own",
+        )
         # git itself refuses a .gitmodules that would run something when it arrives
         git_lfs_server.commit(name, files | {".gitmodules": modules.encode()}, special={"s": ("160000", "1" * 40)})
         with pytest.raises(SourceMisbehaved, match="gitmodules"):
             source.resolve(model(git_lfs_server, name))
         assert not marker.exists()
 
-    @pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "m.bin", "sub"])
-    def test_symbolic_links_are_refused(
+    @pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "sub/../../x", "link/../.."])
+    def test_links_out_of_the_repository_are_refused(
         self, git_lfs_server: GitLfsServer, source: GitLFSSource, name: str, target: str
     ) -> None:
         git_lfs_server.commit(name, {"m.bin": b"x", "sub/y": b"y"}, special={"link": ("120000", target)})
-        with pytest.raises(UnsafePath, match="link is a symbolic link"):
+        with pytest.raises(UnsafePath, match=r"link is a link that leads out of the model.*exclude"):
             source.resolve(model(git_lfs_server, name))
         assert len(source.resolve(model(git_lfs_server, name, "", "sub")).files) == 1
+        excluding = replace(model(git_lfs_server, name), options=(("exclude", "link"),))
+        assert len(source.resolve(excluding).files) == 2
 
-    @pytest.mark.parametrize("path", ["a\\b", "nul", "a:b", "x/con.json"])
-    def test_names_that_are_not_safe_everywhere(
+    def test_links_are_the_files_that_they_lead_to(
+        self, git_lfs_server: GitLfsServer, source: GitLFSSource, store: LocalBlobStore, name: str
+    ) -> None:
+        links = {"latest": "sub/y", "sub/up": "../m.bin", "twice": "latest"}
+        special = {path: ("120000", target) for path, target in links.items()}
+        git_lfs_server.commit(name, {"m.bin": b"x", "sub/y": b"y"}, special=special)
+        manifest = source.resolve(model(git_lfs_server, name))
+        files = {"m.bin": b"x", "sub/y": b"y", "latest": b"y", "sub/up": b"x", "twice": b"y"}
+        assert bring(source, manifest, store) == files
+        assert manifest.left_out == ()
+
+    @pytest.mark.parametrize(
+        ("target", "said"), [("sub", "the folder 'sub'"), (".", "the folder"), ("gone", "no file"), ("link", "no file")]
+    )
+    def test_links_to_no_file_are_left_out_and_named(
+        self, git_lfs_server: GitLfsServer, source: GitLFSSource, name: str, target: str, said: str
+    ) -> None:
+        git_lfs_server.commit(name, {"m.bin": b"x", "sub/y": b"y"}, special={"link": ("120000", target)})
+        manifest = source.resolve(model(git_lfs_server, name))
+        assert set(manifest.by_path) == {"m.bin", "sub/y"}
+        (left_out,) = manifest.left_out
+        assert left_out.startswith("link: ")
+        assert said in left_out
+
+    @pytest.mark.parametrize("path", ["a\\b", "a\\..\\b"])
+    def test_names_that_are_not_safe(
         self, git_lfs_server: GitLfsServer, source: GitLFSSource, name: str, path: str
     ) -> None:
         git_lfs_server.commit(name, {path: b"x"})

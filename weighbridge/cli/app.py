@@ -20,7 +20,7 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, console, fleet, leaderboard, policies
+from weighbridge.cli import benchmarks, console, fleet, leaderboard, locks, policies
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     EXIT_REJECTED,
@@ -28,18 +28,15 @@ from weighbridge.cli.console import (
     LockedOption,
     ModelsOption,
     NameArgument,
-    OnlyOption,
     ViaOption,
     bars,
-    chosen,
     err,
     find,
     out,
     say,
     via_prefect,
 )
-from weighbridge.config.lock_file import lock_path, read_lock_of, write_lock
-from weighbridge.config.models_file import requests
+from weighbridge.config.lock_file import read_lock_of
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
@@ -49,7 +46,6 @@ from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.intake import chain, doctor, steps
 from weighbridge.intake.inspecting import inspect_folder
 from weighbridge.intake.job import Job
-from weighbridge.intake.locking import lock as lock_model
 from weighbridge.intake.locking import locked_manifest
 from weighbridge.intake.receiving import receive
 from weighbridge.intake.workspace import open_catalog, open_workspace
@@ -165,20 +161,6 @@ def fetch(
     say(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
 
 
-@app.command()
-def lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: AsJSON = False) -> None:
-    """Write models.lock: every wanted model at its present revision, every file with its sha256."""
-    path = lock_path(models)
-    locked = read_lock_of(models) if only and path.exists() else {}
-    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
-        for request in requests(chosen(models, only)):
-            job = Job.of(request, workspace)
-            locked[request.model] = (request.ref.uri, lock_model(job, runner))
-    write_lock(path, locked)
-    summary = {name: str(manifest.digest) for name, (_, manifest) in locked.items()}
-    say({"lock": str(path), "models": summary}, lambda: out.print(f"{path}: {len(locked)} models locked."), json_)
-
-
 @app.command("list")
 def list_(json_: AsJSON = False) -> None:
     """List the models of the catalog."""
@@ -249,6 +231,7 @@ def doctor_(json_: AsJSON = False) -> None:
 
 
 fleet.add_commands(app)
+locks.add_commands(app)
 benchmarks.add_commands(app)
 leaderboard.add_commands(app)
 policies.add_commands(app)

@@ -6,20 +6,24 @@ Format in docs/formats.md. Not here: comparing with what was received (intake.ve
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from weighbridge.config.yaml_file import read_yaml
+from weighbridge.config.relative_paths import anchored, relative
+from weighbridge.config.yaml_file import YamlFile, read_yaml
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration
 
 FORMAT: Literal["weighbridge.lock/1"] = "weighbridge.lock/1"
+#: A line that git leaves where two branches changed a file.
+_MARK = re.compile(r"(?:<{7}|\|{7}|={7}|>{7})(?= |\r?$)")
 _HEADER = "# Written by `weighbridge lock`. Commit it; do not edit it.\n"
 
 
@@ -48,18 +52,74 @@ def read_lock(path: Path) -> dict[str, tuple[str, Manifest]]:
     """Read a lock: for each model's name the URI that was asked for and the manifest that it was.
 
     Raises:
-        InvalidConfiguration: the file does not say what it must, or its files are not those of its manifest digest.
+        InvalidConfiguration: the file does not say what it must, holds marks of a merge conflict, or its files are not
+            those of its manifest digest.
     """
+    if path.exists() and (line := conflict_line(path.read_text(errors="replace"))):
+        raise InvalidConfiguration(
+            f"{path}:{line} holds the marks of a merge conflict.",
+            "`weighbridge lock --only NAME,NAME` with the models that both branches changed mends it; or take one "
+            "branch's file: git checkout --ours or --theirs.",
+            path=str(path),
+            line=line,
+        )
+    return _locked(read_yaml(path, _Lock).models, path)
+
+
+def read_mended(path: Path, wanted: Collection[str]) -> dict[str, tuple[str, Manifest]]:
+    """Read a lock that will get new entries for some models, and so may disagree with itself about these.
+
+    Of a lock with marks of a merge conflict, entries that both branches have alike are kept, and those that one alone
+    has.
+
+    Raises:
+        InvalidConfiguration: as `read_lock`, and where the branches disagree about a model that is not wanted.
+    """
+    text = path.read_text(errors="replace")
+    if not conflict_line(text):
+        return read_lock(path)
+    ours, theirs = (_side(path, text, wanted, side) for side in ("<", ">"))
+    disputed = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
+    if disputed:
+        raise InvalidConfiguration(
+            f"In {path} the branches disagree about {', '.join(disputed)} too.",
+            f"Lock them as well: weighbridge lock --only {','.join([*wanted, *disputed])}.",
+            path=str(path),
+        )
+    return _locked({**theirs, **ours}, path)
+
+
+def _side(path: Path, text: str, wanted: Collection[str], side: str) -> dict[str, _LockedModel]:
+    """Return the entries of one branch, without those that are wanted anew."""
+    lines, where = [], ""
+    for line in text.splitlines(keepends=True):
+        if mark := _MARK.match(line):
+            where = {"<": "<", "|": "|", "=": ">", ">": ""}[mark[0][0]]
+        elif where in ("", side):
+            lines.append(line)
+    file = YamlFile.parse(path, "".join(lines))
+    if isinstance(file.content, dict) and isinstance(models := file.content.get("models"), dict):
+        file.content["models"] = {name: model for name, model in models.items() if name not in wanted}
+    return file.validate(_Lock, file.content).models
+
+
+def conflict_line(text: str) -> int:
+    """Return the number of the first line with a mark of git's merge conflicts, or 0."""
+    return next((number for number, line in enumerate(text.splitlines(), 1) if _MARK.match(line)), 0)
+
+
+def _locked(models: Mapping[str, _LockedModel], path: Path) -> dict[str, tuple[str, Manifest]]:
     locked = {}
-    for name, model in read_yaml(path, _Lock).models.items():
+    for name, model in models.items():
         files = tuple(FileEntry(file.path, file.size, Digest("sha256", file.sha256)) for file in model.files)
-        manifest = Manifest(ModelRef.parse(model.pinned), files)
+        asked, pinned = (anchored(ModelRef.parse(uri), path.parent) for uri in (model.uri, model.pinned))
+        manifest = Manifest(pinned, files)
         if str(manifest.digest) != model.manifest:
             raise InvalidConfiguration(
                 f"{path}: the files of {name!r} are {manifest.digest}, but the lock says {model.manifest}.",
                 "Somebody edited it: run `weighbridge lock` again.",
             )
-        locked[name] = (model.uri, manifest)
+        locked[name] = (asked.uri, manifest)
     return locked
 
 
@@ -80,10 +140,19 @@ def read_lock_of(models: Path) -> dict[str, tuple[str, Manifest]]:
     return read_lock(path)
 
 
-def write_lock(path: Path, locked: Mapping[str, tuple[str, Manifest]]) -> None:
-    """Write a lock whole or not at all, sorted, so that a difference in git shows what changed."""
+def write_lock(path: Path, locked: Mapping[str, tuple[str, Manifest]], relative_ones: Collection[str] = ()) -> None:
+    """Write a lock whole or not at all, sorted, so that a difference in git shows what changed.
+
+    Args:
+        path: the file.
+        locked: for each model's name the URI that was asked for and the manifest that it is.
+        relative_ones: names of models whose paths are written relative to the file, as in models.yaml.
+    """
     models = {}
     for name, (uri, manifest) in sorted(locked.items()):
+        pinned = manifest.ref
+        if name in relative_ones:
+            uri, pinned = relative(ModelRef.parse(uri), path.parent).uri, relative(pinned, path.parent)
         files = [
             {"path": entry.path, "size": entry.size, "sha256": entry.digest.hex}
             for entry in manifest.files
@@ -91,7 +160,7 @@ def write_lock(path: Path, locked: Mapping[str, tuple[str, Manifest]]) -> None:
         ]
         models[name] = {
             "uri": uri,
-            "pinned": manifest.ref.uri,
+            "pinned": pinned.uri,
             "manifest": str(manifest.digest),
             "files": files,
         }

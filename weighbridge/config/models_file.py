@@ -10,14 +10,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from semver import Version
 
+from weighbridge.config.relative_paths import anchored, is_relative
 from weighbridge.config.source_factories import Place, SourceFactory, read_factories, read_source
 from weighbridge.config.source_options import AuthOptions
 from weighbridge.config.yaml_file import YamlFile
+from weighbridge.domain.adapter_names import BENCHMARKS, REGISTRIES
 from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
+from weighbridge.domain.source_names import mistake
 from weighbridge.errors import InvalidConfiguration, UsageError
 from weighbridge.handlers.loading import OFFERED, check_handler, known_options
 
@@ -26,6 +40,8 @@ _ELSEWHERE = dict.fromkeys(("trust_remote_code", "allow_pickle"), ": policy.yaml
 _UNSAID: tuple[Any, ...] = (None, "", [])
 _OURS = "weighbridge.handlers."
 _POOLINGS = ("mean", "cls", "last")
+#: Entries with a mistake that are told at once.
+MAX_MISTAKES = 20
 LOCAL_NAMES = ("models.local.yaml", "models.local.yml")
 
 
@@ -83,6 +99,7 @@ class ModelEntry(HandlerOptions):
     handler: str = ""
     defaults: Defaults = Field(default_factory=Defaults)
     skip_download: bool = False
+    _relative: bool = PrivateAttr(default=False)
 
     @field_validator("handler")
     @classmethod
@@ -92,6 +109,29 @@ class ModelEntry(HandlerOptions):
                 check_handler(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("hf_repo_id")
+    @classmethod
+    def _repository(cls, value: str) -> str:
+        if value and (why := mistake(ModelRef("huggingface", value))):
+            raise ValueError(why)
+        return value
+
+    @field_validator("version")
+    @classmethod
+    def _semantic(cls, value: str) -> str:
+        if value and not Version.is_valid(value):
+            raise ValueError(f"“{value}” is no semantic version: write one such as 1.2.0")
+        return value
+
+    @field_validator("registries", "benchmarks")
+    @classmethod
+    def _known(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        known = REGISTRIES if info.field_name == "registries" else BENCHMARKS
+        for name in value:
+            if name not in known:
+                raise ValueError(f"there is no “{name}”; known ones are {', '.join(known)}")
         return value
 
     @field_validator("hash", mode="before")
@@ -113,6 +153,11 @@ class ModelEntry(HandlerOptions):
         if not (self.hf_repo_id or self.source):
             raise ValueError("name hf_repo_id or source")
         return self
+
+    @property
+    def relative(self) -> bool:
+        """Whether the source is a path that counts from models.yaml; its lock keeps it so."""
+        return self._relative
 
     @property
     def key(self) -> str:
@@ -145,6 +190,12 @@ class ModelsFile(_Strict):
 
     sources: dict[str, dict[str, Any]] = {}
     models: list[dict[str, Any]] = []
+
+    @field_validator("sources", "models", mode="before")
+    @classmethod
+    def _none(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take a field below which everything is commented out, which YAML reads as null, as empty."""
+        return ({} if info.field_name == "sources" else []) if value is None else value
 
 
 def read_models(path: Path) -> tuple[ModelEntry, ...]:
@@ -214,19 +265,44 @@ def _overridden(known: list[ModelEntry], entry: ModelEntry, place: Place) -> Mod
 
 
 def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]) -> list[tuple[Place, ModelEntry]]:
-    """Read the models of one file, each with where it stands. Raises InvalidConfiguration."""
+    """Read the models of one file, each with where it stands; InvalidConfiguration names every mistake."""
     entries: dict[str, tuple[Place, ModelEntry]] = {}
+    mistakes = []
     for number, content in enumerate(top.models):
         place = Place(file, ("models", number))
-        if content.get("source") is not None:
-            source, auth = read_source(content["source"], place / "source", factories)
-            content = {"auth": auth, **content, "source": source}  # The model's own auth counts.
-        entry = file.validate(ModelEntry, content, place.location)
-        _check_options(entry, place)
-        if entry.key in entries:
-            raise place.problem(f"this file names the model “{entry.key}” twice: give one another `name`")
-        entries[entry.key] = (place, entry)
+        try:
+            entry = _entry(content, place, factories)
+            if entry.key in entries:
+                raise place.problem(f"this file names the model “{entry.key}” twice: give one another `name`")
+        except InvalidConfiguration as error:
+            mistakes.append(error)
+        else:
+            entries[entry.key] = (place, entry)
+    if len(mistakes) > 1:
+        told = [error.problem for error in mistakes[:MAX_MISTAKES]]
+        more = len(mistakes) - len(told)
+        raise InvalidConfiguration("\n".join(told) + (f"\nand {more} more." if more else ""), mistakes[0].remedy)
+    if mistakes:
+        raise mistakes[0]
     return list(entries.values())
+
+
+def _entry(content: Mapping[str, Any], place: Place, factories: Mapping[str, SourceFactory]) -> ModelEntry:
+    source = None
+    if content.get("source") is not None:
+        source, auth = read_source(content["source"], place / "source", factories)
+        content = {"auth": auth, **content, "source": anchored(source, place.file.path.parent)}  # Its own auth counts.
+    entry = place.file.validate(ModelEntry, content, place.location)
+    entry._relative = source is not None and is_relative(source)
+    _check_options(entry, place)
+    folders = (place.file.path.parent, Path.cwd())
+    if entry.policy and entry.policy not in PRESETS:
+        path = Path(entry.policy).expanduser()
+        if not any((folder / path).is_file() for folder in folders):
+            presets = ", ".join(PRESETS)
+            why = f"there is no policy “{entry.policy}”; write the path of a file, or {presets}"
+            raise (place / "policy").problem(why)
+    return entry
 
 
 def _check_options(entry: ModelEntry, place: Place) -> None:

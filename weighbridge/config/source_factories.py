@@ -16,6 +16,7 @@ from weighbridge.config.source_options import INCOMPLETE, OPTIONS, AuthOptions, 
 from weighbridge.config.yaml_file import Location, YamlFile, told
 from weighbridge.domain import source_kinds
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.source_names import mistake
 from weighbridge.errors import InvalidConfiguration, UsageError
 
 USE = "use"
@@ -151,7 +152,7 @@ def read_factories(files: Iterable[YamlFile]) -> dict[str, SourceFactory]:
     return {
         str(name): SourceFactory.read(content, Place(file, ("sources", name)))
         for file in files
-        for name, content in file.content.get("sources", {}).items()
+        for name, content in (file.content.get("sources") or {}).items()
     }
 
 
@@ -168,9 +169,12 @@ def read_source(
     """
     if isinstance(content, str):
         try:
-            return ModelRef.parse(content), None
+            ref = ModelRef.parse(content)
         except UsageError as error:
             raise place.problem(str(error)) from error
+        if why := mistake(ref):
+            raise place.problem(why)
+        return ref, None
     if not isinstance(content, Mapping) or not (USE in content or len(content) == 1):
         raise place.problem("name exactly one source kind, a URI, or a source factory with `use`")
     if USE not in content:

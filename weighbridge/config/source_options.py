@@ -30,6 +30,7 @@ from pydantic_core import PydanticCustomError
 from weighbridge.domain import source_kinds
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import EXCLUDE, FILES
+from weighbridge.domain.source_names import mistake
 from weighbridge.errors import UsageError
 
 _REPOSITORY = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
@@ -95,6 +96,8 @@ class SourceOptions(BaseModel):
             raise ValueError(str(error)) from error
         if not same:
             raise ValueError(f"these options cannot be written as one URI: {ref.uri} means another model")
+        if why := mistake(ref):
+            raise ValueError(why)
         return self
 
 
@@ -187,7 +190,7 @@ class URLOptions(SourceOptions):
         """The place that these options name, whatever of it is taken."""
         where = ModelRef.parse(self.url)
         options = {*where.options, *_options(extract="true" if self.extract else "", sha256=self.sha256.lower())}
-        return ModelRef("url", where.id, "", tuple(sorted(options)))
+        return replace(where, options=tuple(sorted(options)))
 
 
 class OllamaOptions(SourceOptions):
@@ -225,11 +228,12 @@ class FileOptions(SourceOptions):
 
     path: Text
     root: str = ""
+    litter: Literal["", "keep"] = ""
 
     def place(self) -> ModelRef:
         """The place that these options name, whatever of it is taken."""
-        path, root = (str(Path(name).expanduser().absolute()) if name else "" for name in (self.path, self.root))
-        return ModelRef("file", path, "", _options(root=root))
+        path, root = (str(Path(name).expanduser()) if name else "" for name in (self.path, self.root))
+        return ModelRef("file", path, "", _options(root=root, litter=self.litter))
 
 
 class MockOptions(SourceOptions):

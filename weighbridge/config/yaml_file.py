@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.constructor import ConstructorError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from weighbridge.errors import InvalidConfiguration
 
@@ -42,14 +43,24 @@ class YamlFile:
         """
         try:
             text = path.read_text()
-            content = _load(text)
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidConfiguration(
                 f"{path} cannot be read: {error}.", "Check the path and that it is a text file."
             ) from error
+        return cls.parse(path, text)
+
+    @classmethod
+    def parse(cls, path: Path, text: str) -> YamlFile:
+        """Read what a file says. Raises InvalidConfiguration when it is no YAML."""
+        try:
+            content = _load(text)
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise InvalidConfiguration(f"{path}:{line} is no YAML: {error.problem}.", "Mend that line.") from error
+        except RecursionError as error:
+            raise InvalidConfiguration(f"{path} is nested too deeply.", "Write it with fewer levels.") from error
+        except (YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:  # values that cannot be
+            raise InvalidConfiguration(f"{path} is no YAML: {error!s:.200}.", "Mend it.") from error
         return cls(path, {} if content is None else content, text)
 
     def validate(self, model: type[Model], content: Any, location: Location = ()) -> Model:
@@ -109,6 +120,8 @@ def _load(text: str) -> Any:
     """
     try:
         return YAML(typ="safe").load(text)
+    except ConstructorError:  # a tag or a key that means nothing here; the full parser would take it along
+        raise
     except MarkedYAMLError:
         return YAML(typ="rt").load(text)
 

@@ -6,10 +6,11 @@ Not here: how URIs are written (domain.uris), what the source holds now (domain.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from weighbridge.domain import uris
+from weighbridge.domain.signed_urls import with_secret
 
 _ENDINGS = re.compile(r"\.(tar\.(gz|xz|zst|bz2)|tar|tgz|tbz2|txz|tzst|zip|git|gguf|safetensors|onnx|bin|pt)$")
 
@@ -26,12 +27,14 @@ class ModelRef:
         id: the model's name in that source: `org/name`, a package, a whole URL, a path, `bucket/prefix`.
         revision: branch, tag, commit or version; empty for the source's default.
         options: further choices of the source as sorted pairs, such as `("files", "*.safetensors")`.
+        secret: the credentials of a signed URL; no part of its URI, of equality, or of anything that is kept.
     """
 
     kind: str
     id: str
     revision: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    secret: str = field(default="", repr=False, compare=False)
 
     @classmethod
     def parse(cls, uri: str) -> ModelRef:
@@ -69,6 +72,11 @@ class ModelRef:
         if self.kind == "ollama":
             return self.id + (f"-{self.revision}" if self.revision and not self.revision.startswith("sha256:") else "")
         return self.id
+
+    @property
+    def address(self) -> str:
+        """The URL that is asked for, with the credentials of a signed one: for the request itself only."""
+        return with_secret(self.id, self.secret)
 
     def option(self, key: str) -> tuple[str, ...]:
         """Every value given for an option, in order."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from weighbridge.domain import source_kinds
+from weighbridge.domain.signed_urls import split_secret
 from weighbridge.errors import InvalidReference
 
 #: URI scheme to source kind. A scheme stands for exactly one kind.
@@ -47,6 +48,7 @@ class Parts(NamedTuple):
     id: str
     revision: str = ""
     options: Options = ()
+    secret: str = ""
 
 
 def read(uri: str) -> Parts:
@@ -117,9 +119,10 @@ def _write_file(parts: Parts) -> str:
 
 def _read_url(kind: str, scheme: str, rest: str, uri: str) -> Parts:
     address, _, fragment = f"{scheme}:{rest}".partition("#")
+    address, secret = split_secret(address)
     if not re.match(r"^https?://[^/\s]+/", address):
-        raise InvalidReference(f"“{uri}” is no URL of a file.", "Write https://host/path/model.gguf.", uri=uri)
-    return Parts(kind, _without_secret(address), "", _options(fragment))
+        raise InvalidReference(f"“{address}” is no URL of a file.", "Write https://host/path/model.gguf.", uri=address)
+    return Parts(kind, _without_secret(address), "", _options(fragment), secret)
 
 
 def _write_url(parts: Parts) -> str:
@@ -168,6 +171,11 @@ def _write_mlflow(parts: Parts) -> str:
 def _read_git(kind: str, scheme: str, rest: str, uri: str) -> Parts:
     address, _, subdir = f"{scheme.removeprefix('git+')}:{rest}".partition("#")
     address, _, query = address.partition("?")
+    if any(key not in ("files", "exclude") for key, _ in _options(query)):
+        raise InvalidReference(
+            f"The address {address} has a query that no repository takes.",
+            "Name credentials with --token-env, --token-file or auth: in models.yaml; it may hold files and exclude.",
+        )
     if not re.match(r"^https?://[^/\s]+/.", address):
         raise InvalidReference(f"“{uri}” is no git repository.", "Write git+https://host/repo.git@v1#subdir.", uri=uri)
     host, path = address.split("/", 3)[2:]

@@ -5,15 +5,17 @@ Not here: the file models.lock (lock_file), and what follows once the files are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.request import IngestRequest
-from weighbridge.errors import IntegrityError
+from weighbridge.errors import IntegrityError, WeighbridgeError
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Runner
 from weighbridge.intake.job import Job, Received
 from weighbridge.intake.receiving import receive
+from weighbridge.intake.workspace import Workspace
 
 
 def lock(job: Job, runner: Runner) -> Manifest:
@@ -34,6 +36,43 @@ def lock(job: Job, runner: Runner) -> Manifest:
         manifest, _ = runner.call(steps.verify, job, declared, [Received(declared.files)])
         return manifest
     return receive(job, runner, declared).manifest
+
+
+@dataclass(frozen=True)
+class Locking:
+    """What locking several models came to.
+
+    Attributes:
+        locked: for each model's name the URI that was asked for and the manifest that it is; or what an earlier lock
+            holds, where it could not be asked.
+        failed: the names of models that could not be locked, each with the reason.
+    """
+
+    locked: Mapping[str, tuple[str, Manifest]]
+    failed: tuple[tuple[str, WeighbridgeError], ...]
+
+
+def lock_all(
+    requests: Iterable[IngestRequest],
+    workspace: Workspace,
+    runner: Runner,
+    before: Mapping[str, tuple[str, Manifest]],
+) -> Locking:
+    """Lock models one after the other; one that fails stops no other one.
+
+    Args:
+        requests: the wanted models.
+        workspace: what it is done with.
+        runner: runs the steps.
+        before: entries of an earlier lock that stay where nothing takes their place.
+    """
+    locked, failed = dict(before), []
+    for request in requests:
+        try:
+            locked[request.model] = (request.ref.uri, lock(Job.of(request, workspace), runner))
+        except WeighbridgeError as error:
+            failed.append((request.model, error))
+    return Locking(locked, tuple(failed))
 
 
 def locked_manifest(request: IngestRequest, locks: Mapping[str, tuple[str, Manifest]]) -> Manifest:

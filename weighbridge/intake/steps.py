@@ -37,8 +37,20 @@ def prepare(registries: Iterable[Registry]) -> None:
 
 
 def resolve(job: Job) -> Manifest:
-    """Ask the source what the model is now; with a lock, what it was when it was locked."""
-    return job.source.resolve(job.locked.ref if job.locked else job.request.ref)
+    """Ask the source what the model is now; with a lock, what it was when it was locked.
+
+    Raises:
+        IntegrityError: the source declares what is known to be something else than what is locked, as a folder, a
+            bucket or a URL does that has changed.
+    """
+    if job.locked is None:
+        return job.source.resolve(job.request.ref)
+    # A lock holds no credentials of a signed URL.
+    declared = job.source.resolve(replace(job.locked.ref, secret=job.request.ref.secret))
+    known = job.workspace.catalog.recall_resolution(declared.fingerprint) if declared.fingerprint else None
+    if known is not None:
+        verifying.hold_to_lock(known, job.locked)
+    return declared
 
 
 def admit(job: Job, declared: Manifest) -> None:

@@ -45,15 +45,20 @@ def verify(
             expected=pin.sri,
             actual=computed.digest.sri,
         )
-    if locked is not None and locked.digest != computed.digest:
-        difference = locked.compare(computed)
+    if locked is not None:
+        hold_to_lock(computed, locked)
+    return comparison
+
+
+def hold_to_lock(computed: Manifest, locked: Manifest) -> None:
+    """Raise IntegrityError unless a model is the one that models.lock holds."""
+    if locked.digest != computed.digest:
         raise IntegrityError(
-            f"{declared.ref} is not what models.lock holds: {_tell(difference)}.",
+            f"{locked.ref} is not what models.lock holds: {_tell(locked.compare(computed))}.",
             "Nothing was published. If you trust the new content, run `weighbridge lock`.",
             expected=str(locked.digest),
             actual=str(computed.digest),
         )
-    return comparison
 
 
 def _tell(comparison: Comparison) -> str:

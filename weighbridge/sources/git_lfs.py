@@ -28,6 +28,7 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import Selection
+from weighbridge.domain.source_names import GIT_REVISION
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,
@@ -50,8 +51,6 @@ OPTIONS = frozenset({"subdir"})
 KEPT_COMMITS = 8
 _REFS = "/info/refs"
 _ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
-#: What git accepts in a reference's name (git-check-ref-format), less what begins like an option.
-_REVISION = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\-][^\x00-\x20\x7f~^:?*\[\\]*")
 
 
 @dataclass(frozen=True)
@@ -251,7 +250,7 @@ def _without_secrets(url: str) -> str:
 def _revision(ref: ModelRef) -> str:
     """Return the branch, tag or reference; raise InvalidReference for what git would take as anything else."""
     revision = ref.revision
-    if revision and (not _REVISION.fullmatch(revision) or ".." in revision or "@{" in revision):
+    if revision and not GIT_REVISION.fullmatch(revision):
         raise InvalidReference(
             f"{revision!r} is no revision.", "Write a branch, a tag, or a commit of 40 digits.", uri=ref.uri
         )

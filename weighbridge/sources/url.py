@@ -53,7 +53,7 @@ class UrlSource:
         """
         refuse_unknown_options(ref, OPTIONS)
         promised, archive = _promised(ref), "archive" if _extracts(ref) else ""
-        description = self._transfer.describe(ref.id, authorization=self._settings.auth.header(ref.id))
+        description = self._transfer.describe(ref.address, authorization=self._settings.auth.header(ref.id))
         if description.content_type in ("text/html", "application/xhtml+xml") and not ref.id.endswith(
             (".html", ".htm")
         ):
@@ -78,7 +78,7 @@ class UrlSource:
         etag = entry.version.removeprefix(f"{ref.id} ")
         resumable = bool(etag or entry.digest)
         with self._transfer.stream(
-            ref.id,
+            ref.address,
             offset=offset if resumable else 0,
             etag=etag,
             size=entry.size,

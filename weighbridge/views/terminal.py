@@ -200,6 +200,7 @@ def arrival_table(arrival: Arrival) -> RenderableType:
         Text(f"manifest {arrival.manifest.digest}", style="dim"),
         table,
         *([Text(f"and {more} more", style="dim")] if more > 0 else []),
+        *(Text(f"left out: {name}", style="dim") for name in arrival.dropped[:SHOWN]),
         Text("In the store, unscanned and unpublished: weighbridge ingest takes it in.", style="dim"),
     ]
     return Group(*lines)

@@ -13,7 +13,6 @@ Not here: reading the formats (archives), and wheels (wheel).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from weighbridge.content.archives import Limits, Member, Problem, Walk, walk_outermost
