@@ -132,7 +132,7 @@ def _findings(stream: Stream, verdicts: tuple[Verdict, ...], digest: str) -> Ite
         elif verdict.opinion == "none":
             text = f"{verdict.engine} could not judge the pickle: {named}."
             yield Finding("pickle.engine", "warning", text, stream.location)
-    for text in dict.fromkeys(stream.walked.inconsistent):
+    for text in dict.fromkeys(stream.walked.sizes.problems):
         yield Finding("pickle.inconsistent", "error", text, stream.location)
     if stream.walked.problem:
         text = f"The pickle is malformed: {stream.walked.problem}."

@@ -55,13 +55,13 @@ REACHES = {
 @pytest.mark.parametrize("name", FITS)
 def test_a_tensor_that_fits_its_storage_passes(name: str) -> None:
     content = a.whole(FITS[name])
-    assert machine.walk(io.BytesIO(content), len(content)).inconsistent == []
+    assert machine.walk(io.BytesIO(content), len(content)).sizes.problems == []
 
 
 @pytest.mark.parametrize("name", REACHES)
 def test_a_tensor_that_reaches_beyond_its_storage_is_said(name: str) -> None:
     content = a.whole(REACHES[name])
-    assert len(machine.walk(io.BytesIO(content), len(content)).inconsistent) == 1
+    assert len(machine.walk(io.BytesIO(content), len(content)).sizes.problems) == 1
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Chain:
     def __init__(self, source: Source, budget: Budget, most: int) -> None:
         self._source, self._budget, self._most = source, budget, most
         self._unsure: list[Stream] = []
-        self._legacy = storages.is_legacy(source.file)
+        self._layout = storages.layout(source.file, source.location)
         self._counted = source.offset > 0
         self._whole = 0
         self.unread = ""
@@ -105,9 +105,7 @@ class Chain:
                 if self._is_opened:
                     self._cannot_read(f"{source.location or 'it'} holds more than {self._most} pickles")
                 break
-            position = walked.end
-            if self._legacy and self.found == storages.PICKLES:
-                position = source.size
+            position = self._layout.after(source.file, position, walked, source.size)
         self._say_what_is_left(position)
 
     def _walk(self, position: int) -> tuple[Walked, bool]:
@@ -144,6 +142,8 @@ class Chain:
 
     def _say_what_is_left(self, position: int) -> None:
         source = self._source
+        if self._layout.problem:
+            self.findings.add("pickle.inconsistent", "error", self._layout.problem, source.location)
         if self.unread or position >= source.size:
             return
         if self._counted:

@@ -15,6 +15,7 @@ from weighbridge.content.pickles import arrays, opcodes
 from weighbridge.content.pickles.opcodes import Read
 from weighbridge.content.pickles.stack import OPAQUE, PLAIN, Bytes, Memo, Stack, is_data, is_no_text
 from weighbridge.content.pickles.symbols import Import
+from weighbridge.content.pickles.tensors import Sizes
 from weighbridge.content.pickles.uses import Fault, Uses
 
 #: What a pickle may cost before it counts as hostile.
@@ -43,8 +44,7 @@ class Walked:
         imports: every global, with the offset of the first opcode that imports it.
         faults: uses of listed globals that the list does not allow, likewise.
         files: bytes that loading reads as a torch file.
-        storages: bytes that each of torch's storages must have, by its key.
-        inconsistent: sizes of tensors that do not fit their storages, each a sentence.
+        sizes: what it says of torch's storages and tensors.
         end: offset after the last opcode that was read.
         stopped: whether STOP was reached, as in a whole pickle.
         problem: why it could not be read on, or empty.
@@ -59,8 +59,7 @@ class Walked:
     imports: dict[Import, int] = field(default_factory=dict)
     faults: dict[Fault, int] = field(default_factory=dict)
     files: list[Bytes] = field(default_factory=list)
-    storages: dict[str, int] = field(default_factory=dict)
-    inconsistent: list[str] = field(default_factory=list)
+    sizes: Sizes = field(default_factory=Sizes)
     end: int = 0
     stopped: bool = False
     problem: str = ""
@@ -113,7 +112,7 @@ def _merge(walked: Walked, other: Walked) -> None:
     for fault, offset in other.faults.items():
         walked.faults.setdefault(fault, offset)
     walked.files += other.files
-    walked.inconsistent += other.inconsistent
+    walked.sizes.problems += other.sizes.problems
 
 
 class _Machine:
@@ -131,9 +130,7 @@ class _Machine:
         #: Codes of the extension registry, which is empty in every unpickler that nobody filled it for.
         self._extensions: dict[Import, int] = {}
         uses = self._uses
-        self._walked = Walked(
-            faults=uses.faults, files=uses.files, storages=uses.storages, inconsistent=uses.inconsistent
-        )
+        self._walked = Walked(faults=uses.faults, files=uses.files, sizes=uses.sizes)
 
     def run(self) -> Walked:
         walked, file = self._walked, self._file

@@ -12,7 +12,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +23,7 @@ from weighbridge.content.pickles import machine, npy
 from weighbridge.content.pickles.chain import Chain, Source, Stream
 from weighbridge.content.pickles.recognition import MARK, is_pickle
 from weighbridge.content.pickles.stack import Bytes
+from weighbridge.content.pickles.storage_members import StorageMembers
 
 _CHUNK_SIZE = 1024 * 1024
 #: Bytes of a member kept in memory before it goes to a temporary file.
@@ -36,8 +36,6 @@ _COMPRESSED = (
 )
 _COMPRESSED_HEAD = 16
 MAX_PICKLES = 10_000
-#: What a torch file's own pickle is called; its storages are in the folder `data` beside it.
-_TORCH_OBJECT = "data.pkl"
 #: Files that torch saved into pickles, within each other.
 _MAX_DEPTH = 4
 
@@ -80,30 +78,23 @@ class Search:
         self.unread = self.unread or why
 
     def _archive(self, members: Walk) -> Iterator[Stream]:
-        sizes: dict[str, int] = {}
-        needed: dict[str, int] = {}
-        for stream in self._members(_measured(members, sizes)):
-            root = stream.location.removesuffix(_TORCH_OBJECT)
-            if root != stream.location:
-                needed |= {f"{root}data/{key}": size for key, size in stream.walked.storages.items()}
-            yield stream
-        if members.unread:
-            self._cannot_read(members.unread)
-            return
-        for location, size in needed.items():
-            if sizes.get(location, size) < size:
-                text = f"A storage needs {size - sizes[location]} bytes more than there are."
-                self.findings.add("pickle.inconsistent", "error", text, location)
-
-    def _members(self, members: Iterable[Member]) -> Iterator[Stream]:
+        storages = StorageMembers()
         for member in members:
+            if storages.holds(member):
+                continue
             if member.format == "npy":
                 yield from self._array(member)
                 continue
             # What lies in an archive follows as members; its own head says whether it is a pickle too.
             whole = member.format not in ARCHIVES and _may_hold_pickle(member)
             with _spooled(member.chunks() if whole else (member.head,)) as file:
-                yield from self._file(Source(file, file.seek(0, 2), member.format, member.location))
+                for stream in self._file(Source(file, file.seek(0, 2), member.format, member.location)):
+                    storages.name(stream.location, stream.walked.sizes.storages)
+                    yield stream
+        if members.unread:
+            self._cannot_read(members.unread)
+        else:
+            self.findings.extend(storages.inconsistent().all)
 
     def _array(self, member: Member) -> Iterator[Stream]:
         """Yield the pickles of an array that is a member: its numbers are not kept, what follows is searched."""
@@ -171,18 +162,6 @@ class Search:
                 yield stream
             if content.problem and (found or content.limited):
                 self._cannot_read(f"its compressed content cannot be read: {content.problem}")
-
-
-def _measured(members: Iterable[Member], sizes: dict[str, int]) -> Iterator[Member]:
-    """Yield members, and keep the sizes of those that may be torch's storages once they are gone past."""
-    last: Member | None = None
-    for member in chain(members, (None,)):
-        # A member is measured when the walk has gone on to the next one, or has ended.
-        if last is not None and "data/" in last.location:
-            sizes[last.location] = last.size
-        last = member
-        if member is not None:
-            yield member
 
 
 def _codec(head: bytes) -> Codec | None:

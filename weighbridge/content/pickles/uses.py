@@ -17,12 +17,10 @@ from weighbridge.content.pickles.allowed.entry import Arguments
 from weighbridge.content.pickles.globals import allowed
 from weighbridge.content.pickles.stack import OPAQUE, Bytes, is_data
 from weighbridge.content.pickles.symbols import Import, Made
-from weighbridge.content.pickles.tensors import problem_of, storage_of
+from weighbridge.content.pickles.tensors import Sizes
 
 #: Faults that are kept of one pickle; one is enough to refuse it.
 _MAX_FAULTS = 1000
-_MAX_INCONSISTENT = 20
-_MAX_STORAGES = 1_000_000
 #: What unpicklers look up on an instance, so in its dictionary too, and call.
 _METHODS = frozenset({"append", "extend", "add"})
 #: The first element of a persistent id, as torch writes them: a storage's, and a module's with its source text.
@@ -57,15 +55,13 @@ class Uses:
     Attributes:
         faults: each with the offset of the first opcode that commits it.
         files: bytes that one of its calls reads as a torch file.
-        storages: bytes that each of torch's storages must have, by its key.
-        inconsistent: sizes of tensors that do not fit their storages, each a sentence.
+        sizes: what it says of torch's storages and tensors.
     """
 
     def __init__(self) -> None:
         self.faults: dict[Fault, int] = {}
         self.files: list[Bytes] = []
-        self.storages: dict[str, int] = {}
-        self.inconsistent: list[str] = []
+        self.sizes = Sizes()
         self._kept: Counter[Import] = Counter()
 
     def push(self, value: Any) -> None:
@@ -84,11 +80,11 @@ class Uses:
         if entry is not None and entry.arguments == "torch file" and constraints.holds("torch file", arguments):
             self.files.append(arguments[0])
         first = arguments[0] if isinstance(arguments, tuple) and arguments else None
-        self._measure(function, arguments)
+        self.sizes.tensor(function, arguments)
         if entry is None or not isinstance(first, Import):
             return Made(function)
         if entry.arguments == "torch subclass":
-            self._measure(first, arguments[2] if len(arguments) > 2 else None)
+            self.sizes.tensor(first, arguments[2] if len(arguments) > 2 else None)
         if entry.arguments == "member":
             named = Import(first.module, f"{first.name}.{arguments[-1]}")
             return named if allowed(named) else Made(first)
@@ -122,9 +118,7 @@ class Uses:
 
         torch's name a storage; one of torch.package may name a function, which is called.
         """
-        if storage := storage_of(identifier):
-            if len(self.storages) < _MAX_STORAGES:
-                self.storages[storage.key] = max(storage.size, self.storages.get(storage.key, 0))
+        if storage := self.sizes.storage(identifier):
             return storage
         if not isinstance(identifier, tuple) or not identifier or identifier[0] in _PERSISTENT:
             return OPAQUE
@@ -133,11 +127,6 @@ class Uses:
                 found = part if isinstance(part, Import) else part.of
                 self._note(Fault(found, "hands it to its loader as a persistent id", harmful=True), offset)
         return OPAQUE
-
-    def _measure(self, function: Import, arguments: Any) -> None:
-        problem = problem_of(function, arguments)
-        if problem and problem not in self.inconsistent and len(self.inconsistent) < _MAX_INCONSISTENT:
-            self.inconsistent.append(problem)
 
     def end(self, offset: int) -> None:
         """Judge what was kept: a function that is harmless with some arguments only may not be called out of sight."""
