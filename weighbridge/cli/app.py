@@ -20,7 +20,7 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, console, fleet, leaderboard, locks, policies
+from weighbridge.cli import benchmarks, console, fleet, interrupts, leaderboard, locks, policies
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     EXIT_REJECTED,
@@ -240,7 +240,18 @@ policies.add_commands(app)
 def main() -> NoReturn:
     """Run the command line; every error is one paragraph, never a traceback."""
     gc.freeze()  # What was imported stays: looking through it once more at the end took a quarter of a second.
-    sys.exit(run(sys.argv[1:]))
+    with interrupts.ending(_farewell) as signals:
+        status = run(sys.argv[1:])
+    sys.exit(128 + signals[0] if signals else status)
+
+
+def _farewell() -> None:
+    err.show_cursor()
+    _say_stopped()
+
+
+def _say_stopped() -> None:
+    err.print("Stopped. What was fetched or measured is kept; the same command fetches only the rest.")
 
 
 def run(arguments: list[str]) -> int:
@@ -259,7 +270,7 @@ def run(arguments: list[str]) -> int:
         err.print(_keep_traceback(error), markup=False, style="red")
         return 1
     if status == _STOPPED:  # What Typer makes of an interrupt.
-        err.print("Stopped. What was fetched or measured is kept; the same command fetches only the rest.")
+        _say_stopped()
     return int(status or 0)
 
 
@@ -278,6 +289,7 @@ def _keep_traceback(error: Exception) -> str:
 
 
 def _by_flow(request: IngestRequest, locked: bool, models: Path) -> chain.Outcome:
+    interrupts.be_patient()
     from flows.embedded import run_ingest  # Prefect takes longer to import than everything else here.
 
     return run_ingest(request, locked=locked, models=models)

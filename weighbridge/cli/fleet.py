@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from weighbridge.cli import interrupts
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     EXIT_REJECTED,
@@ -58,6 +59,7 @@ def _sync(
         _plan(models, only, locked, json_)
         return
     if via_prefect(via):
+        interrupts.be_patient()
         from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
 
         done = run_sync(models, locked=locked, only=only)

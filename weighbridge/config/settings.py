@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     connections: int = Field(4, ge=1, le=64, description="Files received side by side.")
     scan_slots: int = Field(0, ge=0, le=256, description="Blobs scanned side by side; 0 for one a processor core.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte after which a connection is dead.")
+    lowest_speed: int = Field(
+        1024, ge=0, description="Bytes a second, over those seconds, below which a server counts as dead."
+    )
+    max_unpromised_size: int = Field(
+        512 * 1024**2, ge=1, description="Bytes that a file may have whose server does not say how many it has."
+    )
     max_redirects: int = Field(5, ge=0, description="Redirects that one request may follow.")
     via: Literal["auto", "direct", "prefect"] = Field(
         "auto", description="How the command line runs flows: through Prefect, directly, or as PREFECT_API_URL says."

@@ -53,7 +53,8 @@ class Direct:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        interrupted = error is not None and not isinstance(error, Exception)
+        self._pool.shutdown(wait=not interrupted, cancel_futures=error is not None)
 
     def call(self, step: Callable[..., T], *values: Any) -> T:
         """Run a step and return its result."""
@@ -98,6 +99,8 @@ def ingest(job: Job, runner: Runner) -> Outcome:
             outcome = _ingest(job, runner, number, pool)
     except BaseException as error:
         told = str(error) if isinstance(error, WeighbridgeError) else f"It was stopped by {type(error).__name__}."
+        if not isinstance(error, Exception):
+            job.workspace.retrying.stopped.set()
         with suppress(CatalogError):  # A full disk fails here too; the first error is the one to tell.
             catalog.update_ingest(number, "ERROR", error=told)
         raise

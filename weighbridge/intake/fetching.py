@@ -14,6 +14,7 @@ from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import IntegrityError, SourceMisbehaved, SourceUnavailable
+from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
 from weighbridge.sources.interface import Source
 from weighbridge.store.incoming import Incoming
@@ -27,6 +28,7 @@ def fetch(
     store: LocalBlobStore,
     progress: Progress | None = None,
     retrying: Retrying | None = None,
+    pace: Pace | None = None,
 ) -> FileEntry:
     """Bring one file into the store and return its computed entry: path, real size, sha256.
 
@@ -39,14 +41,14 @@ def fetch(
 
     Raises:
         IntegrityError: other bytes than promised.
-        SourceMisbehaved: the source contradicts its own length.
-        SourceUnavailable: no byte came in several attempts (`retrying`).
+        SourceMisbehaved: the source contradicts its own length, or never ends.
+        SourceUnavailable: no byte came in several attempts (`retrying`), or hardly any (`pace`).
         StoreFull: no space left.
     """
     progress = progress or Silent()
     known = known_blob(ref, entry, store)
     if known is None:
-        known = _Fetch(source, ref, entry, progress, retrying or Retrying()).receive(store)
+        known = _Fetch(source, ref, entry, progress, retrying or Retrying(), pace or Pace()).receive(store)
     else:
         progress.advance("fetch", entry.size or 0)
     return replace(entry, size=store.size(known), digest=known, version="", locator="")
@@ -75,6 +77,7 @@ class _Fetch:
     entry: FileEntry
     progress: Progress
     retrying: Retrying
+    pace: Pace
 
     def receive(self, store: LocalBlobStore) -> Digest:
         entry, identity = self.entry, _identity(self.ref, self.entry)
@@ -109,6 +112,7 @@ class _Fetch:
             before = incoming.offset
             try:
                 for chunk in self._chunks(incoming):
+                    self.retrying.go_on()
                     incoming.write(chunk)
                     self.progress.advance("fetch", len(chunk))
                 if entry.size is None or incoming.offset == entry.size:
@@ -118,8 +122,13 @@ class _Fetch:
                     "Run the same command again: it resumes where it stopped.",
                     path=entry.path,
                 )
+            except SourceMisbehaved:
+                if entry.size is None:
+                    incoming.restart()  # Without a size, what came may be a piece of something without an end.
+                raise
             except SourceUnavailable as error:
-                fruitless = 1 if incoming.offset > before else fruitless + 1
+                came = incoming.offset > before and not error.facts.get("slow")
+                fruitless = 1 if came else fruitless + 1
                 self.retrying.wait_after(error, fruitless)
 
     def _chunks(self, incoming: Incoming) -> Iterator[bytes]:
@@ -140,8 +149,8 @@ class _Fetch:
                 incoming.restart()
             if entry.size is None and stream.size is not None:
                 incoming.expect(stream.size)
-            received = incoming.offset
-            for chunk in stream.chunks:
+            received, promised = incoming.offset, entry.size is not None or stream.size is not None
+            for chunk in self.pace.held(stream.chunks, entry.path, promised):
                 received += len(chunk)
                 if entry.size is not None and received > entry.size:
                     incoming.restart()

@@ -190,7 +190,7 @@ class _Mender:
         except _NotByRange as why:
             progress, retrying = self._workspace.progress, self._workspace.retrying
             progress.expect("fetch", origin.size)
-            fetching.fetch(source, declared.ref, entry, self._store, progress, retrying)
+            fetching.fetch(source, declared.ref, entry, self._store, progress, retrying, self._workspace.pace)
             return Repair(digest, "whole", origin.uri, origin.size, str(why))
 
     def _unpack(self, origin: _Origin, digest: Digest, declared: Manifest) -> Repair:

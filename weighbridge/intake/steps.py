@@ -84,7 +84,9 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
     def one(entry: FileEntry) -> FileEntry:
         with job.workspace.fetch_slots:
             progress.say("fetch", entry.path)
-            return fetching.fetch(job.source, declared.ref, entry, store, progress, job.workspace.retrying)
+            return fetching.fetch(
+                job.source, declared.ref, entry, store, progress, job.workspace.retrying, job.workspace.pace
+            )
 
     progress.expect("fetch", sum(entry.size or 0 for entry in wanted))
     with ThreadPoolExecutor(max_workers=job.workspace.settings.connections, thread_name_prefix="fetch") as pool:

@@ -28,6 +28,7 @@ from weighbridge.intake.scanning import Engines
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.on_behalf import limited, refuse_file, refuse_place, refuse_weaker, taken
+from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.registries import REGISTRIES
@@ -76,6 +77,11 @@ class Workspace:
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
         self._registries: dict[tuple[str, str], Registry] = {}
         self._policies: dict[str, Policy] = {}
+
+    @property
+    def pace(self) -> Pace:
+        """What the bytes of a source are held to."""
+        return Pace(self.settings.timeout_s, self.settings.lowest_speed, self.settings.max_unpromised_size)
 
     @property
     def engines(self) -> Engines:
@@ -209,7 +215,7 @@ def open_workspace(
     """
     store = LocalBlobStore(settings.store_folder)
     with open_catalog(settings) as catalog, ExitStack() as closing:
-        yield Workspace(
+        workspace = Workspace(
             settings,
             store,
             catalog,
@@ -220,3 +226,9 @@ def open_workspace(
             on_behalf=on_behalf,
             vouched=vouched,
         )
+        try:
+            yield workspace
+        except BaseException as error:
+            if not isinstance(error, Exception):  # An interrupt: threads that still work have nobody to work for.
+                workspace.retrying.stopped.set()
+            raise

@@ -71,6 +71,11 @@ class Retrying:
             raise error
         self.pause(wait_s)
 
+    def go_on(self) -> None:
+        """Raise Cancelled when `stopped` is set."""
+        if self.stopped.is_set():
+            raise Cancelled("It was cancelled; what arrived is kept.")
+
     def pause(self, wait_s: float) -> None:
         """Wait. Raises Cancelled when `stopped` is set meanwhile."""
         if self.stopped.wait(wait_s):
