@@ -17,11 +17,13 @@ from typing import IO, ClassVar, Protocol, TypeVar
 
 from weighbridge.config.settings import Settings
 from weighbridge.content.archives import ARCHIVES, Limits, Member, walk, zip_at_end
+from weighbridge.domain.format_names import WEIGHTS_FORMATS
 from weighbridge.domain.report import WINDOWED, Finding, ScanReport, Status
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.scanners.clamd import database
 from weighbridge.scanners.clamd.connection import Address, Connection, Reply
 from weighbridge.scanners.clamd.daemon import Daemon
+from weighbridge.scanners.clamd.room import Room
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
 
 #: Bytes that two neighbouring windows share: longer than any signature of ClamAV's that is no whole-file digest.
@@ -40,6 +42,10 @@ _TOO_LARGE = f"clamd's limits: {_LIMITS_EXCEEDED}.MaxFileSize"
 _ENCRYPTED = "Heuristics.Encrypted"
 #: The reason of a `partial` report of encrypted content.
 ENCRYPTED = "encrypted"
+#: Formats of which clamd unpacks nothing: numbers, whose bytes it compares as they are.
+_NUMBERS = (WEIGHTS_FORMATS | {"empty"}) - set(ARCHIVES)
+#: The reason of a `partial` report of what clamd had no room to unpack.
+NO_ROOM = "clamd has no room to unpack it: make space for its temporary files (TemporaryDirectory, TMPDIR)"
 #: What the walk gives up, and clamd, whose limits are higher, would unpack for long.
 _BOMBS = {"archive.bomb", "archive.nesting"}
 T = TypeVar("T")
@@ -145,6 +151,7 @@ class ClamAVScanner:
     ) -> None:
         self._backend, self._limits = backend, limits
         self._engine: Engine | None = None  # Asked once a run: what clamd loaded does not change while it runs.
+        self._room = Room(lambda chunks: self._retry(lambda: backend.connection().scan_stream(chunks)), backend.limit)
         self._window = min(window_size, backend.limit)
         self._overlap = min(overlap, self._window // 2)
 
@@ -165,7 +172,8 @@ class ClamAVScanner:
         2. The blob is scanned as it is, unless it is a bomb, which clamd would unpack without end.
         3. What clamd takes whole is scanned whole; anything larger in overlapping windows, `partial: windowed`.
         4. That clamd leaves out of an archive what is above its limit is no gap when step 1 read all of it: `windowed`.
-        5. Encrypted, oversized or unreadable content makes the report `partial` with that reason, and not covered.
+        5. What clamd could not unpack for want of space was not seen: that it has room is proven before and after.
+        6. Encrypted, oversized or unreadable content makes the report `partial` with that reason, and not covered.
 
         Raises:
             ScannerUnavailable: clamd died twice, or is not there.
@@ -174,7 +182,9 @@ class ClamAVScanner:
         try:
             size = subject.path.stat().st_size
             seen = (
-                self._seen(subject) if size == subject.size else _Seen("failed", f"the blob on disk has {size} bytes")
+                self._with_room(subject)
+                if size == subject.size
+                else _Seen("failed", f"the blob on disk has {size} bytes")
             )
         except OSError as error:
             seen = _Seen("failed", f"the blob cannot be read: {error.strerror}")
@@ -188,6 +198,15 @@ class ClamAVScanner:
             covered=subject.size if whole else 0,
             findings=_listed(seen.findings),
         )
+
+    def _with_room(self, subject: Subject) -> _Seen:
+        """Scan, and believe only what clamd had room to unpack, whatever it says; a find is believed in any case."""
+        ours = subject.format in ARCHIVES or zip_at_end(subject.path)  # `_members` unpacks it, whatever clamd does.
+        needed = 0 if ours or subject.format in _NUMBERS else min(subject.size, self._backend.limit)
+        if subject.format not in _NUMBERS and not self._room.before(needed):
+            return _join(self._seen(subject), _Seen("partial", NO_ROOM))
+        seen = self._seen(subject)
+        return seen if self._room.after(needed) else _join(seen, _Seen("partial", NO_ROOM))
 
     def _seen(self, subject: Subject) -> _Seen:
         kind = subject.format if subject.format in ARCHIVES else "zip" if zip_at_end(subject.path) else ""
@@ -236,14 +255,18 @@ class ClamAVScanner:
     def _members(self, subject: Subject, kind: str) -> _Seen:
         """Scan an archive's members one by one, as the walk unpacks them; of archives within it, their members."""
         walked = walk(subject.path, self._limits, kind)
-        seen = _Seen()
+        seen, largest = _Seen(), 0
         for member in walked:
             if member.format not in ARCHIVES:
                 seen = _join(seen, self._member(member))
+                if member.format not in _NUMBERS:
+                    largest = max(largest, member.size)
             elif member.size > self._backend.limit:
                 seen = _join(seen, _Seen("partial", WINDOWED))
             if seen.status == "failed":
                 return seen
+        if not self._room.after(min(largest, self._backend.limit)):
+            seen = _join(seen, _Seen("partial", NO_ROOM))
         for problem in walked.problems:
             if problem.unread:
                 reason = f"{problem.rule}: {problem.message}"
