@@ -33,7 +33,7 @@ WINDOW_SIZE = 256 * 1024 * 1024
 #: Bytes that a clamd elsewhere is trusted to take whole: Debian's and ClamAV's defaults are 25 MiB and more.
 FOREIGN_LIMIT = 25 * 1024 * 1024
 #: Of how blobs are shown to clamd; part of the rules, so that blobs are scanned again when it changes.
-VERSION = "2"
+VERSION = "3"
 #: Findings kept of one blob; the rest is counted in one more.
 MAX_FINDINGS = 200
 _READ_SIZE = 1024 * 1024
