@@ -53,6 +53,9 @@ def _runs(content: bytes, kind: type[pickle.Unpickler] | Any) -> bool:
 
     class Recorder(kind):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:
+            if not all(part.isidentifier() for part in f"{module}.{name}".split(".")):
+                raise ImportError(module)  # No such module can be installed.
+
             def call(*_: Any, **__: Any) -> Any:
                 raise _Called(f"{module}.{name}")
 

@@ -11,7 +11,9 @@ import io
 import re
 
 from weighbridge.content.pickles import machine
+from weighbridge.content.pickles.globals import classify
 from weighbridge.content.pickles.machine import Walked
+from weighbridge.content.pickles.standard_library import MODULES
 
 #: PROTO and the protocol, as pickles of protocols 2 to 5 begin.
 MARK = re.compile(rb"\x80[\x02-\x05]")
@@ -33,11 +35,13 @@ def is_pickle(walked: Walked, *, marked: bool, opened: bool, ends: bool) -> bool
        few random bytes may be such a one.
     3. Where something unpickles them, marked whole pickles of plain values count, and whatever imports by name before
        it breaks off. A text such as "calendar\nemail\n" begins so, but no unpickler opens it.
+    4. What has called a harmful function of Python's own before it breaks off counts everywhere: the name of a file
+       that was compressed, or of a member, does not say who opens it.
     """
     named = any(found.module and _is_name(found.module, found.name) for found in walked.imports)
     if walked.stopped:
         return named or (marked and opened) or ((marked or ends) and bool(walked.imports))
-    return named and (marked or opened or walked.limited)
+    return named and (marked or opened or walked.limited or _called_harm(walked))
 
 
 def may_be_pickle(head: bytes, size: int, *, named: bool) -> bool:
@@ -57,6 +61,12 @@ def may_be_pickle(head: bytes, size: int, *, named: bool) -> bool:
     counts = is_pickle(walked, marked=marked, opened=True, ends=walked.end == size)
     # Picklers memoise and fill containers; the same number over and over only grows the stack, or does nothing to it.
     return counts or (cut and walked.values > 0 and (marked or 2 * walked.values < walked.opcodes))
+
+
+def _called_harm(walked: Walked) -> bool:
+    return walked.calls > 0 and any(
+        found.module.partition(".")[0] in MODULES and classify(found) == "dangerous" for found in walked.imports
+    )
 
 
 def _is_name(module: str, name: str) -> bool:
