@@ -44,6 +44,10 @@ _PADDING = (
 )
 
 
+#: What the bases call, by every name that Python 2 and 3 have for it.
+_HARM = {("os", "system"), ("posix", "system"), ("nt", "system"), ("builtins", "eval"), ("__builtin__", "eval")}
+
+
 class _Called(Exception):
     """Raised in place of a call, so that nothing runs."""
 
@@ -53,8 +57,8 @@ def _runs(content: bytes, kind: type[pickle.Unpickler] | Any) -> bool:
 
     class Recorder(kind):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:
-            if not all(part.isidentifier() for part in f"{module}.{name}".split(".")):
-                raise ImportError(module)  # No such module can be installed.
+            if (module, name) not in _HARM:
+                raise ImportError(f"{module}.{name}")  # Another one harms nobody here, or does not exist.
 
             def call(*_: Any, **__: Any) -> Any:
                 raise _Called(f"{module}.{name}")
