@@ -170,7 +170,7 @@ def _codec(head: bytes) -> Codec | None:
 
 def _may_hold_pickle(member: Member) -> bool:
     """Whether a pickle may begin with a member's head, so that weights need not be written to a temporary file."""
-    if _codec(member.head):
+    if member.format == "pickle" or _codec(member.head):
         return True
     head = io.BytesIO(member.head)
     walked = machine.walk(head, 1 << 62)
