@@ -35,7 +35,7 @@ from weighbridge.content.headers import (
     xml_text,
 )
 from weighbridge.content.second_readings import second_readings
-from weighbridge.content.templates import inspection, places
+from weighbridge.content.templates import inspection
 from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.report import Finding, Status
 
@@ -128,7 +128,6 @@ def _gguf(item: Item) -> Check:
         return Check(covered=0, status="failed", reason=header.failure)
     findings = Findings()
     findings.extend(header.findings)
-    findings.extend(inspection.inspect_all(places.gguf_templates(header.metadata)))
     findings.extend(config.inspect_metadata(header.metadata))
     return Check(findings.all, header.header_size)
 

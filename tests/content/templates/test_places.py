@@ -1,9 +1,9 @@
 import pytest
 
 from tests.content.headers.samples import rules
-from weighbridge.content.headers.config import inspect_config
+from weighbridge.content.headers.config import inspect_config, inspect_metadata
 from weighbridge.content.templates.inspection import Template, inspect
-from weighbridge.content.templates.places import gguf_templates, templates_in
+from weighbridge.content.templates.places import metadata_templates, templates_in
 
 SSTI = "{{ cycler.__init__.__globals__ }}"
 
@@ -55,7 +55,7 @@ def test_a_name_that_leaves_the_folder_is_an_error(name: str) -> None:
     for value in ([{"name": name, "template": "x"}], {name: "x"}):
         found = [finding for finding in inspect_config({"chat_template": value}) if finding.rule.startswith("template")]
         assert [(finding.rule, finding.level) for finding in found] == [("template.unsafe-name", "error")]
-    names = [found.name for found in gguf_templates({"tokenizer.chat_templates": [name]})]
+    names = [found.name for found in metadata_templates({"tokenizer.chat_templates": [name]})]
     assert names == [name]
 
 
@@ -70,6 +70,11 @@ def test_names_in_use_are_safe() -> None:
         assert inspect(Template("x", "t", name)) == ()
 
 
+def test_templates_of_metadata_are_inspected() -> None:
+    for key in ("chat_template", "tokenizer.chat_template", "tokenizer.chat_template.tool_use"):
+        assert "template.internals" in rules(inspect_metadata({key: SSTI}))
+
+
 def test_templates_of_a_gguf() -> None:
     metadata = {"tokenizer.chat_template": "a", "tokenizer.chat_template.tool_use": "b", "general.name": "c"}
-    assert [(found.text, found.name) for found in gguf_templates(metadata)] == [("a", ""), ("b", "tool_use")]
+    assert [(found.text, found.name) for found in metadata_templates(metadata)] == [("a", ""), ("b", "tool_use")]

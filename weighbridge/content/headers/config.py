@@ -16,7 +16,7 @@ from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers import document, keras
 from weighbridge.content.loading.inspection import inspect_value
 from weighbridge.content.templates.inspection import inspect_all
-from weighbridge.content.templates.places import templates_in
+from weighbridge.content.templates.places import metadata_templates, templates_in
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Finding
 from weighbridge.errors import UnsafePath
@@ -75,11 +75,9 @@ def inspect_text(text: str, place: str) -> tuple[Finding, ...]:
 
 
 def inspect_metadata(metadata: Mapping[str, Any], place: str = "") -> tuple[Finding, ...]:
-    """Return the findings about a file's metadata: its keys, and configurations and pickles among its texts.
-
-    Chat templates are texts of another kind (content.templates) and are left to their own judgement.
-    """
+    """Return the findings about a file's metadata: its keys, its templates, configurations and pickles in its texts."""
     findings = Findings()
+    findings.extend(inspect_all(metadata_templates(metadata)))
     others = {key: value for key, value in metadata.items() if "chat_template" not in key}
     findings.extend(inspect_value(others, place))
     for key, value in others.items():

@@ -51,8 +51,8 @@ def _joined(where: str, key: object) -> str:
     return f"{where}.{key}".lstrip(".")[:200]
 
 
-def gguf_templates(metadata: Mapping[str, Any]) -> Iterator[Template]:
-    """Yield the chat templates of a GGUF: `tokenizer.chat_template` and those with a name behind it."""
+def metadata_templates(metadata: Mapping[str, Any]) -> Iterator[Template]:
+    """Yield the chat templates of metadata: a GGUF's `tokenizer.chat_template`, and those with a name behind it."""
     for key, value in metadata.items():
         if "chat_template" in key and isinstance(value, str):
             yield Template(value, key, key.partition("chat_template.")[2])
