@@ -6,7 +6,7 @@ Not here: bars while a run works (artifact_progress), or how the report is worde
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -19,8 +19,10 @@ from flows.artifact_keys import key
 from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.text import markdown_text, shown
+from weighbridge.intake.auditing import Difference
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.syncing import SyncReport
+from weighbridge.store.checking import StoreCheck
 from weighbridge.views.markdown import file_rows, markdown
 
 _log = logging.getLogger(__name__)
@@ -60,6 +62,18 @@ def keep_sync(done: SyncReport) -> None:
     description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
     with outcome_stands("sync"):
         create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
+
+
+def keep_check(found: StoreCheck, differences: Sequence[Difference]) -> None:
+    """Keep what a check of store and registries found with the present flow run, one row a difference."""
+    rows = [{"where": "store", "what": f"{one.digest} is damaged"} for one in found.damaged]
+    rows += [{"where": "store", "what": f"{digest} is missing"} for digest in found.missing]
+    rows += [
+        {"where": f"{one.registry} at {one.address}", "what": shown(f"{one.model} {one.what}".strip())}
+        for one in differences
+    ]
+    with outcome_stands("fsck"):
+        create_table_artifact(rows[:MAX_ROWS], key="fsck", description=f"{found.blobs} blobs, {len(rows)} differences")
 
 
 @contextmanager

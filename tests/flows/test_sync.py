@@ -48,7 +48,7 @@ def test_only_what_changed_has_a_run(home: Path) -> None:
     assert children(first) == {"one": "Passed", "two": "Passed"}
     again = sync(return_state=True)
     assert children(again) == {}
-    assert again.message == "2 unchanged, 0 ingested, 0 of them not passed, 0 failed."
+    assert again.message == "2 unchanged, 0 ingested, 0 failed, 0 not passed."
     model(home, "two")
     assert children(sync(return_state=True)) == {"two": "Passed"}
 
@@ -78,6 +78,10 @@ def test_a_rejected_model_shows(home: Path) -> None:
     state = sync(return_state=True)
     assert (state.type, state.name) == (StateType.FAILED, "Quarantined")
     assert children(state) == {"evil": "Quarantined"}
+    again = sync(return_state=True)
+    assert (again.type, again.name) == (StateType.FAILED, "Quarantined")
+    assert again.message == "0 unchanged, 0 ingested, 0 failed, 1 not passed: evil."
+    assert children(again) == {}
 
 
 def test_a_block_holds_the_token(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,8 @@ class Night:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.now = folder, datetime(2026, 1, 1, tzinfo=UTC)
+        if (folder / "m").exists():
+            return
         (folder / "m").mkdir()
         self.put("config.json", '{"model_type": "llama"}')
         self.put("README.md", "---\nlicense: mit\n---\n")

@@ -1,0 +1,58 @@
+"""The flow `fsck`: every blob of the store hashed again, and registries held against the catalog, byte for byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.artifact_report import keep_check
+from flows.end_states import PASSED, failed
+from flows.run_workspace import run_workspace, settings_blocks
+from weighbridge.domain.progress import Silent
+from weighbridge.domain.text import shown
+from weighbridge.errors import WeighbridgeError
+from weighbridge.intake.auditing import audit
+from weighbridge.store.checking import check_store
+
+
+@flow(
+    name="fsck",
+    description="Hash every blob again and compare registries with the catalog.",
+    persist_result=False,
+)
+def fsck(
+    registries: bool = True,
+    mlflow_block: str = "",
+    store_block: str = "",
+    catalog_block: str = "",
+) -> State[Any]:
+    """Say what is broken, missing, or given out though it should not be; `weighbridge fsck --repair` mends it.
+
+    Args:
+        registries: Compare what registries list and give out with the catalog, too.
+        mlflow_block: MLflow Server block to compare; the worker's own settings when empty.
+        store_block: Blob Store Folder block to check; the worker's own settings when empty.
+        catalog_block: Catalog Database block to compare with; the worker's own settings when empty.
+
+    Returns:
+        `Passed` where all of it agrees, else `Failed`; the table has each difference.
+    """
+    try:
+        with run_workspace(settings_blocks(mlflow_block, "", store_block, catalog_block), Silent()) as workspace:
+            catalog = workspace.catalog
+            versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
+            found = check_store(workspace.store, versions, Silent(), workspace.settings.slots)
+            differences = audit(versions, workspace) if registries else ()
+    except WeighbridgeError as error:
+        return failed(error)
+    keep_check(found, differences)
+    content = found.to_json() | {"registries": [difference.to_json() for difference in differences]}
+    blobs = f"{found.blobs} blobs, {len(found.damaged)} damaged, {len(found.missing)} missing"
+    if found.sound and not differences:
+        return Completed(name=PASSED, message=f"{blobs}; registries and catalog agree.", data=content)
+    first = f" {shown(differences[0].model)}: {shown(differences[0].what)}" if differences else ""
+    mend = "`weighbridge fsck --repair` on the worker mends it."
+    return Failed(message=f"{blobs}, {len(differences)} differences.{first} {mend}", data=content)
