@@ -136,6 +136,12 @@ class HandlerError(WeighbridgeError):
     """A handler could not load its model or do its work: not a model, the wrong task, a template that fails."""
 
 
+class InvalidRequest(HandlerError):
+    """What a model was asked for is wrong: options that cannot be, messages in no known form, a text that is none."""
+
+    exit_code = 64
+
+
 class OutOfMemory(HandlerError):
     """The device has too little memory for the model or the work asked of it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from tests.handlers import tiny
 from tests.services.models import model
-from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
-from weighbridge.handlers.embedding import TextEmbedding
+from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration, InvalidRequest
+from weighbridge.handlers.embedding import POOLINGS, TextEmbedding
 
 pytestmark = pytest.mark.xdist_group("torch")
-TEXTS = ["a", "a much longer text than the first", "hello"]
+TEXTS = ["a", "a much longer text than the first", "hello", ""]
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +27,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.bert(tmp_path_factory.mktemp("bert"))
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
-def test_padding_changes_no_vector(folder: Path, pooling: str) -> None:
-    handler = TextEmbedding(str(folder), "cpu", pooling=pooling)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("make", [tiny.bert, tiny.gpt2, tiny.t5, tiny.fnet, tiny.llama])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_vector_does_not_depend_on_the_texts_beside_it(tmp_path: Path, pooling: str, make: Any, side: str) -> None:
+    settings = make(tmp_path) / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"padding_side": side}))
+    handler = TextEmbedding(str(tmp_path), "cpu", pooling=pooling)
     together = handler.embed(TEXTS)
-    assert together.shape == (3, handler.dim)
+    assert together.shape == (4, handler.dim)
     assert together.dtype == np.float32
-    if pooling == "last":  # BERT's positions count the padding on the left; only the longest text has none.
-        np.testing.assert_allclose(together[1], handler.embed(TEXTS[1:2])[0], atol=1e-5)
-    else:
-        np.testing.assert_allclose(together, np.concatenate([handler.embed([text]) for text in TEXTS]), atol=1e-5)
+    np.testing.assert_allclose(together, np.concatenate([handler.embed([text]) for text in TEXTS]), atol=1e-5)
+    assert not together[3].any()  # It has no tokens.
 
 
 def test_poolings_differ(folder: Path) -> None:
-    found = [
-        TextEmbedding(str(folder), "cpu", pooling=pooling).embed(TEXTS[1:2]) for pooling in ("mean", "cls", "last")
-    ]
-    assert not np.allclose(found[0], found[1])
-    assert not np.allclose(found[1], found[2])
+    found = [TextEmbedding(str(folder), "cpu", pooling=pooling).embed(TEXTS[1:2])[0] for pooling in POOLINGS]
+    assert not any(np.allclose(one, other) for one, other in combinations(found, 2))
 
 
 def stated(folder: Path, **modes: bool) -> Path:
@@ -52,92 +52,34 @@ def stated(folder: Path, **modes: bool) -> Path:
     return folder
 
 
-def test_the_model_says_how_it_pools_and_whether_it_normalizes(tmp_path: Path) -> None:
+def test_a_model_without_modules_may_say_how_it_pools(tmp_path: Path, folder: Path) -> None:
     stated(tiny.bert(tmp_path), pooling_mode_cls_token=True, pooling_mode_mean_tokens=False)
-    kinds: list[Any] = [{"type": "sentence_transformers.models.Normalize"}]
-    (tmp_path / "modules.json").write_text(json.dumps(kinds))
-    handler = TextEmbedding(str(tmp_path), "cpu")
-    assert handler.pooling == "cls"
-    np.testing.assert_allclose(np.linalg.norm(handler.embed(TEXTS), axis=1), 1, atol=1e-5)
-
-
-def test_a_pooling_that_is_not_done_here_is_told(tmp_path: Path, folder: Path) -> None:
-    stated(tiny.bert(tmp_path), pooling_mode_max_tokens=True)
-    with pytest.raises(HandlerError, match="max_tokens"):
-        TextEmbedding(str(tmp_path), "cpu")
+    assert TextEmbedding(str(tmp_path), "cpu").pooling == "cls"
     with pytest.raises(InvalidConfiguration, match="no pooling"):
         TextEmbedding(str(folder), "cpu", pooling="loud")
-
-
-def modules(folder: Path, *kinds: str) -> None:
-    """Write what a text goes through, in the form of sentence-transformers."""
-    listed = [{"type": f"sentence_transformers.models.{kind}", "path": f"{n}_{kind}"} for n, kind in enumerate(kinds)]
-    (folder / "modules.json").write_text(json.dumps(listed))
-
-
-def dense(folder: Path, activation: str) -> torch.Tensor:
-    """Write a dense layer from 32 to 8 numbers and return its weights."""
-    folder.mkdir()
-    weights = torch.randn(8, 32, generator=torch.Generator().manual_seed(0))
-    save_file({"linear.weight": weights}, folder / "model.safetensors")
-    said = {
-        "in_features": 32,
-        "out_features": 8,
-        "bias": False,
-        "activation_function": f"torch.nn.modules.{activation}",
-    }
-    (folder / "config.json").write_text(json.dumps(said))
-    return weights
-
-
-def test_vectors_go_through_the_models_dense_layers(tmp_path: Path) -> None:
-    folder = tiny.bert(tmp_path)
-    plain = TextEmbedding(str(folder), "cpu", pooling="mean").embed(TEXTS)
-    stated(folder, pooling_mode_mean_tokens=True)
-    modules(folder, "Transformer", "Pooling", "Dense", "Normalize")
-    weights = dense(folder / "2_Dense", "activation.Tanh")
-    handler = TextEmbedding(str(folder), "cpu")
-    assert (handler.dim, handler.pooling) == (8, "mean")
-    expected = np.tanh(plain @ weights.numpy().T)
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(handler.embed(TEXTS), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("kind", "path", "told"),
-    [
-        ("LSTM", "2_LSTM", "LSTM"),
-        ("Dense", "2_Dense", "dense layer"),
-        ("Dense", "../2_Dense", "leaves its folder"),
-        ("Dense", "odd", "dense layer odd"),
-    ],
-)
-def test_what_is_not_done_to_vectors_here_is_told(tmp_path: Path, kind: str, path: str, told: str) -> None:
-    folder = tiny.bert(tmp_path)
-    dense(folder / "odd", "activation.Mish")
-    (folder / "modules.json").write_text(json.dumps([{"type": f"x.{kind}", "path": path}]))
-    with pytest.raises(HandlerError, match=told):
-        TextEmbedding(str(folder), "cpu")
-
-
-def test_a_pooling_is_named_in_one_word_too(tmp_path: Path) -> None:
-    folder = tiny.bert(tmp_path)
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "lasttoken"}')
-    assert TextEmbedding(str(folder), "cpu").pooling == "last"
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "max"}')
-    with pytest.raises(HandlerError, match="pools by max"):
-        TextEmbedding(str(folder), "cpu")
-    assert TextEmbedding(str(folder), "cpu", pooling="cls").pooling == "cls"
 
 
 def test_long_texts_are_cut_and_counted_whole(folder: Path) -> None:
     handler = TextEmbedding(str(folder), "cpu")
     long = "x" * 1000
     assert handler.embed([long]).shape == (1, 32)
+    assert handler.count_cut([long, "ab", "x" * tiny.CONTEXT]) == 1
     assert handler.count_tokens([long, "ab"]) == 1002
     assert handler.embed([]).shape == (0, 32)
     assert handler.count_tokens([]) == 0
+
+
+@pytest.mark.parametrize("texts", ["hello", [b"hello"], ["\ud800"]])
+def test_what_is_no_list_of_texts_is_the_requests_fault(folder: Path, texts: Any) -> None:
+    handler = TextEmbedding(str(folder), "cpu")
+    with pytest.raises(InvalidRequest):
+        handler.embed(texts)
+
+
+def test_an_adapter_beside_the_weights_is_refused(tmp_path: Path) -> None:
+    (tiny.bert(tmp_path) / "adapter_config.json").write_text("{}")
+    with pytest.raises(HandlerError, match="adapter"):
+        TextEmbedding(str(tmp_path), "cpu")
 
 
 def test_a_cancelled_call_ends(folder: Path) -> None:

@@ -11,6 +11,10 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertModel,
+    FNetConfig,
+    FNetModel,
+    GPT2Config,
+    GPT2Model,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -18,6 +22,8 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
     RobertaConfig,
     RobertaForSequenceClassification,
+    T5Config,
+    T5EncoderModel,
     WhisperConfig,
     WhisperForConditionalGeneration,
     WhisperProcessor,
@@ -86,6 +92,34 @@ def bert(folder: Path, *, labels: int = 0, **config: Any) -> Path:
     torch.manual_seed(0)
     made = BertConfig(**(settings | config | ({"num_labels": labels} if labels else {})))
     (BertForSequenceClassification(made) if labels else BertModel(made)).save_pretrained(folder)
+    return folder
+
+
+def gpt2(folder: Path) -> Path:
+    """Write a GPT-2 of two layers without a head, whose positions are absolute, and its tokenizer."""
+    words = tokenizer(folder, None)
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT, "initializer_range": 0.5}
+    torch.manual_seed(0)
+    made = GPT2Config(vocab_size=len(words), bos_token_id=None, eos_token_id=1, pad_token_id=0, **sizes)
+    GPT2Model(made).save_pretrained(folder)
+    return folder
+
+
+def fnet(folder: Path) -> Path:
+    """Write an FNet of two layers, which looks at padding too, and its tokenizer."""
+    words = tokenizer(folder, None)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": CONTEXT}
+    torch.manual_seed(0)
+    FNetModel(FNetConfig(vocab_size=len(words), pad_token_id=0, initializer_range=0.3, **sizes)).save_pretrained(folder)
+    return folder
+
+
+def t5(folder: Path) -> Path:
+    """Write the encoder of a T5 of two layers, and its tokenizer."""
+    words = tokenizer(folder, None)
+    sizes = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_layers": 2, "num_heads": 4}
+    torch.manual_seed(0)
+    T5EncoderModel(T5Config(vocab_size=len(words), decoder_start_token_id=0, **sizes)).save_pretrained(folder)
     return folder
 
 

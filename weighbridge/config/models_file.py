@@ -39,7 +39,7 @@ from weighbridge.handlers.loading import OFFERED, check_handler, known_options
 _ELSEWHERE = dict.fromkeys(("trust_remote_code", "allow_pickle"), ": policy.yaml allows it under `loading`, by digest")
 _UNSAID: tuple[Any, ...] = (None, "", [])
 _OURS = "weighbridge.handlers."
-_POOLINGS = ("mean", "cls", "last")
+_POOLINGS = ("mean", "cls", "last", "max", "mean_sqrt_len_tokens", "weightedmean")
 #: Entries with a mistake that are told at once.
 MAX_MISTAKES = 20
 LOCAL_NAMES = ("models.local.yaml", "models.local.yml")

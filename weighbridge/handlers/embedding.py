@@ -1,41 +1,59 @@
-"""Text embeddings through transformers, with the pooling that the model was trained for."""
+"""Text embeddings through transformers, with prompt, pooling and layers as the model's publisher says."""
 
 from __future__ import annotations
 
+import inspect
 import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING, AutoModel, AutoTokenizer
+from tokenizers import normalizers
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_TEXT_ENCODING_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextEncoding,
+    AutoTokenizer,
+)
 
-from weighbridge.errors import HandlerError, InvalidConfiguration
+from weighbridge.errors import HandlerError, InvalidConfiguration, InvalidRequest
 from weighbridge.handlers.conversion import converted
-from weighbridge.handlers.inference import batches, finite, inferring, max_tokens, taken, watched
+from weighbridge.handlers.inference import finite, inferring, max_tokens, refuse_cancelled, taken, watched
 from weighbridge.handlers.interface import Device
-from weighbridge.handlers.pretrained import load_model, load_processor, locate
-from weighbridge.handlers.sentence import read_sentence
+from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate, model_folder
+from weighbridge.handlers.request import checked_text
+from weighbridge.handlers.sentence import Sentence, read_sentence
+from weighbridge.handlers.sentence_layers import MASK, MODES, SENTENCE, TEXT_MASK, TOKENS, Normalize, text_mask
 
-POOLINGS = ("mean", "cls", "last")
+#: What models.yaml may name, and the mode that it is.
+POOLINGS = {"last" if mode == "lasttoken" else mode: mode for mode in MODES}
 _BATCH = 32
+#: Cosine below which a vector counts as another one, where states are float32, and where they are shorter.
+_SAME, _SAME_SHORT = 0.9999, 0.999
+_PROBE = ("a text", "a longer text, beside which the other one is padded")
 
 
 class TextEmbedding:
     """An embedding model; calls are made one after another, under a lock.
 
-    The pooling is the one of `pooling`, else the one that the model itself states (`1_Pooling`), else the mean. Vectors
-    go through the model's own dense layers, and are of length 1 where it says so (`Normalize`), or `normalize` does.
+    A text goes through what the model's files say (`modules.json`, `config_sentence_transformers.json`): prompt,
+    transformer, poolings, dense layers, normalizations, in their order. `pooling` takes the place of its own poolings;
+    a model that says nothing is pooled by the mean. A vector never depends on the texts beside it.
 
     Args:
         hf_repo_id: repository in the cache, or a folder.
         device: where it runs.
         cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `pooling` (`mean`, `cls`, `last`), `normalize`, `dtype`, `gguf_file`, and what `locate` takes
-            besides.
+        kwargs: `name`, `pooling` (of `POOLINGS`), `normalize`, `dtype`, `gguf_file`, and what `locate` takes besides.
 
     Raises:
         InvalidConfiguration: there is no such pooling.
-        HandlerError: it cannot be loaded, or was made to write texts and nothing says how it pools.
+        HandlerError: it cannot be loaded, says what is not done here, or was made to write texts and nothing says how
+            it pools.
         OutOfMemory: the device is too small.
     """
 
@@ -51,69 +69,137 @@ class TextEmbedding:
         wanted = kwargs.get("pooling") or ""
         if wanted and wanted not in POOLINGS:
             raise InvalidConfiguration(f"There is no pooling “{wanted}”.", f"Write one of {', '.join(POOLINGS)}.")
-        place = locate(hf_repo_id, cache_dir, kwargs)
-        sentence = read_sentence(place.folder, wanted)
-        self.pooling = wanted or sentence.pooling or "mean"
-        self._normalize = bool(kwargs.get("normalize", sentence.normalizes))
-        place = converted(place, AutoModel)
-        side = "left" if self.pooling == "last" else "right"
-        self.tokenizer = load_processor(AutoTokenizer, place, padding_side=side)
+        folder = model_folder(hf_repo_id, cache_dir)
+        sentence = read_sentence(folder, POOLINGS.get(wanted, ""))
+        place = locate(str(folder / sentence.transformer), cache_dir, {**kwargs, "name": self.name})
+        auto = _auto(place)
+        place = converted(place, auto)
+        self.tokenizer = load_processor(AutoTokenizer, place, **sentence.tokenizer)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model = load_model(AutoModel, place, device, spare=("pooler.",))
+        self.model = load_model(auto, place, device, spare=("pooler.",))
         if not wanted and not sentence.stated and _writes(self.model):
             raise HandlerError(
                 f"{self.name} was made to write texts, and says nothing of embedding them.",
                 "Name the handler TextChat; or, if it is for embedding, `pooling:` in models.yaml.",
             )
-        self._dense = torch.nn.Sequential(*sentence.dense).to(device)
-        widths = [part.out_features for part in self._dense.modules() if isinstance(part, torch.nn.Linear)]
-        self.dim: int = int(widths[-1] if widths else self.model.config.get_text_config().hidden_size)
+        self.prompt, self.pooling = sentence.prompt, sentence.pooling.replace("lasttoken", "last")
         self.max_tokens = max_tokens(self.tokenizer, self.model, sentence.max_tokens)
         self._lock, self._words = threading.Lock(), threading.Lock()
+        self._layers = torch.nn.Sequential(*sentence.layers).to(device).eval()
+        self._size, self._normalizes = sentence.size, kwargs.get("normalize")
+        if self._normalizes is False:
+            kept = [layer for layer in self._layers if not isinstance(layer, Normalize) or layer.writes != SENTENCE]
+            self._layers = torch.nn.Sequential(*kept)
+        self._prepare(sentence)
 
     def embed(self, texts: list[str], cancel_event: threading.Event | None = None) -> np.ndarray:
-        """Return float32 vectors of shape (texts, dim); texts longer than `max_tokens` are cut.
+        """Return float32 vectors of shape (texts, dim); texts longer than `max_tokens` are cut, which `count_cut` says.
 
         Raises:
+            InvalidRequest: it is no list of texts.
             HandlerError: the model fails or computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
-        found = [np.zeros((0, self.dim), np.float32)]
+        tokens = self._tokens(texts, cut=True)
+        vectors = np.zeros((len(texts), self.dim), np.float32)
         with (
             taken(self._lock, self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "embeddings"),
         ):
-            for batch in batches(texts, _BATCH, self.name, cancel_event):
-                with self._words:  # What is cut and padded is a state of the tokenizer.
-                    inputs = self.tokenizer(
-                        list(batch), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
-                    ).to(self.device)
-                states = self.model(**inputs).last_hidden_state.float()
-                pooled = self._dense(finite(self.name, _pool(states, inputs["attention_mask"], self.pooling)))
-                if self._normalize:
-                    pooled = torch.nn.functional.normalize(pooled, dim=-1)
-                found.append(pooled.cpu().numpy())
-        return np.concatenate(found)
+            for batch in self._batches(tokens):
+                refuse_cancelled(self.name, cancel_event)
+                vectors[batch] = self._vectors([tokens[index] for index in batch])
+        return vectors
 
     def count_tokens(self, texts: list[str]) -> int:
-        """Return the tokens of all texts together, as they would be embedded but uncut."""
-        if not texts:
-            return 0
-        with self._words:
-            return sum(map(len, self.tokenizer(texts)["input_ids"]))
+        """Return the tokens of all texts together, as they would be embedded but uncut. Raises InvalidRequest."""
+        return sum(len(entry["input_ids"]) for entry in self._tokens(texts, cut=False))
+
+    def count_cut(self, texts: list[str]) -> int:
+        """Return how many of the texts are longer than `max_tokens`, so are cut. Raises InvalidRequest."""
+        return sum(len(entry["input_ids"]) > self.max_tokens for entry in self._tokens(texts, cut=False))
+
+    def _prepare(self, sentence: Sentence) -> None:
+        """Finish loading with what needs the whole model: lower case, the prompt's length, dimensions, padding."""
+        if sentence.lower_case:
+            inner = getattr(self.tokenizer, "backend_tokenizer", None)
+            if inner is None:
+                raise HandlerError(f"{self.name} wants texts in lower case, and its tokenizer cannot do that.")
+            own = [inner.normalizer] if inner.normalizer is not None else []
+            inner.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
+        self._prompt_length = 0
+        if self.prompt:
+            alone = self._tokens([""], cut=True)[0]["input_ids"]
+            ends = bool(alone) and alone[-1] in self.tokenizer.all_special_ids
+            self._prompt_length = len(alone) - ends
+        takes = inspect.signature(self.model.forward).parameters
+        free = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes.values())
+        self._inputs = None if free else set(takes)
+        self._width = int(self.model.config.get_text_config().hidden_size)
+        with torch.inference_mode(), inferring(self.name, str(self.device), "embeddings"):
+            self.dim = self._vectors([{"input_ids": [], "attention_mask": []}]).shape[1]
+            short, long = self._tokens(list(_PROBE), cut=True)
+            alone, beside = self._vectors([short])[0], self._vectors([short, long])[0]
+        same = _SAME if self.model.dtype == torch.float32 else _SAME_SHORT
+        # Some models look at padding whatever the mask says (FNet): they get texts of one length at a time.
+        self._pads = bool(alone @ beside >= same * np.linalg.norm(alone) * np.linalg.norm(beside))
+
+    def _tokens(self, texts: Sequence[str], *, cut: bool) -> list[dict[str, list[int]]]:
+        if isinstance(texts, str):
+            raise InvalidRequest(f"{self.name} embeds a list of texts, and got one text.", "Put it into a list.")
+        whole = [self.prompt + checked_text(text) for text in texts]
+        if not whole:
+            return []
+        with self._words:  # What is cut is a state of the tokenizer.
+            found = self.tokenizer(whole, truncation=cut, max_length=self.max_tokens if cut else None)
+        return [{key: values[index] for key, values in found.items()} for index in range(len(texts))]
+
+    def _batches(self, tokens: Sequence[dict[str, list[int]]]) -> Iterator[list[int]]:
+        """Yield places of texts that are computed together: of like length, or of the same where padding shows."""
+        lengths = [len(entry["input_ids"]) for entry in tokens]
+        batch: list[int] = []
+        for index in sorted(range(len(tokens)), key=lambda index: -lengths[index]):
+            if batch and (len(batch) == _BATCH or (not self._pads and lengths[index] != lengths[batch[0]])):
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    def _vectors(self, tokens: Sequence[dict[str, list[int]]]) -> np.ndarray:
+        """Return the vectors of texts that are computed together.
+
+        Padding goes to the right whatever side the tokenizer prefers: positions that a model counts from the left are
+        then those of the text alone. Pooling goes by the mask.
+        """
+        if not any(entry["input_ids"] for entry in tokens):
+            states = torch.zeros(len(tokens), 1, self._width, device=self.device)
+            mask = torch.zeros(len(tokens), 1, device=self.device, dtype=torch.long)
+        else:
+            self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+            inputs = self.tokenizer.pad(list(tokens), padding=True, padding_side="right", return_tensors="pt")
+            inputs, mask = inputs.to(self.device), inputs["attention_mask"].to(self.device)
+            known = {key: value for key, value in inputs.items() if self._inputs is None or key in self._inputs}
+            states = finite(self.name, self.model(**known).last_hidden_state.float())
+        values = {TOKENS: states, MASK: mask, TEXT_MASK: text_mask(mask, self._prompt_length)}
+        pooled = finite(self.name, self._layers(values)[SENTENCE])[:, : self._size]
+        if self._normalizes:
+            pooled = torch.nn.functional.normalize(pooled, dim=-1)
+        found: np.ndarray = pooled.cpu().numpy()
+        return found
 
 
-def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """Return one vector a text from the states of its tokens, shape (texts, tokens, dim)."""
-    if pooling == "last":
-        return states[:, -1]  # padded on the left
-    if pooling == "cls":
-        return states[:, 0]
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
+def _auto(place: Place) -> Any:
+    """Return the class that loads a model: the reading half alone of one that reads and writes, where there is one."""
+    if place.gguf:
+        return AutoModel
+    with loading(place, "the configuration"):
+        config = AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=place.trusted)
+    reading = MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(config), None)
+    return AutoModelForTextEncoding if reading and reading.__name__.endswith("EncoderModel") else AutoModel  # T5
 
 
 def _writes(model: Any) -> bool:

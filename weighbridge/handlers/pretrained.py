@@ -22,6 +22,7 @@ OPTIONS = ("dtype", "gguf_file")
 #: Types that weights may be loaded in; `auto` is the one they have.
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_ADAPTER = "adapter_config.json"
 _WEIGHTS_SHOWN = 3
 
 
@@ -61,14 +62,12 @@ def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Pla
         InvalidConfiguration: there is no such type or GGUF file.
         HandlerError: it is not on this machine, or holds no weights that are loaded here.
     """
-    folder, name = Path(model), str(options.get("name") or model)
-    if not folder.is_dir():
-        try:
-            folder = Path(snapshot_download(model, cache_dir=cache_dir, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError) as error:
-            raise HandlerError(
-                f"{model} is not on this machine.", f"Bring it here: MODELS={model} weighbridge preload.", model=model
-            ) from error
+    folder, name = model_folder(model, cache_dir), str(options.get("name") or model)
+    if (folder / _ADAPTER).exists():  # transformers leaves adapters out without a word where peft is not installed.
+        raise HandlerError(
+            f"{name} is an adapter for another model, or has one beside its weights: {_ADAPTER}.",
+            "Its publisher has to merge them.",
+        )
     dtype, converted = options.get("dtype") or "auto", options.get("converted")
     if dtype not in DTYPES:
         raise InvalidConfiguration(f"There is no dtype “{dtype}”.", f"Write one of {', '.join(DTYPES)}.")
@@ -82,6 +81,22 @@ def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Pla
         )
     trusted = bool(options.get("trust_remote_code"))
     return Place(folder, name, gguf, pickled, trusted, dtype, Path(converted) if converted else None)
+
+
+def model_folder(model: str, cache_dir: str | None) -> Path:
+    """Return the folder of a model's files: the one that is named, or a repository's in a Hugging Face cache.
+
+    Raises:
+        HandlerError: it is not on this machine.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    try:
+        return Path(snapshot_download(model, cache_dir=cache_dir, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise HandlerError(
+            f"{model} is not on this machine.", f"Bring it here: MODELS={model} weighbridge preload.", model=model
+        ) from error
 
 
 def load_model(auto: Any, place: Place, device: Device, *, spare: tuple[str, ...] = ()) -> Any:

@@ -1,34 +1,43 @@
-"""What a model in the form of sentence-transformers says of itself: how it pools, what comes after, how long texts are.
+"""What a model in the form of sentence-transformers says of itself: prompt, case, lengths, and what comes after.
 
-`modules.json` lists what a text goes through: a transformer, a pooling, dense layers, a normalization. Whoever has no
-such file says nothing. Not here: the vectors themselves (embedding).
+`modules.json` lists what a text goes through, in order; `config_sentence_transformers.json` holds prompts and the size
+of vectors; the transformer's own file says how texts are cut. Each is read whole: a key that is not understood here is
+a refusal that names it, because leaving it out would give another vector without a word. Not here: what the layers do
+(sentence_layers), how they are read (sentence_modules), and the vectors themselves (embedding).
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
+from weighbridge.handlers.sentence_files import below, read_object, refusal, refuse_unknown
+from weighbridge.handlers.sentence_layers import SENTENCE, TOKENS, Layer, Pooling
+from weighbridge.handlers.sentence_modules import read_layer, read_modules
 
-from weighbridge.domain.paths import safe_path
-from weighbridge.errors import HandlerError, UnsafePath
-
-_POOLING = "1_Pooling"
-_POOLINGS = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_lasttoken": "last",
+_MODEL_FILE = "config_sentence_transformers.json"
+_TRANSFORMER_FILES = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+#: The transformer's settings that may only say what is done here anyway.
+_FIXED: dict[str, tuple[Any, ...]] = {
+    "transformer_task": ("feature-extraction",),
+    "module_output_name": (TOKENS,),
+    "processing_kwargs": (None, {}),
+    "query_length": (None,),
+    "document_length": (None,),
+    "query_expansion": (None,),
+    "tokenizer_name_or_path": (None,),
 }
-_NAMED = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
-_ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
-    "Identity": torch.nn.Identity,
-    "Tanh": torch.nn.Tanh,
-    "ReLU": torch.nn.ReLU,
-    "GELU": torch.nn.GELU,
+_TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
+#: What may be said of how the tokenizer, the weights and the configuration are loaded.
+_LOADING = {
+    "tokenizer": {"model_max_length", "padding_side", "truncation_side"},
+    "model": {"attn_implementation", "dtype", "torch_dtype"},
+    "config": set[str](),
 }
 
 
@@ -38,17 +47,28 @@ class Sentence:
 
     Attributes:
         stated: whether it says anything, so whether it was made for embedding.
-        pooling: `mean`, `cls`, `last`, or empty where nothing is said.
-        dense: the layers that pooled vectors go through.
-        normalizes: whether vectors are of length 1.
+        transformer: the folder of the transformer below the model's, empty for the same.
+        layers: what the states of the tokens go through; at least one pooling.
+        prompt: put before each text.
+        lower_case: whether texts are lower-cased.
         max_tokens: of a text, or None.
+        size: numbers of a vector that are kept, or None for all.
+        tokenizer: options to load the tokenizer with.
     """
 
     stated: bool
-    pooling: str
-    dense: tuple[torch.nn.Module, ...]
-    normalizes: bool
-    max_tokens: int | None
+    transformer: str
+    layers: tuple[Layer, ...]
+    prompt: str = ""
+    lower_case: bool = False
+    max_tokens: int | None = None
+    size: int | None = None
+    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def pooling(self) -> str:
+        """The modes of its poolings, joined by `+`."""
+        return "+".join(mode for layer in self.layers if isinstance(layer, Pooling) for mode in layer.modes)
 
 
 def read_sentence(folder: Path, pooling: str = "") -> Sentence:
@@ -56,79 +76,73 @@ def read_sentence(folder: Path, pooling: str = "") -> Sentence:
 
     Args:
         folder: of its files.
-        pooling: what counts instead of its own.
+        pooling: mode that counts instead of its own.
 
     Raises:
-        HandlerError: it goes through something that is not done here.
+        HandlerError: a file is invalid, or says something that is not done here.
     """
-    listed = _json(folder / "modules.json")
-    modules = [module for module in listed if isinstance(module, dict)] if isinstance(listed, list) else []
-    stated = bool(modules) or (folder / _POOLING).is_dir()
-    if not any(_kind(module) == "Pooling" for module in modules):
-        modules.append({"type": "Pooling", "path": _POOLING})
-    dense, normalizes = [], False
-    for module in modules:
-        kind, path = _kind(module), str(module.get("path", ""))
-        if kind == "Pooling":
-            pooling = pooling or _pooling(folder, path)
-        elif kind == "Dense":
-            dense.append(_dense(folder, path))
-        elif kind == "Normalize":
-            normalizes = True
-        elif kind != "Transformer":
-            raise HandlerError(f"The model puts texts through {kind[:40]}, which is not done here.", "Choose another.")
-    limits = _json(folder / "sentence_bert_config.json")
-    length = limits.get("max_seq_length") if isinstance(limits, dict) else None
-    return Sentence(stated, pooling, tuple(dense), normalizes, length if isinstance(length, int) else None)
-
-
-def _kind(module: dict[str, Any]) -> str:
-    return str(module.get("type", "")).rpartition(".")[2]
-
-
-def _pooling(folder: Path, name: str) -> str:
-    said = _json(_below(folder, name) / "config.json")
-    if not isinstance(said, dict):
-        return ""
-    chosen = [pooling for key, pooling in _POOLINGS.items() if said.get(key) is True]
-    if isinstance(said.get("pooling_mode"), str):
-        others = [said["pooling_mode"]]
-        chosen = [_NAMED[others[0]]] if others[0] in _NAMED else []
-    else:
-        others = [key for key, on in said.items() if key.startswith("pooling_mode_") and on is True]
-    if len(others) > 1 or (others and not chosen):
-        raise HandlerError(
-            f"The model pools by {', '.join(others)[:200]}, which is not done here.", "Name `pooling:` in models.yaml."
+    modules = read_modules(folder)
+    kind, place = modules[0] if modules else ("Transformer", "")
+    if kind != "Transformer":
+        raise refusal("modules.json", f"begins with {kind}", "texts have to go through a transformer first")
+    layers = [layer for kind, path in modules[1:] if (layer := read_layer(folder, kind, path, pooling)) is not None]
+    if not modules:
+        layers = [Pooling((pooling or "mean",))]
+    there = {TOKENS}
+    for layer in layers:
+        if layer.reads not in there:
+            raise refusal("modules.json", f"puts {type(layer).__name__} before what makes its {layer.reads}")
+        there.add(layer.writes)
+    if SENTENCE not in there:
+        raise refusal(
+            "modules.json", "pools nowhere", "the model makes one vector a token, as ColBERT does, and none a text"
         )
-    return chosen[0] if chosen else ""
+    prompt, size = _model_file(folder)
+    lower_case, max_tokens, tokenizer = _transformer_file(below(folder, place))
+    return Sentence(bool(modules), place, tuple(layers), prompt, lower_case, max_tokens, size, tokenizer)
 
 
-def _dense(folder: Path, name: str) -> torch.nn.Module:
-    place = _below(folder, name)
-    said = _json(place / "config.json")
-    activation = str(said.get("activation_function", "") if isinstance(said, dict) else "").rpartition(".")[2]
-    try:
-        weights = load_file(place / "model.safetensors")
-        matrix = weights["linear.weight"].float()
-        layer = torch.nn.Linear(matrix.shape[1], matrix.shape[0], bias="linear.bias" in weights)
-        layer.load_state_dict({key.removeprefix("linear."): value.float() for key, value in weights.items()})
-        return torch.nn.Sequential(layer, _ACTIVATIONS[activation]()).eval()
-    except Exception as error:  # hostile files make loaders raise anything
-        raise HandlerError(
-            f"The dense layer {name[:100]} cannot be loaded: {type(error).__name__}: {str(error)[:200]}.",
-            "It has to lie in safetensors, with a plain activation.",
-        ) from error
+def _model_file(folder: Path) -> tuple[str, int | None]:
+    """Return the prompt before each text, and the numbers of a vector that are kept."""
+    said = read_object(folder / _MODEL_FILE)
+    known = {"model_type", "prompts", "default_prompt_name", "truncate_dim", "__version__", "similarity_fn_name"}
+    refuse_unknown(_MODEL_FILE, said, known)
+    if said.get("model_type", "SentenceTransformer") != "SentenceTransformer":
+        raise refusal(_MODEL_FILE, f"says model_type: {ascii(said['model_type'])[:40]}")
+    prompts, chosen, size = said.get("prompts") or {}, said.get("default_prompt_name"), said.get("truncate_dim")
+    if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
+        raise refusal(_MODEL_FILE, "has prompts that are no texts")
+    prompts = {"query": "", "document": "", **prompts}
+    if chosen is not None and (not isinstance(chosen, str) or chosen not in prompts):
+        raise refusal(_MODEL_FILE, f"has no prompt {ascii(chosen)[:40]}, which it names as default_prompt_name")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+        raise refusal(_MODEL_FILE, f"says truncate_dim: {ascii(size)[:40]}")
+    return (prompts[chosen] or "") if chosen is not None else "", size
 
 
-def _below(folder: Path, name: str) -> Path:
-    try:
-        return folder / safe_path(name)
-    except UnsafePath as error:
-        raise HandlerError("The model's modules.json names a path that leaves its folder.", "Do not use it.") from error
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        return None
+def _transformer_file(folder: Path) -> tuple[bool, int | None, dict[str, Any]]:
+    """Return whether texts are lower-cased, the tokens that one may have, and how the tokenizer is loaded."""
+    name = next((name for name in _TRANSFORMER_FILES if read_object(folder / name)), _TRANSFORMER_FILES[0])
+    said = read_object(folder / name)
+    old = {"tokenizer": "processor_kwargs", "model": "model_kwargs", "config": "config_kwargs"}
+    loading = {f"{kind}_args": kind for kind in old} | {newer: kind for kind, newer in old.items()}
+    known = {"max_seq_length", "do_lower_case", "modality_config", *loading, *_FIXED, "unpad_inputs"}
+    refuse_unknown(name, said, known)
+    for key, allowed in _FIXED.items():
+        if key in said and said[key] not in allowed:
+            raise refusal(name, f"says {key}: {ascii(said[key])[:100]}")
+    options: dict[str, Any] = {}
+    for key, kind in loading.items():
+        given = said.get(key) or {}
+        if not isinstance(given, dict):
+            raise refusal(name, f"says {key}: {ascii(given)[:100]}")
+        given = {option: value for option, value in given.items() if option != "trust_remote_code"}
+        refuse_unknown(f"{name} under {key}", given, _LOADING[kind])
+        options |= given if kind == "tokenizer" else {}
+    kinds = said.get("modality_config", {"text": _TEXT})
+    if not isinstance(kinds, dict) or kinds.get("text") != _TEXT or "message" in kinds:
+        raise refusal(name, f"says modality_config: {ascii(kinds)[:100]}")
+    length, lower_case = said.get("max_seq_length"), said.get("do_lower_case", False)
+    if not isinstance(length, int | None) or isinstance(length, bool) or not isinstance(lower_case, bool):
+        raise refusal(name, f"says max_seq_length: {ascii(length)[:40]}, do_lower_case: {ascii(lower_case)[:40]}")
+    return lower_case, length, options
