@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
@@ -21,6 +23,7 @@ from weighbridge.errors import InvalidReference, SourceError, SourceMisbehaved, 
 #: Characters that are shown of a server's own words.
 MAX_WORDS = 400
 _EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*\"?([\w-]+)'[^']*'([^;\s\"]+)", re.IGNORECASE)
+_CODED_WORD = re.compile(r"=\?[\w-]+\?[bBqQ]\?[^?]*\?=")
 _CONTENT_RANGE = re.compile(r"^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
 
 
@@ -112,16 +115,33 @@ def media_type(answer: httpx.Response) -> str:
 
 
 def disposition_name(value: str) -> str:
-    """Return the file name of a Content-Disposition header (RFC 6266), `filename*` first, as the server wrote it."""
+    """Return the file name of a Content-Disposition header (RFC 6266), `filename*` first, unchecked.
+
+    Written as servers write it: quotes that are single or not closed, words coded as in mail, and whole paths, of which
+    the last part is the name, as browsers and curl have it.
+    """
     if extended := _EXTENDED_NAME.search(value):
         charset, name = extended.groups()
-        return unquote(name, encoding="latin-1" if charset.lower() == "iso-8859-1" else "utf-8")
+        try:
+            name = unquote(name, encoding=charset)
+        except LookupError:  # no encoding that exists
+            name = unquote(name)
+        return _last_part(name)
     message = Message()
     message["Content-Disposition"] = value
     try:
-        return message.get_filename("") or ""
-    except (ValueError, LookupError):  # no encoding that exists: the address names the file then
+        name = message.get_filename("") or ""
+        if _CODED_WORD.fullmatch(name):
+            name = str(make_header(decode_header(name)))
+    except (ValueError, LookupError, HeaderParseError):  # no encoding that exists: the address names the file then
         return ""
+    if name[:1] in ('"', "'"):
+        name = name[1:].removesuffix(name[0])
+    return _last_part(name)
+
+
+def _last_part(name: str) -> str:
+    return re.split(r"[\\/]", name)[-1]
 
 
 def length(answer: httpx.Response) -> int | None:

