@@ -16,6 +16,7 @@ from weighbridge.sources import SOURCES
         ("https://host/a/model.gguf", "url", "https://host/a/model.gguf", "", "model"),
         ("https://host/a/m.bin?x=1&y=2", "url", "https://host/a/m.bin?x=1&y=2", "", "m"),
         ("file:/data/my model", "file", "/data/my model", "", "my model"),
+        ("file://localhost/data/model", "file", "/data/model", "", "model"),
         ("mock:org/name", "mock", "org/name", "", "org/name"),
         ("s3://models/fine tuned/a%20b?region=eu-west-1", "s3", "models/fine tuned/a b", "", "a b"),
         ("s3://models", "s3", "models", "", "models"),

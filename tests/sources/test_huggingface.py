@@ -223,6 +223,11 @@ class TestRefusals:
             fetch(source(hub, "out"), manifest.ref, entry, store)
         assert fetch(source(hub, "in"), manifest.ref, entry, store).digest == Digest.sha256(WEIGHTS)
 
+    def test_a_mirror_that_wants_a_token(self, hub: Hub) -> None:
+        hub.fault("/api/models/org/name", status=401, content=b'{"error": "log in at the door"}')
+        with pytest.raises(AccessDenied, match=r"wants to know who asks.*--token-env"):
+            source(hub).resolve(REF)
+
     def test_a_wrong_token(self, hub: Hub) -> None:
         with pytest.raises(AccessDenied, match="does not accept the token") as error:
             source(hub, "wrong-secret").resolve(REF)

@@ -107,7 +107,7 @@ def _write_named(parts: Parts) -> str:
 
 def _read_file(kind: str, scheme: str, rest: str, uri: str) -> Parts:
     rest, _, query = rest.partition("?")
-    path = unquote(rest.removeprefix("//"))
+    path = unquote(re.sub(r"^//(?:localhost(?=/))?", "", rest))  # RFC 8089
     if not path:
         raise InvalidReference(f"“{uri}” names no path.", "Write file:/path/to/model.", uri=uri)
     return Parts(kind, path, "", _options(query))

@@ -111,11 +111,15 @@ def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, pa
         )
     if isinstance(error, DisabledRepoError) or status in (403, 451):
         return AccessDenied(f"{endpoint} refuses access to {ref.id} (HTTP {status}).{why}", f"See {page}.", **facts)
-    return _failure(status, error, endpoint, facts)
+    return _failure(status, error, endpoint, token, facts)
 
 
-def _failure(status: int, error: HfHubHTTPError, endpoint: str, facts: dict[str, Any]) -> SourceError:
+def _failure(status: int, error: HfHubHTTPError, endpoint: str, token: str, facts: dict[str, Any]) -> SourceError:
     """Return the error for an answer that says nothing of the repository."""
+    if status == 401 and not token:
+        return AccessDenied(
+            f"{endpoint} wants to know who asks.{_said(error)}", f"If you have a token, {_HOW}.", **facts
+        )
     if status == 401:
         return AccessDenied(
             f"{endpoint} does not accept the token.{_said(error)}",
