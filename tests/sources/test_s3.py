@@ -94,7 +94,7 @@ class TestListing:
         assert read(source, manifest, f"{name} dir/{name}") == CONTENT
         assert read(source, resolve(source, str(ModelRef("s3", f"{place}/{name} dir"))[5:]), name) == CONTENT
 
-    @pytest.mark.parametrize("name", ["what?.bin", "a\nb", "con", "a:b"])
+    @pytest.mark.parametrize("name", ["a\nb"])
     def test_unsafe_names(self, s3_server: S3Server, source: S3Source, name: str) -> None:
         with pytest.raises(UnsafePath):
             resolve(source, s3_server.fill({name: CONTENT}))

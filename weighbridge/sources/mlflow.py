@@ -68,16 +68,17 @@ class MLflowSource:
         number = _number(ref, server)
         entries: dict[str, FileEntry] = {}
         for root in artifact_folders(ref, number, server):
-            entries |= {entry.path: entry for entry in self._entries(server, root, Selection.of(ref))}
+            listed = Manifest(ref, tuple(self._entries(server, root, Selection.of(ref))))  # no name twice in a folder
+            entries |= listed.by_path
         if not entries:
             raise ModelNotFound(
                 f"Version {number} of “{ref.id}” holds no files.",
                 "A version's source has to be the folder of its files; see it in MLflow.",
                 uri=ref.uri,
             )
-        listed = refuse_oversize(Manifest(ref.pinned(number), tuple(entries.values())), self._settings)
-        files = _identified(server, listed.files, self._settings.connections)
-        return refuse_oversize(replace(listed, files=files), self._settings)
+        declared = refuse_oversize(Manifest(ref.pinned(number), tuple(entries.values())), self._settings)
+        files = _identified(server, declared.files, self._settings.connections)
+        return refuse_oversize(replace(declared, files=files), self._settings)
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
