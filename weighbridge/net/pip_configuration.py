@@ -17,14 +17,14 @@ from weighbridge.errors import InvalidConfiguration
 _SECTIONS = ("global", "download", "install")
 
 
-def configured_index(environment: Mapping[str, str] = os.environ) -> str:
-    """Return `index-url` of pip's configuration, or nothing.
+def configured_index(environment: Mapping[str, str] | None = None) -> str:
+    """Return `index-url` of pip's configuration, or nothing; the environment is this process's own by default.
 
     Raises:
         InvalidConfiguration: a file that pip would read cannot be read: the public index is not asked in its place.
     """
     found: dict[str, str] = {}
-    for path in _files(environment):
+    for path in _files(os.environ if environment is None else environment):
         parser = RawConfigParser()
         try:
             parser.read(path, encoding="utf-8")
