@@ -29,7 +29,7 @@ _KNOWN = frozenset(
     | {"prepacked", "xnnpack", "metal_prepack", "vulkan", "vulkan_prepack", "inductor", "higher_order", "rngprims"}
     | {"torchvision", "image", "video_reader", "torchaudio", "torchtext", "torch_scatter", "torch_sparse"}
     | {"torch_cluster", "torch_spline_conv", "pyg", "fbgemm", "_quantized", "static", "profiler", "torchao"}
-    | {"export", "c10d_functional", "_c10d_functional", "debugprims", "nvprims", "streams", "cuda", "custom_attn"}
+    | {"export", "c10d_functional", "_c10d_functional", "debugprims", "nvprims", "streams", "cuda"}
 )
 #: What a serialized graph of `torch.export` may call: its loader follows any dotted name from `torch` on.
 _TARGETS = re.compile(
