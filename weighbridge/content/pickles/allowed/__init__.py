@@ -1,7 +1,8 @@
 """The closed list of globals that pickles may name, as data: a module for each framework that writes them.
 
-An entry is there because of what the call runs with any arguments that its constraint lets through, and for a class what
-`__new__`, `__setstate__`, `__del__`, `__hash__` and `__eq__` do with any state (docs/adr/0011 names those not read yet).
+An entry is there because of what its call runs with any arguments that the constraint lets through. For a class that is
+what `__new__`, `__setstate__`, `__del__`, `__hash__` and `__eq__` do with any state. Frameworks whose source is not
+read yet are named in docs/adr/0011.
 Not here: how a global is looked up (pickles.globals) and how a use is judged (pickles.uses).
 """
 
