@@ -25,7 +25,6 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
 import blocks
-from flows.end_states import PASSED, QUARANTINED, SKIPPED
 from tasks.device_slots import devices, make_slot
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -34,8 +33,8 @@ POOLS = {"weighbridge": "Weighbridge's flows.", "gpu": "Benchmarks: one a device
 AUTOMATION = "weighbridge: runs without a heartbeat have crashed"
 #: Two heartbeats, the second one late; workers set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.
 SILENCE = timedelta(seconds=60)
-#: Events carry the name of a state, and ours have names of their own.
-ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", PASSED, QUARANTINED, SKIPPED)
+#: Events carry the name of a state.
+ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused")
 
 
 def make_pools() -> None:

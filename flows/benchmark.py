@@ -18,6 +18,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
 
 from blocks import load_settings
+from flows.announcements import ERROR, announced, log_tags
 from flows.artifact_results import keep_comparison, keep_result
 from flows.benchmark_request import entries_of, request_of
 from flows.device_runner import device_runner
@@ -29,6 +30,7 @@ from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.planning import Measurement, compared, is_known, measurements
 from weighbridge.catalog import Catalog
 from weighbridge.config.settings import Settings
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.workspace import open_catalog
@@ -107,6 +109,7 @@ def benchmark(
     Returns:
         One of the states of `flows.end_states`.
     """
+    started = utc_now()
     try:
         settings = Settings(**load_settings(settings_blocks("", "", store_block, catalog_block)))
         entries = entries_of(models)
@@ -136,9 +139,10 @@ def benchmark(
             wanted = measurements(name, request, catalog, folder, entries=entries, devices=devices, known=known)
             done = _measure(wanted, settings, len(devices), _keeper(catalog))
             keep_comparison(compared(catalog))
+            tags = log_tags(catalog, [f"{one.model}@{one.version}" for one, _ in done.results], started)
     except WeighbridgeError as error:
-        return failed(error)
-    return measured(done.results, done.failures)
+        return announced(failed(error), [ERROR])
+    return announced(measured(done.results, done.failures), tags, name.partition("@")[0])
 
 
 def _devices(names: str) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
 """How a run ends: Prefect's state for an outcome, and back.
 
-- `Passed` (COMPLETED): published.
-- `Quarantined` (FAILED): the gate rejected the model; it is kept for inspection and served to nobody.
-- `Skipped` (FAILED): the policy scans nothing, so nothing was published.
-- `Failed` (FAILED): the work could not be done; the message says what to do.
+| Prefect's state | first word of the message | tag | |
+|---|---|---|---|
+| Completed | Passed | `verdict:passed` | published |
+| Failed | Quarantined | `verdict:quarantined` | the gate rejected the model; it is kept for inspection only |
+| Failed | Skipped | `verdict:skipped` | the policy scans nothing, so nothing was published |
+| Failed | | `error` | the work could not be done; the message says what to do |
 
-All but the first are of the type FAILED although the run did its work: whoever looks only at the type (an n8n node,
-`run_deployment`, an automation) must never take a model that was not passed for one that was.
+The states bear Prefect's own names, as its pages filter by them. A run that did not pass is of the type FAILED although
+it did its work: whoever looks only at the type (an n8n node, `run_deployment`, an automation) must never take a model
+that was not passed for one that was. Not here: how a run gets its tags (run_tags).
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.client.schemas.objects import State, StateType
+from prefect.results import ResultRecord  # type: ignore[attr-defined]  # Exported to Prefect itself only.
 
 from weighbridge.benchmarks.planning import Measurement
 from weighbridge.catalog import Catalog
@@ -26,21 +29,36 @@ from weighbridge.intake.chain import Outcome
 from weighbridge.intake.preloading import Preloaded
 from weighbridge.intake.syncing import Failure, Held, SyncReport
 
-PASSED, QUARANTINED, SKIPPED = "Passed", "Quarantined", "Skipped"
-_NAMES = {"PASSED": PASSED, "FAILED": QUARANTINED, "SKIPPED": SKIPPED}
+#: The word for each verdict.
+WORDS = {"PASSED": "Passed", "FAILED": "Quarantined", "SKIPPED": "Skipped"}
 
 
-def ended(outcome: Outcome) -> State[dict[str, Any]]:
+class EndState(State[Any]):
+    """A state whose result is what the run came to, whatever its type is.
+
+    Prefect's engine asks each run for its result, and the result of a FAILED one raises: every rejected model would end
+    its run's log with forty lines of traceback, which are for bugs only.
+    """
+
+    def result(self, *_: Any, **__: Any) -> Any:
+        """Return the data, which is an error where the work could not be done."""
+        return self.data.result if isinstance(self.data, ResultRecord) else self.data
+
+
+def _end(*, good: bool, message: str, data: Any) -> EndState:
+    kind = StateType.COMPLETED if good else StateType.FAILED
+    return EndState(type=kind, message=shown(message), data=data)
+
+
+def ended(outcome: Outcome) -> EndState:
     """Return the state of a run that did its work; its data is plain JSON that `outcome_of` reads."""
     version = outcome.version
-    kind = Completed if version.status == "PASSED" else Failed
     reasons = [reason.message for reason in version.decision.reasons if reason.effect == "reject"]
     told = f" {' '.join(reasons[:3])}" if reasons else ""
     more = f" And {len(reasons) - 3} reasons more." if len(reasons) > 3 else ""
-    message = (
-        f"{version.name} {version.version}: {version.status} under the policy {version.decision.policy}.{told}{more}"
-    )
-    return kind(name=_NAMES[version.status], message=shown(message), data=_summary(outcome))
+    subject = f"{version.name} {version.version} under the policy {version.decision.policy}"
+    message = f"{WORDS[version.status]}: {subject}.{told}{more}"
+    return _end(good=version.status == "PASSED", message=message, data=_summary(outcome))
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
@@ -56,28 +74,24 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def synced(done: SyncReport) -> State[dict[str, Any]]:
+def synced(done: SyncReport) -> EndState:
     """Return the state of a sync; its data is plain JSON that `sync_report_of` reads."""
     counts = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
-    message = (
-        f"{counts}, {len(done.rejected)} not passed{': ' if done.rejected else ''}{', '.join(done.rejected[:10])}."
-    )
+    names = f": {', '.join(done.rejected[:10])}" if done.rejected else ""
+    word = "Failed" if done.failed else WORDS["FAILED" if done.rejected else "PASSED"]
+    message = f"{word}: {counts}, {len(done.rejected)} not passed{names}."
     data = {
         "unchanged": list(done.unchanged),
         "ingested": [_summary(outcome) for outcome in done.ingested],
         "failed": [{"name": failure.name, "error": str(failure.error)} for failure in done.failed],
         "held": [held.to_json() for held in done.held],
     }
-    if done.failed:
-        return Failed(message=message, data=data)
-    if done.rejected:
-        return Failed(name=QUARANTINED, message=message, data=data)
-    return Completed(name=PASSED, message=message, data=data)
+    return _end(good=not done.failed and not done.rejected, message=message, data=data)
 
 
 def measured(
     results: Sequence[tuple[Measurement, BenchmarkResult]], failures: Sequence[tuple[Measurement, str]]
-) -> State[dict[str, Any]]:
+) -> EndState:
     """Return the state of a benchmark run; its data is plain JSON.
 
     A model that a benchmark fails on has a result that says so. Only a run that measured nothing of what was wanted
@@ -107,18 +121,18 @@ def measured(
         ],
         "failed": [{"model": wanted.model, "benchmark": wanted.benchmark, "error": why} for wanted, why in failures],
     }
-    return (Failed if broken and not good else Completed)(message=message, data=data)
+    return _end(good=bool(good) or not broken, message=message, data=data)
 
 
-def preloaded(done: Sequence[Preloaded]) -> State[dict[str, Any]]:
+def preloaded(done: Sequence[Preloaded]) -> EndState:
     """Return the state of a preload; its data is plain JSON."""
     names = ", ".join(one.repo_id for one in done) or "nothing, for it runs elsewhere"
-    return Completed(message=f"In the cache: {names}.", data={"preloaded": [one.to_json() for one in done]})
+    return _end(good=True, message=f"In the cache: {names}.", data={"preloaded": [one.to_json() for one in done]})
 
 
-def failed(error: WeighbridgeError) -> State[WeighbridgeError]:
+def failed(error: WeighbridgeError) -> EndState:
     """Return the state of a run that could not do its work."""
-    return Failed(message=shown(error), data=error)
+    return _end(good=False, message=str(error), data=error)
 
 
 def result_of(state: State[Any]) -> Any:

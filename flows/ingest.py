@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.announcements import ERROR, announced, outcome_tags
 from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_report
 from flows.benchmark_chain import measure_later
@@ -18,6 +19,7 @@ from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.config.lock_file import read_lock_of
 from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.errors import UsageError, WeighbridgeError
@@ -92,7 +94,7 @@ def ingest(
     Returns:
         One of the states of `flows.end_states`.
     """
-    blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
+    blocks, started = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block), utc_now()
     try:
         pins = Pins.parse(hash)
         request = IngestRequest(
@@ -110,12 +112,13 @@ def ingest(
             wanted = locked_manifest(request, read_lock_of(workspace.models_file(Path(models)))) if locked else None
             with PrefectRunner() as runner:
                 outcome = chain.ingest(Job.of(request, workspace, wanted), runner)
+            tags = outcome_tags(outcome, workspace.catalog, started)
             keep_report(outcome, workspace.settings)
         if benchmarks and outcome.version.status == "PASSED":
             measure_later(outcome.version, benchmarks, models, store_block, catalog_block)
     except WeighbridgeError as error:
-        return failed(error)
-    return ended(outcome)
+        return announced(failed(error), [ERROR])
+    return announced(ended(outcome), tags, outcome.version.name)
 
 
 def parameters_of(request: IngestRequest, *, locked: bool = False, models: str = "models.yaml") -> dict[str, Any]:

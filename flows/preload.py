@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from flows.announcements import ERROR, announced
 from flows.artifact_results import keep_preloaded
 from flows.end_states import failed, outcome_of, preloaded
 from flows.ingest import ingest, parameters_of
@@ -69,6 +70,6 @@ def preload(
             wanted = ingest_one if download else None
             done = preload_models(entries, workspace.catalog, workspace.store, cache_folder(), wanted)
     except WeighbridgeError as error:
-        return failed(error)
+        return announced(failed(error), [ERROR])
     keep_preloaded(done)
     return preloaded(done)

@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from flows.announcements import ERROR, announced, sync_tags
 from flows.artifact_report import keep_sync
 from flows.end_states import failed, outcome_of, synced
 from flows.ingest import ingest, parameters_of
@@ -72,6 +73,6 @@ def sync(
             wanted = requests(select(entries, only) if only else entries)
             done = sync_models(wanted, workspace, ingest_one, locks)
     except WeighbridgeError as error:
-        return failed(error)
+        return announced(failed(error), [ERROR])
     keep_sync(done)
-    return synced(done)
+    return announced(synced(done), sync_tags(done))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from prefect import task
 
@@ -15,8 +16,15 @@ from weighbridge.domain.version import ModelVersion
 from weighbridge.intake import steps
 from weighbridge.intake.job import Job
 
+#: What settling a version comes to; a run's graph must not show that a rejected model was published.
+_VERBS = {"PASSED": "publish", "FAILED": "quarantine", "SKIPPED": "withhold"}
 
-@task(name="publish", task_run_name="publish {job.request.model}", **OPTIONS)
+
+def _name(parameters: dict[str, Any]) -> str:
+    return f"{_VERBS[parameters['decision'].verdict]} {parameters['job'].request.model}"
+
+
+@task(name="settle", task_run_name=_name, **OPTIONS)  # type: ignore[arg-type]  # Prefect types its callable as a class.
 def publish(
     job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard, decision: Decision
 ) -> ModelVersion:

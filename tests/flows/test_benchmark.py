@@ -267,7 +267,7 @@ def test_an_ingest_measures_what_passed(llama_home: Path, tmp_path: Path, monkey
     surround(monkeypatch, llama_home)
     monkeypatch.setenv("WEIGHBRIDGE_HOME", str(tmp_path))
     state = ingest(f"file:{llama_home / 'llama'}", benchmarks=("memory",), return_state=True)
-    assert state.name == "Passed"
+    assert state.name == "Completed"
     wanted = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id(state)]))
     with get_client(sync_client=True) as client:
         (child,) = client.read_flow_runs(flow_run_filter=wanted)

@@ -49,8 +49,8 @@ def artifacts(state: State[Any]) -> dict[str, Any]:
 
 def test_passed(home: Path) -> None:
     state = run(model(home))
-    assert (state.type, state.name) == (StateType.COMPLETED, "Passed")
-    assert state.message == "tiny 1.0.0: PASSED under the policy demo."
+    assert (state.type, state.name) == (StateType.COMPLETED, "Completed")
+    assert state.message == "Passed: tiny 1.0.0 under the policy demo."
     kept = artifacts(state)
     assert "# tiny 1.0.0: passed" in kept["markdown:report-tiny"]
     files = json.loads(kept["table:files-tiny"])
@@ -58,7 +58,8 @@ def test_passed(home: Path) -> None:
     assert "file://" in kept["markdown:link-tiny"]
     assert kept["progress:fetch-tiny"] == kept["progress:scan-tiny"] == 100.0
     with get_client(sync_client=True) as client:
-        assert client.read_flow_run(run_id(state)).name == "tiny"
+        found = client.read_flow_run(run_id(state))
+        assert (found.name, found.tags) == ("tiny", ["verdict:passed"])
         tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id(state)])))
     assert sorted(task.name for task in tasks) == [
         "decide tiny",
@@ -91,9 +92,15 @@ def test_the_gate_is_the_same_without_prefect(
 
 def test_malware_is_quarantined(home: Path) -> None:
     state = run(model(home, notes__txt=b"see " + eicar()))
-    assert (state.type, state.name) == (StateType.FAILED, "Quarantined")
+    assert (state.type, state.name) == (StateType.FAILED, "Failed")
     assert state.message is not None
+    assert state.message.startswith("Quarantined: tiny 1.0.0 under the policy demo. ClamAV")
     assert "EICAR" in state.message.upper()
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run_id(state)).tags == ["verdict:quarantined"]
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id(state)])))
+    assert "quarantine tiny" in {task.name for task in tasks}
+    assert not [task.name for task in tasks if "publish" in task.name], "the graph shows what was not done"
     assert "quarantined" in artifacts(state)["markdown:report-tiny"].splitlines()[0]
     assert not (home / "home" / "export").exists()
 
@@ -103,6 +110,23 @@ def test_what_cannot_be_done_is_one_paragraph(home: Path) -> None:
     assert (state.type, state.name) == (StateType.FAILED, "Failed")
     assert state.message == f"There is no {home}/none. Check the path."
     assert isinstance(state.result(raise_on_failure=False), ModelNotFound)
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run_id(state)).tags == ["error"]
+
+
+def test_what_was_published_and_no_longer_passes_is_tagged(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = model(home)
+    assert run(uri).type == StateType.COMPLETED
+    (home / "strict.yaml").write_text("extends: minimal\nlicence: {deny: [apache-2.0]}\n")
+    state = run(uri, policy="strict.yaml")
+    with get_client(sync_client=True) as client:
+        assert sorted(client.read_flow_run(run_id(state)).tags) == ["verdict:quarantined", "withdrawn"], state.message
+
+
+def test_a_run_without_return_state_ends_without_an_exception(home: Path) -> None:
+    """As a worker runs it: what is raised there ends the log with a traceback."""
+    found = ingest(model(home, notes__txt=eicar()))
+    assert found["status"] == "FAILED"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +163,7 @@ def test_a_block_holds_the_token(home: Path, web: WebServer, monkeypatch: pytest
     WebCredentials(host="127.0.0.1", token=SecretStr("hunter2")).save("company", overwrite=True)
     state = run(web.put("/model.safetensors", b"no header"), auth_block="company")
     assert {request.headers.get("authorization") for request in web.requests} == {"Bearer hunter2"}
-    assert state.name == "Quarantined"
+    assert state.name == "Failed"
 
 
 def test_the_command_line_exits_as_without_prefect(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def test_a_clean_model_passes_and_is_there_once(prefect_server: PrefectServer, t
     assert (again.status_code, again.json()["id"]) == (200, created.json()["id"])
 
     run = prefect_server.ended(created.json()["id"])
-    assert (run["state_type"], run["state_name"], run["name"]) == ("COMPLETED", "Passed", "org/Clean Model")
+    assert (run["state_type"], run["state_name"], run["name"]) == ("COMPLETED", "Completed", "org/Clean Model")
     kept = prefect_server.artifacts(run["id"])
     assert set(kept) == {
         "markdown:report-org-clean-model",
@@ -69,13 +69,15 @@ def test_a_clean_model_passes_and_is_there_once(prefect_server: PrefectServer, t
 
 def test_malware_is_quarantined(prefect_server: PrefectServer, tmp_path: Path) -> None:
     run = ended(prefect_server, INGEST, {"uri": model(tmp_path, "evil", notes__txt=b"see " + eicar())})
-    assert (run["state_type"], run["state_name"]) == ("FAILED", "Quarantined")
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "Failed")
     assert "clamav" in run["state"]["message"].lower()
     kept = prefect_server.artifacts(run["id"])
     assert "quarantined" in kept["markdown:report-evil"].splitlines()[0]
     assert not [path for path in (prefect_server.folder / "home" / "export").rglob("*") if "evil" in path.name]
-    told = prefect_server.events("prefect.flow-run.Quarantined", f"prefect.flow-run.{run['id']}")
-    assert len(told) == 1, "automations have nothing to act on"
+    (told,) = prefect_server.events("weighbridge.model.quarantined", "weighbridge.model.evil")
+    assert told["payload"]["message"] == run["state"]["message"], "automations have nothing to tell"
+    assert set(run["tags"]) == {"weighbridge", "ingest", "verdict:quarantined"}
+    assert [line for line in prefect_server.logs(run["id"]) if "Traceback" in line or "exited with" in line] == []
 
 
 def test_what_cannot_be_done_is_one_paragraph(prefect_server: PrefectServer, tmp_path: Path) -> None:
@@ -83,6 +85,7 @@ def test_what_cannot_be_done_is_one_paragraph(prefect_server: PrefectServer, tmp
     assert (run["state_type"], run["state_name"]) == ("FAILED", "Failed")
     assert run["state"]["message"] == f"There is no {tmp_path}/none. Check the path."
     assert not [line for line in prefect_server.logs(run["id"]) if "Traceback" in line]
+    assert "error" in run["tags"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_an_event_asks_for_a_run(prefect_server: PrefectServer, tmp_path: Path) 
     assert prefect_server.http.post("/events", json=[event]).status_code == 204
     run = prefect_server.found("told")
     assert run["parameters"]["uri"] == uri
-    assert prefect_server.ended(run["id"])["state_name"] == "Passed"
+    assert prefect_server.ended(run["id"])["state_name"] == "Completed"
 
 
 def test_sync_takes_in_what_changed(prefect_server: PrefectServer, tmp_path: Path) -> None:
@@ -126,7 +129,7 @@ def test_sync_takes_in_what_changed(prefect_server: PrefectServer, tmp_path: Pat
         "sync/second": "PASSED",
         "sync/gone": "ERROR",
     }
-    assert prefect_server.children(run["id"]) == {"sync/first": "Passed", "sync/second": "Passed"}
+    assert prefect_server.children(run["id"]) == {"sync/first": "Completed", "sync/second": "Completed"}
 
     model(tmp_path, "second", README__md=b"---\nlicense: mit\n---\n# Another\n")
     text = (tmp_path / "models.yaml").read_text()
@@ -134,9 +137,9 @@ def test_sync_takes_in_what_changed(prefect_server: PrefectServer, tmp_path: Pat
         "".join(line for line in text.splitlines(keepends=True) if "gone" not in line)
     )
     run = ended(prefect_server, SYNC, asked)
-    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Passed")
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Completed")
     assert "1 unchanged, 1 ingested" in run["state"]["message"]
-    assert prefect_server.children(run["id"]) == {"sync/second": "Passed"}
+    assert prefect_server.children(run["id"]) == {"sync/second": "Completed"}
 
 
 def test_the_command_line_runs_on_the_server(prefect_server: PrefectServer, tmp_path: Path) -> None:
@@ -145,7 +148,7 @@ def test_the_command_line_runs_on_the_server(prefect_server: PrefectServer, tmp_
         sys.executable, "-m", "weighbridge", "ingest", model(tmp_path, "mine"), "--name", "by-hand", "--json"
     )
     assert json.loads(ran.stdout)["status"] == "PASSED"
-    assert prefect_server.found("by-hand")["state_name"] == "Passed"
+    assert prefect_server.found("by-hand")["state_name"] == "Completed"
 
 
 def test_setting_up_again_changes_nothing(prefect_server: PrefectServer) -> None:
@@ -186,7 +189,7 @@ def test_runs_beside_each_other_share_one_store(prefect_server: PrefectServer, t
         runs = list(
             pool.map(lambda name: ended(prefect_server, INGEST, {"uri": uri, "name": name}), ("a-twin", "b-twin"))
         )
-    assert [run["state_name"] for run in runs] == ["Passed", "Passed"]
+    assert [run["state_name"] for run in runs] == ["Completed", "Completed"]
 
 
 def test_no_secret_is_kept_or_told(prefect_server: PrefectServer, web: WebServer) -> None:
@@ -198,7 +201,7 @@ def test_no_secret_is_kept_or_told(prefect_server: PrefectServer, web: WebServer
     url = web.put("/private.safetensors", b"no header")
     by_env = ended(prefect_server, INGEST, {"uri": url, "name": "by-env", "token_env": "SOURCE_TOKEN"})
     by_block = ended(prefect_server, INGEST, {"uri": url, "name": "by-block", "auth_block": "company"})
-    assert {by_env["state_name"], by_block["state_name"]} == {"Quarantined"}
+    assert {by_env["state_name"], by_block["state_name"]} == {"Failed"}
     sent = {request.headers.get("authorization") for request in web.requests}
     assert sent == {f"Bearer {SOURCE_TOKEN}", f"Bearer {block_token}"}
 

@@ -44,13 +44,13 @@ def test_only_what_changed_has_a_run(home: Path) -> None:
     one, two = model(home, "one"), model(home, "two", README__md=b"---\nlicense: mit\n---\n")
     wanted(home, one=one, two=two)
     first = sync(return_state=True)
-    assert (first.type, first.name) == (StateType.COMPLETED, "Passed")
-    assert children(first) == {"one": "Passed", "two": "Passed"}
+    assert (first.type, first.name) == (StateType.COMPLETED, "Completed")
+    assert children(first) == {"one": "Completed", "two": "Completed"}
     again = sync(return_state=True)
     assert children(again) == {}
-    assert again.message == "2 unchanged, 0 ingested, 0 failed, 0 not passed."
+    assert again.message == "Passed: 2 unchanged, 0 ingested, 0 failed, 0 not passed."
     model(home, "two")
-    assert children(sync(return_state=True)) == {"two": "Passed"}
+    assert children(sync(return_state=True)) == {"two": "Completed"}
 
 
 def test_one_failure_stops_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_one_failure_stops_no_other(home: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(verifying, "verify", bug)
     state = sync(return_state=True)
     assert (state.type, state.name) == (StateType.FAILED, "Failed")
-    assert children(state) == {"broken": "Failed", "one": "Passed"}
+    assert children(state) == {"broken": "Failed", "one": "Completed"}
     failures = {failure["name"]: failure["error"] for failure in state.result(raise_on_failure=False)["failed"]}
     assert set(failures) == {"lost", "broken"}
     assert "/no/such" in failures["lost"]
@@ -76,11 +76,11 @@ def test_one_failure_stops_no_other(home: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_rejected_model_shows(home: Path) -> None:
     wanted(home, evil=model(home, "evil", notes__txt=eicar()))
     state = sync(return_state=True)
-    assert (state.type, state.name) == (StateType.FAILED, "Quarantined")
-    assert children(state) == {"evil": "Quarantined"}
+    assert (state.type, state.name) == (StateType.FAILED, "Failed")
+    assert children(state) == {"evil": "Failed"}
     again = sync(return_state=True)
-    assert (again.type, again.name) == (StateType.FAILED, "Quarantined")
-    assert again.message == "0 unchanged, 0 ingested, 0 failed, 1 not passed: evil."
+    assert (again.type, again.name) == (StateType.FAILED, "Failed")
+    assert again.message == "Quarantined: 0 unchanged, 0 ingested, 0 failed, 1 not passed: evil."
     assert children(again) == {}
 
 
@@ -91,7 +91,7 @@ def test_a_block_holds_the_token(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     with WebServer() as web:
         url = web.put("/model.safetensors", b"no header")
         (home / "models.yaml").write_text(f"models: [{{name: private, source: '{url}', auth: {{block: company}}}}]\n")
-        assert sync(return_state=True).name == "Quarantined"
+        assert sync(return_state=True).name == "Failed"
     assert {request.headers.get("authorization") for request in web.requests} == {"Bearer hunter2"}
 
 
@@ -104,14 +104,14 @@ def test_a_report_that_cannot_be_kept_undoes_nothing(
     monkeypatch.setattr(artifact_report, "create_markdown_artifact", refuse)
     wanted(home, tiny=model(home))
     state = sync(return_state=True)
-    assert (state.name, children(state)) == ("Passed", {"tiny": "Passed"})
+    assert (state.name, children(state)) == ("Completed", {"tiny": "Completed"})
     assert "an artifact was not written" in caplog.text
 
 
 def test_locked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted(home, tiny=model(home))
     assert app.run(["lock"]) == 0
-    assert sync(locked=True, return_state=True).name == "Passed"
+    assert sync(locked=True, return_state=True).name == "Completed"
     model(home, README__md=b"changed")
     state = sync(locked=True, return_state=True)
     assert state.name == "Failed"

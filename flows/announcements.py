@@ -1,0 +1,77 @@
+"""What a run tells others when it ends: tags, by which pages filter, and events, on which automations act.
+
+The server keeps the tags that a run began with for all events of its states, so automations have events of their own.
+Not here: what a run ends as (end_states).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.events import Event, RelatedResource, Resource
+from prefect.runtime import flow_run
+
+from flows.artifact_report import outcome_stands
+from flows.end_states import EndState
+from weighbridge.catalog import Catalog
+from weighbridge.intake.chain import Outcome
+from weighbridge.intake.syncing import SyncReport
+
+ERROR, WITHDRAWN, REGRESSED = "error", "withdrawn", "regressed"
+VERDICTS = {"PASSED": "verdict:passed", "FAILED": "verdict:quarantined", "SKIPPED": "verdict:skipped"}
+#: What the catalog's log says of a version, and the tag of a run in which that came about.
+_OF_LOG = {"version.withdrawn": WITHDRAWN, "version.unpublished": WITHDRAWN, "version.regressed": REGRESSED}
+
+
+def announced(state: EndState, tags: Iterable[str] = (), model: str = "") -> EndState:
+    """Give the present flow run its tags, send an event for each, and return the state, whatever becomes of that.
+
+    Args:
+        state: what the run ends as; its message is the events' payload.
+        tags: of this module.
+        model: the model that the run was about; without one verdicts are no events: the runs of the models tell them.
+    """
+    wanted = tuple(dict.fromkeys(tags))
+    if wanted and flow_run.id:
+        events = [_event(tag, model, state.message or "") for tag in wanted if model or tag in (ERROR, REGRESSED)]
+        with outcome_stands("tags and events"), get_client(sync_client=True) as client:
+            client.update_flow_run(UUID(flow_run.id), tags=[*dict.fromkeys((*flow_run.tags, *wanted))])
+            sent = [event.model_dump(mode="json") for event in events]
+            client.request("POST", "/events", json=sent).raise_for_status()
+    return state
+
+
+def _event(tag: str, model: str, message: str) -> Event:
+    """Return `weighbridge.model.<word>` about a model, or `weighbridge.<flow>.failed` about a flow."""
+    flow = str(flow_run.flow_name)
+    about = f"model.{model}" if model and tag != ERROR else f"flow.{flow}"
+    event = f"{flow}.failed" if tag == ERROR else f"model.{tag.rpartition(':')[2]}"
+    run = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}
+    return Event(
+        event=f"weighbridge.{event}",
+        resource=Resource.model_validate({"prefect.resource.id": f"weighbridge.{about}"}),
+        related=[RelatedResource.model_validate(run)],
+        payload={"model": model, "message": message},
+    )
+
+
+def outcome_tags(outcome: Outcome, catalog: Catalog, since: datetime) -> tuple[str, ...]:
+    """Return the verdict of an ingest, and `withdrawn` where people could load the version until now."""
+    version = outcome.version
+    return (VERDICTS[version.status], *log_tags(catalog, [f"{version.name}@{version.version}"], since))
+
+
+def sync_tags(done: SyncReport) -> tuple[str, ...]:
+    """Return the verdicts of all models of a sync, and `error` where one could not be taken in."""
+    statuses = [outcome.version.status for outcome in done.ingested] or ["PASSED"]
+    return (*(VERDICTS[status] for status in statuses), *([ERROR] if done.failed else []))
+
+
+def log_tags(catalog: Catalog, subjects: Iterable[str], since: datetime) -> tuple[str, ...]:
+    """Return the tags for what the catalog's log says of versions, `name@version`, from a time on."""
+    wanted = [(subject, kind) for subject in dict.fromkeys(subjects) for kind in _OF_LOG]
+    found = (event for subject, kind in wanted for event in catalog.events(subject=subject, kind=kind))
+    return tuple(dict.fromkeys(_OF_LOG[event.kind] for event in found if event.at >= since))
