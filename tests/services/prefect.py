@@ -15,8 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -128,6 +129,31 @@ class PrefectServer:
         """Return what `server` or `worker` wrote."""
         return (self.folder / f"{process}.log").read_text()
 
+    def schedule(self, deployment: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Give a deployment a schedule whose first run is due in a few seconds, and the next in an hour."""
+        due = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+        wanted = {"active": True, "schedule": {"interval": 3600, "anchor_date": due}, "parameters": parameters}
+        made = self.http.post(f"/deployments/{self.deployment(deployment)}/schedules", json=[wanted])
+        assert made.status_code == 201, made.text
+        return dict(made.json()[0])
+
+    def scheduled(self, deployment: str, timeout_s: float = 60) -> list[dict[str, Any]]:
+        """Wait until the scheduler has made runs of a deployment and return them, the first one first."""
+        wanted = {"flow_runs": {"deployment_id": {"any_": [self.deployment(deployment)]}}}
+        deadline = time.monotonic() + timeout_s
+        while True:
+            answer = self.http.post("/flow_runs/filter", json=wanted | {"sort": "EXPECTED_START_TIME_ASC"})
+            runs = [run for run in answer.json() if run["auto_scheduled"]]
+            if runs:
+                return runs
+            if time.monotonic() > deadline:
+                pytest.fail(f"No schedule made a run: {self.log('server')[-3000:]}")
+            time.sleep(0.5)
+
+    def errors(self) -> list[str]:
+        """Return the lines of the server's log that tell of an error."""
+        return [line for line in self.log("server").splitlines() if "| ERROR" in line or "Traceback" in line]
+
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run one of our own or of Prefect's commands against this server, in the repository."""
         ran = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=180)
@@ -155,6 +181,7 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
         "PREFECT_SERVER_API_AUTH_STRING": CREDENTIALS,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "DO_NOT_TRACK": "1",
@@ -201,18 +228,26 @@ def prefect_harness() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[PrefectServer]:
-    """Start server and worker, deploy, and yield where they are; it takes 20 to 40 seconds."""
-    with tempfile.TemporaryDirectory(prefix="prefect-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
-        folder, port = Path(name), _free_port()
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[PrefectServer]:
+    """Start a server with nothing on it and yield it; settings of Prefect's override ours."""
+    with ExitStack() as stack:
+        port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        environment = _environment(folder, url)
+        environment = _environment(folder, url) | settings
         user, _, password = CREDENTIALS.partition(":")
         http = stack.enter_context(httpx.Client(base_url=url, auth=(user, password), timeout=30))
         start = prefect("server", "start", "--host", "127.0.0.1", "--port", str(port))
         _wait_for(http, _start(stack, start, folder / "server.log", environment), folder / "server.log")
-        server = PrefectServer(url, folder, environment, http)
+        yield PrefectServer(url, folder, environment, http)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[PrefectServer]:
+    """Start server and worker, deploy, and yield where they are; it takes 20 to 40 seconds."""
+    with tempfile.TemporaryDirectory(prefix="prefect-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
+        server = stack.enter_context(serving(Path(name)))
         server.run(sys.executable, "deployments/setup_prefect.py")
-        _start(stack, prefect("worker", "start", "--pool", "weighbridge"), folder / "worker.log", environment)
+        log = server.folder / "worker.log"
+        _start(stack, prefect("worker", "start", "--pool", "weighbridge"), log, server.environment)
         yield server

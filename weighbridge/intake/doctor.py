@@ -8,9 +8,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
@@ -18,6 +16,8 @@ from weighbridge.domain import source_kinds
 from weighbridge.domain.extras import install_command
 from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import WeighbridgeError
+from weighbridge.intake.doctor_check import Check, State
+from weighbridge.intake.doctor_prefect import prefect_checks
 from weighbridge.intake.workspace import open_catalog
 from weighbridge.net.settings import SourceSettings
 from weighbridge.scanners import open_scanners
@@ -25,24 +25,6 @@ from weighbridge.sources import open_source
 
 #: Bytes below which a model of ordinary size no longer fits.
 LOW_SPACE = 20 * 1024**3
-State = Literal["ok", "warning", "missing"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at.
-
-    Attributes:
-        what: its name.
-        state: `ok`, `warning` (works, but), or `missing`.
-        found: what was seen.
-        mend: the command that mends it, or empty.
-    """
-
-    what: str
-    state: State
-    found: str
-    mend: str = ""
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -105,8 +87,7 @@ def _registry(settings: Settings) -> Iterator[Check]:
 
 
 def _prefect(settings: Settings) -> Iterator[Check]:
-    url = os.environ.get("PREFECT_API_URL", "")
-    yield Check("prefect", "ok", url or "no server: flows run in this process")
+    yield from prefect_checks()
 
 
 def _git(settings: Settings) -> Iterator[Check]:

@@ -21,7 +21,7 @@ from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.auditing import Difference
 from weighbridge.intake.chain import Outcome
-from weighbridge.intake.doctor import Check
+from weighbridge.intake.doctor_check import Check
 from weighbridge.intake.receiving import Arrival
 from weighbridge.intake.repairing import RepairReport
 from weighbridge.intake.syncing import Plan, SyncReport

@@ -1,0 +1,41 @@
+"""The doctor's look at Prefect: whether the libraries here fit it, and whether its server's schedules make runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from weighbridge.intake.doctor_check import Check
+from weighbridge.net.prefect_schedules import Schedule, schedules
+
+#: Prefect 3.8's scheduler stops without a word under this version of SQLAlchemy: every schedule is dead.
+_SQLALCHEMY = (2, 1)
+_MEND = "In the folder of Weighbridge's source: pip install -c constraints.txt 'sqlalchemy<2.1', then start it again"
+
+
+def prefect_checks() -> Iterator[Check]:
+    """Yield what is seen of Prefect.
+
+    Raises:
+        SourceUnavailable: PREFECT_API_URL names a server that does not answer.
+    """
+    url = os.environ.get("PREFECT_API_URL", "")
+    found = schedules(url, os.environ.get("PREFECT_API_AUTH_STRING", "")) if url else ()
+    yield Check("prefect", "ok", url or "no server: flows run in this process")
+    sqlalchemy = version("sqlalchemy")
+    if tuple(int(part) for part in sqlalchemy.split(".")[:2]) >= _SQLALCHEMY:
+        told = f"SQLAlchemy {sqlalchemy}: a Prefect server started from here makes no scheduled runs"
+        yield Check("prefect scheduler", "warning", told, _MEND)
+    yield from map(_check, found)
+
+
+def _check(schedule: Schedule) -> Check:
+    name = f"schedule {schedule.deployment}"
+    if not schedule.next_run:
+        found = "active without a run to come: it has ended, is newer than a minute, or the scheduler does not work"
+        return Check(name, "warning", found, f"Where the server runs: {_MEND[0].lower()}{_MEND[1:]}")
+    if schedule.late:
+        found = f"its run of {schedule.next_run} is late: no worker took it"
+        return Check(name, "warning", found, f"prefect worker start --pool {schedule.pool or 'NAME'}")
+    return Check(name, "ok", f"next run {schedule.next_run}")

@@ -1,0 +1,91 @@
+"""Schedules of a Prefect server: which deployments have one, and which run comes next.
+
+Not here: what is wrong when none comes (intake.doctor_prefect). Prefect's own client is not used, as the library
+never imports Prefect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from weighbridge.errors import SourceUnavailable
+
+_TIMEOUT_S = 10.0
+#: Deployments a page: the most that the server gives.
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A deployment with an active schedule.
+
+    Attributes:
+        deployment: `flow/deployment`.
+        pool: the work pool whose workers do its runs.
+        next_run: when the earliest run that has not begun should begin, ISO 8601; empty where there is none.
+        late: whether that time has passed and no worker has taken it.
+    """
+
+    deployment: str
+    pool: str
+    next_run: str
+    late: bool
+
+
+def schedules(api_url: str, credentials: str = "") -> tuple[Schedule, ...]:
+    """Return every deployment that has an active schedule and is not paused.
+
+    Args:
+        api_url: the server's, as PREFECT_API_URL has it.
+        credentials: `user:password`, or empty.
+
+    Raises:
+        SourceUnavailable: the server does not answer, or not as Prefect does.
+    """
+    user, _, password = credentials.partition(":")
+    auth = httpx.BasicAuth(user, password) if credentials else None
+    try:
+        with httpx.Client(base_url=api_url, auth=auth, timeout=_TIMEOUT_S, follow_redirects=True) as client:
+            return tuple(_schedule(client, found) for found in _deployments(client) if _is_scheduled(found))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        raise SourceUnavailable(
+            f"The Prefect server at {api_url} cannot be asked: {error or type(error).__name__}.",
+            "Start it with `prefect server start`, or correct PREFECT_API_URL and PREFECT_API_AUTH_STRING.",
+        ) from error
+
+
+def _deployments(client: httpx.Client) -> Iterator[dict[str, Any]]:
+    offset = 0
+    while True:
+        page = _filter(client, "deployments", {"limit": _PAGE, "offset": offset})
+        yield from page
+        if len(page) < _PAGE:
+            return
+        offset += _PAGE
+
+
+def _is_scheduled(deployment: dict[str, Any]) -> bool:
+    return not deployment["paused"] and any(schedule["active"] for schedule in deployment["schedules"])
+
+
+def _schedule(client: httpx.Client, deployment: dict[str, Any]) -> Schedule:
+    flow = client.get(f"/flows/{deployment['flow_id']}").raise_for_status().json()["name"]
+    waiting = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    asked = {"flow_runs": waiting, "sort": "EXPECTED_START_TIME_ASC", "limit": 1}
+    runs = _filter(client, "flow_runs", asked)
+    first = runs[0] if runs else {"expected_start_time": "", "state_name": ""}
+    return Schedule(
+        deployment=f"{flow}/{deployment['name']}",
+        pool=deployment["work_pool_name"] or "",
+        next_run=first["expected_start_time"],
+        late=first["state_name"] == "Late",
+    )
+
+
+def _filter(client: httpx.Client, what: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.post(f"/{what}/filter", json=asked).raise_for_status().json()
+    return found
