@@ -18,6 +18,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
 from flows.artifact_keys import key
+from weighbridge.views.text import bytes_text
 
 _log = logging.getLogger(__name__)
 #: Seconds between two writes: a person watches them, and each is a request.
@@ -101,7 +102,8 @@ class ArtifactProgress:
     def _write_step(self, name: str, step: _Step) -> None:
         with self._lock:
             now, percent, at = (step.done, step.expected), step.percent, step.at
-        description = f"{name} {self._model}: {now[0]:,} of {now[1]:,} bytes" + (f", at {at}" if at else "")
+        done = f"{bytes_text(now[0])} of {bytes_text(now[1])}"
+        description = f"{name} {self._model}: {done}" + (f", at {at}" if at else "")
         if step.artifact is None:
             created = create_progress_artifact(percent, key=key(name, self._model), description=description)
             step.artifact = cast(UUID, created)

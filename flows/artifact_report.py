@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
-from prefect.exceptions import PrefectException
+from prefect.exceptions import MissingContextError, PrefectException
+from prefect.logging import get_run_logger
 
 from flows.artifact_keys import key
 from weighbridge.config.settings import Settings
@@ -28,6 +29,8 @@ from weighbridge.views.markdown import file_rows, markdown
 _log = logging.getLogger(__name__)
 #: Rows of a table: Prefect keeps it whole in its database and shows it whole in a browser.
 MAX_ROWS = 1000
+#: How loud the log tells of a model's status.
+_LEVELS = {"PASSED": logging.INFO, "ERROR": logging.ERROR}
 
 
 def keep_report(outcome: Outcome, settings: Settings) -> None:
@@ -60,6 +63,10 @@ def keep_sync(done: SyncReport) -> None:
         for failure in done.failed
     ]
     description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
+    with suppress(MissingContextError):  # Outside of a run there is no log.
+        logger = get_run_logger()
+        for row in rows:
+            logger.log(_LEVELS.get(row["status"], logging.WARNING), "%s", " ".join(filter(None, row.values())))
     with outcome_stands("sync"):
         create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
 

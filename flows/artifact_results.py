@@ -17,6 +17,7 @@ from flows.result_plots import latency, points, quality, throughput
 from weighbridge.benchmarks.planning import Measurement
 from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.intake.preloading import Preloaded
+from weighbridge.views.text import metric_text
 
 _PLOTS = {"inference_latency": latency, "throughput": throughput}
 
@@ -56,14 +57,13 @@ def _keep_image(image: bytes, name: str, title: str) -> None:
     create_image_artifact(address, key=name, description=title)
 
 
-def _row(metric: Metric) -> dict[str, str | int | float]:
+def _row(metric: Metric) -> dict[str, str | int]:
     interval = metric.interval
     return {
         "metric": metric.name,
-        "value": metric.reason if metric.value is None else metric.value,
-        "unit": metric.unit,
-        "95 % from": interval.low if interval else "",
-        "to": interval.high if interval else "",
+        "value": metric.reason if metric.value is None else metric_text(metric.value, metric.unit),
+        "95 % from": metric_text(interval.low, metric.unit) if interval else "",
+        "to": metric_text(interval.high, metric.unit) if interval else "",
         "n": metric.n,
     }
 

@@ -6,15 +6,19 @@ Not here: retries within a step, such as a transfer that resumes (weighbridge.ne
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypedDict, TypeVar, cast
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.cache_policies import CachePolicy as _CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
 from prefect.states import Failed
 
 from weighbridge.errors import WeighbridgeError
+from weighbridge.views.step_lines import lines_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,12 +53,17 @@ OPTIONS: TaskOptions = {
 
 
 def attempt(step: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
-    """Return what a step returns, or the failed state that says in one paragraph why it could not.
+    """Return what a step returns and log what it came to, or return the failed state that says why it could not.
 
     Prefect takes a state that a task returns as the task's own, and raises the error in it to whoever asks for the
     result. An error that is raised would be logged with a traceback, which is for bugs only.
     """
     try:
-        return step(*values, **named)
+        result = step(*values, **named)
     except WeighbridgeError as error:
         return cast(T, Failed(message=str(error), data=error))
+    with suppress(MissingContextError):  # A task's function that is called outside of a run has no log.
+        logger = get_run_logger()
+        for line in lines_of(step, result):
+            logger.info("%s", line)
+    return result

@@ -39,9 +39,17 @@ def version(**fields: object) -> ModelVersion:
 def test_has_what_a_reader_needs() -> None:
     page = markdown(Outcome(version(), unverified=("a.txt",), dropped=("b.txt: no part of the model",)))
     assert page.startswith("# tiny 1.0.0: passed\n")
-    for words in ("PASSED under the policy house", "llama", "clamav", "4 of 4", "    import mlflow", "a.txt", "b.txt"):
+    for words in (
+        "PASSED under the policy house",
+        "llama",
+        "clamav",
+        "4 B of 4 B",
+        "    import mlflow",
+        "a.txt",
+        "b.txt",
+    ):
         assert words in page
-    assert "| warns | licence |" in page
+    assert "- **warns** licence: unknown" in page
 
 
 def test_values_are_for_people() -> None:
@@ -55,7 +63,7 @@ def test_a_quarantined_model_says_so_at_once() -> None:
     decision = Decision("FAILED", "house", "d", (Reason("reject", "clamav.signature", "EICAR", "a_b.bin"),))
     page = markdown(Outcome(version(status="FAILED", decision=decision, published=())))
     assert "quarantined" in page.splitlines()[0]
-    assert r"| rejects | clamav.signature | a\_b.bin | EICAR |" in page
+    assert r"- **rejects** clamav.signature, a\_b.bin: EICAR" in page
     assert "## Published" not in page
 
 
@@ -80,10 +88,10 @@ def test_long_lists_are_counted() -> None:
 
 def test_file_rows() -> None:
     (row,) = file_rows(version())
-    assert row == {
-        "path": "a_b.bin",
-        "size": 4,
-        "sha256": DIGEST.hex,
-        "scanned as": "binary",
-        "findings": "clamav.signature",
-    }
+    assert list(row.items()) == [
+        ("path", "a_b.bin"),
+        ("findings", "clamav.signature"),
+        ("size", "4 B"),
+        ("scanned as", "binary"),
+        ("sha256", DIGEST.hex),
+    ]

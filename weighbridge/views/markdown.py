@@ -10,18 +10,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from weighbridge.domain.card import ModelCard
-from weighbridge.domain.decision import Decision
+from weighbridge.domain.decision import Decision, Reason
 from weighbridge.domain.report import NOT_APPLICABLE, ScanReport, engine_text
 from weighbridge.domain.text import markdown_text as text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.intake.chain import Outcome
 from weighbridge.views.capabilities import capabilities_of
+from weighbridge.views.text import bytes_text
 
 #: Reasons, files and findings listed before the rest is only counted.
 SHOWN = 50
 _WORDS = {"PASSED": "passed", "FAILED": "quarantined: kept for inspection, served to nobody", "SKIPPED": "not scanned"}
 _EFFECTS = {"reject": "rejects", "warn": "warns", "waive": "waived"}
+#: Fields of a card that are numbers of bytes.
+_BYTES = frozenset({"weights_size", "memory_size"})
 
 
 def markdown(outcome: Outcome) -> str:
@@ -41,7 +44,7 @@ def markdown(outcome: Outcome) -> str:
 
 
 def file_rows(version: ModelVersion) -> list[dict[str, Any]]:
-    """Return one row a file: path, size in bytes, sha256, formats it was scanned as, worst finding."""
+    """Return one row a file: path, rules of its findings, size, formats it was scanned as, sha256."""
     by_digest: dict[str, list[ScanReport]] = defaultdict(list)
     for report in version.reports:
         by_digest[str(report.digest)].append(report)
@@ -52,10 +55,10 @@ def file_rows(version: ModelVersion) -> list[dict[str, Any]]:
         rows.append(
             {
                 "path": shown(entry.path),
-                "size": entry.size,
-                "sha256": entry.digest.hex if entry.digest else None,
-                "scanned as": ", ".join(sorted({report.subject for report in reports})),
                 "findings": ", ".join(dict.fromkeys(findings)),
+                "size": bytes_text(entry.size or 0),
+                "scanned as": ", ".join(sorted({report.subject for report in reports})),
+                "sha256": entry.digest.hex if entry.digest else None,
             }
         )
     return rows
@@ -65,7 +68,7 @@ def _facts(version: ModelVersion, unchanged: bool) -> str:
     files = version.manifest.files
     lines = [
         f"Source: {text(version.source)}",
-        f"Files: {len(files)}, {version.manifest.size:,} bytes",
+        f"Files: {len(files)}, {bytes_text(version.manifest.size)}",
         f"Manifest: {text(version.manifest.digest)}",
     ]
     if found := capabilities_of(version):
@@ -79,19 +82,21 @@ def _decision(decision: Decision) -> str:
     if not decision.reasons:
         body = "Every byte was read, and nothing spoke against it."
     else:
-        rows = [
-            (_EFFECTS[reason.effect], text(reason.rule), text(reason.path), text(reason.message))
-            for reason in decision.reasons[:SHOWN]
-        ]
-        body = _table(("", "rule", "file", "reason"), rows)
+        # A list, because it wraps: a table with sentences in it is wider than the page.
+        body = "\n".join(map(_reason, decision.reasons[:SHOWN]))
         if (left := len(decision.reasons) - SHOWN) > 0:
             body += f"\n\n… and {left} more."
     return f"## Decision: {decision.verdict} under the policy {text(decision.policy)}\n\n{body}"
 
 
+def _reason(reason: Reason) -> str:
+    where = f", {text(reason.path)}" if reason.path else ""
+    return f"- **{_EFFECTS[reason.effect]}** {text(reason.rule)}{where}: {text(reason.message)}"
+
+
 def _card(card: ModelCard) -> str:
     rows = [
-        (text(name.replace("_", " ")), text(_value(found["value"])), text(found["read_from"]))
+        (text(name.replace("_", " ")), text(_value(found["value"], name in _BYTES)), text(found["read_from"]))
         for name, found in card.to_json().items()
     ]
     return (
@@ -99,7 +104,9 @@ def _card(card: ModelCard) -> str:
     )
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, is_bytes: bool = False) -> str:
+    if is_bytes and isinstance(value, int):
+        return bytes_text(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
     if isinstance(value, list):
@@ -123,7 +130,7 @@ def _scans(reports: Iterable[ScanReport]) -> str:
                 text(scanner),
                 engine,
                 f"{len(found)}",
-                f"{covered:,} of {total:,}",
+                f"{bytes_text(covered)} of {bytes_text(total)}",
                 text("; ".join(states)),
                 f"{findings}",
             )
