@@ -1,31 +1,37 @@
 """Sets up the server that PREFECT_API_URL names: what prefect.yaml says, and what it cannot say.
 
-That is the work pools, the block types, an automation, parameters that are closed, and a limit for each device of this
+That is the work pools, the block types, automations, parameters that are closed, and a limit for each device of this
 machine. Run it again at any time: what is there already is brought up to date.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 
+import httpx
 from prefect.automations import Automation
 from prefect.blocks.core import Block
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import CallWebhook, ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
 import blocks
 from tasks.device_slots import devices, make_slot
+from weighbridge.errors import InvalidConfiguration, WeighbridgeError
 
 PROJECT = Path(__file__).resolve().parent.parent
 #: Work pools: models are taken in by one, measured by the other, whose workers run on machines with devices for it.
@@ -35,6 +41,21 @@ AUTOMATION = "weighbridge: runs without a heartbeat have crashed"
 SILENCE = timedelta(seconds=60)
 #: Events carry the name of a state.
 ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused")
+
+#: What people want to hear of, and the event of flows.announcements that tells it.
+NEWS = {
+    "a model was quarantined": "weighbridge.model.quarantined",
+    "a version was withdrawn": "weighbridge.model.withdrawn",
+    "a version got worse": "weighbridge.model.regressed",
+    "a sync failed": "weighbridge.sync.failed",
+}
+_SUBJECT = "{{ event.event }} {{ event.payload.model }}"
+_BODY = "{{ event.payload.message }}"
+_PAYLOAD = """{
+  "event": {{ event.event | tojson }},
+  "model": {{ event.payload.model | tojson }},
+  "message": {{ event.payload.message | tojson }}
+}"""
 
 
 def make_pools() -> None:
@@ -70,8 +91,40 @@ def crash_silent_runs(ends: Iterable[str] = ENDS) -> None:
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat: its worker was stopped.")],
     )
+    _save(wanted)
+
+
+def tell(block: str) -> tuple[str, ...]:
+    """Have a block tell people of `NEWS`, and return the names of the automations that do it.
+
+    Args:
+        block: `type/name` of a notification or webhook block that the server has, such as `slack-webhook/operations`.
+
+    Raises:
+        InvalidConfiguration: the server has no such block.
+    """
+    kind, _, name = block.partition("/")
     with get_client(sync_client=True) as client:
-        found = client.read_automations_by_name(AUTOMATION)
+        try:
+            document = client.read_block_document_by_name(name, kind)
+        except ObjectNotFound as error:
+            remedy = "Make it in the UI, below Blocks, and name it as TYPE/NAME."
+            raise InvalidConfiguration(f"The server has no block {block}.", remedy) from error
+    action: CallWebhook | SendNotification = (
+        CallWebhook(block_document_id=document.id, payload=_PAYLOAD)
+        if kind == Webhook.get_block_type_slug()
+        else SendNotification(block_document_id=document.id, subject=_SUBJECT, body=_BODY)
+    )
+    names = {f"weighbridge: {what}, to {block}": event for what, event in NEWS.items()}
+    for automation, event in names.items():
+        trigger = EventTrigger(expect={event}, posture=Posture.Reactive, threshold=1, within=timedelta(0))
+        _save(Automation(name=automation, trigger=trigger, actions=[action]))
+    return tuple(names)
+
+
+def _save(wanted: Automation) -> None:
+    with get_client(sync_client=True) as client:
+        found = client.read_automations_by_name(wanted.name)
     if not found:
         wanted.create()
         return
@@ -105,22 +158,69 @@ def close_parameters() -> tuple[str, ...]:
     return tuple(f"{flows[deployment.flow_id]}/{deployment.name}" for deployment in found)
 
 
-def main() -> int:
+def wait_for_server(url: str, wait_s: float) -> str:
+    """Return an empty text once the server answers, or why it does not."""
+    deadline, said = time.monotonic() + wait_s, False
+    while True:
+        with get_client(sync_client=True) as client:
+            error = client.api_healthcheck()
+        if error is None:
+            return ""
+        if time.monotonic() >= deadline:
+            return f"No Prefect server answers at {url}: {error}. Start it with `prefect server start`."
+        if not said:
+            print(f"Waiting up to {wait_s:.0f} s for the Prefect server at {url}.", file=sys.stderr)  # noqa: T201
+            said = True
+        time.sleep(1)
+
+
+def set_up(notify: Iterable[str]) -> str:
     """Set everything up and say what there is."""
-    if not PREFECT_API_URL.value():
-        print("Name the server first: export PREFECT_API_URL=http://host:4200/api", file=sys.stderr)  # noqa: T201
-        return 64
     make_pools()
     slugs = register_blocks()
     crash_silent_runs()
+    told = [name for block in notify for name in tell(block)]
     deploy()
     names = close_parameters()
     limits = [make_slot(device) for device in devices()]
-    print(  # noqa: T201
-        f"Work pools {', '.join(POOLS)}; block types {', '.join(slugs)}; automation “{AUTOMATION}”; "
+    automations = ", ".join(f"“{name}”" for name in (AUTOMATION, *told))
+    return (
+        f"Work pools {', '.join(POOLS)}; block types {', '.join(slugs)}; automations {automations}; "
         f"deployments {', '.join(names)}; limits {', '.join(limits)}."
     )
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Set up the Prefect server that PREFECT_API_URL names.")
+    parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for a server that starts (60)")
+    blocks_help = "a block through which people hear of news, such as slack-webhook/NAME or webhook/NAME; repeatable"
+    parser.add_argument("--notify", action="append", default=[], metavar="TYPE/NAME", help=blocks_help)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Set the server up; whatever stops that is one line."""
+    options, url = _options(arguments), PREFECT_API_URL.value()
+    if not url:
+        return _refuse("Name the server first: export PREFECT_API_URL=http://host:4200/api", 64)
+    if why := wait_for_server(url, options.wait):
+        return _refuse(why, 1)
+    try:
+        print(set_up(options.notify))  # noqa: T201
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.UNAUTHORIZED:
+            raise
+        return _refuse(f"{url} wants a user and a password: export PREFECT_API_AUTH_STRING=user:password", 1)
+    except WeighbridgeError as error:
+        return _refuse(str(error), 1)
+    except subprocess.CalledProcessError:
+        return _refuse("`prefect deploy --all` failed; what it says is above.", 1)
     return 0
+
+
+def _refuse(why: str, status: int) -> int:
+    print(why, file=sys.stderr)  # noqa: T201
+    return status
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from flows.artifact_results import keep_comparison, keep_result
 from flows.benchmark_request import entries_of, request_of
 from flows.device_runner import device_runner
 from flows.end_states import failed, measured
+from flows.parameter_types import Benchmark
 from flows.run_workspace import settings_blocks
 from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
@@ -56,7 +57,7 @@ def _run_name() -> str:
 )
 def benchmark(
     name: str = "",
-    benchmarks: tuple[str, ...] = (),
+    benchmarks: tuple[Benchmark, ...] = (),
     handler: str = "",
     device: str = "auto",
     n: int = 0,

@@ -15,6 +15,7 @@ from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_report
 from flows.benchmark_chain import measure_later
 from flows.end_states import ended, failed
+from flows.parameter_types import URI, BenchmarkOrDefault, Policy, Registry
 from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.config.lock_file import read_lock_of
@@ -45,19 +46,19 @@ def _run_name() -> str:
     persist_result=False,
 )
 def ingest(
-    uri: str,
+    uri: URI,
     name: str = "",
-    hash: str = "",  # noqa: A002 (the word of models.yaml and of the command line)
+    policy: Policy = "",
+    benchmarks: tuple[BenchmarkOrDefault, ...] = (),
+    registries: tuple[Registry, ...] = (),
     version: str = "",
-    policy: str = "",
-    registries: tuple[str, ...] = (),
+    hash: str = "",  # noqa: A002 (the word of models.yaml and of the command line)
+    locked: bool = False,
+    models: str = "models.yaml",
     token_env: str = "",
     token_file: str = "",
     auth_block: str = "",
     another_source: bool = False,
-    locked: bool = False,
-    models: str = "models.yaml",
-    benchmarks: tuple[str, ...] = (),
     mlflow_block: str = "",
     clamav_block: str = "",
     store_block: str = "",
@@ -70,22 +71,23 @@ def ingest(
     others (docs/adr/0009), and may choose the host; so a secret goes to no host that it was not meant for.
 
     Args:
-        uri: Where the model is: hf:org/name@rev, pypi:package==1.2, https://…, file:/path, mock:org/name.
+        uri: Where the model is: hf:org/name@rev, hf-dataset:org/name, xet:org/name, s3://bucket/prefix, mlflow:name/3,
+            git+https://host/repo.git@v1#folder, https://host/model.gguf, ollama:llama2:7b, pypi:package==1.2,
+            file:/path, mock:org/name. It holds no user and no password.
         name: The model's name here; the source's own name when empty.
-        hash: The manifest digest it must have, or nar:sha256-… for the hash that Nix gives its tree; empty for any.
-        version: The semantic version it gets; computed when empty.
-        policy: Preset (strict, standard, minimal, quick, paranoid) or a file in the worker's working directory; the
-            worker's own when empty.
+        policy: A preset, or a file in the worker's working directory; the worker's own policy when empty.
+        benchmarks: What is measured of it once it passed: names, or `default` for those of models.yaml or of its task;
+            nothing when empty.
         registries: Where to publish; the worker's own settings when empty.
+        version: The semantic version it gets; computed when empty.
+        hash: The manifest digest it must have, or nar:sha256-… for the hash that Nix gives its tree; empty for any.
+        locked: Accept exactly what models.lock holds.
+        models: The models file that the lock lies beside, in the worker's working directory.
         token_env: Environment variable of the worker that holds the source's token; one of its token_places.
         token_file: File of the worker that holds the source's token; one of its token_places.
         auth_block: Credentials block of the source's kind, such as Hub Credentials, S3 Credentials, Git Credentials or
             Web Credentials; or type/name for another one that fits, or secret/name.
         another_source: Go on with a known name from another source; counts where the worker's operator asks.
-        locked: Accept exactly what models.lock holds.
-        models: The models file that the lock lies beside, in the worker's working directory.
-        benchmarks: What is measured of it once it passed: names, or `default` for those of models.yaml or of its task;
-            nothing when empty.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
         clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
         store_block: Blob Store Folder block to keep blobs in; the worker's own settings when empty.

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.services.clamd import signatures
+from tests.services.postgresql import postgresql_server, postgresql_url
+
+__all__ = ["postgresql_server", "postgresql_url"]
 
 HEADER = b'{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
 SHIPPED = {

@@ -30,7 +30,7 @@ def test_a_schedule_makes_a_run_that_a_worker_does(prefect_server: PrefectServer
     listed.write_text(f"models: [{{name: by/schedule, source: '{model(tmp_path, 'scheduled')}'}}]\n")
     made = prefect_server.schedule(SYNC, {"models": str(listed), "only": ""})
     try:
-        first = prefect_server.scheduled(SYNC)[0]
+        first = prefect_server.scheduled(SYNC, str(listed))[0]
         run = prefect_server.ended(first["id"])
         assert (run["auto_scheduled"], run["state_name"]) == (True, "Completed"), run["state"]["message"]
         assert prefect_server.children(run["id"]) == {"by/schedule": "Completed"}

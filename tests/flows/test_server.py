@@ -7,7 +7,10 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -89,7 +92,18 @@ def test_what_cannot_be_done_is_one_paragraph(prefect_server: PrefectServer, tmp
 
 
 @pytest.mark.parametrize(
-    "parameters", [{}, {"uri": 1}, {"uri": "mock:a/b", "locked": "perhaps"}, {"uri": "mock:a/b", "polcy": "strict"}]
+    "parameters",
+    [
+        {},
+        {"uri": 1},
+        {"uri": "nonsense"},
+        {"uri": "https://user:secret@host/model.gguf"},
+        {"uri": "mock:a/b", "locked": "perhaps"},
+        {"uri": "mock:a/b", "polcy": "strict"},
+        {"uri": "mock:a/b", "policy": "lax"},
+        {"uri": "mock:a/b", "registries": ["nowhere"]},
+        {"uri": "mock:a/b", "benchmarks": ["memroy"]},
+    ],
 )
 def test_wrong_parameters_are_refused_at_once(prefect_server: PrefectServer, parameters: dict[str, Any]) -> None:
     assert prefect_server.create(INGEST, parameters).status_code == 409
@@ -169,6 +183,36 @@ def test_setting_up_again_changes_nothing(prefect_server: PrefectServer) -> None
     assert [name for name in before["concurrency_limits"] if name.startswith("cpu:")]
     assert {kind.get_block_type_name() for kind in loading.CREDENTIALS.values()} <= set(before["block_types"])
     assert len([name for name in before["automations"] if "heartbeat" in name]) == 1
+
+
+def test_a_block_hears_of_a_quarantined_model(prefect_server: PrefectServer, tmp_path: Path) -> None:
+    """The automation that `setup_prefect.py --notify` makes, on a webhook; what is sent is JSON whatever is in it."""
+    heard: Queue[dict[str, Any]] = Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        Thread(target=receiver.serve_forever, daemon=True).start()
+        held = {"method": "POST", "url": f"http://127.0.0.1:{receiver.server_port}/", "headers": {}}
+        prefect_server.save_block("webhook", "operations", held)
+        prefect_server.run(
+            sys.executable, "-c", "from deployments.setup_prefect import tell; tell('webhook/operations')"
+        )
+        run = ended(prefect_server, INGEST, {"uri": model(tmp_path, "heard", notes__txt=eicar()), "name": 'a "b" c'})
+        told = heard.get(timeout=60)
+        receiver.shutdown()
+    assert told == {
+        "event": "weighbridge.model.quarantined",
+        "model": 'a "b" c',
+        "message": run["state"]["message"],
+    }
 
 
 def test_deployments_queue_and_enforce(prefect_server: PrefectServer) -> None:

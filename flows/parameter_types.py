@@ -1,0 +1,59 @@
+"""Types of parameters: what the form offers, and what the server refuses with 409 before a run exists.
+
+Only the schema is narrowed. What a flow takes in this process is read by the flow itself, whose messages say what to
+do; pydantic's would be many lines, and a policy file of models.yaml or of the command line is none of the presets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
+
+from weighbridge.benchmarks import BENCHMARKS
+from weighbridge.domain import source_kinds
+from weighbridge.domain.presets import PRESETS
+from weighbridge.domain.uris import SCHEMES
+from weighbridge.registries import REGISTRIES
+
+EXAMPLE = "hf:org/name"
+
+
+def uri_pattern(schemes: Iterable[str]) -> str:
+    """Return what a URI of one of these schemes looks like; a user or password in a URL is none.
+
+    Whatever it refuses, `weighbridge.domain.uris.read` refuses too. Python and browsers read it.
+    """
+    own = {
+        "file": r"file:(?!\/\/$)[^?].*",
+        "s3": r"s3:\/\/[A-Za-z0-9._-]{3,255}([\/?].*)?",
+        "http": r"http:\/\/[^\/\s@]+\/.*",
+        "https": r"https:\/\/[^\/\s@]+\/.*",
+        "git+http": r"git\+http:\/\/[^\/\s@]+\/.+",
+        "git+https": r"git\+https:\/\/[^\/\s@]+\/.+",
+    }
+    named = "|".join(re.escape(scheme).replace(r"\-", "-") for scheme in schemes if scheme not in own)
+    return rf"^\s*({'|'.join(own.values())}|({named}):[^?@-].*)$"
+
+
+URI = Annotated[
+    str, Field(json_schema_extra={"pattern": uri_pattern((*SCHEMES, *source_kinds.installed())), "examples": [EXAMPLE]})
+]
+#: A preset, the operator's own policy when empty, or a file of his.
+Policy = Annotated[
+    str,
+    Field(
+        json_schema_extra={
+            "anyOf": [
+                {"title": "Preset", "type": "string", "enum": ["", *PRESETS]},
+                {"title": "File", "type": "string", "pattern": r"\.ya?ml$"},
+            ]
+        }
+    ),
+]
+Registry = Annotated[str, Field(json_schema_extra={"enum": list(REGISTRIES)})]
+Benchmark = Annotated[str, Field(json_schema_extra={"enum": list(BENCHMARKS)})]
+#: `default` stands for the benchmarks of models.yaml or of the model's task.
+BenchmarkOrDefault = Annotated[str, Field(json_schema_extra={"enum": ["default", *BENCHMARKS]})]

@@ -1,0 +1,28 @@
+"""Setting a server up says in one line what stops it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+
+def test_a_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from deployments.setup_prefect import main
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert main(["--wait", "0"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("No Prefect server answers at http://127.0.0.1:9/api")
+
+
+def test_a_server_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from deployments.setup_prefect import main
+
+    with temporary_settings(restore_defaults=[PREFECT_API_URL]):
+        assert main([]) == 64
+    assert "export PREFECT_API_URL" in capsys.readouterr().err
