@@ -9,7 +9,7 @@
 
 The states bear Prefect's own names, as its pages filter by them. A run that did not pass is of the type FAILED although
 it did its work: whoever looks only at the type (an n8n node, `run_deployment`, an automation) must never take a model
-that was not passed for one that was. Not here: how a run gets its tags (run_tags).
+that was not passed for one that was. Not here: how a run gets its tags (announcements).
 """
 
 from __future__ import annotations
