@@ -17,6 +17,7 @@ from prefect.exceptions import MissingContextError, PrefectException
 from prefect.logging import get_run_logger
 
 from flows.artifact_keys import key
+from flows.end_states import WORDS
 from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.text import markdown_text, shown
@@ -37,7 +38,7 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
     """Keep what became of a model with the present flow run."""
     with outcome_stands(outcome.version.name):
         version = outcome.version
-        title = shown(f"{version.name} {version.version}: {version.status}")
+        title = shown(f"{version.name} {version.version}: {WORDS[version.status].lower()}")
         create_markdown_artifact(markdown(outcome), key=key("report", version.name), description=title)
         rows = file_rows(version)
         left = f", of which the first {MAX_ROWS:,} are shown" if len(rows) > MAX_ROWS else ""
