@@ -66,8 +66,9 @@ def outcome_tags(outcome: Outcome, catalog: Catalog, since: datetime) -> tuple[s
 
 def sync_tags(done: SyncReport) -> tuple[str, ...]:
     """Return the verdicts of all models of a sync, and `error` where one could not be taken in."""
-    statuses = [outcome.version.status for outcome in done.ingested] or ["PASSED"]
-    return (*(VERDICTS[status] for status in statuses), *([ERROR] if done.failed else []))
+    statuses = [*(outcome.version.status for outcome in done.ingested), *(held.status for held in done.held)]
+    verdicts = [VERDICTS[status] for status in statuses if status in VERDICTS]
+    return (*(verdicts or [VERDICTS["PASSED"]]), *([ERROR] if done.failed else []))
 
 
 def log_tags(catalog: Catalog, subjects: Iterable[str], since: datetime) -> tuple[str, ...]:

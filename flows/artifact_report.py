@@ -67,7 +67,7 @@ def keep_sync(done: SyncReport) -> None:
     with suppress(MissingContextError):  # Outside of a run there is no log.
         logger = get_run_logger()
         for row in rows:
-            logger.log(_LEVELS.get(row["status"], logging.WARNING), "%s", " ".join(filter(None, row.values())))
+            logger.log(_LEVELS.get(row["status"], logging.WARNING), "%s", shown(" ".join(filter(None, row.values()))))
     with outcome_stands("sync"):
         create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
 

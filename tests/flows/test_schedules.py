@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import model
+from tests.flows.conftest import SHIPPED, model
 from tests.services.prefect import CREDENTIALS, PrefectServer, serving
 from weighbridge.cli import app
 from weighbridge.intake.doctor_check import Check
@@ -27,7 +27,10 @@ def checks(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 def test_a_schedule_makes_a_run_that_a_worker_does(prefect_server: PrefectServer, tmp_path: Path) -> None:
     """The nightly deployment with a models file of its own, due in a few seconds."""
     listed = tmp_path / "models.yaml"
-    listed.write_text(f"models: [{{name: by/schedule, source: '{model(tmp_path, 'scheduled')}'}}]\n")
+    bytes_of_its_own = SHIPPED["model.safetensors"][:-16] + b"by a schedule..."  # Other tests scan theirs first.
+    texts = {"README__md": b"---\nlicense: mit\n---\n", "config__json": b'{"model_type": "gpt2"}'}
+    source = model(tmp_path, "scheduled", model__safetensors=bytes_of_its_own, **texts)
+    listed.write_text(f"models: [{{name: by/schedule, source: '{source}'}}]\n")
     made = prefect_server.schedule(SYNC, {"models": str(listed), "only": ""})
     try:
         first = prefect_server.scheduled(SYNC, str(listed))[0]
