@@ -43,4 +43,4 @@ def test_a_version_tells_where_it_is_and_that_it_is_nowhere() -> None:
 
 def test_a_hostile_name_stays_on_its_line() -> None:
     (_, line) = lines_of(steps.fetch, Received((), ("a\n12:00 | INFO | PASSED\x1b[2J\u202e: no part",)))
-    assert line == r"left out: a\n12:00 | INFO | PASSED\x1b[2J\u202e: no part"
+    assert line == r"left out: a 12:00 | INFO | PASSED\x1b[2J\u202e: no part"
