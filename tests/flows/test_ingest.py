@@ -117,7 +117,7 @@ def test_what_cannot_be_done_is_one_paragraph(home: Path) -> None:
 def test_what_was_published_and_no_longer_passes_is_tagged(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = model(home)
     assert run(uri).type == StateType.COMPLETED
-    (home / "strict.yaml").write_text("extends: minimal\nlicence: {deny: [apache-2.0]}\n")
+    (home / "strict.yaml").write_text("extends: standard\nclamav: {database: any}\nlicence: {deny: [apache-2.0]}\n")
     state = run(uri, policy="strict.yaml")
     with get_client(sync_client=True) as client:
         assert sorted(client.read_flow_run(run_id(state)).tags) == ["verdict:quarantined", "withdrawn"], state.message
