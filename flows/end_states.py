@@ -45,7 +45,8 @@ class EndState(State[Any]):
         return self.data.result if isinstance(self.data, ResultRecord) else self.data
 
 
-def _end(*, good: bool, message: str, data: Any) -> EndState:
+def end_state(*, good: bool, message: str, data: Any) -> EndState:
+    """Return the state of a run that is COMPLETED when `good`; its message is made harmless."""
     kind = StateType.COMPLETED if good else StateType.FAILED
     return EndState(type=kind, message=shown(message), data=data)
 
@@ -58,7 +59,7 @@ def ended(outcome: Outcome) -> EndState:
     more = f" And {len(reasons) - 3} reasons more." if len(reasons) > 3 else ""
     subject = f"{version.name} {version.version} under the policy {version.decision.policy}"
     message = f"{WORDS[version.status]}: {subject}.{told}{more}"
-    return _end(good=version.status == "PASSED", message=message, data=_summary(outcome))
+    return end_state(good=version.status == "PASSED", message=message, data=_summary(outcome))
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def synced(done: SyncReport) -> EndState:
         "failed": [{"name": failure.name, "error": str(failure.error)} for failure in done.failed],
         "held": [held.to_json() for held in done.held],
     }
-    return _end(good=not done.failed and not done.rejected, message=message, data=data)
+    return end_state(good=not done.failed and not done.rejected, message=message, data=data)
 
 
 def measured(
@@ -121,18 +122,18 @@ def measured(
         ],
         "failed": [{"model": wanted.model, "benchmark": wanted.benchmark, "error": why} for wanted, why in failures],
     }
-    return _end(good=bool(good) or not broken, message=message, data=data)
+    return end_state(good=bool(good) or not broken, message=message, data=data)
 
 
 def preloaded(done: Sequence[Preloaded]) -> EndState:
     """Return the state of a preload; its data is plain JSON."""
     names = ", ".join(one.repo_id for one in done) or "nothing, for it runs elsewhere"
-    return _end(good=True, message=f"In the cache: {names}.", data={"preloaded": [one.to_json() for one in done]})
+    return end_state(good=True, message=f"In the cache: {names}.", data={"preloaded": [one.to_json() for one in done]})
 
 
 def failed(error: WeighbridgeError) -> EndState:
     """Return the state of a run that could not do its work."""
-    return _end(good=False, message=str(error), data=error)
+    return end_state(good=False, message=str(error), data=error)
 
 
 def result_of(state: State[Any]) -> Any:

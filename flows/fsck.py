@@ -6,13 +6,12 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
 
+from flows.announcements import ERROR, announced
 from flows.artifact_report import keep_check
-from flows.end_states import PASSED, failed
+from flows.end_states import end_state, failed
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.domain.progress import Silent
-from weighbridge.domain.text import shown
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.auditing import audit
 from weighbridge.store.checking import check_store
@@ -38,7 +37,7 @@ def fsck(
         catalog_block: Catalog Database block to compare with; the worker's own settings when empty.
 
     Returns:
-        `Passed` where all of it agrees, else `Failed`; the table has each difference.
+        Completed where all of it agrees, else Failed; the table has each difference.
     """
     try:
         with run_workspace(settings_blocks(mlflow_block, "", store_block, catalog_block), Silent()) as workspace:
@@ -47,12 +46,15 @@ def fsck(
             found = check_store(workspace.store, versions, Silent(), workspace.settings.slots)
             differences = audit(versions, workspace) if registries else ()
     except WeighbridgeError as error:
-        return failed(error)
+        return announced(failed(error), [ERROR])
     keep_check(found, differences)
     content = found.to_json() | {"registries": [difference.to_json() for difference in differences]}
     blobs = f"{found.blobs} blobs, {len(found.damaged)} damaged, {len(found.missing)} missing"
-    if found.sound and not differences:
-        return Completed(name=PASSED, message=f"{blobs}; registries and catalog agree.", data=content)
-    first = f" {shown(differences[0].model)}: {shown(differences[0].what)}" if differences else ""
-    mend = "`weighbridge fsck --repair` on the worker mends it."
-    return Failed(message=f"{blobs}, {len(differences)} differences.{first} {mend}", data=content)
+    good = found.sound and not differences
+    if good:
+        message = f"Passed: {blobs}; registries and catalog agree."
+    else:
+        first = f" {differences[0].model}: {differences[0].what}" if differences else ""
+        mend = "`weighbridge fsck --repair` on the worker mends it."
+        message = f"Failed: {blobs}, {len(differences)} differences.{first} {mend}"
+    return announced(end_state(good=good, message=message, data=content), [] if good else [ERROR])

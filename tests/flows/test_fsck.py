@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.ma
 def test_a_registry_that_differs_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHBRIDGE_REGISTRIES", '["export"]')
     monkeypatch.setenv("WEIGHBRIDGE_FILE_ROOTS", f'["{home}"]')
-    assert ingest(model(home, "tiny"), return_state=True).name == "Passed"
+    assert ingest(model(home, "tiny"), return_state=True).name == "Completed"
     sound = fsck(return_state=True)
-    assert (sound.type, sound.name) == (StateType.COMPLETED, "Passed")
+    assert (sound.type, sound.name) == (StateType.COMPLETED, "Completed")
     (copy,) = [path for path in home.rglob("export/tiny/*/README.md") if not path.parent.is_symlink()]
     content = copy.read_bytes()
     copy.unlink()
@@ -27,4 +27,4 @@ def test_a_registry_that_differs_fails_the_run(home: Path, monkeypatch: pytest.M
     broken = fsck(return_state=True)
     assert broken.type == StateType.FAILED
     assert "README.md" in str(broken.message)
-    assert fsck(registries=False, return_state=True).name == "Passed"
+    assert fsck(registries=False, return_state=True).name == "Completed"
