@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -14,6 +14,7 @@ from transformers import (
     FNetConfig,
     FNetModel,
     GPT2Config,
+    GPT2LMHeadModel,
     GPT2Model,
     LlamaConfig,
     LlamaForCausalLM,
@@ -49,6 +50,7 @@ def tokenizer(folder: Path, template: str | None = TEMPLATE) -> PreTrainedTokeni
     words = {"<pad>": 0, "</s>": 1, "<unk>": 2} | {letter: number + 3 for number, letter in enumerate(alphabet)}
     inner = Tokenizer(models.BPE(words, [], unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
     made = PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=CONTEXT
     )
@@ -102,6 +104,28 @@ def gpt2(folder: Path) -> Path:
     torch.manual_seed(0)
     made = GPT2Config(vocab_size=len(words), bos_token_id=None, eos_token_id=1, pad_token_id=0, **sizes)
     GPT2Model(made).save_pretrained(folder)
+    return folder
+
+
+def follower(folder: Path, follows: dict[str, str], *, first: str = "A", context: int = CONTEXT, **ends: Any) -> Path:
+    """Write a chat model whose next token is told by the last one alone: `follows`, else `first`."""
+    words = tokenizer(folder)
+    words.add_special_tokens({"additional_special_tokens": ["<end>"]})
+    words.save_pretrained(folder)
+    count = len(words)
+    settings = {"bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0, "tie_word_embeddings": False} | ends
+    made = GPT2LMHeadModel(
+        GPT2Config(vocab_size=count, n_positions=context, n_embd=count, n_layer=0, n_head=1, **settings)
+    )
+    ids = {words.convert_tokens_to_ids(last): words.convert_tokens_to_ids(then) for last, then in follows.items()}
+    table = torch.zeros(count, count)
+    for last in range(count):
+        table[ids.get(last, words.convert_tokens_to_ids(first)), last] = 1
+    with torch.no_grad():
+        made.transformer.wte.weight.copy_(torch.eye(count) * 10)
+        made.transformer.wpe.weight.zero_()
+        made.lm_head.weight.copy_(table)
+    made.save_pretrained(folder)
     return folder
 
 

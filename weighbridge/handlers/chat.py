@@ -11,9 +11,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from weighbridge.errors import HandlerError, WeighbridgeError
 from weighbridge.handlers.conversion import converted
 from weighbridge.handlers.generation import Generation
+from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
+from weighbridge.handlers.request import stop_strings, text_messages
 
 
 class TextChat:
@@ -47,6 +49,11 @@ class TextChat:
         self._generation = Generation(self.name, device, self.model, self.tokenizer)
 
     @property
+    def generation_settings(self) -> GenerationSettings:
+        """What counts of the publisher's generation_config.json, and what is overridden."""
+        return self._generation.settings
+
+    @property
     def context_length(self) -> int:
         """Tokens that the model takes, prompt and answer together."""
         return self._generation.context_length
@@ -58,12 +65,13 @@ class TextChat:
         max_new_tokens: int,
         temperature: float,
         top_p: float,
-        stop: list[str] | None = None,
+        stop: str | list[str] | None = None,
         cancel_event: threading.Event | None = None,
     ) -> ChatGeneration:
         """Answer messages; greedy at temperature 0.
 
         Raises:
+            InvalidRequest: the messages or an option are wrong.
             HandlerError: the template fails, the messages are too long, or the model computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
@@ -73,7 +81,7 @@ class TextChat:
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_p=top_p,
-            stop=stop or [],
+            stop=stop_strings(stop),
             cancel_event=cancel_event,
         )
 
@@ -115,13 +123,14 @@ class TextChat:
         return self._generation.complete(prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, **options)
 
     def _templated(self, messages: Sequence[dict[str, Any]], add_generation_prompt: bool) -> list[int]:
+        plain = text_messages(messages, self.name)
         try:
             if self.tokenizer.chat_template is None:
                 raise HandlerError(
                     f"{self.name} has no chat template.", "It is a base model: name another handler, or none."
                 )
             text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+                plain, tokenize=False, add_generation_prompt=add_generation_prompt
             )
         except WeighbridgeError:
             raise

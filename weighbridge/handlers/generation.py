@@ -5,17 +5,22 @@ Used by the handlers that chat, and in parts by speech. Not here: how messages b
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from weighbridge.errors import HandlerError
+from weighbridge.handlers.generation_settings import read_settings
 from weighbridge.handlers.inference import inferring, refuse_cancelled, taken, watched
 from weighbridge.handlers.interface import ChatGeneration, Device
+from weighbridge.handlers.request import check_sampling, stop_strings
+
+_log = logging.getLogger(__name__)
 
 
 class Generation:
@@ -31,6 +36,14 @@ class Generation:
     def __init__(self, name: str, device: Device, model: Any, tokenizer: Any) -> None:
         self._name, self._device, self._model, self._tokenizer = name, device, model, tokenizer
         self._lock = threading.Lock()
+        self.settings = read_settings(model)
+        if self.settings.overridden:
+            _log.info(
+                "settings of generation_config.json that do not count here",
+                extra={"model": name, "settings": sorted(self.settings.overridden)},
+            )
+        # transformers takes whatever a call leaves out from here: beams, dicts, time limits.
+        model.generation_config = GenerationConfig(**self.settings.always)
 
     @property
     def context_length(self) -> int:
@@ -62,26 +75,43 @@ class Generation:
         """Answer a prompt; greedy at temperature 0.
 
         Raises:
+            InvalidRequest: an option is wrong.
             HandlerError: the model fails or computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
-        sampling: dict[str, Any] = (
-            {"do_sample": True, "temperature": temperature, "top_p": top_p} if temperature > 0 else {}
-        )
+        check_sampling(max_new_tokens, temperature, top_p)
+        sampling: dict[str, Any] = {}
+        if temperature > 0:
+            sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, **self.settings.sampled}
+        words = [*stop_strings(stop), *self.settings.stop]
         (answer,) = self._complete(
             [prompt],
             watch_layers=True,
             max_new_tokens=min(max_new_tokens, self.context_length - len(prompt)),
             cancel_event=cancel_event,
-            stop=stop,
+            stop=words,
             inputs=inputs,
             **sampling,
         )
-        text = self._tokenizer.decode(answer, skip_special_tokens=True)
-        whole = _before_stop(text, stop)
-        ended = whole != text or len(answer) < max_new_tokens
-        return ChatGeneration(whole, len(prompt), len(answer), "stop" if ended else "length")
+        text, stopped = self._before_stop(answer, words)
+        ended = stopped or (bool(answer) and answer[-1] in self.settings.ends)
+        return ChatGeneration(text, len(prompt), len(answer), "stop" if ended else "length")
+
+    def _before_stop(self, answer: Sequence[int], stop: Sequence[str]) -> tuple[str, bool]:
+        """Return an answer's text up to the first stop string, and whether there is one; it may be a special token."""
+        text = str(self._tokenizer.decode(answer, skip_special_tokens=True))
+        places = [place for word in stop if (place := text.find(word)) >= 0]
+        if places:
+            return text[: min(places)], True
+        marked = str(self._tokenizer.decode(answer, skip_special_tokens=False))
+        places = [place for word in stop if (place := marked.find(word)) >= 0]
+        if not places:
+            return text, False
+        kept = len(answer)
+        while kept and len(self._tokenizer.decode(answer[:kept], skip_special_tokens=False)) > min(places):
+            kept -= 1
+        return str(self._tokenizer.decode(answer[:kept], skip_special_tokens=True)), True
 
     def complete(
         self,
@@ -138,6 +168,7 @@ class Generation:
         options = {"do_sample": False, "pad_token_id": padding, **options}
         if not options["do_sample"]:
             options |= {"temperature": None, "top_p": None, "top_k": None}
+        ending = _Ending(self._tokenizer, width, stop, cancel_event)
         with (
             taken(self._lock, self._name, cancel_event),
             watched(self._model, self._name, cancel_event if watch_layers else None),
@@ -147,14 +178,19 @@ class Generation:
                 input_ids=torch.tensor(rows, device=self._device),
                 attention_mask=torch.tensor(mask, device=self._device),
                 logits_processor=LogitsProcessorList([Finite(self._name)]),
-                stopping_criteria=StoppingCriteriaList([_Ending(self._tokenizer, width, stop, cancel_event)]),
+                stopping_criteria=StoppingCriteriaList([ending]),
                 streamer=_Ticking(on_token) if on_token else None,
                 **(inputs or {}),
                 **options,
             )
             answers = outputs[:, width:].tolist()
         refuse_cancelled(self._name, cancel_event)
-        return [_without_padding(answer, padding) for answer in answers]
+        return [answer[: self._length(answer, ending.lengths.get(row))] for row, answer in enumerate(answers)]
+
+    def _length(self, answer: Sequence[int], stopped: int | None) -> int:
+        """Return the tokens of an answer up to its end: what follows is padding, whatever token that is."""
+        ends = (place + 1 for place, token in enumerate(answer) if token in self.settings.ends)
+        return min(next(ends, len(answer)), len(answer) if stopped is None else stopped)
 
 
 class Finite(LogitsProcessor):  # type: ignore[misc]
@@ -178,20 +214,26 @@ class _Ending(StoppingCriteria):  # type: ignore[misc]
 
     def __init__(self, tokenizer: Any, start: int, stop: Sequence[str], event: threading.Event | None) -> None:
         self._tokenizer, self._start, self._event = tokenizer, start, event
-        self._stop = [word for word in stop if word]
+        self._stop = stop_strings(stop)
+        #: Tokens of each answer that ended here.
+        self.lengths: dict[int, int] = {}
         # A token may hold less than a letter: a stop string of n bytes has at most n of them, and one more begins it.
         self._reach = max((len(word.encode()) for word in self._stop), default=0) + 1
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         cancelled = self._event is not None and self._event.is_set()
         done = [cancelled or self._stops(row) for row in input_ids[:, self._start :]]
+        for row, stopped in enumerate(done):
+            if stopped:
+                self.lengths.setdefault(row, input_ids.shape[1] - self._start)
         return torch.tensor(done, device=input_ids.device, dtype=torch.bool)
 
     def _stops(self, row: torch.Tensor) -> bool:
         if not self._stop:
             return False
-        text = self._tokenizer.decode(row[-self._reach :], skip_special_tokens=True)
-        return any(word in text for word in self._stop)
+        last = row[-self._reach :]
+        texts = [self._tokenizer.decode(last, skip_special_tokens=skipped) for skipped in (True, False)]
+        return any(word in text for text in texts for word in self._stop)
 
 
 class _Ticking(BaseStreamer):  # type: ignore[misc]
@@ -207,15 +249,3 @@ class _Ticking(BaseStreamer):  # type: ignore[misc]
 
     def end(self) -> None:
         pass
-
-
-def _before_stop(text: str, stop: Sequence[str]) -> str:
-    places = [place for word in stop if word and (place := text.find(word)) >= 0]
-    return text[: min(places)] if places else text
-
-
-def _without_padding(answer: list[int], padding: int) -> list[int]:
-    end = len(answer)
-    while end and answer[end - 1] == padding:
-        end -= 1
-    return answer[:end]

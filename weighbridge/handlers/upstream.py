@@ -7,6 +7,7 @@ In models.yaml: `handler: weighbridge.handlers.upstream.UpstreamChat`, `upstream
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -309,7 +310,9 @@ def _batches(texts: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _seconds(value: Any) -> float | None:
-    """Return a time, or None where it is none."""
+    """Return a time, or None where it is none; vLLM's protocol writes durations as strings."""
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d{1,20})?", value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         return None
     return float(value)

@@ -18,6 +18,7 @@ from weighbridge.handlers.images import rules_of
 from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate
+from weighbridge.handlers.request import stop_strings
 
 Message = dict[str, Any]
 
@@ -72,7 +73,7 @@ class VisionChat:
         max_new_tokens: int,
         temperature: float,
         top_p: float,
-        stop: list[str] | None = None,
+        stop: str | list[str] | None = None,
         cancel_event: threading.Event | None = None,
     ) -> ChatGeneration:
         """Answer messages that may hold images; greedy at temperature 0.
@@ -92,7 +93,7 @@ class VisionChat:
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_p=top_p,
-            stop=stop or [],
+            stop=stop_strings(stop),
             cancel_event=cancel_event,
             inputs={name: self._placed(values) for name, values in inputs.items()},
         )

@@ -1,0 +1,157 @@
+"""How answers end, what they keep, and what a publisher's generation_config.json may do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.handlers import tiny
+from weighbridge.errors import InvalidRequest
+from weighbridge.handlers.chat import TextChat
+
+pytestmark = pytest.mark.xdist_group("torch")
+HELLO = [{"role": "user", "content": "x"}]
+GREEDY = {"temperature": 0.0, "top_p": 1.0}
+
+
+def answer(folder: Path, **options: Any) -> tuple[str, int, str]:
+    done = TextChat(str(folder), "cpu", name="m").generate(HELLO, **({"max_new_tokens": 8} | GREEDY | options))
+    return done.text, done.completion_tokens, done.finish_reason
+
+
+def test_an_answer_that_fills_the_context_was_cut(tmp_path: Path) -> None:
+    folder = tiny.follower(tmp_path, {}, context=64)
+    assert answer(folder, max_new_tokens=500) == ("A" * 45, 45, "length")
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+@pytest.mark.parametrize("most", [2, 8])
+def test_the_models_own_end_is_no_cut_even_as_the_last_token(tmp_path: Path, pad: int, most: int) -> None:
+    folder = tiny.follower(tmp_path, {">": "A", "A": "</s>"}, pad_token_id=pad)
+    assert answer(folder, max_new_tokens=most) == ("A", 2, "stop")
+
+
+@pytest.mark.parametrize("pad", ["A", "!"])
+def test_no_tokens_are_lost_where_padding_is_an_ordinary_token(tmp_path: Path, pad: str) -> None:
+    folder = tiny.follower(tmp_path, {">": "A", "A": "!", "!": "!"})
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"pad_token": pad}))
+    handler = TextChat(str(folder), "cpu")
+    done = handler.generate(HELLO, max_new_tokens=4, **GREEDY)
+    assert (done.completion_tokens, done.finish_reason) == (4, "length")
+    short, long = handler.encode(HELLO), handler.encode([{"role": "user", "content": "longer"}])
+    assert handler.complete([short, long], max_new_tokens=4) == [handler.complete([short], max_new_tokens=4)[0]] * 2
+
+
+@pytest.mark.parametrize(
+    ("stop", "text", "count"),
+    [
+        (["<end>"], "A", 2),
+        ("<end>", "A", 2),
+        ("BC", "A", 4),
+        (["", "C"], "AB", 4),
+        ("zz", "ABCCCCC", 8),
+        ([], "ABCCCCC", 8),
+    ],
+)
+def test_stop_strings_may_be_special_tokens_and_one_string(tmp_path: Path, stop: Any, text: str, count: int) -> None:
+    folder = tiny.follower(tmp_path, {">": "A", "A": "<end>", "<end>": "B", "B": "C", "C": "C"})
+    assert answer(folder, stop=stop) == (text, count, "length" if count == 8 else "stop")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"num_beams": 3, "num_return_sequences": 2},
+        {"return_dict_in_generate": True, "output_scores": True},
+        {"max_time": 0.0001},
+        {"max_new_tokens": 2},
+        {"min_new_tokens": 20},
+        {"do_sample": True, "temperature": 9.0, "top_p": 0.1},
+        {"num_beams": 2, "early_stopping": True, "length_penalty": 2.0},
+    ],
+)
+def test_what_a_publisher_says_of_beams_dicts_and_time_is_overridden_and_named(tmp_path: Path, said: Any) -> None:
+    folder = tiny.llama(tmp_path)
+    plain = answer(folder)
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+    assert answer(folder) == plain
+    handler = TextChat(str(folder), "cpu")
+    assert handler.generation_settings.overridden == set(said)
+    steps: list[int] = []
+    handler.complete([[5, 6]], on_token=lambda: steps.append(1), max_new_tokens=3, min_new_tokens=3)
+    assert len(steps) == 3
+
+
+def test_what_a_publisher_says_of_ends_and_repetitions_counts(tmp_path: Path) -> None:
+    folder = tiny.follower(tmp_path, {">": "A", "A": "B", "B": "C", "C": "C"})
+    file, own = folder / "generation_config.json", json.loads((folder / "generation_config.json").read_text())
+    file.write_text(json.dumps(own | {"stop_strings": ["C"]}))
+    assert answer(folder) == ("AB", 3, "stop")
+    end = TextChat(str(folder), "cpu").tokenizer.convert_tokens_to_ids("C")
+    file.write_text(json.dumps(own | {"eos_token_id": [1, end]}))
+    assert answer(folder)[1:] == (3, "stop")
+    file.write_text(json.dumps(own | {"no_repeat_ngram_size": 1}))
+    assert answer(folder)[0].count("C") == 1
+
+
+def test_all_tokens_may_be_drawn_unless_the_publisher_says_otherwise(tmp_path: Path) -> None:
+    folder = tiny.llama(tmp_path)
+    assert TextChat(str(folder), "cpu").generation_settings.sampled["top_k"] == 0
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"top_k": 1}))
+    handler = TextChat(str(folder), "cpu")
+    assert handler.generation_settings.sampled["top_k"] == 1
+    hot = handler.generate(HELLO, max_new_tokens=8, temperature=100.0, top_p=1.0)
+    assert hot == handler.generate(HELLO, max_new_tokens=8, **GREEDY)
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> TextChat:
+    return TextChat(str(tiny.llama(tmp_path_factory.mktemp("llama"))), "cpu")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_new_tokens": 0},
+        {"max_new_tokens": True},
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"top_p": -0.1},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+        {"stop": [1]},
+        {"stop": 7},
+    ],
+)
+def test_options_that_cannot_be_are_the_requests_fault(chat: TextChat, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        chat.generate(HELLO, **({"max_new_tokens": 4} | GREEDY | wrong))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        "hi",
+        [{"content": "hi"}],
+        [{"role": "user", "content": 7}],
+        [{"role": "user", "content": "\ud800"}],
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}],
+        [{"role": "user", "content": ["hi"]}],
+    ],
+)
+def test_messages_in_no_known_form_are_the_requests_fault(chat: TextChat, messages: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        chat.generate(messages, max_new_tokens=4, **GREEDY)
+
+
+def test_content_parts_are_their_text(chat: TextChat) -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert chat.encode([{"role": "user", "content": parts}]) == chat.encode([{"role": "user", "content": "a\nb"}])
+    assert chat.encode([{"role": "assistant", "content": None}]) == chat.encode([{"role": "assistant", "content": ""}])

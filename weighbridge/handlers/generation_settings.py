@@ -1,0 +1,63 @@
+"""What a publisher's generation_config.json says: each setting counts, or is overridden by name.
+
+A call asks for temperature, `top_p` and length, and gets one answer as tokens. What a publisher says of these, of
+beams, several answers, dicts and time limits is overridden. Not here: generating (generation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+#: Settings that count in every answer.
+_ALWAYS = (
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"),
+    *("repetition_penalty", "no_repeat_ngram_size", "bad_words_ids", "sequence_bias"),
+    *("suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id"),
+)
+#: Settings that count where an answer is drawn, with the values that change nothing.
+_SAMPLED: dict[str, Any] = {"top_k": 0, "min_p": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0}
+
+#: What transformers writes into every file, and what is done here anyway.
+_USUAL = {"use_cache": True, "output_attentions": False, "output_hidden_states": False}
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """What counts of a publisher's settings, and what does not.
+
+    Attributes:
+        always: settings of each answer.
+        sampled: settings of answers that are drawn; `top_k` is 0, for all tokens, unless the publisher limits it.
+        stop: strings that end an answer.
+        ends: tokens that end an answer.
+        overridden: names of the settings that do not count.
+    """
+
+    always: dict[str, Any]
+    sampled: dict[str, Any]
+    stop: tuple[str, ...]
+    ends: frozenset[int]
+    overridden: frozenset[str]
+
+
+def read_settings(model: Any) -> GenerationSettings:
+    """Return the settings of a model that transformers loaded."""
+    said = {
+        name: value
+        for name, value in model.generation_config.to_diff_dict().items()
+        if value is not None and not name.startswith("_") and name != "transformers_version"
+        if name not in _USUAL or value != _USUAL[name]
+    }
+    always = {name: said[name] for name in _ALWAYS if name in said}
+    sampled = {name: said.get(name, default) for name, default in _SAMPLED.items()}
+    stop, ends = said.get("stop_strings") or (), said.get("eos_token_id")
+    words = [stop] if isinstance(stop, str) else [word for word in stop if isinstance(word, str)]
+    counted = {*always, *(name for name in _SAMPLED if name in said), "stop_strings"}
+    return GenerationSettings(
+        always,
+        sampled,
+        tuple(word for word in words if word),
+        frozenset(ends if isinstance(ends, list | tuple) else () if ends is None else (ends,)),
+        frozenset(said.keys() - counted),
+    )
