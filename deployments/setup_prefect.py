@@ -48,6 +48,7 @@ NEWS = {
     "a version was withdrawn": "weighbridge.model.withdrawn",
     "a version got worse": "weighbridge.model.regressed",
     "a sync failed": "weighbridge.sync.failed",
+    "store or registries differ from the catalog": "weighbridge.fsck.failed",
 }
 _SUBJECT = "{{ event.event }} {{ event.payload.model }}"
 _BODY = "{{ event.payload.message }}"
