@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from weighbridge import __version__
 from weighbridge.cli import app, console
 from weighbridge.domain.extras import install_command
 from weighbridge.domain.progress import Silent
@@ -16,6 +17,11 @@ ROOT = Path(__file__).parents[2]
 def test_help_by_its_short_name(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run([*command, "-h"]) == 0
     assert "Usage: " in capsys.readouterr().out
+
+
+def test_the_version_needs_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"weighbridge {__version__}\n"
 
 
 def test_a_command_that_does_not_exist_has_a_near_one(capsys: pytest.CaptureFixture[str]) -> None:

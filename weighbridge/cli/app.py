@@ -79,9 +79,17 @@ class Layout(StrEnum):
     huggingface = "huggingface"
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"weighbridge {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress: only results and errors.")] = False,
 ) -> None:
@@ -92,9 +100,6 @@ def _root(
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
     for name in ("httpx", "httpx2"):  # They log whole addresses, and a signed one is a secret.
         logging.getLogger(name).setLevel(logging.WARNING)
-    if version:
-        out.print(f"weighbridge {__version__}")
-        raise typer.Exit
 
 
 @app.command()
