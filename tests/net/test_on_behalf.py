@@ -59,7 +59,7 @@ class TestPlaces:
         monkeypatch.setenv("WEIGHBRIDGE_TOKEN_PLACES", '{"HF_TOKEN": ["huggingface.co"]}')
         assert Settings().token_places == {"HF_TOKEN": ("huggingface.co",)}
         monkeypatch.setenv("WEIGHBRIDGE_TOKEN_PLACES", '{"HF_TOKEN": []}')
-        with pytest.raises(ValueError, match="at least 1 item"):
+        with pytest.raises(InvalidConfiguration, match="at least 1 item"):
             Settings()
 
 

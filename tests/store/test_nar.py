@@ -203,4 +203,5 @@ def test_a_lock_is_held_to_the_nar_hash(tmp_path: Path, capsys: pytest.CaptureFi
         for nar, status in ((ONE, 1), (right, 0)):
             (tmp_path / "models.yaml").write_text(f"models:\n- {{source: '{url}', hash: {{nar: '{nar.sri}'}}}}\n")
             assert app.run(["lock"]) == status
-            assert (tmp_path / "models.lock").exists() is (status == 0)
+            lock = tmp_path / "models.lock"
+            assert (lock.exists() and "model.gguf" in lock.read_text()) is (status == 0)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -166,7 +167,7 @@ publications = Table(
     metadata,
     Column("version_id", _ID, primary_key=True),
     Column("registry", Text, primary_key=True),
-    Column("address", Text, primary_key=True, server_default=""),
+    Column("address", Text, primary_key=True, server_default=text("''")),
     Column("location", PlainText, primary_key=True),
     Column("load", JSON, nullable=False),
     Column("published_at", Moment, nullable=False),

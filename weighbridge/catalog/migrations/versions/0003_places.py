@@ -16,7 +16,7 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("publications") as table:
-        table.add_column(sa.Column("address", sa.Text(), nullable=False, server_default=""))
+        table.add_column(sa.Column("address", sa.Text(), nullable=False, server_default=sa.text("''")))
         table.drop_constraint("pk_publications", type_="primary")
         table.create_primary_key("pk_publications", ["version_id", "registry", "address", "location"])
     op.create_table(
