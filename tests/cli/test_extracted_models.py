@@ -163,7 +163,6 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "link.tar": lambda: link("tiny/link", "/etc/passwd", tarfile.SYMTYPE),
     "hard-link.tar": lambda: link("tiny/link", "tiny/config.json", tarfile.LNKTYPE),
     "pipe.tar": lambda: link("tiny/pipe", "", tarfile.FIFOTYPE),
-    "case.tar": lambda: samples.tar_of(MODEL | {"tiny/CONFIG.json": b"{}"}),
     "twice.zip": lambda: samples.zip_of([*MODEL.items(), ("tiny/config.json", b"{}")]),
     "file-and-folder.tar": lambda: samples.tar_of(MODEL | {"tiny/config.json/evil": b"x"}),
     "encrypted.zip": samples.encrypted_zip,

@@ -54,7 +54,12 @@ def known(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Path:  # n
         return tmp_path_factory.mktemp(name)
 
     embeds = tiny.bert(made("bert"))
-    (embeds / "modules.json").write_text('[{"type": "sentence_transformers.models.Transformer", "path": ""}]')
+    kinds = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    modules = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds]
+    (embeds / "modules.json").write_text(json.dumps(modules))
+    (embeds / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True}
+    (embeds / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
     with pytest.MonkeyPatch.context() as patch:
         surround(patch, folder)
         taken_in("chat", tiny.llama(made("llama")))
@@ -144,7 +149,8 @@ def test_a_model_elsewhere_is_asked_there(user: Path, capsys: pytest.CaptureFixt
 def test_a_models_own_code_runs_only_where_the_policy_names_its_digest(
     user: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (user / "policy.yaml").write_text(f"extends: {DEMO_POLICY}\n" if DEMO_POLICY == "minimal" else "extends: minimal\n")
+    waiver = "waivers: [{rule: config.remote-code, files: config.json, reason: read by us, by: Ada}]\n"
+    (user / "policy.yaml").write_text("extends: minimal\n" + waiver)
     monkeypatch.setenv("WEIGHBRIDGE_POLICY", str(user / "policy.yaml"))
     if not (user / "models" / "coded").exists():
         taken_in("coded", with_code(tmp_path / "coded", user / "ran"))
@@ -153,7 +159,7 @@ def test_a_models_own_code_runs_only_where_the_policy_names_its_digest(
     assert run(capsys, *wanted)[0] == 1
     assert not (user / "ran").exists()
     permit = f"loading: [{{manifest: '{digest}', allow: [code], reason: read by us, by: Ada}}]\n"
-    (user / "policy.yaml").write_text("extends: minimal\n" + permit)
+    (user / "policy.yaml").write_text("extends: minimal\n" + waiver + permit)
     assert run(capsys, *wanted)[0] == 0
     assert (user / "ran").exists()
 
