@@ -258,10 +258,6 @@ class TestAnswers:
             hostile(web).resolve(MODEL)
         assert {request.method for request in web.requests} == {"GET"}
 
-    def test_names_that_only_some_systems_cannot_hold_are_taken(self, web: WebServer) -> None:
-        web.put("/hostile", listing("model/A", "model/a", "model/C:/x"))
-        assert [entry.path for entry in hostile(web).resolve(MODEL).files] == ["A", "C:/x", "a"]
-
     def test_an_answer_without_an_end(self, web: WebServer) -> None:
         web.put("/hostile", b" " * (MAX_DOCUMENT + 1) + listing("model/a"))
         with pytest.raises(SourceMisbehaved, match="longer than"):
