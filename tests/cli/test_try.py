@@ -149,7 +149,7 @@ def test_a_model_elsewhere_is_asked_there(user: Path, capsys: pytest.CaptureFixt
 def test_a_models_own_code_runs_only_where_the_policy_names_its_digest(
     user: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    waiver = "waivers: [{rule: config.remote-code, files: config.json, reason: read by us, by: Ada}]\n"
+    waiver = "waivers: [{rule: config.remote-code, files: '*config.json', reason: read by us, by: Ada}]\n"
     (user / "policy.yaml").write_text("extends: minimal\n" + waiver)
     monkeypatch.setenv("WEIGHBRIDGE_POLICY", str(user / "policy.yaml"))
     if not (user / "models" / "coded").exists():
