@@ -280,7 +280,7 @@ class TestWrongBytes:
             resolve(source_at(web.url("")), "m")
 
     def test_a_layer_that_would_be_our_modelfile(self, web: WebServer) -> None:
-        put_model(web, "library/m", [*LAYERS, Blob.of("json", b"{}", name="modelfile")])
+        put_model(web, "library/m", [*LAYERS, Blob.of("json", b"{}", name="Modelfile")])
         with pytest.raises(UnsafePath):
             resolve(source_at(web.url("")), "m")
 

@@ -68,7 +68,7 @@ class TestFiles:
         with pytest.raises(SourceMisbehaved, match=f"type {role}"):
             files(MODEL, Blob.of(role, b"1"), Blob.of(role, b"2"))
 
-    @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\b", "a\0b", "con", "a//b", "."])
+    @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\b", "a\0b", "a//b", "."])
     @pytest.mark.parametrize("role", ["tensor", "json"])
     def test_names_that_lead_elsewhere(self, role: str, name: str) -> None:
         with pytest.raises(UnsafePath):

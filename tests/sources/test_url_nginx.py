@@ -26,10 +26,10 @@ from weighbridge.errors import (
     SourceUnavailable,
     WeighbridgeError,
 )
-from weighbridge.intake import fetching
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.auth import Auth
+from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.url import UrlSource
 from weighbridge.store.local import LocalBlobStore
@@ -145,7 +145,7 @@ class TestCuts:
         place: str,
         other: bytes,
     ) -> None:
-        monkeypatch.setattr(fetching.time, "sleep", lambda _: nginx.put(name, other, modified=1_700_000_000))
+        monkeypatch.setattr(Retrying, "pause", lambda *_: nginx.put(name, other, modified=1_700_000_000))
         with (
             CutWire(nginx.port, int(len(CONTENT) * CUT_AT)) as wire,
             pytest.raises(SourceMisbehaved, match="no longer the file"),
@@ -194,7 +194,7 @@ class TestRefusals:
         self, nginx: Nginx, name: str, got: Got, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = nginx.folder / "files" / name
-        monkeypatch.setattr(fetching.time, "sleep", lambda _: path.unlink())
+        monkeypatch.setattr(Retrying, "pause", lambda *_: path.unlink(missing_ok=True))
         with CutWire(nginx.port, 1_000_000) as wire, pytest.raises(ModelNotFound):
             got(nginx.url(f"/files/{name}", port=wire.port))
 
