@@ -104,7 +104,7 @@ def test_a_model_is_measured(home: Path) -> None:
     assert state.message.startswith("1 of 2 measured. embedding_rate of llama: ")
     kept = artifacts(state)
     rows = {row["metric"]: row for row in json.loads(kept["table:inference-latency-llama"])}
-    assert rows["ttft_p50"]["value"] > 0
+    assert float(rows["ttft_p50"]["value"].split()[0]) > 0
     assert rows["ttft_p99"]["value"] == "insufficient samples"
     image = kept["image:plot-inference-latency-llama"].removeprefix("data:image/png;base64,")
     assert base64.b64decode(image).startswith(b"\x89PNG")
@@ -163,7 +163,7 @@ def test_a_judge_and_its_key_are_those_that_the_operator_lets_be_named(
     assert state.name == "Completed", state.message
     kept = artifacts(state)
     rows = {row["metric"]: row for row in json.loads(kept["table:mt-bench-llama"])}
-    assert rows["score"]["value"] == 7
+    assert rows["score"]["value"].split()[0] == "7"
     assert "hunter2" not in json.dumps(kept) + str(state.message)
 
 
