@@ -27,7 +27,7 @@ WHISPER = {"model_type": "whisper", "activation_function": "gelu", "forced_decod
 TOKENIZER = {
     "tokenizer_class": "LlamaTokenizer",
     "name_or_path": "/home/someone/llama",
-    "special_tokens_map_file": "/root/.cache/huggingface/special_tokens_map.json",
+    "special_tokens_map_file": "/home/user/.cache/huggingface/special_tokens_map.json",
     "added_tokens_decoder": {"0": {"content": "<unk>", "special": True}},
     "chat_template": "{% for m in messages %}{{ m['content'] }}{% endfor %}",
 }
