@@ -60,7 +60,11 @@ class PrefectServer:
         """Ask for a run of a deployment."""
         path = f"/deployments/{self.deployment(name)}/create_flow_run"
         asked = {"parameters": parameters, "idempotency_key": str(uuid4()), **fields}
-        while (answer := self.http.post(path, json=asked)).status_code == 503:  # SQLite takes one writer at a time.
+        return self._write(path, asked)
+
+    def _write(self, path: str, content: dict[str, Any]) -> httpx.Response:
+        """Post what the server has to write; SQLite takes one writer at a time."""
+        while (answer := self.http.post(path, json=content)).status_code == 503:
             time.sleep(0.2)
         return answer
 
@@ -115,7 +119,7 @@ class PrefectServer:
             "/block_schemas/filter", json={"block_schemas": {"block_type_id": {"any_": [type_id]}}}
         )
         document = {"name": name, "data": data, "block_type_id": type_id, "block_schema_id": schemas.json()[0]["id"]}
-        saved = self.http.post("/block_documents/", json=document)
+        saved = self._write("/block_documents/", document)
         assert saved.status_code == 201, saved.text
         shown: dict[str, Any] = self.http.get(f"/block_documents/{saved.json()['id']}").json()
         return shown
