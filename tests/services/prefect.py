@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -157,8 +158,14 @@ class PrefectServer:
             time.sleep(0.5)
 
     def errors(self) -> list[str]:
-        """Return the lines of the server's log that tell of an error."""
-        return [line for line in self.log("server").splitlines() if "| ERROR" in line or "Traceback" in line]
+        """Return the records of the server's log that tell of an error.
+
+        Records of "database is locked" are left out: SQLite refuses a second writer at once where both began as
+        readers, and on a busy machine that happens to any service of the server, which then does its work again.
+        """
+        records = re.split(r"^(?=\d\d:\d\d:\d\d\.\d{3} \| )", self.log("server"), flags=re.MULTILINE)
+        told = [record for record in records if "| ERROR" in record or "Traceback" in record]
+        return [record for record in told if "database is locked" not in record]
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run one of our own or of Prefect's commands against this server, in the repository."""
