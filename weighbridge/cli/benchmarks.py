@@ -15,7 +15,18 @@ from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.planning import OF_ENDPOINTS
 from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options, laid_out
 from weighbridge.cli import benchmark_options as options
-from weighbridge.cli.console import DEFAULT_MODELS, AsJSON, ModelsOption, NameArgument, OnlyOption, bars, find, out, say
+from weighbridge.cli.console import (
+    DEFAULT_MODELS,
+    AsJSON,
+    ModelsOption,
+    NameArgument,
+    OnlyOption,
+    bars,
+    examples,
+    find,
+    out,
+    say,
+)
 from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
@@ -42,9 +53,11 @@ _JUDGED = "mt_bench"
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    app.command("preload")(_preload)
-    app.command("try")(_try)
-    app.command("benchmark")(_benchmark)
+    app.command("preload", epilog=examples("weighbridge preload --only smollm2-135m-instruct"))(_preload)
+    example = examples('weighbridge try smollm2-135m-instruct "What is the capital of France?"')
+    app.command("try", epilog=example)(_try)
+    example = examples("weighbridge benchmark smollm2-135m-instruct -b inference_latency -n 5")
+    app.command("benchmark", epilog=example)(_benchmark)
 
 
 def _preload(

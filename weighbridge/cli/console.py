@@ -78,6 +78,11 @@ def bars(quiet: bool) -> Iterator[Progress]:
         yield shown
 
 
+def examples(*lines: str) -> str:
+    """Return what stands below the help of a command; the lines work in a clone where `make demo` was run."""
+    return "\n".join(("For example:", *(f"  {line}" for line in lines)))
+
+
 def find(catalog: Catalog, name: str) -> ModelVersion:
     """Return the version that `NAME[@VERSION]` means. Raises UsageError."""
     model, _, number = name.partition("@")

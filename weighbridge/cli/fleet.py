@@ -19,6 +19,7 @@ from weighbridge.cli.console import (
     bars,
     chosen,
     err,
+    examples,
     find,
     out,
     say,
@@ -38,9 +39,16 @@ from weighbridge.views import terminal
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command("sync")(_sync)
-    app.command("fsck")(_fsck)
-    app.command("withdraw")(_withdraw)
+    app.command(
+        "sync",
+        epilog=examples(
+            "weighbridge sync --only smollm2-135m-instruct",
+            "weighbridge sync --only smollm2-135m-instruct --dry-run",
+        ),
+    )(_sync)
+    app.command("fsck", epilog=examples("weighbridge fsck", "weighbridge fsck --repair --registries"))(_fsck)
+    example = examples("weighbridge withdraw smollm2-135m-instruct@1.0.0 --reason recalled")
+    app.command("withdraw", epilog=example)(_withdraw)
 
 
 def _sync(

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.leaderboard import Filter, Group, leaderboard
-from weighbridge.cli.console import AsJSON, out, say
+from weighbridge.cli.console import AsJSON, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.errors import UsageError
@@ -26,7 +26,8 @@ _UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 def add_commands(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("leaderboard")(_leaderboard)
+    example = examples("weighbridge leaderboard --max-params 10e9 --sort ttft_p50")
+    app.command("leaderboard", epilog=example)(_leaderboard)
 
 
 def _leaderboard(

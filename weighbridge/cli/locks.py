@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from weighbridge.cli.console import DEFAULT_MODELS, AsJSON, ModelsOption, OnlyOption, bars, err, out, say
+from weighbridge.cli.console import DEFAULT_MODELS, AsJSON, ModelsOption, OnlyOption, bars, err, examples, out, say
 from weighbridge.config.lock_file import lock_path, read_lock, read_mended, write_lock
 from weighbridge.config.models_file import read_models, requests, select
 from weighbridge.config.settings import Settings
@@ -21,7 +21,7 @@ from weighbridge.intake.workspace import open_workspace
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to the command line."""
-    app.command("lock")(_lock)
+    app.command("lock", epilog=examples("weighbridge lock --only smollm2-135m-instruct"))(_lock)
 
 
 def _lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: AsJSON = False) -> None:

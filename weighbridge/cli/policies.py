@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.cli.console import AsJSON, out, say
+from weighbridge.cli.console import AsJSON, examples, out, say
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.domain.policy import Policy
@@ -28,8 +28,8 @@ def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(
         help="What the gate demands: show a policy rule by rule, check a policy file.", no_args_is_help=True
     )
-    group.command("show")(_show)
-    group.command("check")(_check)
+    group.command("show", epilog=examples("weighbridge policy show strict"))(_show)
+    group.command("check", epilog=examples("weighbridge policy check deployments/demo/policy.yaml"))(_check)
     app.add_typer(group, name="policy")
 
 

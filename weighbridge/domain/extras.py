@@ -1,6 +1,9 @@
-"""Extras: optional parts of Weighbridge, and the command that installs one."""
+"""Extras: optional parts of Weighbridge and of a machine, and the command that installs each."""
 
 from __future__ import annotations
+
+#: The command that brings ClamAV's signatures to a machine and keeps them up to date; as root, by the network.
+SIGNATURES_COMMAND = "sudo apt-get install clamav-freshclam && sudo freshclam"
 
 
 def install_command(extra: str) -> str:

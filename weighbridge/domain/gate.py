@@ -14,6 +14,7 @@ from typing import Literal
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.code_names import code_name
 from weighbridge.domain.decision import Decision, Reason, Verdict
+from weighbridge.domain.extras import SIGNATURES_COMMAND
 from weighbridge.domain.format_names import WEIGHTS_FORMATS, disagreement, fitting
 from weighbridge.domain.licences import judge_licence
 from weighbridge.domain.manifest import FileEntry, Manifest
@@ -133,14 +134,13 @@ def _signatures(entry: FileEntry, reports: list[ScanReport], policy: Policy, now
         if "database" not in facts:
             continue
         required = report.scanner in policy.required
-        if required and policy.database == "official" and facts["database"] == "test-only":
-            text = f"{report.scanner} scanned with a test-only database: run `freshclam`, then ingest again."
-            yield Reason("reject", "scanners.database", text)
-        elif facts["database"] == "test-only":
+        if facts["database"] == "test-only":
             text = (
-                f"{report.scanner} scanned with a test-only database: it recognises the EICAR test file and no malware."
+                f"This machine has no virus signatures: {report.scanner} scanned with a test-only database, which "
+                f"recognises the EICAR test file and no malware. Get them (`{SIGNATURES_COMMAND}`), then ingest again."
             )
-            yield Reason("warn", "scanners.database", text)
+            rejects = required and policy.database == "official"
+            yield Reason("reject" if rejects else "warn", "scanners.database", text)
         elif required and policy.max_database_age_days is not None:
             yield from _age(report.scanner, facts.get("database_date", ""), policy, now)
 

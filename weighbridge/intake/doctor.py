@@ -13,7 +13,7 @@ from pathlib import Path
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.domain import source_kinds
-from weighbridge.domain.extras import install_command
+from weighbridge.domain.extras import SIGNATURES_COMMAND, install_command
 from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.doctor_check import Check, State
@@ -63,7 +63,7 @@ def _scanners(settings: Settings) -> Iterator[Check]:
             facts = dict(engine.facts)
             found = f"{engine.version}" + "".join(f", {name} {value}" for name, value in sorted(facts.items()))
             if facts.get("database") == "test-only":
-                yield Check(scanner.name, "warning", found, "sudo apt-get install clamav-freshclam && sudo freshclam")
+                yield Check(scanner.name, "warning", found, SIGNATURES_COMMAND)
             else:
                 yield Check(scanner.name, "ok", found)
 
