@@ -15,7 +15,7 @@ from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_report
 from flows.benchmark_chain import measure_later
 from flows.end_states import ended, failed
-from flows.parameter_types import URI, BenchmarkOrDefault, Policy, Registry
+from flows.parameter_types import URI, BenchmarkOrDefault, Name, Policy, Registry
 from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.config.lock_file import read_lock_of
@@ -47,7 +47,7 @@ def _run_name() -> str:
 )
 def ingest(
     uri: URI,
-    name: str = "",
+    name: Name = "",
     policy: Policy = "",
     benchmarks: tuple[BenchmarkOrDefault, ...] = (),
     registries: tuple[Registry, ...] = (),

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.domain import source_kinds
+from weighbridge.domain import names, source_kinds
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.uris import SCHEMES
 from weighbridge.registries import REGISTRIES
@@ -41,6 +41,8 @@ def uri_pattern(schemes: Iterable[str]) -> str:
 URI = Annotated[
     str, Field(json_schema_extra={"pattern": uri_pattern((*SCHEMES, *source_kinds.installed())), "examples": [EXAMPLE]})
 ]
+#: The source's own name when empty.
+Name = Annotated[str, Field(json_schema_extra={"pattern": names.PATTERN})]
 #: A preset, the operator's own policy when empty, or a file of his.
 Policy = Annotated[
     str,

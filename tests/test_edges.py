@@ -48,7 +48,7 @@ LAYERS: dict[str, set[str]] = {
         *("errors", "domain", "store", "net", "catalog", "content", "config"),
         *("sources", "scanners", "registries"),
     },
-    "views": {"errors", "domain", "store", "benchmarks", "intake"},
+    "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
     "cli": {
         *("errors", "domain", "store", "catalog", "handlers", "config"),
         *("registries", "benchmarks", "intake", "views"),

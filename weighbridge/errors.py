@@ -56,6 +56,10 @@ class InvalidConfiguration(UsageError):
     """models.yaml, models.lock, policy.yaml or a setting does not say what it must."""
 
 
+class InvalidName(UsageError):
+    """A model's name that nobody could address later."""
+
+
 class NameTaken(UsageError):
     """A model's name that belongs to another source."""
 

@@ -16,7 +16,7 @@ from weighbridge.domain.decision import Verdict
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.version import ModelVersion, Publication
-from weighbridge.errors import CatalogError, CatalogUnavailable
+from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidName
 
 
 def settle(
@@ -104,9 +104,9 @@ def test_a_number_belongs_to_one_manifest(catalog: Catalog) -> None:
     assert settle(catalog, "b", "1.0.0", name="another").version == "1.0.0"
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256])
-def test_a_name_without_sense_is_refused(catalog: Catalog, name: str) -> None:
-    with pytest.raises(CatalogError, match="--name"):
+@pytest.mark.parametrize("name", ["", "x" * 256, "../x", "a@1.0"])
+def test_a_name_that_nobody_can_address_is_refused(catalog: Catalog, name: str) -> None:
+    with pytest.raises(InvalidName, match="--name"):
         settle(catalog, name=name)
     assert catalog.models() == []
 

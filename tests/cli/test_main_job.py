@@ -7,78 +7,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.services.clamd import signatures
+from tests.cli.conftest import README, SAFETENSORS, Bench
 from tests.simulators import samples
 from tests.simulators.web import WebServer
-from weighbridge.cli import app
 from weighbridge.scanners.clamd.database import eicar
-
-HEADER = b'{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
-SAFETENSORS = len(HEADER).to_bytes(8, "little") + HEADER + bytes(range(16))
-CONFIG = b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "max_position_embeddings": 2048}'
-README = b"---\nlicense: apache-2.0\n---\n# A tiny model\n"
-SHIPPED = {"model.safetensors": SAFETENSORS, "config.json": CONFIG, "README.md": README}
-
-
-@dataclass
-class Ran:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Bench:
-    """One user with a home of his own."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self._capsys = folder, capsys
-        self.home = folder / "home"
-
-    def run(self, *arguments: str) -> Ran:
-        self._capsys.readouterr()
-        status = app.run(list(arguments))
-        captured = self._capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return Ran(status, captured.out, captured.err)
-
-    def model(self, name: str = "tiny", **files: bytes) -> str:
-        target = self.folder / name
-        target.mkdir(exist_ok=True)
-        for path, content in (SHIPPED | {key.replace("__", "."): value for key, value in files.items()}).items():
-            (target / path).write_bytes(content)
-        return f"file:{target}"
-
-    def blobs(self) -> set[str]:
-        return {path.name for path in (self.home / "store" / "blobs").rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
-    environment = {
-        "HOME": str(tmp_path / "home"),
-        "POLICY": str(tmp_path / "gate.yaml"),
-        "CLAMAV_DATABASE": str(signatures(tmp_path / "signatures")),
-        "REGISTRIES": '["export"]',
-        "CATALOG_TIMEOUT_S": "2",
-    }
-    (tmp_path / "gate.yaml").write_text(
-        "name: house\nextends: minimal\nrequired: [archives, clamav, formats, pickles]\nlicence: {unknown: ignore}\n"
-    )
-    for name, value in environment.items():
-        monkeypatch.setenv(f"WEIGHBRIDGE_{name}", value)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    return Bench(tmp_path, capsys)
 
 
 @pytest.fixture
@@ -206,6 +141,9 @@ def test_a_wrong_hash_is_told_and_nothing_is_published(bench: Bench) -> None:
         (["ingest", "nothing"], 64, "no model URI"),
         (["ingest", "mock:a/b", "--policy", "lax"], 64, "Presets"),
         (["ingest", "mock:a/b", "--hash", "zz"], 64, "digest"),
+        (["ingest", "mock:a/b", "--name", "../x"], 64, "--name"),
+        (["ingest", "mock:a/b", "--name", "a b@1.0"], 64, "--name"),
+        (["ingest", "mock:a/b", "--name", "a\x1b[2Jb"], 64, "--name"),
         (["ingest", "mock:a/b", "--wrong"], 64, "--help"),
         (["ingest"], 64, "--help"),
         (["ingest", "file:/no/such/folder"], 1, "/no/such/folder"),

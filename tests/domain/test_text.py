@@ -7,8 +7,10 @@ import re
 
 import pytest
 
+from weighbridge.catalog.versions import ModelSummary
 from weighbridge.cli.console import SafeConsole
 from weighbridge.domain.card import Field, ModelCard
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.decision import Decision, Reason
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
@@ -16,7 +18,7 @@ from weighbridge.domain.text import markdown_text, shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.chain import Outcome
 from weighbridge.registries.mlflow import description_of, tags_of
-from weighbridge.views import markdown, terminal
+from weighbridge.views import catalog_tables, markdown, terminal
 
 ESCAPES = "\x1b[2J\x1b]0;title\x07 \x9b31m"
 TURNED = "txt.\u202eexe\u2066 \u200b\u00ad\U000e0041"
@@ -36,11 +38,27 @@ def hostile_version() -> ModelVersion:
     return ModelVersion(HOSTILE, "1.0.0", "FAILED", HOSTILE, Manifest(ref, (entry,)), card, decision)
 
 
+def summary_of(version: ModelVersion) -> ModelSummary:
+    return ModelSummary(
+        name=version.name,
+        version=version.version,
+        default=False,
+        status=version.status,
+        versions=1,
+        size=1,
+        manifest_digest="sha256:0",
+        source=version.source,
+        card=version.card,
+        created_at=utc_now(),
+        updated_at=utc_now(),
+    )
+
+
 def rendered() -> dict[str, str]:
     version = hostile_version()
     outcome = Outcome(version, unverified=(HOSTILE,), dropped=(HOSTILE,))
     console = SafeConsole(file=io.StringIO(), width=4000)
-    console.print(terminal.report(outcome), terminal.list_table([version]))
+    console.print(terminal.report(outcome), catalog_tables.models([summary_of(version)]))
     console.print(HOSTILE, markup=False)
     assert isinstance(console.file, io.StringIO)
     return {

@@ -188,7 +188,8 @@ class Catalog:
         settle the same manifest at once, the second updates the first one's version.
 
         Raises:
-            CatalogError: `choose` gave a number that other files have, or the name is empty or too long.
+            CatalogError: `choose` gave a number that other files have.
+            InvalidName: nobody could address the model later.
         """
         settlement = Settlement(name, source_uri, manifest, card, decision, tuple(reports))
         now = self._clock()

@@ -18,11 +18,10 @@ from weighbridge.catalog.database import insert
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, Reason, VersionStatus
 from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.names import checked_name
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError
-
-MAX_NAME_LENGTH = 255
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,10 @@ class ModelSummary:
         status: of `version`.
         versions: how many there are.
         size: of `version`, in bytes.
+        manifest_digest: of `version`.
         source: pinned URI of `version`.
         card: of `version`.
+        created_at: of `version`; UTC.
         updated_at: of `version`; UTC.
     """
 
@@ -68,9 +69,22 @@ class ModelSummary:
     status: VersionStatus
     versions: int
     size: int
+    manifest_digest: str
     source: str
     card: ModelCard
+    created_at: datetime
     updated_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `weighbridge list --json` prints."""
+        return {
+            **{name: value for name, value in vars(self).items() if name != "card"},
+            "architecture": self.card.get("architecture"),
+            "parameter_count": self.card.get("parameter_count"),
+            "licence": self.card.get("licence"),
+            "created_at": self.created_at.isoformat(),
+            "updated_at": self.updated_at.isoformat(),
+        }
 
 
 def settle(
@@ -181,8 +195,10 @@ def summaries(connection: Connection) -> list[ModelSummary]:
             status=row.status,
             versions=row.versions,
             size=row.size,
+            manifest_digest=row.manifest_digest,
             source=row.source,
             card=ModelCard.from_json(row.card),
+            created_at=row.created_at,
             updated_at=row.updated_at,
         )
         for row in connection.execute(query)
@@ -254,14 +270,10 @@ def require(connection: Connection, name: str, version: str, *, hold: bool = Fal
 
 
 def _lock_model(connection: Connection, name: str, now: datetime) -> int:
-    if not name or len(name) > MAX_NAME_LENGTH:
-        raise CatalogError(
-            f"A model's name has 1 to {MAX_NAME_LENGTH} characters, this one {len(name)}.",
-            "Give it another one with --name.",
-            length=len(name),
-        )
     models = schema.models
-    connection.execute(insert(connection, models).values(name=name, created_at=now).on_conflict_do_nothing())
+    connection.execute(
+        insert(connection, models).values(name=checked_name(name), created_at=now).on_conflict_do_nothing()
+    )
     return int(connection.execute(select(models.c.id).where(models.c.name == name).with_for_update()).scalar_one())
 
 

@@ -25,6 +25,7 @@ from weighbridge.cli.console import (
     DEFAULT_MODELS,
     EXIT_REJECTED,
     AsJSON,
+    AsJSONList,
     LockedOption,
     ModelsOption,
     NameArgument,
@@ -42,7 +43,6 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
-from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.intake import chain, doctor, steps
 from weighbridge.intake.inspecting import inspect_folder
@@ -53,7 +53,8 @@ from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
 from weighbridge.store.local import LocalBlobStore
-from weighbridge.views import terminal
+from weighbridge.views import catalog_tables, terminal
+from weighbridge.views.schemas import named
 
 _STOPPED = 130  # 128 and the number of SIGINT, as shells have it.
 app = typer.Typer(
@@ -175,15 +176,16 @@ def fetch(
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
         job = Job.of(request, workspace)
         arrival = receive(job, runner, steps.resolve(job))
-    say(arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
+    say("arrival", arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
 
 
 @app.command("list", epilog=examples("weighbridge list", "weighbridge list --json"))
-def list_(json_: AsJSON = False) -> None:
+def list_(json_: AsJSONList = False) -> None:
     """List the models of the catalog."""
     with open_catalog(Settings()) as catalog:
-        found = [version for model in catalog.models() if (version := catalog.get(model.name))]
-    say([_brief(version) for version in found], lambda: out.print(terminal.list_table(found)), json_)
+        found = catalog.models()
+    content = [model.to_json() for model in found]
+    say("model", content, lambda: out.print(catalog_tables.models(found), crop=False), json_)
 
 
 @app.command(epilog=examples("weighbridge show smollm2-135m-instruct", "weighbridge show smollm2-135m-instruct@1.0.0"))
@@ -195,7 +197,7 @@ def show(name: NameArgument, json_: AsJSON = False) -> None:
     def draw() -> None:
         out.print(terminal.verdict_panel(version), *terminal.details(version), crop=False)
 
-    say(version.to_json(), draw, json_)
+    say("version", version.to_json(), draw, json_)
 
 
 @app.command(
@@ -225,7 +227,8 @@ def export(
         written = export_folder(version, store, target)
     else:
         written = export_hf_cache(version, store, target, repo or version.name)
-    say({"path": str(written)}, lambda: out.print(f"{version.name} {version.version} is at {written}"), json_)
+    text = f"{version.name} {version.version} is at {written}"
+    say("export", {"path": str(written)}, lambda: out.print(text, markup=False, soft_wrap=True), json_)
 
 
 @app.command(epilog=examples("weighbridge scan ./folder", "weighbridge scan model.safetensors --policy strict"))
@@ -245,10 +248,10 @@ def scan(
 
 
 @app.command("doctor", epilog=examples("weighbridge doctor"))
-def doctor_(json_: AsJSON = False) -> None:
+def doctor_(json_: AsJSONList = False) -> None:
     """Say what is missing on this machine, and the command that mends it."""
     checks = list(doctor.examine(Settings()))
-    say([vars(check) for check in checks], lambda: out.print(terminal.doctor_table(checks)), json_)
+    say("check", [vars(check) for check in checks], lambda: out.print(terminal.doctor_table(checks)), json_)
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(1)
 
@@ -300,7 +303,7 @@ def run(arguments: list[str]) -> int:
 def _complain(error: WeighbridgeError, as_json: bool) -> None:
     if as_json:
         content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy, "facts": error.facts}
-        print(json.dumps({"error": content}, default=str))  # noqa: T201 (the one object of --json)
+        print(json.dumps(named("error", {"error": content}), default=str))  # noqa: T201 (what --json asks for)
     err.print(str(error), markup=False, highlight=False, style="red")
 
 
@@ -324,13 +327,8 @@ def _directly(request: IngestRequest, locked: bool, models: Path, quiet: bool) -
         return chain.ingest(Job.of(request, workspace, wanted), runner)
 
 
-def _brief(version: ModelVersion) -> dict[str, Any]:
-    whole = version.to_json()
-    return {key: whole[key] for key in ("name", "version", "status", "manifest_digest", "source", "created_at")}
-
-
 def _finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:
     """Print, and leave with the gate's word: anything but PASSED is a rejection."""
-    say(content, draw, as_json)
+    say("version", content, draw, as_json)
     if status != "PASSED":
         raise typer.Exit(EXIT_REJECTED)

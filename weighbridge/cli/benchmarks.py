@@ -18,6 +18,7 @@ from weighbridge.cli import benchmark_options as options
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     AsJSON,
+    AsJSONList,
     ModelsOption,
     NameArgument,
     OnlyOption,
@@ -66,7 +67,7 @@ def _preload(
     download: Annotated[
         bool, typer.Option("--download/--no-download", envvar="AUTO_DOWNLOAD_MODELS", help="Take in what is missing.")
     ] = True,
-    json_: AsJSON = False,
+    json_: AsJSONList = False,
 ) -> None:
     """Put the models that MODELS names, passed by the gate, into the Hugging Face cache (HF_HOME)."""
     entries = select(read_models(models), only)
@@ -83,7 +84,7 @@ def _preload(
         table.add_column(header, overflow="fold")
     for one in done:
         table.add_row(one.name, one.version, one.repo_id, str(one.path))
-    say([one.to_json() for one in done], lambda: out.print(table, crop=False), json_)
+    say("preload", [one.to_json() for one in done], lambda: out.print(table, crop=False), json_)
 
 
 def _try(
@@ -131,7 +132,7 @@ def _try(
         taken |= _loading(entry, settings).options(version, utc_now().date())
         with laid_out(version, LocalBlobStore(settings.store_folder)) as folder:
             answer = try_model(Trial(path, str(folder), options=taken, **chosen), timeout)
-    say({"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
+    say("answer", {"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
 
 
 def _benchmark(
@@ -157,7 +158,7 @@ def _benchmark(
     judge_key_env: options.JudgeKeyEnv = "",
     answer_tokens: options.AnswerTokens = BenchmarkSettings.answer_tokens,
     models: ModelsOption = DEFAULT_MODELS,
-    json_: AsJSON = False,
+    json_: AsJSONList = False,
 ) -> None:
     """Measure a version that passed: how fast it is, what it takes, and how good it is."""
     settings = Settings()
@@ -188,7 +189,7 @@ def _benchmark(
     path = handler or (entry.handler if entry else "")
     request = BenchmarkRequest(names, path, device, handler_options(entry), chosen)
     results = _kept_results(name, entry, request, settings, None if json_ else _print_result)
-    say([result.to_json() for result in results], lambda: None, json_)
+    say("result", [result.to_json() for result in results], lambda: None, json_)
     if any(result.failure for result in results):
         raise typer.Exit(1)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from weighbridge.catalog import Catalog
@@ -23,10 +23,26 @@ from weighbridge.domain.text import visible
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.views.progress_bars import Bars
+from weighbridge.views.schemas import named
+
+#: Columns of what is no terminal: a line for a file or another program ends where it ends.
+_UNWRAPPED = 1 << 16
 
 
 class SafeConsole(Console):
-    """A console on which text from a model steers no terminal: what is invisible in it is shown by its code."""
+    """A console on which text from a model steers no terminal: what is invisible in it is shown by its code.
+
+    Where it is no terminal, no line is wrapped, whatever COLUMNS says.
+    """
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """The size of the terminal."""
+        return super().size if self.is_terminal else ConsoleDimensions(_UNWRAPPED, 25)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self.width, self.height = new_size
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield what is printed; cursor movements of ours are controls of their own and stay."""
@@ -37,6 +53,7 @@ class SafeConsole(Console):
 out, err = SafeConsole(), SafeConsole(stderr=True)
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+AsJSONList = Annotated[bool, typer.Option("--json", help="Print a JSON list of objects and nothing else on stdout.")]
 ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted models.")]
 OnlyOption = Annotated[
     str, typer.Option("--only", envvar="MODELS", help="Names of models.yaml, separated by commas; all by default.")
@@ -95,10 +112,10 @@ def find(catalog: Catalog, name: str) -> ModelVersion:
     return version
 
 
-def say(content: Any, draw: Callable[[], None], as_json: bool) -> None:
-    """Print one JSON object, or what a person reads."""
+def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> None:
+    """Print JSON, one object of a schema or a list of them, or what a person reads."""
     if as_json:
-        print(json.dumps(content, default=str))  # noqa: T201 (the one object of --json)
+        print(json.dumps(named(schema, content), default=str))  # noqa: T201 (what --json asks for)
     else:
         draw()
 

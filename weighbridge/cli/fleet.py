@@ -80,7 +80,7 @@ def _sync(
         ):
             one = partial(chain.ingest, runner=runner)
             done = syncing.sync(requests(chosen(models, only)), workspace, one, locks)
-    say(done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
+    say("sync", done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
     _leave(bool(done.failed), bool(done.rejected))
 
 
@@ -88,7 +88,7 @@ def _plan(models: ModelsOption, only: str, locked: bool, as_json: bool) -> None:
     locks = read_lock_of(models) if locked else None
     with bars(as_json) as shown, open_workspace(Settings(), progress=shown) as workspace:
         plan = syncing.plan(requests(chosen(models, only)), workspace, locks)
-    say(plan.to_json(), lambda: out.print(terminal.plan_table(plan)), as_json)
+    say("plan", plan.to_json(), lambda: out.print(terminal.plan_table(plan)), as_json)
     _leave(bool(plan.failed), bool(plan.held))
 
 
@@ -129,7 +129,7 @@ def _fsck(
         if registries:
             out.print(terminal.differences_table(differences), crop=False)
 
-    say(content, draw, json_)
+    say("fsck", content, draw, json_)
     if not whole:
         raise typer.Exit(1)
 
@@ -145,4 +145,4 @@ def _withdraw(
     with open_workspace(Settings()) as workspace:
         version = find(workspace.catalog, name)
         gone = publishing.withdraw(version.name, version.version, reason, workspace)
-    say(gone.to_json(), lambda: err.print(f"{name} is withdrawn: {reason}", markup=False), json_)
+    say("version", gone.to_json(), lambda: err.print(f"{name} is withdrawn: {reason}", markup=False), json_)

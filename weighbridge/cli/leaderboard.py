@@ -13,7 +13,7 @@ from rich.text import Text
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.leaderboard import Filter, Group, leaderboard
-from weighbridge.cli.console import AsJSON, examples, out, say
+from weighbridge.cli.console import AsJSONList, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.errors import UsageError
@@ -42,7 +42,7 @@ def _leaderboard(
     hardware: Annotated[str, typer.Option(help="Only results of machines with this in their name: H200.")] = "",
     csv: Annotated[Path | None, typer.Option(help="Write the rows to a CSV file.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write the rows to a parquet file.")] = None,
-    json_: AsJSON = False,
+    json_: AsJSONList = False,
 ) -> None:
     """Rank what passed by a benchmark; only what is comparable is ranked against each other."""
     if benchmark and benchmark not in BENCHMARKS:
@@ -59,7 +59,12 @@ def _leaderboard(
         write_parquet(groups, parquet)
     rows = [row.to_json() for group in groups for row in group.rows]
     nothing = "No version fits." if results else "No results yet: weighbridge benchmark NAME"
-    say(rows, lambda: out.print(Shown(*map(_table, groups)) if groups else nothing, crop=False), json_)
+    say(
+        "leaderboard-row",
+        rows,
+        lambda: out.print(Shown(*map(_table, groups)) if groups else nothing, crop=False),
+        json_,
+    )
 
 
 def _refuse_unknown(sort: str, results: list[BenchmarkResult]) -> None:

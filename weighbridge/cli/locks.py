@@ -40,7 +40,7 @@ def _lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: A
         kept = f", {len(done.failed)} could not be asked: their entries are as they were" if done.failed else ""
         out.print(f"{path}: {len(done.locked)} models locked{kept}.")
 
-    say({"lock": str(path), "models": summary, "failed": failed}, draw, json_)
+    say("lock", {"lock": str(path), "models": summary, "failed": failed}, draw, json_)
     if done.failed:
         raise typer.Exit(1)
 

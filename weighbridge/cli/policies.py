@@ -48,14 +48,15 @@ def _show(policy: PolicyArgument = "", json_: AsJSON = False) -> None:
             {"rule": w.rule, "files": w.files, "reason": w.reason, "by": w.by, "until": w.until} for w in chosen.waivers
         ],
     }
-    say(content, lambda: out.print(_drawn(chosen)), json_)
+    say("policy", content, lambda: out.print(_drawn(chosen)), json_)
 
 
 def _check(policy: PolicyArgument = "", json_: AsJSON = False) -> None:
     """Check that a policy file can be read and names rules that exist."""
     chosen = load_policy(policy or Settings().policy, Path.cwd())
     said = f"The policy {chosen.name} is valid: {len(chosen.rules)} rules of its own, {len(chosen.waivers)} waivers."
-    say({"name": chosen.name, "digest": chosen.digest, "valid": True}, lambda: out.print(said, highlight=False), json_)
+    content = {"name": chosen.name, "digest": chosen.digest, "valid": True}
+    say("policy-check", content, lambda: out.print(said, highlight=False), json_)
 
 
 def _drawn(policy: Policy) -> Group:

@@ -28,11 +28,12 @@ from weighbridge.config.source_options import AuthOptions
 from weighbridge.config.yaml_file import YamlFile
 from weighbridge.domain.adapter_names import BENCHMARKS, REGISTRIES
 from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.names import checked_name
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.domain.source_names import mistake
-from weighbridge.errors import InvalidConfiguration, UsageError
+from weighbridge.errors import InvalidConfiguration, InvalidName, UsageError
 from weighbridge.handlers.loading import OFFERED, check_handler, known_options
 
 #: Where something is said that is not said in models.yaml.
@@ -272,6 +273,7 @@ def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFact
         place = Place(file, ("models", number))
         try:
             entry = _entry(content, place, factories)
+            _check_name(entry, place)
             if entry.key in entries:
                 raise place.problem(f"this file names the model “{entry.key}” twice: give one another `name`")
         except InvalidConfiguration as error:
@@ -303,6 +305,13 @@ def _entry(content: Mapping[str, Any], place: Place, factories: Mapping[str, Sou
             why = f"there is no policy “{entry.policy}”; write the path of a file, or {presets}"
             raise (place / "policy").problem(why)
     return entry
+
+
+def _check_name(entry: ModelEntry, place: Place) -> None:
+    try:
+        checked_name(entry.key)
+    except InvalidName as error:
+        raise (place / "name" if entry.name else place).problem(error.problem.rstrip(".")) from error
 
 
 def _check_options(entry: ModelEntry, place: Place) -> None:

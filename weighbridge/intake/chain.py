@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from weighbridge.domain.names import checked_name
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake import steps
@@ -90,10 +91,11 @@ def ingest(job: Job, runner: Runner) -> Outcome:
     """Take one model in: resolve, fetch and scan side by side, verify, describe, decide, publish.
 
     Raises:
+        InvalidName: nobody could address the model later; nothing was asked.
         WeighbridgeError: a step could not do its work; nothing was published.
     """
     catalog = job.workspace.catalog
-    number = catalog.begin_ingest(job.request.model, job.request.ref.uri)
+    number = catalog.begin_ingest(checked_name(job.request.model), job.request.ref.uri)
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
             outcome = _ingest(job, runner, number, pool)

@@ -27,9 +27,8 @@ from weighbridge.intake.repairing import RepairReport
 from weighbridge.intake.syncing import Plan, SyncReport
 from weighbridge.store.checking import StoreCheck
 from weighbridge.views.capabilities import capabilities_of
-from weighbridge.views.text import bytes_text, count_text
+from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text
 
-_COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
 _EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
 _REPAIRS = {
     "range": "mended with {size} of {source}.",
@@ -55,7 +54,7 @@ def report(outcome: Outcome) -> RenderableType:
 
 def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
     """Render the verdict in one box."""
-    colour = _COLOURS.get(version.status, "white")
+    colour = STATUS_COLOURS.get(version.status, "white")
     text = Text.assemble(
         (shown(f"{version.name} {version.version}"), "bold"),
         "  ",
@@ -88,7 +87,7 @@ def details(version: ModelVersion) -> list[RenderableType]:
 
 
 def _section(title: str, body: RenderableType) -> RenderableType:
-    return Group(Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2)))
+    return Group(Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2), expand=False))
 
 
 def card_table(card: ModelCard) -> Table:
@@ -161,7 +160,9 @@ def scans_table(reports: Iterable[ScanReport]) -> Table:
 def decision_text(decision: Decision) -> RenderableType:
     """Render a verdict with its reasons, rejections first."""
     lines = [
-        Text.assemble((decision.verdict, f"bold {_COLOURS[decision.verdict]}"), f" under the policy {decision.policy}")
+        Text.assemble(
+            (decision.verdict, f"bold {STATUS_COLOURS[decision.verdict]}"), f" under the policy {decision.policy}"
+        )
     ]
     for reason in decision.reasons[:SHOWN]:
         mark, colour = _EFFECTS[reason.effect]
@@ -204,29 +205,6 @@ def arrival_table(arrival: Arrival) -> RenderableType:
         Text("In the store, unscanned and unpublished: weighbridge ingest takes it in.", style="dim"),
     ]
     return Group(*lines)
-
-
-def list_table(versions: Sequence[ModelVersion]) -> Table:
-    """Render the models of the catalog, one line each."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for header in ("model", "version", "status", "architecture", "parameters", "size", "licence"):
-        right = header in ("parameters", "size")
-        table.add_column(header, justify="right" if right else "left", no_wrap=header != "model", overflow="fold")
-    for version in versions:
-        card = version.card
-        parameters = card.get("parameter_count")
-        table.add_row(
-            Text(shown(version.name), style="bold"),
-            version.version,
-            Text(version.status, style=_COLOURS.get(version.status, "")),
-            Text(shown(card.get("architecture") or "")),
-            count_text(parameters) if parameters else "",
-            bytes_text(version.manifest.size),
-            Text(shown(card.get("licence") or "")),
-        )
-    if not versions:
-        table.add_row("None yet: `weighbridge ingest URI` takes the first one in.")
-    return table
 
 
 def check_table(check: StoreCheck, report: RepairReport | None = None) -> RenderableType:
@@ -295,10 +273,10 @@ def sync_table(done: SyncReport) -> RenderableType:
     table = Table(box=None, pad_edge=False, show_header=False)
     for outcome in done.ingested:
         version = outcome.version
-        style = _COLOURS.get(version.status, "")
+        style = STATUS_COLOURS.get(version.status, "")
         table.add_row(Text(shown(version.name), style="bold"), version.version, Text(version.status, style=style))
     for held in done.held:
-        style = _COLOURS.get(held.status, "")
+        style = STATUS_COLOURS.get(held.status, "")
         table.add_row(
             Text(shown(held.name), style="bold"), held.version, Text(f"{held.status}, as before", style=style)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+STATUS_COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
+
 
 def bytes_text(size: int | float) -> str:
     """Return bytes for a person: `93.8 MiB`."""

@@ -1,0 +1,69 @@
+"""What the catalog holds as tables of a terminal: one line a row at any width, so that `grep` finds all of a row.
+
+Not here: one version in detail (views.terminal).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from weighbridge.catalog.versions import ModelSummary
+from weighbridge.domain.text import shown
+from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text
+
+#: Characters of a text of the publisher's in a column that is not the last one.
+_CELL = 40
+_RIGHT = ("versions", "parameters", "size", "files")
+
+
+class Unwrapped:
+    """A table as wide as its content, on a narrow terminal too: print it with `crop=False`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table on a console that is wide enough."""
+        wide = Measurement.get(console, options.update(max_width=1 << 16), self._table).maximum
+        yield from console.render(self._table, options.update(width=max(wide, 1)))
+
+
+def lines(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> RenderableType:
+    """Return a table of one line a row; texts are shown as they are, without what steers a terminal."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for header in headers:
+        table.add_column(header, justify="right" if header in _RIGHT else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
+    return Unwrapped(table)
+
+
+def status_text(status: str) -> Text:
+    """Return the status of a version in its colour."""
+    return Text(status, style=STATUS_COLOURS.get(status, ""))
+
+
+def models(found: Sequence[ModelSummary]) -> RenderableType:
+    """Render the models of the catalog."""
+    if not found:
+        return Text("None yet: `weighbridge ingest URI` takes the first one in.")
+    headers = ("model", "version", "status", "architecture", "parameters", "size", "licence")
+    return lines(headers, map(_model, found))
+
+
+def _model(model: ModelSummary) -> tuple[str | Text, ...]:
+    parameters = model.card.get("parameter_count")
+    return (
+        Text(shown(model.name), style="bold"),
+        model.version,
+        status_text(model.status),
+        shown(model.card.get("architecture") or "", _CELL),
+        count_text(parameters) if parameters else "",
+        bytes_text(model.size),
+        shown(model.card.get("licence") or "", _CELL),
+    )

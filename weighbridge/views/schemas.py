@@ -1,0 +1,37 @@
+"""The JSON objects that commands print, each by name and version: what a program may rely on (docs/formats.md).
+
+Not here: the objects' fields, which are their values' own `to_json`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Every kind of object with its present version; one that loses or renames a field, or changes its meaning, gets the
+#: next one. A new field is no new version.
+SCHEMAS = {
+    "answer": 1,
+    "arrival": 1,
+    "check": 1,
+    "error": 1,
+    "export": 1,
+    "fsck": 1,
+    "leaderboard-row": 1,
+    "lock": 1,
+    "model": 1,
+    "plan": 1,
+    "policy": 1,
+    "policy-check": 1,
+    "preload": 1,
+    "result": 1,
+    "sync": 1,
+    "version": 1,
+}
+
+
+def named(schema: str, content: Any) -> Any:
+    """Return an object, or each object of a list, with the field `schema` before its own: `weighbridge.version/1`."""
+    name = f"weighbridge.{schema}/{SCHEMAS[schema]}"
+    if isinstance(content, list):
+        return [{"schema": name, **item} for item in content]
+    return {"schema": name, **content}
