@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import tracemalloc
 import uuid
 from pathlib import Path
@@ -244,6 +246,21 @@ def test_credentials_of_two_users_are_not_mixed(
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "else")
     with pytest.raises(RegistryError, match="given twice"):
         remote.publish(put(store), store)
+
+
+def test_threads_that_load_mlflow_at_once_send_credentials_once() -> None:
+    """As an ingest does, which prepares its registry beside the fetch: the server would refuse a header of two."""
+    program = """
+from concurrent.futures import ThreadPoolExecutor
+from weighbridge.registries.mlflow_session import Server, load_mlflow
+with ThreadPoolExecutor(4) as pool:
+    assert len({id(found.result()) for found in [pool.submit(load_mlflow) for _ in range(4)]}) == 1
+with Server.of("http://user:secret@127.0.0.1:9").session():
+    from mlflow.tracking.request_header.registry import resolve_request_headers
+    print(resolve_request_headers()["Authorization"])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "Basic dXNlcjpzZWNyZXQ=\n"
 
 
 def test_the_environments_credentials_do(

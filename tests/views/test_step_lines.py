@@ -17,7 +17,7 @@ REPORT = ScanReport(DIGEST, "clamav", "1.4", "r", "binary", "completed", 4096, 4
 def test_a_scan_tells_bytes_engine_and_findings_worst_first() -> None:
     found = (Finding("a.note", "note", "n"), Finding("clamav.signature", "error", "EICAR", "a.zip"))
     first, second, third = lines_of(steps.scan, (replace(REPORT, findings=found),))
-    assert first == "clamav 1.4: 1 files, 4.0 KiB of 4.0 KiB, completed, 2 findings"
+    assert first == "clamav 1.4: 1 file, 4.0 KiB of 4.0 KiB, completed, 2 findings"
     assert second == "error clamav.signature: EICAR (a.zip)"
     assert third.startswith("note a.note")
 
@@ -31,7 +31,7 @@ def test_many_findings_are_counted() -> None:
 def test_a_decision_tells_verdict_and_reasons() -> None:
     decision = Decision("FAILED", "house", "d", (Reason("reject", "licence.denied", "no", "README.md"),))
     assert list(lines_of(steps.decide, decision)) == [
-        "FAILED under the policy house, 1 reasons",
+        "FAILED under the policy house, 1 reason",
         "reject licence.denied README.md: no",
     ]
 

@@ -17,6 +17,7 @@ from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake import chain
 from weighbridge.intake.locking import lock_all
 from weighbridge.intake.workspace import open_workspace
+from weighbridge.views.text import counted
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -38,7 +39,7 @@ def _lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: A
         for name, error in done.failed:
             err.print(f"{name}: {error}", markup=False, highlight=False)
         kept = f", {len(done.failed)} could not be asked: their entries are as they were" if done.failed else ""
-        out.print(f"{path}: {len(done.locked)} models locked{kept}.")
+        out.print(f"{path}: {counted(len(done.locked), 'model')} locked{kept}.")
 
     say("lock", {"lock": str(path), "models": summary, "failed": failed}, draw, json_)
     if done.failed:

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from weighbridge.errors import RegistryError, RegistryUnavailable
 
 #: The header of the session that the current thread speaks in.
 _authorization: ContextVar[str] = ContextVar("mlflow_authorization", default="")
+_loading = threading.Lock()
 _STATUS = re.compile(r"error code (\d{3}) != 200")
 _NETWORK = re.compile(r"^API request to .* failed with (timeout )?exception", re.DOTALL)
 _REFUSED_CODES = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
@@ -114,9 +116,14 @@ def load_sql() -> None:
     import sqlalchemy.orm  # noqa: F401 (for what it does to sqlalchemy)
 
 
-@functools.cache
 def load_mlflow() -> Any:
     """Import MLflow, which takes over a second, without telemetry and without its log lines below warnings."""
+    with _loading:  # functools.cache lets two threads in: each would add our credentials to every request once more.
+        return _load_once()
+
+
+@functools.cache
+def _load_once() -> Any:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"

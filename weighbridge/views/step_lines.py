@@ -18,7 +18,7 @@ from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake import steps
 from weighbridge.intake.job import Received
-from weighbridge.views.text import bytes_text, count_text
+from weighbridge.views.text import bytes_text, count_text, counted
 
 #: Findings, reasons and names told one by one before the rest is only counted.
 SHOWN = 10
@@ -52,9 +52,9 @@ def _scanned(reports: Sequence[ScanReport]) -> Iterator[str]:
     for scanner, found in sorted(by_scanner.items()):
         covered, total = sum(one.bytes_covered for one in found), sum(one.bytes_total for one in found)
         states = sorted({f"{one.status}{f' ({one.reason})' if one.reason else ''}" for one in found})
-        counted = f"{sum(len(one.findings) for one in found)} findings"
+        told = counted(sum(len(one.findings) for one in found), "finding")
         read = f"{bytes_text(covered)} of {bytes_text(total)}"
-        yield f"{scanner} {engine_text(found[0])}: {len(found)} files, {read}, {', '.join(states)}, {counted}"
+        yield f"{scanner} {engine_text(found[0])}: {counted(len(found), 'file')}, {read}, {', '.join(states)}, {told}"
     yield from _some(_finding(finding) for finding in _worst_first(reports))
 
 
@@ -71,7 +71,7 @@ def _finding(finding: Finding) -> str:
 def _verified(result: tuple[Manifest, Comparison]) -> Iterator[str]:
     manifest, comparison = result
     unverified = f", {len(comparison.unverified)} without a promised digest" if comparison.unverified else ""
-    yield f"{len(manifest.files)} files are what was promised{unverified}; manifest {manifest.digest}"
+    yield f"{counted(len(manifest.files), 'file')} as promised{unverified}; manifest {manifest.digest}"
 
 
 def _described(card: ModelCard) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _described(card: ModelCard) -> Iterator[str]:
 
 
 def _decided(decision: Decision) -> Iterator[str]:
-    yield f"{decision.verdict} under the policy {decision.policy}, {len(decision.reasons)} reasons"
+    yield f"{decision.verdict} under the policy {decision.policy}, {counted(len(decision.reasons), 'reason')}"
     yield from _some(
         f"{reason.effect} {reason.rule}{f' {reason.path}' if reason.path else ''}: {reason.message}"
         for reason in decision.reasons
@@ -99,7 +99,7 @@ def _settled(version: ModelVersion) -> Iterator[str]:
 
 
 def _files(files: Sequence[Any]) -> str:
-    return f"{len(files)} files, {bytes_text(sum(entry.size or 0 for entry in files))}"
+    return f"{counted(len(files), 'file')}, {bytes_text(sum(entry.size or 0 for entry in files))}"
 
 
 def _some(lines: Iterable[str]) -> Iterator[str]:

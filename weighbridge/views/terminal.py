@@ -27,7 +27,7 @@ from weighbridge.intake.repairing import RepairReport
 from weighbridge.intake.syncing import Plan, SyncReport
 from weighbridge.store.checking import StoreCheck
 from weighbridge.views.capabilities import capabilities_of
-from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text
+from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text, counted
 
 _EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
 _REPAIRS = {
@@ -181,7 +181,7 @@ def decision_text(decision: Decision) -> RenderableType:
 
 def _files_text(manifest: Manifest) -> str:
     count = len(manifest.files)
-    return f"{count} file{'' if count == 1 else 's'}, {bytes_text(manifest.size)}"
+    return f"{counted(count, 'file')}, {bytes_text(manifest.size)}"
 
 
 def arrival_table(arrival: Arrival) -> RenderableType:

@@ -22,6 +22,11 @@ def count_text(number: int) -> str:
     return str(number)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s in the plural: `1 file`, `1,200 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def metric_text(value: float, unit: str) -> str:
     """Return a measured number as a person reads it."""
     if unit == "bytes":
