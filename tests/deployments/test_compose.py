@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +85,35 @@ def test_every_port_is_published_on_loopback_only() -> None:
 
 def test_no_password_stands_in_it() -> None:
     values = [str(value) for name in SERVICES for value in environment(name).values()]
-    secret = [value for name in SERVICES for key, value in environment(name).items() if re.search("PASSWORD|AUTH", key)]
+    secret = [
+        value
+        for name in SERVICES
+        for key, value in environment(name).items()
+        if re.search("PASSWORD|SECRET|AUTH(?!_CONFIG)", key)
+    ]
     assert secret
     assert all(re.fullmatch(r"\$\{\w+(:\?[^}]+)?\}", value) for value in secret)
     assert not [value for value in values if re.search(r"://[^:/@]+:(?!\$\{)[^@]*@", value)]
+
+
+def test_mlflow_knows_its_users(tmp_path: Path) -> None:
+    """MLflow reads the file as we mean it: one who writes, everybody else reads; the worker is the one who writes."""
+    text = yaml.safe_load(TEXT)["configs"]["mlflow-users"]["content"]
+    (tmp_path / "users.ini").write_text(re.sub(r"\$\{MLFLOW_PASSWORD[^}]*\}", "f00d", text))
+    program = "from mlflow.server.auth.config import *; import json; print(json.dumps(read_auth_config()._asdict()))"
+    needed = {"MLFLOW_AUTH_CONFIG_PATH": str(tmp_path / "users.ini"), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    ran = subprocess.check_output([sys.executable, "-W", "ignore", "-c", program], env=os.environ | needed, text=True)
+    found = json.loads(ran.splitlines()[-1])
+    assert (
+        found.items()
+        >= {"admin_username": "weighbridge", "admin_password": "f00d", "default_permission": "READ"}.items()
+    )
+    command = str(SERVICES["mlflow"]["command"])
+    assert "--app-name basic-auth" in command
+    assert found["database_uri"].rpartition("/")[2] in yaml.safe_load(TEXT)["configs"]["databases"]["content"]
+    (mounted,) = SERVICES["mlflow"]["configs"]
+    assert mounted == {"source": "mlflow-users", "target": environment("mlflow")["MLFLOW_AUTH_CONFIG_PATH"]}
+    assert "//weighbridge:${MLFLOW_PASSWORD}@" in environment("worker")["WEIGHBRIDGE_MLFLOW_TRACKING_URI"]
 
 
 def test_clamd_is_told_what_weighbridge_believes() -> None:
