@@ -61,7 +61,7 @@ OWNERS: dict[str, set[str]] = {
     "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
     "brotli": {"content"},
     "fickling": {"content"},
-    "gguf": {"content"},
+    "gguf": {"content", "handlers"},
     "hf_xet": {"net"},
     "httpx": {"net", "sources.huggingface", "sources.mlflow_locations"},  # they read addresses with its URL type
     "httpx2": {"net"},

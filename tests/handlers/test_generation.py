@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.handlers import tiny
-from weighbridge.errors import InvalidRequest
+from weighbridge.errors import HandlerError, InvalidRequest
 from weighbridge.handlers.chat import TextChat
 
 pytestmark = pytest.mark.xdist_group("torch")
@@ -108,6 +108,17 @@ def test_all_tokens_may_be_drawn_unless_the_publisher_says_otherwise(tmp_path: P
     assert handler.generation_settings.sampled["top_k"] == 1
     hot = handler.generate(HELLO, max_new_tokens=8, temperature=100.0, top_p=1.0)
     assert hot == handler.generate(HELLO, max_new_tokens=8, **GREEDY)
+
+
+def test_a_token_that_only_the_tokenizer_knows_is_told(tmp_path: Path) -> None:
+    folder = tiny.llama(tmp_path)
+    words = tiny.tokenizer(folder)
+    words.add_special_tokens({"additional_special_tokens": ["<more>"]})
+    words.save_pretrained(folder)
+    handler = TextChat(str(folder), "cpu", name="m")
+    assert handler.generate(HELLO, max_new_tokens=2, **GREEDY).completion_tokens
+    with pytest.raises(HandlerError, match=r"m knows 259 tokens.*'<more>' \(259\)"):
+        handler.generate([{"role": "user", "content": "a<more>"}], max_new_tokens=2, **GREEDY)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
@@ -181,12 +181,57 @@ def test_the_type_of_the_weights_is_chosen(tmp_path: Path) -> None:
         TextChat(str(folder), "cpu", dtype="int3")
 
 
+def fp8(folder: Path, block: int, kind: torch.dtype, rest: torch.dtype) -> dict[str, torch.Tensor]:
+    """Write a Llama in FP8 with a scale a block, or one a matrix for 0; return what its weights are."""
+    tiny.llama(folder, hidden_size=64, intermediate_size=128, num_key_value_heads=4)
+    written, whole = {}, {}
+    for name, weight in load_file(folder / "model.safetensors").items():
+        if "proj" not in name:
+            written[name], whole[name] = weight.to(rest), weight.to(rest).float()
+            continue
+        rows, columns = (block, block) if block else weight.shape
+        grid = weight.reshape(weight.shape[0] // rows, rows, -1, columns)
+        scales = (grid.abs().amax((1, 3)) / 448).to(kind)
+        spread = scales.float().repeat_interleave(rows, 0).repeat_interleave(columns, 1)
+        written[name] = (weight / spread).to(torch.float8_e4m3fn)
+        written[f"{name}_scale_inv"] = scales if block else scales.reshape(())
+        whole[name] = written[name].float() * spread
+    save_file(written, folder / "model.safetensors", {"format": "pt"})
+    said = json.loads((folder / "config.json").read_text())
+    quantized = {"quant_method": "fp8", "activation_scheme": "dynamic", "modules_to_not_convert": ["lm_head"]}
+    quantized |= {"weight_block_size": [block, block]} if block else {}
+    (folder / "config.json").write_text(json.dumps(said | {"dtype": "bfloat16", "quantization_config": quantized}))
+    return whole
+
+
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16", "float16", "float32"])
+@pytest.mark.parametrize(
+    ("block", "kind", "rest"),
+    [
+        (32, torch.float32, torch.bfloat16),
+        (32, torch.float16, torch.float16),
+        (32, torch.bfloat16, torch.float32),
+        (0, torch.float32, torch.bfloat16),
+    ],
+)
+def test_fp8_answers_in_every_type(
+    tmp_path: Path, dtype: str, block: int, kind: torch.dtype, rest: torch.dtype
+) -> None:
+    whole = fp8(tmp_path, block, kind, rest)
+    handler = TextChat(str(tmp_path), "cpu", dtype=dtype)
+    chosen = torch.bfloat16 if dtype == "auto" else getattr(torch, dtype)
+    assert {weight.dtype for weight in handler.model.parameters()} == {chosen}
+    for name, weight in handler.model.named_parameters():
+        torch.testing.assert_close(weight.float(), whole[name], rtol=torch.finfo(chosen).eps, atol=1e-6)
+    assert handler.generate(HELLO, **GREEDY).completion_tokens
+
+
 def test_a_gguf_file_is_chosen(tmp_path: Path) -> None:
     (tmp_path / "mmproj-a.gguf").write_bytes(b"")
     with pytest.raises(HandlerError, match="safetensors or GGUF"):
         TextChat(str(tmp_path), "cpu")
     (tmp_path / "b.gguf").write_bytes(b"GGUF")
-    with pytest.raises(InvalidConfiguration, match=r"It has mmproj-a\.gguf, b\.gguf"):
+    with pytest.raises(InvalidConfiguration, match=r"It has b\.gguf, mmproj-a\.gguf"):
         TextChat(str(tmp_path), "cpu", gguf_file="c.gguf")
     with pytest.raises(HandlerError, match="cannot be loaded"):
         TextChat(str(tmp_path), "cpu")

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from weighbridge.errors import HandlerError, WeighbridgeError
-from weighbridge.handlers.conversion import converted
+from weighbridge.handlers.conversion import converted, merged
 from weighbridge.handlers.generation import Generation
 from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.inference import inferring
@@ -43,8 +43,9 @@ class TextChat:
         self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
         self.supports_structured_outputs = False
         place = converted(locate(hf_repo_id, cache_dir, kwargs), AutoModelForCausalLM)
-        self.tokenizer = load_processor(AutoTokenizer, place)
-        self.model = load_model(AutoModelForCausalLM, place, device)
+        with merged(place) as whole:
+            self.tokenizer = load_processor(AutoTokenizer, whole)
+            self.model = load_model(AutoModelForCausalLM, whole, device)
         self._words = threading.Lock()
         self._generation = Generation(self.name, device, self.model, self.tokenizer)
 

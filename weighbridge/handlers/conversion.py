@@ -11,15 +11,21 @@ import json
 import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import transformers
 from transformers import AutoTokenizer
 
-from weighbridge.handlers.pretrained import Place, load_model, load_processor
+from weighbridge.errors import HandlerError
+from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading
+from weighbridge.handlers.split_gguf import merge, parts_of
 
 _log = logging.getLogger(__name__)
+_MERGED = "merged.gguf"
 
 
 def converted(place: Place, auto: Any) -> Place:
@@ -41,14 +47,43 @@ def converted(place: Place, auto: Any) -> Place:
     key = json.dumps([place.gguf, place.dtype, auto.__name__, transformers.__version__])
     target = place.converted / hashlib.sha256(key.encode()).hexdigest()[:16]
     if not target.is_dir():
-        tokenizer = load_processor(AutoTokenizer, place)
-        model = load_model(auto, place, "cpu")
+        with merged(place) as whole:
+            tokenizer = load_processor(AutoTokenizer, whole)
+            model = load_model(auto, whole, "cpu")
         try:
             _keep(target, model, tokenizer)
         except OSError as error:
             _log.warning("a converted model cannot be kept", extra={"folder": str(target), "reason": str(error)})
             return place
     return Place(target, place.name, trusted=place.trusted)
+
+
+@contextmanager
+def merged(place: Place) -> Iterator[Place]:
+    """Yield a place whose GGUF is one file: of one in parts, a folder that goes with the context.
+
+    Raises:
+        HandlerError: a part is missing, or is no GGUF.
+    """
+    parts = parts_of(place.gguf)
+    if len(parts) < 2:
+        yield place
+        return
+    missing = [name for name in parts if not (place.folder / name).is_file()]
+    if missing:
+        raise HandlerError(
+            f"{place.name} lacks {len(missing)} of the {len(parts)} parts of its GGUF, such as {missing[0]}.",
+            "Take in all of its parts.",
+        )
+    # Beside what is kept: /tmp may be a disk in memory, too small for a model.
+    beside = place.converted.parent if place.converted and place.converted.parent.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix=".merging-", dir=beside, ignore_cleanup_errors=True) as name:
+        for file in place.folder.iterdir():
+            if file.suffix != ".gguf":
+                (Path(name) / file.name).symlink_to(file.resolve())
+        with loading(place, "the disk"):
+            merge([place.folder / part for part in parts], Path(name) / _MERGED)
+        yield replace(place, folder=Path(name), gguf=_MERGED)
 
 
 def _keep(target: Path, model: Any, tokenizer: Any) -> None:

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from weighbridge.errors import HandlerError, InvalidConfiguration, InvalidRequest
-from weighbridge.handlers.conversion import converted
+from weighbridge.handlers.conversion import converted, merged
 from weighbridge.handlers.inference import finite, inferring, max_tokens, refuse_cancelled, taken, watched
 from weighbridge.handlers.interface import Device
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate, model_folder
@@ -74,10 +74,11 @@ class TextEmbedding:
         place = locate(str(folder / sentence.transformer), cache_dir, {**kwargs, "name": self.name})
         auto = _auto(place)
         place = converted(place, auto)
-        self.tokenizer = load_processor(AutoTokenizer, place, **sentence.tokenizer)
+        with merged(place) as whole:
+            self.tokenizer = load_processor(AutoTokenizer, whole, **sentence.tokenizer)
+            self.model = load_model(auto, whole, device, spare=("pooler.",))
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model = load_model(auto, place, device, spare=("pooler.",))
         if not wanted and not sentence.stated and _writes(self.model):
             raise HandlerError(
                 f"{self.name} was made to write texts, and says nothing of embedding them.",

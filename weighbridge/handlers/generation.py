@@ -160,6 +160,7 @@ class Generation:
         **options: Any,
     ) -> list[list[int]]:
         """As `complete`; watching the layers also ends a long prompt in the middle, and stands in a compiler's way."""
+        self._check_known(prompts)
         width = max(map(len, prompts))
         padding = self._tokenizer.pad_token_id
         padding = padding if padding is not None else self._tokenizer.eos_token_id or 0
@@ -186,6 +187,17 @@ class Generation:
             answers = outputs[:, width:].tolist()
         refuse_cancelled(self._name, cancel_event)
         return [answer[: self._length(answer, ending.lengths.get(row))] for row, answer in enumerate(answers)]
+
+    def _check_known(self, prompts: Sequence[Sequence[int]]) -> None:
+        """Raise HandlerError for tokens that only the tokenizer knows; torch would speak of an index."""
+        known = self._model.get_input_embeddings().weight.shape[0]
+        foreign = next((token for prompt in prompts for token in prompt if not 0 <= token < known), None)
+        if foreign is not None:
+            raise HandlerError(
+                f"{self._name} knows {known:,} tokens, and its tokenizer writes one more: "
+                f"{self._tokenizer.convert_ids_to_tokens(foreign)!r} ({foreign}).",
+                "Leave it out of the messages; its publisher has to mend the tokenizer or its template.",
+            )
 
     def _length(self, answer: Sequence[int], stopped: int | None) -> int:
         """Return the tokens of an answer up to its end: what follows is padding, whatever token that is."""

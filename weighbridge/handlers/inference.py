@@ -71,7 +71,8 @@ def inferring(name: str, device: str, task: str) -> Iterator[None]:
     except Exception as error:  # a stranger's model makes torch and transformers raise anything
         refuse_memory(error, device)
         raise HandlerError(
-            f"{name} fails: {type(error).__name__}: {str(error)[:300]}.", f"It may be no model for {task}."
+            f"{name} fails: {type(error).__name__}: {str(error)[:300]}.",
+            f"Check that its files fit together, and that its handler and dtype fit it: it may be no model for {task}.",
         ) from error
 
 

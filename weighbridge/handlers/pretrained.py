@@ -16,6 +16,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from weighbridge.errors import HandlerError, InvalidConfiguration, OutOfMemory
 from weighbridge.handlers.interface import Device
+from weighbridge.handlers.split_gguf import first_part, whole_sizes
 
 #: Options of models.yaml that every model of transformers takes.
 OPTIONS = ("dtype", "gguf_file")
@@ -24,6 +25,8 @@ DTYPES = ("auto", "float32", "float16", "bfloat16")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _ADAPTER = "adapter_config.json"
 _WEIGHTS_SHOWN = 3
+#: Bytes of the smallest type that is computed with; smaller ones come with scales.
+_HALF_SIZE = 2
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def load_model(auto: Any, place: Place, device: Device, *, spare: tuple[str, ...
                 f"{place.name} lacks weights that {type(model).__name__} has: {some}.",
                 "It was made for another task, or is not whole: name the handler of its task.",
             )
+        _unify(model, place)
         return model.to(device).eval()
 
 
@@ -168,15 +172,30 @@ def refuse_memory(error: Exception, device: str) -> None:
         ) from error
 
 
+def _unify(model: Any, place: Place) -> None:
+    """Give all weights one type where transformers dequantized some: it leaves the others in the type of the file."""
+    config = place.folder / "config.json"
+    if place.gguf or not config.is_file() or b'"quantization_config"' not in config.read_bytes():
+        return
+    weights = list(model.named_parameters())
+    if any(weight.itemsize < _HALF_SIZE or not weight.is_floating_point() for _, weight in weights):
+        return  # It works with them as they are.
+    spared = {*(model._keep_in_fp32_modules or ()), *(model._keep_in_fp32_modules_strict or ())}
+    for name, weight in weights:
+        if not spared.intersection(name.split(".")):
+            weight.data = weight.data.to(model.config.dtype)
+
+
 def _gguf(folder: Path, wanted: str) -> str:
-    """Return the GGUF file to load, the smallest where several quantizations lie together; empty for none."""
-    found = sorted(folder.glob("*.gguf"), key=lambda path: (path.stat().st_size, path.name))
+    """Return the GGUF file to load, the smallest of several quantizations, the first of its parts; empty for none."""
+    found = {path.name: path.stat().st_size for path in sorted(folder.glob("*.gguf"))}
     if wanted:
-        if wanted not in {path.name for path in found}:
-            known = ", ".join(path.name for path in found) or "none"
+        if wanted not in found:
+            known = ", ".join(found) or "none"
             raise InvalidConfiguration(f"The model has no GGUF file “{wanted}”.", f"It has {known}.")
-        return wanted
+        return first_part(wanted)
     if any(folder.glob("*.safetensors")):
         return ""
-    texts = [path.name for path in found if not path.name.startswith("mmproj")]  # A projector sees; it does not speak.
-    return texts[0] if texts else ""
+    # A projector sees; it does not speak.
+    sizes = whole_sizes({name: size for name, size in found.items() if not name.startswith("mmproj")})
+    return min(sizes, key=lambda name: (sizes[name], name), default="")

@@ -1,0 +1,72 @@
+"""GGUF in several parts, as llama.cpp's gguf-split writes them: `name-00001-of-00003.gguf`.
+
+transformers reads one file. Not here: where the merged file is kept (conversion).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_PART = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+
+
+def first_part(file: str) -> str:
+    """Return the name of a split's first part, or the name itself where it is no part."""
+    part = _PART.fullmatch(file)
+    return f"{part['name']}-00001-of-{part['count']}.gguf" if part else file
+
+
+def whole_sizes(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the size of each GGUF in bytes by its name, that of all its parts by the name of the first."""
+    found: dict[str, int] = {}
+    for file, size in sizes.items():
+        found[first_part(file)] = found.get(first_part(file), 0) + size
+    return found
+
+
+def parts_of(file: str) -> list[str]:
+    """Return the names of all parts of a GGUF, of which one is named; that name alone where it is no part."""
+    part = _PART.fullmatch(file)
+    if part is None:
+        return [file]
+    return [f"{part['name']}-{number:05}-of-{part['count']}.gguf" for number in range(1, int(part["count"]) + 1)]
+
+
+def merge(parts: Sequence[Path], target: Path) -> None:
+    """Write one GGUF with the metadata of the first part and the tensors of all.
+
+    Raises:
+        ValueError: they are no parts of one file. Besides, whatever gguf raises for files that are no GGUF.
+    """
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+    readers = [GGUFReader(part) for part in parts]
+    first = readers[0]
+    writer = GGUFWriter(target, arch=str(_field(first, "general.architecture")), endianess=first.endianess)
+    for key, field in first.fields.items():
+        if not key.startswith(("GGUF.", "split.")) and key != "general.architecture":
+            inner = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
+            writer.add_key_value(key, field.contents(), field.types[0], inner)
+    tensors = [tensor for reader in readers for tensor in reader.tensors]
+    if (stated := first.get_field("split.tensors.count")) is not None and stated.contents() != len(tensors):
+        raise ValueError(f"the parts hold {len(tensors)} tensors, and the first one says {stated.contents()}")
+    for tensor in tensors:
+        writer.add_tensor_info(
+            tensor.name, tensor.data.shape, tensor.data.dtype, tensor.data.nbytes, tensor.tensor_type
+        )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for tensor in tensors:
+        writer.write_tensor_data(tensor.data, tensor_endianess=first.endianess)
+    writer.close()
+
+
+def _field(reader: Any, key: str) -> Any:
+    field = reader.get_field(key)
+    if field is None:
+        raise ValueError(f"the first part lacks {key}")
+    return field.contents()
