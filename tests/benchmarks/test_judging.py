@@ -13,7 +13,7 @@ from tests.benchmarks.conversations import Body, judge, parts
 from tests.simulators.openai import OpenAIService
 from weighbridge.benchmarks import judge_prompts
 from weighbridge.benchmarks.interface import BenchmarkSettings
-from weighbridge.benchmarks.judging import MAX_TOKENS, Judge, Judgement, verdict
+from weighbridge.benchmarks.judging import MAX_THINKING_TOKENS, MAX_TOKENS, Judge, Judgement, verdict
 from weighbridge.benchmarks.mt_bench_questions import Question
 from weighbridge.benchmarks.patience import Patience
 from weighbridge.errors import BenchmarkFailed, Cancelled
@@ -245,3 +245,11 @@ def test_every_name_that_the_judge_gives_itself_is_kept(service: OpenAIService) 
     for service.model in names:
         judge.judge(QUESTION, ("4",), threading.Event())
     assert judge.facts["judge_reported"] == ["wise-1", "wise-2", "x" * 200]
+
+
+def test_a_judge_with_a_temperature_of_its_own_is_asked_in_its_words(service: OpenAIService) -> None:
+    service.not_taken = {"max_tokens", "temperature"}
+    judge_ = opened(service)
+    assert judge_.judge(QUESTION, ("4",), threading.Event()).grade == 7
+    assert judge_.facts["judge_temperature"] == "the service's own"
+    assert judge_.facts["judge_max_tokens"] == MAX_THINKING_TOKENS == service.asked[-1][1]["max_completion_tokens"]

@@ -79,6 +79,17 @@ def test_options_reach_the_handler(tmp_path: Path, handler: str, lines: list[str
     assert handler_options(entry) == options
 
 
+def test_a_model_of_no_publisher_is_one_of_openais(tmp_path: Path) -> None:
+    ours = f"    handler: {PACKAGE}.upstream.UpstreamChat\n    skip_download: true\n"
+    (tmp_path / "models.yaml").write_text(f"models:\n  - name: gpt-4o\n    hf_repo_id: gpt-4o\n{ours}")
+    (entry,) = read_models(tmp_path / "models.yaml")
+    address = {"upstream_base_url": "https://api.openai.com/v1", "upstream_api_key_env": "OPENAI_API_KEY"}
+    assert handler_options(entry) == address
+    (tmp_path / "models.yaml").write_text(f"models:\n  - hf_repo_id: mine\n{ours}    owned_by: vllm\n")
+    with pytest.raises(InvalidConfiguration, match="needs upstream_base_url"):
+        read_models(tmp_path / "models.yaml")
+
+
 def test_defaults_reach_the_handler(tmp_path: Path) -> None:
     entry = read(tmp_path, "defaults: {temperature: 0, top_p: 0.9}")
     assert handler_options(entry) == {"generation_defaults": {"temperature": 0.0, "top_p": 0.9}}

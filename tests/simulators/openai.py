@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +20,14 @@ def echo(body: Body) -> str:
     """Answer a chat with its last message."""
     content = body["messages"][-1]["content"]
     return content if isinstance(content, str) else json.dumps(content)
+
+
+def unsupported(name: str) -> Body:
+    """Return OpenAI's refusal of a parameter."""
+    instead = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+    problem = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
+    error = {"message": problem, "type": "invalid_request_error", "param": name, "code": "unsupported_parameter"}
+    return {"error": error}
 
 
 class OpenAIService:
@@ -42,6 +50,14 @@ class OpenAIService:
         self.model = "simulated"
         #: Replaces fields of a transcript, or of a chat's choice.
         self.lie: Body = {}
+        #: Parameters that are refused in OpenAI's words.
+        self.not_taken: set[str] = set()
+        #: Events of a stream in place of the answer's words.
+        self.events: list[Body] | None = None
+        #: Whether a stream ends with `[DONE]`.
+        self.says_done = True
+        #: Returns the status, the headers and the JSON of an answer in a form of its own, or None for the usual one.
+        self.respond: Callable[[str, Body], tuple[int, dict[str, str], Any] | None] = lambda path, body: None
         self.asked: list[tuple[str, Body]] = []
         self.headers: list[dict[str, str]] = []
         self._server = _Server(self)
@@ -64,15 +80,18 @@ class OpenAIService:
 
     def pieces(self, body: Body, fault: str) -> Iterator[Body]:
         """Yield the events of a chat, one a word."""
-        text = self.answer(body)
+        if self.events is not None:
+            yield from self.events
+            return
+        text, most = self.answer(body), body.get("max_tokens") or body["max_completion_tokens"]
         words = [word + " " for word in text.split(" ")]
         words[-1] = words[-1][:-1]
-        words = words[: body["max_tokens"]]
+        words = words[:most]
         for word in words:
             yield {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
         if fault == "no reason":
             return
-        cut = len(words) == body["max_tokens"]
+        cut = len(words) == most
         yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "length" if cut else "stop"}]}
         completion = {"usage lies": 10**9, "usage is text": "many", "usage is nothing": 0}.get(fault, len(words))
         prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
@@ -106,6 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.fault = service.faults.pop(0) if service.faults else service.fault
         if service.key and self.headers.get("authorization") != f"Bearer {service.key}":
             self._send(401, b'{"error": {"message": "no such key"}}')
+        elif refused := sorted(service.not_taken & body.keys()):
+            self._send(400, json.dumps(unsupported(refused[0])).encode())
+        elif own := service.respond(self.path, body):
+            self._send(own[0], json.dumps(own[2]).encode(), headers=own[1])
         elif self.fault == "hang":
             service.ended.wait(30)
         elif self.fault in ("400", "500", "429"):
@@ -146,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             if service.step_s:
                 time.sleep(service.step_s)
-        self.wfile.write(b"data: [DONE]\n\n")
+        if service.says_done:
+            self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
 
     def _flood(self, what: str) -> None:
@@ -189,8 +213,17 @@ class _Handler(BaseHTTPRequestHandler):
         choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         return {"model": service.model, "choices": [] if wrong else [choice | service.lie]}
 
-    def _send(self, status: int, content: bytes, kind: str = "application/json", encoding: str = "") -> None:
+    def _send(
+        self,
+        status: int,
+        content: bytes,
+        kind: str = "application/json",
+        encoding: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         if encoding:
             self.send_header("Content-Encoding", encoding)
         if status != 200 and self.server.service.retry_after:

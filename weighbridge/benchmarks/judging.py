@@ -17,12 +17,16 @@ from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.mt_bench_questions import Question
 from weighbridge.benchmarks.patience import Patience
 from weighbridge.errors import BenchmarkFailed, HandlerError, SourceError, UsageError
+from weighbridge.net.openai.chat_answers import ChatAnswer, NoChatAnswer
+from weighbridge.net.openai.dialect import Dialect
 from weighbridge.net.openai.endpoint import OpenAIEndpoint
 
 LOWEST, HIGHEST = 1.0, 10.0
 #: Replies that one judgement may take.
 REPLIES = 2
 MAX_TOKENS = 2048
+#: Where the limit counts what a judge thinks before it answers.
+MAX_THINKING_TOKENS = 16_384
 TEMPERATURE = 0.0
 _LINE = re.compile(r"[*_\s]*(?:[A-Za-z ]{1,24}:)?[*_\s]*\[\[\s*([0-9]{1,2}(?:\.[0-9]{1,2})?)\s*\]\][*_.\s]*")
 _LONGEST_LINE = 80
@@ -60,6 +64,7 @@ class Judge:
 
     def __init__(self, endpoint: OpenAIEndpoint, model: str, patience: Patience) -> None:
         self._endpoint, self._model, self._patience = endpoint, model, patience
+        self._dialect = Dialect()
         self._reported: set[str] = set()
         self._lock = threading.Lock()
 
@@ -89,10 +94,14 @@ class Judge:
             "judge_host": self._endpoint.host,
             "judge_prompt": judge_prompts.VERSION,
             "judge_prompt_digest": judge_prompts.digest(),
-            "judge_temperature": TEMPERATURE,
-            "judge_max_tokens": MAX_TOKENS,
+            "judge_temperature": "the service's own" if "temperature" in self._dialect.refused else TEMPERATURE,
+            "judge_max_tokens": self._max_tokens,
             "judge_replies": REPLIES,
         }
+
+    @property
+    def _max_tokens(self) -> int:
+        return MAX_THINKING_TOKENS if "max_tokens" in self._dialect.refused else MAX_TOKENS
 
     def judge(self, question: Question, answers: tuple[str, ...], stop: threading.Event) -> Judgement:
         """Have the last of these answers graded.
@@ -117,29 +126,40 @@ class Judge:
 
     def _ask(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> tuple[str, bool]:
         """Return a reply, and whether it is whole."""
-        body = {"model": self._model, "messages": messages, "max_tokens": MAX_TOKENS, "temperature": TEMPERATURE}
+        answer = ChatAnswer()
         try:
-            found = self._patience.ask(lambda: self._endpoint.post("/chat/completions", body, stop), stop)
+            answer.add(self._patience.ask(lambda: self._post(messages, stop), stop))
         except (HandlerError, SourceError) as error:  # The latter when its name leads elsewhere by now.
             own = error.remedy.replace("upstream_base_url", "judge_url")
             remedy = _REMEDIES.get(error.facts.get("http_status", 0), own)
             raise BenchmarkFailed(f"The judge fails: {error.problem}", remedy) from error
-        choices = found.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        message = choice.get("message") if isinstance(choice, dict) else None
-        content = message.get("content") if isinstance(message, dict) else None
-        if not isinstance(choice, dict) or not isinstance(message, dict) or not isinstance(content, str | None):
-            raise BenchmarkFailed(
-                f"The judge at {self._endpoint.host} answers with no chat's answer.", "Check judge_url and judge_model."
-            )
-        self._note(found.get("model"))
+        except NoChatAnswer as error:
+            raise self._misfit() from error
+        if not answer.begun:
+            raise self._misfit()
+        self._note(answer.model)
         # Halves of letters, which JSON may hold, cannot be sent back.
-        text = (content or "").encode(errors="replace").decode()
-        return text, choice.get("finish_reason") not in ("length", "content_filter")
+        text = answer.text.encode(errors="replace").decode()
+        return text, answer.finish_reason not in ("length", "content_filter")
 
-    def _note(self, name: Any) -> None:
+    def _post(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> dict[str, Any]:
+        while True:
+            sampling = {"max_tokens": self._max_tokens, "temperature": TEMPERATURE}
+            body = self._dialect.adapted({"model": self._model, "messages": messages, **sampling})
+            try:
+                return self._endpoint.post("/chat/completions", body, stop)
+            except HandlerError as error:
+                if not self._dialect.learn(error, body):
+                    raise
+
+    def _misfit(self) -> BenchmarkFailed:
+        return BenchmarkFailed(
+            f"The judge at {self._endpoint.host} answers with no chat's answer.", "Check judge_url and judge_model."
+        )
+
+    def _note(self, name: str) -> None:
         with self._lock:
-            if isinstance(name, str) and name.isprintable():
+            if name and name.isprintable():
                 self._reported.add(name[:_MAX_NAME])
 
 

@@ -153,13 +153,14 @@ def _of_turn(graded: Iterable[Graded], turn: int) -> list[float]:
 
 
 def _samples(graded: Sequence[Graded]) -> dict[str, list[float]]:
-    """Return what was found of each question, in their order; a grade that is missing is NaN."""
+    """Return what was found of each question, in their order; what is missing is NaN."""
     samples = {"question": [float(one.question.id) for one in graded]}
     for turn in range(TURNS):
         judged = [one.judgements[turn] for one in graded]
         samples[f"score_turn_{turn + 1}"] = [math.nan if one.grade is None else one.grade for one in judged]
         samples[f"replies_turn_{turn + 1}"] = [float(one.replies) for one in judged]
-        samples[f"tokens_turn_{turn + 1}"] = [float(one.answers[turn].tokens) for one in graded]
+        counted = [one.answers[turn].tokens for one in graded]
+        samples[f"tokens_turn_{turn + 1}"] = [math.nan if count is None else float(count) for count in counted]
     return samples
 
 

@@ -33,12 +33,12 @@ class Answer:
 
     Attributes:
         text: as it is judged.
-        tokens: that the model generated for it.
+        tokens: that the model generated for it; None where a service does not count.
         shortened: why the conversation is not the whole one, or empty.
     """
 
     text: str = field(repr=False)
-    tokens: int = 0
+    tokens: int | None = 0
     shortened: str = ""
 
 

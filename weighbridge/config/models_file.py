@@ -40,6 +40,8 @@ from weighbridge.handlers.loading import OFFERED, check_handler, known_options
 _ELSEWHERE = dict.fromkeys(("trust_remote_code", "allow_pickle"), ": policy.yaml allows it under `loading`, by digest")
 _UNSAID: tuple[Any, ...] = (None, "", [])
 _OURS = "weighbridge.handlers."
+#: Where a model is that names no service, and the variable that holds its key there.
+_OPENAI, _OPENAI_KEY = "https://api.openai.com/v1", "OPENAI_API_KEY"
 _POOLINGS = ("mean", "cls", "last", "max", "mean_sqrt_len_tokens", "weightedmean")
 #: Entries with a mistake that are told at once.
 MAX_MISTAKES = 20
@@ -330,7 +332,11 @@ def _check_options(entry: ModelEntry, place: Place) -> None:
     if entry.pooling and entry.pooling not in _POOLINGS and (not entry.handler or entry.handler.startswith(_OURS)):
         raise (place / "pooling").problem(f"there is no pooling “{entry.pooling}”; write one of {', '.join(_POOLINGS)}")
     if known and entry.skip_download and "upstream_base_url" in known and not entry.upstream_base_url:
-        raise place.problem(f"{entry.handler} needs upstream_base_url")
+        if "/" in entry.hf_repo_id or entry.owned_by not in ("", "openai"):
+            raise place.problem(f"{entry.handler} needs upstream_base_url")
+        # A name without a publisher is one of OpenAI's own models.
+        entry.upstream_base_url = _OPENAI
+        entry.upstream_api_key_env = entry.upstream_api_key_env or _OPENAI_KEY
 
 
 def _taken(handler: str, known: tuple[str, ...]) -> str:

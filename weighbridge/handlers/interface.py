@@ -25,15 +25,21 @@ class ChatGeneration:
 
     Attributes:
         text: what was generated, without the stop string.
-        prompt_tokens: tokens of the prompt, the template's included.
-        completion_tokens: tokens generated.
-        finish_reason: `stop`, `length`, or `cancelled`.
+        prompt_tokens: tokens of the prompt, the template's included; None where a service does not count.
+        completion_tokens: tokens generated, those of its reasoning included; None where a service does not count.
+        finish_reason: `stop`, `length`, `tool_calls`, `content_filter`, or a service's own word.
+        reasoning: what was thought before, where that is told apart.
+        refusal: why there is no answer, in the model's own words.
+        tool_calls: what it wants to be done, in OpenAI's form.
     """
 
     text: str
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
     finish_reason: str = "stop"
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

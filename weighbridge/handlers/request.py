@@ -39,6 +39,12 @@ def check_sampling(max_new_tokens: Any, temperature: Any, top_p: Any) -> None:
         raise InvalidRequest(f"top_p is {top_p!r}.", "Ask for more than 0, and 1 at most.")
 
 
+def check_top_k(top_k: Any) -> None:
+    """Raise InvalidRequest for a number of documents that cannot be; None asks for all of them."""
+    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0):
+        raise InvalidRequest(f"top_k is {top_k!r}.", "Ask for 0 documents or more.")
+
+
 def stop_strings(stop: Any) -> list[str]:
     """Return the strings that end an answer, without empty ones; a single string is one of them, as OpenAI has it.
 

@@ -2,13 +2,14 @@
 
 Answers come from elsewhere: they are bounded, their shape is checked, and a stream that stops in the middle is an
 error. What may pass by itself has the fact `transient`, and `retry_after_s` where the service says when. Not here: what
-is asked of it (upstream, benchmarks), and asking again.
+is asked of it (handlers.upstream, benchmarks), what its refusals say (refusals), and asking again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,22 +22,25 @@ from weighbridge.domain.auth_place import AuthPlace, shown_name
 from weighbridge.errors import Cancelled, HandlerError, InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.openai.connections import Connections
-from weighbridge.net.responses import retry_after_s
+from weighbridge.net.openai.refusals import error_of, refused
 
 _MAX_ANSWER_SIZE = 64 * 1024**2
 #: Of an answer that comes in events: bytes of one, and of all.
 _MAX_EVENT_SIZE = 4 * 1024**2
 _MAX_STREAM_SIZE = 1024**3
 _QUOTED = 300
-#: What a service answers with while it is busy, restarting or overloaded.
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+#: Bytes of an error's answer that are read.
+_MAX_ERROR_SIZE = 64 * 1024
+#: Azure's keys come in a header of their own, and its addresses may end with the version of its API.
+_AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+_AZURE_VERSION = re.compile(rb"api-version=[0-9A-Za-z.-]{1,40}")
 
 
 class OpenAIEndpoint:
     """One service; safe for several threads.
 
     Args:
-        base_url: up to and with its version, `https://host/v1`.
+        base_url: up to and with its version, `https://host/v1`; Azure's may end with `?api-version=…`.
         api_key_env: environment variable that holds the key, or empty for none.
         timeout_s: seconds without a byte after which it counts as dead.
         addresses: where it may lie; anywhere by default.
@@ -57,7 +61,8 @@ class OpenAIEndpoint:
             url = httpx.URL(base_url.rstrip("/"))
         except httpx.InvalidURL as error:
             raise InvalidConfiguration("upstream_base_url is no address.", "Write https://host/v1.") from error
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
+        versioned = _AZURE_VERSION.fullmatch(url.query) is not None
+        if url.scheme not in ("http", "https") or not url.host or url.userinfo or (url.query and not versioned):
             raise InvalidConfiguration("upstream_base_url is no plain http or https address.", "Write https://host/v1.")
         key, place = os.environ.get(api_key_env, "").strip() if api_key_env else "", AuthPlace(token_env=api_key_env)
         if api_key_env and not key:
@@ -67,12 +72,18 @@ class OpenAIEndpoint:
             )
         if not key.isascii() or not key.isprintable():
             raise InvalidConfiguration(f"What {shown_name(place)} holds is no key.", "Set it to the key alone.")
-        self.url, self.host = str(url), url.host
+        self._query = f"?{url.query.decode()}" if versioned else ""
+        self.url, self.host = str(url.copy_with(query=None)).rstrip("/"), url.host
         self._timeout_s = timeout_s
-        self._connections = Connections({"Authorization": f"Bearer {key}"} if key else {}, timeout_s, addresses)
+        own = {"api-key": key} if url.host.endswith(_AZURE) else {"Authorization": f"Bearer {key}"}
+        self._connections = Connections(own if key else {}, timeout_s, addresses)
 
     def post(self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None) -> dict[str, Any]:
-        """Ask with JSON and return the answer's object. Raises HandlerError, Cancelled."""
+        """Ask with JSON and return the answer's object; a bare list, as some services answer with, is its `data`.
+
+        Raises:
+            HandlerError, Cancelled: as `stream`.
+        """
         with self._asked(path, cancel_event, json=body) as answer:
             return self._object(answer)
 
@@ -94,17 +105,26 @@ class OpenAIEndpoint:
         """Ask with JSON and yield the objects of the answer's events (server-sent events, WHATWG HTML 9.2).
 
         Raises:
-            HandlerError: it refuses, hangs, sends something else or too much, or ends without `[DONE]`.
+            HandlerError: it refuses, hangs, sends something else or too much, or ends without `[DONE]` and without a
+                `finish_reason`.
             Cancelled: `cancel_event` was set.
         """
         with self._asked(path, cancel_event, json={**body, "stream": True}) as answer:
+            if answer.headers.get("content-type", "").startswith("application/json"):  # It does not stream.
+                yield self._object(answer)
+                return
             answer.stream = bounded = _Bounded(self.host, answer.stream)
             answer.encoding = "utf-8"
+            ended = False
             for event in EventSource(answer).iter_sse():
                 bounded.since_event = 0
                 if event.data == "[DONE]":
                     return
-                yield self._parsed(event.data)
+                value = self._parsed(event.data)
+                ended = ended or _ends(value)
+                yield value
+            if ended:
+                return
             raise HandlerError(
                 f"{self.host} ended its answer in the middle.",
                 "Look at its log; a proxy may cut long answers.",
@@ -116,7 +136,7 @@ class OpenAIEndpoint:
         with (
             self._errors(event),
             self._connections.take(event) as client,
-            client.stream("POST", self.url + path, **content) as answer,
+            client.stream("POST", f"{self.url}{path}{self._query}", **content) as answer,
         ):
             if answer.status_code != 200:
                 raise self._refused(answer)
@@ -134,25 +154,16 @@ class OpenAIEndpoint:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise HandlerError(f"{self.host} answers with no JSON.", "Is this the address of its API?") from error
+        if isinstance(value, list):
+            return {"data": value}
         if not isinstance(value, dict):
             raise HandlerError(f"{self.host} answers with no JSON object.", "Is this the address of its API?")
-        if isinstance(value.get("error"), dict | str):
-            said = value["error"].get("message") if isinstance(value["error"], dict) else value["error"]
-            raise HandlerError(f"{self.host} refuses: {str(said)[:300]}.")
+        if (said := error_of(value)) is not None:
+            raise HandlerError(f"{self.host} refuses: {said[:_QUOTED]}.")
         return value
 
     def _refused(self, answer: httpx.Response) -> HandlerError:
-        said = _start(answer, 4 * _QUOTED).decode(errors="replace")[:_QUOTED].replace("\n", " ")
-        remedy = {
-            401: "Check the key that upstream_api_key_env names.",
-            403: "Check the key that upstream_api_key_env names.",
-            404: "Check upstream_base_url and the model's name there.",
-        }.get(answer.status_code, "Look at its log.")
-        facts: dict[str, Any] = {"http_status": answer.status_code}
-        if answer.status_code in _BUSY:
-            wait_s = retry_after_s(answer.headers.get("retry-after", ""))
-            facts |= {"transient": True} | ({} if wait_s is None else {"retry_after_s": wait_s})
-        return HandlerError(f"{self.host} answers with HTTP {answer.status_code}: {said}", remedy, **facts)
+        return refused(self.host, answer.status_code, answer.headers, _start(answer, _MAX_ERROR_SIZE)[:_MAX_ERROR_SIZE])
 
     @contextmanager
     def _errors(self, event: threading.Event | None) -> Iterator[None]:
@@ -203,6 +214,13 @@ class _Bounded(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _ends(event: Mapping[str, Any]) -> bool:
+    """Tell whether an event of a chat says that the answer is whole."""
+    choices = event.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return isinstance(first, dict) and isinstance(first.get("finish_reason"), str)
 
 
 def _start(answer: httpx.Response, size: int) -> bytes:

@@ -1,0 +1,51 @@
+"""A service that speaks OpenAI's protocol, as handlers know it: its address and the model's name there.
+
+Not here: what is asked (upstream, upstream_texts, upstream_speech), and the protocol (net.openai).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from weighbridge.errors import HandlerError, InvalidConfiguration
+from weighbridge.handlers.interface import Device
+from weighbridge.net.openai.endpoint import OpenAIEndpoint
+
+
+class UpstreamService:
+    """What all of them have in common: the service and the model's name there; may be called from several threads.
+
+    Args:
+        hf_repo_id: the model's name there.
+        device: of no use; the service's host stands there afterwards.
+        cache_dir: of no use.
+        kwargs: `name`, `generation_defaults`, `upstream_base_url`, `upstream_api_key_env`, `timeout_s` (seconds without
+            a byte; 120), `owned_by` (`openai`, or what the service is: `vllm`, `local`).
+
+    Raises:
+        InvalidConfiguration: there is no such address, or its key's variable is empty.
+    """
+
+    options = ["upstream_base_url", "upstream_api_key_env", "timeout_s", "owned_by"]
+    thread_safe = True
+    max_parallelism: int | None = None
+
+    def __init__(self, hf_repo_id: str, device: Device = "cpu", cache_dir: str | None = None, **kwargs: Any) -> None:
+        base_url = kwargs.get("upstream_base_url", "")
+        if not base_url:
+            raise InvalidConfiguration(
+                f"{hf_repo_id} has no upstream_base_url.", "Write it in models.yaml: https://host/v1."
+            )
+        self.name: str = kwargs.get("name", hf_repo_id)
+        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
+        self.supports_structured_outputs = False
+        self.owned_by: str = kwargs.get("owned_by", "openai")
+        self._model = hf_repo_id
+        self._endpoint = OpenAIEndpoint(
+            base_url, kwargs.get("upstream_api_key_env", ""), timeout_s=float(kwargs.get("timeout_s", 120.0))
+        )
+        self.device: Device = self._endpoint.host
+
+    def wrong(self, what: str) -> HandlerError:
+        """Return the error for an answer that cannot be."""
+        return HandlerError(f"{self.device} answers for {self.name} with {what}.", "Is it the right kind of model?")
