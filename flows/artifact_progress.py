@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from contextvars import copy_context
 from dataclasses import dataclass
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self, cast
 from uuid import UUID
@@ -18,7 +18,10 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
 from flows.artifact_keys import key
-from weighbridge.views.text import bytes_text
+from weighbridge.domain.progress import BYTES
+from weighbridge.domain.tally import Reading, Tally
+from weighbridge.domain.text import markdown_text
+from weighbridge.views.text import progress_text
 
 _log = logging.getLogger(__name__)
 #: Seconds between two writes: a person watches them, and each is a request.
@@ -26,32 +29,28 @@ INTERVAL_S = 2.0
 
 
 @dataclass
-class _Step:
-    expected: int = 0
-    done: int = 0
-    at: str = ""
-    written: tuple[int, int] = (0, 0)
-    artifact: UUID | None = None
+class _Written:
+    """What the server has of a step."""
 
-    @property
-    def percent(self) -> float:
-        return min(100.0, 100.0 * self.done / self.expected) if self.expected else 0.0
+    artifact: UUID
+    text: str
 
 
-class ArtifactProgress:
-    """Keeps a progress artifact for each step of one model; satisfies `weighbridge.domain.progress.Progress`.
+class ArtifactProgress(Tally):
+    """Keeps a progress artifact for each step of one run; satisfies `weighbridge.domain.progress.Progress`.
 
     Enter it inside a flow run: the artifacts belong to that run.
 
     Args:
-        model: the model's name; part of the artifacts' keys.
+        model: the name of the model, or of what all of them are done for; part of the artifacts' keys.
         interval_s: seconds between two writes.
     """
 
     def __init__(self, model: str, interval_s: float = INTERVAL_S) -> None:
+        super().__init__()
         self._model, self._interval_s = model, interval_s
-        self._steps: dict[str, _Step] = {}
-        self._lock, self._ended = Lock(), Event()
+        self._written: dict[str, _Written] = {}
+        self._ended = Event()
 
     def __enter__(self) -> Self:
         # The copied context carries the flow run, to which artifacts attach themselves.
@@ -65,48 +64,29 @@ class ArtifactProgress:
         self._ended.set()
         self._thread.join()
 
-    def expect(self, step: str, amount: int) -> None:
-        """Make a step's bar longer."""
-        with self._lock:
-            self._steps.setdefault(step, _Step()).expected += amount
-
-    def advance(self, step: str, amount: int) -> None:
-        """Fill a step's bar."""
-        with self._lock:
-            self._steps.setdefault(step, _Step()).done += amount
-
-    def say(self, step: str, text: str) -> None:
-        """Tell what a step is at."""
-        with self._lock:
-            self._steps.setdefault(step, _Step()).at = text
-
     def _write_until_ended(self) -> None:
         while not self._ended.wait(self._interval_s):
             self._write()
         self._write()
 
     def _write(self) -> None:
-        with self._lock:
-            changed = [
-                (name, step)
-                for name, step in self._steps.items()
-                if step.expected and (step.done, step.expected) != step.written
-            ]
-        for name, step in changed:
+        for reading in self.readings():
+            text = f"{reading.step} {self._model}: {progress_text(reading)}"
+            written = self._written.get(reading.step)
+            short = written is None and reading.unit != BYTES and reading.finished  # One question, answered at once.
+            if short or (written is not None and written.text == text):
+                continue
             try:
-                self._write_step(name, step)
+                self._written[reading.step] = self._write_step(reading, text, written)
             except (PrefectException, httpx.HTTPError):
                 # A bar that cannot be drawn must not stop the model; the next write tries again.
-                _log.warning("progress was not written", extra={"model": self._model, "step": name}, exc_info=True)
+                extra = {"model": self._model, "step": reading.step}
+                _log.warning("progress was not written", extra=extra, exc_info=True)
 
-    def _write_step(self, name: str, step: _Step) -> None:
-        with self._lock:
-            now, percent, at = (step.done, step.expected), step.percent, step.at
-        done = f"{bytes_text(now[0])} of {bytes_text(now[1])}"
-        description = f"{name} {self._model}: {done}" + (f", at {at}" if at else "")
-        if step.artifact is None:
-            created = create_progress_artifact(percent, key=key(name, self._model), description=description)
-            step.artifact = cast(UUID, created)
-        else:
-            update_progress_artifact(step.artifact, progress=percent, description=description)
-        step.written = now
+    def _write_step(self, reading: Reading, text: str, written: _Written | None) -> _Written:
+        percent, described = 100.0 * (reading.share or 0.0), markdown_text(text)
+        if written is None:
+            created = create_progress_artifact(percent, key=key(reading.step, self._model), description=described)
+            return _Written(cast(UUID, created), text)
+        update_progress_artifact(written.artifact, progress=percent, description=described)
+        return _Written(written.artifact, text)

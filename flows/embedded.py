@@ -17,6 +17,7 @@ from flows.ingest import ingest, parameters_of
 from flows.run_workspace import own_requests
 from flows.sync import sync
 from weighbridge.config.settings import Settings
+from weighbridge.domain.progress import Progress
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.chain import Outcome
@@ -24,25 +25,25 @@ from weighbridge.intake.syncing import SyncReport
 from weighbridge.intake.workspace import open_catalog
 
 
-def run_ingest(request: IngestRequest, *, locked: bool, models: Path) -> Outcome:
+def run_ingest(request: IngestRequest, progress: Progress, *, locked: bool, models: Path) -> Outcome:
     """Take one model in by a run of the flow `ingest`.
 
     Raises:
         WeighbridgeError: what the run failed with.
     """
-    with _prefect(), own_requests():
+    with _prefect(), own_requests(progress):
         state = ingest(**parameters_of(request, locked=locked, models=str(models)), return_state=True)
     with open_catalog(Settings()) as catalog:
         return outcome_of(state, catalog)
 
 
-def run_sync(models: Path, *, locked: bool, only: str = "") -> SyncReport:
+def run_sync(models: Path, progress: Progress, *, locked: bool, only: str = "") -> SyncReport:
     """Take in what changed by a run of the flow `sync`.
 
     Raises:
         WeighbridgeError: what the run failed with.
     """
-    with _prefect(), own_requests():
+    with _prefect(), own_requests(progress):
         state = sync(models=str(models), only=only, locked=locked, return_state=True)
     with open_catalog(Settings()) as catalog:
         return sync_report_of(state, catalog)

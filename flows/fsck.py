@@ -8,10 +8,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.announcements import ERROR, announced
+from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_check
 from flows.end_states import end_state, failed
 from flows.run_workspace import run_workspace, settings_blocks
-from weighbridge.domain.progress import Silent
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.auditing import audit
 from weighbridge.store.checking import check_store
@@ -40,10 +40,11 @@ def fsck(
         Completed where all of it agrees, else Failed; the table has each difference.
     """
     try:
-        with run_workspace(settings_blocks(mlflow_block, "", store_block, catalog_block), Silent()) as workspace:
+        blocks = settings_blocks(mlflow_block, "", store_block, catalog_block)
+        with ArtifactProgress("store") as progress, run_workspace(blocks, progress) as workspace:
             catalog = workspace.catalog
             versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
-            found = check_store(workspace.store, versions, Silent(), workspace.settings.slots)
+            found = check_store(workspace.store, versions, progress, workspace.settings.slots)
             differences = audit(versions, workspace) if registries else ()
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])

@@ -13,12 +13,12 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.announcements import ERROR, announced
+from flows.artifact_progress import ArtifactProgress
 from flows.artifact_results import keep_preloaded
 from flows.end_states import failed, outcome_of, preloaded
 from flows.ingest import ingest, parameters_of
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.config.models_file import ModelEntry, read_models, select
-from weighbridge.domain.progress import Silent
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.preloading import cache_folder
@@ -60,7 +60,7 @@ def preload(
     """
     blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
-        with run_workspace(blocks, Silent(), models) as workspace:
+        with ArtifactProgress("cache") as progress, run_workspace(blocks, progress, models) as workspace:
             entries = select(read_models(workspace.models_file(Path(models))), only)
 
             def ingest_one(entry: ModelEntry) -> ModelVersion:
@@ -68,7 +68,9 @@ def preload(
                 return outcome_of(state, workspace.catalog).version
 
             wanted = ingest_one if download else None
-            done = preload_models(entries, workspace.catalog, workspace.store, cache_folder(), wanted)
+            done = preload_models(
+                entries, workspace.catalog, workspace.store, cache_folder(), wanted, workspace.progress
+            )
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])
     keep_preloaded(done)

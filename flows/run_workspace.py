@@ -12,20 +12,21 @@ from pathlib import Path
 
 from blocks import load_block, load_settings
 from weighbridge.config.settings import Settings
-from weighbridge.domain.progress import Progress
+from weighbridge.domain.progress import Progress, Several, Silent
 from weighbridge.intake.workspace import Workspace, open_workspace
 from weighbridge.net.auth import Auth
 from weighbridge.net.on_behalf import is_operators
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
-_own: ContextVar[bool] = ContextVar("own", default=False)
+#: Who watches a run that this very process asked for; None for a run of others.
+_own: ContextVar[Progress | None] = ContextVar("own", default=None)
 
 
 @contextmanager
-def own_requests() -> Iterator[None]:
-    """Have runs inside count as asked for by the user of this very process, as on the command line."""
-    token = _own.set(True)
+def own_requests(watching: Progress | None = None) -> Iterator[None]:
+    """Have runs inside count as asked for by the user of this very process, who hears how far they are."""
+    token = _own.set(watching or Silent())
     try:
         yield
     finally:
@@ -55,7 +56,9 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
         InvalidConfiguration: a block cannot be loaded.
         ScannerUnavailable, CatalogError, StoreError: a part cannot be opened.
     """
-    lent = _shared.get()
+    lent, own = _shared.get(), _own.get()
+    if own is not None:
+        progress = Several(progress, own)
     if lent is not None:
         before, lent.progress = lent.progress, progress
         try:
@@ -72,7 +75,7 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
     settings = Settings(**load_settings(blocks))
     vouched = bool(models) and is_operators(Path(models), Path.cwd())
     with open_workspace(
-        settings, progress=progress, load_block=load, on_behalf=not _own.get(), vouched=vouched
+        settings, progress=progress, load_block=load, on_behalf=own is None, vouched=vouched
     ) as workspace:
         token = _shared.set(workspace)
         try:

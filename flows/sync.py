@@ -13,13 +13,13 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.announcements import ERROR, announced, sync_tags
+from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_sync
 from flows.end_states import failed, outcome_of, synced
 from flows.ingest import ingest, parameters_of
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.config.lock_file import read_lock_of
 from weighbridge.config.models_file import read_models, requests, select
-from weighbridge.domain.progress import Silent
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.job import Job
@@ -61,7 +61,7 @@ def sync(
     """
     blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
-        with run_workspace(blocks, Silent(), models) as workspace:
+        with ArtifactProgress("models") as progress, run_workspace(blocks, progress, models) as workspace:
             wanted_file = workspace.models_file(Path(models))
             locks = read_lock_of(wanted_file) if locked else None
 

@@ -57,6 +57,7 @@ def test_a_clean_model_passes_and_is_there_once(prefect_server: PrefectServer, t
         "table:files-org-clean-model",
         "progress:fetch-org-clean-model",
         "progress:scan-org-clean-model",
+        "progress:publish-org-clean-model",
     }
     assert kept["progress:scan-org-clean-model"] == 100
     report = kept["markdown:report-org-clean-model"]

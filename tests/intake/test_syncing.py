@@ -17,6 +17,7 @@ import pytest
 from weighbridge.config.lock_file import read_lock_of, write_lock
 from weighbridge.config.models_file import read_models, requests
 from weighbridge.config.settings import Settings
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, IntegrityError
 from weighbridge.intake import chain, publishing, syncing
@@ -236,7 +237,12 @@ def test_a_version_that_is_rejected_while_it_is_published_does_not_stay(
     for moment in ("before", "while", "after"):
 
         def publish(
-            self: ExportRegistry, version: ModelVersion, blobs: BlobStore, allow: Allow = always, at: str = moment
+            self: ExportRegistry,
+            version: ModelVersion,
+            blobs: BlobStore,
+            allow: Allow = always,
+            heard: Heard = unheard,
+            at: str = moment,
         ) -> Any:
             def reject() -> None:
                 with night.open() as other:
@@ -252,7 +258,7 @@ def test_a_version_that_is_rejected_while_it_is_published_does_not_stay(
 
             if at == "before":
                 reject()
-            done = plain(self, version, blobs, meanwhile)
+            done = plain(self, version, blobs, meanwhile, heard)
             if at == "after":
                 reject()
             return done

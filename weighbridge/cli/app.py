@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -41,6 +42,7 @@ from weighbridge.cli.console import (
 from weighbridge.config.lock_file import read_lock_of
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.progress import Progress
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.errors import UsageError, WeighbridgeError
@@ -152,7 +154,9 @@ def ingest(
         policy=policy,
         auth=AuthPlace(token_env=token_env, token_file=token_file),
     )
-    outcome = _by_flow(request, locked, models) if via_prefect(via) else _directly(request, locked, models, json_)
+    take_in = _by_flow if via_prefect(via) else _directly
+    with bars(json_) as shown:
+        outcome = take_in(request, locked, models, shown)
     _finish(
         outcome.version.to_json(),
         lambda: out.print(terminal.report(outcome), crop=False),
@@ -223,10 +227,13 @@ def export(
     with open_catalog(Settings()) as catalog:
         version = find(catalog, name)
     store = LocalBlobStore(settings.store_folder)
-    if layout is Layout.plain:
-        written = export_folder(version, store, target)
-    else:
-        written = export_hf_cache(version, store, target, repo or version.name)
+    with bars(json_) as shown:
+        shown.expect("export", version.manifest.size)
+        heard = partial(shown.advance, "export")
+        if layout is Layout.plain:
+            written = export_folder(version, store, target, heard=heard)
+        else:
+            written = export_hf_cache(version, store, target, repo or version.name, heard=heard)
     text = f"{version.name} {version.version} is at {written}"
     say("export", {"path": str(written)}, lambda: out.print(text, markup=False, soft_wrap=True), json_)
 
@@ -272,7 +279,7 @@ def main() -> NoReturn:
 
 
 def _farewell() -> None:
-    err.show_cursor()
+    console.hide_bars()
     _say_stopped()
 
 
@@ -314,16 +321,16 @@ def _keep_traceback(error: Exception) -> str:
     return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
 
 
-def _by_flow(request: IngestRequest, locked: bool, models: Path) -> chain.Outcome:
+def _by_flow(request: IngestRequest, locked: bool, models: Path, progress: Progress) -> chain.Outcome:
     interrupts.be_patient()
     from flows.embedded import run_ingest  # Prefect takes longer to import than everything else here.
 
-    return run_ingest(request, locked=locked, models=models)
+    return run_ingest(request, progress, locked=locked, models=models)
 
 
-def _directly(request: IngestRequest, locked: bool, models: Path, quiet: bool) -> chain.Outcome:
+def _directly(request: IngestRequest, locked: bool, models: Path, progress: Progress) -> chain.Outcome:
     wanted = locked_manifest(request, read_lock_of(models)) if locked else None
-    with bars(quiet) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
+    with open_workspace(Settings(), progress=progress) as workspace, chain.Direct() as runner:
         return chain.ingest(Job.of(request, workspace, wanted), runner)
 
 

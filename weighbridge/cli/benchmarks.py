@@ -78,7 +78,7 @@ def _preload(
             return chain.ingest(Job.of(entry.request(), workspace), runner).version
 
         store, cache = workspace.store, cache_folder()
-        done = preload(entries, workspace.catalog, store, cache, ingest if download else None)
+        done = preload(entries, workspace.catalog, store, cache, ingest if download else None, shown)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("model", "version", "load as", "folder"):
         table.add_column(header, overflow="fold")

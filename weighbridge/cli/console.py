@@ -77,6 +77,7 @@ ViaOption = Annotated[
     typer.Option(help="Through Prefect or directly; auto: through Prefect when PREFECT_API_URL names a server."),
 ]
 _silenced = False
+_bars: Bars | None = None
 
 
 def silence(wanted: bool) -> None:
@@ -91,8 +92,20 @@ def bars(quiet: bool) -> Iterator[Progress]:
     if quiet or _silenced:
         yield Silent()
         return
+    global _bars
     with Bars(err) as shown:
-        yield shown
+        _bars = shown
+        try:
+            yield shown
+        finally:
+            _bars = None
+
+
+def hide_bars() -> None:
+    """Take away what shows progress and give the cursor back, whatever the work is at: the process ends."""
+    if _bars is not None:
+        _bars.stop()
+    err.show_cursor()
 
 
 def examples(*lines: str) -> str:

@@ -70,7 +70,8 @@ def _sync(
         interrupts.be_patient()
         from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
 
-        done = run_sync(models, locked=locked, only=only)
+        with bars(json_) as shown:
+            done = run_sync(models, shown, locked=locked, only=only)
     else:
         locks = read_lock_of(models) if locked else None
         with (

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from weighbridge.domain.progress import counted
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.workspace import Workspace
@@ -78,9 +79,8 @@ def _of_registry(registry: Registry, versions: Sequence[ModelVersion], workspace
         if what:
             label = f"{holding.name}@{holding.version or holding.location}"
             yield Difference(registry.name, registry.address, label, what)
-    for version in versions:
-        if not _is_noted(version, registry):
-            continue
+    noted = [(_label(version), version) for version in versions if _is_noted(version, registry)]
+    for version in counted(workspace.progress, registry.name, "versions", noted, len(noted)):
         if (version.name, version.version) not in listed:
             yield _difference(registry, version, "The catalog says that it is published here, and it is not.")
         elif wrong := registry.damaged(version, workspace.store):

@@ -50,7 +50,7 @@ def fetch(
     if known is None:
         known = _Fetch(source, ref, entry, progress, retrying or Retrying(), pace or Pace()).receive(store)
     else:
-        progress.advance("fetch", entry.size or 0)
+        progress.skip("fetch", entry.size or 0)
     return replace(entry, size=store.size(known), digest=known, version="", locator="")
 
 
@@ -68,9 +68,14 @@ def _identity(ref: ModelRef, entry: FileEntry) -> str:
     return f"{ref.kind}:{ref.id}#{entry.path}@{entry.version}" if entry.version else ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Fetch:
-    """One file on its way."""
+    """One file on its way.
+
+    Attributes:
+        told: how much of it progress has heard of.
+        promised: bytes that the answer to the request promises, where the source does not.
+    """
 
     source: Source
     ref: ModelRef
@@ -78,6 +83,8 @@ class _Fetch:
     progress: Progress
     retrying: Retrying
     pace: Pace
+    told: int = 0
+    promised: int = 0
 
     def receive(self, store: LocalBlobStore) -> Digest:
         entry, identity = self.entry, _identity(self.ref, self.entry)
@@ -85,18 +92,19 @@ class _Fetch:
         with store.receive(identity or f"{self.ref.uri}#{entry.path}", extra=extra, size=entry.size) as incoming:
             known = known_blob(self.ref, entry, store)  # Another process may have brought it while this one waited.
             if known is not None:
-                self.progress.advance("fetch", entry.size or 0)
+                self.progress.skip("fetch", entry.size or 0)
                 return known
             if not identity or (entry.size is not None and incoming.offset > entry.size):
                 incoming.restart()
             resumed = incoming.offset > 0
-            self.progress.advance("fetch", incoming.offset)
+            self._skip_to(incoming.offset)
             self._stream(incoming)
             try:
                 digest = incoming.commit(entry.digest)
             except IntegrityError as error:
                 if not resumed:
                     raise _named(error, entry) from error
+                self._skip_to(incoming.offset)
                 self._stream(incoming)
                 try:
                     digest = incoming.commit(entry.digest)
@@ -115,6 +123,7 @@ class _Fetch:
                     self.retrying.go_on()
                     incoming.write(chunk)
                     self.progress.advance("fetch", len(chunk))
+                    self.told += len(chunk)
                 if entry.size is None or incoming.offset == entry.size:
                     return
                 raise SourceUnavailable(
@@ -130,6 +139,11 @@ class _Fetch:
                 came = incoming.offset > before and not error.facts.get("slow")
                 fruitless = 1 if came else fruitless + 1
                 self.retrying.wait_after(error, fruitless)
+
+    def _skip_to(self, offset: int) -> None:
+        """Tell that a file begins anew at an offset, whatever of it was told before."""
+        self.progress.skip("fetch", offset - self.told)
+        self.told = offset
 
     def _chunks(self, incoming: Incoming) -> Iterator[bytes]:
         """Yield the bytes after `incoming.offset`, refusing a stream of another length than promised."""
@@ -147,8 +161,12 @@ class _Fetch:
                 if stream.offset != 0:
                     raise SourceMisbehaved(f"{entry.path} was resumed at a byte nobody asked for.", path=entry.path)
                 incoming.restart()
+                self._skip_to(0)
             if entry.size is None and stream.size is not None:
                 incoming.expect(stream.size)
+                if not self.promised:
+                    self.promised = stream.size
+                    self.progress.expect("fetch", stream.size)
             received, promised = incoming.offset, entry.size is not None or stream.size is not None
             for chunk in self.pace.held(stream.chunks, entry.path, promised):
                 received += len(chunk)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryError
 from weighbridge.registries.hfcache import export_hf_cache
@@ -49,6 +51,7 @@ def preload(
     blobs: BlobStore,
     cache: Path,
     ingest: Callable[[ModelEntry], ModelVersion] | None,
+    progress: Progress | None = None,
 ) -> list[Preloaded]:
     """Put models into a cache; all or, when one did not pass, none.
 
@@ -61,6 +64,7 @@ def preload(
         catalog: knows which versions passed.
         blobs: where their content lies.
         cache: as `cache_folder` returns.
+        progress: hears of the bytes put into the cache.
         ingest: takes a model in; None where nothing may be downloaded (AUTO_DOWNLOAD_MODELS=0).
 
     Raises:
@@ -86,7 +90,11 @@ def preload(
             "Nothing was put into the cache. `weighbridge show NAME` says why.",
             rejected=rejected,
         )
-    return [_export(entry, version, blobs, cache) for entry in wanted if (version := passed[entry.key])]
+    return [
+        _export(entry, version, blobs, cache, progress or Silent())
+        for entry in wanted
+        if (version := passed[entry.key])
+    ]
 
 
 def _passed(catalog: Catalog, entry: ModelEntry) -> ModelVersion | None:
@@ -94,7 +102,9 @@ def _passed(catalog: Catalog, entry: ModelEntry) -> ModelVersion | None:
     return version if version is not None and version.status == "PASSED" else None
 
 
-def _export(entry: ModelEntry, version: ModelVersion, blobs: BlobStore, cache: Path) -> Preloaded:
+def _export(entry: ModelEntry, version: ModelVersion, blobs: BlobStore, cache: Path, progress: Progress) -> Preloaded:
     repo_id = entry.hf_repo_id or entry.key
-    path = export_hf_cache(version, blobs, cache, repo_id, link="copy")
+    progress.expect("export", version.manifest.size)
+    progress.say("export", repo_id)
+    path = export_hf_cache(version, blobs, cache, repo_id, link="copy", heard=partial(progress.advance, "export"))
     return Preloaded(entry.key, version.version, repo_id, path)

@@ -10,6 +10,7 @@ that an upload was begun for. Not here: how a registry does either (registries),
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, RegistryUnavailable, WeighbridgeError
@@ -115,9 +116,11 @@ def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -
         if now is None or now.status != "PASSED":
             raise _NoLongerPassed
 
-    workspace.progress.say("publish", registry.name)
+    progress = workspace.progress
+    progress.expect("publish", version.manifest.size)
+    progress.say("publish", registry.name)
     try:
-        publication = registry.publish(version, workspace.store, allow)
+        publication = registry.publish(version, workspace.store, allow, partial(progress.advance, "publish"))
     except _NoLongerPassed:
         catalog.remove_publications(name, number, registry.name, registry.address)
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 
 from weighbridge.content.detection import detect_file
@@ -136,6 +136,8 @@ def _scan_one(
     progress: Progress,
 ) -> tuple[ScanReport, ...]:
     reports = []
+    told = _Told(subject.size, progress)
+    subject = replace(subject, heard=told.heard)
     for scanner in engines.scanners:
         engine = engines.engines[scanner.name]
         if found := earlier.get(_key(subject, scanner.name, engine)):
@@ -146,5 +148,22 @@ def _scan_one(
             with slots:
                 progress.say("scan", f"{scanner.name}: {subject.name}")
                 reports.append(scanner.scan(subject))
-    progress.advance("scan", subject.size)
+    told.rest()
     return tuple(reports)
+
+
+class _Told:
+    """What progress has heard of one blob: never more than it has, however often its bytes are read."""
+
+    def __init__(self, size: int, progress: Progress) -> None:
+        self._left, self._progress = size, progress
+
+    def heard(self, amount: int) -> None:
+        """Tell of some of it."""
+        amount = min(amount, self._left)
+        self._left -= amount
+        self._progress.advance("scan", amount)
+
+    def rest(self) -> None:
+        """Tell that all of it is done."""
+        self.heard(self._left)

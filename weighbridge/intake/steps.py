@@ -17,6 +17,7 @@ from weighbridge.domain.decision import Decision
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Comparison, FileEntry, Manifest
 from weighbridge.domain.next_version import next_version
+from weighbridge.domain.progress import one_of
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.selection import Selection
 from weighbridge.domain.version import ModelVersion
@@ -43,6 +44,11 @@ def resolve(job: Job) -> Manifest:
         IntegrityError: the source declares what is known to be something else than what is locked, as a folder, a
             bucket or a URL does that has changed.
     """
+    with one_of(job.workspace.progress, "resolve", "models", job.request.model):
+        return _resolve(job)
+
+
+def _resolve(job: Job) -> Manifest:
     if job.locked is None:
         return job.source.resolve(job.request.ref)
     # A lock holds no credentials of a signed URL.

@@ -14,6 +14,7 @@ from typing import Any
 
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.progress import counted
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryUnavailable, ScannerUnavailable, WeighbridgeError
@@ -159,7 +160,8 @@ def plan(requests: Sequence[IngestRequest], workspace: Workspace, locks: Locks |
     held: list[Held] = []
     due: list[Due] = []
     broken: WeighbridgeError | None = None
-    for one in asked:
+    named = ((one.job.request.model, one) for one in asked)
+    for one in counted(workspace.progress, "compare", "models", named, len(asked)):
         name = one.job.request.model
         number = numbers.get((name, one.fingerprint))
         version = workspace.catalog.get(name, number) if number else None

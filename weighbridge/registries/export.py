@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
 from weighbridge.registries import folder_writer
@@ -39,7 +40,9 @@ __all__ = ["ExportRegistry", "export_folder", "export_hf_cache"]
 Layout = Literal["plain", "hf-cache"]
 
 
-def export_folder(version: ModelVersion, blobs: BlobStore, target: Path, *, link: Link = "copy") -> Path:
+def export_folder(
+    version: ModelVersion, blobs: BlobStore, target: Path, *, link: Link = "copy", heard: Heard = unheard
+) -> Path:
     """Write a version's files into a new folder, which appears whole or not at all, and return it.
 
     A folder that holds exactly these files, byte for byte, is left as it is.
@@ -49,6 +52,7 @@ def export_folder(version: ModelVersion, blobs: BlobStore, target: Path, *, link
         blobs: where its content lies.
         target: a folder that is missing or empty.
         link: `copy` proves every byte; `hardlink` and `symlink` give the store's own, which must not be changed.
+        heard: hears of the bytes put in place.
 
     Raises:
         RegistryError: not PASSED, something else stands at the target, or the file system refused.
@@ -66,7 +70,7 @@ def export_folder(version: ModelVersion, blobs: BlobStore, target: Path, *, link
                 path=str(target),
             )
         with staged(target) as folder:
-            place_all(blobs, version.manifest, folder, link)
+            place_all(blobs, version.manifest, folder, link, heard)
     return target
 
 
@@ -92,12 +96,14 @@ class ExportRegistry:
     def prepare(self) -> None:
         """Nothing takes long here."""
 
-    def publish(self, version: ModelVersion, blobs: BlobStore, allow: Allow = always) -> Publication:
+    def publish(
+        self, version: ModelVersion, blobs: BlobStore, allow: Allow = always, heard: Heard = unheard
+    ) -> Publication:
         """Give a version out under its name; again is harmless and repairs. Raises RegistryError, IntegrityError."""
         require_passed(version)
         checked_version(version.version)
         publish = self._publish_plain if self._layout == "plain" else self._publish_hf
-        return publish(version, blobs, allow)
+        return publish(version, blobs, allow, heard)
 
     def holds(self, version: ModelVersion, blobs: BlobStore) -> bool:
         """Whether a version is given out as it is; see `Registry.holds`."""
@@ -167,14 +173,14 @@ class ExportRegistry:
             return (self._folder / registered_name(name),)
         return tuple(self._folder / "--".join([kind, *name.split("/")]) for kind in ("models", "datasets"))
 
-    def _publish_plain(self, version: ModelVersion, blobs: BlobStore, allow: Allow) -> Publication:
+    def _publish_plain(self, version: ModelVersion, blobs: BlobStore, allow: Allow, heard: Heard) -> Publication:
         (home,) = self._homes(version.name)
         target = home / version.version
         with placing_errors(home), locked(home):
             versions = read_index(home, version.name)
             if not _same(version, blobs, target):
                 with staged(target) as folder:
-                    place_all(blobs, version.manifest, folder, self._link)
+                    place_all(blobs, version.manifest, folder, self._link, heard)
                     allow()
             else:
                 allow()
@@ -184,7 +190,7 @@ class ExportRegistry:
         load = (f"path = {str(target)!r}", load_line(version))
         return Publication(self.name, str(target), load, self.address)
 
-    def _publish_hf(self, version: ModelVersion, blobs: BlobStore, allow: Allow) -> Publication:
+    def _publish_hf(self, version: ModelVersion, blobs: BlobStore, allow: Allow, heard: Heard) -> Publication:
         home = self._hf_home(version)
         refs = (version.version, "main") if version.default else (version.version,)
         allow()
@@ -193,7 +199,7 @@ class ExportRegistry:
             entry = {"manifest": str(version.manifest.digest), "source": version.source}
             entry |= {"commit": commit_of(version.manifest)}
             write_index(home, version.name, versions | {version.version: entry})
-        export_hf_cache(version, blobs, self._folder, version.name, refs, link=self._link)
+        export_hf_cache(version, blobs, self._folder, version.name, refs, link=self._link, heard=heard)
         load = (
             f"import os; os.environ.update(HF_HUB_CACHE={str(self._folder)!r}, HF_HUB_OFFLINE='1')",
             f"from huggingface_hub import snapshot_download; "

@@ -20,6 +20,7 @@ from typing import Literal
 
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, RegistryError, RegistryUnavailable
 from weighbridge.store.interface import BlobStore
@@ -62,8 +63,10 @@ def content(entry: FileEntry) -> Digest:
     return entry.digest
 
 
-def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link) -> None:
+def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, heard: Heard = unheard) -> None:
     """Put one file at `target`, where nothing is yet; a hard link that is impossible becomes a copy.
+
+    `heard` hears of all its bytes while they are read.
 
     Raises:
         BlobMissing: its blob is not in the store.
@@ -71,28 +74,36 @@ def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link) -> 
     """
     digest = content(entry)
     blob = blobs.path(digest)
-    if link != "copy":
-        blobs.prove(digest)
     if link == "symlink":
+        blobs.prove(digest, heard)
         target.symlink_to(blob.absolute())
-        return
-    if link == "hardlink":
+    elif link == "hardlink" and _linked(blob, target):
         try:
-            os.link(blob, target)
-        except OSError as error:
-            if error.errno not in _NO_HARDLINK:
-                raise
-        else:
-            return
-    _copy(blobs, digest, target)
+            blobs.prove(digest, heard)
+        except BaseException:
+            target.unlink()
+            raise
+    else:
+        _copy(blobs, digest, target, heard)
 
 
-def place_all(blobs: BlobStore, manifest: Manifest, folder: Path, link: Link) -> None:
-    """Put every file of a manifest below an empty folder."""
+def _linked(blob: Path, target: Path) -> bool:
+    """Whether a file got its second name; not where the file system has no such names."""
+    try:
+        os.link(blob, target)
+    except OSError as error:
+        if error.errno not in _NO_HARDLINK:
+            raise
+        return False
+    return True
+
+
+def place_all(blobs: BlobStore, manifest: Manifest, folder: Path, link: Link, heard: Heard = unheard) -> None:
+    """Put every file of a manifest below an empty folder; `heard` is `place_file`'s."""
     for entry in manifest.files:
         target = folder / entry.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        place_file(blobs, entry, target, link)
+        place_file(blobs, entry, target, link, heard)
 
 
 def holds(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
@@ -249,7 +260,7 @@ def _escaped(text: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
 
 
-def _copy(blobs: BlobStore, digest: Digest, target: Path) -> None:
+def _copy(blobs: BlobStore, digest: Digest, target: Path, heard: Heard) -> None:
     hash_ = hashlib.sha256()
     with blobs.open(digest) as source, open(target, "xb", buffering=0) as file:
         while chunk := source.read(_CHUNK):
@@ -257,6 +268,7 @@ def _copy(blobs: BlobStore, digest: Digest, target: Path) -> None:
             rest = memoryview(chunk)
             while rest:
                 rest = rest[file.write(rest) :]
+            heard(len(chunk))
     if hash_.hexdigest() != digest.hex:
         target.unlink()
         raise IntegrityError(

@@ -18,6 +18,7 @@ from pathlib import Path
 from weighbridge.domain.digest import Hasher
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import safe_path
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryError
 from weighbridge.registries.folder_writer import (
@@ -54,6 +55,7 @@ def export_hf_cache(
     refs: Iterable[str] = ("main",),
     *,
     link: Link = "copy",
+    heard: Heard = unheard,
 ) -> Path:
     """Write a version into a Hugging Face cache and return its snapshot's folder; again is harmless and repairs.
 
@@ -68,6 +70,7 @@ def export_hf_cache(
         repo_id: the name that clients will ask for, `org/name` or `name`.
         refs: branches and tags that shall lead to it.
         link: how blobs get there; `symlink` keeps the store's path in the cache.
+        heard: hears of the bytes put in place.
 
     Raises:
         RegistryError: not PASSED, a wrong repository name, or the file system refused.
@@ -79,7 +82,7 @@ def export_hf_cache(
     with placing_errors(storage), locked(storage):
         etags = _etags(version.manifest, blobs)
         for entry in version.manifest.files:
-            _place_blob(blobs, entry, storage / "blobs" / etags[entry.path], link)
+            _place_blob(blobs, entry, storage / "blobs" / etags[entry.path], link, heard)
         snapshot = storage / "snapshots" / commit
         _link_snapshot(storage, snapshot, etags)
         for ref in refs:
@@ -172,14 +175,15 @@ def _in_lfs(path: str, patterns: list[tuple[str, bool]] | None) -> bool:
     return answer
 
 
-def _place_blob(blobs: BlobStore, entry: FileEntry, target: Path, link: Link) -> None:
+def _place_blob(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, heard: Heard) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     there = FileEntry(target.name, entry.size, entry.digest)
     if holds(target.parent, there, blobs):
+        heard(entry.size or 0)
         return
     arriving = target.with_name(f".{target.name}.partial")
     arriving.unlink(missing_ok=True)
-    place_file(blobs, entry, arriving, link)
+    place_file(blobs, entry, arriving, link, heard)
     os.replace(arriving, target)
 
 

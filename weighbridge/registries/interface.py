@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.store.interface import BlobStore
 
@@ -48,7 +49,9 @@ class Registry(Protocol):
         """Do what can be done before there is anything to publish, such as loading a client; again is harmless."""
         ...
 
-    def publish(self, version: ModelVersion, blobs: BlobStore, allow: Allow = always) -> Publication:
+    def publish(
+        self, version: ModelVersion, blobs: BlobStore, allow: Allow = always, heard: Heard = unheard
+    ) -> Publication:
         """Make a version visible whole, or not at all; again is harmless and returns the same publication.
 
         Only `PASSED` versions are published; `version.default` says whether it becomes the default version. Every
@@ -58,6 +61,7 @@ class Registry(Protocol):
             version: what is published.
             blobs: where its content lies.
             allow: called when every file is in place, right before they become visible.
+            heard: hears of the bytes put in place.
 
         Raises:
             RegistryError: it is not `PASSED`, or the registry refused.

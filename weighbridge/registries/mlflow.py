@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.report import scanned_with
 from weighbridge.domain.text import markdown_text, shown
 from weighbridge.domain.version import ModelVersion, Publication
@@ -99,7 +100,9 @@ class MLflowRegistry:
         with self._session():
             self._client.search_registered_models(max_results=1)
 
-    def publish(self, version: ModelVersion, blobs: BlobStore, allow: Allow = always) -> Publication:
+    def publish(
+        self, version: ModelVersion, blobs: BlobStore, allow: Allow = always, heard: Heard = unheard
+    ) -> Publication:
         """Make a version visible whole, or not at all; see `Registry.publish`.
 
         1. The registered model exists and is this model's.
@@ -120,7 +123,7 @@ class MLflowRegistry:
             known = self._find(name, "manifest_digest", str(version.manifest.digest))
             run = self._client.get_run(known.run_id) if known else self._run(name, version)
             try:
-                self._files.put(run, version.manifest, blobs)
+                self._files.put(run, version.manifest, blobs, heard)
                 allow()
             except BaseException:
                 if known is None:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.errors import RegistryError
 from weighbridge.registries.folder_writer import content, files_below, holds, place_all, seems_whole, staged
 from weighbridge.registries.mlflow_session import Server, load_mlflow
@@ -38,8 +39,10 @@ class ModelFiles:
     def __init__(self, server: Server, artifact_root: Path | None) -> None:
         self._server, self._artifact_root = server, artifact_root
 
-    def put(self, run: Any, manifest: Manifest, blobs: BlobStore) -> None:
+    def put(self, run: Any, manifest: Manifest, blobs: BlobStore, heard: Heard = unheard) -> None:
         """Make the files of a run exactly those of a manifest; what is whole is left alone.
+
+        `heard` hears of bytes that were placed; of a server, of each file once it has it whole.
 
         Raises:
             RegistryError: the server does not keep them as they are.
@@ -49,7 +52,7 @@ class ModelFiles:
             folder = self._folder(run)
             if not _same_names(folder, manifest) or not all(holds(folder, entry, blobs) for entry in manifest.files):
                 with staged(folder) as staging:
-                    place_all(blobs, manifest, staging, "hardlink")
+                    place_all(blobs, manifest, staging, "hardlink", heard)
                     _own_bytes(staging / _META)
             return
         refuse_unservable(manifest)
@@ -58,7 +61,7 @@ class ModelFiles:
         for path in here.keys() - {f"{FOLDER}/{name}" for name in manifest.by_path}:
             repository.delete_artifacts(path)
         absent = [entry for entry in manifest.files if here.get(f"{FOLDER}/{entry.path}") != entry.size]
-        self._upload(repository, absent, blobs)
+        self._upload(repository, absent, blobs, heard)
         wrong = differing(sizes(repository, FOLDER), manifest) if absent else []
         if wrong:
             raise RegistryError(
@@ -116,7 +119,7 @@ class ModelFiles:
             )
         return folder / FOLDER
 
-    def _upload(self, repository: Any, entries: list[FileEntry], blobs: BlobStore) -> None:
+    def _upload(self, repository: Any, entries: list[FileEntry], blobs: BlobStore, heard: Heard) -> None:
         # MLflow names a file after the path it reads: a folder of links gives every blob its name for that moment.
         with tempfile.TemporaryDirectory(prefix="weighbridge-") as folder:
             for position, entry in enumerate(entries):
@@ -126,6 +129,7 @@ class ModelFiles:
                 blobs.prove(content(entry))
                 link.symlink_to(blobs.path(content(entry)).absolute())
                 repository.log_artifact(str(link), f"{FOLDER}/{parent}" if parent else FOLDER)
+                heard(entry.size or 0)
 
 
 def sizes(repository: Any, folder: str) -> dict[str, int]:

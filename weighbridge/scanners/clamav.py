@@ -228,6 +228,7 @@ class ClamAVScanner:
         for start in range(0, subject.size - self._overlap, self._window - self._overlap):
             judged = _judge(self._retry(partial(self._part, subject.path, start)))
             seen = _join(seen, judged)
+            subject.heard(self._window - self._overlap)
             if judged.status != "completed":
                 break
         return seen

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.report import Finding, Level, ScanReport, Status
 
 
@@ -21,6 +22,7 @@ class Subject:
         size: bytes.
         name: its path in the model, the longest-lived hint at what it should be.
         format: what it is, by content first and name second (`weighbridge.content.detection.detect`).
+        heard: hears of bytes that the scanner which takes longest is done with, while it is at work.
     """
 
     digest: Digest
@@ -28,6 +30,7 @@ class Subject:
     size: int
     name: str
     format: str
+    heard: Heard = field(default=unheard, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

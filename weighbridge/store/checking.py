@@ -69,7 +69,7 @@ def check_store(
     digests = tuple(store.digests())
     size = sum(store.size(digest) for digest in digests)
     progress.expect("fsck", size)
-    check = partial(store.check, progress=partial(progress.advance, "fsck"))
+    check = partial(store.check, heard=partial(progress.advance, "fsck"))
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fsck") as pool:
         damaged = tuple(damage for damage in pool.map(check, digests) if damage is not None)
     missing, concerned = set(), []

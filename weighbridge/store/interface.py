@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.progress import Heard, unheard
 
 
 class BlobStore(Protocol):
@@ -19,8 +20,13 @@ class BlobStore(Protocol):
         """Return where the blob can be read on this machine; nobody writes to it. Raises BlobMissing."""
         ...
 
-    def prove(self, digest: Digest) -> None:
-        """Hash the blob, before it is given out. Raises BlobMissing, and IntegrityError where it is damaged."""
+    def prove(self, digest: Digest, heard: Heard = unheard) -> None:
+        """Hash the blob, before it is given out; `heard` hears of all its bytes.
+
+        Raises:
+            BlobMissing: it is not here.
+            IntegrityError: it is damaged.
+        """
         ...
 
     def open(self, digest: Digest) -> BinaryIO:

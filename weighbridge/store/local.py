@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from weighbridge.domain.digest import Digest, Hasher
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.errors import BlobMissing, IntegrityError
 from weighbridge.store.failures import store_errors
 from weighbridge.store.incoming import Incoming
@@ -156,7 +157,7 @@ class LocalBlobStore:
         parts = (path for path in (self.root / "partial").iterdir() if path.suffix not in (".lock", ".pieces"))
         return sum(1 for path in parts if path.stat().st_size)
 
-    def check(self, digest: Digest, progress: Callable[[int], None] = lambda _: None) -> Damage | None:
+    def check(self, digest: Digest, heard: Heard = unheard) -> Damage | None:
         """Hash a blob again; a broken one is moved to `corrupt/`, so that the next ingest fetches it anew."""
         path = self.path(digest)
         hasher = Hasher()
@@ -165,7 +166,7 @@ class LocalBlobStore:
             try:
                 while chunk := file.read(_CHUNK):
                     hasher.update(chunk)
-                    progress(len(chunk))
+                    heard(len(chunk))
                 actual = hasher.digests["sha256"]
             except OSError as error:
                 if error.errno != errno.EIO:  # What a broken disk gives in place of bytes.
@@ -176,7 +177,7 @@ class LocalBlobStore:
         os.replace(path, moved_to)
         return Damage(digest, actual, moved_to)
 
-    def prove(self, digest: Digest) -> None:
+    def prove(self, digest: Digest, heard: Heard = unheard) -> None:
         """Hash a blob before it is given out, unless this process did so since its file last changed.
 
         Raises:
@@ -185,8 +186,9 @@ class LocalBlobStore:
         """
         identity = _identity(self.path(digest))
         if self._proven.get(digest) == identity:
+            heard(identity[1])
             return
-        damage = self.check(digest)
+        damage = self.check(digest, heard)
         if damage is not None:
             raise IntegrityError(
                 f"The blob {digest} was damaged on the disk, so nothing was given out.",

@@ -1,71 +1,142 @@
-"""Progress bars in a terminal while a run works."""
+"""Progress in a terminal while a run works: one line a step, never wider than the terminal.
+
+Where nobody watches (a pipe, a file, a dumb terminal) each step is one constant line.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from weighbridge.domain.progress import BYTES
+from weighbridge.domain.tally import Reading, Tally
+from weighbridge.domain.text import shown
+from weighbridge.views.text import amount_text, bytes_text, duration_text
+
+_FRAMES, _ASCII_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/"
+_FRAMES_A_SECOND = 8
+#: Columns of the parts of a line, in order; what a step is at has the rest.
+_STEP, _BAR, _AMOUNT, _SPEED, _TIME = 9, 10, 17, 13, 11
+#: Columns of a terminal below which a line has no bar.
+_NARROW = 72
 
 
-class Bars:
-    """Progress bars on a terminal, or one line a step where there is none. Satisfies `progress.Progress`."""
+class Bars(Tally):
+    """Shows a tally on a console, for as long as its context lasts. Satisfies `progress.Progress`."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._lock = console, Lock()
-        self._tasks: dict[str, TaskID] = {}
-        self._bars = Progress(
-            SpinnerColumn(),  # A scan of gigabytes moves no bar for a while, but it is alive.
-            TextColumn("[bold]{task.description:>8}"),
-            BarColumn(bar_width=32),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("[dim]{task.fields[at]}"),
+        super().__init__()
+        self._console, self._telling = console, Lock()
+        self._told: set[str] = set()
+        #: FORCE_COLOR makes a terminal of a pipe in the eyes of rich; a log has no use for lines that move.
+        self._watched = console.is_interactive and console.file.isatty()
+        self._live = Live(
+            _Lines(self),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            refresh_per_second=_FRAMES_A_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if self._watched:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        self.stop()
 
-    def _task(self, step: str) -> TaskID:
-        with self._lock:
-            if step not in self._tasks:
-                self._tasks[step] = self._bars.add_task(step, total=0, at="")
-                if not self._console.is_terminal:
-                    self._console.print(f"{step} …", style="dim")
-            return self._tasks[step]
+    def stop(self) -> None:
+        """Take the lines away and give the cursor back; again is harmless."""
+        self._live.stop()
 
-    def expect(self, step: str, amount: int) -> None:
-        """Make a step's bar longer."""
-        task = self._task(step)
-        with self._lock:
-            self._bars.update(task, total=(self._bars.tasks[task].total or 0) + amount)
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the lines away while something else is printed."""
+        self.stop()
+        yield
+        if self._watched:
+            self._live.start()
 
-    def advance(self, step: str, amount: int) -> None:
-        """Fill a step's bar."""
-        self._bars.advance(self._task(step), amount)
+    def expect(self, step: str, amount: int, unit: str = BYTES) -> None:
+        """Make a step longer."""
+        self._tell(step)
+        super().expect(step, amount, unit)
 
     def say(self, step: str, text: str) -> None:
         """Show what a step is at."""
-        self._bars.update(self._task(step), at=escape(text[-48:]))
+        self._tell(step)
+        super().say(step, text)
+
+    def _tell(self, step: str) -> None:
+        if self._watched:
+            return
+        with self._telling:
+            if step not in self._told:
+                self._told.add(step)
+                self._console.print(f"{step} …", style="dim")
+
+
+class _Lines:
+    """The lines of a tally as they are whenever they are drawn."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for reading in self._tally.readings():
+            yield line(reading, options.max_width, ascii_only=options.ascii_only)
+
+
+def line(reading: Reading, width: int, *, ascii_only: bool = False) -> Text:
+    """Return how far a step is in one line that is never wider than `width` columns."""
+    left_s = None if reading.finished else reading.left_s
+    clock = duration_text(reading.passed_s) if left_s is None else f"{duration_text(left_s)} left"
+    moving = reading.unit == BYTES and not reading.finished and reading.speed is not None
+    speed = f"{bytes_text(reading.speed)}/s" if moving and reading.speed is not None else ""
+    text = Text(no_wrap=True)
+    text.append(f"{_mark(reading, ascii_only)} ", "green" if reading.finished else "cyan")
+    text.append(f"{reading.step:<{_STEP}}", "bold")
+    if width >= _NARROW:
+        text.append_text(_bar(reading.share, ascii_only)).append(" ")
+    text.append(f"{amount_text(reading):>{_AMOUNT}}", "green")
+    text.append(f"{speed:>{_SPEED}}", "red")
+    text.append(f"{clock:>{_TIME}} ", "cyan")
+    if not reading.finished:
+        text.append(_end_of(shown(reading.at), width - text.cell_len), "dim")
+    text.truncate(width)
+    return text
+
+
+def _end_of(name: str, room: int) -> str:
+    """Return the end of a name, by which the parts of a model differ, in as many columns as there are."""
+    if cell_len(name) <= room:
+        return name
+    while name and cell_len(name) + 3 > room:
+        name = name[1:]
+    return f"...{name}"
+
+
+def _mark(reading: Reading, ascii_only: bool) -> str:
+    if reading.finished:
+        return "*" if ascii_only else "✓"
+    frames = _ASCII_FRAMES if ascii_only else _FRAMES
+    return frames[int(time.monotonic() * _FRAMES_A_SECOND) % len(frames)]
+
+
+def _bar(share: float | None, ascii_only: bool) -> Text:
+    done, rest = "#." if ascii_only else "━─"
+    full = int((share or 0.0) * _BAR)
+    return Text.assemble((done * full, "green"), (rest * (_BAR - full), "bright_black"))

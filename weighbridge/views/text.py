@@ -1,6 +1,10 @@
-"""Numbers as a person reads them: sizes, counts and metrics with their units."""
+"""Numbers as a person reads them: sizes, counts, metrics and progress with their units."""
 
 from __future__ import annotations
+
+from weighbridge.domain.progress import BYTES
+from weighbridge.domain.tally import Reading
+from weighbridge.domain.text import shown
 
 STATUS_COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
 
@@ -34,3 +38,38 @@ def metric_text(value: float, unit: str) -> str:
     if unit == "s" and value < 1:
         return f"{value * 1000:.3g} ms"
     return f"{value:.4g} {unit}".removesuffix(" 1").strip()
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as a clock shows them: `0:07`, `12:30`, `3:05:00`; `days` where they are that many."""
+    whole = round(seconds)
+    if whole >= 100 * 3600:
+        return f"{whole // 86400} days"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def amount_text(reading: Reading) -> str:
+    """Return how much of a step is done: `38.2/88.6 MiB`, `3/22 models`; nothing where nothing is counted."""
+    done, total = reading.done, reading.total
+    if reading.unit != BYTES:
+        return f"{done}/{total} {reading.unit}" if total and total > 1 else ""
+    if not total:
+        return bytes_text(done) if done else ""
+    number, unit = bytes_text(total).split(" ")
+    factor = 1024 ** ("B", "KiB", "MiB", "GiB", "TiB").index(unit)
+    return f"{done / factor:.{0 if unit == 'B' else 1}f}/{number} {unit}"
+
+
+def progress_text(reading: Reading) -> str:
+    """Return how far a step is, as a sentence of a log: `38.2/88.6 MiB at 12.3 MiB/s, 0:04 left, model.gguf`."""
+    parts = [amount_text(reading)]
+    if reading.speed is not None and reading.unit == BYTES and not reading.finished:
+        parts[0] += f" at {bytes_text(reading.speed)}/s"
+    if reading.finished:
+        parts.append(f"done in {duration_text(reading.passed_s)}")
+    elif reading.left_s is not None:
+        parts.append(f"{duration_text(reading.left_s)} left")
+    else:
+        parts.append(f"since {duration_text(reading.passed_s)}")
+    return ", ".join(filter(None, [*parts, "" if reading.finished else shown(reading.at)]))

@@ -12,6 +12,7 @@ import errno
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -132,6 +133,7 @@ class Walk:
         self._path, self._readers, self._limits, self._kind = path, readers, limits or Limits(), kind
         self._archive_size = path.stat().st_size
         self._unpacked = self._members = 0
+        self._file: IO[bytes] | None = None
         self._over = ""
         self.problems: list[Problem] = []
         #: Members that are another name of an earlier one's bytes, and that one's name.
@@ -142,14 +144,27 @@ class Walk:
         """Why some content stayed unread, or empty when all of it was read."""
         return next((f"{p.rule}: {p.message}" for p in self.problems if p.unread), "")
 
+    @property
+    def position(self) -> int:
+        """Where in the archive's own bytes the walk is: how far it is, for who waits."""
+        return self._file.tell() if self._file is not None else 0
+
     def __iter__(self) -> Iterator[Member]:
-        with open(self._path, "rb") as file:
+        with open(self._path, "rb") as file, self._at(file):
             kind = self._kind or detect(self._path.name, file.read(HEAD_SIZE), self._archive_size)
             file.seek(0)
             try:
                 yield from self._archive(kind, file, "", 1)
             except LimitReached as limit:
                 self.problem("archive.bomb", "error", f"It is more than may be unpacked: {limit}.", unread=True)
+
+    @contextmanager
+    def _at(self, file: IO[bytes]) -> Iterator[None]:
+        self._file = file
+        try:
+            yield
+        finally:
+            self._file = None
 
     @staticmethod
     def location(prefix: str, name: str) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from weighbridge.content.archives import Limits, Member, Problem, Walk, walk_outermost
+from weighbridge.content.archives import Limits, Problem, Walk, walk_outermost
 from weighbridge.content.detection import detect_file
 from weighbridge.content.litter import LEFT_BEHIND, is_litter
 from weighbridge.content.unpacking.interface import DroppedMember, Unpacked, below_shared_folder
@@ -32,7 +32,6 @@ from weighbridge.errors import (
     UnsafePath,
     WeighbridgeError,
 )
-from weighbridge.store.incoming import Incoming
 from weighbridge.store.local import LocalBlobStore
 
 #: What is unpacked; the compressed ones when they hold a tar.
@@ -75,7 +74,9 @@ def unpack_archive(
     walked = walk_outermost(path, limits or LIMITS, _kind(path))
     try:
         selection = selection or Selection()
-        files, dropped = _receive(walked, store, f"member of the archive {path.name}", progress or Silent(), selection)
+        progress, size = progress or Silent(), path.stat().st_size
+        progress.expect("unpack", size)
+        files, dropped = _receive(walked, store, f"member of the archive {path.name}", progress, selection)
     except ScannerUnavailable as error:  # as the readers say that this machine failed
         raise StoreError("The archive cannot be read from the store.", "Check its disk, then run it again.") from error
     if not files:
@@ -105,6 +106,7 @@ def _receive(
     """Return the digest of each file by the archive's name for it, and what is no part of the model."""
     files: dict[str, Digest] = {}
     dropped: list[DroppedMember] = []
+    told = 0
     members = iter(walked)
     member = next(members, None)
     while member is not None:
@@ -118,7 +120,9 @@ def _receive(
         else:
             with store.receive(key) as incoming:
                 incoming.restart()
-                _write(member, incoming, progress)
+                for chunk in member.chunks():
+                    incoming.write(chunk)
+                    told = _tell(walked, told, progress)
                 following = next(members, None)  # The checksum is compared when the walk goes on.
                 if _serious(walked, selection):
                     incoming.restart()
@@ -161,11 +165,11 @@ def _serious(walked: Walk, selection: Selection) -> list[Problem]:
     ]
 
 
-def _write(member: Member, incoming: Incoming, progress: Progress) -> None:
-    for chunk in member.chunks():
-        incoming.write(chunk)
-        progress.expect("unpack", len(chunk))
-        progress.advance("unpack", len(chunk))
+def _tell(walked: Walk, told: int, progress: Progress) -> int:
+    """Tell how much of the archive's own bytes was read since `told`, and return how much was by now."""
+    position = max(told, walked.position)
+    progress.advance("unpack", position - told)
+    return position
 
 
 def _refuse(walked: Walk, selection: Selection) -> None:

@@ -107,10 +107,12 @@ def unpack_wheel(
         names = {member: name for member, name in names.items() if name in taken}
         left = _Budget(min(limits.max_size, max(limits.free_size, limits.max_ratio * wheel_size)))
         entries = []
+        progress.expect("unpack", sum(members[member].file_size for member in record))
         for member, promise in sorted(record.items()):
             progress.say("unpack", member)
             with archive.open(members[member]) as stream:
-                digest = _receive(_checked(stream, promise, left), promise, store if member in names else None)
+                chunks = _told(_checked(stream, promise, left), progress)
+                digest = _receive(chunks, promise, store if member in names else None)
             if member in names:
                 entries.append(FileEntry(names[member], store.size(digest), digest))
     return Unpacked(tuple(sorted(entries, key=lambda entry: entry.path)), dropped)
@@ -314,6 +316,12 @@ def _checked(stream: IO[bytes], promise: _Promise, budget: _Budget) -> Iterator[
         yield chunk
     if promise.size is not None and size != promise.size:
         raise promise.broken(f"{size} bytes long", f"{promise.size} bytes")
+
+
+def _told(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        progress.advance("unpack", len(chunk))
 
 
 def _receive(chunks: Iterator[bytes], promise: _Promise, store: LocalBlobStore | None) -> Digest:
