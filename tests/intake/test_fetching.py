@@ -11,6 +11,7 @@ from tests.simulators.web import Page, WebServer
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.tally import Tally
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.settings import SourceSettings
@@ -68,6 +69,31 @@ def test_a_server_without_ranges_starts_again(web: WebServer, source: Source, st
     manifest = declared(source, web.put("/model.bin", BODY, ranges=False))
     web.pages["/model.bin"] = Page(BODY, cut_after=1000, ranges=False, next=Page(BODY, ranges=False))
     assert fetch(source, manifest.ref, manifest.files[0], store).digest == DIGEST
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_progress_of_a_cut_body_is_that_of_one_body(
+    web: WebServer, source: Source, store: LocalBlobStore, ranges: bool
+) -> None:
+    """Neither the total nor what is done grows with each attempt (huggingface_hub#3234, #4208)."""
+    manifest = declared(source, web.put("/model.bin", BODY, ranges=ranges))
+    again = Page(BODY, cut_after=2_000_000, ranges=ranges, next=Page(BODY, ranges=ranges))
+    web.pages["/model.bin"] = Page(BODY, cut_after=3_000_000, ranges=ranges, next=again)
+    tally = Tally()
+    tally.expect("fetch", manifest.files[0].size or 0)
+    fetch(source, manifest.ref, manifest.files[0], store, tally)
+    (reading,) = tally.readings()
+    assert (reading.done, reading.total, reading.finished) == (len(BODY), len(BODY), True)
+
+
+def test_progress_of_a_body_without_a_promised_size_ends_at_its_own(
+    web: WebServer, source: Source, store: LocalBlobStore
+) -> None:
+    manifest = declared(source, web.put("/model.bin", BODY))
+    tally = Tally()
+    fetch(source, manifest.ref, replace(manifest.files[0], size=None, version=""), store, tally)
+    (reading,) = tally.readings()
+    assert (reading.done, reading.total) == (len(BODY), len(BODY))
 
 
 def test_a_source_that_stays_cut_is_given_up_and_resumed_later(

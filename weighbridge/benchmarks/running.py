@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.permits import LoadingRules
+from weighbridge.domain.progress import Progress, Silent, counted
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
@@ -55,14 +57,17 @@ def handler_options(entry: ModelEntry | None) -> dict[str, Any]:
 
 
 @contextmanager
-def laid_out(version: ModelVersion, blobs: BlobStore) -> Iterator[Path]:
-    """Lay a version out as a folder of links to its blobs, for as long as the context lasts.
+def laid_out(version: ModelVersion, blobs: BlobStore, progress: Progress | None = None) -> Iterator[Path]:
+    """Lay a version out as a folder of links to its blobs, proven, for as long as the context lasts.
 
     Raises:
         RegistryError: it did not pass.
     """
+    progress = progress or Silent()
+    progress.expect("verify", version.manifest.size)
+    heard = partial(progress.advance, "verify")
     with tempfile.TemporaryDirectory(prefix="weighbridge-model-", ignore_cleanup_errors=True) as name:
-        yield export_folder(version, blobs, Path(name) / "model", link="symlink")
+        yield export_folder(version, blobs, Path(name) / "model", link="symlink", heard=heard)
 
 
 def benchmark(
@@ -73,6 +78,7 @@ def benchmark(
     *,
     cancel_event: threading.Event | None = None,
     keep: Callable[[BenchmarkResult], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[BenchmarkResult]:
     """Measure a version and return a result for each benchmark; one that fails is a result too.
 
@@ -83,6 +89,7 @@ def benchmark(
         clock: tells the time.
         cancel_event: ends the benchmark that runs, and the rest.
         keep: hears each result as soon as it is there, so that a later failure loses none.
+        progress: hears which benchmark is at work.
 
     Raises:
         RegistryError: it did not pass.
@@ -92,8 +99,9 @@ def benchmark(
     handler = request.handler or handler_of(version.name, version.card)
     options = {"name": version.name, **request.options, **request.loading.options(version, clock().date())}
     results = []
-    with laid_out(version, blobs) as folder:
-        for name in request.benchmarks or benchmarks_of(version.card):
+    names, progress = request.benchmarks or benchmarks_of(version.card), progress or Silent()
+    with laid_out(version, blobs, progress) as folder:
+        for name in counted(progress, "benchmark", "benchmarks", zip(names, names, strict=True), len(names)):
             work = Work(
                 name,
                 handler,
@@ -118,10 +126,11 @@ def benchmark_endpoint(
     *,
     cancel_event: threading.Event | None = None,
     keep: Callable[[BenchmarkResult], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[BenchmarkResult]:
     """Measure a model at an endpoint; it has no manifest, so its results are bound to its name there.
 
-    `cancel_event` and `keep` are `benchmark`'s.
+    `cancel_event`, `keep` and `progress` are `benchmark`'s.
 
     Raises:
         InvalidConfiguration: the entry names no handler.
@@ -131,7 +140,7 @@ def benchmark_endpoint(
     options = {"name": entry.key, **handler_options(entry)}
     bound = f"endpoint:{entry.upstream_base_url}#{model}"
     results = []
-    for name in names:
+    for name in counted(progress or Silent(), "benchmark", "benchmarks", zip(names, names, strict=True), len(names)):
         work = Work(name, entry.handler, model, bound, "cpu", options, settings)
         results.append(run_in_child(work, clock, cancel_event))
         if keep:

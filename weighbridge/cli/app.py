@@ -32,6 +32,7 @@ from weighbridge.cli.console import (
     NameArgument,
     ViaOption,
     bars,
+    direct_runner,
     err,
     examples,
     find,
@@ -99,14 +100,16 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell on stderr what each step comes to.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress: only results and errors.")] = False,
 ) -> None:
     console.silence(quiet)
-    handler = logging.StreamHandler()
+    handler = console.LogAboveBars()
+    handler.setFormatter(logging.Formatter("%(message)s"))
     if not verbose:  # What Prefect says of a run, the report says better; Prefect's own logs have it all.
         handler.addFilter(lambda record: not record.name.startswith("prefect"))
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
+    logging.basicConfig(level=logging.WARNING if verbose else logging.ERROR, handlers=[handler])
+    logging.getLogger("weighbridge").setLevel(logging.INFO if verbose else logging.NOTSET)
     for name in ("httpx", "httpx2"):  # They log whole addresses, and a signed one is a secret.
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -177,7 +180,7 @@ def fetch(
     auth = AuthPlace(token_env=token_env, token_file=token_file)
     pins = Pins.parse(hash_)
     request = IngestRequest(ModelRef.parse(uri), hash=pins.hash, nar=pins.nar, auth=auth)
-    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, direct_runner() as runner:
         job = Job.of(request, workspace)
         arrival = receive(job, runner, steps.resolve(job))
     say("arrival", arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
@@ -330,7 +333,7 @@ def _by_flow(request: IngestRequest, locked: bool, models: Path, progress: Progr
 
 def _directly(request: IngestRequest, locked: bool, models: Path, progress: Progress) -> chain.Outcome:
     wanted = locked_manifest(request, read_lock_of(models)) if locked else None
-    with open_workspace(Settings(), progress=progress) as workspace, chain.Direct() as runner:
+    with open_workspace(Settings(), progress=progress) as workspace, direct_runner() as runner:
         return chain.ingest(Job.of(request, workspace, wanted), runner)
 
 

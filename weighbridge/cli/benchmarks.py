@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,9 @@ from weighbridge.cli.console import (
     ModelsOption,
     NameArgument,
     OnlyOption,
+    above_bars,
     bars,
+    direct_runner,
     examples,
     find,
     out,
@@ -34,6 +37,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import is_variable
 from weighbridge.domain.clock import utc_now
 from weighbridge.domain.permits import LoadingRules
+from weighbridge.domain.progress import Progress, one_of
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
@@ -72,7 +76,7 @@ def _preload(
     """Put the models that MODELS names, passed by the gate, into the Hugging Face cache (HF_HOME)."""
     entries = select(read_models(models), only)
     settings = Settings()
-    with bars(json_) as shown, open_workspace(settings, progress=shown) as workspace, chain.Direct() as runner:
+    with bars(json_) as shown, open_workspace(settings, progress=shown) as workspace, direct_runner() as runner:
 
         def ingest(entry: ModelEntry) -> ModelVersion:
             return chain.ingest(Job.of(entry.request(), workspace), runner).version
@@ -120,19 +124,31 @@ def _try(
         "temperature": temperature,
         "top_p": top_p,
     }
+    handler = handler or (entry.handler if entry else "")
+    with (
+        bars(json_) as shown,
+        _trial(name, entry, handler, chosen, settings, shown) as trial,
+        one_of(shown, "answer", "answers", trial.handler.rpartition(".")[2]),
+    ):
+        answer = try_model(trial, timeout)
+    say("answer", {"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
+
+
+@contextmanager
+def _trial(
+    name: str, entry: ModelEntry | None, handler: str, chosen: Mapping[str, Any], settings: Settings, progress: Progress
+) -> Iterator[Trial]:
+    """Return what is asked of a model, which lies in a folder of its own meanwhile unless it runs elsewhere."""
     taken = {"name": entry.key if entry else name.partition("@")[0], **handler_options(entry)}
     if entry is not None and entry.skip_download:
-        path = handler or entry.handler
-        if not path:
+        if not handler:
             raise UsageError(f"{entry.key} runs elsewhere and names no handler.", "Name one, such as UpstreamChat.")
-        answer = try_model(Trial(path, entry.hf_repo_id or entry.key, options=taken, **chosen), timeout)
-    else:
-        version = _version(name, entry, settings)
-        path = handler or (entry.handler if entry else "") or handler_of(version.name, version.card)
-        taken |= _loading(entry, settings).options(version, utc_now().date())
-        with laid_out(version, LocalBlobStore(settings.store_folder)) as folder:
-            answer = try_model(Trial(path, str(folder), options=taken, **chosen), timeout)
-    say("answer", {"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
+        yield Trial(handler, entry.hf_repo_id or entry.key, options=taken, **chosen)
+        return
+    version = _version(name, entry, settings)
+    taken |= _loading(entry, settings).options(version, utc_now().date())
+    with laid_out(version, LocalBlobStore(settings.store_folder), progress) as folder:
+        yield Trial(handler or handler_of(version.name, version.card), str(folder), options=taken, **chosen)
 
 
 def _benchmark(
@@ -188,14 +204,16 @@ def _benchmark(
     _check_judge(chosen, benchmarks or [], names)
     path = handler or (entry.handler if entry else "")
     request = BenchmarkRequest(names, path, device, handler_options(entry), chosen)
-    results = _kept_results(name, entry, request, settings, None if json_ else _print_result)
+    with bars(json_) as shown:
+        results = _kept_results(name, entry, request, settings, None if json_ else _print_result, shown)
     say("result", [result.to_json() for result in results], lambda: None, json_)
     if any(result.failure for result in results):
         raise typer.Exit(1)
 
 
 def _print_result(result: BenchmarkResult) -> None:
-    out.print(result_table(result), crop=False)
+    with above_bars():
+        out.print(result_table(result), crop=False)
 
 
 def _kept_results(
@@ -204,6 +222,7 @@ def _kept_results(
     request: BenchmarkRequest,
     settings: Settings,
     show: Callable[[BenchmarkResult], None] | None,
+    progress: Progress,
 ) -> list[BenchmarkResult]:
     """Measure, and keep each result in the catalog as soon as it is there; `show` gets it then."""
     with open_catalog(settings) as catalog:
@@ -215,10 +234,11 @@ def _kept_results(
 
         if entry is not None and entry.skip_download:
             wanted = request.benchmarks or OF_ENDPOINTS
-            return list(benchmark_endpoint(entry, wanted, request.settings, utc_now, keep=keep))
+            return list(benchmark_endpoint(entry, wanted, request.settings, utc_now, keep=keep, progress=progress))
         version = _version(name, entry, settings)
         request = replace(request, loading=_loading(entry, settings))
-        return list(benchmark(version, LocalBlobStore(settings.store_folder), request, utc_now, keep=keep))
+        store = LocalBlobStore(settings.store_folder)
+        return list(benchmark(version, store, request, utc_now, keep=keep, progress=progress))
 
 
 def _check_tasks(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -22,9 +23,12 @@ from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.text import visible
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
+from weighbridge.intake import chain
 from weighbridge.views.progress_bars import Bars
 from weighbridge.views.schemas import named
+from weighbridge.views.step_lines import lines_of
 
+_log = logging.getLogger(__name__)
 #: Columns of what is no terminal: a line for a file or another program ends where it ends.
 _UNWRAPPED = 1 << 16
 
@@ -99,6 +103,31 @@ def bars(quiet: bool) -> Iterator[Progress]:
             yield shown
         finally:
             _bars = None
+
+
+@contextmanager
+def above_bars() -> Iterator[None]:
+    """Give the terminal to what is printed while the work goes on."""
+    with _bars.hidden() if _bars else nullcontext():
+        yield
+
+
+class LogAboveBars(logging.Handler):
+    """Writes log records to stderr, above what shows progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        err.print(self.format(record), style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def direct_runner() -> chain.Direct:
+    """Return what runs steps in this process; it logs what each comes to, which `--verbose` shows."""
+    return chain.Direct(_log_step)
+
+
+def _log_step(step: Callable[..., Any], result: Any, took_s: float) -> None:
+    for line in lines_of(step, result):
+        _log.info("%s, %.1f s: %s", step.__name__, took_s, line)
 
 
 def hide_bars() -> None:

@@ -18,6 +18,7 @@ from weighbridge.cli.console import (
     ViaOption,
     bars,
     chosen,
+    direct_runner,
     err,
     examples,
     find,
@@ -77,7 +78,7 @@ def _sync(
         with (
             bars(json_) as shown,
             open_workspace(Settings(), progress=shown) as workspace,
-            chain.Direct() as runner,
+            direct_runner() as runner,
         ):
             one = partial(chain.ingest, runner=runner)
             done = syncing.sync(requests(chosen(models, only)), workspace, one, locks)

@@ -7,14 +7,24 @@ from pathlib import Path
 
 import typer
 
-from weighbridge.cli.console import DEFAULT_MODELS, AsJSON, ModelsOption, OnlyOption, bars, err, examples, out, say
+from weighbridge.cli.console import (
+    DEFAULT_MODELS,
+    AsJSON,
+    ModelsOption,
+    OnlyOption,
+    bars,
+    direct_runner,
+    err,
+    examples,
+    out,
+    say,
+)
 from weighbridge.config.lock_file import lock_path, read_lock, read_mended, write_lock
 from weighbridge.config.models_file import read_models, requests, select
 from weighbridge.config.settings import Settings
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.intake import chain
 from weighbridge.intake.locking import lock_all
 from weighbridge.intake.workspace import open_workspace
 from weighbridge.views.text import counted
@@ -29,7 +39,7 @@ def _lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: A
     """Write models.lock: every wanted model at its present revision, every file with its sha256."""
     path, entries = lock_path(models), read_models(models)
     wanted = requests(select(entries, only) if only else entries)
-    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, chain.Direct() as runner:
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, direct_runner() as runner:
         done = lock_all(wanted, workspace, runner, _locked_before(path, wanted, only))
     write_lock(path, done.locked, {entry.key for entry in entries if entry.relative})
     summary = {name: str(manifest.digest) for name, (_, manifest) in done.locked.items()}
