@@ -56,6 +56,6 @@ def _prefect() -> Iterator[None]:
         yield
     except (PrefectException, httpx.HTTPError, RuntimeError) as error:
         raise WeighbridgeError(
-            f"Prefect could not run the flow: {error}.",
+            f"Prefect could not run the flow: {str(error).rstrip('.')}.",
             "Check the server that PREFECT_API_URL names, or run with --via direct.",
         ) from error
