@@ -140,8 +140,8 @@ def test_a_model_elsewhere_is_asked_there(user: Path, capsys: pytest.CaptureFixt
         entry = "  - {name: far, hf_repo_id: org/far, skip_download: true, "
         ours = f"handler: weighbridge.handlers.upstream.UpstreamChat, upstream_base_url: '{service.url}', "
         (user / "models.yaml").write_text(f"models:\n{entry}{ours}defaults: {{max_tokens: 2}}}}\n")
-        assert run(capsys, "try", "far", "one two three")[1] == {"answer": "one two "}
-        assert run(capsys, "try", "org/far", "one two three", "--max-tokens", "9")[1] == {"answer": "one two three"}
+        assert run(capsys, "try", "far", "one two three")[1]["answer"] == "one two "
+        assert run(capsys, "try", "org/far", "one two three", "--max-tokens", "9")[1]["answer"] == "one two three"
     (user / "models.yaml").write_text(f"models:\n{entry}}}\n")
     assert "names no handler" in run(capsys, "try", "far", "x")[1]["error"]["problem"]
 
