@@ -300,6 +300,18 @@ def test_what_a_server_cannot_give_out_the_embedded_registry_can(
     assert contents(folder_of(registry, "org--name")) == {"50%.txt": b"x", "a#b/c.txt": b"y"}
 
 
+def test_a_server_is_written_and_read_with_our_progress_alone(
+    remote: MLflowRegistry, store: LocalBlobStore, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """MLflow draws a bar of its own for every file that it downloads, in a pipe too."""
+    version, heard = put(store, name=name), []
+    remote.publish(version, store, heard=heard.append)
+    assert sum(heard) == version.manifest.size
+    assert remote.damaged(version, store) == []
+    said = capfd.readouterr()
+    assert "Downloading" not in said.out + said.err
+
+
 def test_uploads_are_streamed(remote: MLflowRegistry, store: LocalBlobStore, name: str) -> None:
     version = put(store, {"model.gguf": bytes(64 * 1024 * 1024)}, name=name)
     remote.publish(put(store, {"warm.up": b""}, name=name, number="0.0.1"), store)

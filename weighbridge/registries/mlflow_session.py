@@ -130,6 +130,7 @@ def _load_once() -> Any:
         # It logs what it also raises, with the whole stack.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # Whoever waits has ours.
     # MLflow's own 7 attempts with doubling pauses are four minutes before anybody learns that nobody listens.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     with warnings.catch_warnings():
