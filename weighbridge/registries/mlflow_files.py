@@ -107,7 +107,9 @@ class ModelFiles:
     def _repository(self, run: Any) -> Any:
         # Not through MlflowClient: that asks four times as many questions, each with a password to be hashed.
         repositories = load_mlflow().store.artifact.artifact_repository_registry
-        return repositories.get_artifact_repository(run.info.artifact_uri, tracking_uri=self._server.uri)
+        found = repositories.get_artifact_repository(run.info.artifact_uri, tracking_uri=self._server.uri)
+        found.thread_pool = self._server.threads()
+        return found
 
     def _folder(self, run: Any) -> Path:
         folder = Path(unquote(urlsplit(run.info.artifact_uri).path))

@@ -13,6 +13,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -84,6 +85,11 @@ class Server:
             raise self._translate(error, 400, code) from error
         finally:
             _authorization.reset(mark)
+
+    def threads(self) -> ThreadPoolExecutor:
+        """Return threads for MLflow's clients that speak with this server, too; they know of no session."""
+        sent = self.authorization
+        return ThreadPoolExecutor(4, thread_name_prefix="mlflow", initializer=_authorization.set, initargs=(sent,))
 
     def _translate(self, error: Exception, status: int, code: str) -> RegistryError:
         reason = "it cannot be reached" if _is_network(error) else str(error).strip().partition("\n")[0][:500]
