@@ -96,6 +96,35 @@ def test_nothing_is_said_in_silence(speech: WhisperSpeech, tmp_path: Path) -> No
     assert (found.text, found.duration_s) == ("", 2.0)
 
 
+def sounds() -> dict[str, np.ndarray]:
+    """Return sounds in which nobody speaks."""
+    dice, times = np.random.default_rng(0), np.arange(5 * RATE) / RATE
+    return {
+        "noise": dice.standard_normal(5 * RATE) * 0.05,
+        "hum": np.sin(2 * np.pi * 50 * times) * 0.2,
+        "tone": np.sin(2 * np.pi * 1000 * times) * 0.2,
+        "click": dice.standard_normal(RATE // 100) * 0.3,
+    }
+
+
+@pytest.mark.parametrize("kind", ["noise", "hum", "click"])
+@pytest.mark.parametrize("temperature", [0.0, None])
+def test_nothing_is_said_where_nobody_speaks(
+    speech: WhisperSpeech, tmp_path: Path, kind: str, temperature: float | None
+) -> None:
+    soundfile.write(tmp_path / "sound.wav", sounds()[kind], RATE)
+    assert speech.transcribe(str(tmp_path / "sound.wav"), **PLAIN | {"temperature": temperature}).text == ""
+
+
+def test_a_doubtful_sound_has_the_same_text_each_time(speech: WhisperSpeech, tmp_path: Path) -> None:
+    """At temperature 0 higher ones are tried by the same dice, and other dice go on as if nothing had been drawn."""
+    soundfile.write(tmp_path / "sound.wav", sounds()["tone"], RATE)
+    state = torch.get_rng_state()
+    texts = {speech.transcribe(str(tmp_path / "sound.wav"), **PLAIN).text for _ in range(2)}
+    assert len(texts) == 1
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 class SetLater(threading.Event):
     """An event that is set once it has been looked at a number of times."""
 
@@ -126,6 +155,13 @@ def test_channels_are_mixed_and_rates_changed(tmp_path: Path) -> None:
     assert len(sound.samples) == pytest.approx(3 * RATE, abs=2)
     assert np.argmax(np.abs(np.fft.rfft(sound.samples[:RATE]))) == 1000
     assert np.abs(sound.samples[1000:-1000]).max() == pytest.approx(0.4, abs=0.01)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
+def test_every_kind_of_wav_is_read(tmp_path: Path, subtype: str) -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE) * 0.5
+    soundfile.write(tmp_path / "tone.wav", tone, RATE, subtype=subtype)
+    assert np.abs(read_sound(tmp_path / "tone.wav", 10).samples[:RATE] - tone).max() < 0.05
 
 
 @pytest.mark.parametrize(

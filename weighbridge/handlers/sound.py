@@ -1,11 +1,12 @@
 """Sound files as the models take them: one channel, 16,000 samples a second, float32. Read in pieces, within bounds.
 
-Whatever libsndfile reads is read (WAV, FLAC, Ogg, MP3, AIFF, …) and resampled by soxr. Not here: what is said in it.
+Whatever libsndfile reads is read (WAV, FLAC, Ogg, MP3, AIFF, …) and resampled by soxr. Not here: what is said in it
+(speech), and what else is read (sound_containers).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import soundfile
 import soxr
 
 from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.handlers.sound_containers import Recording, container_of, recording
 
 RATE = 16_000
 #: Rates outside are no sound's; a tiny one would make gigabytes of samples out of a small file.
@@ -54,27 +56,37 @@ def read_sound(path: str | Path, max_duration_s: float, check: Callable[[], None
         raise HandlerError(f"There is no sound file {path}.", "Name one that exists.")
     try:
         # An open file, as libsndfile would guess a format from a path's ending.
-        with Path(path).open("rb") as raw, soundfile.SoundFile(raw) as file:
-            return _mixed(file, max_duration_s, check)
+        with Path(path).open("rb") as raw:
+            if container := container_of(raw):
+                with recording(raw, container, Path(path).name) as found:
+                    return _mixed(found, Path(path).name, max_duration_s, check)
+            with soundfile.SoundFile(raw) as file:
+                found = Recording(file.samplerate, file.channels, _blocks(file))
+                return _mixed(found, Path(path).name, max_duration_s, check)
     except WeighbridgeError:
         raise
     # soundfile hands on whatever its C library makes of a broken file.
     except (soundfile.SoundFileError, OSError, TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise HandlerError(
             f"{Path(path).name} cannot be read as sound: {str(error)[:200]}",
-            "WAV, FLAC, Ogg, MP3 and AIFF are read; convert it.",
+            "WAV, FLAC, Ogg, MP3, AIFF, M4A, MP4, WebM and WMA are read; convert it.",
         ) from error
 
 
-def _mixed(file: soundfile.SoundFile, max_duration_s: float, check: Callable[[], None]) -> Sound:
-    rate, name = file.samplerate, Path(file.name.name).name
-    if not _RATES[0] <= rate <= _RATES[1] or file.channels > _MAX_CHANNELS:
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        yield block
+
+
+def _mixed(recorded: Recording, name: str, max_duration_s: float, check: Callable[[], None]) -> Sound:
+    rate = recorded.rate
+    if not _RATES[0] <= rate <= _RATES[1] or recorded.channels > _MAX_CHANNELS:
         raise HandlerError(
-            f"{name} says that it has {file.channels} channels at {rate:,} Hz.", "That is no sound; convert it."
+            f"{name} says that it has {recorded.channels} channels at {rate:,} Hz.", "That is no sound; convert it."
         )
     resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
     frames, peak, parts = 0, 0.0, []
-    while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+    for block in recorded.blocks:
         check()
         frames += len(block)
         if frames > max_duration_s * rate:

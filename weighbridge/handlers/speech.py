@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -28,10 +29,11 @@ from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.sound import RATE, Sound, read_sound
 
 _MAX_DURATION_S = 2 * 3600.0
-#: What OpenAI's own program does when nobody asks for a temperature: higher ones when the answer repeats itself
-#: (compressed more than 1.35 times, counted in tokens) or is unlikely; silence is skipped.
-_FALLBACK: dict[str, Any] = {
-    "temperature": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+#: Temperatures of OpenAI's own program where nobody asks for one above 0: the next where an answer is doubtful.
+_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+#: An answer is doubtful when it repeats itself (compressed more than 1.35 times, counted in tokens) or is unlikely; and
+#: silence is skipped.
+_DOUBTS: dict[str, Any] = {
     "compression_ratio_threshold": 1.35,
     "logprob_threshold": -1.0,
     "no_speech_threshold": 0.6,
@@ -94,7 +96,7 @@ class WhisperSpeech:
             audio_path: whatever libsndfile reads.
             language: ISO 639-1 or an English name; None has a multilingual model find out.
             prompt: words that came before or are to be expected; of a long one, the end.
-            temperature: 0 is greedy, the same each time; None tries higher ones where an answer is doubtful.
+            temperature: 0 or None is greedy, and tries higher ones where an answer is doubtful, as OpenAI means it.
             task: `translate` is into English.
             timestamp_granularity: which times to return.
             cancel_event: ends it between two tokens.
@@ -119,6 +121,7 @@ class WhisperSpeech:
             taken(self._lock, self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "speech"),
+            _sown(self.device, sown=not temperature),
         ):
             features, options = self._inputs(sound, timestamp_granularity)
             if self.multilingual:
@@ -131,7 +134,8 @@ class WhisperSpeech:
                 stopping_criteria=StoppingCriteriaList([watch]),
                 monitor_progress=watch.check,
                 return_segments=True,
-                **(_FALLBACK if temperature is None else {"temperature": temperature}),
+                temperature=(temperature,) if temperature else _TEMPERATURES,
+                **_DOUBTS,
                 **options,
             )
         segments = found["segments"][0]
@@ -178,7 +182,7 @@ class WhisperSpeech:
         long = len(sound.samples) > extractor.n_samples
         padding = {"truncation": False, "padding": "longest"} if long else {}
         heard = extractor(sound.samples, sampling_rate=RATE, return_tensors="pt", return_attention_mask=True, **padding)
-        options: dict[str, Any] = {"return_timestamps": long or granularity is not None}
+        options: dict[str, Any] = {"return_timestamps": True}  # As OpenAI's own program: what is no speech is told so.
         if granularity == "word":
             options |= {"return_token_timestamps": True, "attention_mask": heard["attention_mask"].to(self.device)}
         return heard["input_features"].to(self.device, self.model.dtype), options
@@ -224,6 +228,16 @@ class WhisperSpeech:
                 if text.strip():
                     words.append(SpeechSegment(text.strip(), start, now))
         return tuple(words)
+
+
+@contextmanager
+def _sown(device: Device, *, sown: bool) -> Iterator[None]:
+    """Draw the same numbers in every call, where that is wanted: the same sound has the same text then."""
+    cards = [device] if str(device).startswith("cuda") else []
+    with torch.random.fork_rng(cards, enabled=sown):
+        if sown:
+            torch.manual_seed(0)
+        yield
 
 
 class _Watch(StoppingCriteria):  # type: ignore[misc]

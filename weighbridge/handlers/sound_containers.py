@@ -1,0 +1,89 @@
+"""Sound in what browsers, phones and Windows record: MP4, M4A, WebM, Matroska, WMA, AAC. Read by FFmpeg's libraries.
+
+Their reader is chosen here by a file's first bytes: left to guess, FFmpeg takes play lists too, which name other files
+and addresses. Not here: what libsndfile reads (sound).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from weighbridge.domain.extras import install_command
+from weighbridge.errors import HandlerError
+
+#: FFmpeg's readers: where a file has which bytes.
+_READERS = (
+    ("mov", 4, b"ftyp"),
+    ("matroska", 0, b"\x1a\x45\xdf\xa3"),
+    ("asf", 0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    ("aac", 0, b"\xff\xf1"),
+    ("aac", 0, b"\xff\xf9"),
+)
+_START_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An open container's first sound.
+
+    Attributes:
+        rate: samples a second.
+        channels: how many there are.
+        blocks: its samples in pieces of shape (samples, channels), float32, full scale 1.
+    """
+
+    rate: int
+    channels: int
+    blocks: Iterator[np.ndarray]
+
+
+def container_of(file: BinaryIO) -> str:
+    """Return FFmpeg's name for the reader of a file, by its first bytes, or empty; the file stays at its start."""
+    start = file.read(_START_SIZE)
+    file.seek(0)
+    return next((name for name, place, mark in _READERS if start[place:].startswith(mark)), "")
+
+
+@contextmanager
+def recording(file: BinaryIO, container: str, name: str) -> Iterator[Recording]:
+    """Open a container for its first sound.
+
+    Args:
+        file: the open file.
+        container: of `container_of`.
+        name: of the file, for errors.
+
+    Raises:
+        HandlerError: its reader is not installed, or it holds no sound.
+        ValueError: it is broken.
+    """
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise HandlerError(
+            f"{name} can be read with the package av alone, which is not installed.", install_command("benchmark")
+        ) from error
+    try:
+        with av.open(file, format=container) as opened:
+            if not opened.streams.audio:
+                raise HandlerError(f"{name} holds no sound.", "Name a file with sound in it.")
+            stream = opened.streams.audio[0]
+            if not stream.rate or not stream.channels:
+                raise HandlerError(f"{name} does not say its sound's rate and channels.", "Convert it.")
+            same = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+            yield Recording(stream.rate, stream.channels, _blocks(opened.decode(stream), same))
+    except av.error.FFmpegError as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _blocks(frames: Iterator[Any], same: Any) -> Iterator[np.ndarray]:
+    for frame in frames:
+        for piece in same.resample(frame):
+            yield piece.to_ndarray().T
+    for piece in same.resample(None):
+        yield piece.to_ndarray().T
