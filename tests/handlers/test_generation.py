@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.handlers import tiny
 from weighbridge.errors import HandlerError, InvalidRequest
@@ -166,3 +167,58 @@ def test_content_parts_are_their_text(chat: TextChat) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert chat.encode([{"role": "user", "content": parts}]) == chat.encode([{"role": "user", "content": "a\nb"}])
     assert chat.encode([{"role": "assistant", "content": None}]) == chat.encode([{"role": "assistant", "content": ""}])
+
+
+def test_what_is_drawn_is_the_same_for_the_same_seed(chat: TextChat) -> None:
+    drawn: dict[str, Any] = {"max_new_tokens": 12, "temperature": 5.0, "top_p": 1.0}
+    state = torch.get_rng_state()
+    texts = [chat.generate(HELLO, **drawn, seed=seed).text for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert chat.generate(HELLO, **drawn, top_k=1) == chat.generate(HELLO, **(drawn | GREEDY))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"top_k": -1},
+        {"seed": "one"},
+        {"n": 2},
+        {"logprobs": True},
+        {"tool_choice": "required"},
+        {"tools": "all"},
+        {"chat_template_kwargs": {"tokenize": True}},
+    ],
+)
+def test_options_that_are_not_taken_are_told(chat: TextChat, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        chat.generate(HELLO, max_new_tokens=4, **GREEDY, **wrong)
+    assert chat.generate(HELLO, max_new_tokens=4, **GREEDY, **dict.fromkeys(wrong)).completion_tokens
+
+
+def test_tools_and_further_words_reach_the_template(tmp_path: Path) -> None:
+    template = (
+        "{% for tool in tools or [] %}[{{ tool['function']['name'] }}]{% endfor %}{% if thinking %}T{% endif %}"
+        "{% for m in messages %}{{ m['content'] }}{% for c in m['tool_calls'] or [] %}"
+        "{{ c['function']['arguments']['x'] }}{% endfor %}{% endfor %}"
+    )
+    handler = TextChat(str(tiny.llama(tmp_path, template=template)), "cpu")
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x": "yes"}'}}
+    messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    options: dict[str, Any] = {
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "chat_template_kwargs": {"thinking": True},
+    }
+    lengths = [
+        handler.generate(messages, max_new_tokens=1, **GREEDY, **more).prompt_tokens
+        for more in (options, options | {"tool_choice": "none"}, {})
+    ]
+    assert lengths == [len("[f]Txyes"), len("Txyes"), len("xyes")]
+
+
+def test_what_counted_is_recorded(tmp_path: Path) -> None:
+    folder = tiny.llama(tmp_path)
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"top_k": 20, "num_beams": 3, "repetition_penalty": 1.1}))
+    recorded = TextChat(str(folder), "cpu").generation_settings.recorded
+    assert recorded == {"top_k": 20, "repetition_penalty": 1.1, "stop_strings": [], "overridden": ["num_beams"]}

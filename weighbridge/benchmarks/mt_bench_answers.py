@@ -91,6 +91,8 @@ class Answering:
             ),
             stop,
         )
+        if found.finish_reason == "cancelled":
+            raise Cancelled("The benchmark was cancelled.")
         most = LETTERS * self._max_new_tokens
         # JSON may hold halves of letters, which cannot be sent on.
         text = str(found.text).encode(errors="replace").decode()

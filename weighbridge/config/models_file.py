@@ -58,6 +58,7 @@ class Defaults(_Strict):
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
 
 
 class HandlerOptions(BaseModel):

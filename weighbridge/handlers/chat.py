@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -15,7 +16,7 @@ from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
-from weighbridge.handlers.request import stop_strings, text_messages
+from weighbridge.handlers.request import template_options, text_messages, wanted
 
 
 class TextChat:
@@ -68,23 +69,45 @@ class TextChat:
         top_p: float,
         stop: str | list[str] | None = None,
         cancel_event: threading.Event | None = None,
+        **options: Any,
     ) -> ChatGeneration:
-        """Answer messages; greedy at temperature 0.
+        """Answer messages.
+
+        Args:
+            messages: in OpenAI's form, of text alone.
+            max_new_tokens: of the answer at most.
+            temperature: 0 for the likeliest tokens.
+            top_p: share of the likeliest tokens that may be drawn.
+            stop: strings that end the answer.
+            cancel_event: ends it; what was generated until then is returned, with the reason `cancelled`.
+            options: `top_k`; `seed`; `tools` in OpenAI's form and `chat_template_kwargs`, for the model's own template.
 
         Raises:
             InvalidRequest: the messages or an option are wrong.
             HandlerError: the template fails, the messages are too long, or the model computes no numbers.
             OutOfMemory: the device is too small.
-            Cancelled: `cancel_event` was set.
+            Cancelled: `cancel_event` was set before there was a token.
         """
-        return self._generation.answer(
-            self.encode(messages),
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            stop=stop_strings(stop),
-            cancel_event=cancel_event,
-        )
+        options |= {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "stop": stop}
+        return self.stream(messages, cancel_event=cancel_event, **options)
+
+    def stream(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        on_text: Callable[[str], None] | None = None,
+        cancel_event: threading.Event | None = None,
+        **options: Any,
+    ) -> ChatGeneration:
+        """Answer messages, calling back with each piece of the text; otherwise as `generate`.
+
+        A piece is whole letters, and nothing that may begin a stop string; together they are the answer's text.
+        """
+        template = template_options(self.name, options)
+        asked = wanted(self.name, options)
+        prompt = self._templated(messages, True, template)
+        self._generation.check_room(prompt)
+        return self._generation.answer(prompt, asked, cancel_event=cancel_event, on_text=on_text)
 
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
         """Return the tokens of the messages under the model's own template. Raises HandlerError."""
@@ -123,7 +146,12 @@ class TextChat:
         """
         return self._generation.complete(prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, **options)
 
-    def _templated(self, messages: Sequence[dict[str, Any]], add_generation_prompt: bool) -> list[int]:
+    def _templated(
+        self,
+        messages: Sequence[dict[str, Any]],
+        add_generation_prompt: bool,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> list[int]:
         plain = text_messages(messages, self.name)
         try:
             if self.tokenizer.chat_template is None:
@@ -131,7 +159,7 @@ class TextChat:
                     f"{self.name} has no chat template.", "It is a base model: name another handler, or none."
                 )
             text = self.tokenizer.apply_chat_template(
-                plain, tokenize=False, add_generation_prompt=add_generation_prompt
+                plain, tokenize=False, add_generation_prompt=add_generation_prompt, **options
             )
         except WeighbridgeError:
             raise

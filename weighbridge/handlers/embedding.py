@@ -66,6 +66,8 @@ class TextEmbedding:
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
         self.name: str = kwargs.get("name", hf_repo_id)
         self.device = device
+        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
+        self.supports_structured_outputs = False
         wanted = kwargs.get("pooling") or ""
         if wanted and wanted not in POOLINGS:
             raise InvalidConfiguration(f"There is no pooling “{wanted}”.", f"Write one of {', '.join(POOLINGS)}.")

@@ -14,11 +14,12 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from weighbridge.errors import HandlerError
+from weighbridge.errors import Cancelled, HandlerError
 from weighbridge.handlers.generation_settings import read_settings
-from weighbridge.handlers.inference import inferring, refuse_cancelled, taken, watched
+from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, taken, watched
 from weighbridge.handlers.interface import ChatGeneration, Device
-from weighbridge.handlers.request import check_sampling, stop_strings
+from weighbridge.handlers.request import Wanted, stop_strings
+from weighbridge.handlers.text_stream import HeldText, TokenText
 
 _log = logging.getLogger(__name__)
 
@@ -64,43 +65,67 @@ class Generation:
     def answer(
         self,
         prompt: Sequence[int],
+        wanted: Wanted,
         *,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        stop: Sequence[str] = (),
-        cancel_event: threading.Event | None = None,
         inputs: Mapping[str, torch.Tensor] | None = None,
+        cancel_event: threading.Event | None = None,
+        on_text: Callable[[str], None] | None = None,
     ) -> ChatGeneration:
         """Answer a prompt; greedy at temperature 0.
 
+        Args:
+            prompt: its tokens.
+            wanted: how.
+            inputs: what the model takes beside tokens, such as images.
+            cancel_event: ends it; what was generated until then is returned, with the reason `cancelled`.
+            on_text: called with each piece of the text, as soon as it belongs to the answer.
+
         Raises:
-            InvalidRequest: an option is wrong.
             HandlerError: the model fails or computes no numbers.
             OutOfMemory: the device is too small.
-            Cancelled: `cancel_event` was set.
+            Cancelled: `cancel_event` was set before there was a token.
         """
-        check_sampling(max_new_tokens, temperature, top_p)
         sampling: dict[str, Any] = {}
-        if temperature > 0:
-            sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, **self.settings.sampled}
-        words = [*stop_strings(stop), *self.settings.stop]
-        (answer,) = self._complete(
-            [prompt],
-            watch_layers=True,
-            max_new_tokens=min(max_new_tokens, self.context_length - len(prompt)),
-            cancel_event=cancel_event,
-            stop=words,
-            inputs=inputs,
-            **sampling,
-        )
+        if wanted.temperature > 0:
+            sampling = {"do_sample": True, "temperature": wanted.temperature, "top_p": wanted.top_p}
+            sampling |= self.settings.sampled | ({} if wanted.top_k is None else {"top_k": wanted.top_k})
+        words = [*wanted.stop, *self.settings.stop]
+        held, text_of = HeldText(words, on_text or (lambda piece: None)), TokenText(self._text)
+        so_far: list[int] = []
+
+        def look(tokens: list[int]) -> None:
+            so_far[:] = tokens
+            if on_text:
+                held.add(text_of.add(tokens))
+
+        reason = "length"
+        try:
+            (answer,) = self._complete(
+                [prompt],
+                watch_layers=True,
+                max_new_tokens=min(wanted.max_new_tokens, self.context_length - len(prompt)),
+                cancel_event=cancel_event,
+                stop=words,
+                inputs=inputs,
+                seed=wanted.seed,
+                look=look if on_text or cancel_event else None,
+                **sampling,
+            )
+        except Cancelled:
+            if not so_far:
+                raise
+            answer, reason = so_far, "cancelled"
         text, stopped = self._before_stop(answer, words)
+        held.finish(text)
         ended = stopped or (bool(answer) and answer[-1] in self.settings.ends)
-        return ChatGeneration(text, len(prompt), len(answer), "stop" if ended else "length")
+        return ChatGeneration(text, len(prompt), len(answer), "stop" if ended else reason)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
 
     def _before_stop(self, answer: Sequence[int], stop: Sequence[str]) -> tuple[str, bool]:
         """Return an answer's text up to the first stop string, and whether there is one; it may be a special token."""
-        text = str(self._tokenizer.decode(answer, skip_special_tokens=True))
+        text = self._text(answer)
         places = [place for word in stop if (place := text.find(word)) >= 0]
         if places:
             return text[: min(places)], True
@@ -111,7 +136,7 @@ class Generation:
         kept = len(answer)
         while kept and len(self._tokenizer.decode(answer[:kept], skip_special_tokens=False)) > min(places):
             kept -= 1
-        return str(self._tokenizer.decode(answer[:kept], skip_special_tokens=True)), True
+        return self._text(answer[:kept]), True
 
     def complete(
         self,
@@ -156,10 +181,14 @@ class Generation:
         cancel_event: threading.Event | None = None,
         on_token: Callable[[], None] | None = None,
         inputs: Mapping[str, torch.Tensor] | None = None,
-        watch_layers: bool = False,
         **options: Any,
     ) -> list[list[int]]:
-        """As `complete`; watching the layers also ends a long prompt in the middle, and stands in a compiler's way."""
+        """As `complete`, with three more options.
+
+        `watch_layers` also ends a long prompt in the middle, and stands in a compiler's way; `seed` is of what is
+        drawn; `look` is called with the first answer's tokens so far, at each of them.
+        """
+        seed, look, watches = (options.pop(name, None) for name in ("seed", "look", "watch_layers"))
         self._check_known(prompts)
         width = max(map(len, prompts))
         padding = self._tokenizer.pad_token_id
@@ -169,11 +198,12 @@ class Generation:
         options = {"do_sample": False, "pad_token_id": padding, **options}
         if not options["do_sample"]:
             options |= {"temperature": None, "top_p": None, "top_k": None}
-        ending = _Ending(self._tokenizer, width, stop, cancel_event)
+        ending = _Ending(self._tokenizer, width, stop, cancel_event, look)
         with (
             taken(self._lock, self._name, cancel_event),
-            watched(self._model, self._name, cancel_event if watch_layers else None),
+            watched(self._model, self._name, cancel_event if watches else None),
             inferring(self._name, str(self._device), "chat"),
+            sown(self._device, seed),
         ):
             outputs = self._model.generate(
                 input_ids=torch.tensor(rows, device=self._device),
@@ -224,8 +254,15 @@ class _Ending(StoppingCriteria):  # type: ignore[misc]
     transformers' own criterion takes tokens apart and fails on some vocabularies; reading the text works for all.
     """
 
-    def __init__(self, tokenizer: Any, start: int, stop: Sequence[str], event: threading.Event | None) -> None:
-        self._tokenizer, self._start, self._event = tokenizer, start, event
+    def __init__(
+        self,
+        tokenizer: Any,
+        start: int,
+        stop: Sequence[str],
+        event: threading.Event | None,
+        look: Callable[[list[int]], None] | None,
+    ) -> None:
+        self._tokenizer, self._start, self._event, self._look = tokenizer, start, event, look
         self._stop = stop_strings(stop)
         #: Tokens of each answer that ended here.
         self.lengths: dict[int, int] = {}
@@ -233,6 +270,8 @@ class _Ending(StoppingCriteria):  # type: ignore[misc]
         self._reach = max((len(word.encode()) for word in self._stop), default=0) + 1
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        if self._look:
+            self._look(input_ids[0, self._start :].tolist())
         cancelled = self._event is not None and self._event.is_set()
         done = [cancelled or self._stops(row) for row in input_ids[:, self._start :]]
         for row, stopped in enumerate(done):

@@ -40,6 +40,16 @@ class GenerationSettings:
     ends: frozenset[int]
     overridden: frozenset[str]
 
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What a result's settings keep: what counted beyond what was asked for, and the names of what did not."""
+        return {
+            **{name: value for name, value in self.always.items() if not name.endswith("_token_id")},
+            **{name: value for name, value in self.sampled.items() if value != _SAMPLED[name] or name == "top_k"},
+            "stop_strings": list(self.stop),
+            "overridden": sorted(self.overridden),
+        }
+
 
 def read_settings(model: Any) -> GenerationSettings:
     """Return the settings of a model that transformers loaded."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
+from weighbridge.handlers.interface import Device
 from weighbridge.handlers.pretrained import refuse_memory
 
 _LOOK_S = 0.05
@@ -41,6 +42,16 @@ def watched(model: Any, name: str, event: threading.Event | None) -> Iterator[No
         for layers in model.modules() if event is not None else ():
             for layer in layers if isinstance(layers, torch.nn.ModuleList) else ():
                 stack.callback(layer.register_forward_pre_hook(look).remove)
+        yield
+
+
+@contextmanager
+def sown(device: Device, seed: int | None) -> Iterator[None]:
+    """Draw by the dice of a seed; other dice go on afterwards as if nothing had been drawn. None changes nothing."""
+    cards = [device] if str(device).startswith("cuda") else []
+    with torch.random.fork_rng(cards, enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
         yield
 
 

@@ -27,7 +27,8 @@ class ChatGeneration:
         text: what was generated, without the stop string.
         prompt_tokens: tokens of the prompt, the template's included; None where a service does not count.
         completion_tokens: tokens generated, those of its reasoning included; None where a service does not count.
-        finish_reason: `stop`, `length`, `tool_calls`, `content_filter`, or a service's own word.
+        finish_reason: `stop`, `length`, `cancelled` (the text is what there was until then), `tool_calls`,
+            `content_filter`, or a service's own word.
         reasoning: what was thought before, where that is told apart.
         refusal: why there is no answer, in the model's own words.
         tool_calls: what it wants to be done, in OpenAI's form.

@@ -5,8 +5,10 @@ Not here: how messages become tokens (chat, vision).
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.errors import InvalidRequest
@@ -27,6 +29,52 @@ def checked_text(text: Any) -> str:
             f"A text holds half a surrogate pair at letter {error.start + 1:,}.", "Send whole Unicode characters."
         ) from error
     return text
+
+
+#: What a call itself tells a template.
+_TEMPLATES_OWN = frozenset({"conversation", "chat_template", "tools", "documents", "tokenize", "add_generation_prompt"})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How an answer is to be generated.
+
+    Attributes:
+        max_new_tokens: of the answer at most.
+        temperature: 0 for the likeliest tokens.
+        top_p: share of the likeliest tokens that may be drawn.
+        stop: strings that end the answer.
+        top_k: how many of the likeliest tokens may be drawn; 0 for all, None for what the publisher says.
+        seed: of what is drawn: the same one gives the same answer. None for dice that nobody knows.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    stop: tuple[str, ...] = ()
+    top_k: int | None = None
+    seed: int | None = None
+
+
+def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
+    """Return what a call of `generate` asks for.
+
+    Args:
+        name: of the model, for errors.
+        options: of the call: those of `Wanted`, of which the first three must be there.
+
+    Raises:
+        InvalidRequest: one cannot be, or is not taken by models that run here.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    unknown = sorted(given.keys() - Wanted.__dataclass_fields__.keys())
+    if unknown:
+        raise InvalidRequest(f"{name} takes no {', '.join(unknown)}.", "Leave it out, or ask a service that takes it.")
+    check_sampling(options["max_new_tokens"], options["temperature"], options["top_p"])
+    for key in ("top_k", "seed"):
+        if not isinstance(given.get(key, 0), int) or isinstance(given.get(key), bool) or given.get(key, 0) < 0:
+            raise InvalidRequest(f"{key} is {given[key]!r}.", "Ask for a whole number, 0 or more.")
+    return Wanted(**{**given, "stop": tuple(stop_strings(options.get("stop")))})
 
 
 def check_sampling(max_new_tokens: Any, temperature: Any, top_p: Any) -> None:
@@ -56,6 +104,23 @@ def stop_strings(stop: Any) -> list[str]:
     return [checked_text(word) for word in ([stop] if isinstance(stop, str) else stop or ()) if word != ""]
 
 
+def template_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a call's options what its model's template is for, and return it as templates have it.
+
+    Raises:
+        InvalidRequest: tools or the choice of one are in no known form.
+    """
+    tools, choice = options.pop("tools", None) or [], options.pop("tool_choice", None) or "auto"
+    further: Mapping[str, Any] = options.pop("chat_template_kwargs", None) or {}
+    if not isinstance(tools, list | tuple) or not all(isinstance(tool, dict) for tool in tools):
+        raise InvalidRequest("tools are in no known form.", 'Send a list of {"type": "function", "function": …}.')
+    if choice not in ("auto", "none"):
+        raise InvalidRequest(f"{name} cannot be made to call a tool.", "Ask for tool_choice auto or none.")
+    if not isinstance(further, Mapping) or _TEMPLATES_OWN.intersection(further):
+        raise InvalidRequest("chat_template_kwargs are in no known form.", 'Send {"enable_thinking": false} or so.')
+    return {**further, **({"tools": list(tools)} if tools and choice == "auto" else {})}
+
+
 def text_messages(messages: Sequence[Any], name: str) -> list[dict[str, Any]]:
     """Return messages whose content is text, for a model that reads nothing else; parts are joined by line breaks.
 
@@ -68,13 +133,32 @@ def text_messages(messages: Sequence[Any], name: str) -> list[dict[str, Any]]:
     """
     if isinstance(messages, str | dict) or not messages:
         raise InvalidRequest("There are no messages.", 'Send a list of {"role": …, "content": …}.')
-    return [{**message, "content": _content(message, name)} for message in map(_message, messages)]
+    return [{**_called(message), "content": _content(message, name)} for message in map(_message, messages)]
 
 
 def _message(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise InvalidRequest("A message has no role.", 'Send {"role": "user", "content": …}.')
     return message
+
+
+def _called(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message whose tool calls have objects as arguments, which templates write; OpenAI's are their text."""
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return message
+    return {**message, "tool_calls": [_with_object(call) for call in calls]}
+
+
+def _with_object(call: Any) -> Any:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        value = json.loads(function["arguments"] or "{}")
+    except (ValueError, RecursionError):
+        return call
+    return {**call, "function": {**function, "arguments": value}} if isinstance(value, dict) else call
 
 
 def _content(message: dict[str, Any], name: str) -> str:

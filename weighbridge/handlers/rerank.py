@@ -39,6 +39,8 @@ class TextRerank:
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
         self.name: str = kwargs.get("name", hf_repo_id)
         self.device = device
+        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
+        self.supports_structured_outputs = False
         place = locate(hf_repo_id, cache_dir, kwargs)
         self.tokenizer = load_processor(AutoTokenizer, place)
         self.model = load_model(AutoModelForSequenceClassification, place, device)

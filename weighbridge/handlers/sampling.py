@@ -25,4 +25,6 @@ def sampling(
     own = getattr(handler, "generation_defaults", None) or {}
     said = _PLAIN | {name: own[name] for name in _PLAIN if own.get(name) is not None}
     said |= {name: value for name, value in asked.items() if value is not None}
-    return {"max_new_tokens": said["max_tokens"], "temperature": said["temperature"], "top_p": said["top_p"]}
+    plain = {"max_new_tokens": said["max_tokens"], "temperature": said["temperature"], "top_p": said["top_p"]}
+    # Not of the protocol: a handler of one's own may not take it.
+    return plain if own.get("top_k") is None else plain | {"top_k": own["top_k"]}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -23,7 +22,7 @@ from transformers.models.whisper.tokenization_whisper import _combine_tokens_int
 
 from weighbridge.errors import HandlerError
 from weighbridge.handlers.generation import Finite
-from weighbridge.handlers.inference import inferring, refuse_cancelled, taken, watched
+from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, taken, watched
 from weighbridge.handlers.interface import Device, SpeechResult, SpeechSegment
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.sound import RATE, Sound, read_sound
@@ -38,6 +37,8 @@ _DOUBTS: dict[str, Any] = {
     "logprob_threshold": -1.0,
     "no_speech_threshold": 0.6,
 }
+#: At temperature 0 the same sound has the same text, whatever was tried for it.
+_SEED = 0
 #: Vocabulary of the models that know English alone; every other has more.
 _ENGLISH_ONLY = 51_864
 
@@ -64,6 +65,8 @@ class WhisperSpeech:
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
         self.name: str = kwargs.get("name", hf_repo_id)
         self.device = device
+        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
+        self.supports_structured_outputs = False
         self.max_duration_s = float(kwargs.get("max_duration_s", _MAX_DURATION_S))
         place = locate(hf_repo_id, cache_dir, kwargs)
         self.processor = load_processor(AutoProcessor, place)
@@ -121,7 +124,7 @@ class WhisperSpeech:
             taken(self._lock, self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "speech"),
-            _sown(self.device, sown=not temperature),
+            sown(self.device, None if temperature else _SEED),
         ):
             features, options = self._inputs(sound, timestamp_granularity)
             if self.multilingual:
@@ -228,16 +231,6 @@ class WhisperSpeech:
                 if text.strip():
                     words.append(SpeechSegment(text.strip(), start, now))
         return tuple(words)
-
-
-@contextmanager
-def _sown(device: Device, *, sown: bool) -> Iterator[None]:
-    """Draw the same numbers in every call, where that is wanted: the same sound has the same text then."""
-    cards = [device] if str(device).startswith("cuda") else []
-    with torch.random.fork_rng(cards, enabled=sown):
-        if sown:
-            torch.manual_seed(0)
-        yield
 
 
 class _Watch(StoppingCriteria):  # type: ignore[misc]

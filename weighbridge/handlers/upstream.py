@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from weighbridge.errors import HandlerError, InvalidRequest
+from weighbridge.errors import Cancelled, HandlerError, InvalidRequest
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.request import check_sampling, stop_strings
+from weighbridge.handlers.text_stream import HeldText
 from weighbridge.handlers.upstream_service import UpstreamService
 from weighbridge.handlers.upstream_speech import UpstreamSpeech as UpstreamSpeech
 from weighbridge.handlers.upstream_texts import UpstreamEmbedding as UpstreamEmbedding
@@ -96,10 +97,11 @@ class UpstreamChat(UpstreamService):
         temperature: float,
         top_p: float,
         on_token: Callable[[], None] | None = None,
-        cancel_event: threading.Event | None = None,
+        on_text: Callable[[str], None] | None = None,
         **options: Any,
     ) -> ChatGeneration:
-        """Answer messages, calling back for each piece, of reasoning too, as it arrives; otherwise as `generate`."""
+        """Answer messages, calling back for each piece, reasoning's too, and with each of text; else as `generate`."""
+        cancel_event = options.pop("cancel_event", None)
         check_sampling(max_new_tokens, temperature, top_p)
         stop = stop_strings(options.pop("stop", None))
         if options.get("response_format") is not None:
@@ -116,7 +118,8 @@ class UpstreamChat(UpstreamService):
         while True:
             sent = self._dialect.adapted(body)
             try:
-                return self._answer(sent, max_new_tokens, () if "stop" in sent else stop, on_token, cancel_event)
+                listening = _Listening(() if "stop" in sent else stop, on_token, on_text)
+                return self._answer(sent, max_new_tokens, listening, cancel_event)
             except InvalidRequest as error:
                 if not self._dialect.learn(error, sent):
                     raise
@@ -129,36 +132,37 @@ class UpstreamChat(UpstreamService):
         return counted
 
     def _answer(
-        self,
-        body: Mapping[str, Any],
-        most: int,
-        own_stop: Sequence[str],
-        on_token: Callable[[], None] | None,
-        cancel_event: threading.Event | None,
+        self, body: Mapping[str, Any], most: int, listening: _Listening, cancel_event: threading.Event | None
     ) -> ChatGeneration:
-        answer = ChatAnswer()
-        for event in self._endpoint.stream("/chat/completions", body, cancel_event):
-            try:
-                piece = answer.add(event)
-            except NoChatAnswer as error:
-                raise self.wrong(str(error)) from error
-            if answer.size > _TOKEN_SIZE * most:
-                raise self.wrong(f"more text than {most} tokens can be")
-            if piece is not None and on_token:
-                on_token()
+        answer, cancelled = ChatAnswer(), False
+        try:
+            for event in self._endpoint.stream("/chat/completions", body, cancel_event):
+                self._add(answer, event, most, listening)
+        except Cancelled:
+            if not answer.size and not answer.reasoning:
+                raise
+            cancelled = True
         if answer.finish_reason == "error":
             raise HandlerError(f"{self.device} broke off its answer.", "Look at its log.", transient=True)
-        if not answer.finish_reason:
+        if not answer.finish_reason and not cancelled:
             raise self.wrong("a stream that says no reason for its end: half an answer")
-        text, reason = answer.text, answer.finish_reason
-        places = [place for word in own_stop if (place := text.find(word)) >= 0]
-        if places:
-            text, reason = text[: min(places)], "stop"
+        text, stopped = listening.finish(answer.text)
+        reason = "stop" if stopped else answer.finish_reason or "cancelled"
         prompt = self._tokens(answer, "prompt_tokens", 2**31)
         completion = self._tokens(answer, "completion_tokens", most + _MAX_HIDDEN)
         if answer.size and completion == 0:
             raise self.wrong("a text that it says has no tokens")
         return ChatGeneration(text, prompt, completion, reason, answer.reasoning, answer.refusal, answer.tool_calls)
+
+    def _add(self, answer: ChatAnswer, event: Mapping[str, Any], most: int, listening: _Listening) -> None:
+        try:
+            piece = answer.add(event)
+        except NoChatAnswer as error:
+            raise self.wrong(str(error)) from error
+        if answer.size > _TOKEN_SIZE * most:
+            raise self.wrong(f"more text than {most} tokens can be")
+        if piece is not None:
+            listening.hear(piece)
 
     def _refuse_form(self) -> None:
         if not self.supports_structured_outputs:
@@ -175,3 +179,30 @@ class UpstreamChat(UpstreamService):
         if not isinstance(stated, int) or isinstance(stated, bool) or not 0 <= stated <= most:
             raise self.wrong(f"{key} of {str(stated)[:40]!r}, at most {most:,} can be")
         return stated
+
+
+class _Listening:
+    """Who hears of an answer's pieces, and the stop strings that its service does not take.
+
+    Args:
+        stop: strings that end the answer here.
+        on_token: called for each piece.
+        on_text: called with each piece of text that belongs to the answer.
+    """
+
+    def __init__(
+        self, stop: Sequence[str], on_token: Callable[[], None] | None, on_text: Callable[[str], None] | None
+    ) -> None:
+        self._stop, self._on_token = stop, on_token or (lambda: None)
+        self._held = HeldText(stop, on_text or (lambda piece: None))
+
+    def hear(self, piece: str) -> None:
+        self._on_token()
+        self._held.add(piece)
+
+    def finish(self, text: str) -> tuple[str, bool]:
+        """Return a whole text up to the first stop string, and whether there is one."""
+        places = [place for word in self._stop if (place := text.find(word)) >= 0]
+        text = text[: min(places)] if places else text
+        self._held.finish(text)
+        return text, bool(places)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from transformers.utils import is_torchvision_available
 
 from weighbridge.errors import HandlerError, WeighbridgeError
 from weighbridge.handlers.generation import Generation
+from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.images import rules_of
 from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate
-from weighbridge.handlers.request import stop_strings
+from weighbridge.handlers.request import template_options, wanted
 
 Message = dict[str, Any]
 
@@ -62,6 +64,11 @@ class VisionChat:
         self._generation = Generation(self.name, device, self.model, self.tokenizer)
 
     @property
+    def generation_settings(self) -> GenerationSettings:
+        """What counts of the publisher's generation_config.json, and what is overridden."""
+        return self._generation.settings
+
+    @property
     def context_length(self) -> int:
         """Tokens that the model takes, prompt, images and answer together."""
         return self._generation.context_length
@@ -75,28 +82,37 @@ class VisionChat:
         top_p: float,
         stop: str | list[str] | None = None,
         cancel_event: threading.Event | None = None,
+        **options: Any,
     ) -> ChatGeneration:
-        """Answer messages that may hold images; greedy at temperature 0.
+        """Answer messages that may hold images; otherwise as `TextChat.generate`.
 
         Raises:
+            InvalidRequest: an option is wrong.
             HandlerError: an image is refused, the template fails, the messages are too long, or the model computes no
                 numbers.
             OutOfMemory: the device is too small.
-            Cancelled: `cancel_event` was set.
+            Cancelled: `cancel_event` was set before there was a token.
         """
-        inputs = self._encoded(messages, True)
+        options |= {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "stop": stop}
+        return self.stream(messages, cancel_event=cancel_event, **options)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        on_text: Callable[[str], None] | None = None,
+        cancel_event: threading.Event | None = None,
+        **options: Any,
+    ) -> ChatGeneration:
+        """Answer messages, calling back with each piece of the text as `TextChat.stream`; otherwise as `generate`."""
+        template = template_options(self.name, options)
+        asked = wanted(self.name, options)
+        inputs = self._encoded(messages, True, template)
         prompt: list[int] = inputs.pop("input_ids")[0].tolist()
         inputs.pop("attention_mask", None)
         self._generation.check_room(prompt)
-        return self._generation.answer(
-            prompt,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            stop=stop_strings(stop),
-            cancel_event=cancel_event,
-            inputs={name: self._placed(values) for name, values in inputs.items()},
-        )
+        placed = {name: self._placed(values) for name, values in inputs.items()}
+        return self._generation.answer(prompt, asked, inputs=placed, cancel_event=cancel_event, on_text=on_text)
 
     def count_tokens(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> int:
         """Return the tokens of the messages, images included, under the model's own template. Raises HandlerError."""
@@ -117,11 +133,16 @@ class VisionChat:
     def _placed(self, values: torch.Tensor) -> torch.Tensor:
         return values.to(self.device, self.model.dtype) if values.is_floating_point() else values.to(self.device)
 
-    def _encoded(self, messages: Sequence[Message], add_generation_prompt: bool) -> dict[str, Any]:
+    def _encoded(
+        self,
+        messages: Sequence[Message],
+        add_generation_prompt: bool,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> dict[str, Any]:
         """Return what the model takes: tokens, and the images as numbers."""
         images: list[Image.Image] = []
         plain = [{**message, "content": self._parts(message, images)} for message in messages]
-        text = self._templated(plain, add_generation_prompt)
+        text = self._templated(plain, add_generation_prompt, options)
         # A template mostly writes the token that begins a text itself; the tokenizer must not add another.
         begins = self.tokenizer.bos_token
         written = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
@@ -152,13 +173,13 @@ class VisionChat:
             parts.append({"type": "image"})
         return parts
 
-    def _templated(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+    def _templated(self, messages: Sequence[Message], add_generation_prompt: bool, options: Mapping[str, Any]) -> str:
         try:
             if self.processor.chat_template is None:
                 raise HandlerError(f"{self.name} has no chat template.", "It is a base model: name another handler.")
             return str(
                 self.processor.apply_chat_template(
-                    list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+                    list(messages), tokenize=False, add_generation_prompt=add_generation_prompt, **options
                 )
             )
         except WeighbridgeError:
