@@ -9,6 +9,7 @@ import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -383,3 +384,26 @@ def test_no_change_breaks_the_walk(tmp_path: Path, place: int, value: int, name:
     path = tmp_path / "any"
     path.write_bytes(bytes(content) + os.urandom(3))
     list(walk(path))
+
+
+@pytest.mark.parametrize("target", ["/", "//", "/usr"])
+def test_a_link_to_the_root_leads_out(scan: Callable[..., ScanReport], target: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("folder")
+        info.type, info.linkname = tarfile.SYMTYPE, target
+        archive.addfile(info)
+    assert [(found.rule, found.level) for found in scan(buffer.getvalue()).findings] == [("archive.link", "error")]
+
+
+@pytest.mark.parametrize(("second", "found"), [(b"../../evil", {"archive.ambiguous"}), (b"a.txt", set())])
+def test_a_second_name_of_a_member_is_ambiguous(
+    scan: Callable[..., ScanReport], second: bytes, found: set[str]
+) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        info = zipfile.ZipInfo("a.txt")
+        field = struct.pack("<BL", 1, zlib.crc32(b"a.txt")) + second
+        info.extra = struct.pack("<HH", 0x5455, 0) + struct.pack("<HH", 0x7075, len(field)) + field
+        archive.writestr(info, b"x")
+    assert rules(scan(buffer.getvalue())) == found

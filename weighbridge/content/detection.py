@@ -10,7 +10,8 @@ import json
 import re
 from pathlib import Path
 
-from weighbridge.content.marks import HDF5_BLOCK, HDF5_MARK, is_tar, mark
+from weighbridge.content import text_encoding
+from weighbridge.content.marks import HDF5_BLOCK, HDF5_MARK, OLE_MARK, is_tar, mark
 from weighbridge.content.pickles.recognition import may_be_pickle
 from weighbridge.domain.format_names import named_format, suffix
 
@@ -58,6 +59,7 @@ _IS_SHELL = re.compile(
     + _INTERPRETER
     + rb"[ \t]+(?:-[a-z]|[\w./]+\.(?:py|sh|pl|js|rb)\b))"
 )
+_XML = re.compile(r"\s*<\?xml\s")
 _SHEBANG = re.compile(rb"#![ \t]*/")
 #: Suffixes of programs whose mark may be missing or damaged.
 _PROGRAMS = frozenset(
@@ -79,7 +81,7 @@ def detect(name: str, head: bytes, size: int) -> str:
     if size == 0:
         return "empty"
     kind = _by_content(head)
-    if kind == "executable" and named_format(name) == "desktop":
+    if head.startswith(OLE_MARK) and name.rsplit("/", 1)[-1].lower() == "thumbs.db":
         # Windows keeps its pictures of a folder in a container of the kind that installers are.
         return "desktop"
     if kind:
@@ -135,6 +137,8 @@ def _by_name(name: str, head: bytes, size: int) -> str:
         return "text"
     if kind in _MAY_BE and (text or not _MAY_BE[kind].match(head)):
         return "unknown"
+    if kind in ("", "text") and text and _XML.match(text_encoding.decode(head, "replace")):
+        return "xml"
     if kind in ("", "text") and text and (_RUNS_INTERPRETER if kind else _IS_SHELL).match(head):
         return "executable"
     if kind:
@@ -151,13 +155,7 @@ def _by_name(name: str, head: bytes, size: int) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
-        return False
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.start >= len(head) - 3 and len(head) >= HEAD_SIZE
-    return True
+    return text_encoding.is_text(head, cut=len(head) >= HEAD_SIZE)
 
 
 def _looks_like_safetensors(head: bytes, size: int) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from weighbridge.content import detection, sandbox
+from weighbridge.content import detection, sandbox, text_encoding
 from weighbridge.content.findings import Findings
 from weighbridge.content.headers import (
     arrow,
@@ -211,7 +211,13 @@ def _requirements(item: Item) -> Check:
 
 
 def _text(item: Item) -> Check:
-    return Check(requirements_text.read_unnamed(item.path))
+    """Check a text of no format: as requirements, which may include it, and as a configuration that nobody opens."""
+    findings = Findings()
+    findings.extend(requirements_text.read_unnamed(item.path))
+    if item.size <= document.MAX_TEXT_SIZE:
+        found = config.inspect_unnamed(item.path)
+        findings.extend(replace(finding, level="warning") if finding.level == "error" else finding for finding in found)
+    return Check(findings.all)
 
 
 def _jinja(item: Item) -> Check:
@@ -219,7 +225,7 @@ def _jinja(item: Item) -> Check:
         content = file.read(4 * inspection.MAX_TEMPLATE_LENGTH + 1)
     # Go's templates have the suffix .tmpl too, and brackets of the same kind.
     sure = not item.name.lower().endswith(".tmpl")
-    template = inspection.Template(content.decode(errors="replace"), "chat_template", sure=sure)
+    template = inspection.Template(text_encoding.decode(content, "replace"), "chat_template", sure=sure)
     return Check(inspection.inspect(template), len(content))
 
 

@@ -20,6 +20,9 @@ HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 #: Bytes that a user's own block before an HDF5 file may have, or any power of two times as many.
 HDF5_BLOCK = 512
 
+#: Of OLE2: installers, documents with macros.
+OLE_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
 #: Marks at the first byte that neither a text nor chance begins with.
 STRONG: tuple[tuple[bytes, str], ...] = (
     (b"\x93NUMPY", "npy"),
@@ -53,7 +56,7 @@ STRONG: tuple[tuple[bytes, str], ...] = (
     (b"dex\n04", "executable"),
     (b"dey\n03", "executable"),
     (b"cdex00", "executable"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "executable"),  # OLE2: installers, documents with macros
+    (OLE_MARK, "executable"),
     (b"\xed\xab\xee\xdb", "executable"),  # rpm
     (b"BC\xc0\xde", "executable"),  # LLVM's bitcode, bare and wrapped
     (b"\xde\xc0\x17\x0b", "executable"),
@@ -120,6 +123,7 @@ _LETTERS: tuple[tuple[bytes, str], ...] = (
     (b"wOF2", "font"),
     (b"CBM1", "cbm"),
     (b"hsqs", "squashfs"),
+    (b"MTLB", "executable"),  # a library of Metal's
     (b"7kSt", "zpaq"),
     (b"ftrt", "tensorrt"),
     (b"RDX2\nX\n", "rds"),

@@ -52,6 +52,16 @@ _NAMES: tuple[tuple[str, Literal["error", "warning"], str], ...] = (
         "Visual Studio Code takes commands from it.",
     ),
     (
+        "(.*/)?(\\.mcp|(\\.cursor|\\.vscode)/mcp|(\\.claude|\\.gemini)/settings(\\.local)?)\\.json",
+        "error",
+        "Agents in editors start the programs that it names when a folder is opened.",
+    ),
+    (
+        "(.*/)?\\d+/model\\.py",
+        "error",
+        "Triton's Python backend imports model.py when it loads the model.",
+    ),
+    (
         "(.*/)?\\.devcontainer(/.+|\\.json)",
         "error",
         "Editors run its commands when a container is made.",

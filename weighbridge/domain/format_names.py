@@ -14,17 +14,17 @@ _BY_SUFFIX = {
     "gguf": ".gguf",
     "onnx": ".onnx .ort",
     "onnx-data": ".onnx_data .data",
-    "json": ".json .webmanifest .geojson .map",
+    "json": ".json .json5 .jsonc .webmanifest .geojson .map",
     "notebook": ".ipynb",
     "jsonl": ".jsonl .ndjson",
     "yaml": ".yaml .yml .cff",
     "toml": ".toml",
     "ini": ".ini .cfg .conf .properties .editorconfig",
-    "xml": ".xml .svg .xsd .xmp",
+    "xml": ".xml .svg .xsd .xmp .pmml",
     "markdown": ".md .mdx .markdown",
     "text": ".txt .rst .tiktoken .vocab .bpe .csv .tsv .log .html .htm .css .tex .bib .lock .license .srt .vtt "
     ".prototxt .proto .diff .patch .names .labels .lst .dict .mil .lic .adoc .metadata .sample .arpa .scp .conll .sql",
-    "jinja": ".jinja .jinja2 .j2 .tmpl",
+    "jinja": ".jinja .jinja2 .j2 .tmpl .prompty",
     "python": ".py .pyi .pyx .pyw",
     "python-bytecode": ".pyc .pyo",
     "source": ".js .mjs .cjs .ts .jsx .tsx .c .cc .cpp .cxx .h .hpp .hh .cu .cuh .cl .m .mm .metal .go .rs .java .kt "
@@ -68,8 +68,6 @@ NAMES = {
     ".gitconfig": "ini",
     ".gitmodules": "ini",
     ".npmrc": "ini",
-    ".ds_store": "desktop",
-    "thumbs.db": "desktop",
     ".pypirc": "ini",
 }
 #: By a pattern of the last part of a path in lower case, after `NAMES`.
@@ -81,6 +79,8 @@ PATTERNS = (
         "config",
     ),
     (r"(.*[._-])?(requirements|constraints)([._-].*)?\.(txt|in)", "requirements"),
+    # vLLM and llama.cpp take a chat template from a file of any name.
+    (r".*chat[._-]?templates?([._-][^.]*)?(\.txt)?", "jinja"),
     (r".*\.onnx[._]data([._-]?\d+)?", "onnx-data"),
     (r".*\.data-\d{5}-of-\d{5}", "tf-checkpoint"),
     (r"(variables|.*\.ckpt(-\d+)?|ckpt-\d+)\.index", "tf-checkpoint"),
@@ -185,7 +185,7 @@ _CLAIMS = {
     ".yaml .yml .cff": {"yaml"},
     ".toml": {"toml"},
     ".xml .svg": {"xml"},
-    ".md .txt .rst .csv .tsv .log": {"text", "markdown", "script", "requirements", "source"},
+    ".md .txt .rst .csv .tsv .log": {"text", "markdown", "script", "requirements", "source", "jinja", "xml"},
     ".jinja .jinja2 .j2": {"jinja"},
     ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .ico": {"image"},
     ".pdf": {"pdf"},

@@ -19,7 +19,7 @@ from weighbridge.scanners.interface import Engine, Scanner, Subject, report
 
 #: What this scanner reports, by version: it is raised when a golden report changes (tests/scanners/test_golden.py), and
 #: every blob is then scanned again by it.
-VERSION = "2"
+VERSION = "3"
 
 
 def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:

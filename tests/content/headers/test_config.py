@@ -1,10 +1,18 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.content.headers.samples import rules
-from weighbridge.content.headers.config import inspect_config, inspect_metadata, inspect_text, weight_files
+from weighbridge.content.examination import Item, examine
+from weighbridge.content.headers.config import (
+    inspect_config,
+    inspect_metadata,
+    inspect_text,
+    inspect_unnamed,
+    weight_files,
+)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +134,23 @@ def test_metadata_that_makes_readers_act_is_an_error(metadata: dict[str, Any]) -
 )
 def test_metadata_that_people_write_is_no_finding(text: str) -> None:
     assert inspect_metadata({"general.description": text, "ss_network_module": "networks.lora", "x": 3}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"auto_map": {"AutoModel": "m.M"}}', ["config.remote-code"]),
+        ("model:\n  _target_: os.system\n", ["config.dangerous-target"]),
+        ("The key auto_map: it names code.\nSee the guide.\n", []),
+        ("[PAD]\n[UNK]\nauto_map\n_target_\n", []),
+        ("plain words", []),
+    ],
+)
+def test_a_text_without_a_format_counts_where_it_is_a_whole_configuration(
+    tmp_path: Path, text: str, found: list[str]
+) -> None:
+    path = tmp_path / "settings"
+    path.write_text(text)
+    assert rules(inspect_unnamed(path)) == found
+    check = examine(Item("settings", path, path.stat().st_size, "text"))
+    assert [(finding.rule, finding.level) for finding in check.findings] == [(rule, "warning") for rule in found]

@@ -171,3 +171,9 @@ def test_ini_is_read_by_section_with_json_values(tmp_path: Path) -> None:
 @given(st.text(alphabet="[]=:;# \t\nab%$\r", max_size=60))
 def test_any_ini_never_raises(tmp_path: Path, text: str) -> None:
     read_ini(write(tmp_path, text.encode()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"])
+def test_texts_are_read_in_the_encodings_that_their_readers_know(encoding: str) -> None:
+    assert parse_json('{"a": "\u0451"}'.encode(encoding)).value == {"a": "\u0451"}
+    assert parse_yaml("abc: [\u0451]".encode(encoding)).value == {"abc": ["\u0451"]}

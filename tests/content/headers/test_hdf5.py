@@ -1,3 +1,4 @@
+import base64
 import json
 import pickle
 from pathlib import Path
@@ -108,3 +109,15 @@ def test_what_cannot_be_read_to_its_end_is_a_failure(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert hdf5.read(write(tmp_path, content.replace(b"OHDR", b"XXXX"), "x.h5")).failure
     assert hdf5.read(write(tmp_path, content[:100], "y.h5")).failure
+
+
+@LIBVERS
+def test_configurations_and_encoded_pickles_of_attributes_are_judged(tmp_path: Path, libver: str) -> None:
+    def fill(file: h5py.File) -> None:
+        file.attrs["settings"] = json.dumps({"_target_": "os.system"})
+        file.create_group("a").attrs["state"] = base64.b64encode(b"\x80\x02" + SYSTEM).decode()
+        file.attrs["names"] = json.dumps(["a", "b"])
+        file.attrs["text"] = "A sentence ends so."
+
+    found = hdf5.read(made(tmp_path, libver, fill))
+    assert sorted(rules(found.findings)) == ["config.dangerous-target", "pickle.embedded"]

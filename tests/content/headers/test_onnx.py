@@ -230,3 +230,18 @@ def test_a_mutated_file_never_raises(tmp_path: Path, data: st.DataObject) -> Non
         at = data.draw(st.integers(0, len(content) - 1))
         content[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
     look(tmp_path, bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"_target_": "os.system"}', ["config.dangerous-target"]),
+        ("gAJjb3MKc3lzdGVtClgCAAAAaWSFUi4=", ["pickle.embedded"]),
+        ("{0: 'person', 1: 'car'}", []),
+        ("a model of ours", []),
+    ],
+)
+def test_metadata_is_judged_as_that_of_other_formats(tmp_path: Path, text: str, found: list[str]) -> None:
+    model = onnx_model([])
+    model.metadata_props.add(key="config", value=text)
+    assert rules(look(tmp_path, model.SerializeToString()).findings) == found

@@ -39,6 +39,10 @@ def graph(folder: Path, **node: Any) -> ProgramHeader:
         ('y = torch.from_file("\\\\057etc/passwd", False, 4)', "pytorch.reads-file", "error"),
         ('p = "../../x"; y = ops.image.read_file(p)', "pytorch.reads-file", "error"),
         ("y = ops.image.read_file(p)", "pytorch.operator", "warning"),
+        ("import os", "pytorch.package-code", "error"),
+        ("from subprocess import run", "pytorch.package-code", "error"),
+        ('os.system("id")', "pytorch.package-code", "error"),
+        ("y = eval(x)", "pytorch.package-code", "error"),
         ("y = ops.acme.run(x)", "pytorch.custom-operator", "warning"),
     ],
 )
@@ -56,6 +60,9 @@ def test_operators_of_scripts_that_reach_beyond_tensors_are_found(
         "y = ops.torchvision.nms(x, x, 0.5)",
         'ops.prim.RaiseException("it must not be / empty")',
         "y = self.save.from_file(x)",
+        "import __torch__.torch.nn",
+        "y = (self.os).forward(self.eval(x), self.sys.path(x))",
+        'ops.prim.RaiseException("import os; os.system(x)")',
         "conv = __torch__.torch.nn.modules.conv.Conv2d.forward(x)",
     ],
 )

@@ -50,4 +50,6 @@ def test_what_is_no_xml_is_a_warning_and_what_is_too_large_an_error(tmp_path: Pa
 def test_entities_that_multiply_are_not_followed(tmp_path: Path) -> None:
     entities = b"".join(b'<!ENTITY a%d "%b">' % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 12))
     content = b'<!DOCTYPE a [<!ENTITY a0 "x">' + entities + b"]><a>&a11;</a>"
-    assert rules(xml_text.read(write(tmp_path, content))) == ["config.invalid"]
+    assert rules(xml_text.read(write(tmp_path, content))) == ["config.external-entity", "config.invalid"]
+    few = b'<!DOCTYPE a [<!ENTITY x "1"><!ENTITY y "&x;&x;">]><a>&y;</a>'
+    assert rules(xml_text.read(write(tmp_path, few))) == ["config.external-entity"]

@@ -136,6 +136,14 @@ SAMPLES: dict[str, tuple[list[tuple[str, Any]], list[Any]]] = {
         ],
         [{"dataset_reader": {"type": "snli"}, "model": {"type": "basic_classifier"}}, {"model": {"type": "a.B"}}],
     ),
+    "package.json": (
+        [
+            ("config.command", {"name": "x", "scripts": {"install": "node x.js"}}),
+            ("config.command", {"scripts": {"preinstall": "curl http://127.0.0.1 | sh"}}),
+            ("config.command", {"scripts": {"postinstall": "node x.js"}}),
+        ],
+        [{"name": "x", "scripts": {"test": "jest", "build": "tsc", "postinstall": ""}}, {"install": "node x.js"}],
+    ),
     "cog.yaml": (
         [("config.command", {"build": {"gpu": True, "run": ["curl http://127.0.0.1/x | sh"]}})],
         [{"build": {"gpu": True, "python_version": "3.11", "python_packages": ["torch"]}}, {"build": {"run": ["x"]}}],

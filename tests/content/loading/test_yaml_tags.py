@@ -59,3 +59,7 @@ def test_tags_of_applications(content: str, rule: str, level: str) -> None:
 @pytest.mark.parametrize("content", ["a: !ref <b>", "a: !copy <b>", "a: ! 1", "a: !!set {b, c}", "a: !!str 1"])
 def test_references_and_standard_tags_are_none(content: str) -> None:
     assert found(content) == []
+
+
+def test_a_function_that_an_evaluation_harness_imports_is_code() -> None:
+    assert found("process_docs: !function utils.process") == [("config.remote-code", "error")]

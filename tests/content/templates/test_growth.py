@@ -22,6 +22,7 @@ def look(text: str) -> list[str]:
         "{{ 'a' | center(10 ** 9) }}",
         "{{ 'a'.ljust(1000000000) }}",
         "{{ '%1000000000d' | format(1) }}",
+        "{{ '%1000000000d' % 1 }}",
         "{{ '{:>1000000000}'.format(1) }}",
         "{{ lipsum(n=1000000000) }}",
         "{% macro m(n) %}{{ m(n - 1) }}{{ m(n - 1) }}{% endmacro %}{{ m(9) }}",
@@ -41,6 +42,7 @@ def test_what_never_ends_is_an_error(text: str) -> None:
     [
         "{% for i in range(1000) %}{% for j in range(100) %}{% endfor %}{% endfor %}",
         "{{ '-' * 80 }}{{ 2 ** 10 }}{{ 'a' | center(40) }}{{ '%5d' | format(1) }}{{ '{:>10}'.format(1) }}",
+        "{{ '%5d' % 1 }}{{ 7 % 100000 }}",
         "{% macro m(x) %}{{ x.name }}{% for y in x.children %}{{ m(y) }}{% endfor %}{% endmacro %}{{ m(messages[0]) }}",
         "{% macro m(x) %}{{ m(x['items']) }}{{ m({'type': x.type}) }}{% endmacro %}{{ m(tools[0]) }}",
         "{% macro a(x) %}{{ b(x.y) }}{% endmacro %}{% macro b(x) %}{{ a(x.z) }}{% endmacro %}{{ a(tools[0]) }}",

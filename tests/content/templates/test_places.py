@@ -30,6 +30,9 @@ def test_chat_templates_are_found_in_every_shape() -> None:
         {"model": {"prompt_template": SSTI}},
         {"task": "arc", "doc_to_text": SSTI, "doc_to_choice": ["{{ a }}", "b"]},
         {"chat": {"system_prompt": SSTI}},
+        {"_type": "few_shot", "template_format": "jinja2", "prefix": SSTI, "suffix": "{{ q }}"},
+        {"chat_template_jinja": SSTI},
+        {"chat-template": SSTI},
     ],
 )
 def test_templates_are_inspected_at_any_depth(value: object) -> None:

@@ -61,6 +61,8 @@ def _reached(name: str, target: str) -> str | None:
 
     Only leading `..` are followed: one that comes later counts from wherever another link leads.
     """
+    if target.startswith("/"):
+        return None
     folder = list(PurePosixPath(name).parts[:-1])
     parts = [part for part in target.split("/") if part not in ("", ".")]
     while parts and parts[0] == "..":
@@ -72,7 +74,7 @@ def _reached(name: str, target: str) -> str | None:
     if not path:
         return "."
     try:
-        return None if target.startswith("/") else safe_path(path)
+        return safe_path(path)
     except UnsafePath:
         return None
 

@@ -20,6 +20,7 @@ from weighbridge.content.archives import streams
 from weighbridge.content.archives.links import Links
 from weighbridge.content.archives.member_walk import Member, Names, Walk
 from weighbridge.content.archives.streams import Bounded, Codec, Decompressed, Window
+from weighbridge.content.findings import quoted
 
 #: Bytes of a central directory and its end, which zipfile reads whole: 100,000 members with names of 100 letters.
 _MAX_DIRECTORY = 16 * 1024**2
@@ -36,6 +37,9 @@ _DOS, _UNIX = 0, frozenset({3, 19})
 _EMPTY_DEFLATED = 2
 #: Bytes of a data descriptor at most: signature, checksum, two 8-byte sizes.
 _DESCRIPTOR_SIZE = 24
+#: Info-ZIP's second name of a member, which its programs and newer Pythons take (APPNOTE 4.6.9): what comes before it.
+_SECOND_NAME = 0x7075
+_SECOND_NAME_HEAD = struct.Struct("<BL")
 #: Bytes of a symbolic link.
 _MAX_TARGET = 4096
 _LZMA, _ZSTD = 14, 93
@@ -53,6 +57,9 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
             is_folder = written.endswith("/")
             name = names.judge(written, folder=is_folder)
             location = walk.location(prefix, written)
+            if (second := _second_name(info)) not in (None, _raw_name(info), written.encode()):
+                text = f"The member has a second name that some readers take: {quoted(second)}."
+                walk.problem("archive.ambiguous", "error", text, location)
             if is_folder and info.file_size == 0 and info.compress_size <= _EMPTY_DEFLATED:
                 if info.compress_size and _holds(file, info, starts.get(info.header_offset)):
                     text = "The member is called a folder and has content."
@@ -100,6 +107,17 @@ def _name(info: zipfile.ZipInfo) -> str:
     if info.create_system == _DOS and "\\" in name and "/" not in name:
         return name.replace("\\", "/")
     return name
+
+
+def _second_name(info: zipfile.ZipInfo) -> bytes | None:
+    """Return the name that a field of Info-ZIP's gives a member instead of its own, or None."""
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack("<HH", extra[:4])
+        if kind == _SECOND_NAME:
+            return extra[4 + _SECOND_NAME_HEAD.size : 4 + size]
+        extra = extra[4 + size :]
+    return None
 
 
 def _holds(file: IO[bytes], info: zipfile.ZipInfo, start: int | None) -> bool:

@@ -74,6 +74,17 @@ def inspect_text(text: str, place: str) -> tuple[Finding, ...]:
     return findings.all
 
 
+def inspect_unnamed(path: Path) -> tuple[Finding, ...]:
+    """Return the findings about a text whose name says nothing, where it is a whole configuration, JSON or YAML."""
+    content = path.read_bytes()
+    found = document.Document()
+    if content.lstrip()[:1] in (b"{", b"["):
+        found = document.parse_json(content, opened=False)
+    if found.value is None and document.mentions_loader_key(content):
+        found = document.parse_yaml(content)
+    return inspect_document(found) if isinstance(found.value, dict | list) else ()
+
+
 def inspect_metadata(metadata: Mapping[str, Any], place: str = "") -> tuple[Finding, ...]:
     """Return the findings about a file's metadata: its keys, its templates, configurations and pickles in its texts."""
     findings = Findings()

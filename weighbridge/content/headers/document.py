@@ -19,6 +19,7 @@ from typing import Any
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers.yaml_text import MAX_YAML_SIZE, read_stream
 from weighbridge.content.loading.loader_keys import LOADER_KEYS
+from weighbridge.content.text_encoding import decode
 from weighbridge.domain.report import Finding, Level
 
 #: Bytes of a JSON file; the largest real tokenizer.json are about half of it.
@@ -63,7 +64,7 @@ def read_json(path: Path, max_size: int = MAX_JSON_SIZE, *, opened: bool = True)
 def parse_json(content: bytes, *, opened: bool = True) -> Document:
     """Parse JSON in memory, or JSON lines where no loader opens the file by its name (`opened`).
 
-    Findings: `config.invalid` (not JSON, not UTF-8, too deep), `config.duplicate-key`, `config.not-json` (NaN).
+    Findings: `config.invalid` (not JSON, no text, too deep), `config.duplicate-key`, `config.not-json` (NaN).
     """
     findings, overwritten = Findings(), list[Any]()
 
@@ -82,11 +83,11 @@ def parse_json(content: bytes, *, opened: bool = True) -> Document:
 
     decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_constant=constant)
     try:
-        value = _decoded(content.decode("utf-8-sig"), decoder, lines=not opened)
+        value = _decoded(decode(content), decoder, lines=not opened)
         if deeper_than(value, MAX_DEPTH) or deeper_than(overwritten, MAX_DEPTH):
             raise _Refused(f"is nested deeper than {MAX_DEPTH} levels")
     except UnicodeDecodeError:
-        findings.add("config.invalid", "error" if opened or b"\0" in content else "warning", "It is not UTF-8.")
+        findings.add("config.invalid", "error" if opened or b"\0" in content else "warning", "It is no text.")
     except RecursionError:
         findings.add("config.invalid", "error", f"It is nested deeper than {MAX_DEPTH} levels.")
     except _Refused as error:
@@ -192,7 +193,7 @@ def _read_text(path: Path, name: str, parse: Callable[[str], dict[str, Any]], *,
         return Document(too_large=True)
     findings = Findings()
     try:
-        value = parse(content.decode("utf-8-sig"))
+        value = parse(decode(content))
         if not deeper_than(value, MAX_DEPTH):
             return Document(value)
         findings.add("config.invalid", "error", f"It is nested deeper than {MAX_DEPTH} levels.")

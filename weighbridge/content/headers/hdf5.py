@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from weighbridge.content import sandbox
 from weighbridge.content.findings import Findings, quoted
-from weighbridge.content.headers import keras
+from weighbridge.content.headers import config, document, keras
 from weighbridge.content.pickles import embedded
 from weighbridge.domain.report import Finding
 
@@ -64,6 +64,8 @@ def read(path: Path, limits: sandbox.Limits | None = None) -> Hdf5Header:
     findings.extend(configuration.findings)
     for where, content in answer["pickles"]:
         findings.extend(embedded.inspect(base64.b64decode(content), where))
+    for where, text in answer["settings"]:
+        findings.extend(config.inspect_text(text, where))
     return Hdf5Header(configuration.is_keras, findings.all, configuration.bytes_read, answer["failure"])
 
 
@@ -81,7 +83,8 @@ def walk_file(path: Path) -> dict[str, Any]:
         walk.walk(SuperBlock(content, at - base).offset_to_dataobjects)
         if walk.holds_objects:
             walk.add_rows(file)
-    return {"texts": walk.texts, "outside": walk.outside, "pickles": walk.pickles, "failure": walk.failure}
+    found = {"texts": walk.texts, "outside": walk.outside, "pickles": walk.pickles, "settings": walk.settings}
+    return {**found, "failure": walk.failure}
 
 
 class _Walk:
@@ -92,6 +95,7 @@ class _Walk:
         self.texts: list[str] = []
         self.outside: list[tuple[str, str]] = []
         self.pickles: list[tuple[str, str]] = []
+        self.settings: list[tuple[str, str]] = []
         self._pickled_size = 0
         self.failure = ""
         self.holds_objects = False
@@ -139,13 +143,15 @@ class _Walk:
         elif name == "PSEUDOATOM" and value in (b"object", "object"):
             # PyTables' rows of objects, such as pandas writes for columns of texts.
             self.holds_objects = True
-        elif isinstance(value, bytes):
-            self._pickle(value.rstrip(b"\0"), where)
+        elif isinstance(value, bytes | str):
+            content = value.encode(errors="replace") if isinstance(value, str) else value.rstrip(b"\0")
+            if document.mentions_loader_key(content):
+                self.settings.append((where, content.decode(errors="replace")))
+            if content.endswith(b".") or embedded.embedded_pickles(content):
+                self._pickle(content, where)
 
     def _pickle(self, value: bytes, where: str) -> None:
-        """Keep a text that PyTables takes for a pickle: any that ends so."""
-        if not value.endswith(b"."):
-            return
+        """Keep a value that may be a pickle."""
         self._pickled_size += len(value)
         if len(self.pickles) >= MAX_PICKLES or self._pickled_size > MAX_PICKLED_SIZE:
             self.failure = "more of its values may be pickles than are looked at"
@@ -164,7 +170,9 @@ class _Walk:
                     if length > MAX_PICKLED_SIZE:
                         self.failure = "a row of its objects is too large"
                         return
-                    self._pickle(content[position + 16 : position + 16 + length], f"row@{position}")
+                    row = content[position + 16 : position + 16 + length]
+                    if row.endswith(b"."):
+                        self._pickle(row, f"row@{position}")
                     position += 16 + -(-length // 8) * 8
                 at = content.find(b"GCOL", at + 4)
 

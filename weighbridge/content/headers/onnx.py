@@ -16,7 +16,7 @@ from typing import Any
 
 from weighbridge.content import sandbox
 from weighbridge.content.findings import Findings, quoted
-from weighbridge.content.headers import onnx_operators
+from weighbridge.content.headers import config, onnx_operators
 from weighbridge.content.headers.outside import leaves_model
 from weighbridge.content.headers.protobuf import Malformed, Stripper, encode
 from weighbridge.domain.paths import safe_path
@@ -107,6 +107,8 @@ def walk(path: Path) -> OnnxHeader:
         findings.add("onnx.embedded", "warning", f"{foreign:,} bytes stand in it that are no tensor and were not read.")
     if not model.HasField("graph") or not model.opset_import:
         findings.add("onnx.invalid", "error", "It has no graph, or does not say which operators it uses.")
+    said = {_text(entry.key)[:200]: _text(entry.value) for entry in model.metadata_props}
+    findings.extend(config.inspect_metadata(said, "metadata_props"))
     parameters, external = _inspect(model, findings)
     return OnnxHeader(
         ir_version=model.ir_version,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from weighbridge.content.findings import Findings
 from weighbridge.content.loading import inspection, requirements
+from weighbridge.content.text_encoding import decode
 from weighbridge.domain.report import Finding
 
 #: Bytes of a requirements file; real ones have a few thousand.
@@ -22,7 +23,7 @@ def read(path: Path) -> tuple[Finding, ...]:
         content = file.read(MAX_SIZE + 1)
     if len(content) > MAX_SIZE:
         findings.add("config.limit", "error", f"It has more than {MAX_SIZE:,} bytes; real requirements are shorter.")
-    for ruling in requirements.rulings(content.decode(errors="replace")):
+    for ruling in requirements.rulings(decode(content, "replace")):
         inspection.add(findings, "pip", "requirements", ruling, "")
     return findings.all
 
@@ -33,5 +34,5 @@ def read_unnamed(path: Path) -> tuple[Finding, ...]:
         content = file.read(MAX_SIZE + 1)
     if len(content) > MAX_SIZE:
         return ()
-    text = content.decode(errors="replace")
+    text = decode(content, "replace")
     return read(path) if requirements.is_requirements(text) else ()

@@ -26,6 +26,14 @@ from weighbridge.domain.report import Finding
 MAX_MEMBER_SIZE, MAX_SIZE = 64 * 1024 * 1024, 256 * 1024 * 1024
 #: An operator that TorchScript's code calls: those of PyTorch itself are written `torch.add`, others `ops.ns.name`.
 _CALL = re.compile(r"(?<![\w.])(?:torch\.(?P<own>\w+)|ops\.(?P<other>\w+\.\w+)|(?P<remote>rpc_\w+))\(")
+#: Where an archive of TorchScript has its code.
+_SCRIPT = re.compile(r"(^|/)code/__torch__(/.*)?\.py$")
+#: What is Python and no TorchScript, whose code imports nothing but its own classes.
+_PYTHON = re.compile(
+    r"(?<![\w.])(?:(?P<module>(?:import|from)[ \t]+(?!__torch__)\w[\w.]*)"
+    r"|(?P<call>(?:os|sys|subprocess|builtins|importlib|shutil|socket|ctypes|pickle|marshal|runpy|pty)\.\w+\("
+    r"|(?:exec|eval|open|__import__)\())"
+)
 _LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 #: An operator's name in the bytecode of the mobile interpreter, a pickle: the length of the text, and the text.
 _IN_BYTECODE = re.compile(rb"(?:X([\x04-\x7f])\0\0\0|\x8c([\x04-\x7f]))(\w+::\w+)")
@@ -94,6 +102,10 @@ def _inspect_member(name: str, content: bytes, findings: Findings) -> None:
 
 def inspect_script(code: str, where: str, findings: Findings) -> None:
     """Find what TorchScript's code calls beyond tensors."""
+    python = _PYTHON.search(_LITERAL.sub('""', code))
+    if python and _SCRIPT.search(where):
+        text = f"Its code is Python and no TorchScript: {quoted(python[0])}."
+        findings.add("pytorch.package-code", "error", text, quoted(where))
     called = set()
     for match in _CALL.finditer(code):
         own, other, remote = match.group("own", "other", "remote")

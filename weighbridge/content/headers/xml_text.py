@@ -5,6 +5,7 @@ Expat reports declarations here and resolves none. Not here: what a graph's laye
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -16,6 +17,7 @@ from weighbridge.domain.report import Finding
 MAX_XML_SIZE = 64 * 1024**2
 _CHUNK_SIZE = 1024**2
 _INCLUDE = "http://www.w3.org/2001/XInclude include"
+_REFERENCE = re.compile(r"&\w+;")
 #: Where drawings and property lists say that their grammar is; no reader fetches it to draw or to read.
 _GRAMMARS = ("http://www.w3.org/", "http://www.apple.com/DTDs/", "https://www.apple.com/DTDs/")
 
@@ -50,7 +52,10 @@ def _grammar(system: str | None, findings: Findings) -> None:
 
 
 def _entity(declared: tuple[Any, ...], findings: Findings) -> None:
-    name, system = declared[0], declared[4]
+    name, value, system = declared[0], declared[2], declared[4]
+    if value and _REFERENCE.search(value) and not findings.errors:
+        text = f"Its entity {quoted(name)} stands for other entities, which grow with each level."
+        findings.add("config.external-entity", "error", text)
     if system:
         text = f"Its entity {quoted(name)} stands for a file that readers of XML may open: {quoted(system)}."
         findings.add("config.external-entity", "error", text)

@@ -16,6 +16,7 @@ import yaml
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.loading.inspection import add
 from weighbridge.content.loading.yaml_tags import rulings
+from weighbridge.content.text_encoding import decode
 from weighbridge.domain.report import Finding
 
 #: Bytes of a YAML text; model cards with evaluation results reach 0.5 MiB.
@@ -58,7 +59,7 @@ def read_stream(content: bytes) -> YamlStream:
     """
     findings = Findings()
     try:
-        text = content.decode("utf-8-sig")
+        text = decode(content)
         _walk(text, findings)
         loader = _PlainLoader(text)
         try:
@@ -66,7 +67,7 @@ def read_stream(content: bytes) -> YamlStream:
         finally:
             loader.dispose()
     except UnicodeDecodeError:
-        findings.add("config.invalid", "error", "It is not UTF-8.")
+        findings.add("config.invalid", "error", "It is no text.")
     except _Refused as error:
         findings.add("config.invalid", "error", f"It {error}.")
     except Exception as error:  # noqa: BLE001 (the constructors of dates, numbers and sets raise anything on odd values)

@@ -15,6 +15,8 @@ from weighbridge.content.loading.loader_keys import KEYS
 from weighbridge.content.pickles import embedded
 from weighbridge.domain.report import Finding
 
+#: Values that may be pickles; YAML has bytes too.
+_TEXTS = frozenset({str, bytes})
 #: Values of one file that are looked at; the largest tokenizers have about two million.
 MAX_VALUES = 20_000_000
 #: What parsers make of objects and arrays; never a subclass of them.
@@ -71,7 +73,7 @@ def _walk(value: Any, place: str, findings: Findings) -> None:
                 for text in child:
                     if type(text) is str and _may_hold_pickle(text):
                         findings.extend(embedded.inspect(text, _joined(where, str(key))[:_MAX_PLACE]))
-            elif kind is str and len(child) >= _MIN_TEXT_LENGTH:
+            elif kind in _TEXTS and len(child) >= _MIN_TEXT_LENGTH:
                 findings.extend(embedded.inspect(child, _joined(where, str(key))[:_MAX_PLACE]))
 
 

@@ -153,6 +153,13 @@ def _mlproject(value: Any) -> Iterator[tuple[str, Ruling]]:
             yield from ((f"entry_points.{name}.command"[:100], ruling) for ruling in rulings)
 
 
+def _package(value: Any) -> Iterator[tuple[str, Ruling]]:
+    """Judge npm's package.json: scripts that run when it is installed."""
+    scripts = _mapped(_mapped(value).get("scripts"))
+    for name in ("preinstall", "install", "postinstall"):
+        yield from ((f"scripts.{name}", ruling) for ruling in judgements.command(scripts.get(name), {}))
+
+
 def _archive_manifest(value: Any) -> Iterator[tuple[str, Ruling]]:
     """Judge TorchServe's MAR-INF/MANIFEST.json: a handler that is none of its own is code of the publisher's."""
     model = value.get("model") if isinstance(value, dict) else None
@@ -236,6 +243,7 @@ LAYOUTS = (
     Layout("router_config.json", "sentence-transformers", _router, "sentence_transformers.models.Router.load"),
     Layout("MLmodel", "MLflow", _mlmodel, "CVE-2024-37060; mlflow.org: python_function's loader_module and code"),
     Layout("MLproject", "MLflow", _mlproject, "mlflow.org: MLproject files"),
+    Layout("package.json", "npm", _package, "docs.npmjs.com: scripts that run on install"),
     Layout("MANIFEST.json", "TorchServe", _archive_manifest, "CVE-2023-48299"),
     Layout("model.json", "TensorFlow.js", _tensorflow_js, "tensorflow.org/js: loadGraphModel"),
     Layout("conda.yaml", "MLflow", _environment, "mlflow.org: model environments"),

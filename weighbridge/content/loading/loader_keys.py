@@ -68,8 +68,13 @@ LOADER_KEYS = (
         "github.com/modelscope/modelscope/issues/1405",
         ("framework", "allow_remote"),
     ),
-    LoaderKey("reasoning_parser_plugin", "vLLM", judgements.code_by_suffix, "docs.vllm.ai: reasoning outputs"),
-    LoaderKey("tool_parser_plugin", "vLLM", judgements.code_by_suffix, "docs.vllm.ai: tool calling"),
+    *(
+        LoaderKey(name, "vLLM", judgements.code_by_suffix, "docs.vllm.ai: reasoning outputs; tool calling")
+        for name in (
+            *("reasoning_parser_plugin", "tool_parser_plugin"),
+            *("reasoning-parser-plugin", "tool-parser-plugin"),
+        )
+    ),
     # Kernels and attention implementations: a repository whose Python is imported.
     LoaderKey("_attn_implementation_internal", "transformers", _kernel, "CVE-2026-4372"),
     LoaderKey("_attn_implementation", "transformers", _kernel, "CVE-2026-4372"),
@@ -82,6 +87,7 @@ LOADER_KEYS = (
     # Names that are imported and called.
     LoaderKey("_target_", "Hydra", _target, "CVE-2025-23304; CVE-2026-22584; GHSA-37p2-j732-x8pj"),
     LoaderKey("__target__", "Hydra", _target, "CVE-2025-23304"),
+    LoaderKey("_component_", "torchtune", _target, "meta-pytorch.org/torchtune: configs name components to build"),
     LoaderKey("target", "latent-diffusion", _dotted, "instantiate_from_config of CompVis", ("params",)),
     LoaderKey("class_path", "Lightning", _dotted, "lightning.ai/docs: LightningCLI, arguments with class type"),
     LoaderKey("megatron_core", "PEFT", judgements.imported_module("megatron"), "github.com/huggingface/peft/pull/3090"),
@@ -109,6 +115,7 @@ LOADER_KEYS = (
         _dotted,
         "github.com/huggingface/sentence-transformers/pull/3860",
     ),
+    LoaderKey("class", "ktransformers", _dotted, "ktransformers: rules that replace modules", ("kwargs",)),
     LoaderKey("class", "GluonTS", _dotted, "github.com/awslabs/gluonts/pull/3324", ("__kind__",)),
     LoaderKey(
         "custom_imports",
@@ -124,9 +131,14 @@ LOADER_KEYS = (
     ),
     LoaderKey("user_dir", "fairseq", judgements.imported_module(), "fairseq.readthedocs.io: --user-dir"),
     LoaderKey("option.entryPoint", "DJL", judgements.imported_module("djl_python"), "docs.djl.ai: serving.properties"),
-    LoaderKey("worker_cls", "vLLM", _dotted, "docs.vllm.ai: engine arguments"),
-    LoaderKey("worker_extension_cls", "vLLM", _dotted, "docs.vllm.ai: engine arguments"),
-    LoaderKey("scheduler_cls", "vLLM", _dotted, "docs.vllm.ai: engine arguments"),
+    *(
+        LoaderKey(name, "vLLM", _dotted, "docs.vllm.ai: engine arguments")
+        for name in (
+            *("worker_cls", "worker_extension_cls", "scheduler_cls"),
+            *("worker-cls", "worker-extension-cls", "scheduler-cls"),
+        )
+    ),
+    LoaderKey("implementation", "MLServer", _dotted, "mlserver.readthedocs.io: model settings", ("parameters", "name")),
     LoaderKey(
         "import_path",
         "Ray Serve",
@@ -148,9 +160,14 @@ LOADER_KEYS = (
     LoaderKey("enable_unsafe_deserialization", "Keras", _unpickles, "keras.io: enable_unsafe_deserialization"),
     # Program libraries.
     LoaderKey("custom_ops_library", "ONNX Runtime GenAI", _library, "onnxruntime.ai/docs/genai: config reference"),
+    LoaderKey("model_lib_path", "MLC-LLM", _library, "llm.mlc.ai: compiled model libraries"),
     LoaderKey("custom_op_library", "ONNX Runtime", _library, "onnxruntime.ai/docs: custom operators"),
     LoaderKey("ep_library_path", "ONNX Runtime", _library, "onnxruntime.ai/docs: plugin execution providers"),
     # Files that are joined to the model's folder, and those that are mostly left over.
+    *(
+        LoaderKey(name, "PEFT", _left_over, "PEFT: CordaConfig and EvaConfig unpickle files")
+        for name in ("cache_file", "covariance_file")
+    ),
     LoaderKey("transformers_weights", "transformers", _joined, "transformers: PreTrainedModel.from_pretrained"),
     LoaderKey(
         "filename",
@@ -177,10 +194,7 @@ LOADER_KEYS = (
     LoaderKey("backend-path", "pip", _custom, "PEP 517: in-tree build backends"),
     LoaderKey("predict", "Cog", judgements.code_by_suffix, "cog.run: cog.yaml"),
     LoaderKey("handler", "TorchServe", judgements.code_by_suffix, "CVE-2023-48299; pytorch.org/serve: custom service"),
-    *(
-        LoaderKey(name, "npm", judgements.command, "docs.npmjs.com: scripts that run on install")
-        for name in ("preinstall", "postinstall")
-    ),
+    LoaderKey("build_commands", "Truss", judgements.command, "docs.baseten.co: build commands"),
 )
 KEYS: dict[str, tuple[LoaderKey, ...]] = {
     entry.name: tuple(other for other in LOADER_KEYS if other.name == entry.name) for entry in LOADER_KEYS

@@ -20,12 +20,13 @@ Standing = Literal["known", "fetching", "foreign", "dangerous", "unreadable"]
 
 _KNOWN_PACKAGES_LIST = """
 anomalib audiocraft chronos cldm cosyvoice dac descript_audiotools detectron2.modeling diffusers encodec espnet2
-f5_tts fairchem flash_attn gluonts haystack haystack_integrations kornia ldm lightgbm lightning.pytorch mamba_ssm
-matcha megatron.bridge megatron.core mmdet mmpretrain mmseg model2vec monai moshi nemo.collections nemo.core omegaconf
-open_clip optimum peft pyannote.audio pylate pytorch_forecasting pytorch_lightning relik sam2 sam3
+f5_tts fairchem flash_attn gluonts haystack haystack_integrations kornia ktransformers ldm lightgbm lightning.pytorch
+mamba_ssm matcha megatron.bridge megatron.core mlserver mlserver_catboost mlserver_huggingface mlserver_lightgbm
+mlserver_mlflow mlserver_sklearn mlserver_xgboost mmdet mmpretrain mmseg model2vec monai moshi nemo.collections
+nemo.core omegaconf open_clip optimum peft pyannote.audio pylate pytorch_forecasting pytorch_lightning relik sam2 sam3
 sentence_transformers setfit sgm sklearn span_marker speechbrain stable_audio_tools taming timm tokenizers
-torch.distributions torch.nn torch.optim torchaudio.models torchaudio.transforms torchmetrics torchvision.models
-torchvision.ops torchvision.transforms transformers tsfm_public uni2ts vocos xgboost
+torch.distributions torch.nn torch.optim torchaudio.models torchaudio.transforms torchmetrics torchtune
+torchvision.models torchvision.ops torchvision.transforms transformers tsfm_public uni2ts vocos xgboost
 """
 #: Packages, or parts of them, whose classes are models, layers, losses, optimisers, tokenizers, or their settings.
 KNOWN_PACKAGES = frozenset(_KNOWN_PACKAGES_LIST.split())
@@ -34,9 +35,13 @@ lightning.pytorch.cli.instantiate_module numpy.array pandas.Period pandas.Timest
 pandas.tseries.frequencies.to_offset pytorch_lightning.cli.instantiate_module scipy.sparse._csc.csc_matrix
 scipy.sparse._csr.csr_matrix torch.Generator torch.Size torch.Tensor torch.device torch.manual_seed
 """
-#: Functions that configurations call and that only compute or set a seed; those of `torch.nn.init` fill tensors.
+#: Functions that configurations call and that only compute or set a seed.
 _KNOWN_FUNCTIONS = frozenset(_KNOWN_FUNCTIONS_LIST.split())
-_KNOWN_FUNCTION_PACKAGES = ("torch.nn.init.", "torch.nn.functional.", "torchvision.models.")
+#: Packages whose functions fill tensors, or build models, layers and datasets, which torchtune has functions for.
+_KNOWN_FUNCTION_PACKAGES = (
+    *("torch.nn.init.", "torch.nn.functional.", "torchvision.models."),
+    *("torchtune.models.", "torchtune.modules.", "torchtune.datasets."),
+)
 _REACHED_THROUGH_LIST = """
 builtins concurrent ctypes ftplib imp importlib marshal multiprocessing nt os pickle pkgutil posix pty requests runpy
 shelve shutil smtplib socket subprocess sys tarfile tempfile urllib webbrowser zipfile zipimport

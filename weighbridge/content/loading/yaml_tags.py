@@ -40,6 +40,9 @@ def rulings(tag: str, value: str | None) -> Iterator[tuple[str, Ruling]]:
     elif tag.startswith("!module:"):
         if not package_of(f"{tag.partition(':')[2]}.any"):
             yield "HyperPyYAML", Ruling("config.imports", "error", "imports the module that a tag names", tag)
+    elif tag == "!function":
+        does = "imports code of the publisher beside the file"
+        yield "lm-evaluation-harness", Ruling("config.remote-code", "error", does, value or tag)
     elif tag.startswith("!include"):
         path = tag.partition(":")[2] or (value or "")
         yield from (("HyperPyYAML", ruling) for ruling in judgements.joined_path(path, {}))

@@ -34,7 +34,7 @@ def inspect(tree: nodes.Template, key: str, findings: Findings) -> None:
         where = f"{key}:{node.lineno}"
         if isinstance(node, nodes.Mul | nodes.Pow) and _is_too_much(node):
             findings.add("template.endless", "error", "It makes a value too large to hold.", where)
-        elif isinstance(node, nodes.Filter | nodes.Call) and _fills_too_much(node):
+        elif isinstance(node, nodes.Filter | nodes.Call | nodes.Mod) and _fills_too_much(node):
             findings.add("template.endless", "error", "It fills a text up to a width too large to hold.", where)
         elif isinstance(node, nodes.For) and node.recursive and _repeats(node):
             findings.add("template.endless", "error", "Its loop calls itself with what it was given.", where)
@@ -78,16 +78,23 @@ def _is_too_much(node: nodes.Mul | nodes.Pow) -> bool:
     )
 
 
-def _fills_too_much(node: nodes.Filter | nodes.Call) -> bool:
+def _fills_too_much(node: nodes.Filter | nodes.Call | nodes.Mod) -> bool:
+    if isinstance(node, nodes.Mod):
+        return _has_great_width(node.left)
     name = node.name if isinstance(node, nodes.Filter) else getattr(node.node, "attr", getattr(node.node, "name", ""))
     if name in _FILLING:
         given = [*(node.args or ()), *(keyword.value for keyword in node.kwargs or ())]
         return any((_integer(value) or 0) > MAX_RANGE for value in given)
     if name == "format":
-        text = node.node if isinstance(node, nodes.Filter) else getattr(node.node, "node", None)
-        if isinstance(text, nodes.Const) and isinstance(text.value, str):
-            return any(int(width[:20]) > MAX_RANGE for width in _WIDTH.findall(text.value))
+        return _has_great_width(node.node if isinstance(node, nodes.Filter) else getattr(node.node, "node", None))
     return False
+
+
+def _has_great_width(text: nodes.Node | None) -> bool:
+    """Whether a text asks for a conversion or field that is filled up to a great width."""
+    if not isinstance(text, nodes.Const) or not isinstance(text.value, str):
+        return False
+    return any(int(width[:20]) > MAX_RANGE for width in _WIDTH.findall(text.value))
 
 
 def _integer(node: nodes.Node) -> int | None:

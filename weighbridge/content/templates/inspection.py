@@ -93,7 +93,10 @@ def inspect(template: Template) -> tuple[Finding, ...]:
     try:
         _inspect_tree(_parsed(template, findings), template.key, findings)
     except TemplateSyntaxError:
-        pass  # `_parsed` has said so.
+        # `_parsed` has said so; another reader of templates may be less strict.
+        for name in names.internals_in("".join(template.text.split())):
+            text = f"It cannot be parsed, and names {quoted(name)} of Python's internals."
+            findings.add("template.internals", "error", text, template.key)
     except RecursionError:
         findings.add("template.invalid", "error", "The template is nested too deeply.", template.key)
     except TooIntertwined:

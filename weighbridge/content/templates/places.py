@@ -12,10 +12,12 @@ from typing import Any
 from weighbridge.content.templates.inspection import Template
 
 #: Keys whose texts every reader takes for Jinja.
-_CHAT = re.compile(r"(?:^|[._])chat_templates?$")
+_CHAT = re.compile(r"(?:^|[._])chat[_-]templates?(?:_jinja)?$")
 #: Keys whose texts prompt libraries (LangChain, Haystack, NeMo, MLflow) and lm-eval may take for Jinja; most are not.
 _PROMPT = re.compile(
-    r"(?:^|_)(?:template|prompt|prompts|instruction)$|^(?:template|prompt)_|^doc_to_(?:text|target|choice)$", re.I
+    r"(?:^|_)(?:template|prompt|prompts|instruction)$|^(?:template|prompt)_|^doc_to_(?:text|target|choice)$"
+    r"|^(?:prefix|suffix)$",
+    re.I,
 )
 #: What Jinja does begins with one of these; a text without them is only text.
 _MARKS = ("{{", "{%")
@@ -67,7 +69,7 @@ def _at_key(key: str, value: Any, holder: dict[str, Any], where: str) -> Iterato
     if _CHAT.search(key):
         yield from _chat_templates(value, where)
     else:
-        sure = key == "template" and holder.get("template_format") == "jinja2"
+        sure = key in ("template", "prefix", "suffix") and holder.get("template_format") == "jinja2"
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and any(mark in text for mark in _MARKS):
                 yield Template(text, where, sure=sure)

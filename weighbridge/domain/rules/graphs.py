@@ -44,7 +44,7 @@ RULES = (
     Rule(
         "pytorch.package-code",
         "error",
-        "An archive of torch.package holds code that loading imports.",
+        "An archive of PyTorch's holds Python, which loading a package imports and no TorchScript is.",
         "`net/__init__.py`",
         "runs code of the publisher on load",
     ),
