@@ -15,7 +15,7 @@ README = Path("README.md").read_text()
 
 
 @pytest.mark.parametrize(
-    "command", sorted(set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE)))
+    "command", sorted(set(re.findall(r"^(?:MODELS=\S+ )?weighbridge ([\w-]+)", README, re.MULTILINE)))
 )
 def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run([command, "--help"]) == 0
@@ -49,7 +49,7 @@ def test_the_pages_have_commands() -> None:
 def test_every_command_is_told() -> None:
     known = {command.name or command.callback.__name__ for command in app.app.registered_commands if command.callback}
     known |= {group.name for group in app.app.registered_groups if group.name}
-    assert known == set(re.findall(r"^(?:MODELS=\S+ )?weighbridge (\w+)", README, re.MULTILINE))
+    assert known == set(re.findall(r"^(?:MODELS=\S+ )?weighbridge ([\w-]+)", README, re.MULTILINE))
 
 
 def test_variables_are_settings() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from weighbridge.catalog import events, ingests, manifests, publications, reports, results, versions
+from weighbridge.catalog import events, ingests, manifests, publications, removals, reports, results, versions
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
@@ -137,6 +137,11 @@ class Catalog:
         with self._database.read() as connection:
             return reports.newest(connection, digests)
 
+    def report(self, id_: str) -> ScanReport | None:
+        """Return the report of an id that a version or a decision names, or None."""
+        with self._database.read() as connection:
+            return reports.by_id(connection, id_)
+
     # Results
 
     def add_result(self, result: BenchmarkResult) -> None:
@@ -258,6 +263,41 @@ class Catalog:
             versions.reinstate(connection, name, version, now)
             events.record(connection, "version.reinstated", f"{name}@{version}", {}, now)
 
+    def remove(self, name: str, version: str) -> None:
+        """Take a version out: nothing shows it, and no upload of it becomes visible; again is harmless.
+
+        Its number belongs to its files for good; taken in again they are that version again, withdrawn if it was.
+
+        Raises:
+            CatalogError: there was never such a version.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            removals.remove(connection, name, version, now)
+            events.record(connection, "version.removed", f"{name}@{version}", {}, now)
+
+    def purge(self, name: str, version: str) -> None:
+        """Let nothing need the bytes of a FAILED version any more; its verdict stays.
+
+        Raises:
+            CatalogError: no such version, or it is not FAILED.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            removals.purge(connection, name, version, now)
+            events.record(connection, "version.purged", f"{name}@{version}", {}, now)
+
+    def needed(self) -> set[Digest]:
+        """Return every blob that a version consists of, whatever its status; not those of removed and purged ones."""
+        with self._database.read() as connection:
+            return removals.needed(connection)
+
+    @property
+    def blank(self) -> bool:
+        """Whether no model was ever taken in."""
+        with self._database.read() as connection:
+            return removals.is_blank(connection)
+
     # Publications
 
     def begin_upload(self, name: str, version: str, registry: str, address: str) -> bool:
@@ -268,7 +308,7 @@ class Catalog:
         """
         now = self._clock()
         with self._database.write() as connection:
-            version_id, status = versions.require(connection, name, version, hold=True)
+            version_id, status = versions.require(connection, name, version, hold=True, removed=True)
             if status == "PASSED":
                 publications.begin_upload(connection, version_id, registry, address, now)
             return status == "PASSED"
@@ -283,7 +323,7 @@ class Catalog:
         """
         now = self._clock()
         with self._database.write() as connection:
-            version_id, status = versions.require(connection, name, version, hold=True)
+            version_id, status = versions.require(connection, name, version, hold=True, removed=True)
             if status != "PASSED":
                 return False
             publications.add(connection, version_id, publication, now)
@@ -300,7 +340,7 @@ class Catalog:
         """
         now = self._clock()
         with self._database.write() as connection:
-            version_id, _ = versions.require(connection, name, version)
+            version_id, _ = versions.require(connection, name, version, removed=True)
             publications.remove(connection, version_id, registry, address)
             publications.end_upload(connection, version_id, registry, address)
             detail = {"registry": registry, "address": address}
@@ -313,7 +353,7 @@ class Catalog:
             CatalogError: no such version.
         """
         with self._database.read() as connection:
-            version_id, _ = versions.require(connection, name, version)
+            version_id, _ = versions.require(connection, name, version, removed=True)
             return publications.places(connection, version_id, self._clock())
 
     # Events
@@ -322,6 +362,11 @@ class Catalog:
         """Append to the audit log; `kind` is `noun.verb`, `detail` plain JSON without secrets."""
         with self._database.write() as connection:
             events.record(connection, kind, subject, detail, self._clock())
+
+    def history(self, name: str) -> list[Event]:
+        """Return what was done to a model and its versions, in order."""
+        with self._database.read() as connection:
+            return events.of_model(connection, name)
 
     def events(
         self, *, subject: str | None = None, kind: str | None = None, after: int = 0, limit: int = 1000

@@ -30,10 +30,22 @@ class Event:
     subject: str
     detail: Mapping[str, Any]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {**vars(self), "at": self.at.isoformat(), "detail": dict(self.detail)}
+
 
 def record(connection: Connection, kind: str, subject: str, detail: Mapping[str, Any], now: datetime) -> None:
     """Append to the log."""
     connection.execute(schema.events.insert().values(at=now, kind=kind, subject=subject, detail=dict(detail)))
+
+
+def of_model(connection: Connection, name: str) -> list[Event]:
+    """Return what was done to a model and to its versions, in order."""
+    table = schema.events
+    its_own = (table.c.subject == name) | table.c.subject.startswith(f"{name}@", autoescape=True)
+    query = select(table).where(its_own).order_by(table.c.id)
+    return [Event(row.id, row.at, row.kind, row.subject, row.detail) for row in connection.execute(query)]
 
 
 def listed(connection: Connection, subject: str | None, kind: str | None, after: int, limit: int) -> list[Event]:

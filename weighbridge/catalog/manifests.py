@@ -122,7 +122,8 @@ def settled(connection: Connection, fingerprints: Iterable[str]) -> dict[tuple[s
     found: dict[tuple[str, str], str] = {}
     for batch in batches(sorted(set(fingerprints))):
         wanted = select(models.c.name, resolutions.c.fingerprint, versions.c.version).select_from(joined)
-        rows = connection.execute(wanted.where(resolutions.c.fingerprint.in_(batch)))
+        present = (resolutions.c.fingerprint.in_(batch), versions.c.removed_at.is_(None))
+        rows = connection.execute(wanted.where(*present))
         found |= {(row.name, row.fingerprint): row.version for row in rows}
     return found
 

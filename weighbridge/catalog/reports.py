@@ -56,6 +56,12 @@ def newest(connection: Connection, digests: Iterable[Digest]) -> list[ScanReport
     return [found[key] for key in sorted(found)]
 
 
+def by_id(connection: Connection, id_: str) -> ScanReport | None:
+    """Return a report by its id, or None."""
+    content = connection.execute(select(schema.reports.c.content).where(schema.reports.c.id == id_)).scalar()
+    return ScanReport.from_json(content) if content is not None else None
+
+
 def link(connection: Connection, version_id: int, reports: Iterable[ScanReport]) -> None:
     """Make these the reports of a version, instead of those it had."""
     table = schema.version_reports

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0003"
+HEAD = "0004"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -149,6 +149,8 @@ versions = Table(
     Column("card", JSON, nullable=False),
     Column("decision", JSON, nullable=False),
     Column("withdrawn", PlainText, comment="why a person withdrew it; stays until reinstated"),
+    Column("removed_at", Moment, comment="when a person removed it; the row keeps number and files together"),
+    Column("purged_at", Moment, comment="since when nothing needs its bytes, though its verdict stays"),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("model_id", "version"),

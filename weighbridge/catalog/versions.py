@@ -95,19 +95,23 @@ def settle(
     1. The model's row is locked, so that of two processes the second sees the first one's version.
     2. Manifest and reports are stored.
     3. A version of the model with the same manifest gets the new card, decision and reports.
-    4. Otherwise a new version gets the number that `choose` gives for the latest one.
+    4. Otherwise a new version gets the number that `choose` gives for the latest one, removed ones included.
+
+    A version that was removed, or whose bytes were, is there again.
     """
     model_id = _lock_model(connection, settlement.name, now)
     digest = manifests.store(connection, settlement.manifest, now)
     reports.add(connection, settlement.reports, now)
     table = schema.versions
-    row = {
+    row: dict[str, Any] = {
         "status": settlement.decision.verdict,
         "source": settlement.source,
         "ref": manifests.ref_to_json(settlement.manifest.ref),
         "archive": settlement.manifest.archive,
         "card": settlement.card.to_json(),
         "decision": settlement.decision.to_json(),
+        "removed_at": None,
+        "purged_at": None,
         "updated_at": now,
     }
     known = connection.execute(
@@ -119,7 +123,7 @@ def settle(
         connection.execute(table.update().where(table.c.id == known.id).values(row))
         version_id = known.id
     else:
-        number = choose(latest(connection, settlement.name))
+        number = choose(latest(connection, settlement.name, removed=True))
         _refuse_taken(connection, settlement.name, model_id, number)
         row |= {"model_id": model_id, "version": number, "manifest_digest": digest, "created_at": now}
         version_id = _inserted_id(connection.execute(table.insert().values(row)))
@@ -127,11 +131,10 @@ def settle(
     return _load(connection, _select().where(table.c.id == version_id))[0]
 
 
-def latest(connection: Connection, name: str) -> ModelVersion | None:
-    """Return the version that was added last, whatever its status."""
-    found = _load(
-        connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()).limit(1)
-    )
+def latest(connection: Connection, name: str, *, removed: bool = False) -> ModelVersion | None:
+    """Return the version that was added last, whatever its status; one that was removed only where asked for."""
+    query = _select(removed=removed).where(schema.models.c.name == name)
+    found = _load(connection, query.order_by(schema.versions.c.id.desc()).limit(1))
     return found[0] if found else None
 
 
@@ -154,7 +157,7 @@ def listed(connection: Connection, name: str) -> list[ModelVersion]:
 
 
 def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
-    """Return where the versions of a model came from."""
+    """Return where the versions of a model came from, those that were removed included."""
     models, table = schema.models, schema.versions
     query = select(table.c.ref).join(models, models.c.id == table.c.model_id).where(models.c.name == name)
     return {manifests.ref_from_json(ref).origin for ref in connection.execute(query).scalars()}
@@ -176,8 +179,9 @@ def summaries(connection: Connection) -> list[ModelSummary]:
     """Return one line a model, sorted by name."""
     models, table = schema.models, schema.versions
     any_of = table.alias()
-    newest = select(func.max(any_of.c.id)).where(any_of.c.model_id == models.c.id).scalar_subquery()
-    count = select(func.count()).where(any_of.c.model_id == models.c.id).scalar_subquery()
+    of_model = (any_of.c.model_id == models.c.id, any_of.c.removed_at.is_(None))
+    newest = select(func.max(any_of.c.id)).where(*of_model).scalar_subquery()
+    count = select(func.count()).where(*of_model).scalar_subquery()
     query = (
         select(
             models.c.name, table, schema.manifests.c.size, count.label("versions"), _default_id().label("default_id")
@@ -251,8 +255,12 @@ def reinstate(connection: Connection, name: str, version: str, now: datetime) ->
     connection.execute(table.update().where(table.c.id == version_id).values(values))
 
 
-def require(connection: Connection, name: str, version: str, *, hold: bool = False) -> tuple[int, VersionStatus]:
+def require(
+    connection: Connection, name: str, version: str, *, hold: bool = False, removed: bool = False
+) -> tuple[int, VersionStatus]:
     """Return the row id and the status of a version that has to exist; `hold` keeps both until the transaction ends.
+
+    A version that was `removed` counts only where asked for.
 
     Raises:
         CatalogError: no such version.
@@ -263,6 +271,7 @@ def require(connection: Connection, name: str, version: str, *, hold: bool = Fal
         .join(models, models.c.id == table.c.model_id)
         .where(models.c.name == name, table.c.version == version)
     )
+    query = query if removed else query.where(table.c.removed_at.is_(None))
     row = connection.execute(query.with_for_update(of=table) if hold else query).one_or_none()
     if row is None:
         raise _unknown(name, version)
@@ -288,10 +297,11 @@ def _refuse_taken(connection: Connection, name: str, model_id: int, number: str)
         )
 
 
-def _select() -> Any:
+def _select(*, removed: bool = False) -> Any:
     models, table = schema.models, schema.versions
     columns = (models.c.name, table, _default_id().label("default_id"))
-    return select(*columns).join(table, table.c.model_id == models.c.id)
+    query = select(*columns).join(table, table.c.model_id == models.c.id)
+    return query if removed else query.where(table.c.removed_at.is_(None))
 
 
 def _default_id() -> Any:
@@ -325,6 +335,7 @@ def _load(connection: Connection, query: Any) -> list[ModelVersion]:
             published=places[row.id],
             created_at=row.created_at.isoformat(),
             default=row.id == row.default_id,
+            purged=row.purged_at is not None,
         )
         for row in rows
     ]

@@ -21,7 +21,7 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, console, fleet, interrupts, leaderboard, locks, policies
+from weighbridge.cli import benchmarks, console, fleet, interrupts, leaderboard, locks, policies, versions
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     EXIT_REJECTED,
@@ -35,7 +35,6 @@ from weighbridge.cli.console import (
     direct_runner,
     err,
     examples,
-    find,
     out,
     say,
     via_prefect,
@@ -51,6 +50,7 @@ from weighbridge.intake import chain, doctor, steps
 from weighbridge.intake.inspecting import inspect_folder
 from weighbridge.intake.job import Job
 from weighbridge.intake.locking import locked_manifest
+from weighbridge.intake.lookup import find
 from weighbridge.intake.receiving import receive
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.registries.export import export_folder
@@ -266,6 +266,7 @@ def doctor_(json_: AsJSONList = False) -> None:
         raise typer.Exit(1)
 
 
+versions.add_commands(app)
 fleet.add_commands(app)
 locks.add_commands(app)
 benchmarks.add_commands(app)

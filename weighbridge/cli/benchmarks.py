@@ -27,7 +27,6 @@ from weighbridge.cli.console import (
     bars,
     direct_runner,
     examples,
-    find,
     out,
     say,
 )
@@ -45,6 +44,7 @@ from weighbridge.handlers.choosing import handler_of
 from weighbridge.handlers.trial import Trial, try_model
 from weighbridge.intake import chain
 from weighbridge.intake.job import Job
+from weighbridge.intake.lookup import find
 from weighbridge.intake.preloading import cache_folder, preload
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.store.local import LocalBlobStore

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,12 +16,10 @@ import typer
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.text import visible
-from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.intake import chain
 from weighbridge.views.progress_bars import Bars
@@ -62,6 +60,7 @@ ModelsOption = Annotated[Path, typer.Option("--models", help="The list of wanted
 OnlyOption = Annotated[
     str, typer.Option("--only", envvar="MODELS", help="Names of models.yaml, separated by commas; all by default.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
 DEFAULT_MODELS = Path("models.yaml")
 EXIT_REJECTED = 2
@@ -142,16 +141,20 @@ def examples(*lines: str) -> str:
     return "\n".join(("For example:", *(f"  {line}" for line in lines)))
 
 
-def find(catalog: Catalog, name: str) -> ModelVersion:
-    """Return the version that `NAME[@VERSION]` means. Raises UsageError."""
-    model, _, number = name.partition("@")
-    version = catalog.get(model, number or None)
-    if version is None:
-        known = [summary.name for summary in catalog.models()]
-        near = get_close_matches(model, known, 1)
-        hint = f"Did you mean {near[0]}? " if near and near[0] != model else ""
-        raise UsageError(f"The catalog has no {name}.", f"{hint}`weighbridge list` shows what it has.")
-    return version
+def confirm(question: str, yes: bool, as_json: bool) -> None:
+    """Ask before something is taken away; where nobody can answer, `--yes` has to say it.
+
+    Raises:
+        UsageError: there is neither `--yes` nor a terminal.
+        typer.Exit: the answer is no.
+    """
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise UsageError("Nobody can be asked here whether that is wanted.", "Say --yes, or run it in a terminal.")
+    if not typer.confirm(question, err=True):
+        err.print("Nothing was changed.")
+        raise typer.Exit(1)
 
 
 def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Commands for all models at once: sync, fsck and withdrawing. Added to the command line by `cli.app`."""
+"""Commands for all models at once: sync and fsck. Added to the command line by `cli.app`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from weighbridge.cli.console import (
     bars,
     chosen,
     direct_runner,
-    err,
     examples,
-    find,
     out,
     say,
     via_prefect,
@@ -29,8 +27,7 @@ from weighbridge.cli.console import (
 from weighbridge.config.lock_file import read_lock_of
 from weighbridge.config.models_file import read_models, requests
 from weighbridge.config.settings import Settings
-from weighbridge.errors import UsageError
-from weighbridge.intake import chain, publishing, syncing
+from weighbridge.intake import chain, syncing
 from weighbridge.intake.auditing import Difference, audit
 from weighbridge.intake.repairing import repair_store
 from weighbridge.intake.workspace import open_workspace
@@ -48,8 +45,6 @@ def add_commands(app: typer.Typer) -> None:
         ),
     )(_sync)
     app.command("fsck", epilog=examples("weighbridge fsck", "weighbridge fsck --repair --registries"))(_fsck)
-    example = examples("weighbridge withdraw smollm2-135m-instruct@1.0.0 --reason recalled")
-    app.command("withdraw", epilog=example)(_withdraw)
 
 
 def _sync(
@@ -134,17 +129,3 @@ def _fsck(
     say("fsck", content, draw, json_)
     if not whole:
         raise typer.Exit(1)
-
-
-def _withdraw(
-    name: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
-    reason: Annotated[str, typer.Option(help="Why; it stands in the catalog and in the registries.")],
-    json_: AsJSON = False,
-) -> None:
-    """Take a version back from every registry; it stays FAILED whatever later decisions say."""
-    if "@" not in name:
-        raise UsageError(f"{name} names no version.", f"Write {name}@1.0.0; `weighbridge show {name}` has its number.")
-    with open_workspace(Settings()) as workspace:
-        version = find(workspace.catalog, name)
-        gone = publishing.withdraw(version.name, version.version, reason, workspace)
-    say("version", gone.to_json(), lambda: err.print(f"{name} is withdrawn: {reason}", markup=False), json_)

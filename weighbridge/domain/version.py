@@ -44,6 +44,7 @@ class ModelVersion:
         published: where it can be had.
         created_at: ISO 8601, UTC.
         default: whether registries give this version to who asks for none.
+        purged: whether its bytes were removed, so that only its verdict is left.
     """
 
     name: str
@@ -57,6 +58,23 @@ class ModelVersion:
     published: tuple[Publication, ...] = ()
     created_at: str = ""
     default: bool = False
+    purged: bool = False
+
+    def summary_json(self) -> dict[str, Any]:
+        """Return what a list of versions has of this one; docs/formats.md."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "status": self.status,
+            "default": self.default,
+            "purged": self.purged,
+            "created_at": self.created_at,
+            "manifest_digest": str(self.manifest.digest),
+            "source": self.source,
+            "size": self.manifest.size,
+            "files": len(self.manifest.files),
+            "registries": sorted({publication.registry for publication in self.published}),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints and that is kept with a run; docs/formats.md."""
@@ -65,6 +83,7 @@ class ModelVersion:
             "version": self.version,
             "status": self.status,
             "default": self.default,
+            "purged": self.purged,
             "created_at": self.created_at,
             "manifest_digest": str(self.manifest.digest),
             "source": self.source,
@@ -72,7 +91,7 @@ class ModelVersion:
                 {"path": entry.path, "size": entry.size, "sha256": entry.digest.hex if entry.digest else None}
                 for entry in self.manifest.files
             ],
-            "reports": [report.to_json() for report in self.reports],
+            "reports": [{"id": report.id, **report.to_json()} for report in self.reports],
             "card": self.card.to_json(),
             "decision": self.decision.to_json(),
             "published": [asdict(publication) for publication in self.published],

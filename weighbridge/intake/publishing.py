@@ -64,32 +64,74 @@ def withdraw(name: str, version: str, reason: str, workspace: Workspace) -> Mode
         RegistryError: a registry refused; run it again.
     """
     workspace.catalog.withdraw(name, version, reason)
-    found = workspace.catalog.get(name, version)
-    assert found is not None
+    found = _required(name, version, workspace)
     take_back(found, workspace, reason)
     return _settled(found, workspace)
 
 
+def reinstate(name: str, version: str, workspace: Workspace) -> ModelVersion:
+    """Take a withdrawal back: the version has its last verdict again, and is published where that is PASSED.
+
+    Raises:
+        CatalogError: no such version.
+        RegistryError: a registry refused; run it again.
+    """
+    workspace.catalog.reinstate(name, version)
+    found = _required(name, version, workspace)
+    return reconcile(found, [workspace.registry_at(one) for one in workspace.settings.registries], workspace)
+
+
+def set_default(name: str, version: str | None, workspace: Workspace) -> ModelVersion | None:
+    """Make a version the default one, here and in every registry that has it, and return it.
+
+    Args:
+        name: the model's name.
+        version: its number; None lets the default follow the newest PASSED version again.
+        workspace: what it is done with.
+
+    Returns:
+        The default version; None where no version is PASSED.
+
+    Raises:
+        CatalogError: no such version, or it is not PASSED.
+        RegistryError: a registry refused; run it again.
+    """
+    catalog = workspace.catalog
+    before = catalog.get(name)
+    catalog.set_default(name, version)
+    now = catalog.get(name)
+    for one in (now, _required(name, before.version, workspace) if before else None):
+        if one is not None and one.status == "PASSED":
+            places = {(found.registry, found.address) for found in one.published}
+            reconcile(one, [workspace.registry_at(*place) for place in sorted(places)], workspace)
+    return now if now is not None and now.default else None
+
+
 def take_back(version: ModelVersion, workspace: Workspace, reason: str = "") -> None:
+    """Take a version that is not PASSED back from every place, as `withdraw_everywhere`."""
+    why = reason or f"{version.decision.policy}: {version.decision.verdict}"
+    withdraw_everywhere(version.name, version.version, why, workspace)
+
+
+def withdraw_everywhere(name: str, number: str, why: str, workspace: Workspace) -> None:
     """Take a version back from every place that it was published to, or was on its way to.
 
     An upload that is under way is left to its own process, which asks the catalog again before anything is visible
     and afterwards; its note goes once that process must be dead. Raises RegistryError.
     """
     catalog = workspace.catalog
-    why = reason or f"{version.decision.policy}: {version.decision.verdict}"
-    for place in catalog.places(version.name, version.version):
+    for place in catalog.places(name, number):
         registry = workspace.registry_at(place.registry, place.address)
         try:
-            registry.withdraw(version.name, version.version, why)
+            registry.withdraw(name, number, why)
         except RegistryUnavailable:
             if place.uploading and not place.dead:
                 continue
             raise
         if place.uploading and not place.dead:
             continue
-        catalog.remove_publications(version.name, version.version, place.registry, place.address)
-        _move_default(version.name, registry, workspace)
+        _move_default(name, registry, workspace)
+        catalog.remove_publications(name, number, place.registry, place.address)
 
 
 def _move_default(name: str, registry: Registry, workspace: Workspace) -> None:
@@ -134,9 +176,13 @@ def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -
 
 
 def _settled(version: ModelVersion, workspace: Workspace) -> ModelVersion:
-    found = workspace.catalog.get(version.name, version.version)
+    return _required(version.name, version.version, workspace)
+
+
+def _required(name: str, number: str, workspace: Workspace) -> ModelVersion:
+    found = workspace.catalog.get(name, number)
     if found is None:
-        raise CatalogError(f"The catalog lost {version.name}@{version.version}.", "Ingest it again.")
+        raise CatalogError(f"The catalog has no {name}@{number} any more: it was removed.", "Ingest it again.")
     return found
 
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from weighbridge.catalog.events import Event
 from weighbridge.catalog.versions import ModelSummary
+from weighbridge.domain.report import ScanReport, engine_text
 from weighbridge.domain.text import shown
+from weighbridge.domain.version import ModelVersion
 from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text
 
 #: Characters of a text of the publisher's in a column that is not the last one.
@@ -67,3 +70,53 @@ def _model(model: ModelSummary) -> tuple[str | Text, ...]:
         bytes_text(model.size),
         shown(model.card.get("licence") or "", _CELL),
     )
+
+
+def versions(found: Sequence[ModelVersion]) -> RenderableType:
+    """Render the versions of a model, the latest first."""
+    return lines(("version", "status", "default", "size", "files", "taken in", "published"), map(_version, found))
+
+
+def _version(version: ModelVersion) -> tuple[str | Text, ...]:
+    return (
+        Text(version.version, style="bold"),
+        status_text(version.status),
+        "default" if version.default else "",
+        "purged" if version.purged else bytes_text(version.manifest.size),
+        str(len(version.manifest.files)),
+        moment_text(version.created_at),
+        ", ".join(sorted({publication.registry for publication in version.published})),
+    )
+
+
+def moment_text(moment: str) -> str:
+    """Return a moment of ISO 8601 in UTC to the second: `2026-11-27 23:01:02`."""
+    return moment[:19].replace("T", " ")
+
+
+def history(events: Iterable[Event]) -> RenderableType:
+    """Render what was done to a model, the first first."""
+    rows = (
+        (moment_text(event.at.isoformat()), event.kind, Text(shown(event.subject), style="bold"), _detail_text(event))
+        for event in events
+    )
+    return lines(("when (UTC)", "what", "of", "more"), rows)
+
+
+def _detail_text(event: Event) -> str:
+    values = ((name, value) for name, value in event.detail.items() if value not in (None, "", [], {}))
+    return ", ".join(f"{name} {shown(value, 2 * _CELL)}" for name, value in values)
+
+
+def report(found: ScanReport) -> RenderableType:
+    """Render one report: what was scanned, by what, how far, and each finding in a line."""
+    reason = f": {shown(found.reason)}" if found.reason else ""
+    head = Text(
+        f"{shown(found.scanner)} {shown(engine_text(found))}\n"
+        f"{found.digest} as {shown(found.subject)}\n"
+        f"{found.status}{reason}, {found.bytes_covered} of {found.bytes_total} bytes read"
+    )
+    if not found.findings:
+        return Group(head, Text("no findings", style="dim"))
+    rows = ((one.level, one.rule, one.location, one.message) for one in found.findings)
+    return Group(head, lines(("level", "rule", "where", "finding"), rows))

@@ -13,7 +13,9 @@ SCHEMAS = {
     "answer": 1,
     "arrival": 1,
     "check": 1,
+    "default": 1,
     "error": 1,
+    "event": 1,
     "export": 1,
     "fsck": 1,
     "leaderboard-row": 1,
@@ -23,9 +25,12 @@ SCHEMAS = {
     "policy": 1,
     "policy-check": 1,
     "preload": 1,
+    "removal": 1,
+    "report": 1,
     "result": 1,
     "sync": 1,
     "version": 1,
+    "version-summary": 1,
 }
 
 

@@ -1,0 +1,66 @@
+"""Removals in the catalog: versions that a person took out, versions whose bytes nobody needs, and the blobs left.
+
+A removed version keeps its row, unseen: its number is never given to other files, a withdrawal outlives it, and the
+same files taken in again are that version again. Not here: taking it out of registries (intake.removing), or
+deleting blobs (intake.collecting).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, exists, select
+
+from weighbridge.catalog import schema
+from weighbridge.catalog.versions import require
+from weighbridge.domain.digest import Digest
+from weighbridge.errors import CatalogError
+
+
+def remove(connection: Connection, name: str, version: str, now: datetime) -> None:
+    """Make a version invisible and FAILED, so that no upload under way makes it visible; again is harmless.
+
+    Where it was fixed as the default version, the default follows the newest PASSED version again.
+
+    Raises:
+        CatalogError: there was never such a version.
+    """
+    version_id, _ = require(connection, name, version, hold=True, removed=True)
+    models, table = schema.models, schema.versions
+    values = {"status": "FAILED", "removed_at": now, "updated_at": now}
+    connection.execute(table.update().where(table.c.id == version_id).values(values))
+    connection.execute(models.update().where(models.c.fixed_version_id == version_id).values(fixed_version_id=None))
+
+
+def purge(connection: Connection, name: str, version: str, now: datetime) -> None:
+    """Note that nothing needs the bytes of a version that did not pass.
+
+    Raises:
+        CatalogError: no such version, or it is not FAILED.
+    """
+    version_id, status = require(connection, name, version, hold=True)
+    if status != "FAILED":
+        raise CatalogError(
+            f"{name}@{version} is {status}, not quarantined, so its files are not purged.",
+            f"`weighbridge rm {name}@{version}` removes a version that passed.",
+            status=status,
+        )
+    table = schema.versions
+    connection.execute(table.update().where(table.c.id == version_id).values(purged_at=now, updated_at=now))
+
+
+def needed(connection: Connection) -> set[Digest]:
+    """Return every blob that some version consists of, whatever its status."""
+    table, files = schema.versions, schema.files
+    alive = (
+        table.c.removed_at.is_(None),
+        table.c.purged_at.is_(None),
+        table.c.manifest_digest == files.c.manifest_digest,
+    )
+    query = select(files.c.digest).where(files.c.digest.is_not(None), exists().where(*alive)).distinct()
+    return {Digest.parse(text) for text in connection.execute(query).scalars()}
+
+
+def is_blank(connection: Connection) -> bool:
+    """Whether no model was ever taken in."""
+    return connection.execute(select(schema.versions.c.id).limit(1)).first() is None

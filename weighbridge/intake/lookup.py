@@ -1,0 +1,69 @@
+"""Lookup: the model, version or report that a person means by a text, and near ones where there is none.
+
+Not here: what a name may be (domain.names).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from weighbridge.catalog import Catalog
+from weighbridge.domain.report import ScanReport
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import UsageError
+
+
+def find(catalog: Catalog, text: str) -> ModelVersion:
+    """Return the version that `NAME[@VERSION]` means, without a number the default one or the latest.
+
+    Raises:
+        UsageError: there is none; the message has a near name.
+    """
+    name, number = _parts(text)
+    version = catalog.get(name, number or None)
+    return version if version is not None else _fail(catalog, name, number)
+
+
+def find_numbered(catalog: Catalog, text: str) -> ModelVersion:
+    """Return the version that `NAME@VERSION` means. Raises UsageError, also where the text has no number."""
+    name, number = _parts(text)
+    if number:
+        return find(catalog, text)
+    known = catalog.versions(name)
+    example = f"{name}@{known[0].version}" if known else f"{name}@1.0.0"
+    raise UsageError(f"{text} names no version.", f"Write {example}; `weighbridge versions {name}` lists them.")
+
+
+def find_all(catalog: Catalog, name: str) -> list[ModelVersion]:
+    """Return every version of a model, the latest first. Raises UsageError where there is none."""
+    return catalog.versions(name) or [_fail(catalog, name, "")]
+
+
+def find_report(catalog: Catalog, id_: str) -> ScanReport:
+    """Return the report of an id that `--json` and reasons name. Raises UsageError."""
+    report = catalog.report(id_)
+    if report is None:
+        raise UsageError(f"The catalog has no report {id_}.", "`weighbridge show NAME --json` has those of a model.")
+    return report
+
+
+def _parts(text: str) -> tuple[str, str]:
+    name, sign, number = text.rpartition("@")
+    return (name, number) if sign else (text, "")
+
+
+def _fail(catalog: Catalog, name: str, number: str) -> ModelVersion:
+    versions = [version.version for version in catalog.versions(name)]
+    if versions:
+        listed = ", ".join(versions[:5]) + (", …" if len(versions) > 5 else "")
+        near = _near(number, versions)
+        raise UsageError(f"The catalog has no {name}@{number}.", f"{near}It has {listed}.")
+    near = _near(name, (summary.name for summary in catalog.models()))
+    what = f"{name}@{number}" if number else name
+    raise UsageError(f"The catalog has no {what}.", f"{near}`weighbridge list` shows what it has.")
+
+
+def _near(wanted: str, known: Iterable[str]) -> str:
+    near = get_close_matches(wanted, list(known), 1)
+    return f"Did you mean {near[0]}? " if near and near[0] != wanted else ""
