@@ -50,7 +50,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
     "cli": {
-        *("errors", "domain", "store", "catalog", "handlers", "config"),
+        *("errors", "domain", "store", "handlers", "config"),
         *("registries", "benchmarks", "intake", "views"),
     },
 }

@@ -21,7 +21,7 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, console, fleet, interrupts, leaderboard, locks, policies, versions
+from weighbridge.cli import benchmarks, console, fleet, interrupts, leaderboard, locks, policies, storage, versions
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     EXIT_REJECTED,
@@ -267,6 +267,7 @@ def doctor_(json_: AsJSONList = False) -> None:
 
 
 versions.add_commands(app)
+storage.add_commands(app)
 fleet.add_commands(app)
 locks.add_commands(app)
 benchmarks.add_commands(app)

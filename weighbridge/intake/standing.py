@@ -25,6 +25,7 @@ def due(job: Job, version: ModelVersion) -> tuple[str, ...]:
 
     1. The files are what a pin or the lock says, and the number what models.yaml says.
     2. Every engine of today has said its word on every file.
+       Where its bytes were purged, what they said before counts.
     3. The policy of today decides the same for the same reasons: a new rule, an expired waiver, signatures too old.
     4. Registries hold what passed, at their address and whole, and nothing of what did not.
     5. With a lock, the locked version is the default one.
@@ -38,7 +39,8 @@ def due(job: Job, version: ModelVersion) -> tuple[str, ...]:
 
 def _due(job: Job, version: ModelVersion) -> Iterator[str]:
     yield from _promised(job, version)
-    reports = scanning.recall_version(version, job.workspace.engines, partial=True)
+    of_today = scanning.recall_version(version, job.workspace.engines, partial=True)
+    reports = version.reports if version.purged else of_today
     if reports is None:
         yield "scan: an engine, or its signatures, has not seen these files"
     else:

@@ -214,7 +214,7 @@ def open_workspace(
         CatalogError, StoreError: a part cannot be opened.
     """
     store = LocalBlobStore(settings.store_folder)
-    with open_catalog(settings) as catalog, ExitStack() as closing:
+    with open_catalog(settings) as catalog, store.leased(), ExitStack() as closing:
         workspace = Workspace(
             settings,
             store,

@@ -2,8 +2,8 @@
 
 Layout below the root (docs/formats.md): `blobs/sha256/ab/<hex>` read-only content; `partial/<key>` what is still
 arriving, with a lock and piece sums beside it; `aliases/<key>` from another identity of the same bytes to their sha256;
-`pieces/` the piece sums of large blobs; `corrupt/` what `check` found broken. Not here: where bytes come from
-(intake.fetching) or what they mean.
+`pieces/` the piece sums of large blobs; `corrupt/` what `check` found broken; `leases/` what processes count on;
+`trash/` what a sweep has not deleted yet. Not here: where bytes come from (intake.fetching) or what they mean.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import errno
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from weighbridge.domain.digest import Digest, Hasher
 from weighbridge.domain.progress import Heard, unheard
 from weighbridge.errors import BlobMissing, IntegrityError
 from weighbridge.store.failures import store_errors
 from weighbridge.store.incoming import Incoming
+from weighbridge.store.leases import Lease, Leases
 from weighbridge.store.piece_sums import PIECE, SumsFile, read_sums
 
 _CHUNK = 4 * 1024 * 1024
@@ -45,16 +47,31 @@ class LocalBlobStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._proven: dict[Digest, tuple[int, int, int]] = {}
+        self._lease: Lease | None = None
         with store_errors(root):
-            for name in ("blobs/sha256", "partial", "aliases", "pieces", "corrupt"):
+            for name in ("blobs/sha256", "partial", "aliases", "pieces", "corrupt", "trash"):
                 (root / name).mkdir(parents=True, exist_ok=True)
+        self.leases = Leases(root)
+
+    @contextmanager
+    def leased(self) -> Iterator[None]:
+        """Let no sweep delete what this store says is here, while the context lasts."""
+        with self.leases.lease() as self._lease:
+            try:
+                yield
+            finally:
+                self._lease = None
+
+    def _counting_on(self, digest: Digest) -> AbstractContextManager[None]:
+        return self._lease.counting_on(digest) if self._lease is not None else nullcontext()
 
     def _name(self, digest: Digest) -> Path:
         return self.root / "blobs" / digest.algorithm / digest.hex[:2] / digest.hex
 
     def has(self, digest: Digest) -> bool:
-        """Whether the blob is here, whole."""
-        return self._name(digest).exists()
+        """Whether the blob is here, whole; within `leased` it then stays."""
+        with self._counting_on(digest):
+            return self._name(digest).exists()
 
     def path(self, digest: Digest) -> Path:
         """Return the blob's path. Raises BlobMissing."""
@@ -116,7 +133,7 @@ class LocalBlobStore:
 
     def _adopt(self, part: Path, sums: SumsFile, digest: Digest) -> Digest:
         target = self._name(digest)
-        with store_errors(target):
+        with store_errors(target), self._counting_on(digest):
             target.parent.mkdir(exist_ok=True)
             sums.adopt(self._pieces(digest))  # First: sums without a blob harm nobody, and no later ingest adds them.
             if target.exists():
@@ -216,6 +233,33 @@ class LocalBlobStore:
         """Return the piece sums of a blob of that many bytes; None where not all of them were kept."""
         sums = read_sums(self._pieces(digest))
         return sums if sums is not None and len(sums) == size // PIECE else None
+
+    def set_aside(self, digest: Digest) -> None:
+        """Take a blob out of the store, with its piece sums; `empty_trash` deletes its bytes."""
+        path = self.path(digest)
+        with store_errors(path):
+            os.replace(path, self.root / "trash" / digest.hex)
+            self._pieces(digest).unlink(missing_ok=True)
+
+    def empty_trash(self) -> None:
+        """Delete what was set aside."""
+        for path in (self.root / "trash").iterdir():
+            with store_errors(path):
+                path.unlink(missing_ok=True)
+
+    def drop_partial(self, older_than_s: float, *, dry_run: bool = False) -> int:
+        """Delete what arrived of blobs that nobody has gone on with for so long, and return how many bytes that is."""
+        size, oldest = 0, time.time() - older_than_s
+        for part in [path for path in (self.root / "partial").iterdir() if path.suffix not in (".lock", ".pieces")]:
+            with suppress(Timeout, FileNotFoundError):
+                if part.stat().st_mtime >= oldest:
+                    continue
+                with FileLock(part.with_suffix(".lock"), timeout=0):
+                    size += part.stat().st_size
+                    if not dry_run:
+                        part.with_suffix(".pieces").unlink(missing_ok=True)
+                        part.unlink()
+        return size
 
     def _corrupt(self, digest: Digest) -> Path:
         return self.root / "corrupt" / digest.hex

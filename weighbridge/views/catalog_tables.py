@@ -6,6 +6,7 @@ Not here: one version in detail (views.terminal).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
@@ -17,6 +18,8 @@ from weighbridge.catalog.versions import ModelSummary
 from weighbridge.domain.report import ScanReport, engine_text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
+from weighbridge.intake.collecting import Collection
+from weighbridge.intake.quarantine import Quarantined
 from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text
 
 #: Characters of a text of the publisher's in a column that is not the last one.
@@ -120,3 +123,57 @@ def report(found: ScanReport) -> RenderableType:
         return Group(head, Text("no findings", style="dim"))
     rows = ((one.level, one.rule, one.location, one.message) for one in found.findings)
     return Group(head, lines(("level", "rule", "where", "finding"), rows))
+
+
+def collection(found: Collection) -> RenderableType:
+    """Render what a collection deleted, or would delete."""
+    done = found.done
+    verb = "would be" if found.dry_run else "were"
+    lines_ = [f"{done.blobs} blobs of {bytes_text(done.size)} {verb} deleted: {bytes_text(done.freed)} freed."]
+    if done.linked:
+        lines_.append(f"{bytes_text(done.linked)} of them stay on the disk: a folder of a registry's has them, too.")
+    if done.partial:
+        lines_.append(f"{bytes_text(done.partial)} of downloads that nobody went on with are part of that.")
+    lines_.append(f"{done.kept} blobs are kept.")
+    if done.held:
+        lines_.append(f"{done.held} of them only because a process works with them now.")
+    if done.young:
+        lines_.append(f"{done.young} of them only because they are younger than that.")
+    return Text("\n".join(lines_))
+
+
+def quarantined(found: Sequence[ModelVersion]) -> RenderableType:
+    """Render the versions that did not pass, each with the first reason."""
+    if not found:
+        return Text("Nothing is quarantined.")
+    rows = (
+        (
+            Text(shown(f"{version.name}@{version.version}"), style="bold"),
+            "purged" if version.purged else bytes_text(version.manifest.size),
+            moment_text(version.created_at),
+            first_reason(version),
+        )
+        for version in found
+    )
+    return lines(("version", "size", "taken in", "why"), rows)
+
+
+def first_reason(version: ModelVersion) -> str:
+    """Return the first reason for which a version was rejected, with its rule."""
+    rejections = [reason for reason in version.decision.reasons if reason.effect == "reject"]
+    if not rejections:
+        return ""
+    first, more = rejections[0], f" and {len(rejections) - 1} more" if len(rejections) > 1 else ""
+    return f"{first.rule}: {f'{first.path}: ' if first.path else ''}{first.message}{more}"
+
+
+def quarantined_json(version: ModelVersion) -> dict[str, Any]:
+    """Return what a list of quarantined versions has of one."""
+    return {**version.summary_json(), "reason": first_reason(version)}
+
+
+def places(found: Quarantined) -> RenderableType:
+    """Render where the files of a quarantined version lie, whole enough to be pasted."""
+    if not found.places:
+        return Text("\nIts bytes are not in the store.")
+    return Group(Text("\nWhere its bytes lie", style="bold"), lines(("file", "place"), found.places))

@@ -15,5 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("versions", sa.Column("removed_at", sa.DateTime(timezone=True)))
-    op.add_column("versions", sa.Column("purged_at", sa.DateTime(timezone=True)))
+    removed = "when a person removed it; the row keeps number and files together"
+    op.add_column("versions", sa.Column("removed_at", sa.DateTime(timezone=True), comment=removed))
+    purged = "since when nothing needs its bytes, though its verdict stays"
+    op.add_column("versions", sa.Column("purged_at", sa.DateTime(timezone=True), comment=purged))

@@ -1,0 +1,87 @@
+"""Collecting: blobs that no version, no lock and no process at work needs are deleted, and the bytes are told.
+
+Not here: how blobs are deleted beside running work (store.sweeping).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weighbridge.config.lock_file import lock_path, read_lock
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import CatalogError
+from weighbridge.intake.workspace import Workspace
+from weighbridge.store.sweeping import Sweep, sweep
+
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a collection came to.
+
+    Attributes:
+        done: what was deleted, or would be.
+        dry_run: whether nothing was deleted.
+        locks: the lock files that were read.
+    """
+
+    done: Sweep
+    dry_run: bool
+    locks: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        counts = {**vars(self.done), "freed": self.done.freed}
+        return {"dry_run": self.dry_run, **counts, "locks": [str(path) for path in self.locks]}
+
+
+def collect(
+    workspace: Workspace,
+    models: Iterable[Path] = (),
+    *,
+    older_than_days: float = 0.0,
+    of: Iterable[ModelVersion] | None = None,
+    dry_run: bool = False,
+) -> Collection:
+    """Delete every blob of the store that nothing needs.
+
+    A blob is needed by a version of the catalog, whatever its status, unless it was removed or purged; by a lock beside
+    one of the models files; and by every process at work that was told that it is here.
+
+    Args:
+        workspace: what it is done with.
+        models: models files, whether or not there are any.
+        of: versions whose blobs alone are looked at; the whole store when None.
+        older_than_days: days for which a blob is kept, needed or not.
+        dry_run: whether nothing is deleted.
+
+    Raises:
+        CatalogError: the catalog cannot be read, or no model was ever taken in: then it is not this store's.
+        InvalidConfiguration: a lock cannot be read; nothing was deleted.
+    """
+    catalog = workspace.catalog
+    locks = tuple(path for one in models if (path := lock_path(one)).exists())
+    if catalog.blank and next(workspace.store.digests(), None) is not None:
+        raise CatalogError(
+            f"The catalog knows no model, and the store at {workspace.store.root} has blobs: nothing was deleted.",
+            "Check WEIGHBRIDGE_HOME and WEIGHBRIDGE_CATALOG_URL: the catalog of this store knows what is needed.",
+        )
+    locked = {
+        entry.digest
+        for path in locks
+        for _, manifest in read_lock(path).values()
+        for entry in manifest.files
+        if entry.digest
+    }
+
+    def needed() -> set[Digest]:
+        return catalog.needed() | locked
+
+    among = None if of is None else {one.digest for version in of for one in version.manifest.files if one.digest}
+    done = sweep(workspace.store, needed, older_than_days * _DAY_S, among=among, dry_run=dry_run)
+    return Collection(done, dry_run, locks)

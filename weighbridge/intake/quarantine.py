@@ -1,0 +1,80 @@
+"""Quarantine: the versions that the gate rejected or a person withdrew, and purging their bytes.
+
+Not here: what is due of such a version at night (intake.standing), or deleting blobs (intake.collecting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from weighbridge.catalog import Catalog
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import UsageError
+from weighbridge.intake.lookup import find_numbered
+from weighbridge.intake.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A version that is served to nobody.
+
+    Attributes:
+        version: whole.
+        places: where the bytes of each of its files lie, by path; without those that are not in the store.
+    """
+
+    version: ModelVersion
+    places: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the version's own object, and where its files lie."""
+        return {**self.version.to_json(), "places": dict(self.places)}
+
+
+def quarantined(catalog: Catalog) -> list[ModelVersion]:
+    """Return every FAILED version, those of one model together, the latest first."""
+    every = (version for model in catalog.models() for version in catalog.versions(model.name))
+    return [version for version in every if version.status == "FAILED"]
+
+
+def inspect(text: str, workspace: Workspace) -> Quarantined:
+    """Return the quarantined version `NAME@VERSION` with where its bytes lie.
+
+    Raises:
+        UsageError: there is no such version, or it is not quarantined.
+    """
+    version = _required(text, workspace.catalog)
+    store = workspace.store
+    held = ((entry.path, entry.digest) for entry in version.manifest.files if entry.digest and store.has(entry.digest))
+    return Quarantined(version, tuple((path, str(store.path(digest))) for path, digest in held))
+
+
+def purgeable(names: Sequence[str], older_than_days: float, workspace: Workspace) -> list[ModelVersion]:
+    """Return the quarantined versions that have bytes: those that are named, or all, and only old enough ones.
+
+    Raises:
+        UsageError: a name is that of no quarantined version.
+    """
+    found = [_required(name, workspace.catalog) for name in names] or quarantined(workspace.catalog)
+    oldest = workspace.clock() - timedelta(days=older_than_days)
+    return [one for one in found if not one.purged and datetime.fromisoformat(one.created_at) <= oldest]
+
+
+def purge(versions: Sequence[ModelVersion], workspace: Workspace) -> None:
+    """Let nothing need the bytes of quarantined versions; their verdicts stay. The next collection deletes the bytes.
+
+    Raises:
+        CatalogError: one of them is not FAILED any more.
+    """
+    for version in versions:
+        workspace.catalog.purge(version.name, version.version)
+
+
+def _required(text: str, catalog: Catalog) -> ModelVersion:
+    version = find_numbered(catalog, text)
+    if version.status != "FAILED":
+        raise UsageError(f"{text} is {version.status}, not quarantined.", "`weighbridge quarantine ls` shows what is.")
+    return version

@@ -1,0 +1,94 @@
+"""Leases: which blobs the processes that work with a store count on, so that no collection deletes them meanwhile.
+
+Below the store's `leases` folder: `gate`, a lock; and a file for each process at work, locked by it while it lives,
+with the sha256 of every blob that the store said is here, or is to be. A blob is noted and looked for while the gate
+is shared; whoever deletes holds the gate alone, reads every lease, and then what else is needed. So a blob is either
+noted before the leases are read, or looked for after it is gone. A killed process's lock ends with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from weighbridge.domain.digest import Digest
+from weighbridge.store.failures import store_errors
+
+_SUFFIX = ".lease"
+
+
+class Lease:
+    """What one process counts on; safe for threads. `Leases.lease` makes one."""
+
+    def __init__(self, descriptor: int, gate: Path) -> None:
+        self._descriptor, self._gate = descriptor, gate
+        self._noted: set[Digest] = set()
+        self._writing = Lock()
+
+    @contextmanager
+    def counting_on(self, digest: Digest) -> Iterator[None]:
+        """Note a blob, and keep every collection away until it was looked for, or put in its place."""
+        if digest in self._noted:  # No collection takes it any more.
+            yield
+            return
+        with _flocked(self._gate, fcntl.LOCK_SH):
+            with self._writing, store_errors(self._gate):
+                os.write(self._descriptor, f"{digest}\n".encode())
+                self._noted.add(digest)
+            yield
+
+
+class Leases:
+    """The leases of a store."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "leases"
+        self._gate = self._folder / "gate"
+        with store_errors(root):
+            self._folder.mkdir(exist_ok=True)
+            if not self._gate.exists():
+                self._gate.touch()
+
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """Open a lease of this process; it ends with the context, or with the process."""
+        with store_errors(self._folder), _flocked(self._gate, fcntl.LOCK_SH):
+            descriptor, name = tempfile.mkstemp(suffix=_SUFFIX, dir=self._folder)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield Lease(descriptor, self._gate)
+        finally:
+            Path(name).unlink(missing_ok=True)
+            os.close(descriptor)
+
+    @contextmanager
+    def collecting(self) -> Iterator[set[Digest]]:
+        """Yield every blob that a process at work counts on; none counts on another one until the context ends."""
+        with store_errors(self._folder), _flocked(self._gate, fcntl.LOCK_EX):
+            held: set[Digest] = set()
+            for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+                held |= _read(path)
+            yield held
+
+
+def _read(path: Path) -> set[Digest]:
+    """Return what a lease holds; one whose process is gone is removed."""
+    with open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return {Digest.parse(line) for line in file.read().splitlines()}
+        path.unlink(missing_ok=True)
+        return set()
+
+
+@contextmanager
+def _flocked(path: Path, how: int) -> Iterator[None]:
+    with open(path, "rb") as file:
+        fcntl.flock(file, how)
+        yield
