@@ -51,12 +51,13 @@ from weighbridge.intake.inspecting import inspect_folder
 from weighbridge.intake.job import Job
 from weighbridge.intake.locking import locked_manifest
 from weighbridge.intake.lookup import find
+from weighbridge.intake.previewing import preview
 from weighbridge.intake.receiving import receive
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
 from weighbridge.store.local import LocalBlobStore
-from weighbridge.views import catalog_tables, terminal
+from weighbridge.views import catalog_tables, preview_text, terminal
 from weighbridge.views.schemas import named
 
 _STOPPED = 130  # 128 and the number of SIGINT, as shells have it.
@@ -142,10 +143,17 @@ def ingest(
     token_file: TokenFileOption = "",
     locked: LockedOption = False,
     models: ModelsOption = DEFAULT_MODELS,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what there is, what it needs and what headers are rejected for.")
+    ] = False,
     via: ViaOption = None,
     json_: AsJSON = False,
 ) -> None:
-    """Take one model in: fetch, verify, scan, describe, decide, publish."""
+    """Take one model in: fetch, verify, scan, describe, decide, publish.
+
+    With --dry-run no weights are fetched and nothing is kept: exit status 2 where headers, names and sizes alone would
+    be rejected, 1 where the source refuses or the disk has too little room.
+    """
     pins = Pins.parse(hash_)
     request = IngestRequest(
         ref=ModelRef.parse(uri),
@@ -157,6 +165,9 @@ def ingest(
         policy=policy,
         auth=AuthPlace(token_env=token_env, token_file=token_file),
     )
+    if dry_run:
+        _preview(request, locked, models, json_)
+        return
     take_in = _by_flow if via_prefect(via) else _directly
     with bars(json_) as shown:
         outcome = take_in(request, locked, models, shown)
@@ -331,6 +342,17 @@ def _by_flow(request: IngestRequest, locked: bool, models: Path, progress: Progr
     from flows.embedded import run_ingest  # Prefect takes longer to import than everything else here.
 
     return run_ingest(request, progress, locked=locked, models=models)
+
+
+def _preview(request: IngestRequest, locked: bool, models: Path, as_json: bool) -> None:
+    wanted = locked_manifest(request, read_lock_of(models)) if locked else None
+    with open_workspace(Settings()) as workspace:
+        found = preview(Job.of(request, workspace, wanted))
+    say("preview", found.to_json(), lambda: out.print(preview_text.preview(found)), as_json)
+    if found.rejections:
+        raise typer.Exit(EXIT_REJECTED)
+    if found.refused or not found.fits:
+        raise typer.Exit(1)
 
 
 def _directly(request: IngestRequest, locked: bool, models: Path, progress: Progress) -> chain.Outcome:

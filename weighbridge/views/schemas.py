@@ -26,6 +26,7 @@ SCHEMAS = {
     "policy": 1,
     "policy-check": 1,
     "preload": 1,
+    "preview": 1,
     "purge": 1,
     "quarantined": 1,
     "removal": 1,

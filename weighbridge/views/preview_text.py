@@ -1,0 +1,39 @@
+"""What an ingest would take in, as a person reads it before it starts."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from weighbridge.domain.text import shown
+from weighbridge.intake.previewing import Preview
+from weighbridge.views.text import bytes_text, count_text
+
+
+def preview(found: Preview) -> RenderableType:
+    """Render a preview: what it is, what it needs, what speaks against it, and what could not be known."""
+    card, declared = found.card, found.declared
+    parameters = card.get("parameter_count")
+    room = f"{bytes_text(found.free)} are free" + ("" if found.fits else ": too few")
+    facts = {
+        "model": found.name,
+        "from": declared.ref.uri,
+        "files": f"{len(declared.files)}, {bytes_text(declared.size)}",
+        "to fetch": f"{bytes_text(found.need)}; {room}",
+        "licence": card.get("licence") or "not found",
+        "architecture": card.get("architecture") or "",
+        "parameters": count_text(parameters) if parameters else "",
+        "access": f"refused: {found.refused}" if found.refused else "",
+    }
+    lines = [Text.assemble((f"{name:<13}", "cyan"), shown(value)) for name, value in facts.items() if value]
+    if found.rejections:
+        lines.append(Text(f"It would be rejected under the policy {found.policy}:", style="bold red"))
+    else:
+        text = f"Nothing that was read speaks against it under the policy {found.policy}."
+        lines.append(Text(text, style="green"))
+    for reason in found.rejections:
+        where = f"{shown(reason.path)}: " if reason.path else ""
+        lines.append(Text.assemble(("✗ ", "bold red"), where, shown(reason.message), (f" {reason.rule}", "dim")))
+    lines.append(Text("Not known:", style="bold"))
+    lines += [Text(f"- {shown(sentence)}") for sentence in found.unknown]
+    return Group(*lines)
