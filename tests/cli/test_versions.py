@@ -114,11 +114,27 @@ def test_the_ids_of_reports_lead_to_them(bench: Bench) -> None:
     assert bench.run("report", "0" * 16).status == 64
 
 
+def test_two_versions_are_compared(two: Bench) -> None:
+    found = two.run("diff", "tiny@1.0.0", "tiny", "--json").json
+    changed = {(change["area"], change["what"]) for change in found["changes"]}
+    assert changed == {("file", "README.md"), ("version", "size")}
+    text = two.run("diff", "tiny@1.0.0", "tiny").out
+    assert "README.md" in text
+    assert "model.safetensors" not in text
+    assert two.run("diff", "tiny", "tiny").out == "tiny@1.0.1 and tiny@1.0.1 do not differ.\n"
+    two.run("ingest", two.model("bad", notes__txt=eicar()))
+    other = two.run("diff", "tiny@1.0.0", "bad", "--json").json["changes"]
+    (status,) = [change for change in other if change["what"] == "status"]
+    assert (status["before"], status["after"]) == ("PASSED", "FAILED")
+    assert any(change["area"] == "finding" and "notes.txt" in change["what"] for change in other)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["versions", "tiyn"], "Did you mean tiny?"),
         (["history", "tiyn"], "Did you mean tiny?"),
+        (["diff", "tiny", "tiyn"], "Did you mean tiny?"),
         (["rm", "tiyn@1.0.0", "-y"], "Did you mean tiny?"),
         (["rm", "tiny", "-y"], "tiny@1.0.1"),
         (["rm", "tiny@1.0.9", "-y"], "It has 1.0.1, 1.0.0."),

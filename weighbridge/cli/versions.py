@@ -1,4 +1,4 @@
-"""The commands about one model: `versions | rm | set-default | withdraw | reinstate | history | report`."""
+"""The commands about one model: `versions | rm | set-default | withdraw | reinstate | history | diff | report`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.intake import lookup, publishing
+from weighbridge.intake.comparing import compare
 from weighbridge.intake.removing import Removal, remove
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.views import catalog_tables
@@ -31,6 +32,7 @@ def add_commands(app: typer.Typer) -> None:
         "withdraw": (_withdraw, f"{_MODEL}@1.0.0 --reason recalled"),
         "reinstate": (_reinstate, f"{_MODEL}@1.0.0"),
         "history": (_history, _MODEL),
+        "diff": (_diff, f"{_MODEL}@1.0.0 {_MODEL}"),
         "report": (_report, "0123456789abcdef --json"),
     }
     for name, (command, arguments) in commands.items():
@@ -129,6 +131,20 @@ def _history(name: NameOnly, json_: AsJSONList = False) -> None:
             lookup.find_all(catalog, name)
     content = [event.to_json() for event in events]
     say("event", content, lambda: out.print(catalog_tables.history(events), crop=False), json_)
+
+
+def _diff(
+    before: Annotated[str, typer.Argument(metavar="NAME[@VERSION]")],
+    after: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Of the same model, or of another one.")],
+    json_: AsJSON = False,
+) -> None:
+    """Show in what two versions differ: files, sizes, card, findings, verdict, results of benchmarks.
+
+    Exit status 0, whether they differ or not.
+    """
+    with open_catalog(Settings()) as catalog:
+        found = compare(before, after, catalog)
+    say("difference", found.to_json(), lambda: out.print(catalog_tables.difference(found), crop=False), json_)
 
 
 def _report(

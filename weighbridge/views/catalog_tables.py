@@ -19,6 +19,7 @@ from weighbridge.domain.report import ScanReport, engine_text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.collecting import Collection
+from weighbridge.intake.comparing import Difference
 from weighbridge.intake.quarantine import Quarantined
 from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text
 
@@ -177,3 +178,29 @@ def places(found: Quarantined) -> RenderableType:
     if not found.places:
         return Text("\nIts bytes are not in the store.")
     return Group(Text("\nWhere its bytes lie", style="bold"), lines(("file", "place"), found.places))
+
+
+def difference(found: Difference) -> RenderableType:
+    """Render in what two versions differ, a line each: `-` what is gone, `+` what is new, `~` what changed."""
+    one, two = (f"{version.name}@{version.version}" for version in (found.before, found.after))
+    head = Text.assemble((shown(one), "bold"), " and ", (shown(two), "bold"))
+    if not found.changes:
+        return head.append(" do not differ.")
+    rows = (
+        (_sign(change.before, change.after), change.area, shown(change.what), _was(change.before), _was(change.after))
+        for change in found.changes
+    )
+    return Group(head, lines(("", "area", "what", "before", "after"), rows))
+
+
+def _sign(before: object, after: object) -> Text:
+    sign, style = ("+", "green") if before is None else ("-", "red") if after is None else ("~", "yellow")
+    return Text(sign, style=style)
+
+
+def _was(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict) and value.keys() == {"size", "sha256"}:
+        return f"{bytes_text(value['size'] or 0)} {(value['sha256'] or '')[:12]}"
+    return shown(value, 2 * _CELL)

@@ -15,6 +15,7 @@ SCHEMAS = {
     "check": 1,
     "collection": 1,
     "default": 1,
+    "difference": 1,
     "error": 1,
     "event": 1,
     "export": 1,

@@ -1,0 +1,94 @@
+"""`--json` of every command: one object or a list of objects, each with a schema that docs/formats.md names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from tests.cli.conftest import Bench
+from weighbridge.cli import app
+from weighbridge.scanners.clamd.database import eicar
+from weighbridge.views.schemas import SCHEMAS
+
+#: Commands that load or measure a model: what they print is held by their own tests.
+_ELSEWHERE = {"try", "benchmark"}
+
+
+def every_command() -> set[str]:
+    """Return the names of all commands, those of groups with their group's."""
+    top = typer.main.get_group(app.app)
+    found: set[str] = set()
+    for name, command in top.commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {f"{name} {one}" for one in inner} if inner else {name}
+    return found
+
+
+def objects(printed: str) -> list[Any]:
+    content = json.loads(printed)
+    return content if isinstance(content, list) else [content]
+
+
+def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
+    uri = bench.model()
+    bad = bench.model("bad", notes__txt=eicar())
+    (bench.folder / "models.yaml").write_text(f"models:\n  - {{name: tiny, source: '{uri}'}}\n")
+    report = objects(bench.run("ingest", uri, "--json").out)[0]["reports"][0]["id"]
+    bench.run("ingest", bad)
+    runs = {
+        "ingest": ["ingest", uri],
+        "fetch": ["fetch", uri],
+        "sync": ["sync"],
+        "lock": ["lock"],
+        "list": ["list"],
+        "show": ["show", "tiny"],
+        "versions": ["versions", "tiny"],
+        "history": ["history", "tiny"],
+        "diff": ["diff", "tiny", "bad"],
+        "report": ["report", report],
+        "export": ["export", "tiny", str(bench.folder / "out")],
+        "scan": ["scan", str(bench.folder / "tiny")],
+        "set-default": ["set-default", "tiny@1.0.0"],
+        "withdraw": ["withdraw", "tiny@1.0.0", "--reason", "x"],
+        "reinstate": ["reinstate", "tiny@1.0.0"],
+        "preload": ["preload", "--only", "tiny"],
+        "leaderboard": ["leaderboard"],
+        "fsck": ["fsck"],
+        "doctor": ["doctor"],
+        "policy show": ["policy", "show", "standard"],
+        "policy check": ["policy", "check", "standard"],
+        "quarantine ls": ["quarantine", "ls"],
+        "quarantine show": ["quarantine", "show", "bad@1.0.0"],
+        "quarantine purge": ["quarantine", "purge", "--yes"],
+        "rm": ["rm", "tiny@1.0.0", "--yes"],
+        "gc": ["gc"],
+    }
+    assert set(runs) | _ELSEWHERE == every_command()
+    others = [["ingest", "--dry-run", uri], ["sync", "--dry-run"], ["show", "nobody"], ["fsck", "--registries"]]
+    names = set()
+    for arguments in (*runs.values(), *others):
+        ran = bench.run(*arguments, "--json")
+        for found in objects(ran.out):
+            kind, _, number = found["schema"].removeprefix("weighbridge.").partition("/")
+            assert (kind in SCHEMAS, number) == (True, str(SCHEMAS[kind])), arguments
+            names.add(kind)
+    assert names >= SCHEMAS.keys() - {"answer", "result", "leaderboard-row"}
+
+
+@pytest.mark.parametrize("command", sorted(every_command()))
+def test_the_help_says_whether_it_is_a_list(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run([*command.split(), "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--json" in shown
+    assert ("JSON list of objects" in shown) != ("one JSON object" in shown)
+    assert "For example:" in shown
+
+
+def test_the_pages_name_every_schema() -> None:
+    named = set(re.findall(r"`weighbridge\.([a-z-]+)/\d+`", Path("docs/commands.md").read_text()))
+    assert named == set(SCHEMAS)
