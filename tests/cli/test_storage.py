@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,6 +100,27 @@ def test_an_ingest_that_found_its_blobs_loses_none_of_them(bench: Bench) -> None
     _, errors = ingest.communicate(timeout=120)
     assert ingest.returncode == 0, errors
     assert bench.run("fsck", "--registries").status == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs a file system of its own")
+def test_a_full_disk_is_made_free(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.home.mkdir(exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", bench.home], check=False).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        uri = bench.model()
+        assert bench.run("ingest", uri).status == 0
+        assert bench.run("fetch", bench.model("other", big__bin=bytes(1 << 20))).status == 0
+        with open(bench.home / "fill", "wb", buffering=0) as fill, suppress(OSError):
+            while fill.write(bytes(4096)):
+                pass
+        assert shutil.disk_usage(bench.home).free == 0
+        done = bench.run("gc", "--json")
+        assert (done.status, done.json["freed"]) == (0, 1 << 20), done
+        (bench.home / "fill").unlink()
+        assert bench.run("fsck").status == 0
+    finally:
+        subprocess.run(["umount", "-l", bench.home], check=True)
 
 
 def test_a_catalog_that_is_another_stores_deletes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.intake import quarantine
 from weighbridge.intake.collecting import collect
 from weighbridge.intake.workspace import open_catalog, open_workspace
+from weighbridge.store.local import use_reserve
 from weighbridge.views import catalog_tables, terminal
 
 OlderThan = Annotated[
@@ -52,7 +53,9 @@ def _gc(
 
     Quarantined versions need theirs until `weighbridge quarantine purge`. Downloads that were cut off stay for a week.
     """
-    with open_workspace(Settings()) as workspace:
+    settings = Settings()
+    use_reserve(settings.store_folder)
+    with open_workspace(settings) as workspace:
         done = collect(workspace, models or (DEFAULT_MODELS,), older_than_days=older_than, dry_run=dry_run)
     say("collection", done.to_json(), lambda: out.print(catalog_tables.collection(done)), json_)
 

@@ -3,7 +3,8 @@
 Layout below the root (docs/formats.md): `blobs/sha256/ab/<hex>` read-only content; `partial/<key>` what is still
 arriving, with a lock and piece sums beside it; `aliases/<key>` from another identity of the same bytes to their sha256;
 `pieces/` the piece sums of large blobs; `corrupt/` what `check` found broken; `leases/` what processes count on;
-`trash/` what a sweep has not deleted yet. Not here: where bytes come from (intake.fetching) or what they mean.
+`trash/` what a sweep has not deleted yet; `reserve`, room for a sweep when the disk is full. Not here: where bytes come
+from (intake.fetching) or what they mean.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from weighbridge.store.leases import Lease, Leases
 from weighbridge.store.piece_sums import PIECE, SumsFile, read_sums
 
 _CHUNK = 4 * 1024 * 1024
+#: A file whose only use is its room, and how much that is: SQLite's index of what is being written, and a lease.
+_RESERVE, _RESERVE_SIZE = "reserve", 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class LocalBlobStore:
                 yield
             finally:
                 self._lease = None
+        reserve(self.root)
 
     def _counting_on(self, digest: Digest) -> AbstractContextManager[None]:
         return self._lease.counting_on(digest) if self._lease is not None else nullcontext()
@@ -266,6 +270,23 @@ class LocalBlobStore:
 
     def _pieces(self, digest: Digest) -> Path:
         return self.root / "pieces" / digest.hex[:2] / digest.hex
+
+
+def reserve(root: Path) -> None:
+    """Set some room aside below a store's root for the day when its disk is full; where there is none, do nothing."""
+    path = root / _RESERVE
+    with suppress(OSError):
+        if not path.exists():
+            arriving = path.with_suffix(".arriving")
+            arriving.write_bytes(bytes(_RESERVE_SIZE))
+            os.replace(arriving, path)
+
+
+def use_reserve(root: Path) -> None:
+    """Give the room back that `reserve` set aside: a catalog on a full disk cannot even be read without any."""
+    with suppress(OSError):
+        (root / _RESERVE).unlink(missing_ok=True)
+        (root / _RESERVE).with_suffix(".arriving").unlink(missing_ok=True)
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
