@@ -22,6 +22,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.format_names import may_hold_weights, named_format
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.names import checked_name
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.report import ScanReport
 from weighbridge.errors import AccessDenied, BlobMissing, SourceError
 from weighbridge.intake import fetching, scanning, steps
@@ -190,7 +191,7 @@ class _Seen:
             raise BlobMissing(f"The preview read nothing of {digest}.")
         return self._paths[digest]
 
-    def prove(self, digest: Digest) -> None:
+    def prove(self, digest: Digest, heard: Heard = unheard) -> None:
         """Nothing is given out of a preview."""
         self.path(digest)
 
