@@ -26,6 +26,7 @@ from weighbridge.intake.chain import Outcome
 from weighbridge.intake.syncing import SyncReport
 from weighbridge.store.checking import StoreCheck
 from weighbridge.views.markdown import file_rows, markdown
+from weighbridge.views.text import counted
 
 _log = logging.getLogger(__name__)
 #: Rows of a table: Prefect keeps it whole in its database and shows it whole in a browser.
@@ -81,7 +82,11 @@ def keep_check(found: StoreCheck, differences: Sequence[Difference]) -> None:
         for one in differences
     ]
     with outcome_stands("fsck"):
-        create_table_artifact(rows[:MAX_ROWS], key="fsck", description=f"{found.blobs} blobs, {len(rows)} differences")
+        create_table_artifact(
+            rows[:MAX_ROWS],
+            key="fsck",
+            description=f"{counted(found.blobs, 'blob')}, {counted(len(rows), 'difference')}",
+        )
 
 
 @contextmanager

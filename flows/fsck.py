@@ -15,10 +15,12 @@ from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.auditing import audit
 from weighbridge.store.checking import check_store
+from weighbridge.views.text import counted
 
 
 @flow(
     name="fsck",
+    flow_run_name="fsck",
     description="Hash every blob again and compare registries with the catalog.",
     persist_result=False,
 )
@@ -50,12 +52,12 @@ def fsck(
         return announced(failed(error), [ERROR])
     keep_check(found, differences)
     content = found.to_json() | {"registries": [difference.to_json() for difference in differences]}
-    blobs = f"{found.blobs} blobs, {len(found.damaged)} damaged, {len(found.missing)} missing"
+    blobs = f"{counted(found.blobs, 'blob')}, {len(found.damaged)} damaged, {len(found.missing)} missing"
     good = found.sound and not differences
     if good:
         message = f"Passed: {blobs}; registries and catalog agree."
     else:
-        first = f" {differences[0].model}: {differences[0].what}" if differences else ""
+        first = f" {differences[0].model or differences[0].registry}: {differences[0].what}" if differences else ""
         mend = "`weighbridge fsck --repair` on the worker mends it."
-        message = f"Failed: {blobs}, {len(differences)} differences.{first} {mend}"
+        message = f"Failed: {blobs}, {counted(len(differences), 'difference')}.{first} {mend}"
     return announced(end_state(good=good, message=message, data=content), [] if good else [ERROR])

@@ -58,7 +58,7 @@ def foreign_errors(url: str) -> Iterator[None]:
                 f"The request to {host or 'nobody'} cannot be sent.", "Check the address and the token.", host=host
             ) from error
         raise SourceUnavailable(
-            f"The connection to {host} failed: {error or type(error).__name__}.",
+            f"The connection to {httpx.URL(url).netloc.decode()} failed: {error or type(error).__name__}.",
             "Check the network and the address, then run the same command again: it resumes.",
             host=host,
         ) from error
