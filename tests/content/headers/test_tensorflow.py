@@ -220,3 +220,13 @@ def test_a_mutated_file_never_raises(data: st.DataObject) -> None:
         at = data.draw(st.integers(0, len(content) - 1))
         content[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
     look(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "found"), [("pq", []), ("qp", ["tensorflow.reads-file"]), ("pqq", ["tensorflow.reads-file"])]
+)
+def test_an_argument_of_a_function_is_the_one_in_its_place(inputs: str, found: list[str]) -> None:
+    saves = function("save", [node("s", "SaveV2", "prefix", "x")], "prefix", "x")
+    call = node("call", "StatefulPartitionedCall", *inputs, f=message((10, message((1, "save")))))
+    content = graph(constant("p", "variables"), constant("q", "\n\0state"), call, functions=[saves])
+    assert rules(look(content).findings) == found

@@ -72,7 +72,7 @@ class _Graph:
 
     name: str = ""
     nodes: dict[str, _Node] = field(default_factory=dict)
-    arguments: set[str] = field(default_factory=set)
+    arguments: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -204,7 +204,7 @@ def _function(content: memoryview, found: _File) -> None:
                 if at == 1 and isinstance(part, memoryview):
                     graph.name = _text(part)
                 elif at == 2 and isinstance(part, memoryview):
-                    graph.arguments |= {_text(name) for name in _messages(part, 1)}
+                    graph.arguments += [_text(name) for name in _messages(part, 1)]
         elif number == 3 and isinstance(value, memoryview):
             _node(value, graph, found)
     if graph.nodes:
@@ -349,7 +349,7 @@ class _Judge:
         seen = seen | {key}
         node = graph.nodes.get(plain)
         if node is None:
-            return self._argument(graph, seen, assets=assets) if plain in graph.arguments else [_UNKNOWN]
+            return self._argument(graph, plain, seen, assets=assets) if plain in graph.arguments else [_UNKNOWN]
         if assets and not graph.name and plain in self._found.assets:
             return []
         if node.operator == "Const":
@@ -361,17 +361,19 @@ class _Judge:
             return [text for name in inputs for text in self._texts(graph, name, seen, assets=assets)][:_MAX_TEXTS]
         return [_UNKNOWN]
 
-    def _argument(self, graph: _Graph, seen: set[tuple[int, str]], *, assets: bool) -> list[str]:
-        """Return what any of a function's arguments may be; one that no node calls takes any constant."""
+    def _argument(self, graph: _Graph, name: str, seen: set[tuple[int, str]], *, assets: bool) -> list[str]:
+        """Return what a function's argument may be, by its position; one that no node calls takes any constant."""
         callers = self._calls.get(graph.name, [])
         if not callers:
             hidden = self._outside_constant()
             return [hidden or _UNKNOWN]
         texts = []
         for caller, node_name in callers[:_MAX_STEPS]:
-            for text in caller.nodes[node_name].inputs:
-                if not text.startswith("^"):
-                    texts += self._texts(caller, text, seen, assets=assets)
+            given = [text for text in caller.nodes[node_name].inputs if not text.startswith("^")]
+            if len(given) == len(graph.arguments):
+                given = [given[graph.arguments.index(name)]]
+            for text in given:
+                texts += self._texts(caller, text, seen, assets=assets)
         return texts[:_MAX_TEXTS] or [_UNKNOWN]
 
     @staticmethod
