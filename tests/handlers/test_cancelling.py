@@ -85,12 +85,13 @@ def test_a_pass_through_the_model_ends_between_two_layers(handlers: dict[str, tu
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_call_that_waits_for_another_ends_too(handlers: dict[str, tuple[Any, Ask]], kind: str) -> None:
     handler, ask = handlers[kind]
-    lock = handler._lock if hasattr(handler, "_lock") else handler._generation._lock
+    turns = handler.turns if hasattr(handler, "turns") else handler._generation.turns
     event = threading.Event()
-    with lock, ThreadPoolExecutor(1) as pool:
+    with turns.take("test", None), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ask, event)
         with pytest.raises(TimeoutError):
             waiting.result(0.3)
+        assert turns.waiting == 1
         event.set()
         with pytest.raises(Cancelled):
             waiting.result(60)

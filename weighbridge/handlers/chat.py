@@ -83,8 +83,8 @@ class TextChat:
             options: `top_k`; `seed`; `tools` in OpenAI's form and `chat_template_kwargs`, for the model's own template.
 
         Raises:
-            InvalidRequest: the messages or an option are wrong.
-            HandlerError: the template fails, the messages are too long, or the model computes no numbers.
+            InvalidRequest: the messages or an option are wrong, or the messages are too long.
+            HandlerError: the template fails, or the model computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set before there was a token.
         """
@@ -117,7 +117,8 @@ class TextChat:
         """Return the tokens of the messages and of what an answer begins with.
 
         Raises:
-            HandlerError: the template fails, or there is no room for an answer.
+            InvalidRequest: there is no room for an answer.
+            HandlerError: the template fails.
         """
         prompt = self._templated(messages, True)
         self._generation.check_room(prompt)

@@ -22,16 +22,18 @@ from transformers import (
 
 from weighbridge.errors import HandlerError, InvalidConfiguration, InvalidRequest
 from weighbridge.handlers.conversion import converted, merged
-from weighbridge.handlers.inference import finite, inferring, max_tokens, refuse_cancelled, taken, watched
+from weighbridge.handlers.inference import finite, inferring, max_tokens, refuse_cancelled, watched
 from weighbridge.handlers.interface import Device
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate, model_folder
 from weighbridge.handlers.request import checked_text
 from weighbridge.handlers.sentence import Sentence, read_sentence
 from weighbridge.handlers.sentence_layers import MASK, MODES, SENTENCE, TEXT_MASK, TOKENS, Normalize, text_mask
+from weighbridge.handlers.turns import Turns
 
 #: What models.yaml may name, and the mode that it is.
 POOLINGS = {"last" if mode == "lasttoken" else mode: mode for mode in MODES}
-_BATCH = 32
+#: Texts, and tokens with padding, that are computed together at most: long ones take memory by their square.
+_BATCH, _BATCH_TOKENS = 32, 16_384
 #: Cosine below which a vector counts as another one, where states are float32, and where they are shorter.
 _SAME, _SAME_SHORT = 0.9999, 0.999
 _PROBE = ("a text", "a longer text, beside which the other one is padded")
@@ -88,7 +90,7 @@ class TextEmbedding:
             )
         self.prompt, self.pooling = sentence.prompt, sentence.pooling.replace("lasttoken", "last")
         self.max_tokens = max_tokens(self.tokenizer, self.model, sentence.max_tokens)
-        self._lock, self._words = threading.Lock(), threading.Lock()
+        self.turns, self._words = Turns(), threading.Lock()
         self._layers = torch.nn.Sequential(*sentence.layers).to(device).eval()
         self._size, self._normalizes = sentence.size, kwargs.get("normalize")
         if self._normalizes is False:
@@ -108,7 +110,7 @@ class TextEmbedding:
         tokens = self._tokens(texts, cut=True)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         with (
-            taken(self._lock, self.name, cancel_event),
+            self.turns.take(self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "embeddings"),
         ):
@@ -165,7 +167,9 @@ class TextEmbedding:
         lengths = [len(entry["input_ids"]) for entry in tokens]
         batch: list[int] = []
         for index in sorted(range(len(tokens)), key=lambda index: -lengths[index]):
-            if batch and (len(batch) == _BATCH or (not self._pads and lengths[index] != lengths[batch[0]])):
+            longest = lengths[batch[0]] if batch else 0
+            full = len(batch) == _BATCH or (len(batch) + 1) * longest > _BATCH_TOKENS
+            if batch and (full or (not self._pads and lengths[index] != longest)):
                 yield batch
                 batch = []
             batch.append(index)

@@ -14,12 +14,13 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from weighbridge.errors import Cancelled, HandlerError
+from weighbridge.errors import Cancelled, HandlerError, InvalidRequest
 from weighbridge.handlers.generation_settings import read_settings
-from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, taken, watched
+from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, watched
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.request import Wanted, stop_strings
 from weighbridge.handlers.text_stream import HeldText, TokenText
+from weighbridge.handlers.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Generation:
 
     def __init__(self, name: str, device: Device, model: Any, tokenizer: Any) -> None:
         self._name, self._device, self._model, self._tokenizer = name, device, model, tokenizer
-        self._lock = threading.Lock()
+        self.turns = Turns()
         self.settings = read_settings(model)
         if self.settings.overridden:
             _log.info(
@@ -53,9 +54,9 @@ class Generation:
         return length if isinstance(length, int) and length > 0 else 2**31
 
     def check_room(self, prompt: Sequence[int]) -> None:
-        """Raise HandlerError where a prompt leaves no room for an answer."""
+        """Raise InvalidRequest where a prompt leaves no room for an answer."""
         if len(prompt) >= self.context_length:
-            raise HandlerError(
+            raise InvalidRequest(
                 f"The messages are {len(prompt):,} tokens, and {self._name} takes {self.context_length:,}.",
                 "Shorten them.",
                 tokens=len(prompt),
@@ -159,11 +160,12 @@ class Generation:
             options: of transformers' `generate`; greedy unless they say otherwise.
 
         Raises:
+            InvalidRequest: they are too long.
             HandlerError, OutOfMemory, Cancelled: as `answer`.
         """
         longest, further = max(map(len, prompts)), int(options.get("max_new_tokens", 1))
         if longest + further > self.context_length:
-            raise HandlerError(
+            raise InvalidRequest(
                 f"{longest:,} tokens and {further:,} more are too many for {self._name}: {self.context_length:,}.",
                 "Ask for shorter prompts or answers.",
                 tokens=longest + further,
@@ -200,7 +202,7 @@ class Generation:
             options |= {"temperature": None, "top_p": None, "top_k": None}
         ending = _Ending(self._tokenizer, width, stop, cancel_event, look)
         with (
-            taken(self._lock, self._name, cancel_event),
+            self.turns.take(self._name, cancel_event),
             watched(self._model, self._name, cancel_event if watches else None),
             inferring(self._name, str(self._device), "chat"),
             sown(self._device, seed),
@@ -219,11 +221,11 @@ class Generation:
         return [answer[: self._length(answer, ending.lengths.get(row))] for row, answer in enumerate(answers)]
 
     def _check_known(self, prompts: Sequence[Sequence[int]]) -> None:
-        """Raise HandlerError for tokens that only the tokenizer knows; torch would speak of an index."""
+        """Raise InvalidRequest for tokens that only the tokenizer knows; torch would speak of an index."""
         known = self._model.get_input_embeddings().weight.shape[0]
         foreign = next((token for prompt in prompts for token in prompt if not 0 <= token < known), None)
         if foreign is not None:
-            raise HandlerError(
+            raise InvalidRequest(
                 f"{self._name} knows {known:,} tokens, and its tokenizer writes one more: "
                 f"{self._tokenizer.convert_ids_to_tokens(foreign)!r} ({foreign}).",
                 "Leave it out of the messages; its publisher has to mend the tokenizer or its template.",

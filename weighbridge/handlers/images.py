@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from PIL import Image, ImageOps
 
-from weighbridge.errors import HandlerError, SourceError
+from weighbridge.errors import InvalidRequest, SourceError
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.transfer import Transfer
@@ -51,7 +51,7 @@ class ImageRules:
             url: `data:image/png;base64,…`, a path below `folder`, or an http or https address at one of `hosts`.
 
         Raises:
-            HandlerError: it may not be read, is too large, or is no image of a known format.
+            InvalidRequest: it may not be read, is too large, or is no image of a known format.
         """
         scheme = urlsplit(url[:256]).scheme.lower()
         if scheme == "data":
@@ -67,7 +67,7 @@ class ImageRules:
     def _data(self, url: str) -> bytes:
         head, comma, body = url.partition(",")
         if not comma:
-            raise HandlerError("The image's data: URL has no data.", "Write data:image/png;base64,….")
+            raise InvalidRequest("The image's data: URL has no data.", "Write data:image/png;base64,….")
         if len(body) > 3 * self.max_size:  # each byte is at most three letters, as %41
             raise _too_large(f"{self.max_size:,} bytes")
         plain = unquote_to_bytes(body)
@@ -76,11 +76,11 @@ class ImageRules:
         try:
             return base64.b64decode(plain, validate=True)
         except binascii.Error as error:
-            raise HandlerError("The image's data: URL is no base64.", "Encode it anew.") from error
+            raise InvalidRequest("The image's data: URL is no base64.", "Encode it anew.") from error
 
     def _fetched(self, url: str) -> bytes:
         if not self.hosts:
-            raise HandlerError(
+            raise InvalidRequest(
                 "The image is an address on the web, and no requests are made on behalf of others here.",
                 "Send it as a data: URL; or whoever runs the model names the host in image_hosts.",
             )
@@ -91,11 +91,11 @@ class ImageRules:
             transfer = Transfer.of(SourceSettings(addresses=policy))
             return transfer.read(url, accept="image/*", max_size=self.max_size).content
         except SourceError as error:
-            raise HandlerError(f"The image cannot be fetched: {error.problem}", error.remedy) from error
+            raise InvalidRequest(f"The image cannot be fetched: {error.problem}", error.remedy) from error
 
     def _file(self, name: str) -> bytes:
         if self.folder is None:
-            raise HandlerError(
+            raise InvalidRequest(
                 "The image is a file's name, and no files are read for messages here.",
                 "Send it as a data: URL; or whoever runs the model names their folder in image_folder.",
             )
@@ -106,8 +106,8 @@ class ImageRules:
                 with path.open("rb") as file:
                     return file.read(self.max_size + 1)
         except (OSError, ValueError) as error:
-            raise HandlerError("The image's file cannot be read.", "Check its name and its rights.") from error
-        raise HandlerError("There is no such image below image_folder.", "Check its name.")
+            raise InvalidRequest("The image's file cannot be read.", "Check its name and its rights.") from error
+        raise InvalidRequest("There is no such image below image_folder.", "Check its name.")
 
     def _decoded(self, content: bytes) -> Image.Image:
         try:
@@ -115,10 +115,10 @@ class ImageRules:
                 if image.width * image.height > self.max_pixels:  # before anything is decoded
                     raise _too_large(f"{self.max_pixels:,} pixels")
                 return _on_white(ImageOps.exif_transpose(image))
-        except HandlerError:
+        except InvalidRequest:
             raise
         except Exception as error:  # broken files make decoders raise anything
-            raise HandlerError(
+            raise InvalidRequest(
                 f"The image cannot be decoded: {type(error).__name__}.", f"Taken are {', '.join(FORMATS)}."
             ) from error
 
@@ -137,5 +137,5 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
 
 
-def _too_large(limit: str) -> HandlerError:
-    return HandlerError(f"The image is larger than {limit}.", "Scale it down.")
+def _too_large(limit: str) -> InvalidRequest:
+    return InvalidRequest(f"The image is larger than {limit}.", "Scale it down.")

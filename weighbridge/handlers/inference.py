@@ -1,4 +1,7 @@
-"""Inference by transformers: one call at a time, until it is cancelled; what a model raises becomes our errors."""
+"""Inference by transformers until it is cancelled; what a model raises becomes our errors.
+
+Not here: whose turn it is (turns).
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,12 @@ from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
 from weighbridge.handlers.interface import Device
 from weighbridge.handlers.pretrained import refuse_memory
 
-_LOOK_S = 0.05
-
-
-@contextmanager
-def taken(lock: threading.Lock, name: str, event: threading.Event | None) -> Iterator[None]:
-    """Hold a model's lock; who waits for it goes when the event is set. Raises Cancelled."""
-    while not lock.acquire(timeout=-1 if event is None else _LOOK_S):
-        refuse_cancelled(name, event)
-    try:
-        refuse_cancelled(name, event)
-        yield
-    finally:
-        lock.release()
-
 
 @contextmanager
 def watched(model: Any, name: str, event: threading.Event | None) -> Iterator[None]:
     """End a forward pass between two layers when the event is set: one over long texts takes minutes. Raises Cancelled.
 
-    Only for who holds the model's lock, as it is the model that is watched.
+    Only for whose turn it is, as it is the model that is watched.
     """
 
     def look(*_: Any) -> None:

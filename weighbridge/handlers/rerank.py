@@ -9,9 +9,10 @@ from typing import Any
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from weighbridge.errors import HandlerError
-from weighbridge.handlers.inference import batches, finite, inferring, max_tokens, taken, watched
+from weighbridge.handlers.inference import batches, finite, inferring, max_tokens, watched
 from weighbridge.handlers.interface import Device, RerankResult
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
+from weighbridge.handlers.turns import Turns
 
 _BATCH = 16
 
@@ -53,7 +54,7 @@ class TextRerank:
             self.tokenizer.pad_token = self.tokenizer.eos_token
             self.model.config.pad_token_id = self.tokenizer.pad_token_id
         self.max_tokens = max_tokens(self.tokenizer, self.model)
-        self._lock = threading.Lock()
+        self.turns = Turns()
 
     def rerank(
         self,
@@ -74,7 +75,7 @@ class TextRerank:
         """
         scores: list[float] = []
         with (
-            taken(self._lock, self.name, cancel_event),
+            self.turns.take(self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "reranking"),
         ):

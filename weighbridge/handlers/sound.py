@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.errors import InvalidRequest, WeighbridgeError
 from weighbridge.handlers.sound_containers import Recording, container_of, recording
 
 RATE = 16_000
@@ -50,10 +50,10 @@ def read_sound(path: str | Path, max_duration_s: float, check: Callable[[], None
         check: called for each piece that is read; what it raises ends the reading.
 
     Raises:
-        HandlerError: it is no sound, is empty, too long, or holds samples that are no numbers.
+        InvalidRequest: it is no sound, is empty, too long, or holds samples that are no numbers.
     """
     if not Path(path).is_file():
-        raise HandlerError(f"There is no sound file {path}.", "Name one that exists.")
+        raise InvalidRequest(f"There is no sound file {path}.", "Name one that exists.")
     try:
         # An open file, as libsndfile would guess a format from a path's ending.
         with Path(path).open("rb") as raw:
@@ -67,7 +67,7 @@ def read_sound(path: str | Path, max_duration_s: float, check: Callable[[], None
         raise
     # soundfile hands on whatever its C library makes of a broken file.
     except (soundfile.SoundFileError, OSError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise HandlerError(
+        raise InvalidRequest(
             f"{Path(path).name} cannot be read as sound: {str(error)[:200]}",
             "WAV, FLAC, Ogg, MP3, AIFF, M4A, MP4, WebM and WMA are read; convert it.",
         ) from error
@@ -81,7 +81,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 def _mixed(recorded: Recording, name: str, max_duration_s: float, check: Callable[[], None]) -> Sound:
     rate = recorded.rate
     if not _RATES[0] <= rate <= _RATES[1] or recorded.channels > _MAX_CHANNELS:
-        raise HandlerError(
+        raise InvalidRequest(
             f"{name} says that it has {recorded.channels} channels at {rate:,} Hz.", "That is no sound; convert it."
         )
     resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
@@ -90,17 +90,17 @@ def _mixed(recorded: Recording, name: str, max_duration_s: float, check: Callabl
         check()
         frames += len(block)
         if frames > max_duration_s * rate:
-            raise HandlerError(
+            raise InvalidRequest(
                 f"{name} is longer than {max_duration_s:,.0f} seconds.",
                 "Cut it, or raise max_duration_s of the handler.",
                 limit_s=max_duration_s,
             )
         mono = block.mean(axis=1)
         if not np.isfinite(mono).all():
-            raise HandlerError(f"{name} holds samples that are no numbers.", "Record or convert it anew.")
+            raise InvalidRequest(f"{name} holds samples that are no numbers.", "Record or convert it anew.")
         peak = max(peak, float(np.abs(mono).max()))
         parts.append(resampler.resample_chunk(mono))
     if not frames:
-        raise HandlerError(f"{name} is empty.", "Name a file with sound in it.")
+        raise InvalidRequest(f"{name} is empty.", "Name a file with sound in it.")
     parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     return Sound(np.concatenate(parts), frames / rate, peak < _SILENCE)

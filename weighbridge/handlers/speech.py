@@ -20,12 +20,13 @@ from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGU
 # Not public, yet what transformers' own pipeline makes words of tokens with, in every script.
 from transformers.models.whisper.tokenization_whisper import _combine_tokens_into_words as combine_into_words
 
-from weighbridge.errors import HandlerError
+from weighbridge.errors import HandlerError, InvalidRequest
 from weighbridge.handlers.generation import Finite
-from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, taken, watched
+from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, watched
 from weighbridge.handlers.interface import Device, SpeechResult, SpeechSegment
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.sound import RATE, Sound, read_sound
+from weighbridge.handlers.turns import Turns
 
 _MAX_DURATION_S = 2 * 3600.0
 #: Temperatures of OpenAI's own program where nobody asks for one above 0: the next where an answer is doubtful.
@@ -75,7 +76,7 @@ class WhisperSpeech:
             raise HandlerError(f"{self.name} is no Whisper model.", "Name another handler in models.yaml.")
         self._tokenizer = self.processor.tokenizer
         _complete(self.model, self._tokenizer)
-        self._lock = threading.Lock()
+        self.turns = Turns()
 
     @property
     def multilingual(self) -> bool:
@@ -105,13 +106,14 @@ class WhisperSpeech:
             cancel_event: ends it between two tokens.
 
         Raises:
-            HandlerError: it is no sound, or too long; the model cannot do what is asked, or computes no numbers.
+            InvalidRequest: it is no sound, or too long; or the model cannot do what is asked.
+            HandlerError: the model computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
         code = self._language(language, task)
         if timestamp_granularity == "word" and not getattr(self.model.generation_config, "alignment_heads", None):
-            raise HandlerError(
+            raise InvalidRequest(
                 f"{self.name} has no alignment_heads in its generation_config.json, so it knows no times of words.",
                 "Ask for segments, or take a model that has them.",
             )
@@ -121,7 +123,7 @@ class WhisperSpeech:
         if sound.silent:
             return SpeechResult("", code, sound.duration_s)
         with (
-            taken(self._lock, self.name, cancel_event),
+            self.turns.take(self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "speech"),
             sown(self.device, None if temperature else _SEED),
@@ -153,19 +155,21 @@ class WhisperSpeech:
         )
 
     def _language(self, wanted: str | None, task: str) -> str | None:
-        """Return ISO 639-1, or None to detect it. Raises HandlerError where the model does not know it."""
+        """Return ISO 639-1, or None to detect it. Raises InvalidRequest where the model does not know it."""
         code = wanted.strip().lower() if wanted else None
         code = TO_LANGUAGE_CODE.get(code, code) if code else None
         if self.multilingual:
             if task not in self.model.generation_config.task_to_id:
-                raise HandlerError(f"{self.name} cannot {task}.", "Ask it to transcribe.")
+                raise InvalidRequest(f"{self.name} cannot {task}.", "Ask it to transcribe.")
             if code and f"<|{code}|>" not in self.model.generation_config.lang_to_id:
-                raise HandlerError(f"{self.name} does not know the language “{wanted}”.", "Write it as ISO 639-1: de.")
+                raise InvalidRequest(
+                    f"{self.name} does not know the language “{wanted}”.", "Write it as ISO 639-1: de."
+                )
             return code
         if code not in (None, "en"):
-            raise HandlerError(f"{self.name} knows English only, not “{wanted}”.", "Choose a multilingual model.")
+            raise InvalidRequest(f"{self.name} knows English only, not “{wanted}”.", "Choose a multilingual model.")
         if task != "transcribe":
-            raise HandlerError(f"{self.name} knows English only: it cannot {task}.", "Choose a multilingual model.")
+            raise InvalidRequest(f"{self.name} knows English only: it cannot {task}.", "Choose a multilingual model.")
         return "en"
 
     def _prompt(self, prompt: str | None) -> torch.Tensor | None:
@@ -174,7 +178,7 @@ class WhisperSpeech:
         try:
             ids = self._tokenizer.get_prompt_ids(prompt, return_tensors="pt")
         except ValueError as error:
-            raise HandlerError(f"The prompt is not taken: {error}", "Take the special token out of it.") from error
+            raise InvalidRequest(f"The prompt is not taken: {error}", "Take the special token out of it.") from error
         # Half of what the decoder takes is for the answer; the first token says that these came before.
         room = self.model.config.max_target_positions // 2 - 2
         return torch.cat([ids[:1], ids[1:][-room:]]).to(self.device)

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextTo
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils import is_torchvision_available
 
-from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
 from weighbridge.handlers.generation import Generation
 from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.images import rules_of
@@ -87,9 +87,8 @@ class VisionChat:
         """Answer messages that may hold images; otherwise as `TextChat.generate`.
 
         Raises:
-            InvalidRequest: an option is wrong.
-            HandlerError: an image is refused, the template fails, the messages are too long, or the model computes no
-                numbers.
+            InvalidRequest: an option or an image is refused, or the messages are too long.
+            HandlerError: the template fails, or the model computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set before there was a token.
         """
@@ -163,12 +162,12 @@ class VisionChat:
                 continue
             url = value.get("url") if isinstance(value, dict) else value
             if kind != "image_url" or not isinstance(url, str):
-                raise HandlerError(
+                raise InvalidRequest(
                     f"A part of a message is of the type {str(kind)[:40]!r}, or has not its form.",
                     'Write {"type": "text", "text": …} or {"type": "image_url", "image_url": {"url": …}}.',
                 )
             if len(images) == self._images.max_images:
-                raise HandlerError(f"The messages hold more than {len(images)} images.", "Send fewer.")
+                raise InvalidRequest(f"The messages hold more than {len(images)} images.", "Send fewer.")
             images.append(self._images.read(url))
             parts.append({"type": "image"})
         return parts
