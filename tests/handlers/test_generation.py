@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from tests.handlers import tiny
 from weighbridge.errors import HandlerError, InvalidRequest
@@ -222,3 +223,26 @@ def test_what_counted_is_recorded(tmp_path: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | {"top_k": 20, "num_beams": 3, "repetition_penalty": 1.1}))
     recorded = TextChat(str(folder), "cpu").generation_settings.recorded
     assert recorded == {"top_k": 20, "repetition_penalty": 1.1, "stop_strings": [], "overridden": ["num_beams"]}
+
+
+@pytest.mark.parametrize("publisher", [{}, {"top_k": 5, "repetition_penalty": 1.3}, {"min_p": 0.01, "typical_p": 0.9}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"temperature": 0.0, "top_p": 1.0}, {"temperature": 0.7, "top_p": 0.9}, {"temperature": 3.0, "top_p": 1.0}],
+)
+def test_answers_are_those_of_transformers(tmp_path: Path, publisher: dict[str, Any], asked: dict[str, float]) -> None:
+    folder = tiny.llama(tmp_path)
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | publisher))
+    handler, plain = TextChat(str(folder), "cpu"), AutoModelForCausalLM.from_pretrained(folder)
+    for seed, text in enumerate(["a", "a longer one"]):
+        messages = [{"role": "user", "content": text}]
+        prompt = torch.tensor([handler.encode(messages)])
+        drawn = asked["temperature"] > 0
+        torch.manual_seed(seed)
+        options = {"do_sample": drawn} | ({**asked, "top_k": publisher.get("top_k", 0)} if drawn else {})
+        wanted = plain.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=20, **options)
+        own = wanted[0, prompt.shape[1] :].tolist()
+        found = handler.generate(messages, max_new_tokens=20, seed=seed, **asked)
+        assert found.text == handler.tokenizer.decode(own, skip_special_tokens=True)
+        assert found.completion_tokens == len(own)

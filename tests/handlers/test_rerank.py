@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.handlers import tiny
-from weighbridge.errors import Cancelled, HandlerError
+from weighbridge.errors import Cancelled, HandlerError, InvalidRequest
 from weighbridge.handlers.rerank import TextRerank
 
 pytestmark = pytest.mark.xdist_group("torch")
@@ -42,10 +42,24 @@ def test_a_score_depends_on_the_pair_alone(rerank: TextRerank) -> None:
 
 def test_nothing_to_order_is_fine_and_cancelling_ends(rerank: TextRerank) -> None:
     assert rerank.rerank("query", []) == []
+    assert rerank.rerank("query", DOCUMENTS, top_k=0) == []
     event = threading.Event()
     event.set()
     with pytest.raises(Cancelled):
         rerank.rerank("query", DOCUMENTS, cancel_event=event)
+
+
+def test_scores_are_of_0_to_1_and_what_cannot_be_asked_is_told(rerank: TextRerank) -> None:
+    inputs = rerank.tokenizer("query", DOCUMENTS[0], return_tensors="pt")
+    with torch.inference_mode():
+        logit = rerank.model(**inputs).logits[0, 0].double()
+    scores = {result.index: result.score for result in rerank.rerank("query", DOCUMENTS)}
+    assert scores[0] == pytest.approx(torch.sigmoid(logit).item(), abs=1e-6)
+    assert all(0 < score < 1 for score in scores.values())
+    with pytest.raises(InvalidRequest, match="top_k"):
+        rerank.rerank("query", DOCUMENTS, top_k=-1)
+    with pytest.raises(InvalidRequest):
+        rerank.rerank("query", ["\ud800"])
 
 
 def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from weighbridge.benchmarks import mt_bench_questions
 from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
@@ -79,9 +79,17 @@ class MTBench:
             "max_new_tokens": settings.answer_tokens,
             "seed": settings.seed,
             "sampling": "seeded" if getattr(handler, "model", None) is not None else "not seeded",
+            **_generation(handler),
             **judge.facts,
         }
         return Measured(tuple(_metrics(graded)), chosen, _samples(graded), _shortened(graded))
+
+
+def _generation(handler: Any) -> dict[str, Any]:
+    """Return what counts of the publisher's own settings, and what a service turned out not to take."""
+    own, not_taken = getattr(handler, "generation_settings", None), getattr(handler, "not_taken", None)
+    facts = {} if own is None else {"generation_config": own.recorded}
+    return facts | ({"not_taken": sorted(not_taken)} if not_taken else {})
 
 
 def _worked(

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from weighbridge.errors import HandlerError
 from weighbridge.handlers.inference import batches, finite, inferring, max_tokens, watched
 from weighbridge.handlers.interface import Device, RerankResult
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
+from weighbridge.handlers.request import check_top_k, checked_text
 from weighbridge.handlers.turns import Turns
 
 _BATCH = 16
@@ -64,31 +66,34 @@ class TextRerank:
         top_k: int | None = None,
         cancel_event: threading.Event | None = None,
     ) -> list[RerankResult]:
-        """Return the documents with their scores, the most relevant first; equal ones in their own order.
+        """Return the documents with their scores of 0 to 1, the most relevant first; equal ones in their own order.
 
         Of a query and a document that are longer than `max_tokens` together, the longer is cut.
 
         Raises:
+            InvalidRequest: a text is none, or `top_k` cannot be.
             HandlerError: the model fails or computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
+        check_top_k(top_k)
+        texts = [checked_text(document) for document in documents]
         scores: list[float] = []
         with (
             self.turns.take(self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "reranking"),
         ):
-            for batch in batches(documents, _BATCH, self.name, cancel_event):
+            for batch in batches(texts, _BATCH, self.name, cancel_event):
                 inputs = self.tokenizer(
-                    [query] * len(batch),
+                    [checked_text(query)] * len(batch),
                     list(batch),
                     padding=True,
                     truncation="longest_first",
                     max_length=self.max_tokens,
                     return_tensors="pt",
                 ).to(self.device)
-                logits = finite(self.name, self.model(**inputs).logits[:, 0].float())
-                scores += logits.cpu().tolist()
+                logits = finite(self.name, self.model(**inputs).logits[:, 0].double())
+                scores += torch.sigmoid(logits).cpu().tolist()  # As services answer.
         order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
         return [RerankResult(index, scores[index], documents[index]) for index in order[:top_k]]

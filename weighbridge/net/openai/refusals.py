@@ -27,6 +27,7 @@ _REMEDIES = {
     401: "Check the key that upstream_api_key_env names.",
     403: "Check the key that upstream_api_key_env names.",
     404: "Check upstream_base_url and the model's name there.",
+    429: "Ask later, or less often.",
 }
 
 
@@ -43,10 +44,11 @@ def refused(host: str, status: int, headers: Mapping[str, str], content: bytes) 
     if status in BUSY and code not in _LASTING:
         wait_s = _wait_s(headers, message)
         facts |= {"transient": True} | ({} if wait_s is None else {"retry_after_s": wait_s})
-    kind = InvalidRequest if status in _WRONG else HandlerError
-    return kind(
-        f"{host} answers with HTTP {status}: {message[:_QUOTED]}", _REMEDIES.get(status, "Look at its log."), **facts
-    )
+    said = f"{host} answers with HTTP {status}: {message[:_QUOTED]}"
+    said = said if said.endswith((".", "!", "?")) else f"{said}."
+    if status in _WRONG:
+        return InvalidRequest(said, "Change what is asked.", **facts)
+    return HandlerError(said, _REMEDIES.get(status, "Look at its log."), **facts)
 
 
 def error_of(value: Any) -> str | None:
