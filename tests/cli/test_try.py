@@ -116,7 +116,7 @@ def test_options_of_models_yaml_reach_the_model(
         "    max_duration_s: 5\n"
     )
     status, said, _ = run(capsys, "try", "org/hears", "--sound", str(beckett))
-    assert (status, "longer than 5 seconds" in said["error"]["problem"]) == (1, True)
+    assert (status, "longer than 5 seconds" in said["error"]["problem"]) == (64, True)
     (user / "models.yaml").write_text(
         (user / "models.yaml").read_text().replace("max_duration_s: 5", "max_durations: 5")
     )
