@@ -1,23 +1,33 @@
-"""`make demo` and what it says to do next, run as it is told, against an index and with clamd."""
+"""`make demo`, what it says to do next and the quickstart, run as they stand, against an index and with clamd."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main_job import SHIPPED
+from tests.cli.conftest import SHIPPED
 from tests.simulators.pypi import PythonIndex
 from tests.simulators.web import WebServer
 
 ROOT = Path(__file__).parents[2]
 NEXT = ROOT / "deployments" / "demo" / "next.txt"
+QUICKSTART = ROOT / "docs" / "quickstart.md"
 
 
 def commands() -> list[str]:
     """Return the commands that the demo ends with."""
     return [line.strip() for line in NEXT.read_text().splitlines() if line.startswith("  ")]
+
+
+def quickstart() -> list[str]:
+    """Return the blocks of commands of the quickstart, but for those that it says are not run here."""
+    fenced = re.findall(
+        r"^(<!-- not in the test: .*? -->\n\n)?```(\w*)\n(.*?)^```$", QUICKSTART.read_text(), re.M | re.S
+    )
+    return [text for skipped, kind, text in fenced if not skipped and not kind]
 
 
 def test_the_readme_has_the_same_commands() -> None:
@@ -54,8 +64,13 @@ def test_the_next_commands_work_on_the_demos_result(clone: Path) -> None:
         assert shown.endswith(NEXT.read_text())
         page, *rest = reversed(commands())
         said = run("\n".join(reversed(rest)), clone, index.url)
+        learnt = run("".join(quickstart()), clone, index.url)
     assert "smollm2-135m-instruct  1.0.0    PASSED" in said
     assert "1 unchanged" in said
     assert (clone / "smollm2" / "model.safetensors").read_bytes() == SHIPPED["model.safetensors"]
     assert page.startswith("mlflow ui")
     assert (clone / ".weighbridge" / "mlflow" / "mlflow.db").exists()
+    assert len(quickstart()) == 4
+    assert f"{clone}/from-mlflow" in learnt
+    assert (clone / "from-mlflow" / "model.safetensors").read_bytes() == SHIPPED["model.safetensors"]
+    assert learnt.endswith("exit status 2\n")
