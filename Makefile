@@ -32,6 +32,7 @@ bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/o
 	@$(BIN)/python -m bench.benchmarks
 	@$(BIN)/python -m bench.gate
 	@$(BIN)/python -m bench.false_alarms
+	@$(BIN)/python -m bench.bounds
 
 # The AWS command line pins a botocore of its own.
 $(VENV)/bench/.installed: | $(VENV)/pyvenv.cfg

@@ -94,7 +94,9 @@ class _Peak(threading.Thread):
         while not self._stopped.wait(0.05):
             try:
                 process = psutil.Process(self._pid)
-                family = [process, *process.children(recursive=True)]
+                ours = process.cmdline()
+                # A child that does not run its program yet still has its parent's memory, and its parent's name.
+                family = [process, *(p for p in process.children(recursive=True) if p.cmdline() != ours)]
                 # clamd is a server that every contestant uses; its memory is nobody's own.
                 self.rss = max(
                     self.rss, _high_water(self._pid), sum(p.memory_info().rss for p in family if p.name() != "clamd")

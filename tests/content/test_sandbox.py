@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.content import sandbox
+from weighbridge.content import confinement, sandbox
 from weighbridge.content.sandbox import Limits, read
 
 
@@ -14,7 +14,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "content" / "headers").mkdir(parents=True)
     for name in ("__init__.py", "content/__init__.py", "content/headers/__init__.py"):
         (package / name).write_text("")
-    (package / "content" / "sandbox.py").write_text(Path(sandbox.__file__).read_text())
+    for module in (sandbox, confinement):
+        (package / "content" / Path(module.__file__).name).write_text(Path(module.__file__).read_text())
     monkeypatch.setattr(sandbox, "__file__", str(package / "content" / "sandbox.py"))
     return package / "content" / "headers" / "gguf.py"
 
@@ -52,3 +53,10 @@ def test_a_child_that_fails_is_a_reason(reader: Path, body: str, limits: Limits,
 def test_a_child_that_wants_too_much_memory_is_a_reason(reader: Path) -> None:
     reader.write_text("def walk_file(path):\n    return {'a': len(bytearray(1024 ** 3))}")
     assert "more than 512 MiB" in read("gguf", Path("/dev/null"), Limits(memory_size=512 * 1024**2)).reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="by means of Linux")
+def test_the_child_has_no_network_and_sees_the_file_it_reads_only(tmp_path: Path) -> None:
+    (path := tmp_path / "model.gguf").write_bytes(b"GGUF")
+    assert read("probe", path).answer == {"network": False, "files": False}
+    assert confinement.probe(path) == {"network": True, "files": True}

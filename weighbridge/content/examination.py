@@ -116,6 +116,8 @@ def reads(kind: str) -> bool:
 
 def _safetensors(item: Item) -> Check:
     header = safetensors.read(item.path)
+    if header.failure:
+        return Check(covered=0, status="failed", reason=header.failure)
     findings = Findings()
     findings.extend(header.findings)
     findings.extend(config.inspect_metadata(header.metadata, "__metadata__"))

@@ -1,8 +1,7 @@
 """A header reader in a process of its own, with limits on time, memory and output.
 
 For formats whose readers are large, or native, or may hang: a file that kills or stalls the child costs a reason, not
-the run. Not here: protection of the machine from code in a model , as nothing of a model is ever executed, or the
-readers.
+the run. Not here: what the child may reach (confinement), or the readers.
 """
 
 from __future__ import annotations
@@ -18,7 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
+
+from weighbridge.content.confinement import confine
 
 #: Readers by name: a function of a path that returns plain JSON.
 READERS = {
@@ -28,9 +30,14 @@ READERS = {
     "onnx": "weighbridge.content.headers.onnx:walk_file",
     "hdf5": "weighbridge.content.headers.hdf5:walk_file",
     "rds": "weighbridge.content.headers.rds:walk_file",
+    "safetensors": "weighbridge.content.headers.safetensors:walk_file",
     "tensorflow": "weighbridge.content.headers.tensorflow:walk_file",
+    "probe": "weighbridge.content.confinement:probe",
     "fickling": "weighbridge.content.pickles.engines:judge_with_fickling",
 }
+
+#: One child at a time, so that what a model says of itself takes memory once.
+_turn = Lock()
 
 
 @dataclass(frozen=True)
@@ -40,13 +47,15 @@ class Limits:
     Attributes:
         wall_time_s: seconds until the child is killed.
         cpu_time_s: seconds of processor time.
-        memory_size: bytes of address space.
+        memory_size: bytes of its own data; what an ingest has besides and this are less than 400 MB together.
+        address_space: bytes of address space, libraries and mapped files included.
         output_size: bytes of answer.
     """
 
     wall_time_s: float = 120.0
     cpu_time_s: int = 20
-    memory_size: int = 2 * 1024**3
+    memory_size: int = 96 * 1024**2
+    address_space: int = 2 * 1024**3
     output_size: int = 16 * 1024**2
 
 
@@ -62,8 +71,9 @@ def read(reader: str, path: Path, limits: Limits | None = None) -> Reading:
     """Run a reader of `READERS` over a file in a child process; never raises because of the file."""
     limits = limits or Limits()
     root = str(Path(__file__).resolve().parents[2])
-    values = [reader, str(path), str(limits.cpu_time_s), str(limits.memory_size), str(limits.output_size)]
-    with tempfile.TemporaryFile() as output:
+    values = [reader, str(path), *map(str, (limits.cpu_time_s, limits.memory_size, limits.address_space))]
+    values.append(str(limits.output_size))
+    with _turn, tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
             [sys.executable, "-s", "-P", "-m", __name__, *values],
             stdin=subprocess.DEVNULL,
@@ -120,19 +130,21 @@ _TOO_LONG = 5
 
 
 def _limit(name: str, value: int) -> None:
-    # macOS knows RLIMIT_AS and refuses to set it; the time limits still hold there.
+    # macOS knows RLIMIT_AS and RLIMIT_DATA and refuses to set them; the time limits still hold there.
     with suppress(ValueError, OSError):
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
 def main(arguments: list[str]) -> int:
     """Be the child: limit this process, read, and print the answer as JSON."""
-    reader, path, cpu_time_s, memory_size, output_size = arguments
+    reader, path, cpu_time_s, memory_size, address_space, output_size = arguments
+    confine(Path(path))
     _limit("RLIMIT_CORE", 0)
     _limit("RLIMIT_FSIZE", int(output_size) + 1)
     module, function = READERS[reader].split(":")
     _limit("RLIMIT_CPU", int(cpu_time_s))
-    _limit("RLIMIT_AS", int(memory_size))
+    _limit("RLIMIT_DATA", int(memory_size))
+    _limit("RLIMIT_AS", int(address_space))
     try:
         answer = json.dumps(getattr(import_module(module), function)(Path(path)))
         if len(answer) > int(output_size):

@@ -7,19 +7,22 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
+from weighbridge.content import sandbox
 from weighbridge.domain import source_kinds
 from weighbridge.domain.extras import SIGNATURES_COMMAND, install_command
 from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.doctor_check import Check, State
+from weighbridge.intake.doctor_check import Check
 from weighbridge.intake.doctor_prefect import prefect_checks
 from weighbridge.intake.workspace import open_catalog
 from weighbridge.net.settings import SourceSettings
+from weighbridge.registries import REGISTRIES
 from weighbridge.scanners import open_scanners
 from weighbridge.sources import open_source
 
@@ -29,7 +32,19 @@ LOW_SPACE = 20 * 1024**3
 
 def examine(settings: Settings) -> Iterator[Check]:
     """Yield one check after the other; a check that cannot be made is itself `missing`."""
-    for check in (_python, _home, _scanners, _catalog, _policy, _registry, _prefect, _git, _models, _sources):
+    for check in (
+        _python,
+        _home,
+        _scanners,
+        _catalog,
+        _policy,
+        _registry,
+        _prefect,
+        _confinement,
+        _git,
+        _models,
+        _sources,
+    ):
         try:
             yield from check(settings)
         except WeighbridgeError as error:
@@ -81,13 +96,32 @@ def _policy(settings: Settings) -> Iterator[Check]:
 
 
 def _registry(settings: Settings) -> Iterator[Check]:
-    state: State = "ok" if importlib.util.find_spec("mlflow") else "missing"
-    where = settings.mlflow_tracking_uri or "embedded"
-    yield Check("mlflow", state, where, "" if state == "ok" else "pip install mlflow")
+    """Look for MLflow, and ask the server that the settings name; an embedded registry is opened by who needs it."""
+    if not importlib.util.find_spec("mlflow"):
+        yield Check("mlflow", "missing", "not installed", "pip install mlflow")
+        return
+    if settings.mlflow_tracking_uri:
+        registry = REGISTRIES["mlflow"](settings, "")
+        registry.prepare()
+        yield Check("mlflow", "ok", registry.address)
+    else:
+        yield Check("mlflow", "ok", "embedded")
 
 
 def _prefect(settings: Settings) -> Iterator[Check]:
     yield from prefect_checks()
+
+
+def _confinement(settings: Settings) -> Iterator[Check]:
+    """Ask a header child what it still reaches."""
+    with tempfile.NamedTemporaryFile() as file:
+        reached = sandbox.read("probe", Path(file.name)).answer or {}
+    open_ = [name for name in ("network", "files") if reached.get(name, True)]
+    found = (
+        f"children that read headers still reach {' and '.join(open_)}" if open_ else "header children reach nothing"
+    )
+    mend = "A kernel with Landlock (5.13) and user namespaces; docker run --security-opt seccomp=unconfined"
+    yield Check("confinement", "warning" if open_ else "ok", found, mend if open_ else "")
 
 
 def _git(settings: Settings) -> Iterator[Check]:

@@ -65,7 +65,7 @@ def test_each_defect_is_an_error_of_its_own(tmp_path: Path, content: bytes, rule
     header = read(write(tmp_path, content))
     assert rule in rules(header.findings)
     assert header.findings[0].level == "error"
-    assert header.tensors == ()
+    assert header.parameters == {}
     assert header.header_size <= len(content)
 
 
@@ -108,7 +108,7 @@ def test_a_mutated_file_never_raises_and_what_is_accepted_adds_up(tmp_path: Path
         content[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
     header = read(write(tmp_path, bytes(content)))
     if not any(finding.level == "error" for finding in header.findings):
-        assert sum(tensor.count * BITS[tensor.dtype] for tensor in header.tensors) == header.data_size * 8
+        assert sum(count * BITS[dtype] for dtype, count in header.parameters.items()) == header.data_size * 8
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -128,3 +128,19 @@ def test_a_mutated_file_never_raises_and_what_is_accepted_adds_up(tmp_path: Path
 )
 def test_any_json_never_raises(tmp_path: Path, header: dict[str, object]) -> None:
     read(write(tmp_path, safetensors(header, bytes(8))))
+
+
+def test_a_long_header_is_read_in_a_child_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {
+        f"layers.{number}.qweight": {"dtype": "I32", "shape": [0], "data_offsets": [0, 0]} for number in range(99)
+    }
+    path = write(tmp_path, safetensors({"a": TWO, "a.scales": TWO | {"data_offsets": [8, 16]}, **entries}, bytes(16)))
+    here = read(path)
+    assert (here.parameters, here.packed, here.overhead) == ({"F32": 4, "I32": 0}, {"I32": 0}, {"F32": 2})
+    monkeypatch.setattr("weighbridge.content.headers.safetensors._SMALL_HEADER", 10)
+    assert read(path) == here
+
+
+def test_a_header_that_would_take_much_memory_is_a_failure(tmp_path: Path) -> None:
+    header = read(write(tmp_path, safetensors(b'{"__metadata__":[' + b"[]," * 2_500_000 + b"[]]}")))
+    assert "needs more than" in header.failure

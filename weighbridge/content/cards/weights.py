@@ -22,13 +22,6 @@ _SHARD = re.compile(r"^(.*)-\d{5}-of-\d{5}(\.\w+)$")
 MAIN_NAMES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.safetensors")
 #: Bytes of an index that is read.
 INDEX_SIZE = 32 * 1024 * 1024
-#: Tensors of quantized layers in which several weights are packed into one element.
-_PACKED = re.compile(r"(\.qweight|\.weight_packed|_packed)$")
-#: Tensors that belong to a quantization and are no weights of the model.
-_OVERHEAD = re.compile(
-    r"(\.(qzeros|g_idx|absmax|quant_map|nested_absmax|nested_quant_map|weight_shape|weight_scale\w*|scales)"
-    r"|\.quant_state\.\w+|_scales)$"
-)
 
 
 @dataclass(frozen=True)
@@ -176,14 +169,12 @@ def _choose_onnx(candidates: list[ModelFile]) -> list[ModelFile]:
 def _safetensors(chosen: list[ModelFile], config: Mapping[str, Any]) -> Weights:
     headers = [safetensors.read(file.local) for file in chosen]
     weights = Weights("safetensors", tuple(sorted(file.path for file in chosen)), sum(file.size for file in chosen))
-    if any(finding.level == "error" for header in headers for finding in header.findings):
+    if any(header.failure or any(found.level == "error" for found in header.findings) for header in headers):
         return weights
     bits = _packed_bits(config)
     parameters: Counter[str] = Counter()
     for header in headers:
-        for tensor in header.tensors:
-            kind, count = _count(tensor, bits)
-            parameters[kind] += count
+        parameters.update(header.parameters if bits is None else _unpacked(header, bits))
     metadata = headers[0].metadata if headers else {}
     return replace(weights, parameters=+parameters, metadata=metadata)
 
@@ -199,16 +190,17 @@ def _packed_bits(config: Mapping[str, Any]) -> int | None:
     return bits if isinstance(bits, int) and not isinstance(bits, bool) and 2 <= bits <= 8 else None
 
 
-def _count(tensor: safetensors.Tensor, bits: int | None) -> tuple[str, int]:
-    """Return a tensor's type and number of weights, unpacked when several share an element."""
-    if bits is None:
-        return tensor.dtype, tensor.count
-    if _OVERHEAD.search(tensor.name):
-        return tensor.dtype, 0
-    packed = tensor.dtype in ("I32", "U32") and _PACKED.search(tensor.name)
-    if packed or (tensor.dtype == "U8" and bits == 4):
-        return f"INT{bits}", tensor.count * safetensors.BITS[tensor.dtype] // bits
-    return tensor.dtype, tensor.count
+def _unpacked(header: safetensors.SafetensorsHeader, bits: int) -> Counter[str]:
+    """Return the number of weights by type, unpacked where several share an element."""
+    weights: Counter[str] = Counter()
+    for dtype, count in header.parameters.items():
+        held = count - header.overhead.get(dtype, 0)
+        packed = header.packed.get(dtype, 0) if dtype in ("I32", "U32") else 0
+        if dtype == "U8" and bits == 4:
+            packed = held
+        weights[dtype] += held - packed
+        weights[f"INT{bits}"] += packed * safetensors.BITS[dtype] // bits
+    return weights
 
 
 def _gguf(chosen: list[ModelFile]) -> Weights:

@@ -14,6 +14,7 @@ from typing import Any
 
 from weighbridge.content.findings import Findings, quoted
 from weighbridge.content.headers import document, keras
+from weighbridge.content.headers.long_json import condensed
 from weighbridge.content.loading.inspection import inspect_value
 from weighbridge.content.templates.inspection import inspect_all
 from weighbridge.content.templates.places import metadata_templates, templates_in
@@ -109,8 +110,15 @@ def inspect_other_file(path: Path) -> dict[str, Any]:
 
 
 def _inspected(path: Path, *, opened: bool) -> dict[str, Any]:
-    found = document.read_json(path, opened=opened)
-    return {"findings": [asdict(finding) for finding in inspect_document(found)], "too_large": found.too_large}
+    if path.stat().st_size > document.MAX_JSON_SIZE:
+        return {"findings": [], "too_large": True}
+    short = condensed(path)
+    findings = Findings()
+    findings.extend(inspect_document(document.parse_json(bytes(short.text), opened=opened)))
+    if short.repeated:
+        text = "A key of its vocabulary is there twice; tools differ in which one they take."
+        findings.add("config.duplicate-key", "error" if opened else "warning", text)
+    return {"findings": [asdict(finding) for finding in findings.all], "too_large": False}
 
 
 def weight_files(index: Any) -> frozenset[str]:

@@ -207,6 +207,7 @@ class Daemon:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
+                env={name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
                 start_new_session=True,
             )
         self._wait()
