@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.simulators.web import Page, WebServer
 from weighbridge.config.lock_file import read_lock_of, write_lock
 from weighbridge.config.models_file import read_models, requests
 from weighbridge.config.settings import Settings
@@ -66,9 +68,8 @@ class Night:
             yield workspace
 
     def sync(self, *, locked: bool = False) -> SyncReport:
-        with self.open() as workspace, chain.Direct() as runner:
-            one = partial(chain.ingest, runner=runner)
-            return syncing.sync(self.requests, workspace, one, self._locks(locked))
+        with self.open() as workspace:
+            return syncing.sync(self.requests, workspace, take_in, self._locks(locked))
 
     def plan(self, *, locked: bool = False) -> Plan:
         with self.open() as workspace:
@@ -96,6 +97,11 @@ class Night:
     @property
     def given_out(self) -> list[str]:
         return sorted(path.name for path in (self.folder / "home" / "export" / "m").glob("[0-9]*"))
+
+
+def take_in(job: Job) -> chain.Outcome:
+    with chain.Direct() as runner:
+        return chain.ingest(job, runner)
 
 
 def verdicts(done: SyncReport) -> dict[str, str]:
@@ -288,3 +294,23 @@ def test_an_audit_names_what_does_not_agree(known: Night) -> None:
         assert any("config.json" in what for _, what in found)
         publishing.mend([known.version], workspace)
         assert {one.model for one in audit([known.version], workspace)} == {"m@9.9.9"}
+
+
+def test_a_slow_server_delays_its_own_models_only(night: Night) -> None:
+    with WebServer() as site:
+        for number in range(6):  # More than files are received at once.
+            site.pages[f"/{number}.bin"] = Page(bytes(1000), hang_after=10)
+        slow = "".join(f"- {{name: s{n}, source: {{url: {{url: {site.url(f'/{n}.bin')}}}}}}}\n" for n in range(6))
+        (night.folder / "models.yaml").write_text(
+            f"models:\n{slow}- {{name: m, source: {{file: {{path: {night.folder}/m}}}}}}\n"
+        )
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(night.sync)
+            while not night.given_out:
+                assert not running.done(), running.result()
+                time.sleep(0.05)
+            site.pages.clear()
+            site.stopping.set()
+            done = running.result()
+    assert verdicts(done) == {"m": "PASSED"}
+    assert [failure.name for failure in done.failed] == [f"s{number}" for number in range(6)]

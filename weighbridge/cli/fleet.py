@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -29,6 +28,7 @@ from weighbridge.config.models_file import read_models, requests
 from weighbridge.config.settings import Settings
 from weighbridge.intake import chain, syncing
 from weighbridge.intake.auditing import Difference, audit
+from weighbridge.intake.job import Job
 from weighbridge.intake.repairing import repair_store
 from weighbridge.intake.workspace import open_workspace
 from weighbridge.store.checking import check_store
@@ -70,15 +70,16 @@ def _sync(
             done = run_sync(models, shown, locked=locked, only=only)
     else:
         locks = read_lock_of(models) if locked else None
-        with (
-            bars(json_) as shown,
-            open_workspace(Settings(), progress=shown) as workspace,
-            direct_runner() as runner,
-        ):
-            one = partial(chain.ingest, runner=runner)
-            done = syncing.sync(requests(chosen(models, only)), workspace, one, locks)
+        with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
+            done = syncing.sync(requests(chosen(models, only)), workspace, _take_in, locks)
     say("sync", done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
     _leave(bool(done.failed), bool(done.rejected))
+
+
+def _take_in(job: Job) -> chain.Outcome:
+    """Take one model in with threads of its own, which no other model's slow server holds."""
+    with direct_runner() as runner:
+        return chain.ingest(job, runner)
 
 
 def _plan(models: ModelsOption, only: str, locked: bool, as_json: bool) -> None:

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     file_roots: tuple[Path, ...] = Field(
         (), description="Folders that a run on behalf of others may take models from by file:/path; none by default."
     )
-    connections: int = Field(4, ge=1, le=64, description="Files received side by side.")
+    connections: int = Field(4, ge=1, le=64, description="Files of one model received side by side.")
     scan_slots: int = Field(0, ge=0, le=256, description="Blobs scanned side by side; 0 for one a processor core.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte after which a connection is dead.")
     lowest_speed: int = Field(

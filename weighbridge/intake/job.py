@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.policy import Policy
@@ -21,6 +22,7 @@ class Job:
         source: where it comes from, with credentials; never shown.
         policy: what it is judged under.
         locked: the files that models.lock names, or None.
+        slots: how many of its files may be received at once; of its own, as another model's server may be slow.
     """
 
     request: IngestRequest
@@ -28,6 +30,10 @@ class Job:
     source: Source
     policy: Policy
     locked: Manifest | None = None
+    slots: BoundedSemaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slots", BoundedSemaphore(self.workspace.settings.connections))
 
     @classmethod
     def of(cls, request: IngestRequest, workspace: Workspace, locked: Manifest | None = None) -> Job:

@@ -88,7 +88,7 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
     store, progress = job.workspace.store, job.workspace.progress
 
     def one(entry: FileEntry) -> FileEntry:
-        with job.workspace.fetch_slots:
+        with job.slots:
             progress.say("fetch", entry.path)
             return fetching.fetch(
                 job.source, declared.ref, entry, store, progress, job.workspace.retrying, job.workspace.pace

@@ -7,8 +7,10 @@ withdrawn accordingly. Not here: reading models.yaml (models_file), what no long
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +31,10 @@ Locks = Mapping[str, tuple[str, Manifest]]
 IngestOne = Callable[[Job], Outcome]
 #: Errors of what serves every model: the others are not asked the same in vain.
 _OF_ALL = (ScannerUnavailable, RegistryUnavailable)
+#: Sources that are asked at once, and models that are taken in at once.
+_ASKED_AT_ONCE, _TAKEN_IN_AT_ONCE = 32, 8
+#: Seconds after which those that answered need not wait for the others.
+_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -151,35 +157,85 @@ def plan(requests: Sequence[IngestRequest], workspace: Workspace, locks: Locks |
     A model has something to do when its source declares what no version of that name came from, and when `standing.due`
     says so. Whether blobs are still whole is fsck's to say.
     """
-    with ThreadPoolExecutor(max_workers=workspace.settings.connections * 2, thread_name_prefix="resolve") as pool:
-        answers = list(pool.map(lambda request: _ask(request, workspace, locks), requests))
-    failed = [found for found in answers if isinstance(found, Failure)]
-    asked = [found for found in answers if isinstance(found, _Asked)]
-    numbers = workspace.catalog.settled(one.fingerprint for one in asked if one.fingerprint)
-    unchanged: list[str] = []
-    held: list[Held] = []
-    due: list[Due] = []
-    broken: WeighbridgeError | None = None
-    named = ((one.job.request.model, one) for one in asked)
-    for one in counted(workspace.progress, "compare", "models", named, len(asked)):
+    found = _Findings(workspace)
+    for answers in _answers(requests, workspace, locks):
+        found.add(answers)
+    return found.plan(requests)
+
+
+def _answers(
+    requests: Sequence[IngestRequest], workspace: Workspace, locks: Locks | None
+) -> Iterator[list[_Asked | Failure]]:
+    """Yield what the sources answer, those together that answered in the same second."""
+    workers = min(_ASKED_AT_ONCE, len(requests)) or 1
+    with _interruptible(ThreadPoolExecutor(workers, thread_name_prefix="resolve")) as pool:
+        pending = {pool.submit(_ask, request, workspace, locks) for request in requests}
+        while pending:
+            done, pending = wait(pending, timeout=_PAUSE_S)
+            if done:
+                yield [one.result() for one in done]
+
+
+class _Findings:
+    """What the answers come to, held against the catalog and the registries."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._catalog, self._progress = workspace.catalog, workspace.progress
+        self._unchanged: list[str] = []
+        self._held: list[Held] = []
+        self._due: list[Due] = []
+        self._failed: list[Failure] = []
+        self._broken: WeighbridgeError | None = None
+
+    def add(self, answers: Sequence[_Asked | Failure]) -> list[Due]:
+        """Take some answers in and return which of these models have something to do."""
+        before = len(self._due)
+        self._failed += [found for found in answers if isinstance(found, Failure)]
+        asked = [found for found in answers if isinstance(found, _Asked)]
+        numbers = self._catalog.settled(one.fingerprint for one in asked if one.fingerprint)
+        named = ((one.job.request.model, one) for one in asked)
+        for one in counted(self._progress, "compare", "models", named, len(asked)):
+            number = numbers.get((one.job.request.model, one.fingerprint))
+            self._hold(one, self._catalog.get(one.job.request.model, number) if number else None)
+        return self._due[before:]
+
+    def _hold(self, one: _Asked, version: ModelVersion | None) -> None:
         name = one.job.request.model
-        number = numbers.get((name, one.fingerprint))
-        version = workspace.catalog.get(name, number) if number else None
         if version is None:
-            known = workspace.catalog.get(name) is not None
-            due.append(Due(one.job, ("fetch: it changed upstream",) if known else ("fetch: it is new",)))
-            continue
-        why = broken or _standing(one.job, version)
+            known = self._catalog.get(name) is not None
+            self._due.append(Due(one.job, ("fetch: it changed upstream",) if known else ("fetch: it is new",)))
+            return
+        why = self._broken or _standing(one.job, version)
         if isinstance(why, WeighbridgeError):
-            broken = why if isinstance(why, _OF_ALL) else None
-            failed.append(Failure(name, why))
+            self._broken = why if isinstance(why, _OF_ALL) else None
+            self._failed.append(Failure(name, why))
         elif why:
-            due.append(Due(one.job, why))
+            self._due.append(Due(one.job, why))
         elif version.status == "PASSED":
-            unchanged.append(name)
+            self._unchanged.append(name)
         else:
-            held.append(Held(name, version.version, version.status))
-    return Plan(tuple(unchanged), tuple(held), tuple(due), tuple(failed))
+            self._held.append(Held(name, version.version, version.status))
+
+    def plan(self, requests: Sequence[IngestRequest]) -> Plan:
+        """Return all of it in the order of the requests."""
+        order = {request.model: number for number, request in enumerate(requests)}
+        return Plan(
+            tuple(sorted(self._unchanged, key=lambda name: order[name])),
+            tuple(sorted(self._held, key=lambda held: order[held.name])),
+            tuple(sorted(self._due, key=lambda due: order[due.job.request.model])),
+            tuple(sorted(self._failed, key=lambda failure: order[failure.name])),
+        )
+
+
+@contextmanager
+def _interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool whose threads are waited for at the end, unless it is an interrupt."""
+    try:
+        yield pool
+    except BaseException as error:
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _ask(request: IngestRequest, workspace: Workspace, locks: Locks | None) -> _Asked | Failure:
@@ -200,22 +256,32 @@ def _standing(job: Job, version: ModelVersion) -> tuple[str, ...] | WeighbridgeE
 def sync(
     requests: Sequence[IngestRequest], workspace: Workspace, ingest_one: IngestOne, locks: Locks | None = None
 ) -> SyncReport:
-    """Do what there is to do for every wanted model, one after the other.
+    """Do what there is to do for every wanted model, a few at once, so that a slow server delays its own models only.
 
     Args:
         requests: the wanted models.
         workspace: what it is done with.
-        ingest_one: takes one model in: directly, or as a flow of its own.
+        ingest_one: takes one model in: directly, or as a flow of its own; called in several threads.
         locks: what models.lock holds; with it anything else fails.
     """
-    planned = plan(requests, workspace, locks)
-    ingested, failed = [], list(planned.failed)
-    for due in planned.due:
-        try:
-            ingested.append(ingest_one(due.job))
-        except WeighbridgeError as error:
-            failed.append(Failure(due.job.request.model, error))
-    return SyncReport(planned.unchanged, tuple(ingested), tuple(failed), planned.held)
+    found = _Findings(workspace)
+    results: dict[str, Future[Outcome | Failure]] = {}
+    with _interruptible(ThreadPoolExecutor(_TAKEN_IN_AT_ONCE, thread_name_prefix="sync")) as pool:
+        for answers in _answers(requests, workspace, locks):
+            for due in found.add(answers):
+                results[due.job.request.model] = pool.submit(copy_context().run, _take_in, due.job, ingest_one)
+        planned = found.plan(requests)
+        done = [results[due.job.request.model].result() for due in planned.due]
+    ingested = tuple(one for one in done if isinstance(one, Outcome))
+    failed = (*planned.failed, *(one for one in done if isinstance(one, Failure)))
+    return SyncReport(planned.unchanged, ingested, failed, planned.held)
+
+
+def _take_in(job: Job, ingest_one: IngestOne) -> Outcome | Failure:
+    try:
+        return ingest_one(job)
+    except WeighbridgeError as error:
+        return Failure(job.request.model, error)
 
 
 def _failures(failed: Sequence[Failure]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -72,8 +73,7 @@ class Workspace:
     def __post_init__(self) -> None:
         self.scan_slots = BoundedSemaphore(self.settings.slots)
         self._opening = Lock()
-        self._engines: Engines | None = None
-        self.fetch_slots = BoundedSemaphore(self.settings.connections)
+        self._engines: list[Engines] = []
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
         self._registries: dict[tuple[str, str], Registry] = {}
         self._policies: dict[str, Policy] = {}
@@ -87,9 +87,15 @@ class Workspace:
     def engines(self) -> Engines:
         """The scanners with what they scan with, opened when first needed. Raises ScannerUnavailable."""
         with self._opening:
-            if self._engines is None:
-                self._engines = Engines.of(self.closing.enter_context(open_scanners(self.settings)))
-            return self._engines
+            if not self._engines:
+                self._engines.append(Engines.of(self.closing.enter_context(open_scanners(self.settings))))
+            return self._engines[0]
+
+    def heard_by(self, progress: Progress) -> Workspace:
+        """Return this workspace with everything that is open in it, for work that another listener hears of."""
+        lent = copy(self)
+        lent.progress = progress
+        return lent
 
     def source(self, kind: str, place: AuthPlace) -> Source:
         """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused.
