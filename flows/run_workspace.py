@@ -5,6 +5,7 @@ A run is on behalf of others unless the process that runs it has said `own_reque
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -16,6 +17,7 @@ from weighbridge.domain.progress import Progress, Several, Silent
 from weighbridge.intake.workspace import Workspace, open_workspace
 from weighbridge.net.auth import Auth
 from weighbridge.net.on_behalf import is_operators
+from weighbridge.store.claimed_folders import gather_temporary_files
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
@@ -60,11 +62,7 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
     if own is not None:
         progress = Several(progress, own)
     if lent is not None:
-        before, lent.progress = lent.progress, progress
-        try:
-            yield lent
-        finally:
-            lent.progress = before
+        yield lent.heard_by(progress)  # Several runs may work in it side by side.
         return
     context = copy_context()
 
@@ -72,6 +70,8 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
         # Sources are opened in plain threads, which do not know which server this run talks to.
         return context.copy().run(load_block, name, kind)
 
+    if "PREFECT__FLOW_RUN_ID" in os.environ:  # A process that Prefect started for this run alone.
+        gather_temporary_files()
     settings = Settings(**load_settings(blocks))
     vouched = bool(models) and is_operators(Path(models), Path.cwd())
     with open_workspace(

@@ -58,7 +58,8 @@ def test_an_interrupt_ends_a_fetch_that_waits(
     server: ThreadingHTTPServer, tmp_path: Path, number: signal.Signals
 ) -> None:
     url = f"http://127.0.0.1:{server.server_address[1]}/model.bin"
-    environment = {**os.environ, "WEIGHBRIDGE_HOME": str(tmp_path)}
+    (scratch := tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "WEIGHBRIDGE_HOME": str(tmp_path / "home"), "TMPDIR": str(scratch)}
     for _ in range(2):
         server.half.clear()  # type: ignore[attr-defined]
         process = subprocess.Popen(
@@ -74,6 +75,24 @@ def test_an_interrupt_ends_a_fetch_that_waits(
         assert process.returncode == 128 + number
         assert said.count("Stopped.") == 1
         assert "Traceback" not in said
+        assert list(scratch.iterdir()) == []
     asked = server.asked  # type: ignore[attr-defined]
     assert asked[0] == ""
     assert asked[1].startswith("bytes=")
+
+
+def test_temporary_files_of_a_killed_command_are_removed_by_the_next_one(
+    server: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "WEIGHBRIDGE_HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
+    url = f"http://127.0.0.1:{server.server_address[1]}/model.bin"
+    command = [sys.executable, "-m", "weighbridge"]
+    with subprocess.Popen([*command, "fetch", url], env=environment, stderr=subprocess.DEVNULL) as process:
+        assert server.half.wait(60)  # type: ignore[attr-defined]
+        (kept,) = tmp_path.glob("weighbridge-process-*")
+        subprocess.run([*command, "--version"], env=environment, stdout=subprocess.DEVNULL, check=True)
+        assert kept.is_dir()  # Its process still lives.
+        process.kill()
+    (kept / "weighbridge-git-1").mkdir()
+    subprocess.run([*command, "--version"], env=environment, stdout=subprocess.DEVNULL, check=True)
+    assert list(tmp_path.glob("weighbridge-*")) == []

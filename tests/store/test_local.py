@@ -322,3 +322,32 @@ def test_a_blob_that_the_disk_no_longer_gives_is_damaged(store: LocalBlobStore) 
     assert damage is not None
     assert damage.actual is None
     assert not store.has(digest)
+
+
+def test_a_lock_that_a_stopped_process_holds_is_waited_for_with_a_word_and_an_end(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("weighbridge.store.turns.PATIENCE_S", 0.1)
+    with store.receive("key") as incoming, pytest.raises(StoreError, match="without a byte"), store.receive("key"):
+        pass
+    assert "Waiting for another process" in caplog.text
+    assert incoming.offset == 0
+    with store.receive("key"):
+        pass
+
+
+def test_foreign_and_empty_files_in_the_store_are_named_or_replaced(store: LocalBlobStore) -> None:
+    digest = store.put([b"weights"])
+    store.remember("key", digest)
+    (alias,) = (path for path in (store.root / "aliases").glob("*/*"))
+    for content in (b"", b"\xff\xff", b"sha256:ab"):
+        alias.write_bytes(content)
+        assert store.recall("key") is None
+    store.remember("key", digest)
+    assert store.recall("key") == digest
+    left = [store.path(digest).with_name(".nfs0000000012345678"), store.root / "corrupt" / ".nfs01"]
+    for path in left:
+        path.write_bytes(b"left over")
+    assert list(store.digests()) == [digest]
+    assert list(store.corrupt_digests()) == []
+    assert sorted(store.foreign()) == sorted(left)

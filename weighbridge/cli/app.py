@@ -56,6 +56,7 @@ from weighbridge.intake.receiving import receive
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.registries.export import export_folder
 from weighbridge.registries.hfcache import export_hf_cache
+from weighbridge.store.claimed_folders import gather_temporary_files, remove_temporary_files
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.views import catalog_tables, preview_text, terminal
 from weighbridge.views.schemas import named
@@ -290,6 +291,7 @@ def main() -> NoReturn:
     """Run the command line; every error is one paragraph, never a traceback."""
     gc.freeze()  # What was imported stays: looking through it once more at the end took a quarter of a second.
     with interrupts.ending(_farewell) as signals:
+        gather_temporary_files()
         status = run(sys.argv[1:])
     sys.exit(128 + signals[0] if signals else status)
 
@@ -297,6 +299,7 @@ def main() -> NoReturn:
 def _farewell() -> None:
     console.hide_bars()
     _say_stopped()
+    remove_temporary_files()
 
 
 def _say_stopped() -> None:

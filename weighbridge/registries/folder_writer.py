@@ -23,6 +23,7 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, RegistryError, RegistryUnavailable
+from weighbridge.store.claimed_folders import claim, sweep
 from weighbridge.store.interface import BlobStore
 
 _log = logging.getLogger(__name__)
@@ -147,8 +148,8 @@ def staged(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{target.name[:100]}.partial-"
-    _sweep(target.parent, prefix)
-    folder, descriptor = _make_locked(target.parent, prefix)
+    sweep(target.parent, prefix)
+    folder, descriptor = claim(target.parent, prefix)
     try:
         yield folder
         folder.chmod(0o755)
@@ -222,16 +223,6 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def _make_locked(parent: Path, prefix: str) -> tuple[Path, int]:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if folder.exists():
-            return folder, descriptor
-        os.close(descriptor)  # Another process swept it away before it was locked.
-
-
 def _replace_folder(folder: Path, target: Path) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         target.unlink()
@@ -243,21 +234,6 @@ def _replace_folder(folder: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         return
     os.rename(folder, target)
-
-
-def _sweep(parent: Path, prefix: str) -> None:
-    for path in parent.glob(f"{_escaped(prefix)}*"):
-        with suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path)
-            finally:
-                os.close(descriptor)
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
 
 
 def _copy(blobs: BlobStore, digest: Digest, target: Path, heard: Heard) -> None:

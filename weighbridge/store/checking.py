@@ -25,6 +25,7 @@ class StoreCheck:
         missing: blobs that a version needs and that are not there.
         concerned: `name@version` of every version with such a blob.
         unfinished: downloads that were cut off and will be resumed.
+        foreign: paths of what is among the blobs and is none; it harms nothing.
     """
 
     blobs: int
@@ -33,6 +34,7 @@ class StoreCheck:
     missing: tuple[Digest, ...]
     concerned: tuple[str, ...]
     unfinished: int
+    foreign: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -56,6 +58,7 @@ class StoreCheck:
             "missing": [str(digest) for digest in self.missing],
             "concerned": list(self.concerned),
             "unfinished": self.unfinished,
+            "foreign": list(self.foreign),
         }
 
 
@@ -81,4 +84,5 @@ def check_store(
             missing |= gone
             concerned.append(f"{version.name}@{version.version}")
     lost = missing - {damage.digest for damage in damaged}
-    return StoreCheck(len(digests), size, damaged, tuple(sorted(lost)), tuple(concerned), store.unfinished())
+    foreign = tuple(map(str, store.foreign()))
+    return StoreCheck(len(digests), size, damaged, tuple(sorted(lost)), tuple(concerned), store.unfinished(), foreign)

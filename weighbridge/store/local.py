@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -24,11 +25,12 @@ from filelock import FileLock, Timeout
 
 from weighbridge.domain.digest import Digest, Hasher
 from weighbridge.domain.progress import Heard, unheard
-from weighbridge.errors import BlobMissing, IntegrityError
+from weighbridge.errors import BlobMissing, IntegrityError, InvalidConfiguration
 from weighbridge.store.failures import store_errors
 from weighbridge.store.incoming import Incoming
 from weighbridge.store.leases import Lease, Leases
 from weighbridge.store.piece_sums import PIECE, SumsFile, read_sums
+from weighbridge.store.turns import turn
 
 _CHUNK = 4 * 1024 * 1024
 #: A file whose only use is its room, and how much that is: SQLite's index of what is being written, and a lease.
@@ -42,6 +44,10 @@ class Damage:
     digest: Digest
     actual: Digest | None
     moved_to: Path
+
+
+def _is_blob(path: Path) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", path.name) is not None and path.is_file() and not path.is_symlink()
 
 
 class LocalBlobStore:
@@ -100,7 +106,7 @@ class LocalBlobStore:
     def receive(self, key: str, *, extra: tuple[str, ...] = (), size: int | None = None) -> Iterator[Incoming]:
         """Receive a blob, resuming what an earlier call with the same key left.
 
-        One process at a time receives a key; another waits here, so ask `has` again afterwards.
+        One process at a time receives a key; another waits here (`turns`), so ask `has` again afterwards.
 
         Args:
             key: identity of the expected bytes: equal key, equal bytes.
@@ -109,7 +115,7 @@ class LocalBlobStore:
         """
         name = hashlib.sha256(key.encode()).hexdigest()
         part = self.root / "partial" / name
-        with store_errors(part), FileLock(part.with_suffix(".lock")):
+        with store_errors(part), turn(FileLock(part.with_suffix(".lock")), part):
             incoming = Incoming(part, extra, size, self._adopt)
             try:
                 yield incoming
@@ -159,7 +165,8 @@ class LocalBlobStore:
 
     def recall(self, alias: str) -> Digest | None:
         """Return the blob that an alias stands for, when it is still here."""
-        with suppress(FileNotFoundError):
+        # A crash of the machine may have left it empty: then the bytes are fetched, and it is written anew.
+        with suppress(FileNotFoundError, InvalidConfiguration, UnicodeDecodeError):
             digest = Digest.parse(self._alias(alias).read_text())
             return digest if self.has(digest) else None
         return None
@@ -171,7 +178,13 @@ class LocalBlobStore:
     def digests(self) -> Iterator[Digest]:
         """Yield every blob in the store."""
         for path in sorted((self.root / "blobs" / "sha256").glob("??/*")):
-            yield Digest("sha256", path.name)
+            if _is_blob(path):
+                yield Digest("sha256", path.name)
+
+    def foreign(self) -> Iterator[Path]:
+        """Yield what is among the blobs and is none, such as the `.nfs…` files that NFS leaves."""
+        places = ((self.root / "blobs" / "sha256").glob("*/*"), (self.root / "corrupt").iterdir())
+        return (path for place in places for path in sorted(place) if not _is_blob(path))
 
     def unfinished(self) -> int:
         """Return how many blobs were cut off while arriving and wait to be resumed."""
@@ -227,7 +240,8 @@ class LocalBlobStore:
     def corrupt_digests(self) -> Iterator[Digest]:
         """Yield every blob that `check` found broken and whose broken copy is still kept."""
         for path in sorted((self.root / "corrupt").iterdir()):
-            yield Digest("sha256", path.name)
+            if _is_blob(path):
+                yield Digest("sha256", path.name)
 
     def drop_corrupt(self, digest: Digest) -> None:
         """Remove what `check` found broken, once the blob is here again."""

@@ -210,8 +210,9 @@ def arrival_table(arrival: Arrival) -> RenderableType:
 def check_table(check: StoreCheck, report: RepairReport | None = None) -> RenderableType:
     """Render what a check of the store found, and what a repair came to."""
     whole = f"{check.blobs} blobs, {bytes_text(check.size)} hashed again"
+    foreign = [Text(f"{shown(path)} is no blob: remove it", style="yellow") for path in check.foreign]
     if check.sound and not (report and report.repairs):
-        return Text.assemble(("sound  ", "bold green"), whole)
+        return Group(Text.assemble(("sound  ", "bold green"), whole), *foreign)
     mended = report is not None and report.whole
     lines = [Text.assemble(("mended  ", "bold green") if mended else ("damaged  ", "bold red"), whole)]
     for damage in check.damaged:
@@ -221,14 +222,14 @@ def check_table(check: StoreCheck, report: RepairReport | None = None) -> Render
     if report is None:
         remedy = "`weighbridge fsck --repair`, or an ingest, brings back what it lost"
         lines += [Text(f"{name}: {remedy}", style="yellow") for name in check.concerned]
-        return Group(*lines)
+        return Group(*lines, *foreign)
     for repair in report.repairs:
         style = "red" if repair.how == "lost" else ""
         how = _REPAIRS[repair.how].format(size=bytes_text(repair.received), source=repair.source)
         lines.append(Text(f"{repair.digest} {how} {repair.note}".rstrip(), style=style))
     lines += [Text(f"{where} is given out mended") for where in report.given_out]
     lines += [Text(where, style="red") for where in report.failed]
-    return Group(*lines)
+    return Group(*lines, *foreign)
 
 
 def differences_table(differences: Sequence[Difference]) -> RenderableType:
