@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -21,27 +22,29 @@ def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) ->
     """Store reports; one that was here before becomes the newest of its key again."""
     table = schema.reports
     newest = connection.execute(select(func.coalesce(func.max(table.c.sequence), 0))).scalar_one()
-    rows = {
-        report.id: {
-            "id": report.id,
-            "digest": str(report.digest),
-            "scanner": report.scanner,
-            "version": report.version,
-            "rules": report.rules,
-            "subject": report.subject,
-            "status": report.status,
-            "content": report.to_json(),
-            "sequence": newest + position,
-            "recorded_at": now,
-        }
-        for position, report in enumerate(reports, start=1)
-    }
+    places = {report.id: (place, report) for place, report in enumerate(reports, start=newest + 1)}
     # In the order of ids, so that two processes storing the same reports never wait for each other in a circle.
-    ordered = [rows[id_] for id_ in sorted(rows)]
+    ordered = sorted(places)
     for start in range(0, len(ordered), BATCH):
-        statement = insert(connection, table).values(ordered[start : start + BATCH])
+        rows = [_row(*places[id_], now) for id_ in ordered[start : start + BATCH]]
+        statement = insert(connection, table).values(rows)
         changes = {"sequence": statement.excluded.sequence, "recorded_at": statement.excluded.recorded_at}
         connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes))
+
+
+def _row(place: int, report: ScanReport, now: datetime) -> dict[str, Any]:
+    return {
+        "id": report.id,
+        "digest": str(report.digest),
+        "scanner": report.scanner,
+        "version": report.version,
+        "rules": report.rules,
+        "subject": report.subject,
+        "status": report.status,
+        "content": report.to_json(),
+        "sequence": place,
+        "recorded_at": now,
+    }
 
 
 def newest(connection: Connection, digests: Iterable[Digest]) -> list[ScanReport]:

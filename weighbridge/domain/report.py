@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal
 
 from weighbridge.domain.digest import Digest
@@ -66,7 +67,7 @@ class ScanReport:
     findings: tuple[Finding, ...] = ()
     engine: tuple[tuple[str, str], ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A short stable name of this report: of its key and its content."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
@@ -83,7 +84,7 @@ class ScanReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types; docs/formats.md."""
-        value = asdict(self)
+        value: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         value["digest"] = str(self.digest)
         value["findings"] = [asdict(finding) for finding in self.findings]
         value["engine"] = dict(self.engine)
@@ -92,11 +93,11 @@ class ScanReport:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ScanReport:
         """Read what `to_json` wrote."""
-        fields = dict(value)
-        fields["digest"] = Digest.parse(fields["digest"])
-        fields["findings"] = tuple(Finding(**finding) for finding in fields["findings"])
-        fields["engine"] = tuple(sorted(fields["engine"].items()))
-        return cls(**fields)
+        found = dict(value)
+        found["digest"] = Digest.parse(found["digest"])
+        found["findings"] = tuple(Finding(**finding) for finding in found["findings"])
+        found["engine"] = tuple(sorted(found["engine"].items()))
+        return cls(**found)
 
 
 #: The reason of a `skipped` report whose scanner has nothing to say about such a file.
