@@ -87,7 +87,7 @@ def _overhead(handler: TextChat, rounds: int, tokens: int) -> Table:
 
 def _bare(handler: TextChat, seed: int, tokens: int) -> float:
     """Return the seconds of one request as a user's own loop makes it."""
-    prompt = random_tokens(handler.tokenizer, PROMPT_TOKENS, seed)
+    prompt = random_tokens(handler, PROMPT_TOKENS, seed)
     inputs: dict[str, Any] = {"input_ids": torch.tensor([prompt]), "attention_mask": torch.ones(1, len(prompt)).long()}
     start = time.perf_counter()
     with torch.inference_mode():

@@ -151,7 +151,7 @@ class OutOfMemory(HandlerError):
 
 
 class BenchmarkFailed(WeighbridgeError):
-    """A benchmark could not measure; its result keeps the reason."""
+    """A benchmark lacks what it needs: a file, a package, a data set, a judge. It says nothing of the model."""
 
 
 class Cancelled(WeighbridgeError):

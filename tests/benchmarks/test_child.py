@@ -14,10 +14,19 @@ import pytest
 
 from tests.handlers import tiny
 from tests.simulators.openai import OpenAIService
-from weighbridge.benchmarks.child import Work, run_in_child
+from weighbridge.benchmarks.child import Work, cause_of, run_in_child
 from weighbridge.benchmarks.interface import BenchmarkSettings
-from weighbridge.domain.result import BenchmarkResult
-from weighbridge.errors import Cancelled, InvalidConfiguration
+from weighbridge.domain.result import OF_MEMORY, OF_MODEL, OF_RUN, BenchmarkResult
+from weighbridge.errors import (
+    BenchmarkFailed,
+    Cancelled,
+    HandlerError,
+    InvalidConfiguration,
+    InvalidRequest,
+    OutOfMemory,
+    SourceUnavailable,
+    WeighbridgeError,
+)
 
 pytestmark = pytest.mark.xdist_group("torch")
 SETTINGS = BenchmarkSettings(n=6, warmups=1, prompt_tokens=8, output_tokens=4, timeout_s=120)
@@ -80,13 +89,14 @@ def test_a_result_is_bound_to_model_machine_and_software(tmp_path: Path) -> None
     found = run_in_child(chat(tiny.llama(tmp_path)), clock)
     assert (found.failure, found.definition, found.manifest_digest) == (
         "",
-        "inference_latency/1",
+        "inference_latency/2",
         "sha256:" + "a" * 64,
     )
     assert found.hardware["device"] == "cpu"
     assert found.hardware["cores"] >= 1
     assert {"torch", "transformers", "weighbridge"} <= found.software.keys()
-    assert {"load_before", "load_after"} <= found.hardware.keys()
+    assert {"load_before", "load_after", "used_by_others"} <= found.hardware.keys()
+    assert found.hardware["threads"] == 1
     assert (found.settings["dtype"], found.settings["handler"]) == ("float32", "weighbridge.handlers.chat.TextChat")
     assert len(found.samples["ttft"]) == 6
     assert found.started_at == "2026-01-01T00:00:00+00:00"
@@ -106,7 +116,48 @@ def test_what_a_model_does_to_its_process_is_a_result(own: Path, name: str, code
     found = run_in_child(does(own, f"own_{name}", code), clock)
     assert found.failure
     assert told in found.failure
-    assert found.metrics == ()
+    assert (found.metrics, found.cause) == ((), OF_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OutOfMemory("too small"), OF_MEMORY),
+        (HandlerError("computes NaN"), OF_MODEL),
+        (HandlerError("does not answer", transient=True), OF_RUN),
+        (InvalidRequest("temperature is -1"), OF_RUN),
+        (SourceUnavailable("the Hub is away"), OF_RUN),
+        (BenchmarkFailed("there is no such file"), OF_RUN),
+    ],
+)
+def test_a_failure_says_whose_it_is(error: WeighbridgeError, cause: str) -> None:
+    assert cause_of(error) == cause
+
+
+def test_a_failure_keeps_its_cause_and_settings(own: Path) -> None:
+    work = does(own, "own_full", "from weighbridge.errors import OutOfMemory; raise OutOfMemory('too small')")
+    found = run_in_child(work, clock)
+    assert (found.failure, found.cause) == ("too small", OF_MEMORY)
+    assert {"handler": "own_full.Mine", "output_tokens": 4}.items() <= found.settings.items()
+
+
+def test_what_is_made_once_is_no_memory_of_the_model(own: Path) -> None:
+    """A conversion at the first loading would count for whoever measures first."""
+    (own / "own_makes.py").write_text(
+        "import os\n"
+        "from weighbridge.handlers.chat import TextChat\n"
+        "class Mine(TextChat):\n"
+        "    def __init__(self, *given, **options):\n"
+        "        super().__init__(*given, **options)\n"
+        "        made = os.path.join(given[0], 'made')\n"
+        "        if not os.path.exists(made):\n"
+        "            held = bytearray(500 * 1024**2); held[::4096] = b'x' * len(held[::4096])\n"
+        "            open(made, 'w').close()\n"
+    )
+    work = replace(chat(tiny.llama(own / "model")), benchmark="memory", handler="own_makes.Mine")
+    peaks = [run_in_child(work, clock).metric("peak_rss") for _ in range(2)]
+    first, again = (peak.value for peak in peaks if peak and peak.value)
+    assert first < again + 200 * 1024**2
 
 
 def test_a_model_that_never_answers_is_ended(own: Path) -> None:
@@ -145,9 +196,10 @@ def test_a_device_that_is_not_there_is_no_failure_of_the_model(tmp_path: Path, d
         run_in_child(replace(chat(tmp_path), device=device), clock)
 
 
-def test_the_wrong_task_is_a_result(tmp_path: Path) -> None:
+def test_the_wrong_task_is_wrong_usage(tmp_path: Path) -> None:
     work = replace(chat(tiny.llama(tmp_path)), benchmark="embedding_rate")
-    assert "does chat-completion" in run_in_child(work, clock).failure
+    with pytest.raises(InvalidConfiguration, match="does chat-completion"):
+        run_in_child(work, clock)
 
 
 def test_a_service_is_measured_too() -> None:

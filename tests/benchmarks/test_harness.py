@@ -138,7 +138,7 @@ def test_the_same_documents_are_the_same_wherever_they_lie(chat: TextChat, tmp_p
 def test_a_file_gives_the_examples_too_and_never_the_document_that_is_asked(chat: TextChat, tmp_path: Path) -> None:
     chosen = replace(own(tmp_path, "anatomy"), shots=4)
     assert Mmlu().run(chat, chosen, threading.Event()).settings["shots"] == {"mmlu_anatomy": 4}
-    with pytest.raises(BenchmarkFailed, match="fails with tiny"):  # Of five documents four are others.
+    with pytest.raises(HandlerError, match="fails with tiny"):  # Of five documents four are others.
         Mmlu().run(chat, replace(chosen, shots=5), threading.Event())
 
 

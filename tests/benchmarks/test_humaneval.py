@@ -24,7 +24,7 @@ from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.codesandbox import CodeLimits, CodeSandbox
 from weighbridge.benchmarks.humaneval import HumanEval
 from weighbridge.benchmarks.interface import BenchmarkSettings
-from weighbridge.errors import BenchmarkFailed, Cancelled
+from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError
 from weighbridge.handlers.upstream import UpstreamChat
 
 pytestmark = pytest.mark.xdist_group("torch")
@@ -126,5 +126,5 @@ def test_a_prompt_that_leaves_no_room_for_an_answer_is_a_failure(settings: Bench
     folder = model(tmp_path / "model", RIGHT)
     tiny.llama(folder, max_position_embeddings=512)
     handler = ScriptedChat(str(folder), "cpu", name="scripted")
-    with pytest.raises(BenchmarkFailed, match="context is long enough"):
+    with pytest.raises(HandlerError, match="context is long enough"):
         HumanEval().run(handler, settings, threading.Event())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,12 +18,13 @@ from hypothesis import strategies as st
 
 from tests.registries.values import put
 from weighbridge.benchmarks.leaderboard import Filter, leaderboard
+from weighbridge.benchmarks.statistics import rate
 from weighbridge.catalog import Catalog
 from weighbridge.cli import app
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.result import INSUFFICIENT, NOT_FINITE, BenchmarkResult, Interval, Metric, is_better
+from weighbridge.domain.result import INSUFFICIENT, NOT_FINITE, OF_RUN, BenchmarkResult, Interval, Metric, is_better
 from weighbridge.domain.version import ModelVersion
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.views.leaderboard_files import COLUMNS, write_csv, write_parquet
@@ -58,10 +60,101 @@ def result(of: ModelVersion, value: float | None, spread: float = 0.1, **changes
 A, B, C, D = (version(name) for name in "abcd")
 
 
-def test_better_ones_come_first_and_what_cannot_be_told_apart_shares_a_rank() -> None:
+def test_better_ones_come_first_and_what_cannot_be_told_apart_says_so() -> None:
     results = [result(A, 2.0), result(B, 1.0), result(C, 1.05), result(D, 3.0)]
     (group,) = leaderboard([A, B, C, D], results)
-    assert [(row.version.name, row.rank) for row in group.rows] == [("b", 1), ("c", 1), ("a", 3), ("d", 4)]
+    found = [(row.version.name, row.rank, row.possible) for row in group.rows]
+    assert found == [("b", 1, (1, 2)), ("c", 2, (1, 2)), ("a", 3, (3, 3)), ("d", 4, (4, 4))]
+
+
+def test_equal_results_share_a_rank() -> None:
+    (group,) = leaderboard([A, B, C], [result(A, 1.0), result(B, 1.0), result(C, 2.0)])
+    assert [(row.version.name, row.rank) for row in group.rows] == [("a", 1), ("b", 1), ("c", 3)]
+
+
+SPEED = "output_tokens_per_second_batch_1"
+
+
+def speed(of: ModelVersion, samples: list[float], settings: dict[str, Any] | None = None) -> BenchmarkResult:
+    metrics = (rate(SPEED, [1.0] * len(samples), [1 / sample for sample in samples], "tokens/s"),)
+    return result(of, 1.0, benchmark="throughput", metrics=metrics, settings=settings or {"n": len(samples)})
+
+
+def test_few_samples_are_no_way_up() -> None:
+    few = [speed(A, [100, 101, 99, 100, 100, 100]), speed(B, [50, 50.5, 49.5, 50, 50, 50]), speed(C, [2, 90])]
+    (group,) = leaderboard([A, B, C], few)
+    assert [row.version.name for row in group.rows] == ["a", "b", "c"]
+    assert [row.rank for row in group.rows] == [1, 2, 3]
+    assert group.rows[2].possible == (1, 3), "it may be the best, and nobody knows"
+
+
+SPEEDS = st.lists(st.floats(0.5, 1000), min_size=2, max_size=8)
+
+
+@given(st.lists(SPEEDS, min_size=1, max_size=5), SPEEDS, st.integers(2, 20))
+def test_more_of_the_same_samples_never_lower_a_rank(others: list[list[float]], own: list[float], times: int) -> None:
+    versions = [version(f"m{number}") for number in range(len(others))]
+    rest = [speed(one, samples) for one, samples in zip(versions, others, strict=True)]
+
+    def rank(samples: list[float]) -> int:
+        (group,) = leaderboard([A, *versions], [speed(A, samples), *rest])
+        (found,) = [row.rank for row in group.rows if row.version is A]
+        assert found is not None
+        return found
+
+    assert rank(own * times) <= rank(own)
+
+
+def test_names_of_the_same_bytes_are_one_row() -> None:
+    names = [replace(A, name=name) for name in ("z", "a", "m")]
+    withdrawn = replace(A, name="b", status="FAILED")
+    (group,) = leaderboard([*names, withdrawn, B], [result(A, 1.0), result(B, 2.0)])
+    assert [(row.rank, row.names) for row in group.rows] == [(1, "a 1.0.0, m 1.0.0, z 1.0.0"), (2, "b 1.0.0")]
+    assert leaderboard([withdrawn], [result(A, 1.0)]) == ()
+
+
+def test_another_handler_of_the_same_bytes_is_another_group() -> None:
+    by = [
+        result(A, 1.0, settings={"handler": handler}) for handler in ("own.Mine", "weighbridge.handlers.chat.TextChat")
+    ]
+    assert [[row.rank for row in group.rows] for group in leaderboard([A], by)] == [[1], [1]]
+
+
+def test_a_failure_of_the_run_is_not_the_model_s() -> None:
+    away = result(B, None, metrics=(), failure="the Hub is away", cause=OF_RUN)
+    (group,) = leaderboard([A, B], [result(A, 1.0), away])
+    assert [row.version.name for row in group.rows] == ["a"]
+
+
+def test_a_value_without_an_interval_is_not_ranked_against_those_that_have_one() -> None:
+    exact = result(B, 1.0, metrics=(Metric("ttft_p50", 0.1, "s", 1, better="lower"),))
+    vague = result(C, 1.0, metrics=(Metric("ttft_p50", 0.1, "s", 9, Interval(0.1, math.inf), better="lower"),))
+    few = result(D, 1.0, metrics=(Metric("ttft_p50", 0.1, "s", 1, reason=INSUFFICIENT, better="lower"),))
+    (group,) = leaderboard([A, B, C, D], [result(A, 1.0), exact, vague, few])
+    unknown = "its interval is not known"
+    assert [(row.version.name, row.rank, row.reason) for row in group.rows] == [
+        ("a", 1, ""),
+        ("b", None, unknown),
+        ("c", None, unknown),
+        ("d", None, INSUFFICIENT),
+    ]
+
+
+def test_what_did_not_fit_is_on_the_board_of_every_size() -> None:
+    metrics = (Metric(SPEED, 9.0, "tokens/s", 6, Interval(8, 10)),)
+    fits = result(A, 1.0, benchmark="throughput", metrics=(*metrics, Metric("big", 5.0, "tokens/s", 6, Interval(4, 6))))
+    full = replace(fits, manifest_digest=str(B.manifest.digest), metrics=metrics)
+    (group,) = leaderboard([A, B], [fits, full], sort="big")
+    assert [(row.version.name, row.rank, row.reason) for row in group.rows] == [
+        ("a", 1, ""),
+        ("b", None, "it has no big"),
+    ]
+
+
+def test_the_group_with_most_ranks_comes_first() -> None:
+    failed = [result(one, None, metrics=(), failure="broken", settings={"n": 0}) for one in (A, B, C)]
+    groups = leaderboard([A, B, C, D], [*failed, result(D, 1.0)])
+    assert [[row.rank for row in group.rows] for group in groups] == [[1], [None, None, None]]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +162,8 @@ def test_better_ones_come_first_and_what_cannot_be_told_apart_shares_a_rank() ->
     [
         {"definition": "inference_latency/2"},
         {"hardware": CPU | {"processor": "another"}},
+        {"hardware": CPU | {"threads": 1}},
+        {"hardware": CPU | {"memory": 2**30}},
         {"settings": {"output_tokens": 32, "n": 60}},
         {"settings": {"output_tokens": 64, "n": 60, "warmups": 0}},
         {"software": {"torch": "2.14.0", "transformers": "5.23.0"}},
@@ -175,7 +270,8 @@ def test_versions_are_filtered_by_their_cards(wanted: Filter, names: str) -> Non
 
 def test_another_metric_leaves_out_what_lacks_it() -> None:
     both = replace(result(A, 1.0), metrics=(*result(A, 1.0).metrics, Metric("accuracy", 0.5, "1", 9)))
-    (group,) = leaderboard([A, B], [both, result(B, 2.0)], sort="accuracy")
+    other = result(B, 2.0, benchmark="memory")
+    (group,) = leaderboard([A, B], [both, other], sort="accuracy")
     assert [row.version.name for row in group.rows] == ["a"]
 
 
@@ -183,7 +279,7 @@ POINTS = st.tuples(st.floats(-10, 10), st.floats(0, 5)) | st.tuples(st.none(), s
 
 
 @given(st.lists(st.tuples(POINTS, st.sampled_from(["one", "two"])), max_size=12), st.sampled_from(["higher", "lower"]))
-def test_nobody_is_lost_and_a_rank_counts_who_is_better(
+def test_nobody_is_lost_and_a_rank_is_one_of_those_that_the_intervals_allow(
     found: list[tuple[tuple[float | None, float], str]], better: str
 ) -> None:
     versions = [version(f"m{number}") for number in range(len(found))]
@@ -196,10 +292,14 @@ def test_nobody_is_lost_and_a_rank_counts_who_is_better(
     assert sorted(row.version.name for row in rows) == sorted(one.name for one in versions)
     for group in groups:
         assert len({row.result.comparable_key for row in group.rows}) == 1
-        ranked = [(row.rank, row.metric) for row in group.rows if row.rank and row.metric]
-        assert [row.rank for row in group.rows][: len(ranked)] == sorted(rank for rank, _ in ranked)
-        for rank, metric in ranked:
-            assert rank == 1 + sum(is_better(other, metric) for _, other in ranked)
+        ranked = [row for row in group.rows if row.rank and row.metric]
+        assert [row.rank for row in group.rows][: len(ranked)] == sorted(row.rank for row in ranked if row.rank)
+        metrics = [row.metric for row in ranked if row.metric]
+        for row, metric in zip(ranked, metrics, strict=True):
+            assert row.possible is not None
+            assert row.possible[0] == 1 + sum(is_better(other, metric) for other in metrics)
+            surely_behind = sum(is_better(metric, other) for other in metrics)
+            assert row.possible[0] <= (row.rank or 0) <= row.possible[1] <= len(ranked) - surely_behind
         assert all(bool(row.reason) == (row.rank is None) for row in group.rows)
 
 

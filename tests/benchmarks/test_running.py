@@ -12,10 +12,10 @@ import pytest
 from tests.handlers import tiny
 from tests.registries.values import put
 from weighbridge.benchmarks.interface import BenchmarkSettings
-from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, handler_options, laid_out
+from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, doable, handler_options, laid_out, misfit
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.card import Field, ModelCard
-from weighbridge.domain.result import BenchmarkResult
+from weighbridge.domain.result import OF_RUN, BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, RegistryError
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
@@ -48,10 +48,33 @@ def test_every_benchmark_of_the_task_gives_a_result_at_once(tmp_path: Path) -> N
 
 def test_a_benchmark_that_fails_stops_no_other(tmp_path: Path) -> None:
     store = LocalBlobStore(tmp_path / "store")
-    request = BenchmarkRequest(("embedding_rate", "memory"), device="cpu", settings=SETTINGS)
+    request = BenchmarkRequest(("lm_eval", "memory"), device="cpu", settings=SETTINGS)
     failed, memory = benchmark(version(store, tmp_path / "llama"), store, request, clock)
-    assert "text-embedding" in failed.failure
+    assert ("No task" in failed.failure, failed.cause) == (True, OF_RUN)
     assert memory.failure == ""
+
+
+def test_what_a_handler_cannot_do_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    kept: list[BenchmarkResult] = []
+    request = BenchmarkRequest(("memory", "embedding_rate"), device="cpu", settings=SETTINGS)
+    with pytest.raises(InvalidConfiguration, match="text-embedding"):
+        benchmark(version(store, tmp_path / "llama"), store, request, clock, keep=kept.append)
+    assert kept == []
+
+
+def test_a_handler_that_only_answers_messages_has_the_benchmarks_that_it_can_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_plain.py").write_text(
+        "class Mine:\n    capabilities = ['chat-completion']\n"
+        "    def generate(self, messages, **options): ...\n    def count_tokens(self, messages, **options): ...\n"
+    )
+    wanted = ("inference_latency", "throughput", "memory", "embedding_rate", "mt_bench")
+    assert doable(wanted, "own_plain.Mine") == ("memory", "mt_bench")
+    assert "complete or stream" in misfit("throughput", "own_plain.Mine")
+    assert doable(wanted, "weighbridge.handlers.upstream.UpstreamChat") == (*wanted[:3], "mt_bench")
 
 
 def test_only_what_passed_is_ever_laid_out(tmp_path: Path) -> None:

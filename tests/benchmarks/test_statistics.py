@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics as oracle
 
 import pytest
 
-from weighbridge.benchmarks.statistics import enclosing_ranks, mean, quantile, share, variation
+from weighbridge.benchmarks.statistics import enclosing_ranks, mean, quantile, rate, share, variation
 from weighbridge.domain.result import INSUFFICIENT
 
 
@@ -48,8 +49,33 @@ def test_means_and_spread_are_those_of_the_samples() -> None:
     assert found.interval is not None
     assert found.interval.low == pytest.approx(2.5 - 3.182446 * oracle.stdev(samples) / 2, abs=1e-5)
     assert mean("m", [1.0], "s").reason == INSUFFICIENT
+    wide = mean("m", [0.1, 3.0], "s").interval
+    assert wide is not None
+    assert wide.low == 0.0, "no time is negative"
+    grades = mean("score", [9.0, 10.0], "points", within=(1.0, 10.0)).interval
+    assert grades is not None
+    assert (grades.low, grades.high) == (pytest.approx(3.147, abs=1e-3), 10.0)
     assert variation([1.0, 1.0, 1.0, 1.0]) == 0
     assert variation(samples) == pytest.approx(1.5 / 2.5)
+
+
+def test_a_rate_is_all_work_by_all_time() -> None:
+    found = rate("r", [16.0] * 4, [0.02, 0.2, 0.02, 0.2], "tokens/s")
+    assert found.value == pytest.approx(64 / 0.44)
+    assert found.interval is not None
+    assert 0 < found.interval.low < found.value < found.interval.high < math.inf
+    assert rate("r", [1.0], [1.0], "1/s").reason == INSUFFICIENT
+    assert rate("r", [0.0, 0.0], [1.0, 1.0], "1/s").interval is None
+
+
+def test_the_interval_of_a_rate_holds_it_as_often_as_it_says() -> None:
+    dice, rounds = random.Random(5), 600
+    held = 0
+    for _ in range(rounds):
+        interval = rate("r", [1.0] * 10, [dice.gammavariate(11, 1 / 11) for _ in range(10)], "1/s").interval
+        assert interval is not None
+        held += interval.low <= 1.0 <= interval.high
+    assert 0.92 <= held / rounds <= 0.98
 
 
 def test_shares_have_wilsons_interval() -> None:

@@ -18,7 +18,7 @@ import weighbridge.catalog
 from tests.catalog.values import CARD, decision, manifest
 from weighbridge.catalog import Catalog
 from weighbridge.catalog.schema import HEAD
-from weighbridge.domain.result import NOT_FINITE, BenchmarkResult, Interval, Metric
+from weighbridge.domain.result import NOT_FINITE, OF_MEMORY, OF_RUN, BenchmarkResult, Interval, Metric
 from weighbridge.domain.version import ModelVersion
 
 Open = Callable[..., Catalog]
@@ -266,6 +266,24 @@ def test_a_failure_stands_until_something_newer_is_measured(catalog: Catalog) ->
     catalog.add_result(result(one, 2.0, settings={"n": 60, "warmups": 5}))
     assert [found.machine for found in catalog.results() if found.failure] == ["another"]
     assert len(catalog.results()) == 3
+
+
+def test_a_failure_at_other_settings_is_outdone_by_nothing(catalog: Catalog) -> None:
+    one = settle(catalog, "1.0.0", "a")
+    catalog.add_result(failed(one, settings={"output_tokens": 4096, "n": 0}, cause=OF_MEMORY))
+    catalog.add_result(result(one, 1.0, settings={"output_tokens": 2, "n": 60}))
+    assert [bool(found.failure) for found in catalog.results()] == [False, True]
+    catalog.add_result(result(one, 1.0, settings={"output_tokens": 4096, "n": 60}))
+    assert [bool(found.failure) for found in catalog.results()] == [False, False]
+
+
+def test_a_failure_of_the_run_is_not_kept(catalog: Catalog) -> None:
+    one = settle(catalog, "1.0.0", "a")
+    catalog.add_result(failed(one, cause=OF_RUN))
+    assert catalog.results() == []
+    catalog.add_result(result(one, 1.0))
+    catalog.add_result(failed(one, cause=OF_RUN))
+    assert [found.failure for found in catalog.results()] == [""]
 
 
 def test_what_did_not_pass_regresses_from_nothing(catalog: Catalog) -> None:

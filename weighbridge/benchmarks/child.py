@@ -1,11 +1,13 @@
 """A benchmark in a process of its own: a model that crashes, hangs or eats the memory is a result, not our end.
 
 `run_in_child` starts `python -m weighbridge.benchmarks.child` and reads its result back. When the work is cancelled or
-takes too long the whole process group is killed, so that nothing stays on a GPU.
+takes too long the whole process group is killed, so that nothing stays on a GPU. What could not be done because of the
+machine, the network, a file or a setting is a failure of the run, and says so: it is no property of the model.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,15 +16,24 @@ from datetime import datetime
 from typing import Any
 
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.benchmarks.hardware import hardware, load_per_core, software
+from weighbridge.benchmarks.hardware import ProcessorTimes, busy, hardware, load_per_core, software
 from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
-from weighbridge.domain.result import BenchmarkResult
-from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError, InvalidConfiguration, WeighbridgeError
+from weighbridge.domain.result import OF_MEMORY, OF_MODEL, OF_RUN, BenchmarkResult
+from weighbridge.errors import (
+    Cancelled,
+    HandlerError,
+    InvalidConfiguration,
+    InvalidRequest,
+    OutOfMemory,
+    WeighbridgeError,
+)
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import choose_device, open_handler
 from weighbridge.net.addresses import AddressPolicy
 
+#: The benchmark whose child must find the model as any later one does.
+MEMORY = "memory"
 #: Settings that say how a service is reached; people write secrets there by mistake, and a result is kept.
 _UNRECORDED = frozenset({"judge_url", "judge_key_env", "judge_addresses"})
 #: Options of handlers that change no number, or that a result holds elsewhere.
@@ -58,6 +69,7 @@ class Work:
         device: `auto`, `cpu`, `cuda`, …
         options: of the handler: `name`, `pooling`, `upstream_base_url`, …
         settings: of the benchmark.
+        only_load: load the model, and measure nothing.
     """
 
     benchmark: str
@@ -67,6 +79,7 @@ class Work:
     device: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+    only_load: bool = False
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Work:
@@ -89,6 +102,9 @@ def run_in_child(
         Cancelled: `cancel_event` was set; the child is gone.
     """
     started_at, start, load = clock().isoformat(), time.monotonic(), load_per_core()
+    # What is made once, such as a conversion, is no memory of the model's.
+    if work.benchmark == MEMORY and "upstream_base_url" not in work.options:
+        _ask(replace(work, only_load=True), cancel_event)
     answer = _ask(work, cancel_event)
     kind = answer.get("error", "")
     if kind == InvalidConfiguration.__name__:
@@ -97,24 +113,25 @@ def run_in_child(
         raise Cancelled(answer["problem"])
     duration_s = round(time.monotonic() - start, 3)
     if kind:
-        failure = f"{answer['problem']} {answer['remedy']}".strip()
-        definition = _definition(work.benchmark)
-        chosen = {name: value for name, value in asdict(work.settings).items() if name not in _UNRECORDED}
-        facts: dict[str, Any] = {"settings": chosen, "hardware": answer.get("hardware") or hardware(_device(work))}
-        return BenchmarkResult(
-            work.benchmark,
-            definition,
-            work.manifest_digest,
-            (),
-            **facts,
-            software=software(),
-            failure=failure,
-            started_at=started_at,
-            duration_s=duration_s,
-        )
+        return replace(_failure(work, answer), started_at=started_at, duration_s=duration_s)
     result = BenchmarkResult.from_json(answer["result"])
     loads = {"load_before": round(load, 2), "load_after": round(load_per_core(), 2)}
     return replace(result, hardware={**result.hardware, **loads}, started_at=started_at, duration_s=duration_s)
+
+
+def _failure(work: Work, answer: Mapping[str, Any]) -> BenchmarkResult:
+    chosen = {name: value for name, value in asdict(work.settings).items() if name not in _UNRECORDED}
+    return BenchmarkResult(
+        work.benchmark,
+        _definition(work.benchmark),
+        work.manifest_digest,
+        (),
+        {**_loaded_as(work), **chosen},
+        answer.get("hardware") or hardware(_device(work)),
+        software(),
+        failure=f"{answer['problem']} {answer['remedy']}".strip(),
+        cause=answer["cause"],
+    )
 
 
 def _device(work: Work) -> str:
@@ -142,7 +159,7 @@ def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
     )
     if answer.value is not None:
         return answer.value
-    return {"error": BenchmarkFailed.__name__, "problem": answer.failure, "remedy": ""}
+    return {"error": HandlerError.__name__, "problem": answer.failure, "remedy": "", "cause": OF_MODEL}
 
 
 def _run(work: Work) -> dict[str, Any]:
@@ -153,27 +170,50 @@ def _run(work: Work) -> dict[str, Any]:
         device = _device(work)
         facts = hardware(device)
         handler = open_handler(work.handler, work.model, device=device, **work.options)
+        if work.only_load:
+            return {}
         _refuse_misfit(handler, benchmark.capability, work)
+        before = ProcessorTimes.now()
         measured: Measured = benchmark.run(handler, work.settings, threading.Event())
+        others = before.share_of_others(ProcessorTimes.now())
     except WeighbridgeError as error:
         return {
             "error": type(error).__name__,
             "problem": error.problem,
             "remedy": error.remedy,
+            "cause": cause_of(error),
             "hardware": facts,
         }
+    facts |= {"threads": _threads(), "used_by_others": round(others, 3)}
+    elsewhere = "upstream_base_url" in work.options
+    notes = (measured.noisy, "" if elsewhere else busy(others))
     result = BenchmarkResult(
         work.benchmark,
         benchmark.definition,
         work.manifest_digest,
         measured.metrics,
         {**_loaded_as(work), **measured.settings, "device": device, "dtype": _dtype(handler)},
-        {**facts, "endpoint": str(handler.device)} if "upstream_base_url" in work.options else facts,
+        {**facts, "endpoint": str(handler.device)} if elsewhere else facts,
         software(),
-        noisy=measured.noisy,
+        noisy="; ".join(filter(None, notes)),
         samples=measured.samples,
     )
     return {"result": result.to_json()}
+
+
+def cause_of(error: WeighbridgeError) -> str:
+    """Return what failed: the model, its memory at these settings, or the run."""
+    if isinstance(error, OutOfMemory):
+        return OF_MEMORY
+    transient = error.retryable or error.facts.get("transient")
+    ours = isinstance(error, HandlerError) and not isinstance(error, InvalidRequest) and not transient
+    return OF_MODEL if ours else OF_RUN
+
+
+def _threads() -> int | None:
+    """Return how many threads torch computes with; None where nothing loaded it."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch is not None else None
 
 
 def _loaded_as(work: Work) -> dict[str, Any]:
@@ -184,7 +224,7 @@ def _loaded_as(work: Work) -> dict[str, Any]:
 
 def _refuse_misfit(handler: Handler, capability: str, work: Work) -> None:
     if capability not in handler.capabilities:
-        raise HandlerError(
+        raise InvalidConfiguration(
             f"{work.benchmark} measures {capability}, and {handler.name} does {', '.join(handler.capabilities)}.",
             "Choose another benchmark, or the handler for this task.",
         )

@@ -123,7 +123,9 @@ def run(
         raise
     except Exception as error:  # a stranger's model and data make lm-eval raise anything
         refuse_memory(error, str(handler.device))
-        raise BenchmarkFailed(
+        # A file, the network, or documents without a field are not the model's fault.
+        kind = BenchmarkFailed if isinstance(error, OSError | KeyError) else HandlerError
+        raise kind(
             f"lm-eval fails with {handler.name}: {type(error).__name__}: {str(error)[:300]}.",
             "Check that the model's context is long enough for the task, and that the task's data have its fields.",
         ) from error

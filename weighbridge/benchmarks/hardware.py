@@ -1,9 +1,14 @@
-"""What machine a benchmark ran on, how busy it was, and with which software; read, never assumed."""
+"""What machine a benchmark ran on, how busy others kept it, and with which software; read, never assumed.
+
+A machine is what this process may use of it: the processors of its affinity and control group, and its memory there.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import time
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,10 +16,19 @@ from typing import Any
 import psutil
 
 from weighbridge import __version__
+from weighbridge.benchmarks import cgroup
 
 _PACKAGES = ("torch", "transformers", "lm_eval", "accelerate", "tokenizers", "safetensors", "gguf", "numpy")
-#: Load a core, before a run, above which its numbers are called noisy.
-QUIET_LOAD = 0.5
+#: Share of the processors' time that other processes take during a run, above which its numbers are called noisy.
+QUIET_SHARE = 0.25
+#: Lines of /proc/cpuinfo that tell processors apart that a hypervisor gives one name.
+_FAMILY = {
+    "cpu family": "family",
+    "model": "model",
+    "stepping": "stepping",
+    "CPU implementer": "by",
+    "CPU part": "part",
+}
 
 
 def hardware(device: str) -> dict[str, Any]:
@@ -26,8 +40,8 @@ def hardware(device: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "device": device,
         "processor": _processor(),
-        "cores": os.cpu_count() or 1,
-        "memory": psutil.virtual_memory().total,
+        "cores": _cores(),
+        "memory": int(min(psutil.virtual_memory().total, cgroup.memory())),
         "platform": f"{platform.system()} {platform.machine()}",
     }
     if device.startswith("cuda"):
@@ -58,16 +72,72 @@ def software() -> dict[str, str]:
 
 
 def load_per_core() -> float:
-    """Return the load average of the last minute for each core."""
+    """Return the load average of the last minute for each core of the machine."""
     return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
+@dataclass(frozen=True)
+class ProcessorTimes:
+    """Seconds of processor time until a moment.
+
+    Attributes:
+        at_s: the moment.
+        busy_s: of all processes, on the processors that this one may use.
+        own_s: of this process and the children that it waited for.
+    """
+
+    at_s: float
+    busy_s: float
+    own_s: float
+
+    @classmethod
+    def now(cls) -> ProcessorTimes:
+        """Return the times until now."""
+        every = psutil.cpu_times(percpu=True)
+        usable = _affinity()
+        used = [times for number, times in enumerate(every) if number in usable] or every
+        idle = ("idle", "iowait", "guest", "guest_nice")  # A guest's time is in the user's too.
+        busy_s = sum(sum(times) - sum(getattr(times, name, 0.0) for name in idle) for times in used)
+        return cls(time.monotonic(), busy_s, sum(os.times()[:4]))
+
+    def share_of_others(self, later: ProcessorTimes) -> float:
+        """Return the share of the usable processors' time that other processes took until a later moment."""
+        passed_s = (later.at_s - self.at_s) * len(_affinity())
+        others_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
+        return min(max(others_s / passed_s, 0.0), 1.0) if passed_s > 0 else 0.0
+
+
+def busy(share: float) -> str:
+    """Return that other processes disturbed a run, or empty."""
+    return f"other processes took {share:.0%} of the processors while it ran" if share > QUIET_SHARE else ""
+
+
+def _affinity() -> set[int]:
+    """Return the numbers of the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _cores() -> float:
+    """Return how many processors this process may use; a control group may allow a part of one."""
+    allowed = round(min(len(_affinity()), cgroup.processors()), 2)
+    return int(allowed) if allowed == int(allowed) else allowed
+
+
 def _processor() -> str:
+    """Return the processor's name; one without a number is a family's, and gets what tells its models apart."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    facts: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())
+    name = facts.get("model name") or platform.machine()
+    known = [f"{word} {facts[key]}" for key, word in _FAMILY.items() if facts.get(key)]
+    return name if any(letter.isdigit() for letter in name) or not known else f"{name} ({', '.join(known)})"
 
 
 def _driver() -> str:

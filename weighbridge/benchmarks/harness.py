@@ -35,6 +35,7 @@ class LmEval:
     name: ClassVar[str] = "lm_eval"
     definition: ClassVar[str] = "lm_eval/1"
     capability: ClassVar[str] = "chat-completion"
+    methods: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Evaluate the handler's model.
@@ -54,6 +55,7 @@ class Mmlu:
     name: ClassVar[str] = "mmlu"
     definition: ClassVar[str] = "mmlu/1"
     capability: ClassVar[str] = "chat-completion"
+    methods: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Evaluate the handler's model.

@@ -27,6 +27,7 @@ class HumanEval:
     name: ClassVar[str] = "humaneval"
     definition: ClassVar[str] = "humaneval/1"
     capability: ClassVar[str] = "chat-completion"
+    methods: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Let the model write, and run what it wrote.

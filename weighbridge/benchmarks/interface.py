@@ -102,17 +102,26 @@ class Measured:
 
 
 class Benchmark(Protocol):
-    """A versioned way to measure handlers with a capability."""
+    """A versioned way to measure handlers with a capability.
+
+    Attributes:
+        name: as people call it.
+        definition: its name and version.
+        capability: that a handler must have.
+        methods: of which a handler must have one besides those of the capability; empty where these are enough.
+    """
 
     name: ClassVar[str]
     definition: ClassVar[str]
     capability: ClassVar[str]
+    methods: ClassVar[tuple[str, ...]]
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Measure.
 
         Raises:
-            BenchmarkFailed: it cannot be measured, with the reason that the result keeps.
+            BenchmarkFailed: something that it needs is missing; this is no property of the model.
+            HandlerError: the model cannot be measured, with the reason that the result keeps.
             Cancelled: `cancel_event` was set.
         """
         ...

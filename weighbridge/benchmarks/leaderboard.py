@@ -1,9 +1,13 @@
 """The leaderboard: versions that passed, ranked by one metric among those that can be compared. Pure.
 
-Results are ranked only within a group of equal `comparable_key`: definition, settings, machine, libraries. What has too
-few samples, or failed, stands in its group without a rank and with the reason. A version's rank is one more than the
-number of versions that are better beyond both intervals, so that what cannot be told apart shares a rank; a value that
-has no interval counts as known exactly. Not here: regressions (catalog), files of rows (leaderboard_files).
+Results are ranked only within a group of equal `comparable_key`: definition, settings, machine, libraries. A row is one
+manifest, however many names it has. What has too few samples, or failed, is in its group without a rank and with the
+reason.
+
+A row's rank counts the rows whose worst plausible value, the worse end of the interval, is better than its own. More
+samples of the same kind narrow an interval and can only improve that end, so that nobody climbs by measuring less.
+Where intervals overlap the order is not certain: each row says which ranks it may have. A value without an interval is
+ranked as it is, but only where no other has one. Not here: regressions (catalog), files of rows (leaderboard_files).
 """
 
 from __future__ import annotations
@@ -12,10 +16,10 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from weighbridge.domain.result import BenchmarkResult, Metric
+from weighbridge.domain.result import INSUFFICIENT, OF_RUN, BenchmarkResult, Metric
 from weighbridge.domain.version import ModelVersion
 
 #: The metric by which a benchmark is ranked when nobody says: the first of these that a result has, else its first.
@@ -72,29 +76,44 @@ class Filter:
 
 @dataclass(frozen=True)
 class Row:
-    """One version in a group.
+    """One manifest in a group.
 
     Attributes:
         rank: from 1; None when it cannot be ranked.
-        version: which one.
+        versions: those that are this manifest, by name; one at least.
         metric: the one it is ranked by; None when its result has none of that name.
         result: all that was measured.
         reason: why it has no rank, or empty.
+        possible: the best and the worst rank that the intervals allow; None when it cannot be ranked.
     """
 
     rank: int | None
-    version: ModelVersion
+    versions: tuple[ModelVersion, ...]
     metric: Metric | None
     result: BenchmarkResult
     reason: str = ""
+    possible: tuple[int, int] | None = None
+
+    @property
+    def version(self) -> ModelVersion:
+        """The first of the versions."""
+        return self.versions[0]
+
+    @property
+    def names(self) -> str:
+        """Every name and version of the manifest: `smol 1.0.0, smol-mirror 1.2.0`."""
+        return ", ".join(f"{version.name} {version.version}" for version in self.versions)
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as `--json`, CSV and parquet have it."""
         card, interval = self.version.card, self.metric.interval if self.metric else None
         return {
             "rank": self.rank,
+            "rank_best": self.possible[0] if self.possible else None,
+            "rank_worst": self.possible[1] if self.possible else None,
             "name": self.version.name,
             "version": self.version.version,
+            "names": self.names,
             "architecture": card.get("architecture"),
             "parameter_count": card.get("parameter_count"),
             "licence": card.get("licence"),
@@ -137,31 +156,42 @@ def leaderboard(
     wanted: Filter | None = None,
     sort: str = "",
 ) -> tuple[Group, ...]:
-    """Rank versions, group by group; of one benchmark the largest group comes first.
+    """Rank versions, group by group; of one benchmark the group with most ranks comes first.
 
     Args:
         versions: of the catalog.
-        results: the newest of each manifest, benchmark and comparable key; those of no version here are left out.
+        results: the newest of each manifest, benchmark and comparable key; those of no version here are left out, as
+            are failures of a run, which say nothing of the model.
         wanted: what is shown.
-        sort: name of the metric; each benchmark's main one when empty. Results without it are left out, but not those
-            that failed at a benchmark which has it.
+        sort: name of the metric; each benchmark's main one when empty. A result without it is shown where one that it
+            can be compared with has it, and a failure where its benchmark has it.
     """
     wanted = wanted or Filter()
     by_manifest: dict[str, list[ModelVersion]] = defaultdict(list)
     for version in versions:
         if wanted.admits(version):
             by_manifest[str(version.manifest.digest)].append(version)
-    shown = [result for result in results if result.manifest_digest in by_manifest and wanted.accepts(result)]
+    shown = [
+        result
+        for result in results
+        if result.manifest_digest in by_manifest and wanted.accepts(result) and result.cause != OF_RUN
+    ]
+    groups: dict[tuple[str, str, str], list[BenchmarkResult]] = defaultdict(list)
+    for result in shown:
+        groups[result.comparable_key, result.benchmark, sort or _main_metric(result)].append(result)
     having = {result.benchmark for result in shown if result.metric(sort)}
     having |= {benchmark for benchmark, names in MAIN_METRICS.items() if sort in names}
-    groups: dict[tuple[str, str, str], list[tuple[ModelVersion, BenchmarkResult]]] = defaultdict(list)
-    for result in shown:
-        name = sort or _main_metric(result)
-        if not sort or result.metric(sort) or (result.failure and result.benchmark in having):
-            rows = ((version, result) for version in by_manifest[result.manifest_digest])
-            groups[result.comparable_key, result.benchmark, name].extend(rows)
-    ranked = [Group(key, name, metric, _ranked(rows, metric)) for (key, name, metric), rows in groups.items()]
-    return tuple(sorted(ranked, key=lambda group: (group.benchmark, group.metric, -len(group.rows), group.key)))
+    ranked = [
+        Group(key, benchmark, metric, _ranked(found, by_manifest, metric))
+        for (key, benchmark, metric), found in groups.items()
+        if not sort or any(one.metric(sort) or (one.failure and benchmark in having) for one in found)
+    ]
+    return tuple(sorted(ranked, key=_place))
+
+
+def _place(group: Group) -> tuple[str, str, int, int, str]:
+    ranks = sum(row.rank is not None for row in group.rows)
+    return group.benchmark, group.metric, -ranks, -len(group.rows), group.key
 
 
 def _main_metric(result: BenchmarkResult) -> str:
@@ -170,31 +200,47 @@ def _main_metric(result: BenchmarkResult) -> str:
     return next((name for name in known if name in names), next(iter(names), known[-1] if known else "accuracy"))
 
 
-def _ranked(found: Sequence[tuple[ModelVersion, BenchmarkResult]], name: str) -> tuple[Row, ...]:
-    usable: list[tuple[Metric, ModelVersion, BenchmarkResult]] = []
-    rows: list[Row] = []
-    for version, result in found:
-        told = result.metric(name)
-        metric = told.finite() if told else None
-        if metric is not None and metric.value is not None and not result.failure:
-            usable.append((metric, version, result))
-        else:
-            reason = result.failure or (metric.reason if metric else "") or f"it has no {name}"
-            rows.append(Row(None, version, metric, result, reason))
-    worst = sorted(_span(metric)[1] for metric, _, _ in usable)
+def _ranked(found: Sequence[BenchmarkResult], versions: dict[str, list[ModelVersion]], name: str) -> tuple[Row, ...]:
+    of_name = [(result, metric.finite() if (metric := result.metric(name)) else None) for result in found]
+    spread = any(metric and metric.interval for _, metric in of_name)
+    rows = []
+    for result, metric in of_name:
+        names = tuple(sorted(versions[result.manifest_digest], key=lambda one: (one.name, one.version)))
+        rows.append(Row(None, names, metric, result, _unranked(result, metric, name, spread)))
+    usable = [(row, _span(row.metric)) for row in rows if row.metric and not row.reason]
+    best, worst = sorted(span[0] for _, span in usable), sorted(span[1] for _, span in usable)
     ranked = [
-        Row(1 + bisect_left(worst, _span(metric)[0]), version, metric, result) for metric, version, result in usable
+        replace(
+            row,
+            rank=1 + bisect_left(worst, span[1]),
+            # Surely better are those whose worst is better than its best; possibly better, not counting itself, those
+            # whose best is better than its worst.
+            possible=(1 + bisect_left(worst, span[0]), 1 + bisect_left(best, span[1]) - (span[0] < span[1])),
+        )
+        for row, span in usable
     ]
-    ranked.sort(key=lambda row: (row.rank, _span(row.metric)[2] if row.metric else 0.0, *_name(row)))
-    return (*ranked, *sorted(rows, key=_name))
+    ranked.sort(key=lambda row: (row.rank, _width(row.metric), row.names))
+    return (*ranked, *sorted((row for row in rows if row.reason), key=lambda row: row.names))
 
 
-def _span(metric: Metric) -> tuple[float, float, float]:
-    """Return the best and the worst that a metric may be, and its value, turned so that lower is better."""
+def _unranked(result: BenchmarkResult, metric: Metric | None, name: str, spread: bool) -> str:
+    """Return why a result has no rank, or empty. `spread`: others that it would be ranked against have intervals."""
+    if result.failure:
+        return result.failure
+    if metric is None:
+        return f"it has no {name}"
+    if metric.value is None or metric.reason == INSUFFICIENT:
+        return metric.reason or f"it has no {name}"
+    return "its interval is not known" if spread and metric.interval is None else ""
+
+
+def _span(metric: Metric) -> tuple[float, float]:
+    """Return the best and the worst that a metric may be, turned so that lower is better."""
     value = metric.value if metric.value is not None else math.inf
     low, high = (metric.interval.low, metric.interval.high) if metric.interval else (value, value)
-    return (low, high, value) if metric.better == "lower" else (-high, -low, -value)
+    return (low, high) if metric.better == "lower" else (-high, -low)
 
 
-def _name(row: Row) -> tuple[str, str]:
-    return row.version.name, row.version.version
+def _width(metric: Metric | None) -> float:
+    """Return how wide the interval of a metric is: of rows with the same rank the surest comes first."""
+    return metric.interval.high - metric.interval.low if metric and metric.interval else 0.0

@@ -1,7 +1,8 @@
 """`memory`: the most memory that a model takes, loaded and while it answers.
 
-The process is the child that loaded nothing else; its peak is the kernel's own (`ru_maxrss`). On a GPU torch's own
-allocator says what it took (allocated) and what it holds (reserved).
+The process is a child that loads nothing else, and what is made once, such as a conversion, was made in another child
+before it. Its peak is the kernel's own. On a GPU torch's own allocator says what it took (allocated) and what it holds
+(reserved).
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import resource
 import sys
 import threading
+from pathlib import Path
 from typing import Any, ClassVar
 
+from weighbridge.benchmarks.fixed_requests import answer
 from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
-from weighbridge.benchmarks.prompts import random_tokens
 from weighbridge.domain.result import Metric
 from weighbridge.errors import BenchmarkFailed
 from weighbridge.handlers.interface import Handler
@@ -22,8 +24,9 @@ class Memory:
     """See the module."""
 
     name: ClassVar[str] = "memory"
-    definition: ClassVar[str] = "memory/1"
+    definition: ClassVar[str] = "memory/2"
     capability: ClassVar[str] = "chat-completion"
+    methods: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Answer one prompt and read the peaks.
@@ -33,11 +36,9 @@ class Memory:
             HandlerError, OutOfMemory: the handler fails.
         """
         model: Any = getattr(handler, "model", None)
-        if model is None:
+        if not hasattr(model, "parameters"):
             raise BenchmarkFailed(f"{handler.name} runs elsewhere, where its memory cannot be seen.")
-        complete: Any = getattr(handler, "complete")  # noqa: B009 (not of the protocol)
-        prompt = random_tokens(getattr(handler, "tokenizer"), settings.prompt_tokens, settings.seed)  # noqa: B009
-        complete([prompt], max_new_tokens=settings.output_tokens, min_new_tokens=settings.output_tokens)
+        prompt = answer(handler, settings, settings.seed)
         weights = sum(part.numel() * part.element_size() for part in model.parameters())
         metrics = [
             Metric("weights", float(weights), "bytes", 1, better="lower"),
@@ -51,6 +52,7 @@ class Memory:
                 Metric("peak_reserved", float(torch.cuda.max_memory_reserved()), "bytes", 1, better="lower"),
             ]
         chosen = {
+            "prompt": prompt,
             "prompt_tokens": settings.prompt_tokens,
             "output_tokens": settings.output_tokens,
             "seed": settings.seed,
@@ -59,5 +61,11 @@ class Memory:
 
 
 def _peak_rss() -> int:
-    """Return the most memory that this process has had, in bytes; the kernel counts kilobytes on Linux."""
+    """Return the most memory that this process has had, in bytes.
+
+    Linux counts what the parent had towards `ru_maxrss` of a child; VmHWM is of this program alone.
+    """
+    if sys.platform == "linux":
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -16,7 +16,7 @@ import math
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from weighbridge.benchmarks import mt_bench_questions
@@ -26,7 +26,7 @@ from weighbridge.benchmarks.mt_bench_answers import TOP_P, Answer, Answering
 from weighbridge.benchmarks.mt_bench_questions import TEMPERATURES, TURNS, Question
 from weighbridge.benchmarks.patience import Patience
 from weighbridge.benchmarks.statistics import mean, share
-from weighbridge.domain.result import Interval, Metric
+from weighbridge.domain.result import Metric
 from weighbridge.errors import BenchmarkFailed, Cancelled
 from weighbridge.handlers.interface import Handler
 
@@ -57,6 +57,7 @@ class MTBench:
     name: ClassVar[str] = "mt_bench"
     definition: ClassVar[str] = "mt_bench/1"
     capability: ClassVar[str] = "chat-completion"
+    methods: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Ask the questions and have the answers judged.
@@ -134,7 +135,7 @@ def _await(futures: Sequence[Future[Graded]], cancel_event: threading.Event) -> 
 def _metrics(graded: Sequence[Graded]) -> Iterable[Metric]:
     yield _score("score", graded)
     for turn in range(TURNS):
-        yield _bounded(mean(f"score_turn_{turn + 1}", _of_turn(graded, turn), "points"))
+        yield mean(f"score_turn_{turn + 1}", _of_turn(graded, turn), "points", within=(LOWEST, HIGHEST))
     for category in TEMPERATURES:
         if found := [one for one in graded if one.question.category == category]:
             yield _score(f"score/{category}", found)
@@ -144,15 +145,8 @@ def _metrics(graded: Sequence[Graded]) -> Iterable[Metric]:
 
 def _score(name: str, graded: Iterable[Graded]) -> Metric:
     """Return the mean of the questions' means, each of which counts once, however many samples it is."""
-    return _bounded(mean(name, [math.fsum(one.grades) / len(one.grades) for one in graded if one.grades], "points"))
-
-
-def _bounded(metric: Metric) -> Metric:
-    """Return a metric whose interval holds no grade that there is not."""
-    if metric.interval is None:
-        return metric
-    low, high = max(LOWEST, metric.interval.low), min(HIGHEST, metric.interval.high)
-    return replace(metric, interval=Interval(low, high, metric.interval.level))
+    found = [math.fsum(one.grades) / len(one.grades) for one in graded if one.grades]
+    return mean(name, found, "points", within=(LOWEST, HIGHEST))
 
 
 def _of_turn(graded: Iterable[Graded], turn: int) -> list[float]:

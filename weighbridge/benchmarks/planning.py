@@ -15,10 +15,10 @@ from typing import Any
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import hardware
-from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options
+from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, doable, handler_options
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry
-from weighbridge.domain.result import BenchmarkResult
+from weighbridge.domain.result import OF_MEMORY, OF_MODEL, BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, RegistryError
 from weighbridge.handlers.choosing import HANDLERS, benchmarks_of
@@ -117,11 +117,14 @@ def measurements(
 def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: str) -> bool:
     """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
 
-    A failure counts: it would fail again. On another machine it may not, so one whose machine is not known is none.
+    A failure of the model counts: it would fail again. On another machine it may not, so one whose machine is not known
+    does not count, and a failure that may have been of the run does not either.
     """
     definition, here = BENCHMARKS[benchmark]().definition, _machine(hardware(choose_device(device)))
     return any(
-        result.definition == definition and _machine(result.hardware) == here
+        result.definition == definition
+        and _machine(result.hardware) == here
+        and (not result.failure or result.cause in (OF_MODEL, OF_MEMORY))
         for result in catalog.results([version.manifest.digest], benchmark)
     )
 
@@ -190,9 +193,11 @@ def _new(
 def _completed(request: BenchmarkRequest, version: ModelVersion, entry: ModelEntry | None) -> BenchmarkRequest:
     """Return a request with what it leaves open taken from models.yaml, then from the model's task."""
     of_entry = tuple(entry.benchmarks) if entry is not None else ()
+    handler = request.handler or (entry.handler if entry is not None else "")
+    own = benchmarks_of(version.card)
     return replace(
         request,
-        benchmarks=request.benchmarks or of_entry or benchmarks_of(version.card),
-        handler=request.handler or (entry.handler if entry is not None else ""),
+        benchmarks=request.benchmarks or of_entry or (doable(own, handler) if handler else own),
+        handler=handler,
         options={**handler_options(entry), **request.options},
     )

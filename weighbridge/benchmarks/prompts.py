@@ -6,6 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from weighbridge.errors import HandlerError
+
 #: Ordinary words: an endpoint's tokenizer is not known, and most have one token for each of these.
 _WORDS = (  # noqa: SIM905 (a list of 36 lines says no more)
     "time year people way day man thing woman life child world school state family student group country problem hand "
@@ -13,11 +15,20 @@ _WORDS = (  # noqa: SIM905 (a list of 36 lines says no more)
 ).split()
 
 
-def random_tokens(tokenizer: Any, count: int, seed: int) -> list[int]:
-    """Return tokens that are no special ones, in random order."""
+def random_tokens(handler: Any, count: int, seed: int) -> list[int]:
+    """Return tokens of a handler's model that are no special ones, in random order.
+
+    Raises:
+        HandlerError: it has none.
+    """
     dice = random.Random(seed)  # noqa: S311 (a benchmark, no secret)
-    special = set(tokenizer.all_special_ids)
-    size = len(tokenizer)
+    special = set(handler.tokenizer.all_special_ids)
+    size = len(handler.tokenizer)
+    table = getattr(getattr(handler, "model", None), "get_input_embeddings", lambda: None)()
+    if table is not None:  # Some tokenizers have more words than their models.
+        size = min(size, table.weight.shape[0])
+    if special.issuperset(range(size)):
+        raise HandlerError(f"The tokenizer of {handler.name} has special tokens alone.", "Its files may be broken.")
     found: list[int] = []
     while len(found) < count:
         token = dice.randrange(size)

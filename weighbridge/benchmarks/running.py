@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.config.models_file import ModelEntry
@@ -22,7 +23,9 @@ from weighbridge.domain.permits import LoadingRules
 from weighbridge.domain.progress import Progress, Silent, counted
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import InvalidConfiguration
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
+from weighbridge.handlers.declaration import read_declaration
 from weighbridge.registries.export import export_folder
 from weighbridge.store.interface import BlobStore
 
@@ -54,6 +57,34 @@ def handler_options(entry: ModelEntry | None) -> dict[str, Any]:
         return {}
     defaults = entry.defaults.model_dump(exclude_none=True)
     return entry.handler_options | ({"generation_defaults": defaults} if defaults else {})
+
+
+def misfit(name: str, handler: str) -> str:
+    """Return why a benchmark cannot be done with a handler, as far as the text of its class says; or empty.
+
+    Raises:
+        InvalidConfiguration: there is no such benchmark or class.
+    """
+    if name not in BENCHMARKS:
+        raise InvalidConfiguration(f"There is no benchmark “{name}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
+    benchmark, declared = BENCHMARKS[name](), read_declaration(handler)
+    if declared.capabilities and benchmark.capability not in declared.capabilities:
+        return f"{name} measures {benchmark.capability}, and {handler} does {', '.join(declared.capabilities)}"
+    if declared.whole and benchmark.methods and not declared.methods & set(benchmark.methods):
+        return f"{name} needs the method {' or '.join(benchmark.methods)}, and {handler} has neither"
+    return ""
+
+
+def doable(names: Iterable[str], handler: str) -> tuple[str, ...]:
+    """Return those benchmarks of a task that can be done with a handler."""
+    return tuple(name for name in names if not misfit(name, handler))
+
+
+def _refuse_misfits(names: Iterable[str], handler: str) -> None:
+    """Refuse what cannot be done before anything runs. Raises InvalidConfiguration."""
+    for name in names:
+        if reason := misfit(name, handler):
+            raise InvalidConfiguration(f"{reason}.", "Choose another benchmark, or the handler for this task.")
 
 
 @contextmanager
@@ -98,8 +129,10 @@ def benchmark(
     """
     handler = request.handler or handler_of(version.name, version.card)
     options = {"name": version.name, **request.options, **request.loading.options(version, clock().date())}
+    names = request.benchmarks or doable(benchmarks_of(version.card), handler)
+    _refuse_misfits(names, handler)
     results = []
-    names, progress = request.benchmarks or benchmarks_of(version.card), progress or Silent()
+    progress = progress or Silent()
     with laid_out(version, blobs, progress) as folder:
         for name in counted(progress, "benchmark", "benchmarks", zip(names, names, strict=True), len(names)):
             work = Work(
@@ -138,6 +171,7 @@ def benchmark_endpoint(
     """
     model = entry.hf_repo_id or entry.key
     options = {"name": entry.key, **handler_options(entry)}
+    _refuse_misfits(names, entry.handler)
     bound = f"endpoint:{entry.upstream_base_url}#{model}"
     results = []
     for name in counted(progress or Silent(), "benchmark", "benchmarks", zip(names, names, strict=True), len(names)):

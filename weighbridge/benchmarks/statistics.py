@@ -1,7 +1,9 @@
 """What samples say: quantiles, means and shares with 95 % intervals, or that they are too few to say anything.
 
 Quantiles: intervals of order statistics, which assume nothing of the distribution (Conover, Practical Nonparametric
-Statistics, 3rd edition, section 3.2). Shares: Wilson's score interval. Means: Student's t.
+Statistics, 3rd edition, section 3.2). Shares: Wilson's score interval. Means: Student's t. Rates, all work by all time:
+Student's t for the logarithm of a ratio of sums (delta method; Cochran, Sampling Techniques, 3rd edition, section
+2.11), so that no bound is negative.
 """
 
 from __future__ import annotations
@@ -12,6 +14,10 @@ from collections.abc import Sequence
 from weighbridge.domain.result import INSUFFICIENT, Interval, Metric
 
 LEVEL = 0.95
+#: Spread of samples, relative to their median, above which a run is called noisy.
+QUIET_SPREAD = 0.25
+#: The greatest logarithm whose exponential is a number.
+_MAX_LOG = 700.0
 
 
 def quantile(name: str, samples: Sequence[float], share: float, unit: str, better: str = "lower") -> Metric:
@@ -60,8 +66,22 @@ def enclosing_ranks(n: int, share: float) -> tuple[int, int] | None:
     return best[2] if best else None
 
 
-def mean(name: str, samples: Sequence[float], unit: str, better: str = "higher") -> Metric:
-    """Return the mean with its interval; without a value below two samples."""
+def mean(
+    name: str,
+    samples: Sequence[float],
+    unit: str,
+    better: str = "higher",
+    within: tuple[float, float] = (0.0, math.inf),
+) -> Metric:
+    """Return the mean with its interval; without a value below two samples.
+
+    Args:
+        name: of the metric.
+        samples: in any order.
+        unit: of the samples.
+        better: whether a `higher` or a `lower` value is better.
+        within: what a sample can be; the interval ends there. Times and speeds are not negative.
+    """
     from scipy.stats import t
 
     n = len(samples)
@@ -70,7 +90,32 @@ def mean(name: str, samples: Sequence[float], unit: str, better: str = "higher")
     value = math.fsum(samples) / n
     deviation = math.sqrt(math.fsum((sample - value) ** 2 for sample in samples) / (n - 1))
     half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
-    return Metric(name, value, unit, n, Interval(value - half, value + half, LEVEL), better=better)
+    interval = Interval(max(value - half, within[0]), min(value + half, within[1]), LEVEL)
+    return Metric(name, value, unit, n, interval, better=better)
+
+
+def rate(name: str, amounts: Sequence[float], times_s: Sequence[float], unit: str) -> Metric:
+    """Return all work by all time, with its interval; without a value below two samples.
+
+    Args:
+        name: of the metric.
+        amounts: work of each sample, such as tokens.
+        times_s: what each took, in the same order; above 0.
+        unit: of the rate.
+    """
+    from scipy.stats import t
+
+    n = len(amounts)
+    if n < 2:
+        return Metric(name, None, unit, n, reason=INSUFFICIENT)
+    whole_s = math.fsum(times_s)
+    value = math.fsum(amounts) / whole_s
+    if value <= 0:
+        return Metric(name, value, unit, n, reason=INSUFFICIENT)
+    rest = math.fsum((amount - value * time_s) ** 2 for amount, time_s in zip(amounts, times_s, strict=True))
+    deviation = math.sqrt(rest * n / (n - 1)) / whole_s
+    factor = math.exp(min(float(t.ppf((1 + LEVEL) / 2, n - 1)) * deviation / value, _MAX_LOG))
+    return Metric(name, value, unit, n, Interval(value / factor, value * factor, LEVEL))
 
 
 def share(name: str, successes: int, n: int, better: str = "higher") -> Metric:
@@ -88,6 +133,12 @@ def variation(samples: Sequence[float]) -> float:
     found = sorted(samples)
     middle = _at(found, 0.5) if found else 0.0
     return (_at(found, 0.75) - _at(found, 0.25)) / middle if len(found) >= 4 and middle > 0 else 0.0
+
+
+def spread(samples: Sequence[float]) -> str:
+    """Return that samples spread too much for a quiet run, or empty."""
+    found = variation(samples)
+    return f"the samples spread by {found:.0%} of their median" if found > QUIET_SPREAD else ""
 
 
 def _at(ordered: Sequence[float], share: float) -> float:

@@ -22,7 +22,7 @@ from weighbridge.domain.decision import Decision
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
-from weighbridge.domain.result import BenchmarkResult
+from weighbridge.domain.result import OF_RUN, BenchmarkResult
 from weighbridge.domain.version import ModelVersion, Publication
 
 
@@ -145,11 +145,13 @@ class Catalog:
     # Results
 
     def add_result(self, result: BenchmarkResult) -> None:
-        """Keep a benchmark's result; earlier ones stay.
+        """Keep a benchmark's result; earlier ones stay. A failure of the run is not kept: it is no fact about a model.
 
         For each metric that is worse, beyond both intervals, than the comparable one of the version before, the event
         `version.regressed` says so.
         """
+        if result.cause == OF_RUN:
+            return
         now = self._clock()
         with self._database.write() as connection:
             results.add(connection, result, now)

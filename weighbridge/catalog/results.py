@@ -1,12 +1,13 @@
 """Benchmark results in the catalog: every one is kept; of one manifest, benchmark and comparable key the newest counts.
 
-A failure stands beside what was measured before it, until something newer of its benchmark and machine is there: it has
-no settings of its own to be compared by. Raw samples lie in a column of their own, which is read only for who asks.
+A failure stays beside what was measured before it, until something newer of its benchmark and machine is there that
+was measured with the same settings: what does not fit at one length or batch may fit at another. Raw samples are in a
+column of their own, which is read only for callers that ask for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,9 @@ from sqlalchemy import Connection, func, select
 from weighbridge.catalog import schema
 from weighbridge.catalog.manifests import batches
 from weighbridge.domain.result import BenchmarkResult
+
+#: Settings that change no number, and those that a failure keeps as they were asked for and a result as they were used.
+_NOT_COMPARED = {"n", "device", "tasks", "shots"}
 
 
 def add(connection: Connection, result: BenchmarkResult, now: datetime) -> None:
@@ -74,10 +78,15 @@ def newest(
 
 
 def _standing(results: Iterable[BenchmarkResult]) -> Iterator[BenchmarkResult]:
-    """Yield results, the newest first, without the failures that something newer on that machine has outdone."""
-    seen: set[tuple[str, str, str]] = set()
+    """Yield results, the newest first, without the failures that something newer has outdone."""
+    seen: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for result in results:
-        place = (result.manifest_digest, result.benchmark, result.machine)
-        if not result.failure or place not in seen:
+        newer = seen.setdefault((result.manifest_digest, result.benchmark, result.machine), [])
+        if not result.failure or not any(_same(result.settings, settings) for settings in newer):
             yield result
-        seen.add(place)
+        newer.append(result.settings)
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two runs chose the same, as far as both say; a failure keeps more settings than a benchmark uses."""
+    return all(one[name] == other[name] for name in (one.keys() & other.keys()) - _NOT_COMPARED)

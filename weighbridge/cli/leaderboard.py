@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.benchmarks.leaderboard import Filter, Group, leaderboard
+from weighbridge.benchmarks.leaderboard import Filter, Group, Row, leaderboard
 from weighbridge.cli.console import AsJSONList, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult, Metric
@@ -94,8 +94,8 @@ def _table(group: Group) -> Table:
         notes = [row.reason] if row.reason else []
         notes += [f"noisy: {row.result.noisy}"] if row.result.noisy else []
         table.add_row(
-            Text(str(row.rank or "-"), style="bold green" if row.rank == 1 else ""),
-            Text(_shown(f"{row.version.name} {row.version.version}"), style="" if row.rank else "dim"),
+            Text(_rank_text(row), style="bold green" if row.possible == (1, 1) else ""),
+            Text(_shown(row.names), style="" if row.rank else "dim"),
             metric_text(metric.value, metric.unit) if metric and metric.value is not None else "",
             _interval_text(metric),
             str(metric.n) if metric else "",
@@ -104,6 +104,14 @@ def _table(group: Group) -> Table:
             Text(_shown("; ".join(notes)), style="yellow"),
         )
     return table
+
+
+def _rank_text(row: Row) -> str:
+    """Return a rank, with those that its interval allows where it is not the only one: `2 (1-3)`."""
+    if row.rank is None or row.possible is None:
+        return "-"
+    best, worst = row.possible
+    return str(row.rank) if best == worst == row.rank else f"{row.rank} ({best}-{worst})"
 
 
 def _title(metric: str, result: BenchmarkResult) -> Text:

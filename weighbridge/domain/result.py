@@ -15,9 +15,12 @@ INSUFFICIENT = "insufficient samples"
 
 NOT_FINITE = "not a finite number"
 
+#: What a failure is of: the model; the model at these settings on this machine, whose memory was too small; or the run,
+#: such as a file, a package or a service that was not there, which says nothing of the model.
+OF_MODEL, OF_MEMORY, OF_RUN = "model", "memory", "run"
 
 #: Facts of `hardware` and names of `software` that change numbers.
-_MACHINE = ("processor", "cores", "gpu", "gpu_count", "endpoint")
+_MACHINE = ("processor", "cores", "threads", "gpu", "gpu_count", "endpoint")
 
 
 _LIBRARIES = ("torch", "transformers", "lm_eval")
@@ -76,10 +79,12 @@ class BenchmarkResult:
         manifest_digest: of the model's version.
         metrics: the numbers.
         settings: everything that was chosen: lengths, batch sizes, dtype, device, seed, limit, judge, prompt version.
-        hardware: device name, count, memory, driver, processor, cores, load average before and after.
+        hardware: device name, count, memory, driver, processor, cores, threads, load average before and after, and the
+            share of the processors that other processes took.
         software: versions of Weighbridge and of the libraries that ran it.
         noisy: why the numbers may be disturbed, or empty.
         failure: why there are no numbers, or empty; a failed run is a result too.
+        cause: of a failure: OF_MODEL, OF_MEMORY or OF_RUN; empty where it is not known.
         started_at: ISO 8601, UTC.
         duration_s: of the whole run.
         samples: raw samples by name, in the order in which they were taken.
@@ -94,6 +99,7 @@ class BenchmarkResult:
     software: Mapping[str, str]
     noisy: str = ""
     failure: str = ""
+    cause: str = ""
     started_at: str = ""
     duration_s: float = 0.0
     samples: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
@@ -103,12 +109,14 @@ class BenchmarkResult:
         """One word for everything that must be equal for two results to be ranked against each other.
 
         That is the benchmark and its definition; what was chosen, but for the number of samples; the kind of device,
-        processor, cores, GPU, number of GPUs, and endpoint; and torch, transformers and lm_eval to their second
-        number. The driver and later numbers are kept in the result and make no difference here (docs/benchmarks.md).
+        processor, the cores and threads that the process may use, memory in GiB, GPU, number of GPUs, and endpoint; and
+        torch, transformers and lm_eval to their second number. The driver and later numbers are kept in the result and
+        make no difference here (docs/benchmarks.md).
         """
         settings = {name: value for name, value in self.settings.items() if name not in _INDIFFERENT}
         kind = str(self.hardware.get("device", "")).partition(":")[0]
         machine = {"device": kind, **{name: self.hardware.get(name) for name in _MACHINE}}
+        machine["memory"] = round(self.hardware.get("memory", 0) / 1024**3)
         libraries = {name: ".".join(self.software.get(name, "").split(".")[:2]) for name in _LIBRARIES}
         facts = [self.benchmark, self.definition, _plain(settings), _plain(machine), libraries]
         return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -68,7 +68,8 @@ class TextRerank:
     ) -> list[RerankResult]:
         """Return the documents with their scores of 0 to 1, the most relevant first; equal ones in their own order.
 
-        Of a query and a document that are longer than `max_tokens` together, the longer is cut.
+        Of a query and a document that are longer than `max_tokens` together, the longer is cut; `count_cut` says how
+        many are.
 
         Raises:
             InvalidRequest: a text is none, or `top_k` cannot be.
@@ -97,3 +98,11 @@ class TextRerank:
                 scores += torch.sigmoid(logits).cpu().tolist()  # As services answer.
         order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
         return [RerankResult(index, scores[index], documents[index]) for index in order[:top_k]]
+
+    def count_cut(self, query: str, documents: Sequence[str]) -> int:
+        """Return how many of the documents are, with the query, longer than `max_tokens`, so that either is cut."""
+        if not documents:
+            return 0
+        with inferring(self.name, "the tokenizer", "reranking"):
+            entries = self.tokenizer([query] * len(documents), list(documents))["input_ids"]
+        return sum(len(tokens) > self.max_tokens for tokens in entries)

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 #: Columns and their types; docs/formats.md says what each means.
 COLUMNS = {
     "rank": "Int64",
+    "rank_best": "Int64",
+    "rank_worst": "Int64",
     "name": "string",
     "version": "string",
+    "names": "string",
     "architecture": "string",
     "parameter_count": "Int64",
     "licence": "string",
