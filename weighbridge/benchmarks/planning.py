@@ -181,10 +181,11 @@ def _new(
         if version is None or version.status != "PASSED":
             continue
         wanted = _completed(request, version, of_name.get(version.name))
-        if not wanted.handler and version.card.get("task") not in HANDLERS:
+        handler = wanted.handler or HANDLERS.get(str(version.card.get("task")), "")
+        if not handler:
             continue  # Nothing here can load it: a data set, a picture of a task that no handler does.
-        doable = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
-        missing = tuple(name for name in doable if not known(version, name))
+        having = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
+        missing = tuple(name for name in doable(having, handler) if not known(version, name))
         if missing:
             found.append((version, replace(wanted, benchmarks=missing)))
     return found
