@@ -57,6 +57,7 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "withdraw": ["withdraw", "tiny@1.0.0", "--reason", "x"],
         "reinstate": ["reinstate", "tiny@1.0.0"],
         "preload": ["preload", "--only", "tiny"],
+        "results": ["results", "tiny"],
         "leaderboard": ["leaderboard"],
         "fsck": ["fsck"],
         "doctor": ["doctor"],
@@ -77,7 +78,7 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
             kind, _, number = found["schema"].removeprefix("weighbridge.").partition("/")
             assert (kind in SCHEMAS, number) == (True, str(SCHEMAS[kind])), arguments
             names.add(kind)
-    assert names >= SCHEMAS.keys() - {"answer", "result", "leaderboard-row"}
+    assert names >= SCHEMAS.keys() - {"answer", "explanation", "result", "leaderboard-row"}
 
 
 @pytest.mark.parametrize("command", sorted(every_command()))

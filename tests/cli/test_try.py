@@ -92,17 +92,51 @@ def test_every_kind_answers_what_it_is_for(
 ) -> None:
     Image.new("RGB", (16, 16), "red").save(user / "photo.png")
 
-    def answer(*arguments: str) -> str:
+    def answer(*arguments: str) -> Any:
         status, said, all_said = run(capsys, "try", *arguments)
         assert status == 0, all_said
-        return str(said["answer"])
+        return said["answer"]
 
     assert answer("chat", "Who are you?", "--max-tokens", "4")
     assert answer("sees", "What is in it?", "--image", "photo.png", "--max-tokens", "4")
-    assert answer("embeds", "a text").endswith("of 32 dimensions")
-    ranked = answer("ranks", "a query", "--document", "one", "--document", "another").splitlines()
-    assert sorted(line.split("  ")[1] for line in ranked) == ["another", "one"]
+    vector = answer("embeds", "a text")
+    assert len(vector) == 32
+    capsys.readouterr()
+    assert app.run(["try", "embeds", "a text"]) == 0
+    assert json.loads(capsys.readouterr().out) == pytest.approx(vector), "a program reads numbers"
+    ranked = answer("ranks", "a query", "--document", "one", "--document", "another")
+    assert sorted(one["document"] for one in ranked) == ["another", "one"]
+    assert ranked[0]["score"] >= ranked[1]["score"]
     assert "fail better" in answer("hears", "--sound", str(beckett)).lower()
+    timed = answer("hears", "--sound", str(beckett), "--timestamps", "segment", "--language", "en")
+    assert timed["parts"][0]["end_s"] > timed["parts"][0]["start_s"]
+
+
+LONG = "x = [" + ", ".join(map(str, range(90))) + "]\n\tindented\u200b  twice  "
+
+
+def test_an_answer_is_printed_letter_for_letter(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with OpenAIService(answer=lambda body: LONG) as service:
+        ours = f"handler: weighbridge.handlers.upstream.UpstreamChat, upstream_base_url: '{service.url}'"
+        (user / "models.yaml").write_text(
+            f"models:\n  - {{name: far, hf_repo_id: o/far, skip_download: true, {ours}}}\n"
+        )
+        capsys.readouterr()
+        assert app.run(["try", "far", "code", "--max-tokens", "999"]) == 0
+        assert capsys.readouterr().out == LONG + "\n"
+
+
+def test_options_that_do_not_fit_are_refused(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, *options in (
+        ("chat", "--document", "x"),
+        ("chat", "--language", "en"),
+        ("embeds", "--document", "x"),
+        ("embeds", "--image", "nowhere.png"),
+        ("embeds", "--temperature", "0"),
+    ):
+        status, said, _ = run(capsys, "try", name, "a text", *options)
+        assert status == 64, (name, options)
+        assert f"{options[0]} does not fit" in said["error"]["problem"]
 
 
 def test_options_of_models_yaml_reach_the_model(

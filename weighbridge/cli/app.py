@@ -21,7 +21,18 @@ import typer
 from typer.exceptions import TyperException
 
 from weighbridge import __version__
-from weighbridge.cli import benchmarks, console, fleet, interrupts, leaderboard, locks, policies, storage, versions
+from weighbridge.cli import (
+    benchmarks,
+    console,
+    fleet,
+    interrupts,
+    leaderboard,
+    locks,
+    policies,
+    results,
+    storage,
+    versions,
+)
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
     EXIT_REJECTED,
@@ -284,6 +295,7 @@ fleet.add_commands(app)
 locks.add_commands(app)
 benchmarks.add_commands(app)
 leaderboard.add_commands(app)
+results.add_commands(app)
 policies.add_commands(app)
 
 

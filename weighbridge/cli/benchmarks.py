@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from weighbridge.benchmarks.interface import BenchmarkSettings
@@ -41,19 +42,26 @@ from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.handlers.choosing import handler_of
-from weighbridge.handlers.trial import Trial, try_model
+from weighbridge.handlers.trial import Reply, Trial, try_model
 from weighbridge.intake import chain
 from weighbridge.intake.job import Job
 from weighbridge.intake.lookup import find
 from weighbridge.intake.preloading import cache_folder, preload
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.store.local import LocalBlobStore
-from weighbridge.views.text import metric_text
+from weighbridge.views.results import result_table
 
 #: Benchmarks that take tasks.
 _TASKED = {"lm_eval", "mmlu"}
 #: The benchmark that asks a judge.
 _JUDGED = "mt_bench"
+
+
+class Timestamps(StrEnum):
+    """Which parts of a transcript have their times shown."""
+
+    word = "word"
+    segment = "segment"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -96,6 +104,11 @@ def _try(
     text: Annotated[str, typer.Argument(help="A prompt, a text to embed, or a query.")] = "",
     document: Annotated[list[str] | None, typer.Option(help="A document to rank by the query; repeated.")] = None,
     sound: Annotated[Path | None, typer.Option(help="A sound file to transcribe.")] = None,
+    language: Annotated[str, typer.Option(help="Language of the speech: en, de; the model finds out by default.")] = "",
+    translate: Annotated[bool, typer.Option("--translate", help="Translate speech to English.")] = False,
+    timestamps: Annotated[
+        Timestamps | None, typer.Option(help="The times of a transcript's words or segments.")
+    ] = None,
     image: Annotated[list[Path] | None, typer.Option(help="An image that the prompt is about; repeated.")] = None,
     handler: options.Handler = "",
     device: options.Device = "auto",
@@ -123,6 +136,9 @@ def _try(
         "max_tokens": max_tokens,
         "temperature": temperature,
         "top_p": top_p,
+        "language": language,
+        "translate": translate,
+        "timestamps": timestamps or "",
     }
     handler = handler or (entry.handler if entry else "")
     with (
@@ -131,7 +147,7 @@ def _try(
         one_of(shown, "answer", "answers", trial.handler.rpartition(".")[2]),
     ):
         answer = try_model(trial, timeout)
-    say("answer", {"answer": answer}, lambda: out.print(answer, markup=False, highlight=False), json_)
+    say("answer", {"answer": answer.value}, lambda: _print_reply(answer), json_)
 
 
 @contextmanager
@@ -149,6 +165,14 @@ def _trial(
     taken |= _loading(entry, settings).options(version, utc_now().date())
     with laid_out(version, LocalBlobStore(settings.store_folder), progress) as folder:
         yield Trial(handler or handler_of(version.name, version.card), str(folder), options=taken, **chosen)
+
+
+def _print_reply(reply: Reply) -> None:
+    """Print an answer letter for letter; a program that reads it gets numbers and lists as JSON."""
+    if out.is_terminal:
+        out.print(reply.text, markup=False, highlight=False, soft_wrap=True)
+    else:
+        print(reply.value if isinstance(reply.value, str) else json.dumps(reply.value))  # noqa: T201 (for a program)
 
 
 def _benchmark(
@@ -295,24 +319,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not Path(path).exists():
         raise UsageError(f"“{text}” names no file or folder.", "Write --data NAME=PATH.")
     return name, str(Path(path).absolute())
-
-
-def result_table(result: BenchmarkResult) -> Table:
-    """Render what one benchmark found."""
-    machine = result.hardware.get("gpu") or result.hardware.get("endpoint") or result.hardware.get("processor", "")
-    title = f"[bold]{result.benchmark}[/] [dim]{result.definition} on {escape(str(machine))}[/]"
-    table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left")
-    for header in ("metric", "value", "95 % interval", "n"):
-        table.add_column(header, justify="left" if header == "metric" else "right")
-    for metric in result.metrics:
-        value = escape(metric.reason) if metric.value is None else metric_text(metric.value, metric.unit)
-        interval = metric.interval
-        span = (
-            f"{metric_text(interval.low, metric.unit)} to {metric_text(interval.high, metric.unit)}" if interval else ""
-        )
-        table.add_row(metric.name, value, span, str(metric.n))
-    if result.failure:
-        table.add_row(f"[red]{escape(result.failure)}[/]")
-    if result.noisy:
-        table.caption = escape(f"noisy: {result.noisy}")
-    return table

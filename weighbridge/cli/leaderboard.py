@@ -15,11 +15,11 @@ from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.leaderboard import Filter, Group, Row, leaderboard
 from weighbridge.cli.console import AsJSONList, examples, out, say
 from weighbridge.config.settings import Settings
-from weighbridge.domain.result import BenchmarkResult, Metric
+from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import UsageError
 from weighbridge.intake.workspace import open_catalog
 from weighbridge.views.leaderboard_files import write_csv, write_parquet
-from weighbridge.views.text import count_text, metric_text
+from weighbridge.views.text import count_text, interval_text, metric_text
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
@@ -97,7 +97,7 @@ def _table(group: Group) -> Table:
             Text(_rank_text(row), style="bold green" if row.possible == (1, 1) else ""),
             Text(_shown(row.names), style="" if row.rank else "dim"),
             metric_text(metric.value, metric.unit) if metric and metric.value is not None else "",
-            _interval_text(metric),
+            interval_text(metric) if metric else "",
             str(metric.n) if metric else "",
             count_text(weights) if isinstance(weights, int) else "",
             Text(_shown(str(card.get("licence") or ""))),
@@ -131,15 +131,6 @@ def _title(metric: str, result: BenchmarkResult) -> Text:
 
 def _setting_text(value: object) -> str:
     return "/".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
-
-
-def _interval_text(metric: Metric | None) -> str:
-    if metric is None or metric.value is None:
-        return ""
-    if metric.interval is None:
-        return "none"
-    bounds = (metric_text(bound, metric.unit) for bound in (metric.interval.low, metric.interval.high))
-    return " to ".join(bounds)
 
 
 def _shown(text: str) -> str:

@@ -32,10 +32,12 @@ class Answer:
     Attributes:
         value: its JSON object, or None when there is none.
         failure: why there is none, one sentence; or empty.
+        late: whether it was killed because its time was over.
     """
 
     value: dict[str, Any] | None
     failure: str = ""
+    late: bool = False
 
 
 def ask(
@@ -67,8 +69,8 @@ def ask(
         env={**os.environ, **(environment or {})},
         start_new_session=True,
     )
-    ended = threading.Event()
-    watch = threading.Thread(target=_watch, args=(process, timeout_s, cancel_event, ended), daemon=True)
+    ended, late = threading.Event(), threading.Event()
+    watch = threading.Thread(target=_watch, args=(process, timeout_s, cancel_event, ended, late), daemon=True)
     watch.start()
     try:
         output, said = process.communicate(json.dumps(question, default=dict).encode())
@@ -78,7 +80,9 @@ def ask(
         watch.join()
     if cancel_event.is_set():
         raise Cancelled("The work was cancelled; its process is gone.")
-    return _answer(process.returncode, output, said, timeout_s)
+    if late.is_set():
+        return Answer(None, f"It was killed after {timeout_s:g} s.", late=True)
+    return _answer(process.returncode, output, said)
 
 
 def answer_stdin(work: Callable[[Any], dict[str, Any]]) -> None:
@@ -98,25 +102,32 @@ def _end_with_parent(parent: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _answer(status: int, output: bytes, said: bytes, timeout_s: float) -> Answer:
+def _answer(status: int, output: bytes, said: bytes) -> Answer:
     if status == 0 and len(output) <= _MAX_ANSWER_SIZE:
         with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(output)
             if isinstance(value, dict):
                 return Answer(value)
     if status == -signal.SIGKILL:
-        return Answer(None, f"It was killed after {timeout_s:g} s, or for the memory that it took.")
+        return Answer(None, "It was killed, most likely for the memory that it took.")
     if status < 0:
         return Answer(None, f"Its process crashed: {signal.Signals(-status).name}.")
     return Answer(None, f"Its process ended with {status}: {said.decode(errors='replace').strip()[-_QUOTED:]}")
 
 
 def _watch(
-    process: subprocess.Popen[bytes], timeout_s: float, cancel_event: threading.Event, ended: threading.Event
+    process: subprocess.Popen[bytes],
+    timeout_s: float,
+    cancel_event: threading.Event,
+    ended: threading.Event,
+    late: threading.Event,
 ) -> None:
+    """Kill the child when its work is cancelled, or when its time is over, which `late` then says."""
     deadline = time.monotonic() + timeout_s
     while not ended.wait(0.1):
         if cancel_event.is_set() or time.monotonic() > deadline:
+            if not cancel_event.is_set():
+                late.set()
             _kill(process)
             return
 

@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge import errors
-from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import open_handler
 from weighbridge.handlers.sampling import sampling
 
 _WORDS_SHOWN = 8
+#: Fields of a trial that only some models take, as the command line calls them.
+_OPTIONS = {
+    "sound": "--sound",
+    "documents": "--document",
+    "images": "--image",
+    "max_tokens": "--max-tokens",
+    "temperature": "--temperature",
+    "top_p": "--top-p",
+    "language": "--language",
+    "translate": "--translate",
+    "timestamps": "--timestamps",
+}
 _MAX_IMAGE_SIZE = 20 * 1024**2
 
 
@@ -27,13 +39,16 @@ class Trial:
     Attributes:
         handler: path of the handler's class.
         model: folder of the model, or its name at an endpoint.
-        text: a prompt, a text to embed, or a query.
+        text: a prompt, a text to embed, a query, or words that a sound is likely to hold.
         documents: to rank by the query.
         sound: path of a sound file to transcribe.
         images: paths of images that the prompt is about.
         device: `auto`, `cpu`, `cuda`, …
         options: of the handler.
         max_tokens, temperature, top_p: of an answer; None for the model's own defaults.
+        language: of the speech, or empty for the model to find out.
+        translate: whether speech is translated to English.
+        timestamps: `word` or `segment` for the times of a transcript, or empty.
     """
 
     handler: str
@@ -47,52 +62,100 @@ class Trial:
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    language: str = ""
+    translate: bool = False
+    timestamps: str = ""
 
 
-def try_model(trial: Trial, timeout_s: float = 600.0) -> str:
-    """Return what the model answers, as text for a person.
+@dataclass(frozen=True)
+class Reply:
+    """What a model answers.
+
+    Attributes:
+        value: as JSON has it: a text, a vector, ranked documents, a transcript with its times.
+        text: the same for a person to read.
+    """
+
+    value: Any
+    text: str
+
+
+def try_model(trial: Trial, timeout_s: float = 600.0) -> Reply:
+    """Return what the model answers.
 
     Raises:
         InvalidConfiguration: no such handler.
-        HandlerError: the model cannot be loaded or fails, or nothing that it can do was asked.
+        InvalidRequest: nothing that it can do was asked, or something that it cannot.
+        HandlerError: the model cannot be loaded or fails.
     """
     answer = child_process.ask("weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s)
     if answer.value is None:
-        raise HandlerError(answer.failure, "Its files may be broken, or the memory too small.")
+        remedy = "Give it more time." if answer.late else "Its files may be broken, or the memory too small."
+        raise HandlerError(answer.failure, remedy)
     if "error" in answer.value:
         kind = getattr(errors, answer.value["error"], HandlerError)
         raise kind(answer.value["problem"], answer.value["remedy"])
-    return str(answer.value["answer"])
+    return Reply(**answer.value)
 
 
 def _run(question: Mapping[str, Any]) -> dict[str, Any]:
     trial = Trial(**{**question, **{name: tuple(question[name]) for name in ("documents", "images")}})
     try:
         handler = open_handler(trial.handler, trial.model, device=trial.device, **trial.options)
-        return {"answer": _asked(handler, trial)}
+        return asdict(_asked(handler, trial))
     except WeighbridgeError as error:
         return {"error": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
 
 
-def _asked(handler: Any, trial: Trial) -> str:
+def _asked(handler: Any, trial: Trial) -> Reply:
     able = list(handler.capabilities)
     if "audio-transcription" in able and trial.sound:
-        options = {"language": None, "prompt": None, "temperature": 0.0, "timestamp_granularity": None}
-        return str(handler.transcribe(trial.sound, task="transcribe", **options).text)
+        _refuse_others(handler, trial, {"sound", "text", "temperature", "language", "translate", "timestamps"})
+        return _transcribed(handler, trial)
     if "chat-completion" in able and trial.text:
         if trial.images and "vision" not in able:
-            raise HandlerError(f"{handler.name} sees no images.", "Ask without --image, or name a handler that sees.")
+            raise InvalidRequest(f"{handler.name} sees no images.", "Ask without --image, or name a handler that sees.")
+        _refuse_others(handler, trial, {"text", "images", "max_tokens", "temperature", "top_p"})
         content = [*map(_image, trial.images), {"type": "text", "text": trial.text}] if trial.images else trial.text
         options = sampling(handler, max_tokens=trial.max_tokens, temperature=trial.temperature, top_p=trial.top_p)
-        return str(handler.generate([{"role": "user", "content": content}], **options).text)
+        said = str(handler.generate([{"role": "user", "content": content}], **options).text)
+        return Reply(said, said)
     if "rerank" in able and trial.text and trial.documents:
+        _refuse_others(handler, trial, {"text", "documents"})
         ranked = handler.rerank(trial.text, list(trial.documents))
-        return "\n".join(f"{result.score:.4f}  {result.document}" for result in ranked)
+        found = [{"index": one.index, "score": one.score, "document": one.document} for one in ranked]
+        return Reply(found, "\n".join(f"{one.score:.4f}  {one.document}" for one in ranked))
     if "text-embedding" in able and trial.text:
-        (vector,) = handler.embed([trial.text])
+        _refuse_others(handler, trial, {"text"})
+        vector = [float(value) for value in handler.embed([trial.text])[0]]
         first = ", ".join(f"{value:.4f}" for value in vector[:_WORDS_SHOWN])
-        return f"[{first}{', …' if len(vector) > _WORDS_SHOWN else ''}] of {len(vector)} dimensions"
-    raise HandlerError(_wanted(handler, able))
+        return Reply(vector, f"[{first}{', …' if len(vector) > _WORDS_SHOWN else ''}] of {len(vector)} dimensions")
+    raise InvalidRequest(_wanted(handler, able))
+
+
+def _refuse_others(handler: Any, trial: Trial, taken: set[str]) -> None:
+    """Refuse what was given besides, and would have no effect. Raises InvalidRequest."""
+    for name, option in _OPTIONS.items():
+        if name not in taken and getattr(trial, name) not in ("", (), None, False):
+            raise InvalidRequest(
+                f"{option} does not fit: {_wanted(handler, list(handler.capabilities))}", "Leave it out."
+            )
+
+
+def _transcribed(handler: Any, trial: Trial) -> Reply:
+    found = handler.transcribe(
+        trial.sound,
+        language=trial.language or None,
+        prompt=trial.text or None,
+        temperature=0.0 if trial.temperature is None else trial.temperature,
+        task="translate" if trial.translate else "transcribe",
+        timestamp_granularity=trial.timestamps or None,
+    )
+    parts = found.words if trial.timestamps == "word" else found.segments
+    if not trial.timestamps:
+        return Reply(str(found.text), str(found.text))
+    lines = [f"{part.start_s:8.2f} {part.end_s:8.2f}  {part.text.strip()}" for part in parts]
+    return Reply({"text": found.text, "language": found.language, "parts": list(map(asdict, parts))}, "\n".join(lines))
 
 
 def _image(path: str) -> dict[str, Any]:
@@ -103,16 +166,16 @@ def _image(path: str) -> dict[str, Any]:
         with Path(path).open("rb") as file:
             content = file.read(_MAX_IMAGE_SIZE + 1)
     except OSError as error:
-        raise HandlerError(f"The image {path} cannot be read: {error.strerror}.", "Check the path.") from error
+        raise InvalidRequest(f"The image {path} cannot be read: {error.strerror}.", "Check the path.") from error
     if len(content) > _MAX_IMAGE_SIZE:
-        raise HandlerError(f"The image {path} is larger than {_MAX_IMAGE_SIZE:,} bytes.", "Scale it down.")
+        raise InvalidRequest(f"The image {path} is larger than {_MAX_IMAGE_SIZE:,} bytes.", "Scale it down.")
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{base64.b64encode(content).decode()}"}}
 
 
 def _wanted(handler: Handler, able: list[str]) -> str:
     needs = {
-        "audio-transcription": "a sound file (--sound FILE)",
+        "audio-transcription": "a sound file (--sound FILE) and words that it may hold",
         "chat-completion": "a prompt" + (" (and --image FILE)" if "vision" in able else ""),
         "rerank": "a query and documents (--document TEXT, repeated)",
         "text-embedding": "a text",

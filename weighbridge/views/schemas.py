@@ -18,6 +18,7 @@ SCHEMAS = {
     "difference": 1,
     "error": 1,
     "event": 1,
+    "explanation": 1,
     "export": 1,
     "fsck": 1,
     "leaderboard-row": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from weighbridge.domain.progress import BYTES
+from weighbridge.domain.result import Metric
 from weighbridge.domain.tally import Reading
 from weighbridge.domain.text import shown
 
@@ -73,3 +74,12 @@ def progress_text(reading: Reading) -> str:
     else:
         parts.append(f"since {duration_text(reading.passed_s)}")
     return ", ".join(filter(None, [*parts, "" if reading.finished else shown(reading.at)]))
+
+
+def interval_text(metric: Metric) -> str:
+    """Return a metric's interval as a person reads it, its unit once: `98.1 to 101.4`; empty where there is none."""
+    if metric.value is None or metric.interval is None:
+        return ""
+    low, high = (metric_text(bound, metric.unit) for bound in (metric.interval.low, metric.interval.high))
+    value, _, unit = low.partition(" ")
+    return f"{value} to {high}" if high.endswith(f" {unit}") or not unit else f"{low} to {high}"
