@@ -103,6 +103,85 @@ def test_hostile_code_fails_and_touches_nothing(
     assert [p for p in psutil.Process().children(recursive=True) if "bwrap" in p.name()] == []
 
 
+GRADES_ITSELF = {
+    "finds the word on the stack": """
+def f(x):
+    import os, sys
+    frame = sys._getframe()
+    while frame is not None:
+        for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
+            for number in range(32) if isinstance(value, bytes) else ():
+                try:
+                    os.write(number, value)
+                except OSError:
+                    pass
+        frame = frame.f_back
+    os._exit(0)
+""",
+    "finds the word among all objects": """
+import gc, os
+for value in gc.get_objects():
+    for number in range(32) if isinstance(value, bytes) else ():
+        try:
+            os.write(number, value)
+        except OSError:
+            pass
+def f(x):
+    return 0
+""",
+    "equals everything": """
+class Any(int):
+    def __eq__(self, other): return True
+    def __hash__(self): return 0
+def f(x):
+    return Any(0)
+""",
+    "redefines what tests use": "import builtins\nbuiltins.abs = lambda x: 0\ndef abs(x): return 0\ndef f(x): return 9",
+    "answers for the tests": 'import os\nos.write(1, b\'{"ready": true}\\n{"value": 3}\\n\')\nos._exit(0)',
+    "says that it passed": "import os\nfor n in range(9):\n    try: os.write(n, b'1')\n    except OSError: pass",
+    "raises what ends quietly": "def f(x): raise SystemExit(0)",
+    "imports the tests": "import sys\nsys.modules['__main__'].judge = lambda *a: None\ndef f(x): return 0",
+}
+
+
+@pytest.mark.parametrize("name", GRADES_ITSELF)
+def test_no_program_grades_itself(sandbox: CodeSandbox, name: str) -> None:
+    assert not sandbox.run(GRADES_ITSELF[name], "assert abs(f(1) - 2) < 1 and f(1) == 2").passed
+
+
+VALUES = [
+    "None, True, 1, -2.5, 'ä\\n', float('inf'), 10 ** 5000",
+    "[1, (2, [3])], {4, 5}, frozenset({6}), {7: {'8': (9,)}, (1, 2): None}",
+    "b'x', bytearray(b'y'), 1j, range(3), {1: 2}.keys()",
+    "__import__('decimal').Decimal('1.5'), __import__('fractions').Fraction(1, 3)",
+    "__import__('collections').Counter('aab'), __import__('collections').OrderedDict(a=1)",
+]
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_tests_get_the_values_that_a_program_returns(sandbox: CodeSandbox, values: str) -> None:
+    verdict = sandbox.run("def same(*x): return x", f"given = ({values},)\nassert same(*given) == given, given")
+    assert verdict.passed, verdict
+    assert not sandbox.run("def same(*x): return x[:-1]", f"given = ({values},)\nassert same(*given) == given").passed
+
+
+@pytest.mark.parametrize(
+    ("program", "test"),
+    [
+        ("def f(): return (letter for letter in 'ab')", "assert list(f()) == ['a', 'b']"),
+        ("def f(x): raise ValueError(x)", "try:\n    f(1)\nexcept ValueError:\n    pass\nelse:\n    assert False"),
+        ("def f(n): return [n] * n", "def helper(n): return f(n)\nassert helper(3) == [3, 3, 3]"),
+        ("def f(**options): return sorted(options)", "assert f(b=1, a=2) == ['a', 'b']"),
+    ],
+)
+def test_tests_call_as_they_would_in_one_process(sandbox: CodeSandbox, program: str, test: str) -> None:
+    assert sandbox.run(program, test).passed
+
+
+def test_what_is_no_plain_value_equals_nothing(sandbox: CodeSandbox) -> None:
+    assert not sandbox.run("class A:\n    def __eq__(s, o): return True\ndef f(): return A()", "assert f() == 1").passed
+
+
 def test_no_home_no_environment_and_no_more_than_one_process(sandbox: CodeSandbox) -> None:
     program = (
         "import os\nfrom pathlib import Path\n"

@@ -344,6 +344,23 @@ def test_what_is_no_share_has_lm_evals_standard_error() -> None:
     assert metric_of("acc", 0.75, [0.0, 1.0], 0.1, "higher", 2).interval == Interval(0.554, 0.946)
 
 
+def test_documents_that_all_count_the_same_are_no_certainty() -> None:
+    """lm-eval's standard error of them is 0 (EleutherAI/lm-evaluation-harness#4070, #3966)."""
+    few, many = (metric_of("f1", 0.5, [0.5] * n, 0.0, "higher", n).interval for n in (2, 2000))
+    assert few is not None
+    assert many is not None
+    assert few.low < 0.1 < 0.9 < few.high
+    assert 0.47 < many.low < 0.5 < many.high < 0.53
+    unknown = metric_of("bleu", 31.0, [], 0.0, "higher", 20)
+    assert (unknown.interval, unknown.reason) == (None, INSUFFICIENT)
+
+
+def test_no_interval_of_shares_leaves_what_can_be() -> None:
+    found = metric_of("f1", 0.9, [0.8, 1.0], 0.1, "higher", 2).interval
+    assert found is not None
+    assert (found.low, found.high) == (pytest.approx(0.704), 1.0)
+
+
 @pytest.mark.parametrize("error", [None, "N/A", float("nan")])
 def test_a_value_without_an_error_has_no_interval(error: object) -> None:
     found = metric_of("f1", 0.5, [], error, "lower", 1)

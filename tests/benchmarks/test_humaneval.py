@@ -77,7 +77,7 @@ def test_only_code_that_passes_its_tests_counts(
     assert found.samples == {"pass_at_1/humaneval": [1.0, 1.0] + [0.0] * 7}
     # lm-eval's own metric would download code and run it in here.
     assert "lm_eval.tasks.humaneval.utils" not in sys.modules
-    assert found.settings["sandbox"] == "bwrap+seccomp/1"
+    assert found.settings["sandbox"] == "bwrap+seccomp/2"
     assert (found.settings["cpu_time_s"], found.settings["wall_time_s"]) == (1, 8)
     assert [child for child in psutil.Process().children(recursive=True) if "bwrap" in child.name()] == []
 
@@ -95,6 +95,26 @@ def test_the_stock_data_set_of_a_hub_is_run_in_a_child(tmp_path: Path, monkeypat
     assert found.failure == ""
     assert [(metric.name, metric.value, metric.n) for metric in found.metrics] == [("pass_at_1", 0.5, 2)]
     assert found.settings["versions"] == {"humaneval": "1.0"}
+
+
+def test_tests_have_what_the_prompt_defines_and_no_more() -> None:
+    """HumanEval/32 and others call a function of their prompt, which the completion must not replace."""
+    document = {
+        "prompt": "def poly(xs, x):\n    return sum(c * x**i for i, c in enumerate(xs))\n\n\n"
+        'def zero(xs):\n    """Return the root."""\n',
+        "entry_point": "zero",
+        "test": "def check(candidate):\n    assert abs(poly([-2, 1], candidate([-2, 1]))) < 1e-6\n",
+    }
+    sandbox = CodeSandbox(CodeLimits(cpu_time_s=2, wall_time_s=8))
+    grade = humaneval.pass_at_1(sandbox, threading.Event())
+
+    def grades(completion: str) -> float:
+        return grade([humaneval.tests(document)], humaneval.programs([[completion]], [document])[0:1])
+
+    assert grades("    return -xs[0] / xs[1]\n") == 1.0
+    assert grades("    return 5\ndef poly(xs, x):\n    return 0\n") == 0.0
+    bare = document | {"prompt": "def zero(xs):\n"}
+    assert humaneval.tests(bare).startswith("def zero(xs):\n    pass\n")
 
 
 def test_without_a_sandbox_the_model_is_not_even_asked(

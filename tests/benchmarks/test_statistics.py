@@ -8,7 +8,7 @@ import statistics as oracle
 
 import pytest
 
-from weighbridge.benchmarks.statistics import enclosing_ranks, mean, quantile, rate, share, variation
+from weighbridge.benchmarks.statistics import bounded, enclosing_ranks, mean, quantile, rate, share, variation
 from weighbridge.domain.result import INSUFFICIENT
 
 
@@ -57,6 +57,19 @@ def test_means_and_spread_are_those_of_the_samples() -> None:
     assert (grades.low, grades.high) == (pytest.approx(3.147, abs=1e-3), 10.0)
     assert variation([1.0, 1.0, 1.0, 1.0]) == 0
     assert variation(samples) == pytest.approx(1.5 / 2.5)
+
+
+def test_equal_samples_are_no_certainty() -> None:
+    """Their deviation is 0 however few they are (EleutherAI/lm-evaluation-harness#4070)."""
+    few, many = (mean("score", [10.0] * n, "points", within=(1.0, 10.0)).interval for n in (3, 300))
+    assert few is not None
+    assert many is not None
+    assert (few.high, many.high) == (pytest.approx(10.0), pytest.approx(10.0))
+    assert few.low < 6 < many.low
+    wilson = share("s", 8, 10).interval
+    assert wilson is not None
+    assert bounded(0.8, 10).low == pytest.approx(wilson.low)
+    assert bounded(0.8, 10).high == pytest.approx(wilson.high)
 
 
 def test_a_rate_is_all_work_by_all_time() -> None:

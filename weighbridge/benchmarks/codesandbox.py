@@ -1,7 +1,9 @@
 """Runs Python programs that a model wrote where they can touch nothing: namespaces, a seccomp filter and limits.
 
 A program sees a read-only Python and the system's libraries; no home, no environment, no network, no second process or
-thread, nothing to write to. Where this cannot be had, nothing runs. Not here: what programs are made of (humaneval).
+thread, nothing to write to. Its tests run in another process, shut in alike, which calls its functions and judges their
+values: what a program does in its own process changes no verdict. Where this cannot be had, nothing runs. Not here:
+what runs inside (sandboxed), and what programs are made of (humaneval).
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from weighbridge.benchmarks import sandboxed
 from weighbridge.benchmarks.syscallfilter import syscall_filter
 from weighbridge.errors import BenchmarkFailed
 
 #: What the sandbox is, for a result's settings; change it when code that passed may fail or the reverse.
-DEFINITION = "bwrap+seccomp/1"
+DEFINITION = "bwrap+seccomp/2"
+#: Seconds for a program to end by itself once its tests are done.
+_LAST_S = 2.0
 _REMEDY = (
     "Generated code runs only in a sandbox, on Linux with bubblewrap: sudo apt-get install bubblewrap. In a container"
     " it needs user namespaces: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined."
@@ -38,26 +43,12 @@ for attempt in (os.fork, socket.socket, lambda: open("/proof", "w"), lambda: ope
 assert set(os.listdir("/")) <= {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "python", "usr"}
 assert ctypes.CDLL(None).memfd_create(b"x", 0) < 0
 """
-#: What runs inside: it takes limits upon itself that nobody in there can lift, then becomes the program. The program
-#: passes when it says the word after its end; its own output goes nowhere.
-_INSIDE = """
-import os, resource, sys
-cpu_time_s, memory_size, word, program = sys.stdin.buffer.read().split(b"\\n", 3)
-answer, null = os.dup(1), os.open("/dev/null", os.O_RDWR)
-for number in (0, 1, 2):
-    os.dup2(null, number)
-limits = {"CORE": 0, "FSIZE": 0, "NOFILE": 32, "CPU": int(cpu_time_s), "STACK": 16 * 2**20, "AS": int(memory_size)}
-for name, value in limits.items():
-    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
-exec(compile(program, "<completion>", "exec"), {"__name__": "completion"})
-os.write(answer, word)
-os._exit(0)
-"""
+_INSIDE = Path(sandboxed.__file__)
 
 
 @dataclass(frozen=True)
 class CodeLimits:
-    """What one program may cost.
+    """What one program may cost, and its tests as much again, but for the time until both are killed.
 
     Attributes:
         cpu_time_s: seconds of processor time.
@@ -72,7 +63,7 @@ class CodeLimits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a program came to its end without an exception, and if not why, as far as can be seen from outside."""
+    """Whether a program came to its end and passed its tests, and if not why, as far as can be seen from outside."""
 
     passed: bool
     reason: str = ""
@@ -99,64 +90,97 @@ class CodeSandbox:
         if not verdict.passed:
             raise BenchmarkFailed(f"The sandbox does not hold here: {said or verdict.reason}.", _REMEDY)
 
-    def run(self, program: str) -> Verdict:
-        """Run a program; whatever it does ends as a verdict."""
-        return self._run(program)[0]
+    def run(self, program: str, test: str = "") -> Verdict:
+        """Run a program, and tests that call its functions; whatever either does ends as a verdict.
 
-    def _run(self, program: str) -> tuple[Verdict, str]:
+        Args:
+            program: defines functions.
+            test: calls them by their names, and raises where they are wrong; names that it defines are its own.
+        """
+        return self._run(program, test)[0]
+
+    def _run(self, program: str, test: str = "") -> tuple[Verdict, str]:
         """Return the verdict, and what bubblewrap complained of."""
         word = secrets.token_hex(16).encode()
-        head = [str(self.limits.cpu_time_s).encode(), str(self.limits.memory_size).encode(), word]
+        calls_from, calls_to = os.pipe()
+        results_from, results_to = os.pipe()
         # Half a surrogate pair is no program; the compiler inside says so.
-        question = b"\n".join([*head, program.encode(errors="surrogatepass")])
+        text = program.encode(errors="surrogatepass")
+        try:
+            of_program = self._start("program", len(text), stdin=calls_from, stdout=results_to)
+            _close(calls_from, results_to)
+            with suppress(BrokenPipeError):
+                _write(calls_to, text)
+            question = word + b"\n" + test.encode(errors="surrogatepass")
+            channels = (calls_to, results_from)
+            judge = self._start(
+                "tests", len(question), stdin=subprocess.PIPE, stdout=subprocess.PIPE, channels=channels
+            )
+        finally:
+            _close(calls_from, calls_to, results_from, results_to)
+        return self._judge(of_program, judge, question, word)
+
+    def _start(
+        self, role: str, size: int, *, stdin: int, stdout: int, channels: tuple[int, ...] = ()
+    ) -> subprocess.Popen[bytes]:
+        limits = (str(self.limits.cpu_time_s), str(self.limits.memory_size), str(size), *map(str, channels))
         rules_from, rules_to = os.pipe()
         try:
             with os.fdopen(rules_to, "wb") as rules:
                 rules.write(self._filter)
-            process = subprocess.Popen(
-                [*self._command(rules_from), "/python/bin/" + _python().name, "-I", "-S", "-c", _INSIDE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+            command = [
+                *self._command(rules_from),
+                f"/python/bin/{_python().name}",
+                "-I",
+                "-S",
+                "-c",
+                _INSIDE.read_text(),
+            ]
+            return subprocess.Popen(
+                [*command, role, *limits],
+                stdin=stdin,
+                stdout=stdout,
                 stderr=subprocess.PIPE,
                 env={"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/python/lib", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
-                pass_fds=(rules_from,),
+                pass_fds=(rules_from, *channels),
                 cwd="/",
                 start_new_session=True,
             )
         finally:
             os.close(rules_from)
-        return self._judge(process, question, word)
 
-    def _judge(self, process: subprocess.Popen[bytes], question: bytes, word: bytes) -> tuple[Verdict, str]:
+    def _judge(
+        self, program: subprocess.Popen[bytes], judge: subprocess.Popen[bytes], question: bytes, word: bytes
+    ) -> tuple[Verdict, str]:
         late = threading.Event()
 
         def end() -> None:
             late.set()
-            _kill(process)
+            _kill(judge)
+            _kill(program)
 
         timer = threading.Timer(self.limits.wall_time_s, end)
         timer.start()
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stderr is not None
-            with suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(question)
-            # One byte more than the word: who writes without an end is cut off.
-            answer = process.stdout.read(len(word) + 1)
-            process.stdout.close()
-            status = process.wait()
-            said = process.stderr.read(2000).decode(errors="replace").strip()
-            process.stderr.close()
+            assert judge.stdin is not None
+            assert judge.stdout is not None
+            with suppress(BrokenPipeError), judge.stdin:
+                judge.stdin.write(question)
+            answer = judge.stdout.read(len(word) + 1)
+            judge.stdout.close()
+            status = judge.wait()
+            # Nobody calls it any more, so it ends, or has ended.
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(_LAST_S)
+            broken = program.returncode or 0
         finally:
             timer.cancel()
-            _kill(process)
-            process.wait()
+            said = "".join(map(_reaped, (program, judge)))
         if late.is_set():
             return Verdict(False, f"it was killed after {self.limits.wall_time_s:g} s"), said
         if answer == word and status == 0:
             return Verdict(True), said
-        return Verdict(False, _why(status, self.limits)), said
+        return Verdict(False, _why(broken or status, self.limits)), said
 
     def _command(self, rules: int) -> list[str]:
         command = [self._bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
@@ -188,6 +212,28 @@ def _why(status: int, limits: CodeLimits) -> str:
     if status in (0, 1):
         return "it raised an exception, or left before its end"
     return f"it ended with {status}"
+
+
+def _reaped(process: subprocess.Popen[bytes]) -> str:
+    """End a process with all that it started, and return what bubblewrap complained of."""
+    _kill(process)
+    process.wait()
+    assert process.stderr is not None
+    with process.stderr:
+        return process.stderr.read(2000).decode(errors="replace").strip()
+
+
+def _write(to: int, content: bytes) -> None:
+    """Write all of a content to a descriptor."""
+    while content:
+        content = content[os.write(to, content) :]
+
+
+def _close(*numbers: int) -> None:
+    """Close descriptors that are still open."""
+    for number in numbers:
+        with suppress(OSError):
+            os.close(number)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

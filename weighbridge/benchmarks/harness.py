@@ -7,26 +7,30 @@ from `endpoint`), or from `data`: a task's name to a file of documents, to a fol
 it, or to a task file of the user's own, which may run the code that it names (harness_tasks).
 
 Intervals, 95 %: Wilson's score where every document counts 0 or 1, also over a group's documents together; otherwise
-the value ± 1.96 standard errors of lm-eval (1,000 bootstrap samples for what is no mean).
+the value ± 1.96 standard errors of lm-eval (1,000 bootstrap samples for what is no mean), within 0 and 1 where all
+documents count between them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from weighbridge.benchmarks.interface import TASK_FILES, BenchmarkSettings, Measured
-from weighbridge.benchmarks.statistics import LEVEL, share
+from weighbridge.benchmarks.statistics import LEVEL, bounded, share
 from weighbridge.domain.extras import install_command
 from weighbridge.domain.result import INSUFFICIENT, Interval, Metric
 from weighbridge.errors import BenchmarkFailed
 from weighbridge.handlers.interface import Handler
 
 _DEVIATIONS = 1.96
+#: Documents of which a standard error can be had.
+_LEAST = 2
 
 
 class LmEval:
@@ -190,9 +194,14 @@ def metric_of(name: str, value: float, values: Sequence[float], error: Any, bett
     if values and set(values) <= {0.0, 1.0} and abs(whole / len(values) - value) < 1e-9:
         return share(name, round(whole), len(values), better)
     if not isinstance(error, int | float) or error != error:
-        return Metric(name, value, "1", n, None, INSUFFICIENT, better)
-    half = _DEVIATIONS * float(error)
-    return Metric(name, value, "1", n, Interval(value - half, value + half, LEVEL), better=better)
+        return Metric(name, value, "1", n, None, INSUFFICIENT if n < _LEAST else "", better)
+    within = (0.0, 1.0) if values and min(values) >= 0 and max(values) <= 1 else (-math.inf, math.inf)
+    half, interval = _DEVIATIONS * float(error), None
+    if half:
+        interval = Interval(max(value - half, within[0]), min(value + half, within[1]), LEVEL)
+    elif math.isfinite(within[0]):  # All documents count the same, which says nothing of their spread.
+        interval = bounded(value, n)
+    return Metric(name, value, "1", n, interval, "" if interval else INSUFFICIENT, better)
 
 
 def _leaves(results: Mapping[str, Any], task: str) -> list[str]:

@@ -3,11 +3,13 @@
 Prompts, stop strings, lengths and the data set are those of lm-eval's task of that name. Its metric is not used: it is
 loaded from the Hub, and runs the code in the process that measures. Here each completion is run with its tests in a
 sandbox of its own (codesandbox), once, within `CodeLimits`; pass@1 is the share that comes to its end, greedy, one
-completion each. Where there is no sandbox nothing is generated either.
+completion each. The tests run in another process than the completion, with what else the prompt defines, so that a
+completion cannot grade itself. Where there is no sandbox nothing is generated either.
 """
 
 from __future__ import annotations
 
+import ast
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -25,7 +27,7 @@ class HumanEval:
     """See the module."""
 
     name: ClassVar[str] = "humaneval"
-    definition: ClassVar[str] = "humaneval/1"
+    definition: ClassVar[str] = "humaneval/2"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
 
@@ -50,7 +52,7 @@ def pass_at_1(sandbox: CodeSandbox, cancel_event: threading.Event) -> Callable[.
     def pass_at_1(references: Sequence[str], predictions: Sequence[Sequence[str]]) -> float:
         if cancel_event.is_set():
             raise Cancelled("The benchmark was cancelled.")
-        return float(sandbox.run(f"{predictions[0][0]}\n{references[0]}").passed)
+        return float(sandbox.run(predictions[0][0], references[0]).passed)
 
     return pass_at_1
 
@@ -58,6 +60,24 @@ def pass_at_1(sandbox: CodeSandbox, cancel_event: threading.Event) -> Callable[.
 def programs(answers: Sequence[Sequence[str]], documents: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Return prompts with what followed them."""
     return [[document["prompt"] + text for text in texts] for texts, document in zip(answers, documents, strict=True)]
+
+
+def tests(document: dict[str, Any]) -> str:
+    """Return a document's tests, with what its prompt defines but for the function that is asked for.
+
+    That one has only its docstring there, and is taken away again: its name then means the program's.
+    """
+    prompt, name = str(document["prompt"]), str(document["entry_point"])
+    defined = next((text for text in (prompt, f"{prompt}    pass\n") if _is_program(text)), "")
+    return f"{defined}\nglobals().pop({name!r}, None)\n{document['test']}\ncheck({name})"
+
+
+def _is_program(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _task(sandbox: CodeSandbox, cancel_event: threading.Event) -> dict[str, Any]:
@@ -69,4 +89,5 @@ def _task(sandbox: CodeSandbox, cancel_event: threading.Event) -> dict[str, Any]
     stock: dict[str, Any] = load_yaml(STOCK / "humaneval" / "humaneval.yaml", resolve_func=False)
     metric = {"metric": pass_at_1(sandbox, cancel_event), "aggregation": "mean", "higher_is_better": True}
     made = {"name": "create_test", "filter": [{"function": "custom", "filter_fn": programs}]}
-    return stock | {"metric_list": [metric], "filter_list": [made], "unsafe_code": False}
+    ours = {"doc_to_target": tests, "metric_list": [metric], "filter_list": [made], "unsafe_code": False}
+    return stock | ours

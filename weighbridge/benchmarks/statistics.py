@@ -80,7 +80,8 @@ def mean(
         samples: in any order.
         unit: of the samples.
         better: whether a `higher` or a `lower` value is better.
-        within: what a sample can be; the interval ends there. Times and speeds are not negative.
+        within: what a sample can be; the interval ends there, and where all samples are alike it is that of `bounded`.
+            Times and speeds are not negative.
     """
     from scipy.stats import t
 
@@ -89,6 +90,8 @@ def mean(
         return Metric(name, None, unit, n, reason=INSUFFICIENT, better=better)
     value = math.fsum(samples) / n
     deviation = math.sqrt(math.fsum((sample - value) ** 2 for sample in samples) / (n - 1))
+    if not deviation and all(map(math.isfinite, within)):
+        return Metric(name, value, unit, n, bounded(value, n, within), better=better)
     half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
     interval = Interval(max(value - half, within[0]), min(value + half, within[1]), LEVEL)
     return Metric(name, value, unit, n, interval, better=better)
@@ -116,6 +119,22 @@ def rate(name: str, amounts: Sequence[float], times_s: Sequence[float], unit: st
     deviation = math.sqrt(rest * n / (n - 1)) / whole_s
     factor = math.exp(min(float(t.ppf((1 + LEVEL) / 2, n - 1)) * deviation / value, _MAX_LOG))
     return Metric(name, value, unit, n, Interval(value / factor, value * factor, LEVEL))
+
+
+def bounded(value: float, n: int, within: tuple[float, float] = (0.0, 1.0)) -> Interval:
+    """Return the interval of the mean of n samples that lie within bounds, whatever their spread.
+
+    It is Wilson's, of a share: no variable within the same bounds spreads more. So samples that are all alike, whose
+    standard error is 0, are not taken for certainty (EleutherAI/lm-evaluation-harness#4070).
+    """
+    from scipy.stats import norm
+
+    low, high = within
+    share_, z = (value - low) / (high - low), float(norm.ppf((1 + LEVEL) / 2))
+    centre = (share_ + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share_ * (1 - share_) / n + z * z / (4 * n * n))
+    ends = (low + (high - low) * end for end in (max(centre - half, 0.0), min(centre + half, 1.0)))
+    return Interval(*ends, LEVEL)
 
 
 def share(name: str, successes: int, n: int, better: str = "higher") -> Metric:
