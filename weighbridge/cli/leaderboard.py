@@ -21,6 +21,10 @@ from weighbridge.intake.workspace import open_catalog
 from weighbridge.views.leaderboard_files import write_csv, write_parquet
 from weighbridge.views.text import count_text, interval_text, metric_text
 
+#: Units that are written beside each value, as it is converted.
+_CONVERTED = ("", "s", "bytes", "1")
+#: Columns of a terminal from which on licences are shown.
+_WIDE = 100
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
@@ -62,7 +66,7 @@ def _leaderboard(
     say(
         "leaderboard-row",
         rows,
-        lambda: out.print(Shown(*map(_table, groups)) if groups else nothing, crop=False),
+        lambda: out.print(Shown(*map(_drawn, groups)) if groups else nothing, crop=False),
         json_,
     )
 
@@ -82,28 +86,32 @@ def _number(text: str, default: float) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _table(group: Group) -> Table:
-    """Render one group: what was measured, where and how, and then its rows."""
+def _drawn(group: Group) -> Shown:
+    """Render one group: what was measured, where and how, its rows, and below them what is to be said of some."""
+    unit = next((row.metric.unit for row in group.rows if row.metric), "")
+    plain = unit not in _CONVERTED
     table = Table(title=_title(group.metric, group.rows[0].result), title_justify="left", box=None, pad_edge=False)
     table.header_style, table.title_style = "dim", ""
-    for header in ("", "model", "value", "95 % interval", "n", "weights", "licence", ""):
+    wide = out.width >= _WIDE
+    for header in ("", "model", unit if plain else "value", "95 % interval", "n", "weights", *(["licence"] * wide)):
         table.add_column(header, justify="left" if header in ("model", "licence", "") else "right", overflow="fold")
+    notes = []
     for row in group.rows:
         card, metric = row.version.card, row.metric
         weights = card.get("parameter_count")
-        notes = [row.reason] if row.reason else []
-        notes += [f"noisy: {row.result.noisy}"] if row.result.noisy else []
+        value = metric_text(metric.value, "" if plain else unit) if metric and metric.value is not None else ""
         table.add_row(
             Text(_rank_text(row), style="bold green" if row.possible == (1, 1) else ""),
             Text(_shown(row.names), style="" if row.rank else "dim"),
-            metric_text(metric.value, metric.unit) if metric and metric.value is not None else "",
+            value,
             interval_text(metric) if metric else "",
             str(metric.n) if metric else "",
             count_text(weights) if isinstance(weights, int) else "",
-            Text(_shown(str(card.get("licence") or ""))),
-            Text(_shown("; ".join(notes)), style="yellow"),
+            *([Text(_shown(str(card.get("licence") or "")))] * wide),
         )
-    return table
+        told = [row.reason, f"noisy: {row.result.noisy}" if row.result.noisy else ""]
+        notes += [Text(_shown(f"{row.names}: {note}"), style="yellow") for note in told if note]
+    return Shown(table, *notes)
 
 
 def _rank_text(row: Row) -> str:

@@ -13,7 +13,10 @@ from rich.table import Table
 from weighbridge.benchmarks.formulas import formula, samples_of
 from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.domain.text import shown
-from weighbridge.views.text import interval_text, metric_text
+from weighbridge.views.text import bytes_text, interval_text, metric_text
+
+#: Facts of a machine that are bytes.
+_SIZES = ("memory", "gpu_memory")
 
 
 def result_table(result: BenchmarkResult) -> Table:
@@ -78,7 +81,7 @@ def explanation_table(facts: Mapping[str, Any], metric: Metric) -> Table:
     value = metric.reason if metric.value is None else metric_text(metric.value, metric.unit)
     span = interval_text(metric)
     rows = {
-        facts["metric"]: f"{value}, {facts['better']} is better",
+        "number": f"{facts['metric']}: {value}, {facts['better']} is better",
         "is": facts["formula"],
         "definition": f"{facts['definition']} (docs/benchmarks.md)",
         "samples": _samples_text(facts["samples"], metric),
@@ -110,4 +113,5 @@ def _comparable_text(key: str, names: Sequence[str]) -> str:
 
 
 def _pairs(facts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(facts.items()) if value not in ("", None, {}, []))
+    known = {name: bytes_text(value) if name in _SIZES else value for name, value in facts.items()}
+    return ", ".join(f"{name} {value}" for name, value in sorted(known.items()) if value not in ("", None, {}, []))

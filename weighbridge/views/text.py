@@ -77,9 +77,9 @@ def progress_text(reading: Reading) -> str:
 
 
 def interval_text(metric: Metric) -> str:
-    """Return a metric's interval as a person reads it, its unit once: `98.1 to 101.4`; empty where there is none."""
+    """Return a metric's interval as a person reads it, beside its value: `98.1 to 101.4`; empty where there is none."""
     if metric.value is None or metric.interval is None:
         return ""
     low, high = (metric_text(bound, metric.unit) for bound in (metric.interval.low, metric.interval.high))
-    value, _, unit = low.partition(" ")
-    return f"{value} to {high}" if high.endswith(f" {unit}") or not unit else f"{low} to {high}"
+    (least, _, unit), (most, _, other) = low.partition(" "), high.partition(" ")
+    return f"{least} to {most}" if unit == other else f"{low} to {high}"
