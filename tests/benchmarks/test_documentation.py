@@ -24,7 +24,7 @@ def test_every_benchmark_has_its_definition_there(name: str) -> None:
 
 def test_every_option_is_one_of_the_command() -> None:
     commands = get_command(app.app).commands  # type: ignore[attr-defined]
-    known = {text for name in ("benchmark", "ingest", "leaderboard") for text in _options(commands[name])}
+    known = {text for name in ("benchmark", "ingest", "leaderboard", "results") for text in _options(commands[name])}
     docker = {"--security-opt"}
     assert set(re.findall(r"--[a-z][a-z-]+", PAGE)) - docker <= known
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.catalog.values import decision, manifest
+from weighbridge.benchmarks.hardware import hardware
 from weighbridge.benchmarks.interface import BenchmarkSettings
-from weighbridge.benchmarks.planning import measurements
+from weighbridge.benchmarks.memory import Memory
+from weighbridge.benchmarks.planning import is_known, measurements
 from weighbridge.benchmarks.running import BenchmarkRequest
 from weighbridge.catalog import Catalog
 from weighbridge.domain.card import Field, ModelCard
+from weighbridge.domain.result import OF_MEMORY, OF_MODEL, BenchmarkResult
 from weighbridge.errors import InvalidConfiguration
 
 TASKS = {"chat": "text-generation", "ears": "automatic-speech-recognition", "data": "tabular-regression"}
@@ -30,7 +35,9 @@ def catalog(tmp_path: Path) -> Catalog:
 def wanted(catalog: Catalog, data: dict[str, str], *known: str) -> set[tuple[str, str]]:
     request = BenchmarkRequest(settings=BenchmarkSettings(data=data))
     with catalog:
-        found = measurements("", request, catalog, Path("store"), known=lambda _version, benchmark: benchmark in known)
+        found = measurements(
+            "", request, catalog, Path("store"), known=lambda _version, benchmark, _handler: benchmark in known
+        )
     return {(one.model, one.benchmark) for one in found}
 
 
@@ -41,6 +48,41 @@ def test_what_is_new_are_the_benchmarks_of_each_task_that_have_no_result(catalog
 def test_what_needs_a_file_is_new_where_there_is_one(catalog: Catalog) -> None:
     found = wanted(catalog, {"speech": "speech.wav"}, "inference_latency", "throughput", "memory")
     assert found == {("ears", "speech_rate")}
+
+
+CHAT = "weighbridge.handlers.chat.TextChat"
+
+
+@pytest.mark.parametrize(
+    ("changes", "handler", "known"),
+    [
+        ({}, CHAT, True),
+        ({}, "", True),
+        ({}, "own.Mine", False),
+        ({"settings": {}}, "own.Mine", True),  # Older results do not say who loaded them.
+        ({"definition": "memory/1"}, CHAT, False),
+        ({"hardware": {"device": "cpu", "processor": "another"}}, CHAT, False),
+        ({"failure": "computes NaN", "cause": OF_MODEL}, CHAT, True),
+        ({"failure": "too large", "cause": OF_MEMORY}, CHAT, True),
+        ({"failure": "the Hub is away"}, CHAT, False),  # Whose it was is not known.
+    ],
+)
+def test_what_this_machine_knows_is_not_measured_again(
+    catalog: Catalog, changes: dict[str, Any], handler: str, known: bool
+) -> None:
+    with catalog:
+        version = catalog.get("chat")
+        assert version is not None
+        kept = BenchmarkResult(
+            "memory", Memory.definition, str(version.manifest.digest), (), {"handler": CHAT}, hardware("cpu"), {}
+        )
+        catalog.add_result(replace(kept, **changes))
+        assert is_known(catalog, "cpu", version, "memory", handler) is known
+
+
+def test_what_its_handler_cannot_do_is_refused_before_anything_runs(catalog: Catalog) -> None:
+    with catalog, pytest.raises(InvalidConfiguration, match="measures text-embedding"):
+        measurements("chat", BenchmarkRequest(("memory", "embedding_rate")), catalog, Path("store"))
 
 
 def test_the_devices_take_turns(catalog: Catalog) -> None:

@@ -15,7 +15,14 @@ from typing import Any
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import hardware
-from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, doable, handler_options
+from weighbridge.benchmarks.running import (
+    BenchmarkRequest,
+    benchmark,
+    benchmark_endpoint,
+    doable,
+    handler_options,
+    refuse_misfits,
+)
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.result import OF_MEMORY, OF_MODEL, BenchmarkResult
@@ -29,8 +36,8 @@ from weighbridge.store.local import LocalBlobStore
 OF_ENDPOINTS = ("inference_latency", "throughput")
 #: Benchmarks that cannot be done without a file of the operator's, each with the file's name in `data`.
 _NEEDED = {"speech_rate": "speech"}
-#: Tells whether this machine has a result of a benchmark of a version.
-Known = Callable[[ModelVersion, str], bool]
+#: Tells whether this machine has a result of a benchmark of a version, loaded by a handler.
+Known = Callable[[ModelVersion, str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def measurements(
     *,
     entries: Sequence[ModelEntry] = (),
     devices: Sequence[str] = ("auto",),
-    known: Known = lambda _version, _benchmark: False,
+    known: Known = lambda _version, _benchmark, _handler: False,
 ) -> tuple[Measurement, ...]:
     """Return what is to be measured, given to the devices in turn.
 
@@ -100,7 +107,7 @@ def measurements(
         known: tells which results are there; asked only when no name is given.
 
     Raises:
-        InvalidConfiguration: a benchmark does not exist, or a named model has none.
+        InvalidConfiguration: a benchmark does not exist, or a named model has none, or one that its handler cannot do.
         RegistryError: the catalog does not have the version, or it did not pass.
     """
     unknown = [wanted for wanted in request.benchmarks if wanted not in BENCHMARKS]
@@ -114,9 +121,10 @@ def measurements(
     )
 
 
-def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: str) -> bool:
+def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: str, handler: str = "") -> bool:
     """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
 
+    One that says which handler loaded the model counts for that handler alone; without a `handler` every one counts.
     A failure of the model counts: it would fail again. On another machine it may not, so one whose machine is not known
     does not count, and a failure that may have been of the run does not either.
     """
@@ -125,6 +133,7 @@ def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: st
         result.definition == definition
         and _machine(result.hardware) == here
         and (not result.failure or result.cause in (OF_MODEL, OF_MEMORY))
+        and handler in ("", result.settings.get("handler", handler))
         for result in catalog.results([version.manifest.digest], benchmark)
     )
 
@@ -160,6 +169,9 @@ def _named(
             f"{version.name} {version.version} is {version.status}.", "Only what passed the gate is ever loaded."
         )
     wanted = _completed(request, version, entry)
+    handler = wanted.handler or HANDLERS.get(str(version.card.get("task")), "")
+    if handler:
+        refuse_misfits(wanted.benchmarks, handler)
     if not wanted.benchmarks:
         task = version.card.get("task")
         said = f"is for {task}" if task else "does not say what it is for"
@@ -185,7 +197,7 @@ def _new(
         if not handler:
             continue  # Nothing here can load it: a data set, a picture of a task that no handler does.
         having = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
-        missing = tuple(name for name in doable(having, handler) if not known(version, name))
+        missing = tuple(name for name in doable(having, handler) if not known(version, name, handler))
         if missing:
             found.append((version, replace(wanted, benchmarks=missing)))
     return found

@@ -80,7 +80,7 @@ def doable(names: Iterable[str], handler: str) -> tuple[str, ...]:
     return tuple(name for name in names if not misfit(name, handler))
 
 
-def _refuse_misfits(names: Iterable[str], handler: str) -> None:
+def refuse_misfits(names: Iterable[str], handler: str) -> None:
     """Refuse what cannot be done before anything runs. Raises InvalidConfiguration."""
     for name in names:
         if reason := misfit(name, handler):
@@ -130,7 +130,7 @@ def benchmark(
     handler = request.handler or handler_of(version.name, version.card)
     options = {"name": version.name, **request.options, **request.loading.options(version, clock().date())}
     names = request.benchmarks or doable(benchmarks_of(version.card), handler)
-    _refuse_misfits(names, handler)
+    refuse_misfits(names, handler)
     results = []
     progress = progress or Silent()
     with laid_out(version, blobs, progress) as folder:
@@ -171,7 +171,7 @@ def benchmark_endpoint(
     """
     model = entry.hf_repo_id or entry.key
     options = {"name": entry.key, **handler_options(entry)}
-    _refuse_misfits(names, entry.handler)
+    refuse_misfits(names, entry.handler)
     bound = f"endpoint:{entry.upstream_base_url}#{model}"
     results = []
     for name in counted(progress or Silent(), "benchmark", "benchmarks", zip(names, names, strict=True), len(names)):
