@@ -98,17 +98,17 @@ def _is_benchmark(process: psutil.Process) -> bool:
 
 
 def test_a_model_is_measured(home: Path) -> None:
-    state = run(name="llama", benchmarks=["inference_latency", "embedding_rate"])
+    state = run(name="llama", benchmarks=["inference_latency", "lm_eval"])
     assert (state.type, state.name) == (StateType.COMPLETED, "Completed")
     assert state.message is not None
-    assert state.message.startswith("1 of 2 measured. embedding_rate of llama: ")
+    assert state.message.startswith("1 of 2 measured. lm_eval of llama: ")
     kept = artifacts(state)
     rows = {row["metric"]: row for row in json.loads(kept["table:inference-latency-llama"])}
     assert float(rows["ttft_p50"]["value"].split()[0]) > 0
     assert rows["ttft_p99"]["value"] == "insufficient samples"
     image = kept["image:plot-inference-latency-llama"].removeprefix("data:image/png;base64,")
     assert base64.b64decode(image).startswith(b"\x89PNG")
-    assert "image:plot-embedding-rate-llama" not in kept
+    assert "image:plot-lm-eval-llama" not in kept
 
 
 def test_lengths_and_batches_are_chosen_as_on_the_command_line(home: Path) -> None:
