@@ -125,7 +125,7 @@ def test_lengths_and_batches_are_chosen_as_on_the_command_line(home: Path) -> No
         ({"name": "nobody"}, "no nobody"),
         ({"name": "llama", "benchmarks": ["speed"]}, "no benchmark “speed”"),
         ({"name": "llama", "device": "cuda:7"}, "no device “cuda:7”"),
-        ({"name": "llama", "benchmarks": ["embedding_rate"]}, "0 of 1 measured"),
+        ({"name": "llama", "benchmarks": ["embedding_rate"]}, "measures text-embedding"),
         ({"name": "llama", "handler": "weighbridge.handlers.no.Such", "benchmarks": ["memory"]}, "no module"),
         ({"name": "llama", "output_tokens": 1}, "output_tokens is 1"),
         ({"name": "llama", "batch_sizes": [2, 0]}, "batch_sizes is 0"),

@@ -1,6 +1,6 @@
 """What each metric is and where its interval comes from, in words: what `weighbridge results --explain` says.
 
-Not here: how they are computed (statistics), and what benchmarks do (docs/benchmarks.md).
+docs/benchmarks.md says the same at length. Not here: how they are computed (statistics).
 """
 
 from __future__ import annotations

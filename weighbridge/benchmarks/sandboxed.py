@@ -53,7 +53,8 @@ def encode(value: Any) -> Any:
         return {"dict": [[encode(key), encode(item)] for key, item in value.items()]}
     for name, (kind, _) in _CONTAINERS.items():
         if isinstance(value, kind):
-            return {name: [encode(item) for item in itertools.islice(value, _MOST_ITEMS)]}
+            items: Any = value
+            return {name: [encode(item) for item in itertools.islice(items, _MOST_ITEMS)]}
     for name, (kind, parts, _) in _TEXTS.items():
         if isinstance(value, kind):
             return {name: parts(value)}
@@ -105,9 +106,9 @@ def judge(test: str, calls: Any, results: Any) -> None:
         calls.flush()
         reply = json.loads(results.readline())
         if "raised" in reply:
-            kind = getattr(builtins, str(reply["raised"]), None)
-            ours = isinstance(kind, type) and issubclass(kind, Exception)
-            raise (kind if ours else RuntimeError)(f"{name} raised {reply['raised']}")
+            kind = getattr(builtins, str(reply["raised"]), RuntimeError)
+            raised = kind if isinstance(kind, type) and issubclass(kind, Exception) else RuntimeError
+            raise raised(f"{name} raised {reply['raised']}")
         return decode(reply["value"])
 
     if json.loads(results.readline()) != {"ready": True}:

@@ -133,8 +133,8 @@ def bounded(value: float, n: int, within: tuple[float, float] = (0.0, 1.0)) -> I
     share_, z = (value - low) / (high - low), float(norm.ppf((1 + LEVEL) / 2))
     centre = (share_ + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share_ * (1 - share_) / n + z * z / (4 * n * n))
-    ends = (low + (high - low) * end for end in (max(centre - half, 0.0), min(centre + half, 1.0)))
-    return Interval(*ends, LEVEL)
+    least, most = max(centre - half, 0.0), min(centre + half, 1.0)
+    return Interval(low + (high - low) * least, low + (high - low) * most, LEVEL)
 
 
 def share(name: str, successes: int, n: int, better: str = "higher") -> Metric:
