@@ -164,6 +164,7 @@ def test_a_model_that_never_answers_is_ended(own: Path) -> None:
     work = does(own, "own_hangs", "time.sleep(600)")
     found = run_in_child(replace(work, settings=replace(SETTINGS, timeout_s=8)), clock)
     assert "killed after 8 s" in found.failure
+    assert found.cause == "", "a busy machine may be the cause, so it is tried again"
 
 
 def test_a_cancelled_benchmark_leaves_no_process(own: Path) -> None:

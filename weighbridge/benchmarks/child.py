@@ -159,7 +159,9 @@ def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
     )
     if answer.value is not None:
         return answer.value
-    return {"error": HandlerError.__name__, "problem": answer.failure, "remedy": "", "cause": OF_MODEL}
+    # What ran out of time may have met a busy machine, or too short a limit.
+    cause = "" if answer.late else OF_MODEL
+    return {"error": HandlerError.__name__, "problem": answer.failure, "remedy": "", "cause": cause}
 
 
 def _run(work: Work) -> dict[str, Any]:
