@@ -136,7 +136,8 @@ def _asked(handler: Any, trial: Trial) -> Reply:
 def _refuse_others(handler: Any, trial: Trial, taken: set[str]) -> None:
     """Refuse what was given besides, and would have no effect. Raises InvalidRequest."""
     for name, option in _OPTIONS.items():
-        if name not in taken and getattr(trial, name) not in ("", (), None, False):
+        given = getattr(trial, name)
+        if name not in taken and given is not False and given not in ("", (), None):
             raise InvalidRequest(
                 f"{option} does not fit: {_wanted(handler, list(handler.capabilities))}", "Leave it out."
             )
