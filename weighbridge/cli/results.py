@@ -8,10 +8,11 @@ import typer
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.catalog import Catalog
-from weighbridge.cli.console import AsJSONList, NameArgument, examples, find, out, say
+from weighbridge.cli.console import AsJSONList, NameArgument, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.errors import UsageError
+from weighbridge.intake.lookup import find
 from weighbridge.intake.workspace import open_catalog
 from weighbridge.views.results import explanation, explanation_table, result_table
 
