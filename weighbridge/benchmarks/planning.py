@@ -148,6 +148,16 @@ def compared(catalog: Catalog) -> list[tuple[str, BenchmarkResult]]:
     return found
 
 
+def comparable(catalog: Catalog, result: BenchmarkResult) -> list[str]:
+    """Return the names and versions of the other models that passed and may be ranked against a result."""
+    versions, others = catalog.measured(result.benchmark)
+    key, own = result.comparable_key, result.manifest_digest
+    equal = {one.manifest_digest for one in others if one.comparable_key == key and not one.failure} - {own}
+    return sorted(
+        f"{one.name} {one.version}" for one in versions if one.status == "PASSED" and str(one.manifest.digest) in equal
+    )
+
+
 def _machine(facts: Mapping[str, Any]) -> tuple[Any, ...]:
     kind = str(facts.get("device", "")).partition(":")[0]
     return (kind, *(facts.get(name) for name in ("processor", "cores", "gpu", "gpu_memory")))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.catalog import Catalog
+from weighbridge.benchmarks.planning import comparable
 from weighbridge.cli.console import AsJSONList, NameArgument, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult, Metric
@@ -40,31 +40,22 @@ def _results(
         version = find(catalog, name)
         found = catalog.results([version.manifest.digest], benchmark or None, samples=True)
         if explain:
-            explained = _explained(catalog, found, explain)
-            tables = [explanation_table(facts, metric) for facts, metric in explained]
-            say("explanation", [facts for facts, _ in explained], lambda: _print(tables), json_)
+            having = _having(found, explain)
+            explained = [explanation(one, metric, comparable(catalog, one)) for one, metric in having]
+            tables = [explanation_table(facts, metric) for facts, (_, metric) in zip(explained, having, strict=True)]
+            say("explanation", explained, lambda: _print(tables), json_)
             return
     nothing = f"Nothing was measured yet: weighbridge benchmark {name}"
     say("result", [one.to_json() for one in found], lambda: _print(list(map(result_table, found)) or [nothing]), json_)
 
 
-def _explained(catalog: Catalog, results: list[BenchmarkResult], name: str) -> list[tuple[dict[str, Any], Metric]]:
-    """Return how a metric of each result came about, with the metric. Raises UsageError where none has it."""
+def _having(results: list[BenchmarkResult], name: str) -> list[tuple[BenchmarkResult, Metric]]:
+    """Return the results that have a metric, with it. Raises UsageError where none has it."""
     having = [(result, metric) for result in results if (metric := result.metric(name)) is not None]
     if not having:
         known = sorted({metric.name for result in results for metric in result.metrics})
         raise UsageError(f"It has no metric “{name}”.", f"There are: {', '.join(known) or 'none yet'}.")
-    return [(explanation(result, metric, _comparable(catalog, result)), metric) for result, metric in having]
-
-
-def _comparable(catalog: Catalog, result: BenchmarkResult) -> list[str]:
-    """Return the names of the other models that passed and may be ranked against a result."""
-    versions, others = catalog.measured(result.benchmark)
-    key, own = result.comparable_key, result.manifest_digest
-    equal = {one.manifest_digest for one in others if one.comparable_key == key and not one.failure} - {own}
-    return sorted(
-        f"{one.name} {one.version}" for one in versions if one.status == "PASSED" and str(one.manifest.digest) in equal
-    )
+    return having
 
 
 def _print(parts: list[Any]) -> None:
