@@ -226,11 +226,15 @@ class TestWhatItIs:
     def test_no_archive(self, unpack: Unpack, content: bytes, words: str) -> None:
         with pytest.raises(SourceError, match=words) as error:
             unpack(content)
-        assert "extract=true" in error.value.remedy
+        assert error.value.remedy.startswith("Leave out extract=true to take the file as it is. Unpacked are zip, ")
 
     @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd.compress])
     def test_one_compressed_file_is_none(self, unpack: Unpack, compress: Callable[[bytes], bytes]) -> None:
-        refused(unpack, compress(b"GGUF" + bytes(10_000)), "unsupported")
+        error = refused(unpack, compress(b"GGUF" + bytes(10_000)), "unsupported")
+        assert str(error).startswith(
+            "The archive is not unpacked: It holds no tar, but one compressed file (gguf) (archive.unsupported). "
+            "Nothing of it was published. Leave out extract=true to take the file as it is. "
+        )
         refused(unpack, compress(compress(samples.tar_of(FILES))), "unsupported")
 
     def test_streams_after_each_other_are_one(self, unpack: Unpack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from weighbridge.content.archives import Limits
 from weighbridge.content.unpacking.archive import unpack_archive
 from weighbridge.content.unpacking.interface import Unpacked
 from weighbridge.domain.selection import Selection
-from weighbridge.errors import ModelNotFound, UnsafePath
+from weighbridge.errors import ModelNotFound, SourceMisbehaved, UnsafePath
 from weighbridge.store.local import LocalBlobStore
 
 
@@ -30,6 +31,24 @@ def unpack(tmp_path: Path, store: LocalBlobStore) -> Unpack:
 
 
 class TestSelecting:
+    @pytest.mark.parametrize("form", ["gnu", "oldgnu", "--sparse-version=0.0", "--sparse-version=0.1", "posix"])
+    def test_a_sparse_member_can_be_excluded(self, tmp_path: Path, store: LocalBlobStore, form: str) -> None:
+        folder = tmp_path / "m"
+        folder.mkdir()
+        (folder / "config.json").write_bytes(b"{}")
+        with open(folder / "w.bin", "wb") as file:
+            file.write(b"1")
+            file.truncate(1 << 20)
+        path = tmp_path / "archive"
+        options = [f"--format={form}"] if "=" not in form else ["--format=posix", form]
+        subprocess.run(["tar", "--sparse", *options, "-cf", path, "m"], cwd=tmp_path, check=True)
+        with pytest.raises(
+            SourceMisbehaved, match=r"sparse member at m/w\.bin \(archive\.sparse\)\. .*exclude.*--sparse"
+        ):
+            unpack_archive(path, store)
+        unpacked = unpack_archive(path, store, None, Selection(exclude=("w.bin",)))
+        assert [entry.path for entry in unpacked.files] == ["config.json"]
+
     def test_what_is_excluded_is_dropped_whatever_it_is(self, tmp_path: Path, store: LocalBlobStore) -> None:
         link = ("m/latest", None, {"type": tarfile.SYMTYPE, "linkname": "/etc"})
         path = tmp_path / "a.tar"

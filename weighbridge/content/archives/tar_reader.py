@@ -21,7 +21,7 @@ _PAX = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE}
 _LONG = {tarfile.GNUTYPE_LONGNAME: b"path", tarfile.GNUTYPE_LONGLINK: b"linkpath"}
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 
-_SPARSE = b"GNU.sparse"
+_SPARSE, _SPARSE_NAME = b"GNU.sparse", b"GNU.sparse.name"
 _KEYWORDS = {b"path", b"linkpath", b"size"}
 
 Records = dict[bytes, bytes]
@@ -42,8 +42,8 @@ def read(walk: Walk, file: Readable, prefix: str, depth: int) -> Iterator[Member
             elif info.isdev():
                 walk.problem("archive.device", "error", "The member is a device or a pipe.", location)
             elif archive.sparse:
-                text = "The member is sparse and not read: programs differ in what they fill its holes with."
-                walk.problem("archive.sparse", "warning", text, location, unread=True)
+                text = "It is not read, as programs differ in how they fill the holes of a sparse member."
+                walk.problem("archive.sparse", "warning", text, walk.location(prefix, archive.sparse), unread=True)
             elif info.isreg():
                 links.pass_through(name)
                 yield from walk.member(name, archive.content, prefix, depth)
@@ -63,7 +63,7 @@ class _Archive:
 
     Attributes:
         content: of the member that `next` returned.
-        sparse: whether that is stored without its holes.
+        sparse: that member's name where it is stored without its holes, else empty.
         ended: whether the block of zeros was read that ends an archive.
     """
 
@@ -71,7 +71,8 @@ class _Archive:
         self._file = file
         self._shared: Records = {}
         self.content = _Whole(file, 0)
-        self.sparse = self.ended = False
+        self.sparse = ""
+        self.ended = False
 
     def next(self) -> tarfile.TarInfo | None:
         """Return the next member, or None at the end.
@@ -126,7 +127,9 @@ class _Archive:
             if not _NUMBER.fullmatch(said[b"size"]):
                 raise tarfile.ReadError("a member's size is no number")
             info.size = int(said[b"size"])
-        self.sparse = info.type == tarfile.GNUTYPE_SPARSE or _SPARSE in said
+        sparse = info.type == tarfile.GNUTYPE_SPARSE or _SPARSE in said
+        # Where its content begins with a map of the pieces, pax has given the header a name of its own making.
+        self.sparse = (said.get(_SPARSE, b"").decode("utf-8", "surrogateescape") or info.name) if sparse else ""
         # Links, folders and devices have no content, whatever their size says.
         empty = info.issym() or info.islnk() or info.isdir() or info.isdev()
         self.content = _Whole(self._file, 0 if empty else info.size)
@@ -150,7 +153,7 @@ def _records(content: bytes) -> Records:
         if keyword in _KEYWORDS:
             found[keyword] = value
         elif keyword.startswith(_SPARSE):
-            found[_SPARSE] = b""
+            found[_SPARSE] = value if keyword == _SPARSE_NAME else found.get(_SPARSE, b"")
         start = end
     return found
 

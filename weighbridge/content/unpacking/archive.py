@@ -43,6 +43,15 @@ _FIRST = frozenset({"archive.bomb", "archive.overlap"})
 _NAMES = frozenset(
     {"archive.unsafe-name", "archive.duplicate", "archive.case-collision", "archive.link", "archive.device"}
 )
+#: Those that do nothing where the member is excluded.
+_EXCLUDABLE = _NAMES | {"archive.sparse"}
+_AS_IT_IS = "Leave out extract=true to take the file as it is."
+_UNPACKED = "Unpacked are zip, and tar plain or compressed with gzip, bzip2, xz or zstd."
+#: What to do about a problem of which its publisher needs not know.
+_REMEDIES = dict.fromkeys(_NAMES, "Leave that member out with exclude, or its publisher has to build it anew.") | {
+    "archive.sparse": "Leave that member out with exclude, or pack the archive anew without tar's --sparse (-S).",
+    "archive.unsupported": f"{_AS_IT_IS} {_UNPACKED}",
+}
 
 
 def unpack_archive(
@@ -93,8 +102,7 @@ def _kind(path: Path) -> str:
         what = "an archive of a kind that is not unpacked" if kind in ("7z", "rar", "lz4") else "no archive"
         raise SourceError(
             f"What came is {what} (its content is: {kind}).",
-            "Leave out extract=true to take the file as it is. Unpacked are zip, and tar plain or compressed with "
-            "gzip, bzip2, xz or zstd.",
+            f"{_AS_IT_IS} {_UNPACKED}",
             format=kind,
         )
     return kind
@@ -153,15 +161,15 @@ def _excluded(name: str, selection: Selection) -> bool:
 def _serious(walked: Walk, selection: Selection) -> list[Problem]:
     """Return the problems for which an archive is not unpacked.
 
-    Names that differ by case are two files here, a hard link to an earlier member is that member, and the name or the
-    kind of an excluded member does nothing.
+    Names that differ by case are two files here, a hard link to an earlier member is that member, and the name, the
+    kind or the holes of an excluded member do nothing.
     """
     return [
         problem
         for problem in walked.problems
         if problem.rule != "archive.case-collision"
         and not (problem.rule == "archive.link" and problem.level == "note" and problem.location in walked.hard_links)
-        and not (problem.rule in _NAMES and _excluded(problem.location, selection))
+        and not (problem.rule in _EXCLUDABLE and _excluded(problem.location, selection))
     ]
 
 
@@ -181,9 +189,7 @@ def _refuse(walked: Walk, selection: Selection) -> None:
     where = f" at {problem.location}" if problem.location else ""
     raise kind(
         f"The archive is not unpacked: {problem.message.rstrip('.')}{where} ({problem.rule}).",
-        "Nothing of it was published. Leave that member out with exclude, or its publisher has to build it anew."
-        if problem.rule in _NAMES
-        else "Nothing of it was published. Its publisher has to build it anew.",
+        f"Nothing of it was published. {_REMEDIES.get(problem.rule, 'Its publisher has to build it anew.')}",
         rule=problem.rule,
         path=problem.location,
     )
