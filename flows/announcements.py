@@ -6,7 +6,7 @@ Not here: what a run ends as (end_states).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -26,17 +26,21 @@ VERDICTS = {"PASSED": "verdict:passed", "FAILED": "verdict:quarantined", "SKIPPE
 _OF_LOG = {"version.withdrawn": WITHDRAWN, "version.unpublished": WITHDRAWN, "version.regressed": REGRESSED}
 
 
-def announced(state: EndState, tags: Iterable[str] = (), model: str = "") -> EndState:
-    """Give the present flow run its tags, send an event for each, and return the state, whatever becomes of that.
+def announced(
+    state: EndState, tags: Iterable[str] = (), of_models: Mapping[str, Iterable[str]] | None = None
+) -> EndState:
+    """Give the present flow run its tags, send its events, and return the state, whatever becomes of that.
 
     Args:
         state: what the run ends as; its message is the events' payload.
-        tags: of this module.
-        model: the model that the run was about; without one verdicts are no events: the runs of the models tell them.
+        tags: of this module, of the run as a whole; of them `error` alone is an event.
+        of_models: further tags by the model that each is about; each is an event.
     """
-    wanted = tuple(dict.fromkeys(tags))
+    about = [(model, tag) for model, own in (of_models or {}).items() for tag in dict.fromkeys(own)]
+    wanted = tuple(dict.fromkeys((*tags, *(tag for _, tag in about))))
     if wanted and flow_run.id:
-        events = [_event(tag, model, state.message or "") for tag in wanted if model or tag in (ERROR, REGRESSED)]
+        about += [("", ERROR)] if ERROR in wanted else []
+        events = [_event(tag, model, state.message or "") for model, tag in about]
         with outcome_stands("tags and events"), get_client(sync_client=True) as client:
             client.update_flow_run(UUID(flow_run.id), tags=[*dict.fromkeys((*flow_run.tags, *wanted))])
             sent = [event.model_dump(mode="json") for event in events]
@@ -45,10 +49,10 @@ def announced(state: EndState, tags: Iterable[str] = (), model: str = "") -> End
 
 
 def _event(tag: str, model: str, message: str) -> Event:
-    """Return `weighbridge.model.<word>` about a model, or `weighbridge.<flow>.failed` about a flow."""
+    """Return `weighbridge.model.<word>` about a model, or `weighbridge.<flow>.failed` where there is none."""
     flow = str(flow_run.flow_name)
-    about = f"model.{model}" if model and tag != ERROR else f"flow.{flow}"
-    event = f"{flow}.failed" if tag == ERROR else f"model.{tag.rpartition(':')[2]}"
+    about = f"model.{model}" if model else f"flow.{flow}"
+    event = f"model.{tag.rpartition(':')[2]}" if model else f"{flow}.failed"
     run = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}
     return Event(
         event=f"weighbridge.{event}",
@@ -58,10 +62,11 @@ def _event(tag: str, model: str, message: str) -> Event:
     )
 
 
-def outcome_tags(outcome: Outcome, catalog: Catalog, since: datetime) -> tuple[str, ...]:
-    """Return the verdict of an ingest, and `withdrawn` where people could load the version until now."""
+def outcome_tags(outcome: Outcome, catalog: Catalog, since: datetime) -> dict[str, tuple[str, ...]]:
+    """Return the model of an ingest with its verdict, and `withdrawn` where people could load the version until now."""
     version = outcome.version
-    return (VERDICTS[version.status], *log_tags(catalog, [f"{version.name}@{version.version}"], since))
+    logged = log_tags(catalog, [f"{version.name}@{version.version}"], since)
+    return {version.name: (VERDICTS[version.status], *logged.get(version.name, ()))}
 
 
 def sync_tags(done: SyncReport) -> tuple[str, ...]:
@@ -71,8 +76,16 @@ def sync_tags(done: SyncReport) -> tuple[str, ...]:
     return (*(verdicts or [VERDICTS["PASSED"]]), *([ERROR] if done.failed else []))
 
 
-def log_tags(catalog: Catalog, subjects: Iterable[str], since: datetime) -> tuple[str, ...]:
-    """Return the tags for what the catalog's log says of versions, `name@version`, from a time on."""
-    wanted = [(subject, kind) for subject in dict.fromkeys(subjects) for kind in _OF_LOG]
-    found = (event for subject, kind in wanted for event in catalog.events(subject=subject, kind=kind))
-    return tuple(dict.fromkeys(_OF_LOG[event.kind] for event in found if event.at >= since))
+def log_tags(catalog: Catalog, subjects: Iterable[str], since: datetime) -> dict[str, tuple[str, ...]]:
+    """Return the models of versions, `name@version`, of which the catalog's log tells something from a time on.
+
+    Each has the tags for that, once.
+    """
+    tags: dict[str, tuple[str, ...]] = {}
+    for subject in dict.fromkeys(subjects):
+        model = subject.rpartition("@")[0]
+        events = (event for kind in _OF_LOG for event in catalog.events(subject=subject, kind=kind))
+        found = [_OF_LOG[event.kind] for event in events if event.at >= since]
+        if found:
+            tags[model] = tuple(dict.fromkeys((*tags.get(model, ()), *found)))
+    return tags

@@ -6,9 +6,8 @@ Not here: bars while a run works (artifact_progress), or how the report is worde
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
@@ -21,6 +20,7 @@ from flows.end_states import WORDS
 from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.text import markdown_text, shown
+from weighbridge.domain.version import Publication
 from weighbridge.intake.auditing import Difference
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.syncing import SyncReport
@@ -46,7 +46,7 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
         create_table_artifact(
             rows[:MAX_ROWS], key=key("files", version.name), description=f"{title}: {len(rows):,} files{left}"
         )
-        link = published_link(outcome, settings) or source_link(ModelRef.parse(version.source))
+        link = published_link(version.published, settings) or source_link(ModelRef.parse(version.source))
         if link:
             create_link_artifact(link, link_text=markdown_text(title), key=key("link", version.name), description=title)
 
@@ -98,22 +98,23 @@ def outcome_stands(about: str) -> Iterator[None]:
         _log.warning("an artifact was not written", extra={"about": about}, exc_info=True)
 
 
-def published_link(outcome: Outcome, settings: Settings) -> str:
-    """Return the address of the first publication that a browser can open, without credentials; or empty."""
-    for found in outcome.version.published:
+def published_link(published: Iterable[Publication], settings: Settings) -> str:
+    """Return the address of the first publication that a browser can open, without credentials; or empty.
+
+    A folder has none: no browser opens it from a page of a server's, on whatever machine it is.
+    """
+    for found in published:
         if found.registry == "mlflow" and settings.mlflow_tracking_uri:
             parts = urlsplit(settings.mlflow_tracking_uri)
             host = parts.netloc.rpartition("@")[2]
             _, name, number = found.location.rsplit("/", 2)
             page = f"/models/{quote(name, safe='')}/versions/{number}"
             return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", page))
-        if Path(found.location).is_absolute():
-            return Path(found.location).as_uri()
     return ""
 
 
 def source_link(ref: ModelRef) -> str:
-    """Return the page of a pinned reference; empty where its kind has none."""
+    """Return the page of a pinned reference; empty where its kind has none, as a folder."""
     name, revision = quote(ref.id, safe="/"), quote(ref.revision, safe="")
     match ref.kind:
         case "huggingface":
@@ -122,6 +123,4 @@ def source_link(ref: ModelRef) -> str:
             return f"https://huggingface.co/datasets/{name}/tree/{revision or 'main'}"
         case "url":
             return ref.id
-        case "file":
-            return Path(ref.id).as_uri()
     return ""

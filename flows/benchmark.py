@@ -143,7 +143,7 @@ def benchmark(
             tags = log_tags(catalog, [f"{one.model}@{one.version}" for one, _ in done.results], started)
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])
-    return announced(measured(done.results, done.failures), tags, name.partition("@")[0])
+    return announced(measured(done.results, done.failures), of_models=tags)
 
 
 def _devices(names: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.clock import utc_now
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
-from weighbridge.errors import UsageError, WeighbridgeError
+from weighbridge.errors import InvalidReference, UsageError, WeighbridgeError
 from weighbridge.intake import chain
 from weighbridge.intake.job import Job
 from weighbridge.intake.locking import locked_manifest
@@ -100,7 +100,7 @@ def ingest(
     try:
         pins = Pins.parse(hash)
         request = IngestRequest(
-            ref=ModelRef.parse(uri),
+            ref=_unsigned(ModelRef.parse(uri)),
             name=name,
             hash=pins.hash,
             nar=pins.nar,
@@ -120,13 +120,27 @@ def ingest(
             measure_later(outcome.version, benchmarks, models, store_block, catalog_block)
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])
-    return announced(ended(outcome), tags, outcome.version.name)
+    return announced(ended(outcome), of_models=tags)
+
+
+def _unsigned(ref: ModelRef) -> ModelRef:
+    """Return a reference that holds no credentials. Raises InvalidReference for a signed URL."""
+    if ref.secret:
+        raise InvalidReference(
+            f"The query of the URL {ref.uri} holds credentials (a signature or a token), and Prefect keeps the "
+            "parameters of a run in clear.",
+            "Give the URL without them and name a place of the secret: auth_block with Web Credentials, token_env or "
+            "token_file; for a bucket, s3://bucket/key with S3 Credentials. Or use the command line with --via direct. "
+            "Credentials that a run was given are known to everybody who sees its runs: have them replaced.",
+            uri=ref.uri,
+        )
+    return ref
 
 
 def parameters_of(request: IngestRequest, *, locked: bool = False, models: str = "models.yaml") -> dict[str, Any]:
-    """Return the parameters with which `ingest` takes a request in."""
+    """Return the parameters with which `ingest` takes a request in. Raises InvalidReference for a signed URL."""
     return {
-        "uri": request.ref.uri,
+        "uri": _unsigned(request.ref).uri,
         "name": request.name,
         "hash": str(Pins(request.hash, request.nar)),
         "version": request.version,

@@ -53,7 +53,6 @@ def test_a_clean_model_passes_and_is_there_once(prefect_server: PrefectServer, t
     kept = prefect_server.artifacts(run["id"])
     assert set(kept) == {
         "markdown:report-org-clean-model",
-        "markdown:link-org-clean-model",
         "table:files-org-clean-model",
         "progress:fetch-org-clean-model",
         "progress:scan-org-clean-model",
