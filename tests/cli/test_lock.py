@@ -134,6 +134,20 @@ def test_a_lock_is_taken_in_whole_and_then_nothing_is_left_to_do(world: World) -
     assert fetched == ["/simple/tiny-model/"]
 
 
+def test_what_a_lock_leaves_out_is_named(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    (world.folder / "model" / ".DS_Store").write_bytes(b"1")
+    world.web.put("/model-latest.tar.gz", tarball(SHIPPED | {"._config.json": b"2"}))
+    left_out = {
+        "archive": ["model/._config.json: left behind by a desktop, an editor or version control"],
+        "folder": [".DS_Store: left behind by a desktop, an editor or version control"],
+    }
+    found = world.run("lock")[1]["left_out"]
+    assert {name: found[name] for name in left_out} == left_out
+    assert "hub" not in found
+    assert app.run(["lock", "--only", "folder"]) == 0
+    assert f"folder: left out: {left_out['folder'][0]}\n" in capsys.readouterr().out
+
+
 def test_what_the_lock_does_not_hold_fails(world: World) -> None:
     Path("models.yaml").write_text("models: [{name: empty, source: 'mock:a/b'}, {name: gone, source: 'mock:c/d'}]")
     world.run("lock")

@@ -48,6 +48,7 @@ def test_only_what_nothing_needs_is_deleted(bench: Bench) -> None:
     bench.run("ingest", bench.model(README__md=README + b"more\n"))
     assert bench.run("gc", "--json").json["blobs"] == 0
     bench.run("rm", "tiny@1.0.1", "--yes")
+    assert "1 blob of " in bench.run("gc", "--dry-run").out
     dry = bench.run("gc", "--dry-run", "--json").json
     assert (dry["blobs"], dry["size"], dry["freed"], dry["kept"]) == (1, len(README) + 5, len(README) + 5, 3)
     assert len(bench.blobs()) == 4

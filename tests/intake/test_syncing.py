@@ -77,7 +77,8 @@ class Night:
 
     def lock(self) -> None:
         with self.open() as workspace, chain.Direct() as runner:
-            manifests = {one.model: (one.ref.uri, lock(Job.of(one, workspace), runner)) for one in self.requests}
+            arrivals = [(one, lock(Job.of(one, workspace), runner)) for one in self.requests]
+            manifests = {one.model: (one.ref.uri, found.manifest) for one, found in arrivals}
         write_lock(self.folder / "models.lock", manifests)
 
     @property

@@ -36,7 +36,7 @@ class Machine:
         """Lock the model, and read back what the lock says."""
         request = IngestRequest(self.case.ref, name="model")
         with open_workspace(Settings(home=self.home)) as workspace, Direct() as runner:
-            found = lock(Job(request, workspace, self.case.source, PRESETS["minimal"]), runner)
+            found = lock(Job(request, workspace, self.case.source, PRESETS["minimal"]), runner).manifest
         path = self.home / "models.lock"
         write_lock(path, {"model": (request.ref.uri, found)})
         locked = locked_manifest(request, read_lock(path))

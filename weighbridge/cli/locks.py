@@ -27,6 +27,7 @@ from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.locking import lock_all
 from weighbridge.intake.workspace import open_workspace
+from weighbridge.views import terminal
 from weighbridge.views.text import counted
 
 
@@ -48,10 +49,13 @@ def _lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: A
     def draw() -> None:
         for name, error in done.failed:
             err.print(f"{name}: {error}", markup=False, highlight=False)
+        for name, dropped in done.left_out.items():
+            out.print(*terminal.left_out(dropped, name), sep="\n", soft_wrap=True)
         kept = f", {len(done.failed)} could not be asked: their entries are as they were" if done.failed else ""
         out.print(f"{path}: {counted(len(done.locked), 'model')} locked{kept}.")
 
-    say("lock", {"lock": str(path), "models": summary, "failed": failed}, draw, json_)
+    left = {name: list(dropped) for name, dropped in done.left_out.items()}
+    say("lock", {"lock": str(path), "models": summary, "failed": failed, "left_out": left}, draw, json_)
     if done.failed:
         raise typer.Exit(1)
 

@@ -14,12 +14,12 @@ from weighbridge.errors import IntegrityError, WeighbridgeError
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Runner
 from weighbridge.intake.job import Job, Received
-from weighbridge.intake.receiving import receive
+from weighbridge.intake.receiving import Arrival, receive
 from weighbridge.intake.workspace import Workspace
 
 
-def lock(job: Job, runner: Runner) -> Manifest:
-    """Return a model's computed manifest at its present pinned revision.
+def lock(job: Job, runner: Runner) -> Arrival:
+    """Return what a model is at its present pinned revision, every file with its sha256.
 
     Bytes whose sha256 the source does not promise are fetched, and all of them for a NAR hash, which is taken over
     bytes; nothing is scanned or published.
@@ -34,8 +34,8 @@ def lock(job: Job, runner: Runner) -> Manifest:
     )
     if promised and job.request.nar is None:
         manifest, _ = runner.call(steps.verify, job, declared, [Received(declared.files)])
-        return manifest
-    return receive(job, runner, declared).manifest
+        return Arrival(manifest, dropped=declared.left_out)
+    return receive(job, runner, declared)
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,13 @@ class Locking:
         locked: for each model's name the URI that was asked for and the manifest that it is; or what an earlier lock
             holds, where it could not be asked.
         failed: the names of models that could not be locked, each with the reason.
+        left_out: for each model that was asked what its source has and the lock does not hold, each with the reason;
+            no model of which nothing is missing.
     """
 
     locked: Mapping[str, tuple[str, Manifest]]
     failed: tuple[tuple[str, WeighbridgeError], ...]
+    left_out: Mapping[str, tuple[str, ...]]
 
 
 def lock_all(
@@ -66,13 +69,17 @@ def lock_all(
         runner: runs the steps.
         before: entries of an earlier lock that stay where nothing takes their place.
     """
-    locked, failed = dict(before), []
+    locked, failed, left_out = dict(before), [], {}
     for request in requests:
         try:
-            locked[request.model] = (request.ref.uri, lock(Job.of(request, workspace), runner))
+            found = lock(Job.of(request, workspace), runner)
         except WeighbridgeError as error:
             failed.append((request.model, error))
-    return Locking(locked, tuple(failed))
+            continue
+        locked[request.model] = (request.ref.uri, found.manifest)
+        if found.dropped:
+            left_out[request.model] = found.dropped
+    return Locking(locked, tuple(failed), left_out)
 
 
 def locked_manifest(request: IngestRequest, locks: Mapping[str, tuple[str, Manifest]]) -> Manifest:

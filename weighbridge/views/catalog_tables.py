@@ -21,7 +21,7 @@ from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.collecting import Collection
 from weighbridge.intake.comparing import Difference
 from weighbridge.intake.quarantine import Quarantined
-from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text
+from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text, counted
 
 #: Characters of a text of the publisher's in a column that is not the last one.
 _CELL = 40
@@ -129,13 +129,15 @@ def report(found: ScanReport) -> RenderableType:
 def collection(found: Collection) -> RenderableType:
     """Render what a collection deleted, or would delete."""
     done = found.done
-    verb = "would be" if found.dry_run else "were"
-    lines_ = [f"{done.blobs} blobs of {bytes_text(done.size)} {verb} deleted: {bytes_text(done.freed)} freed."]
+    verb = "would be" if found.dry_run else "was" if done.blobs == 1 else "were"
+    lines_ = [
+        f"{counted(done.blobs, 'blob')} of {bytes_text(done.size)} {verb} deleted: {bytes_text(done.freed)} freed."
+    ]
     if done.linked:
         lines_.append(f"{bytes_text(done.linked)} of them stay on the disk: a folder of a registry's has them, too.")
     if done.partial:
         lines_.append(f"{bytes_text(done.partial)} of downloads that nobody went on with are part of that.")
-    lines_.append(f"{done.kept} blobs are kept.")
+    lines_.append(f"{counted(done.kept, 'blob')} {'is' if done.kept == 1 else 'are'} kept.")
     if done.held:
         lines_.append(f"{done.held} of them only because a process works with them now.")
     if done.young:

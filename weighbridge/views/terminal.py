@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -201,15 +201,23 @@ def arrival_table(arrival: Arrival) -> RenderableType:
         Text(f"manifest {arrival.manifest.digest}", style="dim"),
         table,
         *([Text(f"and {more} more", style="dim")] if more > 0 else []),
-        *(Text(f"left out: {name}", style="dim") for name in arrival.dropped[:SHOWN]),
+        *left_out(arrival.dropped),
         Text("In the store, unscanned and unpublished: weighbridge ingest takes it in.", style="dim"),
     ]
     return Group(*lines)
 
 
+def left_out(dropped: Sequence[str], model: str = "") -> Iterator[Text]:
+    """Yield a line for each thing of a source that is no file of a model, and one for those beyond the first."""
+    start = f"{shown(model)}: left out: " if model else "left out: "
+    yield from (Text(f"{start}{shown(name)}", style="dim") for name in dropped[:SHOWN])
+    if len(dropped) > SHOWN:
+        yield Text(f"{start}{len(dropped) - SHOWN:,} more", style="dim")
+
+
 def check_table(check: StoreCheck, report: RepairReport | None = None) -> RenderableType:
     """Render what a check of the store found, and what a repair came to."""
-    whole = f"{check.blobs} blobs, {bytes_text(check.size)} hashed again"
+    whole = f"{counted(check.blobs, 'blob')}, {bytes_text(check.size)} hashed again"
     foreign = [Text(f"{shown(path)} is no blob: remove it", style="yellow") for path in check.foreign]
     if check.sound and not (report and report.repairs):
         return Group(Text.assemble(("sound  ", "bold green"), whole), *foreign)
