@@ -88,8 +88,14 @@ def test_a_hub_says_what_it_has_and_what_it_refuses(bench: Bench, monkeypatch: p
         ran = bench.run("ingest", "--dry-run", "hf:org/name", "--json")
         assert (ran.status, ran.json["licence"], ran.json["gated"]) == (0, "MIT", False), ran.out
         gated = bench.run("ingest", "--dry-run", "hf:org/gated", "--json")
-        assert gated.status == 1
-        assert "gated" in gated.out
+        assert (gated.status, gated.json["gated"]) == (1, True)
+        assert "only accounts that its owner let in" in gated.json["refused"]
+        hub.tokens["hf_let_in"] = frozenset({"org/gated"})
+        monkeypatch.setenv("MY_TOKEN", "hf_let_in")
+        let_in = ("ingest", "--dry-run", "hf:org/gated", "--token-env", "MY_TOKEN")
+        ran = bench.run(*let_in, "--json")
+        assert (ran.status, ran.json["gated"], ran.json["refused"]) == (0, True, ""), ran.out
+        assert "gated, and open to this account" in bench.run(*let_in).out
 
 
 def test_what_cannot_be_known_is_named(bench: Bench) -> None:

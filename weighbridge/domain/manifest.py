@@ -85,6 +85,8 @@ class Manifest:
         files: sorted; no two names equal, or one the folder of another.
         archive: how the single file is to be unpacked (`archive`, `wheel`), or empty when the files are the model.
         left_out: paths at the source that are no files of the model, each with the reason; no part of its identity.
+        gated: whether the source lists the model and gives its files only to accounts that its owner let in; no part of
+            its identity either.
 
     Raises:
         UnsafePath: names collide.
@@ -94,6 +96,7 @@ class Manifest:
     files: tuple[FileEntry, ...]
     archive: str = ""
     left_out: tuple[str, ...] = field(default=(), compare=False)
+    gated: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda entry: entry.path)))

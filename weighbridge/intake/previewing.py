@@ -83,7 +83,7 @@ class Preview:
             "free": self.free,
             "fits": self.fits,
             "licence": self.card.get("licence"),
-            "gated": bool(self.refused),
+            "gated": self.declared.gated,
             "refused": self.refused,
             "card": self.card.to_json(),
             "policy": self.policy,

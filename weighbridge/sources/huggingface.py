@@ -87,7 +87,7 @@ class HuggingFaceSource:
             raise ModelNotFound(f"{ref.id} holds no files at {commit}.", "Name a revision that has some.", uri=ref.uri)
         chosen = Selection.of(ref).of_names((file.path for file in files), ref.id)
         entries = tuple(_entry(file, commit) for file in files if file.path in chosen)
-        return refuse_oversize(Manifest(ref.pinned(commit), entries), self._settings)
+        return refuse_oversize(Manifest(ref.pinned(commit), entries, gated=bool(info.gated)), self._settings)
 
     def _info(self, ref: ModelRef, *, files: bool = False) -> ModelInfo | DatasetInfo:
         ask = self._api.model_info if self.repo_type == "model" else self._api.dataset_info

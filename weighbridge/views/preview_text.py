@@ -23,7 +23,7 @@ def preview(found: Preview) -> RenderableType:
         "licence": card.get("licence") or "not found",
         "architecture": card.get("architecture") or "",
         "parameters": count_text(parameters) if parameters else "",
-        "access": f"refused: {found.refused}" if found.refused else "",
+        "access": _access(found),
     }
     lines = [Text.assemble((f"{name:<13}", "cyan"), shown(value)) for name, value in facts.items() if value]
     if found.rejections:
@@ -37,3 +37,9 @@ def preview(found: Preview) -> RenderableType:
     lines.append(Text("Not known:", style="bold"))
     lines += [Text(f"- {shown(sentence)}") for sentence in found.unknown]
     return Group(*lines)
+
+
+def _access(found: Preview) -> str:
+    if found.refused:
+        return f"refused: {found.refused}"
+    return "gated, and open to this account" if found.declared.gated else ""
