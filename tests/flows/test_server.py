@@ -205,12 +205,14 @@ def test_a_block_hears_of_a_quarantined_model(prefect_server: PrefectServer, tmp
         prefect_server.run(
             sys.executable, "-c", "from deployments.setup_prefect import tell; tell('webhook/operations')"
         )
-        run = ended(prefect_server, INGEST, {"uri": model(tmp_path, "heard", notes__txt=eicar()), "name": 'a "b" c'})
+        run = ended(
+            prefect_server, INGEST, {"uri": model(tmp_path, "heard", notes__txt=eicar()), "name": "it's {{ 7 }} é"}
+        )
         told = heard.get(timeout=60)
         receiver.shutdown()
     assert told == {
         "event": "weighbridge.model.quarantined",
-        "model": 'a "b" c',
+        "model": "it's {{ 7 }} é",
         "message": run["state"]["message"],
     }
 
