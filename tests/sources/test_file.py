@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,16 @@ def test_fetching_an_unchanged_file_again_reads_nothing(
     assert entry.digest == Digest.sha256(b"x" * 5000)
     (model / "onnx" / "model.onnx").unlink()
     assert fetch(SOURCE, manifest.ref, manifest.by_path["onnx/model.onnx"], store) == entry
+
+
+def test_reading_a_small_file_takes_little_memory(model: Path) -> None:
+    manifest = resolve(model)
+    tracemalloc.start()
+    try:
+        read(manifest, "config.json")
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 class TestChanges:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -63,7 +64,7 @@ def test_a_failure_is_told_until_it_is_dropped_and_nothing_is_written_after_it(s
 
     behind = WriteBehind(write)
     behind.add(WHOLE[:size])
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError, match="full") as first:
         behind.settle()
     failing[0] = False
     for call in (behind.settle, lambda: behind.add(WHOLE), behind.settle):
@@ -73,3 +74,16 @@ def test_a_failure_is_told_until_it_is_dropped_and_nothing_is_written_after_it(s
     behind.add(b"more")
     behind.close()
     assert written == b"more"
+    assert "full" in str(first.value)  # It lives until here, with the frames that saw the bytes.
+
+
+def test_little_takes_little_memory() -> None:
+    behind = WriteBehind(lambda _batch: None)
+    tracemalloc.start()
+    try:
+        behind.add(b"little")
+        behind.settle()
+        assert tracemalloc.get_traced_memory()[1] < BATCH / 10
+    finally:
+        tracemalloc.stop()
+    behind.close()

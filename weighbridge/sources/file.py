@@ -133,7 +133,9 @@ class FileSource:
             expected = entry.version or _identity(status)
             _refuse_change(file, path, expected)
             file.seek(offset)
-            yield ByteStream(offset, _chunks(file, path, expected), status.st_size)
+            # No more memory than what is left of a small file and the end after it need.
+            chunk_size = min(_CHUNK_SIZE, max(status.st_size - offset, 0) + 1)
+            yield ByteStream(offset, _chunks(file, path, expected, chunk_size), status.st_size)
 
     def _top(self, ref: ModelRef) -> Path:
         """Return the absolute path of a model; says nothing of what lies outside of `file_roots`, not even whether."""
@@ -252,9 +254,9 @@ def _refuse_change(file: BinaryIO, path: Path, expected: str) -> None:
         )
 
 
-def _chunks(file: BinaryIO, path: Path, expected: str) -> Iterator[bytes]:
+def _chunks(file: BinaryIO, path: Path, expected: str, chunk_size: int) -> Iterator[bytes]:
     with _foreign_errors(path):
-        while chunk := file.read(_CHUNK_SIZE):
+        while chunk := file.read(chunk_size):
             yield chunk
         _refuse_change(file, path, expected)
 

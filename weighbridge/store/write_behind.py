@@ -33,6 +33,7 @@ class WriteBehind:
 
     def add(self, chunk: bytes) -> None:
         """Take the next bytes. Raises what a writer raised for earlier ones."""
+        self._keeping_failure(lambda: None)
         rest = memoryview(chunk)
         while rest:
             if not self._filled and len(rest) >= BATCH:
@@ -52,6 +53,7 @@ class WriteBehind:
         """Forget what was not written yet, and any failure."""
         self._filled = 0
         self._end_of_running()
+        self._buffers = (bytearray(), bytearray())  # A failure may still hold a view of one: it could not grow.
         self._failure = None
 
     def close(self) -> None:
@@ -62,9 +64,7 @@ class WriteBehind:
             self._pool.shutdown()
 
     def _gather(self, rest: memoryview) -> int:
-        """Copy what there is room for; return how many bytes that were."""
-        if not self._buffers[0]:
-            self._buffers = (bytearray(BATCH), self._buffers[1])
+        """Copy what there is room for, into a buffer that grows up to `BATCH`; return how many bytes that were."""
         taken = rest[: BATCH - self._filled]
         self._buffers[0][self._filled : self._filled + len(taken)] = taken
         self._filled += len(taken)
