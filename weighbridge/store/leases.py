@@ -77,8 +77,12 @@ class Leases:
 
 
 def _read(path: Path) -> set[Digest]:
-    """Return what a lease holds; one whose process is gone is removed."""
-    with open(path) as file:
+    """Return what a lease holds; one whose process is gone is removed, and one that ends meanwhile holds nothing."""
+    try:
+        file = open(path)  # noqa: SIM115 (closed below)
+    except FileNotFoundError:
+        return set()
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
