@@ -63,7 +63,7 @@ class PrefectServer:
         asked = {"parameters": parameters, "idempotency_key": str(uuid4()), **fields}
         return self._write(path, asked)
 
-    def _write(self, path: str, content: dict[str, Any]) -> httpx.Response:
+    def _write(self, path: str, content: Any) -> httpx.Response:
         """Post what the server has to write; SQLite takes one writer at a time."""
         while (answer := self.http.post(path, json=content)).status_code == 503:
             time.sleep(0.2)
@@ -138,7 +138,7 @@ class PrefectServer:
         """Give a deployment a schedule whose first run is due in a few seconds, and the next in an hour."""
         due = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
         wanted = {"active": True, "schedule": {"interval": 3600, "anchor_date": due}, "parameters": parameters}
-        made = self.http.post(f"/deployments/{self.deployment(deployment)}/schedules", json=[wanted])
+        made = self._write(f"/deployments/{self.deployment(deployment)}/schedules", [wanted])
         assert made.status_code == 201, made.text
         return dict(made.json()[0])
 
@@ -243,11 +243,11 @@ def prefect_harness() -> Iterator[None]:
 
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[PrefectServer]:
-    """Start a server with nothing on it and yield it; settings of Prefect's override ours."""
+    """Start a server with nothing on it and yield it; settings override ours, an empty one takes it away."""
     with ExitStack() as stack:
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        environment = _environment(folder, url) | settings
+        environment = {name: value for name, value in (_environment(folder, url) | settings).items() if value}
         user, _, password = CREDENTIALS.partition(":")
         http = stack.enter_context(httpx.Client(base_url=url, auth=(user, password), timeout=30))
         start = prefect("server", "start", "--host", "127.0.0.1", "--port", str(port))
@@ -255,12 +255,21 @@ def serving(folder: Path, **settings: str) -> Iterator[PrefectServer]:
         yield PrefectServer(url, folder, environment, http)
 
 
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[PrefectServer]:
+@contextmanager
+def working(folder: Path, **settings: str) -> Iterator[PrefectServer]:
     """Start server and worker, deploy, and yield where they are; it takes 20 to 40 seconds."""
-    with tempfile.TemporaryDirectory(prefix="prefect-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
-        server = stack.enter_context(serving(Path(name)))
+    with serving(folder, **settings) as server, ExitStack() as stack:
         server.run(sys.executable, "deployments/setup_prefect.py")
         log = server.folder / "worker.log"
         _start(stack, prefect("worker", "start", "--pool", "weighbridge"), log, server.environment)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[PrefectServer]:
+    """Yield the server of this session."""
+    with (
+        tempfile.TemporaryDirectory(prefix="prefect-", ignore_cleanup_errors=True) as folder,
+        working(Path(folder)) as server,
+    ):
         yield server
