@@ -1,4 +1,4 @@
-"""A sync that publishes or withdraws, killed at every file event and around every commit, then run again.
+"""Commands killed at file events and around commits, then run again.
 
 Afterwards catalog, store and registry agree, whatever the moment was.
 """
@@ -6,54 +6,109 @@ Afterwards catalog, store and registry agree, whatever the moment was.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
+import shutil
+import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from tests.intake.test_syncing import DENY, LOOSE, Night
-from tests.registries.killing import before_file_event, die
+from tests.registries.killing import Arm, around_commit, before_file_event, before_request, run_and_die, samples
+from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
+from weighbridge.intake import publishing
 from weighbridge.intake.auditing import audit
+from weighbridge.intake.repairing import RepairReport, repair_store
+from weighbridge.registries.export import export_folder
+from weighbridge.store.checking import check_store
 
-_forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(["tests.intake.test_killed"])
-
-
-def around_commit(number: int) -> None:
-    """Die before the nth commit (odd numbers), or right after it (even ones): before the next statement begins."""
-    seen = 0
-
-    def commit(_connection: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if 2 * seen - 1 == number:
-            die()
-
-    def begin(_connection: Any) -> None:
-        if seen and 2 * seen == number:
-            die()
-
-    event.listen(Engine, "commit", commit)
-    event.listen(Engine, "begin", begin)
+multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.intake.test_killed"])
 
 
-def _sync(folder: Path, arm: Callable[[int], None], number: int) -> None:
-    night = Night(folder)
-    arm(number)
+def sync(night: Night) -> None:
     night.sync()
 
 
-def killed(folder: Path, arm: Callable[[int], None], number: int) -> bool:
-    """Sync in a process of its own and return whether it was killed before it was done."""
-    process = _forking.Process(target=_sync, args=(folder, arm, number))
-    process.start()
-    process.join()
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+def deny(night: Night) -> None:
+    night.policy(DENY)
+
+
+def allow(night: Night) -> None:
+    night.policy(LOOSE)
+
+
+def withdraw(night: Night) -> None:
+    with night.open() as workspace:
+        publishing.withdraw(night.name, "1.0.0", "It is not ours.", workspace)
+
+
+def reinstate(night: Night) -> None:
+    with night.open() as workspace:
+        publishing.reinstate(night.name, "1.0.0", workspace)
+
+
+def damage(night: Night) -> None:
+    """Change a byte of one file, also where it is given out, and lose another one."""
+    files = night.version.manifest.files
+    with night.open() as workspace:
+        changed, lost = (workspace.store.path(file.digest) for file in files if file.digest)
+    content = changed.read_bytes()
+    changed.chmod(0o644)
+    changed.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    lost.unlink()
+
+
+def repair(night: Night) -> RepairReport:
+    with night.open() as workspace:
+        versions = workspace.catalog.versions(night.name)
+        return repair_store(check_store(workspace.store, versions, workspace.progress, 2), versions, workspace, {})
+
+
+def remove_exported(night: Night) -> None:
+    shutil.rmtree(night.folder / "taken", ignore_errors=True)
+
+
+def export(night: Night) -> None:
+    with night.open() as workspace:
+        export_folder(night.version, workspace.store, night.folder / "taken" / "m")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that is killed.
+
+    Attributes:
+        run: the command.
+        prepare: gives it something to do, whatever was done before.
+        status: of the version afterwards.
+    """
+
+    run: Callable[[Night], object]
+    prepare: Callable[[Night], object]
+    status: str = "PASSED"
+
+
+#: In this order each command finds what the one before it leaves.
+COMMANDS = {
+    "sync that withdraws": (Command(sync, deny, "FAILED"), Command(sync, allow)),
+    "withdraw": (Command(withdraw, allow, "FAILED"), Command(reinstate, allow)),
+    "repair": (Command(repair, damage),),
+    "export": (Command(export, remove_exported),),
+}
+
+
+def assert_agreement(night: Night, status: str, moment: object) -> None:
+    """What the catalog says of the version, the store has whole and the registries give out."""
+    version = night.version
+    assert version.status == status, moment
+    assert len(version.published) == (status == "PASSED"), moment
+    with night.open() as workspace:
+        registries = [workspace.registry_at(name) for name in workspace.settings.registries]
+        assert publishing.due(version, registries, workspace) == [], moment
+        assert [one for one in audit([version], workspace) if one.model in ("", f"{night.name}@1.0.0")] == [], moment
+        assert check_store(workspace.store, [version], workspace.progress, 2).sound, moment
+        assert not list(workspace.store.corrupt_digests()), moment
 
 
 @pytest.fixture
@@ -63,21 +118,33 @@ def night(tmp_path: Path) -> Night:
     return made
 
 
+def kill_and_repeat(night: Night, commands: tuple[Command, ...], arm: Arm) -> None:
+    """Kill each command at the first moment, the last one and some between, and run it again each time."""
+    moments: list[list[int]] = []
+    for command in commands:
+        command.prepare(night)
+        moments.append(samples(run_and_die(arm, 0, command.run, night) or 0))
+        assert_agreement(night, command.status, "no kill")
+    for turn in range(max(map(len, moments))):
+        for command, numbers in zip(commands, moments, strict=True):
+            command.prepare(night)
+            number = numbers[min(turn, len(numbers) - 1)]
+            killed = run_and_die(arm, number, command.run, night) is None
+            command.run(night)
+            assert killed or number == numbers[-1], (command, number)
+            assert_agreement(night, command.status, (command, number))
+
+
 @pytest.mark.parametrize("arm", [before_file_event, around_commit])
-def test_registries_and_catalog_agree_after_a_kill(night: Night, arm: Callable[[int], None]) -> None:
-    """Each moment of a sync that withdraws, then of one that publishes, until the moment never comes in either."""
-    number, more = 0, True
-    while more:
-        number, more = number + 1, False
-        for policy, given_out in ((DENY, []), (LOOSE, ["1.0.0"])):
-            night.policy(policy)
-            more |= killed(night.folder, arm, number)
-            night.sync()
-            version = night.version
-            assert version.status == ("PASSED" if given_out else "FAILED"), number
-            assert night.given_out == given_out, number
-            assert len(version.published) == len(given_out), number
-            assert os.path.lexists(night.folder / "home/export/m/default") == bool(given_out), number
-            with night.open() as workspace:
-                assert audit([version], workspace) == (), number
-    assert number > 5, "the moments never came"
+@pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)
+def test_everything_agrees_after_a_kill(night: Night, commands: tuple[Command, ...], arm: Arm) -> None:
+    kill_and_repeat(night, commands, arm)
+
+
+@pytest.mark.xdist_group("mlflow")
+@pytest.mark.parametrize("arm", [before_request, around_commit])
+def test_a_server_agrees_after_a_kill(mlflow_server: MLflowServer, tmp_path: Path, arm: Arm) -> None:
+    uri = mlflow_server.uri.replace("://", f"://{USERNAME}:{PASSWORD}@")
+    night = Night(tmp_path, f"m-{uuid.uuid4().hex}", registries=("mlflow",), mlflow_tracking_uri=uri)
+    night.sync()
+    kill_and_repeat(night, COMMANDS["sync that withdraws"], arm)

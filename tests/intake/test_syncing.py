@@ -38,12 +38,11 @@ WAIVED = DENY + "waivers: [{rule: licence.denied, reason: agreed, by: legal, unt
 
 
 class Night:
-    """A home with one wanted model, `m`, and syncs of it."""
+    """A home with one wanted model, `m` or another name, and syncs of it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.now = folder, datetime(2026, 1, 1, tzinfo=UTC)
-        if (folder / "m").exists():
-            return
+    def __init__(self, folder: Path, name: str = "m", **settings: Any) -> None:
+        self.folder, self.name, self.now = folder, name, datetime(2026, 1, 1, tzinfo=UTC)
+        self._settings: dict[str, Any] = {"registries": ("export",)} | settings
         (folder / "m").mkdir()
         self.put("config.json", '{"model_type": "llama"}')
         self.put("README.md", "---\nlicense: mit\n---\n")
@@ -57,12 +56,12 @@ class Night:
         (self.folder / "policy.yaml").write_text(text)
 
     def wanted(self, more: str = "") -> None:
-        text = f"models:\n- {{name: m, source: {{file: {{path: {self.folder}/m}}}}{more}}}\n"
+        text = f"models:\n- {{name: {self.name}, source: {{file: {{path: {self.folder}/m}}}}{more}}}\n"
         (self.folder / "models.yaml").write_text(text)
 
     @contextmanager
     def open(self) -> Iterator[Workspace]:
-        settings = Settings(home=self.folder / "home", registries=("export",))
+        settings = Settings(home=self.folder / "home", **self._settings)
         with open_workspace(settings, folder=self.folder) as workspace:
             workspace.clock = lambda: self.now
             yield workspace
@@ -91,13 +90,13 @@ class Night:
     @property
     def version(self) -> ModelVersion:
         with self.open() as workspace:
-            found = workspace.catalog.get("m")
+            found = workspace.catalog.get(self.name)
         assert found is not None
         return found
 
     @property
     def given_out(self) -> list[str]:
-        return sorted(path.name for path in (self.folder / "home" / "export" / "m").glob("[0-9]*"))
+        return sorted(path.name for path in (self.folder / "home" / "export" / self.name).glob("[0-9]*"))
 
 
 def take_in(job: Job) -> chain.Outcome:

@@ -1,4 +1,4 @@
-"""Publishing in a process that is killed at a chosen point, by a signal that nothing can catch.
+"""Work in a process that is killed at a chosen point, by a signal that nothing can catch.
 
 The forkserver imports this module once, MLflow with it, and forks every process from there: no database was opened in
 it, and importing costs nothing a second time.
@@ -10,8 +10,11 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from multiprocessing.connection import Connection
 from typing import Any
+
+from sqlalchemy import Engine, event
 
 from weighbridge.domain.version import ModelVersion
 from weighbridge.registries.interface import Registry
@@ -20,6 +23,10 @@ from weighbridge.store.local import LocalBlobStore
 
 load_mlflow()
 
+#: Says how many of the moments came that a process may be killed at.
+Seen = Callable[[], int]
+#: Makes the process that calls it die at a point; at none where the point is 0.
+Arm = Callable[[Any], Seen]
 #: What Python tells audit hooks before it changes a folder.
 FILE_EVENTS = ("os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "shutil.rmtree")
 #: What changes an MLflow registry.
@@ -40,21 +47,50 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def before_file_event(number: int) -> None:
+def before_file_event(number: int) -> Seen:
     """Die before the process changes a folder for the nth time."""
+    return _before(FILE_EVENTS, number)
+
+
+def before_request(number: int) -> Seen:
+    """Die before the nth piece of a request leaves: its head, or a part of what it uploads."""
+    return _before(("http.client.send",), number)
+
+
+def _before(events: Collection[str], number: int) -> Seen:
     seen = 0
 
     def hook(event: str, _arguments: tuple[Any, ...]) -> None:
         nonlocal seen
-        if event in FILE_EVENTS:
+        if event in events:
             seen += 1
             if seen == number:
                 die()
 
     sys.addaudithook(hook)
+    return lambda: seen
 
 
-def after_mlflow_call(name: str) -> None:
+def around_commit(number: int) -> Seen:
+    """Die before the nth commit (odd numbers), or right after it (even ones): before the next statement begins."""
+    seen = 0
+
+    def commit(_connection: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if 2 * seen - 1 == number:
+            die()
+
+    def begin(_connection: Any) -> None:
+        if seen and 2 * seen == number:
+            die()
+
+    event.listen(Engine, "commit", commit)
+    event.listen(Engine, "begin", begin)
+    return lambda: 2 * seen - 1
+
+
+def after_mlflow_call(name: str) -> Seen:
     """Die when a method of MLflow's client has done its work."""
     client = load_mlflow().MlflowClient
     method = getattr(client, name)
@@ -64,30 +100,39 @@ def after_mlflow_call(name: str) -> None:
         die()
 
     setattr(client, name, work_and_die)
+    return lambda: 0
 
 
-def _publish(
-    arm: Callable[[Any], None], point: Any, registry: Registry, version: ModelVersion, store: LocalBlobStore
-) -> None:
-    arm(point)
-    registry.publish(version, store)
-
-
-def publish_and_die(
-    arm: Callable[[Any], None], point: Any, registry: Registry, version: ModelVersion, store: LocalBlobStore
-) -> bool:
-    """Publish in a process of its own and return whether it was killed; it may also finish before the point comes."""
-    process = _forking.Process(target=_publish, args=(arm, point, registry, version, store))
+def run_and_die(arm: Arm, point: Any, work: Callable[..., object], *arguments: Any) -> int | None:
+    """Work in a process of its own and return how many of the arm's moments came, or None where it was killed."""
+    receiver, sender = _forking.Pipe(duplex=False)
+    process = _forking.Process(target=_run, args=(arm, point, sender, work, arguments))
     process.start()
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+    return int(receiver.recv()) if process.exitcode == 0 else None
+
+
+def _run(arm: Arm, point: Any, sender: Connection, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    seen = arm(point)
+    work(*arguments)
+    sender.send(seen())
+
+
+def samples(total: int, most: int = 5) -> list[int]:
+    """Return the numbers of the first moment, of the last one, and of some between."""
+    return sorted({1 + (total - 1) * step // (most - 1) for step in range(most)})
+
+
+def publish_and_die(arm: Arm, point: Any, registry: Registry, version: ModelVersion, store: LocalBlobStore) -> bool:
+    """Publish in a process of its own and return whether it was killed; it may also finish before the point comes."""
+    return run_and_die(arm, point, registry.publish, version, store) is None
 
 
 def publish_at_once(registry: Registry, version: ModelVersion, store: LocalBlobStore, count: int) -> None:
     """Publish in several processes of their own at the same time."""
     barrier = _forking.Barrier(count)
-    arguments = (_wait, barrier, registry, version, store)
+    arguments = (barrier, registry, version, store)
     processes = [_forking.Process(target=_publish, args=arguments) for _ in range(count)]
     for process in processes:
         process.start()
@@ -96,5 +141,6 @@ def publish_at_once(registry: Registry, version: ModelVersion, store: LocalBlobS
     assert [process.exitcode for process in processes] == [0] * count
 
 
-def _wait(barrier: Any) -> None:
+def _publish(barrier: Any, registry: Registry, version: ModelVersion, store: LocalBlobStore) -> None:
     barrier.wait(60)
+    registry.publish(version, store)

@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,16 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _make(folder: Path) -> None:
+    folder.chmod(0o755)
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    initdb = [_binaries() / "initdb", "-D", folder / "data", "-U", "weighbridge", "-A", "trust", "-E", "UTF8", "-N"]
+    subprocess.run([*_unprivileged(), *initdb], check=True, capture_output=True, cwd=folder)
+
+
 def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    binaries, prefix = _binaries(), _unprivileged()
-    data = folder / "data"
-    initdb = [*prefix, binaries / "initdb", "-D", data, "-U", "weighbridge", "-A", "trust", "-E", "UTF8", "-N"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
+    command = [*_unprivileged(), _binaries() / "postgres", "-D", folder / "data"]
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -53,10 +59,8 @@ def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "max_connections": "50",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    with open(folder / "log", "wb") as log:
-        return subprocess.Popen(
-            [*prefix, binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=folder
-        )
+    with open(folder / "log", "ab") as log:
+        return subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=folder)
 
 
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -73,23 +77,46 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     engine.dispose()
 
 
+class PostgreSQL:
+    """A server of its own, which can be stopped and started again.
+
+    Attributes:
+        url: of its maintenance database.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, _free_port()
+        self.url = f"postgresql+psycopg://weighbridge@127.0.0.1:{self._port}/postgres"
+        _make(folder)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._server = _start(self._folder, self._port)
+        _wait(self.url, self._server, self._folder / "log")
+
+    def stop(self) -> None:
+        """Cut its connections and stop it, in the middle of whatever it does."""
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(30)
+
+
+@contextmanager
+def serving() -> Iterator[PostgreSQL]:
+    """Yield a server that an unprivileged user runs."""
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as name:
+        server = PostgreSQL(Path(name))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """Start a server as an unprivileged user and yield the URL of its maintenance database."""
-    with tempfile.TemporaryDirectory(prefix="postgresql-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
-        port = _free_port()
-        server = _start(folder, port)
-        url = f"postgresql+psycopg://weighbridge@127.0.0.1:{port}/postgres"
-        try:
-            _wait(url, server, folder / "log")
-            yield url
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(30)
+    """Yield the URL of the maintenance database of a server of this session."""
+    with serving() as server:
+        yield server.url
 
 
 @pytest.fixture
