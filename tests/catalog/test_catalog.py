@@ -135,6 +135,23 @@ def test_without_any_that_passed_the_latest_is_shown(catalog: Catalog) -> None:
     assert (found.version, found.default, found.status) == ("1.1.0", False, "FAILED")
 
 
+def test_the_state_is_that_of_the_whole_version(catalog: Catalog) -> None:
+    for content, number, verdict in (("a", "1.0.0", "PASSED"), ("b", "1.1.0", "PASSED"), ("c", "1.2.0", "FAILED")):
+        settle(catalog, content, number, verdict)  # type: ignore[arg-type]
+        assert {one.version: catalog.state("org/name", one.version) for one in catalog.versions("org/name")} == {
+            one.version: (one.status, one.default) for one in catalog.versions("org/name")
+        }
+    catalog.remove("org/name", "1.1.0")
+    assert catalog.state("org/name", "1.1.0") is catalog.state("other", "1.0.0") is None
+
+
+def test_reports_share_what_they_have_in_common(catalog: Catalog) -> None:
+    catalog.add_reports([report("a"), report("b")])
+    one, other = catalog.reports([digest("a"), digest("b")])
+    assert one.engine is other.engine
+    assert one.rules is other.rules
+
+
 def test_a_fixed_default_stays_and_is_never_replaced_unasked(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
     settle(catalog, "b", "1.1.0")

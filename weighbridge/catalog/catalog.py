@@ -18,7 +18,7 @@ from weighbridge.catalog.publications import Place
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.versions import ModelSummary, Settlement
 from weighbridge.domain.card import ModelCard
-from weighbridge.domain.decision import Decision
+from weighbridge.domain.decision import Decision, VersionStatus
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
@@ -212,6 +212,11 @@ class Catalog:
             if version is not None:
                 return versions.get(connection, name, version)
             return versions.default(connection, name) or versions.latest(connection, name)
+
+    def state(self, name: str, version: str) -> tuple[VersionStatus, bool] | None:
+        """Return a version's status and whether it is the default one, or None; `get` reads all of it."""
+        with self._database.read() as connection:
+            return versions.state(connection, name, version)
 
     def models(self) -> list[ModelSummary]:
         """Return one line for every model, sorted by name."""

@@ -6,9 +6,9 @@ archive belong to who uses it (a version, a resolution); `FileEntry.version` and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -18,6 +18,8 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import CatalogError
+
+T = TypeVar("T")
 
 #: Values one statement may carry: SQLite's limit is 32,766, and PostgreSQL plans long lists slowly.
 BATCH = 500
@@ -29,7 +31,7 @@ def store(connection: Connection, manifest: Manifest, now: datetime) -> str:
     row = {"digest": digest, "size": manifest.size, "file_count": len(manifest.files), "created_at": now}
     statement = insert(connection, schema.manifests).values(row).on_conflict_do_nothing()
     added = connection.execute(statement.returning(schema.manifests.c.digest)).first()
-    if added is not None and manifest.files:
+    for batch in batches(manifest.files) if added is not None else ():
         rows = [
             {
                 "manifest_digest": digest,
@@ -37,7 +39,7 @@ def store(connection: Connection, manifest: Manifest, now: datetime) -> str:
                 "size": entry.size,
                 "digest": str(entry.digest) if entry.digest else None,
             }
-            for entry in manifest.files
+            for entry in batch
         ]
         connection.execute(schema.files.insert(), rows)
     return digest
@@ -146,7 +148,7 @@ def ref_from_json(value: Mapping[str, Any]) -> ModelRef:
     return ModelRef(value["kind"], value["id"], value["revision"], options)
 
 
-def batches(values: list[str]) -> Iterable[list[str]]:
-    """Yield the values in lists short enough for one statement."""
+def batches(values: Sequence[T]) -> Iterable[Sequence[T]]:
+    """Yield the values in parts short enough for one statement."""
     for start in range(0, len(values), BATCH):
         yield values[start : start + BATCH]

@@ -69,9 +69,8 @@ def link(connection: Connection, version_id: int, reports: Iterable[ScanReport])
     """Make these the reports of a version, instead of those it had."""
     table = schema.version_reports
     connection.execute(table.delete().where(table.c.version_id == version_id))
-    rows = [{"version_id": version_id, "report_id": id_} for id_ in sorted({report.id for report in reports})]
-    if rows:
-        connection.execute(table.insert(), rows)
+    for batch in batches(sorted({report.id for report in reports})):
+        connection.execute(table.insert(), [{"version_id": version_id, "report_id": id_} for id_ in batch])
 
 
 def linked(connection: Connection, version_ids: Iterable[int]) -> dict[int, tuple[ScanReport, ...]]:

@@ -151,6 +151,16 @@ def get(connection: Connection, name: str, version: str) -> ModelVersion | None:
     return found[0] if found else None
 
 
+def state(connection: Connection, name: str, version: str) -> tuple[VersionStatus, bool] | None:
+    """Return the status of a version and whether it is the default one, or None; reads no files and reports."""
+    models, table = schema.models, schema.versions
+    query = select(table.c.id, table.c.status, _default_id().label("default_id"))
+    query = query.join(models, models.c.id == table.c.model_id)
+    present = (models.c.name == name, table.c.version == version, table.c.removed_at.is_(None))
+    row = connection.execute(query.where(*present)).one_or_none()
+    return (row.status, row.id == row.default_id) if row is not None else None
+
+
 def listed(connection: Connection, name: str) -> list[ModelVersion]:
     """Return every version of a model, the latest first."""
     return _load(connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()))

@@ -17,7 +17,7 @@ from weighbridge.errors import InvalidConfiguration
 ALGORITHMS = {"sha256": 64, "sha512": 128, "sha384": 96, "sha1": 40, "git-sha1": 40, "md5": 32}
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Digest:
     """An algorithm of `ALGORITHMS` and its value in lowercase hex; prints as `sha256:…`.
 

@@ -20,7 +20,7 @@ from weighbridge.errors import SourceMisbehaved, UnsafePath
 FORMAT = "weighbridge.manifest/1"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class FileEntry:
     """One file of a model.
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from weighbridge.domain.digest import Digest
@@ -20,7 +21,7 @@ Status = Literal["completed", "partial", "skipped", "failed"]
 WINDOWED = "windowed"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Finding:
     """One observation about a blob (SARIF 2.1.0 `result`).
 
@@ -96,8 +97,19 @@ class ScanReport:
         found = dict(value)
         found["digest"] = Digest.parse(found["digest"])
         found["findings"] = tuple(Finding(**finding) for finding in found["findings"])
-        found["engine"] = tuple(sorted(found["engine"].items()))
+        found["engine"] = _shared(tuple(sorted(found["engine"].items())))
+        found |= {name: sys.intern(found[name]) for name in _FEW}
         return cls(**found)
+
+
+#: Fields with few values, however many reports: reports that were read share them, as those that were just made do.
+_FEW = ("scanner", "version", "rules", "subject", "status", "reason")
+
+
+@lru_cache(maxsize=64)
+def _shared(engine: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the first of equal engines."""
+    return engine
 
 
 #: The reason of a `skipped` report whose scanner has nothing to say about such a file.

@@ -154,8 +154,8 @@ def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -
         return
 
     def allow() -> None:
-        now = catalog.get(name, number)
-        if now is None or now.status != "PASSED":
+        now = catalog.state(name, number)
+        if now is None or now[0] != "PASSED":
             raise _NoLongerPassed
 
     progress = workspace.progress
@@ -170,9 +170,9 @@ def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -
         registry.withdraw(name, number, "It was rejected while it was being published.")
         catalog.remove_publications(name, number, registry.name, registry.address)
         return
-    now = catalog.get(name, number)
-    if now is not None and now.status == "PASSED" and now.default != version.default:
-        registry.publish(now, workspace.store, allow)  # Another version became, or stopped being, the default one.
+    if catalog.state(name, number) == ("PASSED", not version.default):
+        # Another version became, or stopped being, the default one.
+        registry.publish(_settled(version, workspace), workspace.store, allow)
 
 
 def _settled(version: ModelVersion, workspace: Workspace) -> ModelVersion:
