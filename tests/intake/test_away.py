@@ -1,9 +1,9 @@
-"""PostgreSQL stopped in the middle of an ingest and started again, then the same command."""
+"""PostgreSQL or MLflow stopped in the middle of an ingest and started again, then the same command."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from sqlalchemy import Engine, event
 from tests.intake.test_killed import assert_agreement
 from tests.intake.test_syncing import Night
 from tests.registries.killing import samples
+from tests.services import mlflow
 from tests.services.postgresql import PostgreSQL, serving
-from weighbridge.errors import CatalogUnavailable, WeighbridgeError
+from weighbridge.errors import CatalogUnavailable, RegistryUnavailable, WeighbridgeError
+from weighbridge.registries.mlflow_session import load_mlflow
 
 
 @contextmanager
@@ -64,3 +66,24 @@ def test_postgresql_stops_in_the_middle_of_an_ingest(postgresql: PostgreSQL, tmp
         postgresql.start()
         assert errors(night) == [], number
         assert_agreement(night, "PASSED", number)
+
+
+def test_mlflow_stops_right_before_a_version_is_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, folder = load_mlflow().MlflowClient, tmp_path / "server"
+    create = client.create_model_version
+    folder.mkdir()
+    with ExitStack() as running, monkeypatch.context() as patch:
+        server = running.enter_context(mlflow.serving(folder))
+        uri = server.uri.replace("://", f"://{mlflow.USERNAME}:{mlflow.PASSWORD}@")
+        night = Night(tmp_path, registries=("mlflow",), mlflow_tracking_uri=uri)
+
+        def stop_and_create(*arguments: Any, **options: Any) -> Any:
+            running.close()
+            return create(*arguments, **options)
+
+        patch.setattr(client, "create_model_version", stop_and_create)
+        assert [type(error) for error in errors(night)] == [RegistryUnavailable]
+        assert (night.version.status, night.version.published) == ("PASSED", ())
+    with mlflow.serving(folder, int(server.uri.rpartition(":")[2])):
+        assert errors(night) == []
+        assert_agreement(night, "PASSED", "MLflow is back")

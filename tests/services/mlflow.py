@@ -128,9 +128,10 @@ def _wait(uri: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[MLflowServer]:
+def serving(folder: Path, port: int = 0) -> Iterator[MLflowServer]:
     """Start a server that keeps everything below a folder, and stop it at the end; it takes 10 to 30 seconds."""
-    uri = f"http://127.0.0.1:{(port := _free_port())}"
+    port = port or _free_port()
+    uri = f"http://127.0.0.1:{port}"
     server = _start(folder, port)
     try:
         _wait(uri, server, folder / "log")
