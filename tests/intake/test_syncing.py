@@ -296,6 +296,21 @@ def test_an_audit_names_what_does_not_agree(known: Night) -> None:
         assert {one.model for one in audit([known.version], workspace)} == {"m@9.9.9"}
 
 
+def test_an_audit_names_what_a_new_registry_lacks(known: Night) -> None:
+    """The registry moved: the old one still gives the version out, and the one that people are sent to does not."""
+    with known.open() as workspace:
+        before = workspace.settings
+    moved = before.model_copy(
+        update={"home": known.folder / "moved", "catalog_url": before.database_url, "store": before.store_folder}
+    )
+    with open_workspace(moved, folder=known.folder) as workspace:
+        (found,) = audit([known.version], workspace)
+        assert (found.address, found.model) == (str(known.folder / "moved" / "export"), "m@1.0.0")
+        assert f"weighbridge ingest {known.version.source}" in found.what
+        publishing.reconcile(known.version, [workspace.registry_at("export")], workspace)
+        assert audit([known.version], workspace) == ()
+
+
 def test_a_slow_server_delays_its_own_models_only(night: Night) -> None:
     with WebServer() as site:
         for number in range(6):  # More than files are received at once.

@@ -46,12 +46,13 @@ def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Diffe
     1. What a registry lists is a PASSED version of the catalog with the same manifest, and is noted there.
     2. What the catalog notes is listed, and every byte of it is what the manifest says.
     3. No upload is noted that did not end.
+    4. What is published at a former address of a registry is published at the one of the settings, too.
 
     A registry that cannot be asked is a difference of its own: nothing is known of what it gives out.
     """
     configured = {(name, workspace.registry_at(name).address) for name in workspace.settings.registries}
     noted = {(found.registry, found.address) for version in versions for found in version.published}
-    found: list[Difference] = list(_uploads(versions, workspace))
+    found = [*_uploads(versions, workspace), *_left_behind(versions, configured)]
     for name, address in sorted(configured | {place for place in noted if place[1]}):
         try:
             registry = workspace.registry_at(name, address)
@@ -67,6 +68,17 @@ def _uploads(versions: Iterable[ModelVersion], workspace: Workspace) -> Iterator
             if place.uploading:
                 what = "An upload to it was begun and has not ended."
                 yield Difference(place.registry, place.address, _label(version), what)
+
+
+def _left_behind(versions: Iterable[ModelVersion], configured: Iterable[tuple[str, str]]) -> Iterator[Difference]:
+    for version in versions:
+        places = {(found.registry, found.address) for found in version.published}
+        for name, address in sorted(configured):
+            former = sorted(at for kind, at in places if kind == name)
+            if former and (name, address) not in places:
+                command = f"weighbridge ingest {version.source} --name {version.name}"
+                what = f"It is published at {former[0]} and not here; `{command}` publishes it."
+                yield Difference(name, address, _label(version), what)
 
 
 def _of_registry(registry: Registry, versions: Sequence[ModelVersion], workspace: Workspace) -> Iterator[Difference]:
