@@ -115,7 +115,7 @@ def test_each_result_is_printed_before_the_next_is_measured(
 ) -> None:
     kept = BenchmarkResult("memory", "memory/1", str(llama.manifest.digest), (), {}, {}, {})
 
-    def stopped(*_arguments: object, keep: Callable[[BenchmarkResult], None]) -> list[BenchmarkResult]:
+    def stopped(*_: object, keep: Callable[[BenchmarkResult], None], **_rest: object) -> list[BenchmarkResult]:
         keep(kept)
         raise KeyboardInterrupt
 
