@@ -122,11 +122,11 @@ _KILLED = """
 import os, signal, sys
 from weighbridge.cli import app
 from weighbridge.content.unpacking import archive
-write = archive._write
+tell = archive._tell
 def dying(*values):
-    write(*values)
+    tell(*values)
     os.kill(os.getpid(), signal.SIGKILL)
-archive._write = dying
+archive._tell = dying
 app.run(["ingest", sys.argv[1]])
 """
 

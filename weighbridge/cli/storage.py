@@ -38,7 +38,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("gc", epilog=examples("weighbridge gc --dry-run", "weighbridge gc --older-than 7"))(_gc)
     group = typer.Typer(help="What did not pass: list it, look at it, purge its bytes.", no_args_is_help=True)
     group.command("ls", epilog=examples("weighbridge quarantine ls"))(_ls)
-    group.command("show", epilog=examples("weighbridge quarantine show NAME@1.0.0"))(_show)
+    group.command("show", epilog=examples("weighbridge quarantine show smollm2-135m-instruct@1.0.0"))(_show)
     group.command("purge", epilog=examples("weighbridge quarantine purge --older-than 30 --yes"))(_purge)
     app.add_typer(group, name="quarantine")
 
