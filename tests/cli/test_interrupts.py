@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def server() -> Iterator[ThreadingHTTPServer]:
     thread.join()
 
 
+def _interrupted(process: subprocess.Popen[str], number: signal.Signals) -> str:
+    """Interrupt a command until it ends, as a person would; the server itself would keep it for a minute."""
+    for _ in range(4):
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=8)[1]
+    process.kill()
+    return process.communicate()[1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_a_fetch_that_waits(
     server: ThreadingHTTPServer, tmp_path: Path, number: signal.Signals
@@ -70,8 +81,7 @@ def test_an_interrupt_ends_a_fetch_that_waits(
             text=True,
         )
         assert server.half.wait(60)  # type: ignore[attr-defined]
-        process.send_signal(number)
-        _, said = process.communicate(timeout=30)  # The server itself would keep it for a minute.
+        said = _interrupted(process, number)
         assert process.returncode == 128 + number
         assert said.count("Stopped.") == 1
         assert "Traceback" not in said

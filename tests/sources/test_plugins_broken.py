@@ -202,7 +202,8 @@ def test_one_that_does_nothing_odd_works(user: User) -> None:
     user.install("odd", "odd = odd:Source", CRASHING.format(**dict.fromkeys(PLACES, "pass")))
     status, out, _ = user.run("fetch", "odd:model", "--json")
     assert (status, json.loads(out)["size"]) == (0, 3)
-    assert user.doctor()["source odd"] == {"what": "source odd", "state": "ok", "found": "odd 2.0", "mend": ""}
+    told = user.doctor()["source odd"]
+    assert (told["state"], told["found"], told["mend"]) == ("ok", "odd 2.0", "")
 
 
 @pytest.mark.parametrize("at_open", ["pass", "try: yield ByteStream(0, [b'abc']); return\n        except: return"])
