@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -54,16 +53,6 @@ def server() -> Iterator[ThreadingHTTPServer]:
     thread.join()
 
 
-def _interrupted(process: subprocess.Popen[str], number: signal.Signals) -> str:
-    """Interrupt a command until it ends, as a person would; the server itself would keep it for a minute."""
-    for _ in range(4):
-        process.send_signal(number)
-        with suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=8)[1]
-    process.kill()
-    return process.communicate()[1]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_a_fetch_that_waits(
     server: ThreadingHTTPServer, tmp_path: Path, number: signal.Signals
@@ -81,7 +70,8 @@ def test_an_interrupt_ends_a_fetch_that_waits(
             text=True,
         )
         assert server.half.wait(60)  # type: ignore[attr-defined]
-        said = _interrupted(process, number)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)  # The server itself would keep it for a minute.
         assert process.returncode == 128 + number
         assert said.count("Stopped.") == 1
         assert "Traceback" not in said
@@ -89,6 +79,42 @@ def test_an_interrupt_ends_a_fetch_that_waits(
     asked = server.asked  # type: ignore[attr-defined]
     assert asked[0] == ""
     assert asked[1].startswith("bytes=")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_a_main_thread_that_does_not_notice(number: signal.Signals) -> None:
+    """Another thread gets the signal, and nothing wakes the main thread, as when a wait begins just then."""
+    program = """
+import signal, sys, threading
+from weighbridge.cli import interrupts
+main, masked = threading.get_ident(), threading.Event()
+def tell():
+    masked.wait()
+    while sys._current_frames()[main].f_code.co_name != "wait":
+        pass
+    print("ready", flush=True)
+    threading.Event().wait()
+def farewell():
+    print("farewell")
+with interrupts.ending(farewell) as asked:
+    threading.Thread(target=tell, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    masked.set()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:  # It came a moment before the wait.
+        farewell()
+sys.exit(128 + asked[0])
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    try:
+        assert process.communicate(timeout=30)[0] == "farewell\n"
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number
 
 
 def test_temporary_files_of_a_killed_command_are_removed_by_the_next_one(
