@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.test_contract import CASES, GROUPED, SERVED
+from tests.sources.test_contract import KINDS, cases
 from weighbridge.config.settings import Settings
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.request import IngestRequest
@@ -21,14 +21,9 @@ from weighbridge.intake.workspace import Workspace, open_workspace
 from weighbridge.sources.contract import SourceCase
 
 
-@pytest.fixture(params=[*CASES, *GROUPED])
+@pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
-    if request.param in SERVED:
-        server, _, served = SERVED[request.param]
-        yield served(tmp_path, request.getfixturevalue(server))
-        return
-    with CASES[request.param](tmp_path) as case:
-        yield case
+    yield from cases(request, tmp_path)
 
 
 @pytest.fixture

@@ -153,12 +153,20 @@ SERVED: dict[str, tuple[str, str, Callable[[Path, Any], SourceCase]]] = {
 GROUPED = [pytest.param(kind, marks=pytest.mark.xdist_group(group)) for kind, (_, group, _) in SERVED.items()]
 
 
+KINDS = [*CASES, *GROUPED]
+
+
+def cases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
+    """Yield the case of the kind that a fixture with the parameters `KINDS` was asked for."""
+    if request.param in SERVED:
+        server, _, served = SERVED[request.param]
+        yield served(tmp_path, request.getfixturevalue(server))
+        return
+    with CASES[request.param](tmp_path) as case:
+        yield case
+
+
 class TestSources(SourceContract):
-    @pytest.fixture(params=[*CASES, *GROUPED])
+    @pytest.fixture(params=KINDS)
     def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
-        if request.param in SERVED:
-            server, _, served = SERVED[request.param]
-            yield served(tmp_path, request.getfixturevalue(server))
-            return
-        with CASES[request.param](tmp_path) as case:
-            yield case
+        yield from cases(request, tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.test_contract import CASES, GROUPED, SERVED
+from tests.sources.test_contract import KINDS, cases
 from weighbridge.config.lock_file import read_lock, write_lock
 from weighbridge.config.settings import Settings
 from weighbridge.domain.digest import Digest
@@ -52,14 +52,9 @@ class Machine:
             return receive(job, runner, steps.resolve(job)).manifest
 
 
-@pytest.fixture(params=[*CASES, *GROUPED])
+@pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SourceCase]:
-    if request.param in SERVED:
-        server, _, served = SERVED[request.param]
-        yield served(tmp_path, request.getfixturevalue(server))
-        return
-    with CASES[request.param](tmp_path) as case:
-        yield case
+    yield from cases(request, tmp_path)
 
 
 @pytest.fixture

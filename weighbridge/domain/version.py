@@ -60,8 +60,7 @@ class ModelVersion:
     default: bool = False
     purged: bool = False
 
-    def summary_json(self) -> dict[str, Any]:
-        """Return what a list of versions has of this one; docs/formats.md."""
+    def _head(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "version": self.version,
@@ -71,6 +70,12 @@ class ModelVersion:
             "created_at": self.created_at,
             "manifest_digest": str(self.manifest.digest),
             "source": self.source,
+        }
+
+    def summary_json(self) -> dict[str, Any]:
+        """Return what a list of versions has of this one; docs/formats.md."""
+        return {
+            **self._head(),
             "size": self.manifest.size,
             "files": len(self.manifest.files),
             "registries": sorted({publication.registry for publication in self.published}),
@@ -79,14 +84,7 @@ class ModelVersion:
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints and that is kept with a run; docs/formats.md."""
         return {
-            "name": self.name,
-            "version": self.version,
-            "status": self.status,
-            "default": self.default,
-            "purged": self.purged,
-            "created_at": self.created_at,
-            "manifest_digest": str(self.manifest.digest),
-            "source": self.source,
+            **self._head(),
             "files": [
                 {"path": entry.path, "size": entry.size, "sha256": entry.digest.hex if entry.digest else None}
                 for entry in self.manifest.files

@@ -97,7 +97,7 @@ class WhisperSpeech:
         """Return what is said in a sound file; of silence, nothing.
 
         Args:
-            audio_path: whatever libsndfile reads.
+            audio_path: a file of a format that `sound` or `sound_containers` reads.
             language: ISO 639-1 or an English name; None has a multilingual model find out.
             prompt: words that came before or are to be expected; of a long one, the end.
             temperature: 0 or None is greedy, and tries higher ones where an answer is doubtful, as OpenAI means it.
@@ -132,18 +132,7 @@ class WhisperSpeech:
             if self.multilingual:
                 code = code or self._detect(features)
                 options |= {"language": code, "task": task}
-            found = self.model.generate(
-                features,
-                prompt_ids=ids,
-                logits_processor=LogitsProcessorList([Finite(self.name)]),
-                stopping_criteria=StoppingCriteriaList([watch]),
-                monitor_progress=watch.check,
-                return_segments=True,
-                temperature=(temperature,) if temperature else _TEMPERATURES,
-                **_DOUBTS,
-                **options,
-            )
-        segments = found["segments"][0]
+            segments = self._segments(features, ids, temperature, watch, options)
         text = "".join(self._text(segment) for segment in segments).strip()
         wanted, end = timestamp_granularity, sound.duration_s
         return SpeechResult(
@@ -153,6 +142,23 @@ class WhisperSpeech:
             segments=self._phrases(segments, end) if wanted == "segment" else (),
             words=self._words(segments, code, end) if wanted == "word" else (),
         )
+
+    def _segments(
+        self, features: Any, ids: Any, temperature: float | None, watch: _Watch, options: dict[str, Any]
+    ) -> list[Any]:
+        """Return what the model hears, in pieces with their tokens and times."""
+        found = self.model.generate(
+            features,
+            prompt_ids=ids,
+            logits_processor=LogitsProcessorList([Finite(self.name)]),
+            stopping_criteria=StoppingCriteriaList([watch]),
+            monitor_progress=watch.check,
+            return_segments=True,
+            temperature=(temperature,) if temperature else _TEMPERATURES,
+            **_DOUBTS,
+            **options,
+        )
+        return list(found["segments"][0])
 
     def _language(self, wanted: str | None, task: str) -> str | None:
         """Return ISO 639-1, or None to detect it. Raises InvalidRequest where the model does not know it."""
