@@ -29,7 +29,7 @@ from weighbridge.errors import (
 )
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
-from weighbridge.handlers.loading import choose_device, open_handler
+from weighbridge.handlers.loading import choose_device, opened
 from weighbridge.net.addresses import AddressPolicy
 
 #: The benchmark whose child must find the model as any later one does.
@@ -171,13 +171,14 @@ def _run(work: Work) -> dict[str, Any]:
     try:
         device = _device(work)
         facts = hardware(device)
-        handler = open_handler(work.handler, work.model, device=device, **work.options)
-        if work.only_load:
-            return {}
-        _refuse_misfit(handler, benchmark.capability, work)
-        before = ProcessorTimes.now()
-        measured: Measured = benchmark.run(handler, work.settings, threading.Event())
-        others = before.share_of_others(ProcessorTimes.now())
+        with opened(work.handler, work.model, device=device, **work.options) as handler:
+            if work.only_load:
+                return {}
+            _refuse_misfit(handler, benchmark.capability, work)
+            before = ProcessorTimes.now()
+            measured: Measured = benchmark.run(handler, work.settings, threading.Event())
+            others = before.share_of_others(ProcessorTimes.now())
+            dtype = _dtype(handler)
     except WeighbridgeError as error:
         return {
             "error": type(error).__name__,
@@ -194,7 +195,7 @@ def _run(work: Work) -> dict[str, Any]:
         benchmark.definition,
         work.manifest_digest,
         measured.metrics,
-        {**_loaded_as(work), **measured.settings, "device": device, "dtype": _dtype(handler)},
+        {**_loaded_as(work), **measured.settings, "device": device, "dtype": dtype},
         {**facts, "endpoint": str(handler.device)} if elsewhere else facts,
         software(),
         noisy="; ".join(filter(None, notes)),

@@ -15,11 +15,12 @@ from weighbridge.handlers.generation import Generation
 from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
+from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.request import template_options, text_messages, wanted
 
 
-class TextChat:
+class TextChat(LocalModel):
     """A chat model; calls are made one after another, under a lock.
 
     Args:
@@ -34,21 +35,15 @@ class TextChat:
 
     capabilities = ["chat-completion"]
     options = ["dtype", "gguf_file"]
-    thread_safe = False
-    max_parallelism: int | None = 1
-    owned_by = "local"
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
-        self.name: str = kwargs.get("name", hf_repo_id)
-        self.device = device
-        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
-        self.supports_structured_outputs = False
+        super().__init__(hf_repo_id, device, kwargs)
         place = converted(locate(hf_repo_id, cache_dir, kwargs), AutoModelForCausalLM)
         with merged(place) as whole:
             self.tokenizer = load_processor(AutoTokenizer, whole)
             self.model = load_model(AutoModelForCausalLM, whole, device)
         self._words = threading.Lock()
-        self._generation = Generation(self.name, device, self.model, self.tokenizer)
+        self._generation = Generation(self.name, device, self.model, self.tokenizer, self.turns)
 
     @property
     def generation_settings(self) -> GenerationSettings:

@@ -24,11 +24,11 @@ from weighbridge.errors import HandlerError, InvalidConfiguration, InvalidReques
 from weighbridge.handlers.conversion import converted, merged
 from weighbridge.handlers.inference import finite, inferring, max_tokens, refuse_cancelled, watched
 from weighbridge.handlers.interface import Device
+from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate, model_folder
 from weighbridge.handlers.request import checked_text
 from weighbridge.handlers.sentence import Sentence, read_sentence
 from weighbridge.handlers.sentence_layers import MASK, MODES, SENTENCE, TEXT_MASK, TOKENS, Normalize, text_mask
-from weighbridge.handlers.turns import Turns
 
 #: What models.yaml may name, and the mode that it is.
 POOLINGS = {"last" if mode == "lasttoken" else mode: mode for mode in MODES}
@@ -39,7 +39,7 @@ _SAME, _SAME_SHORT = 0.9999, 0.999
 _PROBE = ("a text", "a longer text, beside which the other one is padded")
 
 
-class TextEmbedding:
+class TextEmbedding(LocalModel):
     """An embedding model; calls are made one after another, under a lock.
 
     A text goes through what the model's files say (`modules.json`, `config_sentence_transformers.json`): prompt,
@@ -61,15 +61,9 @@ class TextEmbedding:
 
     capabilities = ["text-embedding"]
     options = ["pooling", "normalize", "dtype", "gguf_file"]
-    thread_safe = False
-    max_parallelism: int | None = 1
-    owned_by = "local"
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
-        self.name: str = kwargs.get("name", hf_repo_id)
-        self.device = device
-        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
-        self.supports_structured_outputs = False
+        super().__init__(hf_repo_id, device, kwargs)
         wanted = kwargs.get("pooling") or ""
         if wanted and wanted not in POOLINGS:
             raise InvalidConfiguration(f"There is no pooling “{wanted}”.", f"Write one of {', '.join(POOLINGS)}.")
@@ -90,7 +84,7 @@ class TextEmbedding:
             )
         self.prompt, self.pooling = sentence.prompt, sentence.pooling.replace("lasttoken", "last")
         self.max_tokens = max_tokens(self.tokenizer, self.model, sentence.max_tokens)
-        self.turns, self._words = Turns(), threading.Lock()
+        self._words = threading.Lock()
         self._layers = torch.nn.Sequential(*sentence.layers).to(device).eval()
         self._size, self._normalizes = sentence.size, kwargs.get("normalize")
         if self._normalizes is False:

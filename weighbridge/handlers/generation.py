@@ -33,11 +33,12 @@ class Generation:
         device: where it runs.
         model: one of transformers' that generates.
         tokenizer: its own.
+        turns: the model's.
     """
 
-    def __init__(self, name: str, device: Device, model: Any, tokenizer: Any) -> None:
+    def __init__(self, name: str, device: Device, model: Any, tokenizer: Any, turns: Turns) -> None:
         self._name, self._device, self._model, self._tokenizer = name, device, model, tokenizer
-        self.turns = Turns()
+        self.turns = turns
         self.settings = read_settings(model)
         if self.settings.overridden:
             _log.info(

@@ -172,6 +172,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "audio-transcription": ("transcribe",),
     "rerank": ("rerank",),
 }
+#: A handler may have `close()`, which gives back what it holds; who opened it calls that (loading.opened).
 #: Optional attributes of a handler with their defaults.
 #: thread_safe: may be called from several threads at once; max_parallelism: calls at once at most, None for any;
 #: generation_defaults: what `defaults` of models.yaml says; owned_by: `local`, `openai` or `vllm`.

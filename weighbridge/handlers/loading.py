@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from weighbridge.domain.extras import install_command
 from weighbridge.errors import HandlerError, InvalidConfiguration, OutOfMemory
 from weighbridge.handlers.declaration import read_declaration
 from weighbridge.handlers.interface import ATTRIBUTES, METHODS, Handler
+
+_log = logging.getLogger(__name__)
 
 #: What every handler is offered and may leave alone; models.yaml cannot say it.
 OFFERED = ("name", "generation_defaults", "trust_remote_code", "allow_pickle", "converted")
@@ -119,6 +123,26 @@ def open_handler(
     own: Any = handler
     own.generation_defaults = {**(own.generation_defaults or {}), **options.get("generation_defaults", {})}
     return handler
+
+
+@contextmanager
+def opened(path: str, model: str | Path, **options: Any) -> Iterator[Handler]:
+    """Load a model as `open_handler` does, for as long as the context lasts."""
+    handler = open_handler(path, model, **options)
+    try:
+        yield handler
+    finally:
+        close_handler(handler)
+
+
+def close_handler(handler: Handler) -> None:
+    """Give back what a handler holds, where its class has a `close`; one that fails is told in the log."""
+    close = getattr(handler, "close", None)
+    if callable(close):
+        try:
+            close()
+        except Exception:  # noqa: BLE001 (a user's class may raise anything, and its work is done)
+            _log.warning("a handler cannot be closed", extra={"model": handler.name}, exc_info=True)
 
 
 def choose_device(wanted: str) -> str:

@@ -12,14 +12,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from weighbridge.errors import HandlerError
 from weighbridge.handlers.inference import batches, finite, inferring, max_tokens, watched
 from weighbridge.handlers.interface import Device, RerankResult
+from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.request import check_top_k, checked_text
-from weighbridge.handlers.turns import Turns
 
 _BATCH = 16
 
 
-class TextRerank:
+class TextRerank(LocalModel):
     """A cross-encoder; calls are made one after another, under a lock.
 
     Args:
@@ -35,15 +35,9 @@ class TextRerank:
 
     capabilities = ["rerank"]
     options = ["dtype"]
-    thread_safe = False
-    max_parallelism: int | None = 1
-    owned_by = "local"
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
-        self.name: str = kwargs.get("name", hf_repo_id)
-        self.device = device
-        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
-        self.supports_structured_outputs = False
+        super().__init__(hf_repo_id, device, kwargs)
         place = locate(hf_repo_id, cache_dir, kwargs)
         self.tokenizer = load_processor(AutoTokenizer, place)
         self.model = load_model(AutoModelForSequenceClassification, place, device)
@@ -56,7 +50,6 @@ class TextRerank:
             self.tokenizer.pad_token = self.tokenizer.eos_token
             self.model.config.pad_token_id = self.tokenizer.pad_token_id
         self.max_tokens = max_tokens(self.tokenizer, self.model)
-        self.turns = Turns()
 
     def rerank(
         self,

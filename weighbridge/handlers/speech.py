@@ -24,9 +24,9 @@ from weighbridge.errors import HandlerError, InvalidRequest
 from weighbridge.handlers.generation import Finite
 from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, watched
 from weighbridge.handlers.interface import Device, SpeechResult, SpeechSegment
+from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.sound import RATE, Sound, read_sound
-from weighbridge.handlers.turns import Turns
 
 _MAX_DURATION_S = 2 * 3600.0
 #: Temperatures of OpenAI's own program where nobody asks for one above 0: the next where an answer is doubtful.
@@ -44,7 +44,7 @@ _SEED = 0
 _ENGLISH_ONLY = 51_864
 
 
-class WhisperSpeech:
+class WhisperSpeech(LocalModel):
     """A Whisper model; calls are made one after another, under a lock.
 
     Args:
@@ -59,15 +59,9 @@ class WhisperSpeech:
 
     capabilities = ["audio-transcription"]
     options = ["dtype", "max_duration_s"]
-    thread_safe = False
-    max_parallelism: int | None = 1
-    owned_by = "local"
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
-        self.name: str = kwargs.get("name", hf_repo_id)
-        self.device = device
-        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
-        self.supports_structured_outputs = False
+        super().__init__(hf_repo_id, device, kwargs)
         self.max_duration_s = float(kwargs.get("max_duration_s", _MAX_DURATION_S))
         place = locate(hf_repo_id, cache_dir, kwargs)
         self.processor = load_processor(AutoProcessor, place)
@@ -76,7 +70,6 @@ class WhisperSpeech:
             raise HandlerError(f"{self.name} is no Whisper model.", "Name another handler in models.yaml.")
         self._tokenizer = self.processor.tokenizer
         _complete(self.model, self._tokenizer)
-        self.turns = Turns()
 
     @property
     def multilingual(self) -> bool:

@@ -13,7 +13,7 @@ from weighbridge import errors
 from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
-from weighbridge.handlers.loading import open_handler
+from weighbridge.handlers.loading import opened
 from weighbridge.handlers.sampling import sampling
 
 _WORDS_SHOWN = 8
@@ -101,8 +101,8 @@ def try_model(trial: Trial, timeout_s: float = 600.0) -> Reply:
 def _run(question: Mapping[str, Any]) -> dict[str, Any]:
     trial = Trial(**{**question, **{name: tuple(question[name]) for name in ("documents", "images")}})
     try:
-        handler = open_handler(trial.handler, trial.model, device=trial.device, **trial.options)
-        return asdict(_asked(handler, trial))
+        with opened(trial.handler, trial.model, device=trial.device, **trial.options) as handler:
+            return asdict(_asked(handler, trial))
     except WeighbridgeError as error:
         return {"error": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
 

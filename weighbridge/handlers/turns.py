@@ -1,4 +1,4 @@
-"""Whose turn it is at a model: one call after another, in the order in which they came.
+"""Whose turn it is at a model: one call after another, in the order in which they came, until it is closed.
 
 Not here: what is done then (inference).
 """
@@ -10,9 +10,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from weighbridge.errors import HandlerError
 from weighbridge.handlers.inference import refuse_cancelled
 
 _LOOK_S = 0.05
+
+
+def closed(name: str) -> HandlerError:
+    """Return the error for a model that was closed."""
+    return HandlerError(f"{name} was closed, and its memory given back.", "Load it again.")
 
 
 class Turns:
@@ -22,6 +28,7 @@ class Turns:
         self._guard = threading.Lock()
         self._line: deque[threading.Event] = deque()
         self._busy = False
+        self.closed = False
 
     @property
     def waiting(self) -> int:
@@ -38,18 +45,32 @@ class Turns:
 
         Raises:
             Cancelled: the event was set.
+            HandlerError: the model was closed meanwhile, or before.
         """
+        with self._turn(name, event):
+            refuse_cancelled(name, event)
+            if self.closed:
+                raise closed(name)
+            yield
+
+    def close(self) -> bool:
+        """Wait for the call that works, and let none work after it; return whether it was open until now."""
+        with self._turn("", None, first=True):
+            before, self.closed = self.closed, True
+        return not before
+
+    @contextmanager
+    def _turn(self, name: str, event: threading.Event | None, *, first: bool = False) -> Iterator[None]:
         turn = threading.Event()
         with self._guard:
             if self._busy:
-                self._line.append(turn)
+                (self._line.appendleft if first else self._line.append)(turn)
             else:
                 self._busy = True
                 turn.set()
         try:
             while not turn.wait(None if event is None else _LOOK_S):
                 refuse_cancelled(name, event)
-            refuse_cancelled(name, event)
             yield
         finally:
             self._leave(turn)

@@ -46,6 +46,10 @@ class UpstreamService:
         )
         self.device: Device = self._endpoint.host
 
+    def close(self) -> None:
+        """Close the connections to the service; nothing is loaded here, so it may be asked again."""
+        self._endpoint.close()
+
     def wrong(self, what: str) -> HandlerError:
         """Return the error for an answer that cannot be."""
         return HandlerError(f"{self.device} answers for {self.name} with {what}.", "Is it the right kind of model?")

@@ -19,13 +19,14 @@ from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.images import rules_of
 from weighbridge.handlers.inference import inferring
 from weighbridge.handlers.interface import ChatGeneration, Device
+from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate
 from weighbridge.handlers.request import template_options, wanted
 
 Message = dict[str, Any]
 
 
-class VisionChat:
+class VisionChat(LocalModel):
     """A chat model that sees; calls are made one after another, under a lock.
 
     Messages are in OpenAI's form: their content is a text, or parts `{"type": "text", "text": …}` and
@@ -44,15 +45,9 @@ class VisionChat:
 
     capabilities = ["chat-completion", "vision"]
     options = ["dtype", "image_folder", "image_hosts"]
-    thread_safe = False
-    max_parallelism: int | None = 1
-    owned_by = "local"
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
-        self.name: str = kwargs.get("name", hf_repo_id)
-        self.device = device
-        self.generation_defaults: dict[str, Any] = kwargs.get("generation_defaults", {})
-        self.supports_structured_outputs = False
+        super().__init__(hf_repo_id, device, kwargs)
         self._images = rules_of(kwargs)
         place = locate(hf_repo_id, cache_dir, kwargs)
         self.processor = _processor(place)
@@ -61,7 +56,7 @@ class VisionChat:
             raise HandlerError(f"{self.name} takes no images.", "Name another handler: TextChat, for one.")
         self.model = load_model(AutoModelForImageTextToText, place, device)
         self._words = threading.Lock()
-        self._generation = Generation(self.name, device, self.model, self.tokenizer)
+        self._generation = Generation(self.name, device, self.model, self.tokenizer, self.turns)
 
     @property
     def generation_settings(self) -> GenerationSettings:

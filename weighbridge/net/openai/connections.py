@@ -52,6 +52,11 @@ class Connections:
                 stack.enter_context(_watched(line, event))
             yield line.client
 
+    def close(self) -> None:
+        """Close what nobody uses now; whoever asks again gets a new one."""
+        while self._idle:
+            self._idle.pop().client.close()
+
     def _line(self) -> _Line:
         # A proxy resolves names itself: there, only the judgement of the address as it is written is left.
         pinned = self._addresses.private is not None and not getproxies()

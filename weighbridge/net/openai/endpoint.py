@@ -131,6 +131,10 @@ class OpenAIEndpoint:
                 transient=True,
             )
 
+    def close(self) -> None:
+        """Close the connections that nobody uses now; whoever asks again gets new ones."""
+        self._connections.close()
+
     @contextmanager
     def _asked(self, path: str, event: threading.Event | None, **content: Any) -> Iterator[httpx.Response]:
         with (
