@@ -156,6 +156,7 @@ def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
         timeout_s=work.settings.timeout_s,
         cancel_event=cancel_event,
         environment=environment,
+        keys=(work.settings.judge_key_env, work.options.get("upstream_api_key_env", "")),
     )
     if answer.value is not None:
         return answer.value

@@ -14,12 +14,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.errors import Cancelled
 
+#: What a child gets of this process's environment: a model's own code may run there, and reads all of it.
+# fmt: off
+_KEPT = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+    "HF_HOME", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_ASSETS_CACHE", "HF_MODULES_CACHE", "HF_DATASETS_CACHE",
+    "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_ENDPOINT", "HUGGINGFACE_HUB_CACHE",
+    "TRANSFORMERS_CACHE", "TRANSFORMERS_OFFLINE", "NLTK_DATA",
+})
+# fmt: on
+#: The same by how names begin: Python's, a language's, and what drives processors.
+_KEPT_FAMILIES = (
+    *("PYTHON", "LC_", "XDG_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "MALLOC_", "GGML_"),
+    *("CUDA_", "NVIDIA_", "NCCL_", "HIP_", "HSA_", "ROCR_", "ROCM_", "ZE_", "SYCL_", "ONEAPI_"),
+    *("TORCH_", "TORCHINDUCTOR_", "PYTORCH_", "TRITON_"),
+)
 _MAX_ANSWER_SIZE = 256 * 1024**2
 #: Characters of the end of the child's stderr that a failure quotes.
 _QUOTED = 300
@@ -47,15 +64,19 @@ def ask(
     timeout_s: float,
     cancel_event: threading.Event | None = None,
     environment: Mapping[str, str] | None = None,
+    keys: Collection[str] = (),
 ) -> Answer:
     """Run `python -m module`, hand it a question as JSON, and return its answer.
+
+    It gets no token, no password and no setting of this process, only what a model needs to be loaded.
 
     Args:
         module: whose main is `answer_stdin`.
         question: plain JSON.
         timeout_s: seconds after which it is killed.
         cancel_event: kills it.
-        environment: variables that it gets besides this process's own.
+        environment: variables that it gets besides.
+        keys: names of variables with the keys of services that it asks; it gets these, too.
 
     Raises:
         Cancelled: `cancel_event` was set; the child is gone.
@@ -66,7 +87,7 @@ def ask(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
+        env=_kept(keys) | dict(environment or {}),
         start_new_session=True,
     )
     ended, late = threading.Event(), threading.Event()
@@ -83,6 +104,15 @@ def ask(
     if late.is_set():
         return Answer(None, f"It was killed after {timeout_s:g} s.", late=True)
     return _answer(process.returncode, output, said)
+
+
+def _kept(keys: Collection[str]) -> dict[str, str]:
+    """Return what a child gets of this process's environment, and these variables."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name in keys or name.startswith(_KEPT_FAMILIES)
+    }
 
 
 def answer_stdin(work: Callable[[Any], dict[str, Any]]) -> None:

@@ -88,7 +88,8 @@ def try_model(trial: Trial, timeout_s: float = 600.0) -> Reply:
         InvalidRequest: nothing that it can do was asked, or something that it cannot.
         HandlerError: the model cannot be loaded or fails.
     """
-    answer = child_process.ask("weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s)
+    keys = (trial.options.get("upstream_api_key_env", ""),)
+    answer = child_process.ask("weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s, keys=keys)
     if answer.value is None:
         remedy = "Give it more time." if answer.late else "Its files may be broken, or the memory too small."
         raise HandlerError(answer.failure, remedy)

@@ -370,7 +370,8 @@ def _no_revision(url: str, revision: str) -> ModelNotFound:
 def _git_version() -> tuple[int, int]:
     if not shutil.which("git"):
         return (0, 0)
-    text = subprocess.run(["git", "version"], capture_output=True, text=True, check=False).stdout
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    text = subprocess.run(["git", "version"], env=environment, capture_output=True, text=True, check=False).stdout
     match = re.search(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 

@@ -132,7 +132,9 @@ class Daemon:
     def version(self) -> str:
         """The engine's version, such as `1.4.6`, without starting it. Raises ScannerUnavailable."""
         try:
-            answer = subprocess.run([executable(), "--version"], capture_output=True, text=True, timeout=60, check=True)
+            answer = subprocess.run(
+                [executable(), "--version"], env=_environment(), capture_output=True, text=True, timeout=60, check=True
+            )
         except (OSError, subprocess.SubprocessError) as error:
             raise ScannerUnavailable(f"clamd cannot be run: {error}.", "Reinstall ClamAV.") from error
         return answer.stdout.split("/")[0].removeprefix("ClamAV ").strip()
@@ -207,7 +209,7 @@ class Daemon:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env={name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
+                env=_environment(),
                 start_new_session=True,
             )
         self._wait()
@@ -222,6 +224,11 @@ class Daemon:
         self._end()
         why = words[-1] if words else "it said nothing"
         raise ScannerUnavailable(f"clamd did not start: {why}.", "Run `weighbridge doctor`.")
+
+
+def _environment() -> dict[str, str]:
+    """Return all that clamd gets to know of this process: no token and no password."""
+    return {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
 
 
 def _no_folder(folder: Path, error: OSError) -> ScannerUnavailable:
