@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import scan_cache_dir
 
+from tests.privileges import ordinary_owner
 from tests.registries.conftest import contents
 from tests.registries.values import CONTENT, changed, put, undefault
 from tests.simulators.hub import Hub
@@ -39,7 +40,8 @@ def git_id(content: bytes) -> str:
 @pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
 def test_a_folder_holds_the_files_and_nothing_else(store: LocalBlobStore, tmp_path: Path, link: Link) -> None:
     version = put(store)
-    target = export_folder(version, store, tmp_path / "new" / "model", link=link)
+    with ordinary_owner():
+        target = export_folder(version, store, tmp_path / "new" / "model", link=link)
     assert contents(target) == CONTENT
     assert sorted(path.name for path in target.parent.iterdir()) == ["model"]
     weights = version.manifest.by_path["model.safetensors"].digest
@@ -194,7 +196,8 @@ def test_blobs_are_named_as_the_hub_names_them(store: LocalBlobStore, tmp_path: 
 
 def test_what_is_too_large_for_git_is_named_by_its_sha256(store: LocalBlobStore, tmp_path: Path) -> None:
     version = put(store, {"vocab.json": bytes(10 * 1024 * 1024 + 1)})
-    snapshot = export_hf_cache(version, store, tmp_path, "name", link="hardlink")
+    with ordinary_owner():
+        snapshot = export_hf_cache(version, store, tmp_path, "name", link="hardlink")
     digest = version.manifest.files[0].digest
     assert digest is not None
     assert Path(os.readlink(snapshot / "vocab.json")).name == digest.hex

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from tests.privileges import ordinary_owner
 from tests.registries.conftest import Subject, contents, embedded
 from tests.registries.values import CONTENT, changed, put, undefault
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
@@ -71,7 +72,8 @@ def test_what_a_version_looks_like(registry: MLflowRegistry, store: LocalBlobSto
 
 def test_the_embedded_registry_keeps_no_second_copy(registry: MLflowRegistry, store: LocalBlobStore) -> None:
     version = put(store)
-    registry.publish(version, store)
+    with ordinary_owner():
+        registry.publish(version, store)
     for entry in version.manifest.files:
         assert entry.digest is not None
         assert (folder_of(registry, "org--name") / entry.path).samefile(store.path(entry.digest))

@@ -27,7 +27,8 @@ from weighbridge.store.claimed_folders import claim, sweep
 from weighbridge.store.interface import BlobStore
 
 _log = logging.getLogger(__name__)
-#: How a file gets there: its own bytes; the blob's bytes under a second name, read-only; or a link to the blob.
+#: How a file gets there: its own bytes; the blob's bytes under a second name, where nobody here could write to them
+#: through it; or a link to the blob, for a moment.
 Link = Literal["copy", "hardlink", "symlink"]
 _CHUNK = 4 * 1024 * 1024
 #: Seconds for which another process's work in a folder is waited for; it may be copying gigabytes.
@@ -65,9 +66,10 @@ def content(entry: FileEntry) -> Digest:
 
 
 def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, heard: Heard = unheard) -> None:
-    """Put one file at `target`, where nothing is yet; a hard link that is impossible becomes a copy.
+    """Put one file at `target`, where nothing is yet; a hard link that is impossible or unsafe becomes a copy.
 
-    `heard` hears of all its bytes while they are read.
+    Root writes to files whatever their permissions say: what root gives out is a copy, so that no program that is
+    handed the file changes the store. `heard` hears of all its bytes while they are read.
 
     Raises:
         BlobMissing: its blob is not in the store.
@@ -78,7 +80,7 @@ def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, hea
     if link == "symlink":
         blobs.prove(digest, heard)
         target.symlink_to(blob.absolute())
-    elif link == "hardlink" and _linked(blob, target):
+    elif link == "hardlink" and not _writable(blob) and _linked(blob, target):
         try:
             blobs.prove(digest, heard)
         except BaseException:
@@ -86,6 +88,20 @@ def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, hea
             raise
     else:
         _copy(blobs, digest, target, heard)
+        if link == "hardlink":
+            _look_like(blob, target)
+
+
+def _writable(blob: Path) -> bool:
+    """Whether this process could write to a blob, which is read-only."""
+    return os.access(blob, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _look_like(blob: Path, target: Path) -> None:
+    """Make a copy read-only and as old as its blob: whoever writes to it makes it younger."""
+    changed_ns = blob.stat().st_mtime_ns
+    target.chmod(0o444)
+    os.utime(target, ns=(changed_ns, changed_ns))
 
 
 def _linked(blob: Path, target: Path) -> bool:
@@ -121,12 +137,14 @@ def holds(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
 def seems_whole(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
     """Whether a folder has a file of a manifest, without reading what lies on another disk than the blobs.
 
-    On the blobs' own disk a file is the blob under a second name; one that is not, such as the damaged copy of a blob
-    that was mended since, is read. A copy on another disk is compared by its size.
+    On the blobs' own disk a file is the blob under a second name, or a copy of the same age; one that is neither, such
+    as the damaged copy of a blob that was mended since, is read. A copy on another disk is compared by its size.
     """
     path, digest = folder / entry.path, content(entry)
-    if path.is_file() and blobs.has(digest) and path.stat().st_dev != blobs.path(digest).stat().st_dev:
-        return path.stat().st_size == entry.size
+    if path.is_file() and blobs.has(digest):
+        here, blob = path.stat(), blobs.path(digest).stat()
+        if here.st_dev != blob.st_dev or here.st_mtime_ns == blob.st_mtime_ns:
+            return here.st_size == entry.size
     return holds(folder, entry, blobs)
 
 
