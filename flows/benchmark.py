@@ -125,7 +125,7 @@ def benchmark(
             shots=shots if shots >= 0 else None,
             seed=seed,
             tasks=tuple(tasks),
-            endpoint=settings.huggingface_endpoint,
+            endpoint=settings.endpoint("huggingface"),
             judge_url=judge_url,
             judge_model=judge_model,
             judge_key_env=judge_key_env,

@@ -16,6 +16,7 @@ from flows.end_states import outcome_of, sync_report_of
 from flows.ingest import ingest, parameters_of
 from flows.run_workspace import own_requests
 from flows.sync import sync
+from weighbridge.config.environment import without_passwords
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress
 from weighbridge.domain.request import IngestRequest
@@ -56,6 +57,6 @@ def _prefect() -> Iterator[None]:
         yield
     except (PrefectException, httpx.HTTPError, RuntimeError) as error:
         raise WeighbridgeError(
-            f"Prefect could not run the flow: {str(error).rstrip('.')}.",
+            f"Prefect could not run the flow: {without_passwords(str(error)).rstrip('.')}.",
             "Check the server that PREFECT_API_URL names, or run with --via direct.",
         ) from error

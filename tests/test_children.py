@@ -143,5 +143,3 @@ def test_a_model_at_work_gets_the_key_of_its_own_service_only(
 ) -> None:
     ask(OPTIONS)
     assert noted.seen() == [{KEY}]
-    ask({"upstream_base_url": "http://127.0.0.1:9/v1"})
-    assert sorted(map(len, noted.seen())) == [0, 1]

@@ -46,8 +46,8 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The URL without its password, for messages."""
-        return self.url.render_as_string(hide_password=True)
+        """The URL without its password and its options, one of which may be a password, for messages."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     def close(self) -> None:
         """Close every connection."""

@@ -50,6 +50,7 @@ from weighbridge.cli.console import (
     say,
     via_prefect,
 )
+from weighbridge.config.environment import without_passwords
 from weighbridge.config.lock_file import read_lock_of
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
@@ -348,7 +349,7 @@ def _complain(error: WeighbridgeError, as_json: bool) -> None:
 def _keep_traceback(error: Exception) -> str:
     path = Settings().folder / "unexpected-error.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(traceback.format_exception(error)))
+    path.write_text(without_passwords("".join(traceback.format_exception(error))))
     return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
 
 

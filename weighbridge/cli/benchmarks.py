@@ -214,7 +214,7 @@ def _benchmark(
         tasks=tuple(task or ()),
         seed=seed,
         data=settings.benchmark_files | dict(_pair(text) for text in data or ()),
-        endpoint=endpoint or settings.huggingface_endpoint,
+        endpoint=endpoint or settings.endpoint("huggingface"),
         judge_url=judge_url,
         judge_model=judge_model,
         judge_key_env=judge_key_env,

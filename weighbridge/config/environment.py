@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic_settings import EnvSettingsSource
 from weighbridge.errors import InvalidConfiguration
 
 PREFIX = "WEIGHBRIDGE_"
+_USER_IN_ADDRESS = re.compile(r"://[^/?#\s]*@")
 #: How alike two names must be for one to count as the other misspelt; `CMD` is not `CLAMD`.
 _LIKENESS = 0.8
 #: A value for each setting whose kind does not say what one looks like.
@@ -51,6 +53,16 @@ class ListsInEnvironment(EnvSettingsSource):
         if isinstance(value, str) and not value.strip().startswith(("[", "{")) and "tuple" in str(field.annotation):
             return [part.strip() for part in value.split(",") if part.strip()]
         return json.loads(value)
+
+
+def holds_password(text: str) -> bool:
+    """Whether a text holds an address with a user or a password in it."""
+    return _USER_IN_ADDRESS.search(text) is not None
+
+
+def without_passwords(text: str) -> str:
+    """Return a text without the users and passwords of the addresses in it."""
+    return _USER_IN_ADDRESS.sub("://", text)
 
 
 def variable(field: str) -> str:

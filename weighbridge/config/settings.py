@@ -10,14 +10,24 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from weighbridge.config.environment import PREFIX, ListsInEnvironment, example, mistake, refuse_misspelt, variable
+from weighbridge.config.environment import (
+    PREFIX,
+    ListsInEnvironment,
+    example,
+    holds_password,
+    mistake,
+    refuse_misspelt,
+    variable,
+)
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy, service_of
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
+#: Settings whose addresses may hold a user and a password: they show in no repr, and who uses them takes them out.
+_MAY_HOLD_PASSWORDS = frozenset({"catalog_url", "mlflow_tracking_uri", "pypi_index"})
 
 
 class Settings(BaseSettings):
@@ -42,6 +52,14 @@ class Settings(BaseSettings):
                 f"{variable(name)} is not valid JSON.", f"For example: {example(name, '')}", name=variable(name)
             ) from error
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_passwords(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse an address with a user or a password where messages and databases name the address."""
+        if field.field_name not in _MAY_HOLD_PASSWORDS and holds_password(str(value)):
+            raise ValueError("its address holds a user or a password, which would be shown; `auth` names their place")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -56,9 +74,11 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("~/.weighbridge"), description="Folder of all state: blobs, catalog, embedded registry.")
     store: Path | None = Field(None, description="Folder of the blobs, on one file system; below home by default.")
-    catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty for SQLite below home.")
+    catalog_url: str = Field("", repr=False, description="SQLAlchemy URL of the catalog; empty for SQLite below home.")
     catalog_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for another process's lock.")
-    mlflow_tracking_uri: str = Field("", description="MLflow server; empty for the embedded registry below home.")
+    mlflow_tracking_uri: str = Field(
+        "", repr=False, description="MLflow server; empty for the embedded registry below home."
+    )
     clamd: str = Field("", description="unix:/path or tcp://host:port of a clamd; empty to start a private one.")
     clamd_limit: int = Field(
         25 * 1024**2,
@@ -79,7 +99,9 @@ class Settings(BaseSettings):
     )
     registries: tuple[str, ...] = Field(("mlflow",), description="Registries that what passed is published to.")
     huggingface_endpoint: str = Field("", description="Hub to ask; empty for HF_ENDPOINT, else huggingface.co.")
-    pypi_index: str = Field("", description="Package index to ask; empty for PIP_INDEX_URL, else the public one.")
+    pypi_index: str = Field(
+        "", repr=False, description="Package index to ask; empty for PIP_INDEX_URL, else the public one."
+    )
     mlflow_source: str = Field("", description="MLflow server that models come from; empty for MLFLOW_TRACKING_URI.")
     s3_endpoint: str = Field("", description="S3-compatible storage; empty for AWS's own and its variables.")
     ollama_registry: str = Field("", description="Registry of Ollama's models; empty for registry.ollama.ai.")
@@ -152,9 +174,20 @@ class Settings(BaseSettings):
         return self.scan_slots or os.cpu_count() or 1
 
     def endpoint(self, kind: str) -> str:
-        """Return the configured base URL for a source kind, or empty for the source's default."""
-        names = _ENDPOINTS.get(kind)
-        return (getattr(self, names[0]) or os.environ.get(names[1], "")) if names else ""
+        """Return the configured base URL for a source kind, or empty for the source's default.
+
+        Raises:
+            InvalidConfiguration: another program's variable names it with a user or a password.
+        """
+        setting, other = _ENDPOINTS.get(kind, ("", ""))
+        found: str = (getattr(self, setting) or os.environ.get(other, "")) if setting else ""
+        if setting not in _MAY_HOLD_PASSWORDS and holds_password(found):
+            raise InvalidConfiguration(
+                f"The address in {other} holds a user or a password, which would be shown.",
+                "Take them out of it, and name their place with --token-env, --token-file or `auth` in models.yaml.",
+                name=other,
+            )
+        return found
 
     def addresses(self, kind: str, *, on_behalf: bool) -> AddressPolicy:
         """Return where a source may send requests.

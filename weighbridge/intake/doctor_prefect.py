@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from weighbridge.intake.doctor_check import Check
 from weighbridge.net.prefect_schedules import Schedule, schedules
+from weighbridge.net.responses import shown
 
 #: Prefect 3.8's scheduler stops without a word under this version of SQLAlchemy: every schedule is dead.
 _SQLALCHEMY = (2, 1)
@@ -22,7 +23,7 @@ def prefect_checks() -> Iterator[Check]:
     """
     url = os.environ.get("PREFECT_API_URL", "")
     found = schedules(url, os.environ.get("PREFECT_API_AUTH_STRING", "")) if url else ()
-    yield Check("prefect", "ok", url or "no server: flows run in this process")
+    yield Check("prefect", "ok", shown(url) if url else "no server: flows run in this process")
     sqlalchemy = version("sqlalchemy")
     if tuple(int(part) for part in sqlalchemy.split(".")[:2]) >= _SQLALCHEMY:
         told = f"SQLAlchemy {sqlalchemy}: a Prefect server started from here makes no scheduled runs"

@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 
-from weighbridge.errors import SourceUnavailable
+from weighbridge.errors import InvalidConfiguration, SourceUnavailable
+from weighbridge.net.responses import shown
 
 _TIMEOUT_S = 10.0
 #: Deployments a page: the most that the server gives.
@@ -44,18 +45,30 @@ def schedules(api_url: str, credentials: str = "") -> tuple[Schedule, ...]:
         credentials: `user:password`, or empty.
 
     Raises:
+        InvalidConfiguration: it is no address.
         SourceUnavailable: the server does not answer, or not as Prefect does.
     """
+    try:
+        where = shown(api_url)
+    except httpx.InvalidURL as error:
+        raise InvalidConfiguration("PREFECT_API_URL is no address.", "Write http://host:4200/api.") from error
     user, _, password = credentials.partition(":")
     auth = httpx.BasicAuth(user, password) if credentials else None
     try:
         with httpx.Client(base_url=api_url, auth=auth, timeout=_TIMEOUT_S, follow_redirects=True) as client:
             return tuple(_schedule(client, found) for found in _deployments(client) if _is_scheduled(found))
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise SourceUnavailable(
-            f"The Prefect server at {api_url} cannot be asked: {error or type(error).__name__}.",
+            f"The Prefect server at {where} cannot be asked: {_words(error)}.",
             "Start it with `prefect server start`, or correct PREFECT_API_URL and PREFECT_API_AUTH_STRING.",
         ) from error
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says, without the address in it, which may hold a password."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"it answers with HTTP {error.response.status_code}"
+    return str(error) or type(error).__name__
 
 
 def _deployments(client: httpx.Client) -> Iterator[dict[str, Any]]:
