@@ -63,7 +63,7 @@ class Night:
     def open(self) -> Iterator[Workspace]:
         settings = Settings(home=self.folder / "home", **self._settings)
         with open_workspace(settings, folder=self.folder) as workspace:
-            workspace.clock = lambda: self.now
+            workspace.resources.clock = lambda: self.now
             yield workspace
 
     def sync(self, *, locked: bool = False) -> SyncReport:

@@ -13,6 +13,8 @@ from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import AccessDenied, InvalidConfiguration, WeighbridgeError
+from weighbridge.intake.asker import Asker
+from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import Workspace, open_catalog
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth
@@ -159,9 +161,8 @@ class TestWorkspace:
 
     @staticmethod
     def workspace(catalog: Catalog, store: LocalBlobStore, folder: Path, **whose: bool) -> Workspace:
-        return Workspace(
-            Settings(), store, catalog, (), folder=folder, load_block=lambda name, kind: Auth("abc"), **whose
-        )
+        asker = Asker(folder=folder, load_block=lambda name, kind: Auth("abc"), **whose)
+        return Workspace(Resources(Settings(), store, catalog), asker)
 
     def test_a_strangers(self, catalog: Catalog, store: LocalBlobStore, tmp_path: Path) -> None:
         workspace = self.workspace(catalog, store, tmp_path, on_behalf=True)

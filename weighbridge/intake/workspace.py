@@ -1,6 +1,6 @@
-"""A workspace: everything one process needs to take models in, opened from the settings and closed together.
+"""A workspace: the resources of the process as one asker may use them. What may be named on behalf of others is here.
 
-Not here: what is done with it (intake.steps).
+Not here: what is done with it (intake.steps), or what lives longer than one asker's work (intake.resources).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,7 +24,9 @@ from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
-from weighbridge.errors import InvalidConfiguration
+from weighbridge.intake.asker import Asker
+from weighbridge.intake.engine_pool import OpenEngines
+from weighbridge.intake.resources import Resources
 from weighbridge.intake.scanning import Engines
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth
@@ -32,51 +34,62 @@ from weighbridge.net.on_behalf import limited, refuse_file, refuse_place, refuse
 from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
-from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
-from weighbridge.scanners import open_scanners
 from weighbridge.sources import open_source
 from weighbridge.sources.interface import Source
 from weighbridge.store.local import LocalBlobStore
 
 
-@dataclass
 class Workspace:
-    """What a run works with. Its parts are safe to use from several threads.
+    """What one asker's work is done with. Its parts are safe to use from several threads.
+
+    Args:
+        resources: those of the process.
+        asker: who asks.
 
     Attributes:
-        settings: how it was opened.
-        store: the blobs.
-        catalog: the facts.
-        closing: ends with the workspace; what is opened only when needed is put on it.
-        progress: hears how far each step is.
-        folder: where models.yaml and policy.yaml are looked for.
-        clock: tells the time.
-        load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
-        on_behalf: whether others than this process's user ask for models, so that private addresses are refused.
+        resources: those of the process.
+        asker: who asks.
         retrying: how often a source that is out of reach or busy is asked again; `retrying.stopped` ends its waits.
-        vouched: whether a file of the operator's own names those models, and so the places of secrets and the folders.
     """
 
-    settings: Settings
-    store: LocalBlobStore
-    catalog: Catalog
-    closing: ExitStack
-    progress: Progress = field(default_factory=Silent)
-    folder: Path = field(default_factory=Path.cwd)
-    clock: Callable[[], datetime] = utc_now
-    load_block: Callable[[str, str], Auth] | None = None
-    on_behalf: bool = False
-    vouched: bool = False
-    retrying: Retrying = field(default_factory=Retrying)
-
-    def __post_init__(self) -> None:
-        self.scan_slots = BoundedSemaphore(self.settings.slots)
+    def __init__(self, resources: Resources, asker: Asker) -> None:
+        self.resources, self.asker = resources, asker
+        self.retrying = Retrying()
         self._opening = Lock()
-        self._engines: list[Engines] = []
+        self._borrowed: list[OpenEngines] = []
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
-        self._registries: dict[tuple[str, str], Registry] = {}
         self._policies: dict[str, Policy] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """How the resources were opened."""
+        return self.resources.settings
+
+    @property
+    def store(self) -> LocalBlobStore:
+        """The blobs."""
+        return self.resources.store
+
+    @property
+    def catalog(self) -> Catalog:
+        """The facts."""
+        return self.resources.catalog
+
+    @property
+    def scan_slots(self) -> BoundedSemaphore:
+        """How many blobs the process scans at once."""
+        return self.resources.scan_slots
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """Tells the time."""
+        return self.resources.clock
+
+    @property
+    def progress(self) -> Progress:
+        """Hears how far each step is."""
+        return self.asker.progress
 
     @property
     def pace(self) -> Pace:
@@ -85,16 +98,22 @@ class Workspace:
 
     @property
     def engines(self) -> Engines:
-        """The scanners with what they scan with, opened when first needed. Raises ScannerUnavailable."""
+        """The scanners with what they scan with, the same ones for all of this work. Raises ScannerUnavailable."""
         with self._opening:
-            if not self._engines:
-                self._engines.append(Engines.of(self.closing.enter_context(open_scanners(self.settings))))
-            return self._engines[0]
+            if not self._borrowed:
+                self._borrowed.append(self.resources.pool.borrow())
+            return self._borrowed[0].engines
+
+    def close(self) -> None:
+        """Give back what was borrowed."""
+        with self._opening:
+            while self._borrowed:
+                self.resources.pool.give_back(self._borrowed.pop())
 
     def heard_by(self, progress: Progress) -> Workspace:
         """Return this workspace with everything that is open in it, for work that another listener hears of."""
         lent = copy(self)
-        lent.progress = progress
+        lent.asker = replace(self.asker, progress=progress)
         return lent
 
     def source(self, kind: str, place: AuthPlace) -> Source:
@@ -111,29 +130,25 @@ class Workspace:
                 endpoint=endpoint,
                 timeout_s=self.settings.timeout_s,
                 max_redirects=self.settings.max_redirects,
-                addresses=self.settings.addresses(kind, on_behalf=self.on_behalf),
+                addresses=self.settings.addresses(kind, on_behalf=self.asker.on_behalf),
                 connections=self.settings.connections,
-                file_roots=self.settings.source_roots if self._of_strangers else None,
+                file_roots=self.settings.source_roots if self.asker.is_stranger else None,
                 retrying=self.retrying,
             )
             self._sources[key] = open_source(kind, settings)
         return self._sources[key]
 
-    @property
-    def _of_strangers(self) -> bool:
-        return self.on_behalf and not self.vouched
-
     def _auth(self, place: AuthPlace, kind: str, endpoint: str) -> Auth:
-        if not self._of_strangers:
-            return read_auth(place, kind, endpoint, self.load_block)
+        if not self.asker.is_stranger:
+            return read_auth(place, kind, endpoint, self.asker.load_block)
         refuse_place(place, self.settings.token_places)
-        auth = read_auth(place, kind, endpoint, self.load_block)
+        auth = read_auth(place, kind, endpoint, self.asker.load_block)
         return limited(auth, place, kind, endpoint, self.settings.token_places)
 
     def models_file(self, path: Path) -> Path:
         """Return a models file that a run names. Raises InvalidConfiguration where this run may not name it."""
-        if self._of_strangers:
-            refuse_file(path, self.folder, self.settings.source_roots)
+        if self.asker.is_stranger:
+            refuse_file(path, self.asker.folder, self.settings.source_roots)
         return path
 
     def policy(self, request: IngestRequest) -> Policy:
@@ -142,10 +157,10 @@ class Workspace:
         Raises:
             InvalidConfiguration: it cannot be read, or this run may not choose it.
         """
-        if not (request.policy and self._of_strangers):
+        if not (request.policy and self.asker.is_stranger):
             return self._policy(request.policy or self.settings.policy)
         if request.policy not in PRESETS:
-            refuse_file(Path(request.policy), self.folder, remedy=f"Presets: {', '.join(PRESETS)}.")
+            refuse_file(Path(request.policy), self.asker.folder, remedy=f"Presets: {', '.join(PRESETS)}.")
         wanted = self._policy(request.policy)
         if request.policy not in self.settings.request_policies:
             refuse_weaker(wanted, self._policy(self.settings.policy))
@@ -153,7 +168,7 @@ class Workspace:
 
     def _policy(self, wanted: str) -> Policy:
         if wanted not in self._policies:
-            self._policies[wanted] = load_policy(wanted, self.folder)
+            self._policies[wanted] = load_policy(wanted, self.asker.folder)
         return self._policies[wanted]
 
     def refuse_taken(self, request: IngestRequest, ref: ModelRef, origins: Collection[tuple[str, ...]]) -> None:
@@ -169,39 +184,53 @@ class Workspace:
         """
         if not origins or ref.origin in origins:
             return
-        if self._of_strangers:
+        if self.asker.is_stranger:
             if any(fnmatchcase(request.model, pattern) for pattern in self.settings.shared_names):
                 return
-        elif request.another_source or self.vouched:
+        elif request.another_source or self.asker.vouched:
             return
-        raise taken(request.model, ref, origins, of_strangers=self._of_strangers)
+        raise taken(request.model, ref, origins, of_strangers=self.asker.is_stranger)
 
     def registries(self, request: IngestRequest) -> tuple[Registry, ...]:
         """Return the registries a request is published to. Raises InvalidConfiguration for one that is unknown."""
         return tuple(self.registry_at(name) for name in request.registries or self.settings.registries)
 
     def registry_at(self, name: str, address: str = "") -> Registry:
-        """Return the registry of a kind at an address that a publication names; without one, that of the settings.
-
-        Raises:
-            InvalidConfiguration: there is no such kind.
-        """
-        if name not in REGISTRIES:
-            known = ", ".join(REGISTRIES)
-            raise InvalidConfiguration(f"“{name}” is no registry.", f"Known ones: {known}.")
-        if (name, "") not in self._registries:
-            self._registries[name, ""] = REGISTRIES[name](self.settings, "")
-        configured = self._registries[name, ""]
-        if address in ("", configured.address):
-            return configured  # It has the credentials.
-        if (name, address) not in self._registries:
-            self._registries[name, address] = REGISTRIES[name](self.settings, address)
-        return self._registries[name, address]
+        """Return a registry, as `Resources.registry_at` does. Raises InvalidConfiguration."""
+        return self.resources.registry_at(name, address)
 
 
 def open_catalog(settings: Settings) -> Catalog:
     """Open the catalog that the settings name, with its folder where it is SQLite. Raises CatalogError."""
     return Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
+
+
+@contextmanager
+def open_resources(settings: Settings) -> Iterator[Resources]:
+    """Open what a process works with; what it started (a private clamd) ends with it.
+
+    Raises:
+        CatalogError, StoreError: a part cannot be opened.
+    """
+    store = LocalBlobStore(settings.store_folder)
+    with open_catalog(settings) as catalog, store.leased(), ExitStack() as closing:
+        resources = Resources(settings, store, catalog)
+        closing.callback(resources.pool.close)
+        yield resources
+
+
+@contextmanager
+def workspace_of(resources: Resources, asker: Asker) -> Iterator[Workspace]:
+    """Lend resources to an asker, for one piece of work; an interrupt ends its waits, and nobody else's."""
+    workspace = Workspace(resources, asker)
+    try:
+        yield workspace
+    except BaseException as error:
+        if not isinstance(error, Exception):  # An interrupt: threads that still work have nobody to work for.
+            workspace.retrying.stopped.set()
+        raise
+    finally:
+        workspace.close()
 
 
 @contextmanager
@@ -214,27 +243,11 @@ def open_workspace(
     on_behalf: bool = False,
     vouched: bool = False,
 ) -> Iterator[Workspace]:
-    """Open a workspace; what it started (a private clamd) ends with it. The arguments are `Workspace`'s.
+    """Open resources for one piece of work alone, as a command or a run does. The arguments are `Asker`'s.
 
     Raises:
         CatalogError, StoreError: a part cannot be opened.
     """
-    store = LocalBlobStore(settings.store_folder)
-    with open_catalog(settings) as catalog, store.leased(), ExitStack() as closing:
-        workspace = Workspace(
-            settings,
-            store,
-            catalog,
-            closing,
-            progress=progress or Silent(),
-            folder=folder or Path.cwd(),
-            load_block=load_block,
-            on_behalf=on_behalf,
-            vouched=vouched,
-        )
-        try:
-            yield workspace
-        except BaseException as error:
-            if not isinstance(error, Exception):  # An interrupt: threads that still work have nobody to work for.
-                workspace.retrying.stopped.set()
-            raise
+    asker = Asker(progress or Silent(), folder or Path.cwd(), load_block, on_behalf, vouched)
+    with open_resources(settings) as resources, workspace_of(resources, asker) as workspace:
+        yield workspace

@@ -1,0 +1,34 @@
+"""An asker: on whose behalf work is done, who hears how far it is, where credentials and policies are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from weighbridge.domain.progress import Progress, Silent
+from weighbridge.net.auth import Auth
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks for models. The rules that follow from it are `intake.workspace`'s.
+
+    Attributes:
+        progress: hears how far each step is.
+        folder: where models.yaml and policy.yaml are looked for.
+        load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
+        on_behalf: whether others than this process's user ask for models, so that private addresses are refused.
+        vouched: whether a file of the operator's own names those models, and so the places of secrets and the folders.
+    """
+
+    progress: Progress = field(default_factory=Silent)
+    folder: Path = field(default_factory=Path.cwd)
+    load_block: Callable[[str, str], Auth] | None = None
+    on_behalf: bool = False
+    vouched: bool = False
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether nobody but the asker names places of secrets, files and policies: the operator's limits hold then."""
+        return self.on_behalf and not self.vouched

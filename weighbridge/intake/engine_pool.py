@@ -1,0 +1,78 @@
+"""The scanners of a process: opened when first needed, and anew once they would scan with other signatures."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from threading import Lock
+
+from weighbridge.config.settings import Settings
+from weighbridge.intake.scanning import Engines
+from weighbridge.scanners import open_scanners
+
+
+@dataclass
+class OpenEngines:
+    """Scanners that are open, with what each scans with.
+
+    Attributes:
+        engines: the scanners; they scan with the same signatures until they are closed.
+        users: how many pieces of work have them.
+    """
+
+    engines: Engines
+    users: int = 0
+    _closing: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def close(self) -> None:
+        """End what was started for them, such as a clamd."""
+        self._closing.close()
+
+
+class EnginePool:
+    """Lends scanners to pieces of work. Safe for threads.
+
+    A piece of work keeps what it was lent, so that all of its reports are of one engine; the next one gets scanners
+    that are opened anew where the signatures are others by then. Old ones are closed with their last user.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._current: OpenEngines | None = None
+
+    def borrow(self) -> OpenEngines:
+        """Return open scanners, which `give_back` takes. Raises ScannerUnavailable."""
+        with self._lock:
+            if self._current is None or _is_outdated(self._current):
+                opened = self._open()
+                self._retire()
+                self._current = opened
+            self._current.users += 1
+            return self._current
+
+    def give_back(self, opened: OpenEngines) -> None:
+        """Take scanners back; what nobody will be lent again is closed with its last user."""
+        with self._lock:
+            opened.users -= 1
+            if opened is not self._current and not opened.users:
+                opened.close()
+
+    def close(self) -> None:
+        """Close the scanners that the next piece of work would be lent."""
+        with self._lock:
+            self._retire()
+
+    def _open(self) -> OpenEngines:
+        with ExitStack() as stack:
+            engines = Engines.of(stack.enter_context(open_scanners(self._settings)))
+            return OpenEngines(engines, _closing=stack.pop_all())
+
+    def _retire(self) -> None:
+        retired, self._current = self._current, None
+        if retired is not None and not retired.users:
+            retired.close()
+
+
+def _is_outdated(opened: OpenEngines) -> bool:
+    return Engines.of(opened.engines.scanners).engines != opened.engines.engines

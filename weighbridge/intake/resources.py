@@ -1,0 +1,57 @@
+"""Resources: what lives as long as a process that takes models in, whoever asks: store, catalog, scanners, registries.
+
+Not here: who asks (asker), or what an asker may do with them (workspace).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from threading import BoundedSemaphore
+
+from weighbridge.catalog import Catalog
+from weighbridge.config.settings import Settings
+from weighbridge.domain.clock import utc_now
+from weighbridge.errors import InvalidConfiguration
+from weighbridge.intake.engine_pool import EnginePool
+from weighbridge.registries import REGISTRIES
+from weighbridge.registries.interface import Registry
+from weighbridge.store.local import LocalBlobStore
+
+
+class Resources:
+    """What every workspace of a process shares; safe for threads.
+
+    Attributes:
+        settings: how they were opened.
+        store: the blobs.
+        catalog: the facts.
+        clock: tells the time.
+        pool: the scanners.
+        scan_slots: how many blobs are scanned at once.
+    """
+
+    def __init__(
+        self, settings: Settings, store: LocalBlobStore, catalog: Catalog, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.settings, self.store, self.catalog, self.clock = settings, store, catalog, clock
+        self.pool = EnginePool(settings)
+        self.scan_slots = BoundedSemaphore(settings.slots)
+        self._registries: dict[tuple[str, str], Registry] = {}
+
+    def registry_at(self, name: str, address: str = "") -> Registry:
+        """Return the registry of a kind at an address that a publication names; without one, that of the settings.
+
+        Raises:
+            InvalidConfiguration: there is no such kind.
+        """
+        if name not in REGISTRIES:
+            raise InvalidConfiguration(f"“{name}” is no registry.", f"Known ones: {', '.join(REGISTRIES)}.")
+        if (name, "") not in self._registries:
+            self._registries[name, ""] = REGISTRIES[name](self.settings, "")
+        configured = self._registries[name, ""]
+        if address in ("", configured.address):
+            return configured  # It has the credentials.
+        if (name, address) not in self._registries:
+            self._registries[name, address] = REGISTRIES[name](self.settings, address)
+        return self._registries[name, address]
