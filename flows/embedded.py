@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 from prefect.exceptions import PrefectException
 
 from flows.end_states import outcome_of, sync_report_of
-from flows.ingest import ingest, parameters_of
+from flows.ingest import ingest
 from flows.run_workspace import own_requests
 from flows.sync import sync
 from weighbridge.config.environment import without_passwords
@@ -22,30 +21,30 @@ from weighbridge.domain.progress import Progress
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.chain import Outcome
-from weighbridge.intake.syncing import SyncReport
+from weighbridge.intake.syncing import SyncReport, SyncRequest
 from weighbridge.intake.workspace import open_catalog
 
 
-def run_ingest(request: IngestRequest, progress: Progress, *, locked: bool, models: Path) -> Outcome:
+def run_ingest(request: IngestRequest, progress: Progress) -> Outcome:
     """Take one model in by a run of the flow `ingest`.
 
     Raises:
         WeighbridgeError: what the run failed with.
     """
     with _prefect(), own_requests(progress):
-        state = ingest(**parameters_of(request, locked=locked, models=str(models)), return_state=True)
+        state = ingest(**request.to_json(), return_state=True)
     with open_catalog(Settings()) as catalog:
         return outcome_of(state, catalog)
 
 
-def run_sync(models: Path, progress: Progress, *, locked: bool, only: str = "") -> SyncReport:
+def run_sync(request: SyncRequest, progress: Progress) -> SyncReport:
     """Take in what changed by a run of the flow `sync`.
 
     Raises:
         WeighbridgeError: what the run failed with.
     """
     with _prefect(), own_requests(progress):
-        state = sync(models=str(models), only=only, locked=locked, return_state=True)
+        state = sync(**vars(request), return_state=True)
     with open_catalog(Settings()) as catalog:
         return sync_report_of(state, catalog)
 

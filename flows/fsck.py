@@ -13,8 +13,7 @@ from flows.artifact_report import keep_check
 from flows.end_states import end_state, failed
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.auditing import audit
-from weighbridge.store.checking import check_store
+from weighbridge.intake.checking import CheckRequest, check
 from weighbridge.views.text import counted
 
 
@@ -44,20 +43,16 @@ def fsck(
     try:
         blocks = settings_blocks(mlflow_block, "", store_block, catalog_block)
         with ArtifactProgress("store") as progress, run_workspace(blocks, progress) as workspace:
-            catalog = workspace.catalog
-            versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
-            found = check_store(workspace.store, versions, progress, workspace.settings.slots)
-            differences = audit(versions, workspace) if registries else ()
+            done = check(CheckRequest(registries=registries), workspace)
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])
+    found, differences = done.found, done.differences
     keep_check(found, differences)
-    content = found.to_json() | {"registries": [difference.to_json() for difference in differences]}
     blobs = f"{counted(found.blobs, 'blob')}, {len(found.damaged)} damaged, {len(found.missing)} missing"
-    good = found.sound and not differences
-    if good:
+    if done.whole:
         message = f"Passed: {blobs}; registries and catalog agree."
     else:
         first = f" {differences[0].model or differences[0].registry}: {differences[0].what}" if differences else ""
         mend = "`weighbridge fsck --repair` on the worker mends it."
         message = f"Failed: {blobs}, {counted(len(differences), 'difference')}.{first} {mend}"
-    return announced(end_state(good=good, message=message, data=content), [] if good else [ERROR])
+    return announced(end_state(good=done.whole, message=message, data=done.to_json()), [] if done.whole else [ERROR])

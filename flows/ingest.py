@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -18,15 +17,12 @@ from flows.end_states import ended, failed
 from flows.parameter_types import URI, BenchmarkOrDefault, Name, Policy, Registry
 from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
-from weighbridge.config.lock_file import read_lock_of
-from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.clock import utc_now
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.request import IngestRequest, Pins
-from weighbridge.errors import InvalidReference, UsageError, WeighbridgeError
+from weighbridge.domain.request import IngestRequest
+from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.intake import chain
 from weighbridge.intake.job import Job
-from weighbridge.intake.locking import locked_manifest
 
 
 def _run_name() -> str:
@@ -98,22 +94,25 @@ def ingest(
     """
     blocks, started = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block), utc_now()
     try:
-        pins = Pins.parse(hash)
-        request = IngestRequest(
-            ref=_unsigned(ModelRef.parse(uri)),
-            name=name,
-            hash=pins.hash,
-            nar=pins.nar,
-            version=version,
-            policy=policy,
-            auth=AuthPlace(token_env, token_file, auth_block),
-            registries=tuple(registries),
-            another_source=another_source,
+        request = IngestRequest.from_json(
+            {
+                "uri": uri,
+                "name": name,
+                "policy": policy,
+                "registries": registries,
+                "version": version,
+                "hash": hash,
+                "locked": locked,
+                "models": models,
+                "token_env": token_env,
+                "token_file": token_file,
+                "auth_block": auth_block,
+                "another_source": another_source,
+            }
         )
         with ArtifactProgress(request.model) as progress, run_workspace(blocks, progress) as workspace:
-            wanted = locked_manifest(request, read_lock_of(workspace.models_file(Path(models)))) if locked else None
             with PrefectRunner() as runner:
-                outcome = chain.ingest(Job.of(request, workspace, wanted), runner)
+                outcome = chain.ingest(Job.of(request, workspace), runner)
             tags = outcome_tags(outcome, workspace.catalog, started)
             keep_report(outcome, workspace.settings)
         if benchmarks and outcome.version.status == "PASSED":
@@ -121,35 +120,3 @@ def ingest(
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])
     return announced(ended(outcome), of_models=tags)
-
-
-def _unsigned(ref: ModelRef) -> ModelRef:
-    """Return a reference that holds no credentials. Raises InvalidReference for a signed URL."""
-    if ref.secret:
-        raise InvalidReference(
-            f"The query of the URL {ref.uri} holds credentials (a signature or a token), and Prefect keeps the "
-            "parameters of a run in clear.",
-            "Give the URL without them and name a place of the secret: auth_block with Web Credentials, token_env or "
-            "token_file; for a bucket, s3://bucket/key with S3 Credentials. Or use the command line with --via direct. "
-            "Credentials that a run was given are known to everybody who sees its runs: have them replaced.",
-            uri=ref.uri,
-        )
-    return ref
-
-
-def parameters_of(request: IngestRequest, *, locked: bool = False, models: str = "models.yaml") -> dict[str, Any]:
-    """Return the parameters with which `ingest` takes a request in. Raises InvalidReference for a signed URL."""
-    return {
-        "uri": _unsigned(request.ref).uri,
-        "name": request.name,
-        "hash": str(Pins(request.hash, request.nar)),
-        "version": request.version,
-        "policy": request.policy,
-        "registries": request.registries,
-        "another_source": request.another_source,
-        "token_env": request.auth.token_env,
-        "token_file": request.auth.token_file,
-        "auth_block": request.auth.block,
-        "locked": locked,
-        "models": models,
-    }

@@ -5,7 +5,6 @@ What is missing is taken in by runs of `ingest`. All or none: weighbridge.intake
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -16,12 +15,12 @@ from flows.announcements import ERROR, announced
 from flows.artifact_progress import ArtifactProgress
 from flows.artifact_results import keep_preloaded
 from flows.end_states import failed, outcome_of, preloaded
-from flows.ingest import ingest, parameters_of
+from flows.ingest import ingest
 from flows.run_workspace import run_workspace, settings_blocks
-from weighbridge.config.models_file import ModelEntry, read_models, select
+from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.preloading import cache_folder
+from weighbridge.intake.preloading import PreloadRequest
 from weighbridge.intake.preloading import preload as preload_models
 
 
@@ -61,16 +60,11 @@ def preload(
     blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
         with ArtifactProgress("cache") as progress, run_workspace(blocks, progress, models) as workspace:
-            entries = select(read_models(workspace.models_file(Path(models))), only)
 
-            def ingest_one(entry: ModelEntry) -> ModelVersion:
-                state = ingest(**parameters_of(entry.request(), models=models), return_state=True)
-                return outcome_of(state, workspace.catalog).version
+            def ingest_one(request: IngestRequest) -> ModelVersion:
+                return outcome_of(ingest(**request.to_json(), return_state=True), workspace.catalog).version
 
-            wanted = ingest_one if download else None
-            done = preload_models(
-                entries, workspace.catalog, workspace.store, cache_folder(), wanted, workspace.progress
-            )
+            done = preload_models(PreloadRequest(only, models, download), workspace, ingest_one)
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])
     keep_preloaded(done)

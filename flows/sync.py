@@ -5,7 +5,6 @@ What counts as unchanged is weighbridge.intake.syncing's. A model that did not c
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -16,13 +15,12 @@ from flows.announcements import ERROR, announced, sync_tags
 from flows.artifact_progress import ArtifactProgress
 from flows.artifact_report import keep_sync
 from flows.end_states import failed, outcome_of, synced
-from flows.ingest import ingest, parameters_of
+from flows.ingest import ingest
 from flows.run_workspace import run_workspace, settings_blocks
-from weighbridge.config.lock_file import read_lock_of
-from weighbridge.config.models_file import read_models, requests, select
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.job import Job
+from weighbridge.intake.syncing import SyncRequest
 from weighbridge.intake.syncing import sync as sync_models
 
 
@@ -62,16 +60,11 @@ def sync(
     blocks = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
     try:
         with ArtifactProgress("models") as progress, run_workspace(blocks, progress, models) as workspace:
-            wanted_file = workspace.models_file(Path(models))
-            locks = read_lock_of(wanted_file) if locked else None
 
             def ingest_one(job: Job) -> Outcome:
-                parameters = parameters_of(job.request, locked=locked, models=models)
-                return outcome_of(ingest(**parameters, return_state=True), workspace.catalog)
+                return outcome_of(ingest(**job.request.to_json(), return_state=True), workspace.catalog)
 
-            entries = read_models(wanted_file)
-            wanted = requests(select(entries, only) if only else entries)
-            done = sync_models(wanted, workspace, ingest_one, locks)
+            done = sync_models(SyncRequest(models, only, locked), workspace, ingest_one)
     except WeighbridgeError as error:
         return announced(failed(error), [ERROR])
     keep_sync(done)

@@ -51,7 +51,7 @@ LAYERS: dict[str, set[str]] = {
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
     "cli": {
         *("errors", "domain", "store", "handlers", "config"),
-        *("registries", "benchmarks", "intake", "views"),
+        *("benchmarks", "intake", "views"),
     },
 }
 #: Each library and the rooms that may import it. `weighbridge.net` owns what speaks to the world, and so on.

@@ -25,6 +25,7 @@ from weighbridge.domain.progress import Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidReference, ModelNotFound
+from weighbridge.intake.syncing import SyncRequest
 from weighbridge.scanners.clamd.database import eicar
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
@@ -198,7 +199,7 @@ def test_a_signed_url_of_the_command_line_reaches_no_run(home: Path, web: WebSer
         ModelRef.parse(web.put("/model.safetensors", SHIPPED["model.safetensors"]) + "?token=secret")
     )
     with pytest.raises(InvalidReference, match="--via direct"):
-        run_ingest(request, Silent(), locked=False, models=Path("models.yaml"))
+        run_ingest(request, Silent())
     Path("models.yaml").write_text(f"models: [{{name: m, source: '{request.ref.address}'}}]")
-    done = run_sync(Path("models.yaml"), Silent(), locked=False)
+    done = run_sync(SyncRequest(), Silent())
     assert [(failure.name, "--via direct" in str(failure.error)) for failure in done.failed] == [("m", True)]

@@ -14,7 +14,7 @@ from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, RegistryError
-from weighbridge.intake.preloading import cache_folder, preload
+from weighbridge.intake.preloading import cache_folder, fill_cache
 from weighbridge.store.local import LocalBlobStore
 
 MODELS = """
@@ -79,20 +79,20 @@ def test_what_passed_is_put_where_clients_find_it(
         return settled(catalog, put(store, {"model.safetensors": b"x"}, name=entry.key))
 
     cache = tmp_path / "cache"
-    done = preload(entries, catalog, store, cache, ingest)
+    done = fill_cache(entries, catalog, store, cache, ingest)
     assert asked == ["second"]
     assert [(one.name, one.repo_id) for one in done] == [("org/first", "org/first"), ("second", "second")]
     found = snapshot_download("org/first", cache_dir=cache, local_files_only=True)
     assert Path(found, "config.json").read_bytes() == b"{}"
     assert done[0].version == first.version
-    assert preload(entries[:1], catalog, store, cache, None) == done[:1]
+    assert fill_cache(entries[:1], catalog, store, cache, None) == done[:1]
 
 
 def test_what_is_missing_is_named_when_nothing_may_be_downloaded(
     entries: tuple[ModelEntry, ...], catalog: Catalog, store: LocalBlobStore, tmp_path: Path
 ) -> None:
     with pytest.raises(RegistryError, match="org/first, second") as error:
-        preload(entries, catalog, store, tmp_path / "cache", None)
+        fill_cache(entries, catalog, store, tmp_path / "cache", None)
     assert error.value.facts["missing"] == ["org/first", "second"]
     assert not (tmp_path / "cache").exists()
 
@@ -106,5 +106,5 @@ def test_nothing_is_put_there_when_one_does_not_pass(
         return settled(catalog, put(store, {"x": b"x"}, name=entry.key, status="FAILED"))
 
     with pytest.raises(RegistryError, match="Not passed by the gate: second"):
-        preload(entries, catalog, store, tmp_path / "cache", ingest)
+        fill_cache(entries, catalog, store, tmp_path / "cache", ingest)
     assert not (tmp_path / "cache").exists()

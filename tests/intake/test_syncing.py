@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 
 from tests.simulators.web import Page, WebServer
-from weighbridge.config.lock_file import read_lock_of, write_lock
-from weighbridge.config.models_file import read_models, requests
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
@@ -25,8 +23,8 @@ from weighbridge.errors import CatalogError, IntegrityError
 from weighbridge.intake import chain, publishing, syncing
 from weighbridge.intake.auditing import audit
 from weighbridge.intake.job import Job
-from weighbridge.intake.locking import lock
-from weighbridge.intake.syncing import Plan, SyncReport
+from weighbridge.intake.locking import LockRequest, lock_models
+from weighbridge.intake.syncing import Plan, SyncReport, SyncRequest
 from weighbridge.intake.workspace import Workspace, open_workspace
 from weighbridge.registries.export import ExportRegistry
 from weighbridge.registries.interface import Allow, always
@@ -68,24 +66,18 @@ class Night:
 
     def sync(self, *, locked: bool = False) -> SyncReport:
         with self.open() as workspace:
-            return syncing.sync(self.requests, workspace, take_in, self._locks(locked))
+            return syncing.sync(self.request(locked=locked), workspace, take_in)
 
     def plan(self, *, locked: bool = False) -> Plan:
         with self.open() as workspace:
-            return syncing.plan(self.requests, workspace, self._locks(locked))
+            return syncing.plan(self.request(locked=locked), workspace)
 
     def lock(self) -> None:
         with self.open() as workspace, chain.Direct() as runner:
-            arrivals = [(one, lock(Job.of(one, workspace), runner)) for one in self.requests]
-            manifests = {one.model: (one.ref.uri, found.manifest) for one, found in arrivals}
-        write_lock(self.folder / "models.lock", manifests)
+            lock_models(LockRequest(str(self.folder / "models.yaml")), workspace, runner)
 
-    @property
-    def requests(self) -> Any:
-        return requests(read_models(self.folder / "models.yaml"))
-
-    def _locks(self, locked: bool) -> Any:
-        return read_lock_of(self.folder / "models.yaml") if locked else None
+    def request(self, *, locked: bool = False) -> SyncRequest:
+        return SyncRequest(str(self.folder / "models.yaml"), locked=locked)
 
     @property
     def version(self) -> ModelVersion:

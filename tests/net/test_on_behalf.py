@@ -46,7 +46,6 @@ class TestPlaces:
             AuthPlace(token_env="models_token"),
             AuthPlace(token_file="/proc/self/environ"),
             AuthPlace(token_file="/run/secrets/../secrets/models"),
-            AuthPlace(token_env="MODELS_TOKEN", token_file="/etc/shadow"),
         ],
     )
     def test_anything_else_is_refused(self, place: AuthPlace) -> None:
@@ -178,7 +177,7 @@ class TestWorkspace:
                 workspace.policy(IngestRequest(ModelRef.parse("mock:a/b"), policy=policy))
         assert workspace.policy(IngestRequest(ModelRef.parse("mock:a/b"), policy="strict")).name == "strict"
         with pytest.raises(InvalidConfiguration):
-            workspace.models_file(Path("elsewhere/models.yaml"))
+            workspace.entries("elsewhere/models.yaml")
 
     def test_the_operators_own_file(self, catalog: Catalog, store: LocalBlobStore, tmp_path: Path) -> None:
         """Places and folders are its word; addresses are not, as redirects are a stranger's."""
@@ -194,4 +193,5 @@ class TestWorkspace:
     def test_ones_own(self, catalog: Catalog, store: LocalBlobStore, tmp_path: Path) -> None:
         workspace = self.workspace(catalog, store, tmp_path)
         assert workspace.source("url", AuthPlace(token_env="SOME_SECRET"))
-        assert workspace.models_file(Path("/etc/passwd")) == Path("/etc/passwd")
+        (tmp_path / "elsewhere.yml").write_text("models: [{source: mock:a/b}]\n")
+        assert [entry.key for entry in workspace.entries(str(tmp_path / "elsewhere.yml"))] == ["a/b"]

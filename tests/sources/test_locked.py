@@ -18,8 +18,8 @@ from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import IntegrityError
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Direct
-from weighbridge.intake.job import Job
-from weighbridge.intake.locking import lock, locked_manifest
+from weighbridge.intake.job import Job, locked_manifest
+from weighbridge.intake.locking import lock
 from weighbridge.intake.receiving import receive
 from weighbridge.intake.workspace import open_workspace
 from weighbridge.sources.contract import SourceCase

@@ -13,7 +13,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -51,23 +50,19 @@ from weighbridge.cli.console import (
     via_prefect,
 )
 from weighbridge.config.environment import without_passwords
-from weighbridge.config.lock_file import read_lock_of
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.progress import Progress
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.errors import UsageError, WeighbridgeError
-from weighbridge.intake import chain, doctor, steps
+from weighbridge.intake import chain, doctor, exporting, receiving
+from weighbridge.intake.exporting import ExportRequest
 from weighbridge.intake.inspecting import inspect_folder
 from weighbridge.intake.job import Job
-from weighbridge.intake.locking import locked_manifest
 from weighbridge.intake.lookup import find
 from weighbridge.intake.previewing import preview
-from weighbridge.intake.receiving import receive
 from weighbridge.intake.workspace import open_catalog, open_workspace
-from weighbridge.registries.export import export_folder
-from weighbridge.registries.hfcache import export_hf_cache
 from weighbridge.store.claimed_folders import gather_temporary_files, remove_temporary_files
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.views import catalog_tables, preview_text, terminal
@@ -177,13 +172,15 @@ def ingest(
         another_source=another_source,
         policy=policy,
         auth=AuthPlace(token_env=token_env, token_file=token_file),
+        locked=locked,
+        models=str(models),
     )
     if dry_run:
-        _preview(request, locked, models, json_)
+        _preview(request, json_)
         return
     take_in = _by_flow if via_prefect(via) else _directly
     with bars(json_) as shown:
-        outcome = take_in(request, locked, models, shown)
+        outcome = take_in(request, shown)
     _finish(
         outcome.version.to_json(),
         lambda: out.print(terminal.report(outcome), crop=False),
@@ -205,8 +202,7 @@ def fetch(
     pins = Pins.parse(hash_)
     request = IngestRequest(ModelRef.parse(uri), hash=pins.hash, nar=pins.nar, auth=auth)
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, direct_runner() as runner:
-        job = Job.of(request, workspace)
-        arrival = receive(job, runner, steps.resolve(job))
+        arrival = receiving.fetch(request, workspace, runner)
     say("arrival", arrival.to_json(), lambda: out.print(terminal.arrival_table(arrival), crop=False), json_)
 
 
@@ -251,16 +247,11 @@ def export(
 ) -> None:
     """Write a version that passed to a folder."""
     settings = Settings()
-    with open_catalog(Settings()) as catalog:
+    with open_catalog(settings) as catalog:
         version = find(catalog, name)
-    store = LocalBlobStore(settings.store_folder)
+    request = ExportRequest(str(target), layout.value, repo)
     with bars(json_) as shown:
-        shown.expect("export", version.manifest.size)
-        heard = partial(shown.advance, "export")
-        if layout is Layout.plain:
-            written = export_folder(version, store, target, heard=heard)
-        else:
-            written = export_hf_cache(version, store, target, repo or version.name, heard=heard)
+        written = exporting.export(request, version, LocalBlobStore(settings.store_folder), shown)
     text = f"{version.name} {version.version} is at {written}"
     say("export", {"path": str(written)}, lambda: out.print(text, markup=False, soft_wrap=True), json_)
 
@@ -353,17 +344,16 @@ def _keep_traceback(error: Exception) -> str:
     return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
 
 
-def _by_flow(request: IngestRequest, locked: bool, models: Path, progress: Progress) -> chain.Outcome:
+def _by_flow(request: IngestRequest, progress: Progress) -> chain.Outcome:
     interrupts.be_patient()
     from flows.embedded import run_ingest  # Prefect takes longer to import than everything else here.
 
-    return run_ingest(request, progress, locked=locked, models=models)
+    return run_ingest(request, progress)
 
 
-def _preview(request: IngestRequest, locked: bool, models: Path, as_json: bool) -> None:
-    wanted = locked_manifest(request, read_lock_of(models)) if locked else None
+def _preview(request: IngestRequest, as_json: bool) -> None:
     with open_workspace(Settings()) as workspace:
-        found = preview(Job.of(request, workspace, wanted))
+        found = preview(Job.of(request, workspace))
     say("preview", found.to_json(), lambda: out.print(preview_text.preview(found)), as_json)
     if found.rejections:
         raise typer.Exit(EXIT_REJECTED)
@@ -371,10 +361,9 @@ def _preview(request: IngestRequest, locked: bool, models: Path, as_json: bool) 
         raise typer.Exit(1)
 
 
-def _directly(request: IngestRequest, locked: bool, models: Path, progress: Progress) -> chain.Outcome:
-    wanted = locked_manifest(request, read_lock_of(models)) if locked else None
+def _directly(request: IngestRequest, progress: Progress) -> chain.Outcome:
     with open_workspace(Settings(), progress=progress) as workspace, direct_runner() as runner:
-        return chain.ingest(Job.of(request, workspace, wanted), runner)
+        return chain.ingest(Job.of(request, workspace), runner)
 
 
 def _finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:

@@ -31,7 +31,7 @@ from weighbridge.cli.console import (
     out,
     say,
 )
-from weighbridge.config.models_file import ModelEntry, read_models, select
+from weighbridge.config.models_file import ModelEntry, read_models
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import is_variable
@@ -46,7 +46,7 @@ from weighbridge.handlers.trial import Reply, Trial, try_model
 from weighbridge.intake import chain
 from weighbridge.intake.job import Job
 from weighbridge.intake.lookup import find
-from weighbridge.intake.preloading import cache_folder, preload
+from weighbridge.intake.preloading import PreloadRequest, preload
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.views.results import result_table
@@ -82,15 +82,9 @@ def _preload(
     json_: AsJSONList = False,
 ) -> None:
     """Put the models that MODELS names, passed by the gate, into the Hugging Face cache (HF_HOME)."""
-    entries = select(read_models(models), only)
-    settings = Settings()
-    with bars(json_) as shown, open_workspace(settings, progress=shown) as workspace, direct_runner() as runner:
-
-        def ingest(entry: ModelEntry) -> ModelVersion:
-            return chain.ingest(Job.of(entry.request(), workspace), runner).version
-
-        store, cache = workspace.store, cache_folder()
-        done = preload(entries, workspace.catalog, store, cache, ingest if download else None, shown)
+    request = PreloadRequest(only, str(models), download)
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, direct_runner() as runner:
+        done = preload(request, workspace, lambda one: chain.ingest(Job.of(one, workspace), runner).version)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("model", "version", "load as", "folder"):
         table.add_column(header, overflow="fold")

@@ -16,7 +16,6 @@ import typer
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.text import visible
@@ -163,12 +162,6 @@ def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> N
         print(json.dumps(named(schema, content), default=str))  # noqa: T201 (what --json asks for)
     else:
         draw()
-
-
-def chosen(models: Path, only: str) -> tuple[ModelEntry, ...]:
-    """Return the entries of models.yaml that `--only` names, or all."""
-    entries = read_models(models)
-    return select(entries, only) if only else entries
 
 
 def via_prefect(wanted: Via | None) -> bool:

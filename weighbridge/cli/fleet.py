@@ -16,22 +16,18 @@ from weighbridge.cli.console import (
     OnlyOption,
     ViaOption,
     bars,
-    chosen,
     direct_runner,
     examples,
     out,
     say,
     via_prefect,
 )
-from weighbridge.config.lock_file import read_lock_of
-from weighbridge.config.models_file import read_models, requests
 from weighbridge.config.settings import Settings
 from weighbridge.intake import chain, syncing
-from weighbridge.intake.auditing import Difference, audit
+from weighbridge.intake.checking import CheckRequest, check
 from weighbridge.intake.job import Job
-from weighbridge.intake.repairing import repair_store
+from weighbridge.intake.syncing import SyncRequest
 from weighbridge.intake.workspace import open_workspace
-from weighbridge.store.checking import check_store
 from weighbridge.views import terminal
 
 
@@ -59,19 +55,19 @@ def _sync(
 
     Exit status 2 as long as a wanted model is not PASSED, 1 where one could not be taken in.
     """
+    request = SyncRequest(str(models), only, locked)
     if dry_run:
-        _plan(models, only, locked, json_)
+        _plan(request, json_)
         return
     if via_prefect(via):
         interrupts.be_patient()
         from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
 
         with bars(json_) as shown:
-            done = run_sync(models, shown, locked=locked, only=only)
+            done = run_sync(request, shown)
     else:
-        locks = read_lock_of(models) if locked else None
         with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
-            done = syncing.sync(requests(chosen(models, only)), workspace, _take_in, locks)
+            done = syncing.sync(request, workspace, _take_in)
     say("sync", done.to_json(), lambda: out.print(terminal.sync_table(done)), json_)
     _leave(bool(done.failed), bool(done.rejected))
 
@@ -82,10 +78,9 @@ def _take_in(job: Job) -> chain.Outcome:
         return chain.ingest(job, runner)
 
 
-def _plan(models: ModelsOption, only: str, locked: bool, as_json: bool) -> None:
-    locks = read_lock_of(models) if locked else None
+def _plan(request: SyncRequest, as_json: bool) -> None:
     with bars(as_json) as shown, open_workspace(Settings(), progress=shown) as workspace:
-        plan = syncing.plan(requests(chosen(models, only)), workspace, locks)
+        plan = syncing.plan(request, workspace)
     say("plan", plan.to_json(), lambda: out.print(terminal.plan_table(plan)), as_json)
     _leave(bool(plan.failed), bool(plan.held))
 
@@ -108,25 +103,15 @@ def _fsck(
     json_: AsJSON = False,
 ) -> None:
     """Hash every blob of the store again and report what is broken or missing."""
-    differences: tuple[Difference, ...] = ()
+    request = CheckRequest(repair, registries, str(models))
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
-        catalog, report = workspace.catalog, None
-        versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
-        found = check_store(workspace.store, versions, shown, workspace.settings.slots)
-        if repair:
-            wanted = requests(read_models(models)) if models.exists() else ()
-            report = repair_store(found, versions, workspace, {request.model: request.auth for request in wanted})
-        if registries:
-            differences = audit(versions, workspace)
-    whole = (report.whole if report else found.sound) and not differences
-    content = found.to_json() | {"sound": whole} | (report.to_json() if report else {})
-    content |= {"registries": [difference.to_json() for difference in differences]} if registries else {}
+        done = check(request, workspace)
 
     def draw() -> None:
-        out.print(terminal.check_table(found, report), crop=False)
+        out.print(terminal.check_table(done.found, done.repairs), crop=False)
         if registries:
-            out.print(terminal.differences_table(differences), crop=False)
+            out.print(terminal.differences_table(done.differences), crop=False)
 
-    say("fsck", content, draw, json_)
-    if not whole:
+    say("fsck", done.to_json(), draw, json_)
+    if not done.whole:
         raise typer.Exit(1)

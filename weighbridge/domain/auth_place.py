@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+
+from weighbridge.errors import InvalidConfiguration
 
 
 @dataclass(frozen=True)
 class AuthPlace:
-    """The place of a token; at most one of the three is set.
+    """The place of a token; at most one of the three is set. Raises InvalidConfiguration for two of them.
 
     Attributes:
         token_env: name of an environment variable.
@@ -19,6 +21,13 @@ class AuthPlace:
     token_env: str = ""
     token_file: str = ""
     block: str = ""
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, astuple(self))) > 1:
+            raise InvalidConfiguration(
+                "Two places of one secret are named.",
+                "Name one: a variable (--token-env, token_env), a file (--token-file, token_file) or a block.",
+            )
 
 
 def place_name(place: AuthPlace) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.ref import ModelRef
-from weighbridge.errors import InvalidConfiguration
+from weighbridge.errors import InvalidConfiguration, InvalidReference
 
 _NAR = "nar:"
 
@@ -64,6 +65,8 @@ class IngestRequest:
         auth: where the credentials are kept.
         registries: where to publish; the configured ones when empty.
         another_source: the owner's word that a known name may go on with this source; models.yaml gives it.
+        locked: whether it must be exactly what the lock beside `models` holds.
+        models: the models file that the lock lies beside.
     """
 
     ref: ModelRef
@@ -75,8 +78,63 @@ class IngestRequest:
     auth: AuthPlace = field(default_factory=AuthPlace)
     registries: tuple[str, ...] = ()
     another_source: bool = False
+    locked: bool = False
+    models: str = "models.yaml"
 
     @property
     def model(self) -> str:
         """The model's name in the catalog."""
         return self.name or self.ref.name
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types, which `from_json` reads back: what a door keeps or hands on in clear.
+
+        Raises:
+            InvalidReference: its URL is signed.
+        """
+        return {
+            "uri": unsigned(self.ref).uri,
+            "name": self.name,
+            "hash": str(Pins(self.hash, self.nar)),
+            "version": self.version,
+            "policy": self.policy,
+            "registries": list(self.registries),
+            "another_source": self.another_source,
+            "token_env": self.auth.token_env,
+            "token_file": self.auth.token_file,
+            "auth_block": self.auth.block,
+            "locked": self.locked,
+            "models": self.models,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the request that `to_json` wrote, or a door's parameters of the same names; `uri` alone is needed.
+
+        Raises:
+            InvalidReference, InvalidConfiguration: a value cannot be read, or the URL is signed.
+        """
+        pins = Pins.parse(content.get("hash", ""))
+        names = ("name", "version", "policy", "another_source", "locked", "models")
+        return cls(
+            ref=unsigned(ModelRef.parse(content["uri"])),
+            hash=pins.hash,
+            nar=pins.nar,
+            auth=AuthPlace(*(content.get(name, "") for name in ("token_env", "token_file", "auth_block"))),
+            registries=tuple(content.get("registries", ())),
+            **{name: content[name] for name in names if name in content},
+        )
+
+
+def unsigned(ref: ModelRef) -> ModelRef:
+    """Return a reference that holds no credentials. Raises InvalidReference for a signed URL."""
+    if ref.secret:
+        raise InvalidReference(
+            f"The query of the URL {ref.uri} holds credentials (a signature or a token), and the parameters of a run "
+            "are kept in clear.",
+            "Give the URL without them and name a place of the secret: auth_block with Web Credentials, token_env or "
+            "token_file; for a bucket, s3://bucket/key with S3 Credentials. Or use the command line with --via direct. "
+            "Credentials that a run was given are known to everybody who sees its runs: have them replaced.",
+            uri=ref.uri,
+        )
+    return ref

@@ -8,7 +8,8 @@ from threading import BoundedSemaphore
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.policy import Policy
 from weighbridge.domain.request import IngestRequest
-from weighbridge.intake.workspace import Workspace
+from weighbridge.errors import IntegrityError
+from weighbridge.intake.workspace import Locks, Workspace
 from weighbridge.sources.interface import Source
 
 
@@ -37,7 +38,19 @@ class Job:
 
     @classmethod
     def of(cls, request: IngestRequest, workspace: Workspace, locked: Manifest | None = None) -> Job:
-        """Prepare a request. Raises InvalidConfiguration for a policy or credentials that cannot be read."""
+        """Prepare a request.
+
+        Args:
+            request: what is wanted.
+            workspace: what it is done with.
+            locked: the files it must have; those of models.lock where the request says so and none are given.
+
+        Raises:
+            InvalidConfiguration: a policy, credentials or a lock cannot be read, or this asker may not name them.
+            IntegrityError: the lock does not hold the model, or holds it for another URI.
+        """
+        if locked is None and request.locked:
+            locked = locked_manifest(request, workspace.locks(request.models))
         source = workspace.source(request.ref.kind, request.auth)
         return cls(request, workspace, source, workspace.policy(request), locked)
 
@@ -56,3 +69,24 @@ class Received:
 
     files: tuple[FileEntry, ...] = ()
     dropped: tuple[str, ...] = ()
+
+
+def locked_manifest(request: IngestRequest, locks: Locks) -> Manifest:
+    """Return what models.lock holds for a request.
+
+    Raises:
+        IntegrityError: the lock does not hold it, or holds it for another URI.
+    """
+    uri, manifest = locks.get(request.model, ("", None))
+    if manifest is None:
+        raise IntegrityError(
+            f"models.lock does not hold {request.model}.", "Run `weighbridge lock` and commit the lock."
+        )
+    if uri != request.ref.uri:
+        raise IntegrityError(
+            f"models.lock holds {request.model} from {uri}, but {request.ref.uri} is wanted.",
+            "Run `weighbridge lock` and commit the lock.",
+            expected=uri,
+            actual=request.ref.uri,
+        )
+    return manifest

@@ -1,21 +1,104 @@
-"""Receiving and locking: a model's files in the store, each with its sha256, before anything has judged them.
+"""Locking: what wanted models are at this moment, each file with its sha256, written beside models.yaml.
 
 Not here: the file models.lock (lock_file), and what follows once the files are here (intake.chain).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from weighbridge.config.lock_file import lock_path, read_lock, read_mended, write_lock
+from weighbridge.config.models_file import requests, select
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.request import IngestRequest
-from weighbridge.errors import IntegrityError, WeighbridgeError
+from weighbridge.errors import InvalidConfiguration, WeighbridgeError
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Runner
 from weighbridge.intake.job import Job, Received
 from weighbridge.intake.receiving import Arrival, receive
-from weighbridge.intake.workspace import Workspace
+from weighbridge.intake.workspace import Locks, Workspace
+
+
+@dataclass(frozen=True)
+class LockRequest:
+    """The models whose lock is to be written; plain values.
+
+    Attributes:
+        models: the models file; its lock lies beside it.
+        only: names of the models to ask, separated by commas; all when empty.
+    """
+
+    models: str = "models.yaml"
+    only: str = ""
+
+
+@dataclass(frozen=True)
+class Locking:
+    """What locking several models came to.
+
+    Attributes:
+        locked: for each model's name the URI that was asked for and the manifest that it is; or what an earlier lock
+            holds, where it could not be asked.
+        failed: the names of models that could not be locked, each with the reason.
+        left_out: for each model that was asked what its source has and the lock does not hold, each with the reason;
+            no model of which nothing is missing.
+        path: the lock that was written.
+    """
+
+    locked: Locks
+    failed: tuple[tuple[str, WeighbridgeError], ...]
+    left_out: Mapping[str, tuple[str, ...]]
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "lock": str(self.path),
+            "models": {name: str(manifest.digest) for name, (_, manifest) in self.locked.items()},
+            "failed": [{"name": name, "error": str(error)} for name, error in self.failed],
+            "left_out": {name: list(dropped) for name, dropped in self.left_out.items()},
+        }
+
+
+def lock_models(request: LockRequest, workspace: Workspace, runner: Runner) -> Locking:
+    """Write the lock of a models file: every wanted model at its present revision; one that fails stops no other one.
+
+    An entry of an earlier lock stays where its model is not asked, or cannot be.
+
+    Raises:
+        InvalidConfiguration: the models file, or a lock of which entries stay, cannot be read.
+    """
+    path, entries = lock_path(Path(request.models)), workspace.entries(request.models)
+    wanted = requests(select(entries, request.only) if request.only else entries)
+    locked, failed, left_out = _locked_before(path, wanted, request.only), [], {}
+    for one in wanted:
+        try:
+            found = lock(Job.of(one, workspace), runner)
+        except WeighbridgeError as error:
+            failed.append((one.model, error))
+            continue
+        locked[one.model] = (one.ref.uri, found.manifest)
+        if found.dropped:
+            left_out[one.model] = found.dropped
+    write_lock(path, locked, {entry.key for entry in entries if entry.relative})
+    return Locking(locked, tuple(failed), left_out, path)
+
+
+def _locked_before(path: Path, wanted: Iterable[IngestRequest], only: str) -> dict[str, tuple[str, Manifest]]:
+    """Return the entries of an earlier lock that are kept where a model is not asked, or cannot be."""
+    if not path.exists():
+        return {}
+    names: Collection[str] = {one.model for one in wanted}
+    if only:
+        return read_mended(path, names)
+    try:
+        locked = read_lock(path)
+    except InvalidConfiguration:  # It is written anew, whatever is wrong with it.
+        return {}
+    return {name: entry for name, entry in locked.items() if name in names}
 
 
 def lock(job: Job, runner: Runner) -> Arrival:
@@ -36,68 +119,3 @@ def lock(job: Job, runner: Runner) -> Arrival:
         manifest, _ = runner.call(steps.verify, job, declared, [Received(declared.files)])
         return Arrival(manifest, dropped=declared.left_out)
     return receive(job, runner, declared)
-
-
-@dataclass(frozen=True)
-class Locking:
-    """What locking several models came to.
-
-    Attributes:
-        locked: for each model's name the URI that was asked for and the manifest that it is; or what an earlier lock
-            holds, where it could not be asked.
-        failed: the names of models that could not be locked, each with the reason.
-        left_out: for each model that was asked what its source has and the lock does not hold, each with the reason;
-            no model of which nothing is missing.
-    """
-
-    locked: Mapping[str, tuple[str, Manifest]]
-    failed: tuple[tuple[str, WeighbridgeError], ...]
-    left_out: Mapping[str, tuple[str, ...]]
-
-
-def lock_all(
-    requests: Iterable[IngestRequest],
-    workspace: Workspace,
-    runner: Runner,
-    before: Mapping[str, tuple[str, Manifest]],
-) -> Locking:
-    """Lock models one after the other; one that fails stops no other one.
-
-    Args:
-        requests: the wanted models.
-        workspace: what it is done with.
-        runner: runs the steps.
-        before: entries of an earlier lock that stay where nothing takes their place.
-    """
-    locked, failed, left_out = dict(before), [], {}
-    for request in requests:
-        try:
-            found = lock(Job.of(request, workspace), runner)
-        except WeighbridgeError as error:
-            failed.append((request.model, error))
-            continue
-        locked[request.model] = (request.ref.uri, found.manifest)
-        if found.dropped:
-            left_out[request.model] = found.dropped
-    return Locking(locked, tuple(failed), left_out)
-
-
-def locked_manifest(request: IngestRequest, locks: Mapping[str, tuple[str, Manifest]]) -> Manifest:
-    """Return what models.lock holds for a request.
-
-    Raises:
-        IntegrityError: the lock does not hold it, or holds it for another URI.
-    """
-    uri, manifest = locks.get(request.model, ("", None))
-    if manifest is None:
-        raise IntegrityError(
-            f"models.lock does not hold {request.model}.", "Run `weighbridge lock` and commit the lock."
-        )
-    if uri != request.ref.uri:
-        raise IntegrityError(
-            f"models.lock holds {request.model} from {uri}, but {request.ref.uri} is wanted.",
-            "Run `weighbridge lock` and commit the lock.",
-            expected=uri,
-            actual=request.ref.uri,
-        )
-    return manifest

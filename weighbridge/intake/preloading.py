@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from weighbridge.catalog import Catalog
-from weighbridge.config.models_file import ModelEntry
+from weighbridge.config.models_file import ModelEntry, select
 from weighbridge.domain.progress import Progress, Silent
+from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryError
+from weighbridge.intake.workspace import Workspace
 from weighbridge.registries.hfcache import export_hf_cache
 from weighbridge.store.interface import BlobStore
 
@@ -45,7 +47,45 @@ def cache_folder() -> Path:
     return Path(os.path.expandvars(Path(given).expanduser())).absolute()
 
 
+@dataclass(frozen=True)
+class PreloadRequest:
+    """The models that are to be in the cache; plain values.
+
+    Attributes:
+        only: their names, separated by commas.
+        models: the models file.
+        download: whether what is missing is taken in.
+    """
+
+    only: str
+    models: str = "models.yaml"
+    download: bool = True
+
+
 def preload(
+    request: PreloadRequest, workspace: Workspace, ingest_one: Callable[[IngestRequest], ModelVersion]
+) -> list[Preloaded]:
+    """Put models into the cache that HF_HOME names, as `fill_cache` does.
+
+    Args:
+        request: which ones.
+        workspace: what it is done with.
+        ingest_one: takes a model in: directly, or as a flow of its own.
+
+    Raises:
+        InvalidConfiguration: none is chosen, or the models file lacks one.
+        RegistryError: some are missing and may not be downloaded, or did not pass.
+    """
+    entries = select(workspace.entries(request.models), request.only)
+
+    def ingest(entry: ModelEntry) -> ModelVersion:
+        return ingest_one(replace(entry.request(), models=request.models))
+
+    wanted = ingest if request.download else None
+    return fill_cache(entries, workspace.catalog, workspace.store, cache_folder(), wanted, workspace.progress)
+
+
+def fill_cache(
     entries: Sequence[ModelEntry],
     catalog: Catalog,
     blobs: BlobStore,

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.request import IngestRequest
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Runner
 from weighbridge.intake.job import Job
+from weighbridge.intake.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,16 @@ class Arrival:
             "unchanged": self.unchanged,
             "dropped": list(self.dropped),
         }
+
+
+def fetch(request: IngestRequest, workspace: Workspace, runner: Runner) -> Arrival:
+    """Bring a model into the store, verified, unscanned and unpublished; `ingest` then downloads nothing.
+
+    Raises:
+        WeighbridgeError: the model cannot be had, or is not what was promised.
+    """
+    job = Job.of(request, workspace)
+    return receive(job, runner, steps.resolve(job))
 
 
 def receive(job: Job, runner: Runner, declared: Manifest) -> Arrival:

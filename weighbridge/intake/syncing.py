@@ -1,21 +1,21 @@
 """Syncing: every wanted model asked what it is now, and held against what the catalog and the registries say of it.
 
 What changed upstream is taken in; what did not is judged again where policy, engines or time changed, and published or
-withdrawn accordingly. Not here: reading models.yaml (models_file), what no longer holds of an unchanged model
+withdrawn accordingly. Not here: what models.yaml is (models_file), what no longer holds of an unchanged model
 (intake.standing), or how one model is taken in (intake.chain).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from weighbridge.config.models_file import requests
 from weighbridge.domain.decision import VersionStatus
-from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.progress import counted
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
@@ -23,11 +23,8 @@ from weighbridge.errors import RegistryUnavailable, ScannerUnavailable, Weighbri
 from weighbridge.intake import standing, steps
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.job import Job
-from weighbridge.intake.locking import locked_manifest
 from weighbridge.intake.workspace import Workspace
 
-#: What models.lock holds, by model name: the URI and the manifest.
-Locks = Mapping[str, tuple[str, Manifest]]
 IngestOne = Callable[[Job], Outcome]
 #: Errors of what serves every model: the others are not asked the same in vain.
 _OF_ALL = (ScannerUnavailable, RegistryUnavailable)
@@ -35,6 +32,21 @@ _OF_ALL = (ScannerUnavailable, RegistryUnavailable)
 _ASKED_AT_ONCE, _TAKEN_IN_AT_ONCE = 32, 8
 #: Seconds after which those that answered need not wait for the others.
 _PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class SyncRequest:
+    """The models that are to be as they are wanted; plain values.
+
+    Attributes:
+        models: the models file.
+        only: names of some of its models, separated by commas; all when empty.
+        locked: whether each must be exactly what the lock holds.
+    """
+
+    models: str = "models.yaml"
+    only: str = ""
+    locked: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,25 +163,33 @@ class _Asked:
     fingerprint: str
 
 
-def plan(requests: Sequence[IngestRequest], workspace: Workspace, locks: Locks | None = None) -> Plan:
+def plan(request: SyncRequest, workspace: Workspace) -> Plan:
     """Ask every source once, side by side, and compare with the catalog and the registries; nothing is changed.
 
     A model has something to do when its source declares what no version of that name came from, and when `standing.due`
     says so. Whether blobs are still whole is fsck's to say.
+
+    Raises:
+        InvalidConfiguration: the models file or its lock cannot be read, or this asker may not name them.
     """
-    found = _Findings(workspace)
-    for answers in _answers(requests, workspace, locks):
+    found, wanted = _Findings(workspace), _wanted(request, workspace)
+    for answers in _answers(wanted, workspace):
         found.add(answers)
-    return found.plan(requests)
+    return found.plan(wanted)
 
 
-def _answers(
-    requests: Sequence[IngestRequest], workspace: Workspace, locks: Locks | None
-) -> Iterator[list[_Asked | Failure]]:
+def _wanted(request: SyncRequest, workspace: Workspace) -> tuple[IngestRequest, ...]:
+    entries = workspace.entries(request.models, request.only)
+    if request.locked:
+        workspace.locks(request.models)  # Read once, before threads ask for it.
+    return tuple(replace(one, locked=request.locked, models=request.models) for one in requests(entries))
+
+
+def _answers(requests: Sequence[IngestRequest], workspace: Workspace) -> Iterator[list[_Asked | Failure]]:
     """Yield what the sources answer, those together that answered in the same second."""
     workers = min(_ASKED_AT_ONCE, len(requests)) or 1
     with _interruptible(ThreadPoolExecutor(workers, thread_name_prefix="resolve")) as pool:
-        pending = {pool.submit(_ask, request, workspace, locks) for request in requests}
+        pending = {pool.submit(_ask, request, workspace) for request in requests}
         while pending:
             done, pending = wait(pending, timeout=_PAUSE_S)
             if done:
@@ -238,9 +258,9 @@ def _interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
     pool.shutdown()
 
 
-def _ask(request: IngestRequest, workspace: Workspace, locks: Locks | None) -> _Asked | Failure:
+def _ask(request: IngestRequest, workspace: Workspace) -> _Asked | Failure:
     try:
-        job = Job.of(request, workspace, None if locks is None else locked_manifest(request, locks))
+        job = Job.of(request, workspace)
         return _Asked(job, steps.resolve(job).fingerprint)
     except WeighbridgeError as error:
         return Failure(request.model, error)
@@ -253,24 +273,24 @@ def _standing(job: Job, version: ModelVersion) -> tuple[str, ...] | WeighbridgeE
         return error
 
 
-def sync(
-    requests: Sequence[IngestRequest], workspace: Workspace, ingest_one: IngestOne, locks: Locks | None = None
-) -> SyncReport:
+def sync(request: SyncRequest, workspace: Workspace, ingest_one: IngestOne) -> SyncReport:
     """Do what there is to do for every wanted model, a few at once, so that a slow server delays its own models only.
 
     Args:
-        requests: the wanted models.
+        request: which models are wanted.
         workspace: what it is done with.
         ingest_one: takes one model in: directly, or as a flow of its own; called in several threads.
-        locks: what models.lock holds; with it anything else fails.
+
+    Raises:
+        InvalidConfiguration: the models file or its lock cannot be read, or this asker may not name them.
     """
-    found = _Findings(workspace)
+    found, wanted = _Findings(workspace), _wanted(request, workspace)
     results: dict[str, Future[Outcome | Failure]] = {}
     with _interruptible(ThreadPoolExecutor(_TAKEN_IN_AT_ONCE, thread_name_prefix="sync")) as pool:
-        for answers in _answers(requests, workspace, locks):
+        for answers in _answers(wanted, workspace):
             for due in found.add(answers):
                 results[due.job.request.model] = pool.submit(copy_context().run, _take_in, due.job, ingest_one)
-        planned = found.plan(requests)
+        planned = found.plan(wanted)
         done = [results[due.job.request.model].result() for due in planned.due]
     ingested = tuple(one for one in done if isinstance(one, Outcome))
     failed = (*planned.failed, *(one for one in done if isinstance(one, Failure)))

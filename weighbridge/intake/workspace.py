@@ -5,7 +5,7 @@ Not here: what is done with it (intake.steps), or what lives longer than one ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
@@ -15,10 +15,13 @@ from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
 from weighbridge.catalog import Catalog
+from weighbridge.config.lock_file import read_lock_of
+from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.clock import utc_now
+from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.policy import Policy
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.progress import Progress, Silent
@@ -38,6 +41,9 @@ from weighbridge.registries.interface import Registry
 from weighbridge.sources import open_source
 from weighbridge.sources.interface import Source
 from weighbridge.store.local import LocalBlobStore
+
+#: What a lock holds, by model name: the URI and the manifest.
+Locks = Mapping[str, tuple[str, Manifest]]
 
 
 class Workspace:
@@ -60,6 +66,7 @@ class Workspace:
         self._borrowed: list[OpenEngines] = []
         self._sources: dict[tuple[str, AuthPlace], Source] = {}
         self._policies: dict[str, Policy] = {}
+        self._locks: dict[str, Locks] = {}
 
     @property
     def settings(self) -> Settings:
@@ -145,11 +152,25 @@ class Workspace:
         auth = read_auth(place, kind, endpoint, self.asker.load_block)
         return limited(auth, place, kind, endpoint, self.settings.token_places)
 
-    def models_file(self, path: Path) -> Path:
-        """Return a models file that a run names. Raises InvalidConfiguration where this run may not name it."""
+    def entries(self, models: str, only: str = "") -> tuple[ModelEntry, ...]:
+        """Return what a models file says of the models that `only` names, separated by commas; of all when empty.
+
+        Raises:
+            InvalidConfiguration: it cannot be read, lacks such a model, or this run may not name it.
+        """
+        entries = read_models(self._models_file(models))
+        return select(entries, only) if only else entries
+
+    def locks(self, models: str) -> Locks:
+        """Return what the lock of a models file holds. Raises as `entries` does."""
+        if models not in self._locks:
+            self._locks[models] = read_lock_of(self._models_file(models))
+        return self._locks[models]
+
+    def _models_file(self, models: str) -> Path:
         if self.asker.is_stranger:
-            refuse_file(path, self.asker.folder, self.settings.source_roots)
-        return path
+            refuse_file(Path(models), self.asker.folder, self.settings.source_roots)
+        return Path(models)
 
     def policy(self, request: IngestRequest) -> Policy:
         """Return the policy a request is judged under: of strangers' ones none that is weaker than the operator's.
