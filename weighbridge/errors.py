@@ -150,6 +150,12 @@ class OutOfMemory(HandlerError):
     """The device has too little memory for the model or the work asked of it."""
 
 
+class Busy(HandlerError):
+    """A model has as many calls waiting as may wait. `facts` hold how many do, and the limit."""
+
+    retryable = True
+
+
 class BenchmarkFailed(WeighbridgeError):
     """A benchmark lacks what it needs: a file, a package, a data set, a judge. It says nothing of the model."""
 

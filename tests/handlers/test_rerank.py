@@ -40,6 +40,15 @@ def test_a_score_depends_on_the_pair_alone(rerank: TextRerank) -> None:
     assert rerank.rerank("other query", ["first"])[0].score != pytest.approx(together[0], abs=1e-7)
 
 
+def test_scores_of_several_queries_are_those_of_each_alone(rerank: TextRerank) -> None:
+    pairs = [("query", "first"), ("a much longer query than the other", "second"), ("", "third")]
+    alone = [rerank.score([pair])[0] for pair in pairs]
+    assert rerank.score(pairs) == pytest.approx(alone, abs=1e-5)
+    assert rerank.score([]) == []
+    with pytest.raises(InvalidRequest):
+        rerank.score([("query", "\ud800")])
+
+
 def test_nothing_to_order_is_fine_and_cancelling_ends(rerank: TextRerank) -> None:
     assert rerank.rerank("query", []) == []
     assert rerank.rerank("query", DOCUMENTS, top_k=0) == []

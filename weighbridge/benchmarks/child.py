@@ -181,13 +181,7 @@ def _run(work: Work) -> dict[str, Any]:
             others = before.share_of_others(ProcessorTimes.now())
             dtype = _dtype(handler)
     except WeighbridgeError as error:
-        return {
-            "error": type(error).__name__,
-            "problem": error.problem,
-            "remedy": error.remedy,
-            "cause": cause_of(error),
-            "hardware": facts,
-        }
+        return {**child_process.as_json(error), "cause": cause_of(error), "hardware": facts}
     facts |= {"threads": _threads(), "used_by_others": round(others, 3)}
     elsewhere = "upstream_base_url" in work.options
     notes = (measured.noisy, "" if elsewhere else busy(others))

@@ -1,7 +1,7 @@
 """A child process that is asked once: JSON in, JSON out, and its whole process group killed at the end.
 
-For work that may crash, hang or eat the memory. Not here: what is asked (benchmarks.child, handlers.trial), and the
-tighter children that read headers (content.sandbox).
+For work that may crash, hang or eat the memory. Not here: what is asked (benchmarks.child, handlers.trial), a child
+that stays (worker_process), and the tighter children that read headers (content.sandbox).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
-from weighbridge.errors import Cancelled
+from weighbridge import errors
+from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
 
 #: What a child gets of this process's environment: a model's own code may run there, and reads all of it.
 # fmt: off
@@ -82,14 +83,7 @@ def ask(
         Cancelled: `cancel_event` was set; the child is gone.
     """
     cancel_event = cancel_event or threading.Event()
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_kept(keys) | dict(environment or {}),
-        start_new_session=True,
-    )
+    process = start(module, environment, keys)
     ended, late = threading.Event(), threading.Event()
     watch = threading.Thread(target=_watch, args=(process, timeout_s, cancel_event, ended, late), daemon=True)
     watch.start()
@@ -97,13 +91,76 @@ def ask(
         output, said = process.communicate(json.dumps(question, default=dict).encode())
     finally:
         ended.set()
-        _kill(process)
+        kill(process)
         watch.join()
     if cancel_event.is_set():
         raise Cancelled("The work was cancelled; its process is gone.")
     if late.is_set():
         return Answer(None, f"It was killed after {timeout_s:g} s.", late=True)
     return _answer(process.returncode, output, said)
+
+
+def answer_stdin(work: Callable[[Any], dict[str, Any]]) -> None:
+    """Read the question from stdin and write the answer to what was stdout; libraries print to stderr meanwhile."""
+    with taken_stdout() as answer_to:
+        json.dump(work(json.load(sys.stdin)), answer_to, default=str)
+
+
+def start(
+    module: str, environment: Mapping[str, str] | None = None, keys: Collection[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Start `python -m module` with pipes, as the head of a process group of its own; with what `ask` says it gets."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_kept(keys) | dict(environment or {}),
+        start_new_session=True,
+    )
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and whatever it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def failure(status: int, said: bytes) -> str:
+    """Return why a child gave no answer, one sentence.
+
+    Args:
+        status: its process's, as `subprocess` has it.
+        said: to stderr.
+    """
+    if status == -signal.SIGKILL:
+        return "It was killed, most likely for the memory that it took."
+    if status < 0:
+        return f"Its process crashed: {signal.Signals(-status).name}."
+    return f"Its process ended with {status}: {said.decode(errors='replace').strip()[-_QUOTED:]}"
+
+
+def taken_stdout() -> IO[str]:
+    """Return what was a child's stdout, which libraries no longer print to; the child ends when its parent does."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    answer_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answer_to
+
+
+def as_json(error: WeighbridgeError) -> dict[str, Any]:
+    """Return an error as a child tells it."""
+    facts = {name: value for name, value in error.facts.items() if isinstance(value, str | int | float | bool)}
+    return {"error": type(error).__name__, "problem": error.problem, "remedy": error.remedy, "facts": facts}
+
+
+def told_error(answer: Mapping[str, Any]) -> WeighbridgeError | None:
+    """Return the error that a child told with `as_json`; None where its answer is none."""
+    if "error" not in answer:
+        return None
+    kind = vars(errors).get(str(answer["error"]))
+    known = kind if isinstance(kind, type) and issubclass(kind, WeighbridgeError) else HandlerError
+    return known(str(answer.get("problem")), str(answer.get("remedy", "")), **answer.get("facts", {}))
 
 
 def _kept(keys: Collection[str]) -> dict[str, str]:
@@ -113,16 +170,6 @@ def _kept(keys: Collection[str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _KEPT or name in keys or name.startswith(_KEPT_FAMILIES)
     }
-
-
-def answer_stdin(work: Callable[[Any], dict[str, Any]]) -> None:
-    """Read the question from stdin and write the answer to what was stdout; libraries print to stderr meanwhile."""
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
-    question = json.load(sys.stdin)
-    answer_to = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    with answer_to:
-        json.dump(work(question), answer_to, default=str)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -138,11 +185,7 @@ def _answer(status: int, output: bytes, said: bytes) -> Answer:
             value = json.loads(output)
             if isinstance(value, dict):
                 return Answer(value)
-    if status == -signal.SIGKILL:
-        return Answer(None, "It was killed, most likely for the memory that it took.")
-    if status < 0:
-        return Answer(None, f"Its process crashed: {signal.Signals(-status).name}.")
-    return Answer(None, f"Its process ended with {status}: {said.decode(errors='replace').strip()[-_QUOTED:]}")
+    return Answer(None, failure(status, said))
 
 
 def _watch(
@@ -158,11 +201,5 @@ def _watch(
         if cancel_event.is_set() or time.monotonic() > deadline:
             if not cancel_event.is_set():
                 late.set()
-            _kill(process)
+            kill(process)
             return
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the child and whatever it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

@@ -61,6 +61,7 @@ class TextEmbedding(LocalModel):
 
     capabilities = ["text-embedding"]
     options = ["pooling", "normalize", "dtype", "gguf_file"]
+    joins = True
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
         super().__init__(hf_repo_id, device, kwargs)

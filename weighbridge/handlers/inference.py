@@ -8,13 +8,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
 from weighbridge.handlers.interface import Device
 from weighbridge.handlers.pretrained import refuse_memory
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def inferring(name: str, device: str, task: str) -> Iterator[None]:
         ) from error
 
 
-def batches(items: Sequence[str], size: int, name: str, event: threading.Event | None) -> Iterator[Sequence[str]]:
+def batches(items: Sequence[Item], size: int, name: str, event: threading.Event | None) -> Iterator[Sequence[Item]]:
     """Yield items in groups of `size`, until the event is set. Raises Cancelled."""
     for start in range(0, len(items), size):
         refuse_cancelled(name, event)

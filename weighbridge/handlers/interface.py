@@ -175,11 +175,13 @@ METHODS: dict[str, tuple[str, ...]] = {
 #: A handler may have `close()`, which gives back what it holds; who opened it calls that (loading.opened).
 #: Optional attributes of a handler with their defaults.
 #: thread_safe: may be called from several threads at once; max_parallelism: calls at once at most, None for any;
-#: generation_defaults: what `defaults` of models.yaml says; owned_by: `local`, `openai` or `vllm`.
+#: generation_defaults: what `defaults` of models.yaml says; owned_by: `local`, `openai` or `vllm`;
+#: joins: several calls may be done as one, since no text's answer depends on the texts beside it.
 ATTRIBUTES: dict[str, Any] = {
     "thread_safe": False,
     "max_parallelism": None,
     "generation_defaults": {},
     "supports_structured_outputs": False,
     "owned_by": "local",
+    "joins": False,
 }

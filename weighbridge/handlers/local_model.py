@@ -29,6 +29,7 @@ class LocalModel:
 
     thread_safe = False
     max_parallelism: int | None = 1
+    joins = False
     owned_by = "local"
     supports_structured_outputs = False
 

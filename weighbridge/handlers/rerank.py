@@ -14,6 +14,7 @@ from weighbridge.handlers.inference import batches, finite, inferring, max_token
 from weighbridge.handlers.interface import Device, RerankResult
 from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
+from weighbridge.handlers.ranking import ranked
 from weighbridge.handlers.request import check_top_k, checked_text
 
 _BATCH = 16
@@ -35,6 +36,7 @@ class TextRerank(LocalModel):
 
     capabilities = ["rerank"]
     options = ["dtype"]
+    joins = True
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
         super().__init__(hf_repo_id, device, kwargs)
@@ -71,17 +73,22 @@ class TextRerank(LocalModel):
             Cancelled: `cancel_event` was set.
         """
         check_top_k(top_k)
-        texts = [checked_text(document) for document in documents]
+        scores = self.score([(query, document) for document in documents], cancel_event)
+        return ranked(scores, documents, top_k)
+
+    def score(self, pairs: Sequence[tuple[str, str]], cancel_event: threading.Event | None = None) -> list[float]:
+        """Return the score of each query and document. Raises as `rerank`."""
+        checked = [(checked_text(query), checked_text(document)) for query, document in pairs]
         scores: list[float] = []
         with (
             self.turns.take(self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
             inferring(self.name, str(self.device), "reranking"),
         ):
-            for batch in batches(texts, _BATCH, self.name, cancel_event):
+            for batch in batches(checked, _BATCH, self.name, cancel_event):
                 inputs = self.tokenizer(
-                    [checked_text(query)] * len(batch),
-                    list(batch),
+                    [query for query, _ in batch],
+                    [document for _, document in batch],
                     padding=True,
                     truncation="longest_first",
                     max_length=self.max_tokens,
@@ -89,8 +96,7 @@ class TextRerank(LocalModel):
                 ).to(self.device)
                 logits = finite(self.name, self.model(**inputs).logits[:, 0].double())
                 scores += torch.sigmoid(logits).cpu().tolist()  # As services answer.
-        order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
-        return [RerankResult(index, scores[index], documents[index]) for index in order[:top_k]]
+        return scores
 
     def count_cut(self, query: str, documents: Sequence[str]) -> int:
         """Return how many of the documents are, with the query, longer than `max_tokens`, so that either is cut."""

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from weighbridge import errors
 from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
@@ -93,9 +92,8 @@ def try_model(trial: Trial, timeout_s: float = 600.0) -> Reply:
     if answer.value is None:
         remedy = "Give it more time." if answer.late else "Its files may be broken, or the memory too small."
         raise HandlerError(answer.failure, remedy)
-    if "error" in answer.value:
-        kind = getattr(errors, answer.value["error"], HandlerError)
-        raise kind(answer.value["problem"], answer.value["remedy"])
+    if (error := child_process.told_error(answer.value)) is not None:
+        raise error
     return Reply(**answer.value)
 
 
@@ -105,7 +103,7 @@ def _run(question: Mapping[str, Any]) -> dict[str, Any]:
         with opened(trial.handler, trial.model, device=trial.device, **trial.options) as handler:
             return asdict(_asked(handler, trial))
     except WeighbridgeError as error:
-        return {"error": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
+        return child_process.as_json(error)
 
 
 def _asked(handler: Any, trial: Trial) -> Reply:

@@ -29,6 +29,7 @@ class UpstreamService:
     options = ["upstream_base_url", "upstream_api_key_env", "timeout_s", "owned_by"]
     thread_safe = True
     max_parallelism: int | None = None
+    joins = False
 
     def __init__(self, hf_repo_id: str, device: Device = "cpu", cache_dir: str | None = None, **kwargs: Any) -> None:
         base_url = kwargs.get("upstream_base_url", "")

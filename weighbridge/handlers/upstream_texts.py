@@ -5,7 +5,6 @@ A service that refuses a request for the number of its texts is sent fewer at on
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 import threading
@@ -16,8 +15,10 @@ import numpy as np
 
 from weighbridge.errors import HandlerError, InvalidRequest
 from weighbridge.handlers.interface import Device, RerankResult
+from weighbridge.handlers.ranking import ranked
 from weighbridge.handlers.request import check_top_k, checked_text
 from weighbridge.handlers.upstream_service import UpstreamService
+from weighbridge.handlers.vectors import from_base64
 
 #: Texts in one request until a service says that it takes fewer.
 _BATCH = 256
@@ -131,8 +132,7 @@ class UpstreamRerank(_InBatches):
         check_top_k(top_k)
         found = self._in_batches(documents, lambda some: self._scores(query, some, cancel_event))
         scores = [score for some in found for score in some]
-        order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
-        return [RerankResult(index, scores[index], documents[index]) for index in order[:top_k]]
+        return ranked(scores, documents, top_k)
 
     def _scores(self, query: str, documents: Sequence[str], cancel_event: threading.Event | None) -> list[float]:
         # Some services answer with the best ten unless all are asked for.
@@ -159,5 +159,5 @@ def _score(entry: Mapping[str, Any]) -> float:
 
 
 def _vector(value: Any) -> Any:
-    """Return the numbers of a vector, which may come as base64 of little-endian float32."""
-    return np.frombuffer(base64.b64decode(value, validate=True), "<f4") if isinstance(value, str) else value
+    """Return the numbers of a vector, which may come as base64."""
+    return from_base64(value) if isinstance(value, str) else value

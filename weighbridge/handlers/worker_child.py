@@ -1,0 +1,159 @@
+"""The child of a worker: loads a model once, then does one call after another.
+
+Each message is a line of JSON. In come the model, then calls `{"id", "call", "arguments", "hears"}` and what ends one,
+`{"cancel": id}`; out go `{"ready": …}`, for each call `{"id"}` when it begins, pieces of its text, `{"id", "piece"}`,
+and its answer, `{"id", "value"}`, or an error.
+Not here: the other end (worker_process).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import IO, Any
+
+from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
+from weighbridge.handlers import child_process
+from weighbridge.handlers.interface import ATTRIBUTES
+from weighbridge.handlers.loading import opened
+from weighbridge.handlers.vectors import as_base64
+
+#: What a worker knows of its handler beside the attributes of every handler; some handlers lack some of them.
+DESCRIBED = ("name", "device", "capabilities", "dim", "max_tokens", "context_length")
+
+
+class _Calls:
+    """What a handler is asked for, by name."""
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def embed(self, event: threading.Event, _: Any, *, texts: list[str], **options: Any) -> dict[str, Any]:
+        vectors = self._ask("embed", texts, cancel_event=event, **options)
+        return {"shape": list(vectors.shape), "float32": as_base64(vectors)}
+
+    def score(self, event: threading.Event, _: Any, *, pairs: Sequence[Sequence[str]]) -> list[float]:
+        return list(self._handler.score([(query, document) for query, document in pairs], cancel_event=event))
+
+    def rerank(self, event: threading.Event, _: Any, *, query: str, documents: list[str]) -> list[float]:
+        found = self._handler.rerank(query, documents, cancel_event=event)
+        scores = {one.index: float(one.score) for one in found}
+        return [scores[index] for index in range(len(documents))]
+
+    def generate(
+        self,
+        event: threading.Event,
+        hear: Callable[[str], None] | None,
+        *,
+        messages: list[dict[str, Any]],
+        **options: Any,
+    ) -> dict[str, Any]:
+        if hear is not None and hasattr(self._handler, "stream"):
+            return asdict(self._ask("stream", messages, cancel_event=event, on_text=hear, **options))
+        found = self._ask("generate", messages, cancel_event=event, **options)
+        if hear is not None and found.text:
+            hear(found.text)
+        return asdict(found)
+
+    def transcribe(self, event: threading.Event, _: Any, *, audio_path: str, **options: Any) -> dict[str, Any]:
+        return asdict(self._ask("transcribe", audio_path, cancel_event=event, **options))
+
+    def count_tokens(self, _: threading.Event, __: Any, *, counted: list[Any], **options: Any) -> int:
+        return int(self._ask("count_tokens", counted, **options))
+
+    def count_cut(self, _: threading.Event, __: Any, *, counted: list[Any]) -> int:
+        return int(self._ask("count_cut", *counted))
+
+    def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call the handler with what its method takes. Raises InvalidRequest for an option that it does not."""
+        ask = getattr(self._handler, method, None)
+        if ask is None:
+            raise InvalidRequest(f"{self._handler.name} has no {method}.", "Ask for what it can do.")
+        taken = inspect.signature(ask).parameters
+        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values()):
+            unknown = sorted(options.keys() - taken.keys())
+            if unknown:
+                raise InvalidRequest(f"{self._handler.name} takes no {', '.join(unknown)}.", "Leave it out.")
+        return ask(*arguments, **options)
+
+
+def main() -> None:
+    """Load the model that stdin names, and work until stdin ends."""
+    with child_process.taken_stdout() as answers_to:
+        lines = _Lines(answers_to)
+        try:
+            model = json.loads(sys.stdin.readline())
+            with opened(model["handler"], model["model"], device=model["device"], **model["options"]) as handler:
+                lines.write({"ready": _described(handler)})
+                _work(_Calls(handler), lines)
+        except WeighbridgeError as error:
+            lines.write(child_process.as_json(error))
+
+
+def _work(calls: _Calls, lines: _Lines) -> None:
+    """Do what is asked, one call after another, until nobody can ask any more."""
+    waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    events: dict[int, threading.Event] = {}
+
+    def listen() -> None:
+        for line in sys.stdin:
+            message = json.loads(line)
+            if "cancel" in message:
+                if (event := events.get(message["cancel"])) is not None:
+                    event.set()
+            else:
+                events[message["id"]] = threading.Event()
+                waiting.put(message)
+        waiting.put(None)
+
+    threading.Thread(target=listen, name="listen", daemon=True).start()
+    while (message := waiting.get()) is not None:
+        number = message["id"]
+        lines.write({"id": number})  # Whatever happens now happens for this.
+        hear = (lambda piece, number=number: lines.write({"id": number, "piece": piece})) if message["hears"] else None
+        answer = _answered(getattr(calls, message["call"]), events[number], hear, message["arguments"])
+        del events[number]
+        lines.write({"id": number, **answer})
+
+
+def _answered(
+    call: Callable[..., Any],
+    event: threading.Event,
+    hear: Callable[[str], None] | None,
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    try:
+        return {"value": call(event, hear, **arguments)}
+    except WeighbridgeError as error:
+        return child_process.as_json(error)
+    except Exception as error:  # noqa: BLE001 (a handler of a user's may raise anything, and the next call has its turn)
+        problem = f"The handler fails: {type(error).__name__}: {str(error)[:300]}."
+        return child_process.as_json(HandlerError(problem, "Mend it, or ask for something else."))
+
+
+class _Lines:
+    """Messages to the parent, a line each; safe for several threads."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file, self._lock = file, threading.Lock()
+
+    def write(self, message: Mapping[str, Any]) -> None:
+        line = json.dumps(message)
+        with self._lock:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+def _described(handler: Any) -> dict[str, Any]:
+    known = {name: getattr(handler, name) for name in (*DESCRIBED, *ATTRIBUTES) if hasattr(handler, name)}
+    methods = [name for name in ("score", "count_cut", "stream") if callable(getattr(handler, name, None))]
+    return {**known, "capabilities": list(known["capabilities"]), "device": str(handler.device), "methods": methods}
+
+
+if __name__ == "__main__":
+    main()

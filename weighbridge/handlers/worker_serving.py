@@ -1,0 +1,272 @@
+"""What a worker does with calls: each gets its answer, or is told why there is none, whatever happens to the process.
+
+Not here: what is called (worker), who waits for it (worker_line), and the messages to the process (worker_process).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weighbridge.errors import Cancelled, HandlerError, InvalidRequest, WeighbridgeError
+from weighbridge.handlers import child_process
+from weighbridge.handlers.vectors import from_base64
+from weighbridge.handlers.worker_line import Call, Line
+from weighbridge.handlers.worker_process import WorkerProcess
+
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True)
+class WorkerLimits:
+    """What a worker puts up with.
+
+    Attributes:
+        waiting: calls that may wait; one more is refused as `Busy`.
+        call_s: seconds within which a call has its answer, waiting included.
+        load_s: seconds within which the model is loaded.
+        grace_s: seconds that a call has to end after it was cancelled or is late, before its process is killed.
+    """
+
+    waiting: int = 64
+    call_s: float = 600.0
+    load_s: float = 600.0
+    grace_s: float = 5.0
+
+
+class _NotBegun(HandlerError):
+    """A process is gone that had not come to what it was asked."""
+
+
+class Serving:
+    """One model's process, and a thread that hands it the calls one after another; safe for several threads.
+
+    Args:
+        name: of the model, for errors.
+        model: what the process loads.
+        limits: what it puts up with.
+
+    Raises:
+        WeighbridgeError: whatever loading the model raises.
+
+    Attributes:
+        described: what the process says of the handler.
+    """
+
+    def __init__(self, name: str, model: Mapping[str, Any], limits: WorkerLimits) -> None:
+        self._name, self._limits = name, limits
+        self._model = _plain(model)
+        self._line = Line(name, limits.waiting)
+        self._numbers = itertools.count()
+        self._process: WorkerProcess | None
+        self._process, self.described = self._loaded()
+        self._thread = threading.Thread(target=self._serve, name=f"worker {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait; what is worked on is none of them."""
+        return len(self._line)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that has the model; None while there is none."""
+        process = self._process
+        return process.pid if process is not None and process.alive else None
+
+    def close(self) -> None:
+        """End the process once the call that works is done; those that wait, and later ones, are refused."""
+        self._line.close()
+        self._thread.join()
+
+    def ask(self, call: Call, event: threading.Event | None, on_text: Callable[[str], None] | None = None) -> Any:
+        """Put a call into the line, and return its answer.
+
+        Args:
+            call: what is asked.
+            event: ends it; a `generate` that works gets until `grace_s` to hand over what there is.
+            on_text: called with each piece of the text.
+
+        Raises:
+            Busy: as many calls wait as may wait.
+            HandlerError: what the handler raises, its process is gone, or there is no answer in time.
+            Cancelled: the event was set.
+        """
+        if event is not None and event.is_set():
+            raise Cancelled(f"The work of {self._name} was cancelled.")
+        call.arguments = _plain(call.arguments)
+        now = time.monotonic()
+        deadline, cancelled_at = now + self._limits.call_s, None
+        self._line.add(call)
+        try:
+            while True:
+                kind, value = _next(call, deadline - now if event is None else _LOOK_S)
+                now = time.monotonic()
+                if kind == "value":
+                    return value
+                if kind == "error":
+                    raise value
+                if kind == "piece" and on_text is not None:
+                    on_text(value)
+                if now > deadline:
+                    raise HandlerError(
+                        f"{self._name} gave no answer within {self._limits.call_s:g} s.",
+                        "Ask for less, or give it more time.",
+                    )
+                if event is not None and event.is_set():
+                    cancelled_at = cancelled_at or now
+                    call.given_up.set()
+                    # An answer in words keeps those that there are.
+                    if not call.begun or call.name != "generate" or now > cancelled_at + self._limits.grace_s:
+                        raise Cancelled(f"The work of {self._name} was cancelled.")
+        finally:
+            call.given_up.set()
+            self._line.leave(call)
+
+    def _serve(self) -> None:
+        """Work at the calls, in a thread of its own, until the line is closed."""
+        try:
+            while calls := self._line.take():
+                self._work(calls)
+        finally:
+            self._line.close()
+            if self._process is not None:
+                self._process.end()
+
+    def _work(self, calls: Sequence[Call]) -> None:
+        calls = [call for call in calls if not call.given_up.is_set()]
+        for call in calls:
+            call.begun = True
+        try:
+            answers = self._answers(calls) if calls else []
+        except WeighbridgeError as error:
+            if len(calls) > 1:  # One of them may be at fault, and the others need not suffer for it.
+                for call in calls:
+                    self._work([call])
+            else:
+                calls[0].fail(error)
+            return
+        for call, answer in zip(calls, answers, strict=True):
+            call.heard.put(("value", answer))
+
+    def _answers(self, calls: Sequence[Call]) -> list[Any]:
+        """Return an answer for each of some calls that are done together."""
+        first = calls[0]
+        arguments = dict(first.arguments)
+        if first.joined:
+            arguments[first.joined] = [text for call in calls for text in call.arguments[first.joined]]
+        value = self._answer(calls, {"call": first.name, "arguments": arguments, "hears": first.hears})
+        try:
+            if first.name == "embed":
+                value = np.array(from_base64(value["float32"])).reshape(value["shape"])
+            if not first.joined:
+                return [value]
+            if len(value) != len(arguments[first.joined]):
+                raise wrong_answer(self._name)
+            ends = list(itertools.accumulate(call.size for call in calls))
+            return [value[end - call.size : end] for call, end in zip(calls, ends, strict=True)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise wrong_answer(self._name) from error
+
+    def _answer(self, calls: Sequence[Call], question: Mapping[str, Any]) -> Any:
+        """Ask the process, a new one where it is gone, and return its answer."""
+        question = {"id": next(self._numbers), **question}
+        if self._process is not None and self._process.alive:
+            try:
+                return self._told(self._process, calls, question)
+            except _NotBegun:  # It is gone, but not for this.
+                pass
+        self._drop()
+        self._process, _ = self._loaded()
+        return self._told(self._process, calls, question)
+
+    def _told(self, process: WorkerProcess, calls: Sequence[Call], question: Mapping[str, Any]) -> Any:
+        """Return a process's answer; end what nobody waits for any more."""
+        process.send(question)
+        begun, stopped_at = False, None
+        while True:
+            try:
+                message = process.receive(_LOOK_S)
+            except HandlerError as error:
+                self._drop()
+                raise error if begun else _NotBegun(error.problem, error.remedy, **error.facts) from error
+            if message is not None:
+                begun = True
+                if (told := child_process.told_error(message)) is not None:
+                    raise told
+                if "value" in message:
+                    return message["value"]
+                if "piece" in message:
+                    calls[0].heard.put(("piece", str(message["piece"])))
+            if stopped_at is None:
+                if all(call.given_up.is_set() for call in calls):
+                    process.send({"cancel": question["id"]})
+                    stopped_at = time.monotonic()
+            elif time.monotonic() > stopped_at + self._limits.grace_s:
+                self._drop()
+                raise Cancelled(f"The work of {self._name} was cancelled; its process is gone.")
+
+    def _drop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+
+    def _loaded(self) -> tuple[WorkerProcess, dict[str, Any]]:
+        """Return a new process that has the model, and what it says of its handler."""
+        try:
+            process = WorkerProcess(self._name, self._model)
+        except OSError as error:
+            raise HandlerError(
+                f"No process for {self._name} can be started: {error.strerror}.", "Look at this machine's limits."
+            ) from error
+        deadline = time.monotonic() + self._limits.load_s
+        try:
+            while (message := process.receive(_LOOK_S)) is None:
+                if time.monotonic() > deadline:
+                    raise HandlerError(
+                        f"{self._name} was not loaded within {self._limits.load_s:g} s.", "Give it more time."
+                    )
+            if (told := child_process.told_error(message)) is not None:
+                raise told
+            return process, message["ready"]
+        except BaseException:
+            process.kill()
+            raise
+
+
+def wrong_answer(name: str) -> HandlerError:
+    """Return the error for an answer that has not its form."""
+    return HandlerError(f"The process of {name} answers with what cannot be.", "Check its handler.")
+
+
+def _next(call: Call, wait_s: float) -> tuple[str, Any]:
+    """Return what is heard of a call next; nothing where that takes longer."""
+    try:
+        return call.heard.get(timeout=max(wait_s, 0))
+    except queue.Empty:
+        return "", None
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    """Return a value as JSON has it. Raises InvalidRequest where it has no such form."""
+    try:
+        return json.loads(json.dumps(value, default=_as_json))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest("A call holds what JSON cannot.", "Send texts, numbers, lists and objects.") from error
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError
