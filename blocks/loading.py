@@ -20,6 +20,7 @@ from blocks.mlflow_server import MLflowServer
 from blocks.registry_credentials import RegistryCredentials
 from blocks.s3_credentials import S3Credentials
 from blocks.web_credentials import WebCredentials
+from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.auth import Auth
 
@@ -30,19 +31,19 @@ SETTINGS_BLOCKS: Mapping[str, type[SettingsBlock]] = {
 }
 
 
-#: Source kind to the block type that holds its credentials; sources that other packages bring take Web Credentials.
+#: Block types that hold credentials for sources; the record of a source kind names its own.
 CREDENTIALS: Mapping[str, type[Credentials]] = {
-    "git-lfs": GitCredentials,
-    "git-xet": HubCredentials,
-    "huggingface": HubCredentials,
-    "huggingface-dataset": HubCredentials,
-    "mlflow": MLflowCredentials,
-    "ollama": RegistryCredentials,
-    "pypi": IndexCredentials,
-    "s3": S3Credentials,
-    "url": WebCredentials,
+    kind.get_block_type_slug(): kind
+    for kind in (
+        GitCredentials,
+        HubCredentials,
+        MLflowCredentials,
+        RegistryCredentials,
+        IndexCredentials,
+        S3Credentials,
+        WebCredentials,
+    )
 }
-_WITHOUT = frozenset({"file", "mock"})
 
 
 def load_block(name: str, kind: str) -> Auth:
@@ -56,7 +57,7 @@ def load_block(name: str, kind: str) -> Auth:
     Raises:
         InvalidConfiguration: there is no such block, or it holds no credentials for that kind.
     """
-    if kind in _WITHOUT:
+    if not record_of(kind).block:
         raise InvalidConfiguration(f"The source {kind} takes no credentials.", "Name no block for it.")
     slug, _, short = name.rpartition("/")
     if slug == Secret.get_block_type_slug():
@@ -73,10 +74,10 @@ def load_block(name: str, kind: str) -> Auth:
 
 def _fitting(kind: str) -> dict[str, type[Credentials]]:
     """Return the block types that fit a source kind by slug, its own first."""
-    own = CREDENTIALS.get(kind, WebCredentials)
-    others = dict.fromkeys(CREDENTIALS.values()) if issubclass(own, HostCredentials) else ()
-    fitting = (own, *(one for one in others if issubclass(one, HostCredentials)))
-    return {one.get_block_type_slug(): one for one in fitting}
+    slug = record_of(kind).block
+    own = CREDENTIALS[slug]
+    hosts = {name: one for name, one in CREDENTIALS.items() if issubclass(one, HostCredentials)}
+    return {slug: own} | (hosts if issubclass(own, HostCredentials) else {})
 
 
 def _secret(name: str) -> Auth:

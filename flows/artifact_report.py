@@ -46,7 +46,7 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
         create_table_artifact(
             rows[:MAX_ROWS], key=key("files", version.name), description=f"{title}: {len(rows):,} files{left}"
         )
-        link = published_link(version.published, settings) or source_link(ModelRef.parse(version.source))
+        link = published_link(version.published, settings) or ModelRef.parse(version.source).page
         if link:
             create_link_artifact(link, link_text=markdown_text(title), key=key("link", version.name), description=title)
 
@@ -110,17 +110,4 @@ def published_link(published: Iterable[Publication], settings: Settings) -> str:
             _, name, number = found.location.rsplit("/", 2)
             page = f"/models/{quote(name, safe='')}/versions/{number}"
             return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", page))
-    return ""
-
-
-def source_link(ref: ModelRef) -> str:
-    """Return the page of a pinned reference; empty where its kind has none, as a folder."""
-    name, revision = quote(ref.id, safe="/"), quote(ref.revision, safe="")
-    match ref.kind:
-        case "huggingface":
-            return f"https://huggingface.co/{name}/tree/{revision or 'main'}"
-        case "huggingface-dataset":
-            return f"https://huggingface.co/datasets/{name}/tree/{revision or 'main'}"
-        case "url":
-            return ref.id
     return ""

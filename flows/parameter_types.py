@@ -7,40 +7,39 @@ do; pydantic's would be many lines, and a policy file of models.yaml or of the c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.domain import names, source_kinds
+from weighbridge.domain import names
 from weighbridge.domain.presets import PRESETS
-from weighbridge.domain.uris import SCHEMES
+from weighbridge.domain.source_kinds import KINDS, plugins, record_of
+from weighbridge.domain.source_kinds.record import SourceKind
 from weighbridge.registries import REGISTRIES
 
 EXAMPLE = "hf:org/name"
 
 
-def uri_pattern(schemes: Iterable[str]) -> str:
-    """Return what a URI of one of these schemes looks like; a user or password in a URL is none.
+def uri_pattern(kinds: Iterable[SourceKind]) -> str:
+    """Return what a URI of one of these kinds looks like; a user or password in a URL is none.
 
     Whatever it refuses, `weighbridge.domain.uris.read` refuses too. Python and browsers read it.
     """
-    own = {
-        "file": r"file:(?!\/\/$)[^?].*",
-        "s3": r"s3:\/\/[A-Za-z0-9._-]{3,255}([\/?].*)?",
-        "http": r"http:\/\/[^\/\s@]+\/.*",
-        "https": r"https:\/\/[^\/\s@]+\/.*",
-        "git+http": r"git\+http:\/\/[^\/\s@]+\/.+",
-        "git+https": r"git\+https:\/\/[^\/\s@]+\/.+",
-    }
-    named = "|".join(re.escape(scheme).replace(r"\-", "-") for scheme in schemes if scheme not in own)
-    return rf"^\s*({'|'.join(own.values())}|({named}):[^?@-].*)$"
+    schemes: dict[str, list[str]] = {}
+    for kind in kinds:
+        schemes.setdefault(kind.follows, []).extend(re.escape(scheme).replace(r"\-", "-") for scheme in kind.schemes)
+    alternatives = (f"({'|'.join(names)}):{follows}" for follows, names in schemes.items())
+    return rf"^\s*({'|'.join(alternatives)})$"
 
 
-URI = Annotated[
-    str, Field(json_schema_extra={"pattern": uri_pattern((*SCHEMES, *source_kinds.installed())), "examples": [EXAMPLE]})
-]
+def _kinds() -> Iterator[SourceKind]:
+    yield from KINDS.values()
+    yield from map(record_of, plugins.installed())
+
+
+URI = Annotated[str, Field(json_schema_extra={"pattern": uri_pattern(_kinds()), "examples": [EXAMPLE]})]
 #: The source's own name when empty.
 Name = Annotated[str, Field(json_schema_extra={"pattern": names.PATTERN})]
 #: A preset, the operator's own policy when empty, or a file of his.

@@ -98,7 +98,7 @@ INPUT_OUTPUT = {
     "urllib.request",
 }
 #: The one module of `domain` that looks at the machine: it reads which packages are installed (entry points).
-ENTRY_POINTS = "weighbridge.domain.source_kinds"
+ENTRY_POINTS = "weighbridge.domain.source_kinds.plugins"
 #: What a command, a flow and an HTTP call may have more of than other functions: each parameter is one of its user's.
 MANY_PARAMETERS = ("flows.", "weighbridge.cli.")
 MAX_PARAMETERS = 8

@@ -10,7 +10,7 @@ import pytest
 
 from weighbridge.cli import app
 from weighbridge.config.settings import Settings
-from weighbridge.domain.uris import SCHEMES
+from weighbridge.domain.source_kinds import kinds_by_scheme
 
 README = Path("README.md").read_text()
 
@@ -37,7 +37,9 @@ def test_variables_are_settings() -> None:
 
 
 def test_schemes_are_served() -> None:
-    assert {scheme for scheme in SCHEMES if not scheme.endswith("http")} <= set(re.findall(r"`([a-z0-9+-]+):", README))
+    assert {scheme for scheme in kinds_by_scheme() if not scheme.endswith("http")} <= set(
+        re.findall(r"`([a-z0-9+-]+):", README)
+    )
 
 
 def test_make_targets_exist() -> None:

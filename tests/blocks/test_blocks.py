@@ -31,15 +31,18 @@ from blocks import (
 )
 from blocks.credentials import Credentials, HostCredentials
 from blocks.loading import CREDENTIALS, SETTINGS_BLOCKS
+from tests.sources.shelf import SHELF
 from weighbridge.config.settings import Settings
+from weighbridge.domain.source_kinds import KINDS
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.auth import Auth
 from weighbridge.net.s3.hosts import AWS_HOSTS
-from weighbridge.sources import SOURCES
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 SHIPPED = [found for found in vars(blocks).values() if isinstance(found, type) and issubclass(found, Block)]
 HELD = {"host": "models.example.org", "username": "gate", "password": "hunter2"}
+#: Source kind to the type of block that holds its credentials.
+OF_KINDS = {name: CREDENTIALS[kind.block] for name, kind in KINDS.items() if kind.block}
 OF_A_HOST = [kind for kind in SHIPPED if issubclass(kind, HostCredentials)]
 EXAMPLES: dict[type[Block], dict[str, Any]] = {
     HubCredentials: {"token": "hunter2"},
@@ -177,7 +180,8 @@ class TestOfAHost:
 
 
 def test_every_source_kind_has_a_block() -> None:
-    assert set(CREDENTIALS) | {"file", "mock"} == set(SOURCES)
+    assert set(OF_KINDS) | {"file", "mock"} == set(KINDS)
+    assert set(OF_KINDS.values()) == set(CREDENTIALS.values())
     assert set(CREDENTIALS.values()) == {kind for kind in SHIPPED if issubclass(kind, Credentials)}
 
 
@@ -185,16 +189,18 @@ def test_every_source_kind_has_a_block() -> None:
 class TestKept:
     """Blocks in a Prefect server."""
 
-    def test_credentials_by_name(self) -> None:
-        for number, kind in enumerate(dict.fromkeys(CREDENTIALS.values())):
+    def test_credentials_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for number, kind in enumerate(CREDENTIALS.values()):
             fields = {"token": f"hunter{number}"} if kind is not S3Credentials else EXAMPLES[kind]
             kind(**fields | ({"host": "a.org"} if issubclass(kind, HostCredentials) else {})).save(
                 "own", overwrite=True
             )
-        expected = {name: kind.load("own").get_auth() for name, kind in CREDENTIALS.items()}
-        assert {kind: load_block("own", kind) for kind in CREDENTIALS} == expected
-        assert len(set(expected.values())) == len(set(CREDENTIALS.values()))
+        expected = {name: kind.load("own").get_auth() for name, kind in OF_KINDS.items()}
+        assert {kind: load_block("own", kind) for kind in OF_KINDS} == expected
+        assert len(set(expected.values())) == len(CREDENTIALS)
         assert load_block("own", "acme") == load_block("own", "url"), "a source that another package brings"
+        monkeypatch.setitem(KINDS, SHELF.name, SHELF)
+        assert load_block("own", "shelf") == load_block("own", "huggingface"), "its record names the Hub's block"
         assert load_block("git-credentials/own", "url") == load_block("own", "git-lfs")
         assert load_block("hub-credentials/own", "git-xet") == load_block("own", "huggingface")
         Secret(value="hunter3").save("shared", overwrite=True)  # type: ignore[arg-type]

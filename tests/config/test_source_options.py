@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from weighbridge.config.models_file import read_models, requests
-from weighbridge.config.source_options import OPTIONS, options_of
+from weighbridge.config.source_options import known_kinds, options_of
 from weighbridge.domain.ref import ModelRef
-from weighbridge.sources import SOURCES
+from weighbridge.domain.source_kinds import KINDS
 
 SHA = "ab" * 32
+OPTIONS = {kind: options for kind in sorted(KINDS) if (options := options_of(kind))}
 WRITTEN: list[tuple[str, dict[str, Any], str]] = [
     ("huggingface", {"repo": "org/name"}, "hf:org/name"),
     ("huggingface", {"repo": "org/name", "revision": "main", "files": None}, "hf:org/name"),
@@ -92,7 +93,8 @@ def test_options_stand_for_one_uri(kind: str, given: dict[str, Any], uri: str) -
 
 def test_every_source_kind_has_options() -> None:
     """A data set of the Hub is `huggingface` with a type."""
-    assert {*OPTIONS, "huggingface-dataset"} == set(SOURCES)
+    assert {*OPTIONS, "huggingface-dataset"} == set(KINDS)
+    assert known_kinds() == tuple(OPTIONS)
     assert {kind for kind, _, _ in WRITTEN} == set(OPTIONS)
     assert options_of("s4") is None
 

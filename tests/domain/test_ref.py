@@ -1,9 +1,7 @@
 import pytest
 
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.uris import SCHEMES
 from weighbridge.errors import InvalidReference
-from weighbridge.sources import SOURCES
 
 
 @pytest.mark.parametrize(
@@ -93,5 +91,16 @@ def test_password_in_a_url_is_refused_without_repeating_it(uri: str) -> None:
     assert "s3cret" not in str(error.value)
 
 
-def test_every_scheme_has_a_source() -> None:
-    assert set(SCHEMES.values()) == set(SOURCES)
+@pytest.mark.parametrize(
+    ("uri", "page"),
+    [
+        ("hf:org/name@abc", "https://huggingface.co/org/name/tree/abc"),
+        ("hf:org/a b@refs/pr/1", "https://huggingface.co/org/a%20b/tree/refs%2Fpr%2F1"),
+        ("hf-dataset:org/name", "https://huggingface.co/datasets/org/name/tree/main"),
+        ("https://host/model.gguf?sig=secret", "https://host/model.gguf"),
+        ("file:/srv/model", ""),
+        ("s3://bucket/prefix", ""),
+    ],
+)
+def test_the_page_of_a_model(uri: str, page: str) -> None:
+    assert ModelRef.parse(uri).page == page

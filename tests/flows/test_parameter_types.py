@@ -8,11 +8,11 @@ import pytest
 
 from flows.parameter_types import uri_pattern
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.uris import SCHEMES
+from weighbridge.domain.source_kinds import KINDS, record_of
 from weighbridge.errors import UsageError
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
-PATTERN = re.compile(uri_pattern((*SCHEMES, "acme")))
+PATTERN = re.compile(uri_pattern((*KINDS.values(), record_of("acme"))))
 READ = [
     "hf:org/name",
     "hf:a/b@main?files=*.bin",

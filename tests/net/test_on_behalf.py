@@ -12,6 +12,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.source_kinds import KINDS
 from weighbridge.errors import AccessDenied, InvalidConfiguration, WeighbridgeError
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.resources import Resources
@@ -19,7 +20,6 @@ from weighbridge.intake.workspace import Workspace, open_catalog
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.on_behalf import is_operators, limited, refuse_file, refuse_place
-from weighbridge.sources import SOURCES
 from weighbridge.store.local import LocalBlobStore
 
 PLACES = {"MODELS_TOKEN": ("models.example",), "/run/secrets/models": ("models.example", "*.cdn.example")}
@@ -71,9 +71,9 @@ class TestHosts:
         assert auth.hosts == ("models.example", "*.cdn.example")
         assert auth.header("https://evil.example/") == ""
 
-    @pytest.mark.parametrize("kind", sorted({*SOURCES, "acme"} - {"file", "mock"}))
+    @pytest.mark.parametrize("kind", sorted({*KINDS, "acme"} - {"file", "mock"}))
     def test_a_block_without_a_host_goes_to_no_host_of_a_callers(self, kind: str) -> None:
-        """A kind that is new to SOURCES has to be thought about here."""
+        """A kind that is new to KINDS has to be thought about here."""
         if kind in ("huggingface", "huggingface-dataset", "git-xet", "pypi"):
             assert limited(Auth("abc"), BLOCK, kind, "", PLACES) == Auth("abc"), "its service is a setting's alone"
             return

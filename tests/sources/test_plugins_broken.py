@@ -13,8 +13,8 @@ import pytest
 
 from weighbridge.cli import app
 from weighbridge.content.unpacking import UNPACKERS
-from weighbridge.domain import source_kinds
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.source_kinds import plugins
 from weighbridge.errors import InvalidConfiguration, StoreFull
 from weighbridge.net.settings import SourceSettings
 from weighbridge.sources import open_source
@@ -35,7 +35,7 @@ class User:
         (info / "entry_points.txt").write_text(f"[weighbridge.sources]\n{entry}\n")
         (self.packages / f"{package}.py").write_text(module)
         importlib.invalidate_caches()
-        source_kinds.installed.cache_clear()
+        plugins.installed.cache_clear()
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Run the command line; nothing unexpected comes of it."""
@@ -65,7 +65,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
-    source_kinds.installed.cache_clear()
+    plugins.installed.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,7 @@ from contextlib import contextmanager
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.source_kinds import plugins
 from weighbridge.net.streams import ByteStream
 
 class Source:

@@ -32,7 +32,6 @@ from weighbridge.domain.names import checked_name
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
-from weighbridge.domain.source_names import mistake
 from weighbridge.errors import InvalidConfiguration, InvalidName, UsageError
 from weighbridge.handlers.loading import OFFERED, check_handler, known_options
 
@@ -118,7 +117,7 @@ class ModelEntry(HandlerOptions):
     @field_validator("hf_repo_id")
     @classmethod
     def _repository(cls, value: str) -> str:
-        if value and (why := mistake(ModelRef("huggingface", value))):
+        if value and (why := ModelRef("huggingface", value).mistake):
             raise ValueError(why)
         return value
 

@@ -18,21 +18,21 @@ _ROOT = "root"
 
 def anchored(ref: ModelRef, folder: Path) -> ModelRef:
     """Return a reference with absolute paths; relative ones count from `folder`."""
-    if ref.kind != "file":
+    if not ref.record.local:
         return ref
     return _mapped(ref, lambda path: os.path.normpath(folder.absolute() / Path(path).expanduser()))
 
 
 def relative(ref: ModelRef, folder: Path) -> ModelRef:
     """Return a reference with paths relative to `folder`, which `anchored` makes absolute again."""
-    if ref.kind != "file":
+    if not ref.record.local:
         return ref
     return _mapped(ref, lambda path: os.path.relpath(path, folder.absolute()))
 
 
 def is_relative(ref: ModelRef) -> bool:
     """Whether a reference names a path that counts from the file it stands in."""
-    return ref.kind == "file" and not Path(ref.id).expanduser().is_absolute()
+    return ref.record.local and not Path(ref.id).expanduser().is_absolute()
 
 
 def _mapped(ref: ModelRef, change: Callable[[str], str]) -> ModelRef:

@@ -22,6 +22,7 @@ from weighbridge.config.environment import (
     refuse_misspelt,
     variable,
 )
+from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy, service_of
 
@@ -179,8 +180,10 @@ class Settings(BaseSettings):
         Raises:
             InvalidConfiguration: another program's variable names it with a user or a password.
         """
-        setting, other = _ENDPOINTS.get(kind, ("", ""))
-        found: str = (getattr(self, setting) or os.environ.get(other, "")) if setting else ""
+        record = record_of(kind)
+        setting, other = record.endpoint_setting, record.endpoint_variable
+        found: str = getattr(self, setting) if setting else ""
+        found = found or (os.environ.get(other, "") if other else "")
         if setting not in _MAY_HOLD_PASSWORDS and holds_password(found):
             raise InvalidConfiguration(
                 f"The address in {other} holds a user or a password, which would be shown.",
@@ -204,15 +207,3 @@ class Settings(BaseSettings):
     def source_roots(self) -> tuple[Path, ...]:
         """`file_roots`, absolute and without links."""
         return tuple(root.expanduser().resolve() for root in self.file_roots)
-
-
-#: Source kind to the setting and the environment variable of others' that name its service.
-_ENDPOINTS = {
-    "huggingface": ("huggingface_endpoint", "HF_ENDPOINT"),
-    "huggingface-dataset": ("huggingface_endpoint", "HF_ENDPOINT"),
-    "git-xet": ("huggingface_endpoint", "HF_ENDPOINT"),
-    "pypi": ("pypi_index", "PIP_INDEX_URL"),
-    "mlflow": ("mlflow_source", "MLFLOW_TRACKING_URI"),
-    "s3": ("s3_endpoint", "AWS_ENDPOINT_URL_S3"),
-    "ollama": ("ollama_registry", "WEIGHBRIDGE_OLLAMA_REGISTRY"),
-}

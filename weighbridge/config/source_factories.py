@@ -12,11 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from weighbridge.config.source_options import INCOMPLETE, OPTIONS, AuthOptions, SourceOptions, options_of
+from weighbridge.config.source_options import INCOMPLETE, AuthOptions, SourceOptions, known_kinds, options_of
 from weighbridge.config.yaml_file import Location, YamlFile, told
-from weighbridge.domain import source_kinds
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.source_names import mistake
 from weighbridge.errors import InvalidConfiguration, UsageError
 
 USE = "use"
@@ -63,7 +61,7 @@ class Given:
         """
         options = options_of(kind)
         if options is None:
-            known = ", ".join((*OPTIONS, *source_kinds.installed()))
+            known = ", ".join(known_kinds())
             raise place.problem(f"there is no source kind “{kind}”; known ones are {known}")
         if not isinstance(content, Mapping | None):
             raise place.problem(f"write the options of {kind} as a mapping")
@@ -172,8 +170,8 @@ def read_source(
             ref = ModelRef.parse(content)
         except UsageError as error:
             raise place.problem(str(error)) from error
-        if why := mistake(ref):
-            raise place.problem(why)
+        if ref.mistake:
+            raise place.problem(ref.mistake)
         return ref, None
     if not isinstance(content, Mapping) or not (USE in content or len(content) == 1):
         raise place.problem("name exactly one source kind, a URI, or a source factory with `use`")

@@ -8,8 +8,8 @@ that many models share (source_factories).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -27,10 +27,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from weighbridge.domain import source_kinds
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import EXCLUDE, FILES
-from weighbridge.domain.source_names import mistake
+from weighbridge.domain.source_kinds import KINDS, plugins, record_of
 from weighbridge.errors import UsageError
 
 _REPOSITORY = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
@@ -96,8 +95,8 @@ class SourceOptions(BaseModel):
             raise ValueError(str(error)) from error
         if not same:
             raise ValueError(f"these options cannot be written as one URI: {ref.uri} means another model")
-        if why := mistake(ref):
-            raise ValueError(why)
+        if ref.mistake:
+            raise ValueError(ref.mistake)
         return self
 
 
@@ -249,11 +248,12 @@ class MockOptions(SourceOptions):
         return ModelRef("mock", f"{self.org}/{self.model}", "", _options(commitSha=self.commit_sha))
 
 
-class InstalledOptions(SourceOptions):
-    """A model of a source that an installed package brings: every further option is the package's own."""
+class NamedOptions(SourceOptions):
+    """A model of a kind that declares no options, as those of installed packages: any further one is the source's."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, PlainList]
+    #: The kind that these options are for; a class is made for each.
     kind: ClassVar[str]
     id: Text
     revision: Plain = ""
@@ -264,32 +264,26 @@ class InstalledOptions(SourceOptions):
         return ModelRef(self.kind, self.id, self.revision, tuple(sorted(options)))
 
 
-#: The name of a source kind in models.yaml to its options.
-OPTIONS: Mapping[str, type[SourceOptions]] = {
-    "file": FileOptions,
-    "git-lfs": GitLFSOptions,
-    "git-xet": GitXetOptions,
-    "huggingface": HuggingFaceOptions,
-    "mlflow": MLflowOptions,
-    "mock": MockOptions,
-    "ollama": OllamaOptions,
-    "pypi": PyPIOptions,
-    "s3": S3Options,
-    "url": URLOptions,
-}
+def known_kinds() -> tuple[str, ...]:
+    """Return the names of source kinds that models.yaml may use: our own, then those of installed packages."""
+    return (*sorted(name for name, record in KINDS.items() if record.options), *plugins.installed())
 
 
 def options_of(kind: str) -> type[SourceOptions] | None:
-    """Return the options of a source kind, of an installed package's too; None where nothing serves it.
+    """Return the options of a source kind, of an installed package's too; None where models.yaml has no such kind.
 
     Raises:
         InvalidConfiguration: packages disagree about who serves it.
     """
-    if kind in OPTIONS or not source_kinds.kind_of(kind):
-        return OPTIONS.get(kind)
-    made: Any = create_model(f"Options of {kind}", __base__=InstalledOptions)
-    made.kind = kind
-    return made
+    if kind not in KINDS and not plugins.kind_of(kind):
+        return None
+    module, _, name = record_of(kind).options.partition(":")
+    if not module:
+        return None
+    options: type[SourceOptions] = getattr(import_module(module), name)
+    if not issubclass(options, NamedOptions):
+        return options
+    return create_model(f"Options of {kind}", __base__=options, kind=(ClassVar[str], kind))
 
 
 class AuthOptions(BaseModel):

@@ -1,21 +1,18 @@
 """A model reference: where a model comes from, and the one URI that names it everywhere.
 
-Not here: how URIs are written (domain.uris), what the source holds now (domain.manifest), or how it is asked (sources).
+Not here: how URIs are written (domain.uris), what differs by kind (domain.source_kinds), what the source holds now
+(domain.manifest), or how it is asked (sources).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
-from urllib.parse import unquote
 
 from weighbridge.domain import uris
 from weighbridge.domain.signed_urls import with_secret
-
-_ENDINGS = re.compile(r"\.(tar\.(gz|xz|zst|bz2)|tar|tgz|tbz2|txz|tzst|zip|git|gguf|safetensors|onnx|bin|pt)$")
-
-#: Options that say where a model is, and not which of its files are meant.
-_PLACES = frozenset({"endpoint", "index", "registry", "subdir", "tracking_uri"})
+from weighbridge.domain.source_kinds import record_of
+from weighbridge.domain.source_kinds.grammar import Parts
+from weighbridge.domain.source_kinds.record import SourceKind
 
 
 @dataclass(frozen=True, order=True)
@@ -23,7 +20,7 @@ class ModelRef:
     """Where a model comes from.
 
     Attributes:
-        kind: the source kind: a value of `uris.SCHEMES`, or the name of an installed source.
+        kind: the source kind: a name of `source_kinds.KINDS`, or of an installed source.
         id: the model's name in that source: `org/name`, a package, a whole URL, a path, `bucket/prefix`.
         revision: branch, tag, commit or version; empty for the source's default.
         options: further choices of the source as sorted pairs, such as `("files", "*.safetensors")`.
@@ -49,29 +46,46 @@ class ModelRef:
         return self.uri
 
     @property
+    def record(self) -> SourceKind:
+        """What is known of its source kind."""
+        return record_of(self.kind)
+
+    @property
+    def parts(self) -> Parts:
+        """What its URI says, as the grammar of its kind takes it."""
+        return Parts(self.kind, self.id, self.revision, self.options)
+
+    @property
     def uri(self) -> str:
         """The URI that `parse` reads back to this reference.
 
         Revisions of `url`, `file` and `s3` are left out: none of these can be asked for what it held earlier.
         """
-        return uris.write(self.kind, self.id, self.revision, self.options)
+        return uris.write(self.parts)
 
     @property
     def origin(self) -> tuple[str, ...]:
         """Where the model's bytes come from, whatever revision: equal origins, the same publisher's same model."""
-        places = (f"{name}={value}" for name, value in self.options if name in _PLACES)
+        places = (f"{name}={value}" for name, value in self.options if name in self.record.places)
         return (self.kind, self.id.rstrip("/") or self.id, *places)
 
     @property
     def name(self) -> str:
         """The name a model gets when its user gave none: `org/name`, the package, or the last part of the path."""
-        if self.kind in ("url", "file", "s3", "git-lfs"):
-            whole = "/".join((self.id.split("?")[0].rstrip("/"), *self.option("subdir")))
-            last = whole.rstrip("/").rsplit("/", 1)[-1]
-            return _ENDINGS.sub("", unquote(last) if self.kind != "s3" else last) or "model"
-        if self.kind == "ollama":
-            return self.id + (f"-{self.revision}" if self.revision and not self.revision.startswith("sha256:") else "")
-        return self.id
+        return self.record.model_name(self.parts)
+
+    @property
+    def mistake(self) -> str:
+        """What is wrong with id or revision, in words for their writer; empty where both may be right.
+
+        So that a mistake in models.yaml is told with its line, before anything is asked.
+        """
+        return self.record.mistake(self.parts)
+
+    @property
+    def page(self) -> str:
+        """The address of the pinned model's page for people; empty where its kind has none."""
+        return self.record.page(self.parts)
 
     @property
     def address(self) -> str:

@@ -14,9 +14,8 @@ from pathlib import Path
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.content import sandbox
-from weighbridge.domain import source_kinds
 from weighbridge.domain.extras import SIGNATURES_COMMAND, install_command
-from weighbridge.domain.uris import SCHEMES
+from weighbridge.domain.source_kinds import KINDS, kinds_by_scheme, plugins
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.doctor_check import Check
 from weighbridge.intake.doctor_prefect import prefect_checks
@@ -139,11 +138,11 @@ def _models(settings: Settings) -> Iterator[Check]:
 
 def _sources(settings: Settings) -> Iterator[Check]:
     """Look at the sources that installed packages bring, each on its own."""
-    for name, entries in source_kinds.installed().items():
-        package = " and ".join(source_kinds.package_of(entry) for entry in entries)
+    for name, entries in plugins.installed().items():
+        package = " and ".join(plugins.package_of(entry) for entry in entries)
         try:
-            source_kinds.refuse_taken({name} & {*SCHEMES, *SCHEMES.values()})
-            open_source(source_kinds.kind_of(name), SourceSettings())
+            plugins.refuse_taken({name} & {*KINDS, *kinds_by_scheme()})
+            open_source(plugins.kind_of(name), SourceSettings())
         except WeighbridgeError as error:
             yield Check(f"source {name}", "missing", error.problem, error.remedy)
         else:

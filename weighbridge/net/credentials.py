@@ -11,16 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from weighbridge.domain.auth_place import AuthPlace, shown_name
+from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.auth import Auth
-
-#: The environment variable that a source kind falls back to when nothing is named, as its own tools do.
-DEFAULT_ENV = {
-    "huggingface": "HF_TOKEN",
-    "huggingface-dataset": "HF_TOKEN",
-    "git-xet": "HF_TOKEN",
-    "mlflow": "MLFLOW_TRACKING_TOKEN",
-}
 
 
 def read_auth(
@@ -59,7 +52,7 @@ def read_auth(
                 f"The environment variable {shown_name(place)} holds no token.",
                 f"Set it: export {shown_name(place)}=…; what is named is the variable, not the token.",
             )
-        return _aws_keys(place.token_env, token) if kind == "s3" else Auth.parse(token)
+        return _aws_keys(place.token_env, token) if record_of(kind).key_pair else Auth.parse(token)
     return _default(kind, endpoint)
 
 
@@ -83,10 +76,13 @@ def _aws_keys(name: str, value: str) -> Auth:
 def _default(kind: str, endpoint: str) -> Auth:
     """Return what the source's own tools would use; S3's are left to AWS's chain.
 
-    An MLflow server can be named by whoever asks for a model, so these go to the configured one only.
+    Where whoever asks for a model can name the service too, as an MLflow server, these go to the configured one only.
     """
-    hosts = (urlsplit(endpoint).hostname or "nowhere",) if kind == "mlflow" else ()
-    if kind == "mlflow" and (user := os.environ.get("MLFLOW_TRACKING_USERNAME", "")):
-        return Auth("", user, os.environ.get("MLFLOW_TRACKING_PASSWORD", ""), hosts)
-    token = os.environ.get(DEFAULT_ENV.get(kind, ""), "").strip()
-    return Auth(token, hosts=hosts)
+    record = record_of(kind)
+    if not record.auth_variable:
+        return Auth()
+    hosts = () if record.one_service else (urlsplit(endpoint).hostname or "nowhere",)
+    user, password = (os.environ.get(name, "") for name in record.login_variables or ("", ""))
+    if user:
+        return Auth("", user, password, hosts)
+    return Auth(os.environ.get(record.auth_variable, "").strip(), hosts=hosts)

@@ -17,11 +17,10 @@ from weighbridge.domain.auth_place import AuthPlace, place_name, shown_name
 from weighbridge.domain.policy import Policy
 from weighbridge.domain.policy_order import weaknesses
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration, NameTaken
 from weighbridge.net.auth import Auth
 
-#: Source kinds whose service only a setting can name; they send credentials to it alone.
-OF_ONE_SERVICE = frozenset({"huggingface", "huggingface-dataset", "git-xet", "pypi"})
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
 #: Name of a variable or path of a file to the hosts that its secret may go to.
@@ -57,7 +56,7 @@ def limited(auth: Auth, place: AuthPlace, kind: str, endpoint: str, places: Toke
     name = place_name(place)
     if name in places and not place.block:
         return replace(auth, hosts=places[name])
-    if not name or auth.hosts or kind in OF_ONE_SERVICE:
+    if not name or auth.hosts or record_of(kind).one_service:
         return auth
     if host := urlsplit(endpoint).hostname:
         return replace(auth, hosts=(host,))

@@ -107,13 +107,12 @@ def storage_folder(manifest: Manifest, cache_dir: Path, repo_id: str) -> Path:
             "Give one such as org/name with --repo.",
             repo_id=repo_id,
         ) from error
-    kind = "datasets" if manifest.ref.kind == "huggingface-dataset" else "models"
-    return cache_dir / "--".join([kind, *repo_id.split("/")])
+    return cache_dir / "--".join([manifest.ref.record.hub_folder or "models", *repo_id.split("/")])
 
 
 def commit_of(manifest: Manifest) -> str:
     """Return the commit that stands for a manifest: the Hub's own, else the first 40 digits of its digest."""
-    from_hub = manifest.ref.kind.startswith("huggingface") and _COMMIT.fullmatch(manifest.ref.revision)
+    from_hub = manifest.ref.record.hub_folder and _COMMIT.fullmatch(manifest.ref.revision)
     return manifest.ref.revision if from_hub else manifest.digest.hex[:40]
 
 

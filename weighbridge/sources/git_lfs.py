@@ -28,7 +28,7 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import safe_path
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import Selection
-from weighbridge.domain.source_names import GIT_REVISION
+from weighbridge.domain.source_kinds.git_lfs import GIT_REVISION
 from weighbridge.errors import (
     AccessDenied,
     AddressRefused,

@@ -1,7 +1,7 @@
 """A source that an installed package brings, held to its contract: whatever it does, what leaves it is ours.
 
 Its own errors pass; a foreign exception or an answer that is none becomes `SourceMisbehaved` naming the package. Not
-here: finding and loading packages (weighbridge.domain.source_kinds).
+here: finding and loading packages (source_kinds.plugins).
 """
 
 from __future__ import annotations
