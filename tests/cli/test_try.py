@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +130,40 @@ def test_an_answer_is_printed_letter_for_letter(user: Path, capsys: pytest.Captu
         capsys.readouterr()
         assert app.run(["try", "far", "code", "--max-tokens", "999"]) == 0
         assert capsys.readouterr().out == LONG + "\n"
+
+
+def test_a_terminal_shows_an_answer_while_it_is_written(user: Path) -> None:
+    """A line is as long as the model wrote it, `:a:` is no picture, and what steers a terminal is shown as its code."""
+    go_on, first, rest = threading.Event(), "long " * 30 + ":a: ", "\x1b[2Jend"
+
+    def written() -> Iterator[dict[str, Any]]:
+        yield {"choices": [{"delta": {"content": first}}]}
+        assert go_on.wait(60)
+        yield {"choices": [{"delta": {"content": rest}}]}
+        yield {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+
+    with OpenAIService() as service:
+        service.events = written()  # type: ignore[assignment]
+        ours = f"handler: weighbridge.handlers.upstream.UpstreamChat, upstream_base_url: '{service.url}'"
+        (user / "models.yaml").write_text(
+            f"models:\n  - {{name: far, hf_repo_id: o/far, skip_download: true, {ours}}}\n"
+        )
+        ours_end, theirs = pty.openpty()
+        command = [sys.executable, "-m", "weighbridge", "-q", "try", "far", "x"]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", "COLUMNS": "80"}
+        process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        seen = ""
+        while first not in seen:
+            seen += os.read(ours_end, 4096).decode()
+        assert process.poll() is None
+        go_on.set()
+        while "end" not in seen:
+            seen += os.read(ours_end, 4096).decode()
+        assert process.wait(60) == 0
+        os.close(ours_end)
+    assert seen.count(first) == 1
+    assert first + r"\x1b[2Jend" in seen
 
 
 def test_options_that_do_not_fit_are_refused(user: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,37 @@ def test_defaults_of_models_yaml_count_where_nobody_asks_for_else() -> None:
     ]
 
 
+def test_a_chat_model_is_heard_while_it_writes(tmp_path: Path) -> None:
+    pieces: list[str] = []
+    whole = try_model(trial(tiny.follower(tmp_path, {"A": "B", "B": "C"}), max_tokens=5), on_text=pieces.append)
+    assert len(pieces) > 1
+    assert "".join(pieces) == whole.value == whole.text
+
+
+def test_a_handler_of_ones_own_answers_by_its_own_generate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_polite.py").write_text(
+        "from weighbridge.handlers.chat import TextChat\n"
+        "class Mine(TextChat):\n"
+        "    def generate(self, messages, **options):\n"
+        "        found = super().generate(messages, **options)\n"
+        "        return type(found)('please: ' + found.text, 1, 1)\n"
+    )
+    folder = tiny.follower(tmp_path / "model", {})
+    assert here(trial(folder, "own_polite.Mine", max_tokens=3)) == "please: AAA"
+
+
+def test_ranked_documents_have_their_text_whoever_ranks_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_ranks.py").write_text(
+        "from weighbridge.handlers.interface import RerankResult\n"
+        "class Mine:\n    capabilities = ['rerank']\n"
+        "    def __init__(self, *a, **k): ...\n"
+        "    def rerank(self, query, documents, **options): return [RerankResult(1, 0.5), RerankResult(0, 0.25)]\n"
+    )
+    assert here(trial("x", "own_ranks.Mine", documents=("one", "two"))) == "0.5000  two\n0.2500  one"
+
+
 def test_images_go_into_the_message(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4), "red").save(tmp_path / "a.png")
     with OpenAIService() as service:

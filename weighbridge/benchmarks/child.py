@@ -234,4 +234,4 @@ def _dtype(handler: Handler) -> str:
 
 
 if __name__ == "__main__":
-    child_process.answer_stdin(lambda question: _run(Work.from_json(question)))
+    child_process.answer_stdin(lambda question, _tell: _run(Work.from_json(question)))

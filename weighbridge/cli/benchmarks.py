@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from rich.table import Table
@@ -139,9 +139,35 @@ def _try(
         bars(json_) as shown,
         _trial(name, entry, handler, chosen, settings, shown) as trial,
         one_of(shown, "answer", "answers", trial.handler.rpartition(".")[2]),
+        _Streamed() as streamed,
     ):
-        answer = try_model(trial, timeout)
-    say("answer", {"answer": answer.value}, lambda: _print_reply(answer), json_)
+        answer = try_model(trial, timeout, streamed.add if out.is_terminal and not json_ else None)
+    if not streamed.begun:
+        say("answer", {"answer": answer.value}, lambda: _print_reply(answer), json_)
+
+
+class _Streamed:
+    """Prints an answer on the terminal as it is written, in place of what shows progress."""
+
+    def __init__(self) -> None:
+        #: Whether there was a piece.
+        self.begun = False
+        self._terminal = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.begun:
+            out.out()
+        self._terminal.close()
+
+    def add(self, piece: str) -> None:
+        """Print what comes next, letter for letter."""
+        if not self.begun:
+            self.begun = True
+            self._terminal.enter_context(above_bars())
+        out.out(piece, end="", highlight=False)
 
 
 @contextmanager
@@ -164,7 +190,7 @@ def _trial(
 def _print_reply(reply: Reply) -> None:
     """Print an answer letter for letter; a program that reads it gets numbers and lists as JSON."""
     if out.is_terminal:
-        out.print(reply.text, markup=False, highlight=False, soft_wrap=True)
+        out.out(reply.text, highlight=False)
     else:
         print(reply.value if isinstance(reply.value, str) else json.dumps(reply.value))  # noqa: T201 (for a program)
 

@@ -1,7 +1,8 @@
 """A child process that is asked once: JSON in, JSON out, and its whole process group killed at the end.
 
-For work that may crash, hang or eat the memory. Not here: what is asked (benchmarks.child, handlers.trial), a child
-that stays (worker_process), and the tighter children that read headers (content.sandbox).
+For work that may crash, hang or eat the memory. The child writes one JSON object a line: any number of things that it
+tells on its way, then the answer. Not here: what is asked (benchmarks.child, handlers.trial), a child that stays
+(worker_process), and the tighter children that read headers (content.sandbox).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -41,6 +43,10 @@ _KEPT_FAMILIES = (
 _MAX_ANSWER_SIZE = 256 * 1024**2
 #: Characters of the end of the child's stderr that a failure quotes.
 _QUOTED = 300
+#: What a line of the child holds: something on its way, or the answer.
+_TOLD, _ANSWER = "told", "answer"
+#: Tells the parent something on the way.
+Tell = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ def ask(
     cancel_event: threading.Event | None = None,
     environment: Mapping[str, str] | None = None,
     keys: Collection[str] = (),
+    hear: Tell = lambda told: None,
 ) -> Answer:
     """Run `python -m module`, hand it a question as JSON, and return its answer.
 
@@ -78,43 +85,60 @@ def ask(
         cancel_event: kills it.
         environment: variables that it gets besides.
         keys: names of variables with the keys of services that it asks; it gets these, too.
+        hear: called with each thing that the child tells on its way.
 
     Raises:
         Cancelled: `cancel_event` was set; the child is gone.
     """
     cancel_event = cancel_event or threading.Event()
-    process = start(module, environment, keys)
-    ended, late = threading.Event(), threading.Event()
-    watch = threading.Thread(target=_watch, args=(process, timeout_s, cancel_event, ended, late), daemon=True)
-    watch.start()
-    try:
-        output, said = process.communicate(json.dumps(question, default=dict).encode())
-    finally:
-        ended.set()
-        kill(process)
-        watch.join()
-    if cancel_event.is_set():
-        raise Cancelled("The work was cancelled; its process is gone.")
-    if late.is_set():
-        return Answer(None, f"It was killed after {timeout_s:g} s.", late=True)
-    return _answer(process.returncode, output, said)
+    with tempfile.TemporaryFile() as said:
+        process = start(module, environment, keys, said)
+        ended, late = threading.Event(), threading.Event()
+        watch = threading.Thread(target=_watch, args=(process, timeout_s, cancel_event, ended, late), daemon=True)
+        watch.start()
+        try:
+            value = _asked(process, question, hear)
+        finally:
+            ended.set()
+            kill(process)
+            watch.join()
+        if cancel_event.is_set():
+            raise Cancelled("The work was cancelled; its process is gone.")
+        if late.is_set():
+            return Answer(None, f"It was killed after {timeout_s:g} s.", late=True)
+        return Answer(value) if value is not None else Answer(None, failure(process.returncode, _end_of(said)))
 
 
-def answer_stdin(work: Callable[[Any], dict[str, Any]]) -> None:
-    """Read the question from stdin and write the answer to what was stdout; libraries print to stderr meanwhile."""
+def answer_stdin(work: Callable[[Any, Tell], dict[str, Any]]) -> None:
+    """Read the question from stdin and write the answer to what was stdout; libraries print to stderr meanwhile.
+
+    Args:
+        work: is called with the question, and with what tells the parent something on the way.
+    """
     with taken_stdout() as answer_to:
-        json.dump(work(json.load(sys.stdin)), answer_to, default=str)
+
+        def write(kind: str, value: Any) -> None:
+            answer_to.write(json.dumps({kind: value}, default=str) + "\n")
+            answer_to.flush()
+
+        write(_ANSWER, work(json.load(sys.stdin), lambda told: write(_TOLD, told)))
 
 
 def start(
-    module: str, environment: Mapping[str, str] | None = None, keys: Collection[str] = ()
+    module: str,
+    environment: Mapping[str, str] | None = None,
+    keys: Collection[str] = (),
+    said: IO[bytes] | int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start `python -m module` with pipes, as the head of a process group of its own; with what `ask` says it gets."""
+    """Start `python -m module` with pipes, as the head of a process group of its own; with what `ask` says it gets.
+
+    `said` takes what it prints to stderr.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=said,
         env=_kept(keys) | dict(environment or {}),
         start_new_session=True,
     )
@@ -179,13 +203,34 @@ def _end_with_parent(parent: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _answer(status: int, output: bytes, said: bytes) -> Answer:
-    if status == 0 and len(output) <= _MAX_ANSWER_SIZE:
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(output)
-            if isinstance(value, dict):
-                return Answer(value)
-    return Answer(None, failure(status, said))
+def _asked(process: subprocess.Popen[bytes], question: Any, hear: Tell) -> dict[str, Any] | None:
+    """Return the child's answer, or None where it ends without a whole one."""
+    assert process.stdin
+    assert process.stdout
+    with process.stdout:
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # A child that is gone reads nothing.
+            process.stdin.write(json.dumps(question, default=dict).encode())
+        while line := process.stdout.readline(_MAX_ANSWER_SIZE):
+            found = _read(line)
+            if _TOLD in found:
+                hear(found[_TOLD])
+            elif isinstance(value := found.get(_ANSWER), dict) and process.wait() == 0:
+                return value
+    process.wait()
+    return None
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(line)
+        if isinstance(value, dict):
+            return value
+    return {}
+
+
+def _end_of(said: IO[bytes]) -> bytes:
+    said.seek(max(0, said.seek(0, os.SEEK_END) - 4 * _QUOTED))
+    return said.read()
 
 
 def _watch(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +81,13 @@ class Reply:
     text: str
 
 
-def try_model(trial: Trial, timeout_s: float = 600.0) -> Reply:
+def try_model(trial: Trial, timeout_s: float = 600.0, on_text: Callable[[str], None] | None = None) -> Reply:
     """Return what the model answers.
+
+    Args:
+        trial: what is asked.
+        timeout_s: seconds after which it is ended.
+        on_text: called with each piece of a chat model's answer as it is written, where its handler can do that.
 
     Raises:
         InvalidConfiguration: no such handler.
@@ -88,7 +95,9 @@ def try_model(trial: Trial, timeout_s: float = 600.0) -> Reply:
         HandlerError: the model cannot be loaded or fails.
     """
     keys = (trial.options.get("upstream_api_key_env", ""),)
-    answer = child_process.ask("weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s, keys=keys)
+    answer = child_process.ask(
+        "weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s, keys=keys, hear=on_text or _unheard
+    )
     if answer.value is None:
         remedy = "Give it more time." if answer.late else "Its files may be broken, or the memory too small."
         raise HandlerError(answer.failure, remedy)
@@ -97,39 +106,67 @@ def try_model(trial: Trial, timeout_s: float = 600.0) -> Reply:
     return Reply(**answer.value)
 
 
-def _run(question: Mapping[str, Any]) -> dict[str, Any]:
+def _unheard(_piece: str) -> None:
+    """Whoever gets the answer whole needs no piece of it."""
+
+
+def _run(question: Mapping[str, Any], on_text: Callable[[str], None] = _unheard) -> dict[str, Any]:
     trial = Trial(**{**question, **{name: tuple(question[name]) for name in ("documents", "images")}})
     try:
         with opened(trial.handler, trial.model, device=trial.device, **trial.options) as handler:
-            return asdict(_asked(handler, trial))
+            return asdict(_asked(handler, trial, on_text))
     except WeighbridgeError as error:
         return child_process.as_json(error)
 
 
-def _asked(handler: Any, trial: Trial) -> Reply:
+def _asked(handler: Any, trial: Trial, on_text: Callable[[str], None]) -> Reply:
     able = list(handler.capabilities)
     if "audio-transcription" in able and trial.sound:
         _refuse_others(handler, trial, {"sound", "text", "temperature", "language", "translate", "timestamps"})
         return _transcribed(handler, trial)
     if "chat-completion" in able and trial.text:
-        if trial.images and "vision" not in able:
-            raise InvalidRequest(f"{handler.name} sees no images.", "Ask without --image, or name a handler that sees.")
-        _refuse_others(handler, trial, {"text", "images", "max_tokens", "temperature", "top_p"})
-        content = [*map(_image, trial.images), {"type": "text", "text": trial.text}] if trial.images else trial.text
-        options = sampling(handler, max_tokens=trial.max_tokens, temperature=trial.temperature, top_p=trial.top_p)
-        said = str(handler.generate([{"role": "user", "content": content}], **options).text)
-        return Reply(said, said)
+        return _answered(handler, trial, on_text)
     if "rerank" in able and trial.text and trial.documents:
         _refuse_others(handler, trial, {"text", "documents"})
-        ranked = handler.rerank(trial.text, list(trial.documents))
-        found = [{"index": one.index, "score": one.score, "document": one.document} for one in ranked]
-        return Reply(found, "\n".join(f"{one.score:.4f}  {one.document}" for one in ranked))
+        return _ranked(handler, trial)
     if "text-embedding" in able and trial.text:
         _refuse_others(handler, trial, {"text"})
         vector = [float(value) for value in handler.embed([trial.text])[0]]
         first = ", ".join(f"{value:.4f}" for value in vector[:_WORDS_SHOWN])
         return Reply(vector, f"[{first}{', …' if len(vector) > _WORDS_SHOWN else ''}] of {len(vector)} dimensions")
     raise InvalidRequest(_wanted(handler, able))
+
+
+def _answered(handler: Any, trial: Trial, on_text: Callable[[str], None]) -> Reply:
+    if trial.images and "vision" not in handler.capabilities:
+        raise InvalidRequest(f"{handler.name} sees no images.", "Ask without --image, or name a handler that sees.")
+    _refuse_others(handler, trial, {"text", "images", "max_tokens", "temperature", "top_p"})
+    content = [*map(_image, trial.images), {"type": "text", "text": trial.text}] if trial.images else trial.text
+    options = sampling(handler, max_tokens=trial.max_tokens, temperature=trial.temperature, top_p=trial.top_p)
+    answer: Callable[..., Any] = partial(handler.stream, on_text=on_text) if _streams(handler) else handler.generate
+    said = str(answer([{"role": "user", "content": content}], **options).text)
+    return Reply(said, said)
+
+
+def _streams(handler: Any) -> bool:
+    """Tell whether a handler hands on its text while it writes.
+
+    A class of one's own may have a `stream` of another kind, or a `generate` that ours would leave out.
+    """
+    defining = (vars(kind) for kind in type(handler).__mro__)
+    nearest: Mapping[str, Any] = next((names for names in defining if names.keys() & {"stream", "generate"}), {})
+    return "stream" in nearest and "on_text" in inspect.signature(handler.stream).parameters
+
+
+def _ranked(handler: Any, trial: Trial) -> Reply:
+    ranked = handler.rerank(trial.text, list(trial.documents))
+    # A handler of one's own may say no more than the place.
+    texts = [one.document or trial.documents[one.index] for one in ranked]
+    found = [
+        {"index": one.index, "score": float(one.score), "document": text}
+        for one, text in zip(ranked, texts, strict=True)
+    ]
+    return Reply(found, "\n".join(f"{one['score']:.4f}  {one['document']}" for one in found))
 
 
 def _refuse_others(handler: Any, trial: Trial, taken: set[str]) -> None:
