@@ -302,14 +302,15 @@ def test_thousands_of_files(catalog: Catalog) -> None:
 
 def test_events(catalog: Catalog) -> None:
     settle(catalog)
-    catalog.record_event("licence.acknowledged", "org/name", {"by": "\0 ½", "terms": ["a"]})
-    settled, acknowledged = catalog.events()
+    catalog.withdraw("org/name", "1.0.0", "\0 ½")
+    catalog.set_default("org/name", None)
+    settled, withdrawn, default = catalog.events()
     assert (settled.kind, settled.subject) == ("version.settled", "org/name@1.0.0")
     assert settled.detail["status"] == "PASSED"
-    assert acknowledged.detail == {"by": "\0 ½", "terms": ["a"]}
-    assert catalog.events(after=settled.id) == [acknowledged]
+    assert withdrawn.detail == {"reason": "\0 ½"}
+    assert catalog.events(after=settled.id) == [withdrawn, default]
     assert catalog.events(kind="version.settled") == [settled]
-    assert catalog.events(subject="org/name") == [acknowledged]
+    assert catalog.events(subject="org/name") == [default]
     assert catalog.events(limit=1) == [settled]
 
 

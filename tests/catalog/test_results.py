@@ -127,7 +127,7 @@ def test_measured_versions_of_every_status_come_with_their_results(catalog: Cata
     for kept in (result(one), result(refused), result("endpoint:http://h/v1#m")):
         catalog.add_result(kept)
     versions, results = catalog.measured()
-    assert versions == [twin, one, refused]
+    assert versions == [version.summary for version in (twin, one, refused)]
     assert results == catalog.results()
     assert catalog.measured("memory") == ([], [])
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from weighbridge.catalog.versions import ModelSummary
+from weighbridge.catalog.summaries import ModelSummary
 from weighbridge.cli.console import SafeConsole
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.clock import utc_now

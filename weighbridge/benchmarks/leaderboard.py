@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from weighbridge.domain.result import INSUFFICIENT, OF_RUN, BenchmarkResult, Metric
-from weighbridge.domain.version import ModelVersion
+from weighbridge.domain.version import ModelVersion, VersionSummary
 
 #: The metric by which a benchmark is ranked when nobody says: the first of these that a result has, else its first.
 MAIN_METRICS = {
@@ -33,6 +33,9 @@ MAIN_METRICS = {
     "humaneval": ("pass_at_1",),
     "mt_bench": ("score",),
 }
+
+#: What is ranked: a version, of which only what lists have is looked at.
+Ranked = ModelVersion | VersionSummary
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Filter:
     definition: str = ""
     hardware: str = ""
 
-    def admits(self, version: ModelVersion) -> bool:
+    def admits(self, version: Ranked) -> bool:
         """Whether a version passed and is of that kind."""
         card = version.card
         parameters = card.get("parameter_count")
@@ -88,14 +91,14 @@ class Row:
     """
 
     rank: int | None
-    versions: tuple[ModelVersion, ...]
+    versions: tuple[Ranked, ...]
     metric: Metric | None
     result: BenchmarkResult
     reason: str = ""
     possible: tuple[int, int] | None = None
 
     @property
-    def version(self) -> ModelVersion:
+    def version(self) -> Ranked:
         """The first of the versions."""
         return self.versions[0]
 
@@ -151,7 +154,7 @@ class Group:
 
 
 def leaderboard(
-    versions: Iterable[ModelVersion],
+    versions: Iterable[Ranked],
     results: Iterable[BenchmarkResult],
     wanted: Filter | None = None,
     sort: str = "",
@@ -167,10 +170,10 @@ def leaderboard(
             can be compared with has it, and a failure where its benchmark has it.
     """
     wanted = wanted or Filter()
-    by_manifest: dict[str, list[ModelVersion]] = defaultdict(list)
+    by_manifest: dict[str, list[Ranked]] = defaultdict(list)
     for version in versions:
         if wanted.admits(version):
-            by_manifest[str(version.manifest.digest)].append(version)
+            by_manifest[version.manifest_digest].append(version)
     shown = [
         result
         for result in results
@@ -200,7 +203,7 @@ def _main_metric(result: BenchmarkResult) -> str:
     return next((name for name in known if name in names), next(iter(names), known[-1] if known else "accuracy"))
 
 
-def _ranked(found: Sequence[BenchmarkResult], versions: dict[str, list[ModelVersion]], name: str) -> tuple[Row, ...]:
+def _ranked(found: Sequence[BenchmarkResult], versions: dict[str, list[Ranked]], name: str) -> tuple[Row, ...]:
     of_name = [(result, metric.finite() if (metric := result.metric(name)) else None) for result in found]
     spread = any(metric and metric.interval for _, metric in of_name)
     rows = []

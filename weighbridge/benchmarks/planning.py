@@ -25,6 +25,8 @@ from weighbridge.benchmarks.running import (
 )
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.digest import Digest
 from weighbridge.domain.result import OF_MEMORY, OF_MODEL, BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, RegistryError
@@ -36,8 +38,8 @@ from weighbridge.store.local import LocalBlobStore
 OF_ENDPOINTS = ("inference_latency", "throughput")
 #: Benchmarks that cannot be done without a file of the operator's, each with the file's name in `data`.
 _NEEDED = {"speech_rate": "speech"}
-#: Tells whether this machine has a result of a benchmark of a version, loaded by a handler.
-Known = Callable[[ModelVersion, str, str], bool]
+#: Tells whether this machine has a result of a benchmark of a manifest, loaded by a handler.
+Known = Callable[[Digest, str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def measurements(
     *,
     entries: Sequence[ModelEntry] = (),
     devices: Sequence[str] = ("auto",),
-    known: Known = lambda _version, _benchmark, _handler: False,
+    known: Known = lambda _manifest, _benchmark, _handler: False,
 ) -> tuple[Measurement, ...]:
     """Return what is to be measured, given to the devices in turn.
 
@@ -121,8 +123,8 @@ def measurements(
     )
 
 
-def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: str, handler: str = "") -> bool:
-    """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
+def is_known(catalog: Catalog, device: str, manifest: Digest, benchmark: str, handler: str = "") -> bool:
+    """Tell whether there is a result of a benchmark's present definition, of a manifest, on this machine's device.
 
     One that says which handler loaded the model counts for that handler alone; without a `handler` every one counts.
     A failure of the model counts: it would fail again. On another machine it may not, so one whose machine is not known
@@ -134,18 +136,17 @@ def is_known(catalog: Catalog, device: str, version: ModelVersion, benchmark: st
         and _machine(result.hardware) == here
         and (not result.failure or result.cause in (OF_MODEL, OF_MEMORY))
         and handler in ("", result.settings.get("handler", handler))
-        for result in catalog.results([version.manifest.digest], benchmark)
+        for result in catalog.results([manifest], benchmark)
     )
 
 
 def compared(catalog: Catalog) -> list[tuple[str, BenchmarkResult]]:
     """Return the newest results of every default version that passed, each with its model's name."""
-    found = []
-    for summary in catalog.models():
-        version = catalog.get(summary.name)
-        if version is not None and version.status == "PASSED":
-            found += [(version.name, result) for result in catalog.results([version.manifest.digest])]
-    return found
+    passed = [model for model in catalog.models() if model.status == "PASSED"]
+    results: dict[str, list[BenchmarkResult]] = {}
+    for result in catalog.results({Digest.parse(model.manifest_digest) for model in passed}):
+        results.setdefault(result.manifest_digest, []).append(result)
+    return [(model.name, result) for model in passed for result in results.get(model.manifest_digest, ())]
 
 
 def comparable(catalog: Catalog, result: BenchmarkResult) -> list[str]:
@@ -154,7 +155,7 @@ def comparable(catalog: Catalog, result: BenchmarkResult) -> list[str]:
     key, own = result.comparable_key, result.manifest_digest
     equal = {one.manifest_digest for one in others if one.comparable_key == key and not one.failure} - {own}
     return sorted(
-        f"{one.name} {one.version}" for one in versions if one.status == "PASSED" and str(one.manifest.digest) in equal
+        f"{one.name} {one.version}" for one in versions if one.status == "PASSED" and one.manifest_digest in equal
     )
 
 
@@ -178,7 +179,7 @@ def _named(
         raise RegistryError(
             f"{version.name} {version.version} is {version.status}.", "Only what passed the gate is ever loaded."
         )
-    wanted = _completed(request, version, entry)
+    wanted = _completed(request, version.card, entry)
     handler = wanted.handler or HANDLERS.get(str(version.card.get("task")), "")
     if handler:
         refuse_misfits(wanted.benchmarks, handler)
@@ -198,26 +199,27 @@ def _new(
     """Return the default versions that passed, each with the benchmarks whose results are missing."""
     of_name: Mapping[str, ModelEntry] = {entry.key: entry for entry in entries}
     found: list[tuple[ModelVersion | ModelEntry, BenchmarkRequest]] = []
-    for summary in catalog.models():
-        version = catalog.get(summary.name)
-        if version is None or version.status != "PASSED":
+    for model in catalog.models():
+        if model.status != "PASSED":
             continue
-        wanted = _completed(request, version, of_name.get(version.name))
-        handler = wanted.handler or HANDLERS.get(str(version.card.get("task")), "")
+        wanted = _completed(request, model.card, of_name.get(model.name))
+        handler = wanted.handler or HANDLERS.get(str(model.card.get("task")), "")
         if not handler:
             continue  # Nothing here can load it: a data set, a picture of a task that no handler does.
         having = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
-        missing = tuple(name for name in doable(having, handler) if not known(version, name, handler))
-        if missing:
+        manifest = Digest.parse(model.manifest_digest)
+        missing = tuple(name for name in doable(having, handler) if not known(manifest, name, handler))
+        version = catalog.get(model.name, model.version) if missing else None
+        if version is not None:
             found.append((version, replace(wanted, benchmarks=missing)))
     return found
 
 
-def _completed(request: BenchmarkRequest, version: ModelVersion, entry: ModelEntry | None) -> BenchmarkRequest:
+def _completed(request: BenchmarkRequest, card: ModelCard, entry: ModelEntry | None) -> BenchmarkRequest:
     """Return a request with what it leaves open taken from models.yaml, then from the model's task."""
     of_entry = tuple(entry.benchmarks) if entry is not None else ()
     handler = request.handler or (entry.handler if entry is not None else "")
-    own = benchmarks_of(version.card)
+    own = benchmarks_of(card)
     return replace(
         request,
         benchmarks=request.benchmarks or of_entry or (doable(own, handler) if handler else own),

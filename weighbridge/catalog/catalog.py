@@ -6,24 +6,35 @@ Every method raises `CatalogUnavailable` when the database is locked or not reac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from weighbridge.catalog import events, ingests, manifests, publications, removals, reports, results, versions
+from weighbridge.catalog import (
+    events,
+    ingests,
+    manifests,
+    publications,
+    removals,
+    reports,
+    results,
+    summaries,
+    versions,
+)
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.publications import Place
 from weighbridge.catalog.regressions import regressions
-from weighbridge.catalog.versions import ModelSummary, Settlement
+from weighbridge.catalog.summaries import ModelSummary
+from weighbridge.catalog.versions import Settlement
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, VersionStatus
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.result import OF_RUN, BenchmarkResult
-from weighbridge.domain.version import ModelVersion, Publication
+from weighbridge.domain.version import ModelVersion, Publication, VersionSummary
 
 
 class Catalog:
@@ -169,11 +180,11 @@ class Catalog:
         with self._database.read() as connection:
             return results.newest(connection, wanted, benchmark, samples=samples)
 
-    def measured(self, benchmark: str | None = None) -> tuple[list[ModelVersion], list[BenchmarkResult]]:
+    def measured(self, benchmark: str | None = None) -> tuple[list[VersionSummary], list[BenchmarkResult]]:
         """Return the results that count, and every version, passed or not, that has one: what a leaderboard ranks."""
         with self._database.read() as connection:
             found = results.newest(connection, None, benchmark)
-            return versions.of_manifests(connection, {result.manifest_digest for result in found}), found
+            return summaries.of_manifests(connection, {result.manifest_digest for result in found}), found
 
     # Versions
 
@@ -218,10 +229,20 @@ class Catalog:
         with self._database.read() as connection:
             return versions.state(connection, name, version)
 
-    def models(self) -> list[ModelSummary]:
-        """Return one line for every model, sorted by name."""
+    def models(self, *, after: str = "", limit: int | None = None) -> list[ModelSummary]:
+        """Return one line for every model, sorted by name; a page of them from the first name after `after` on."""
         with self._database.read() as connection:
-            return versions.summaries(connection)
+            return summaries.models(connection, after, limit)
+
+    def version_summaries(self, name: str) -> list[VersionSummary]:
+        """Return one line for every version of a model, the latest first; none for an unknown name."""
+        with self._database.read() as connection:
+            return summaries.of_model(connection, name)
+
+    def having(self, name: str, manifest: Digest) -> ModelVersion | None:
+        """Return the version of a model that has exactly these files under these names, or None."""
+        with self._database.read() as connection:
+            return versions.having(connection, name, str(manifest))
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Return every version of a model, the latest first; none for an unknown name."""
@@ -364,11 +385,6 @@ class Catalog:
             return publications.places(connection, version_id, self._clock())
 
     # Events
-
-    def record_event(self, kind: str, subject: str, detail: Mapping[str, Any]) -> None:
-        """Append to the audit log; `kind` is `noun.verb`, `detail` plain JSON without secrets."""
-        with self._database.write() as connection:
-            events.record(connection, kind, subject, detail, self._clock())
 
     def history(self, name: str) -> list[Event]:
         """Return what was done to a model and its versions, in order."""

@@ -6,7 +6,7 @@ one, the newest PASSED. Not here: what makes a verdict (domain.gate) or the next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -43,48 +43,6 @@ class Settlement:
     card: ModelCard
     decision: Decision
     reports: tuple[ScanReport, ...]
-
-
-@dataclass(frozen=True)
-class ModelSummary:
-    """One line of a list of models.
-
-    Attributes:
-        name: the model's name.
-        version: the default version, or the latest where there is no default.
-        default: whether `version` is the default.
-        status: of `version`.
-        versions: how many there are.
-        size: of `version`, in bytes.
-        manifest_digest: of `version`.
-        source: pinned URI of `version`.
-        card: of `version`.
-        created_at: of `version`; UTC.
-        updated_at: of `version`; UTC.
-    """
-
-    name: str
-    version: str
-    default: bool
-    status: VersionStatus
-    versions: int
-    size: int
-    manifest_digest: str
-    source: str
-    card: ModelCard
-    created_at: datetime
-    updated_at: datetime
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `weighbridge list --json` prints."""
-        return {
-            **{name: value for name, value in vars(self).items() if name != "card"},
-            "architecture": self.card.get("architecture"),
-            "parameter_count": self.card.get("parameter_count"),
-            "licence": self.card.get("licence"),
-            "created_at": self.created_at.isoformat(),
-            "updated_at": self.updated_at.isoformat(),
-        }
 
 
 def settle(
@@ -140,7 +98,7 @@ def latest(connection: Connection, name: str, *, removed: bool = False) -> Model
 
 def default(connection: Connection, name: str) -> ModelVersion | None:
     """Return the default version, or None where there is none."""
-    query = _select().where(schema.models.c.name == name, schema.versions.c.id == _default_id())
+    query = _select().where(schema.models.c.name == name, schema.versions.c.id == default_id())
     found = _load(connection, query)
     return found[0] if found else None
 
@@ -154,11 +112,18 @@ def get(connection: Connection, name: str, version: str) -> ModelVersion | None:
 def state(connection: Connection, name: str, version: str) -> tuple[VersionStatus, bool] | None:
     """Return the status of a version and whether it is the default one, or None; reads no files and reports."""
     models, table = schema.models, schema.versions
-    query = select(table.c.id, table.c.status, _default_id().label("default_id"))
+    query = select(table.c.id, table.c.status, default_id().label("default_id"))
     query = query.join(models, models.c.id == table.c.model_id)
     present = (models.c.name == name, table.c.version == version, table.c.removed_at.is_(None))
     row = connection.execute(query.where(*present)).one_or_none()
     return (row.status, row.id == row.default_id) if row is not None else None
+
+
+def having(connection: Connection, name: str, manifest_digest: str) -> ModelVersion | None:
+    """Return the version of a model that has exactly these files under these names, or None."""
+    query = _select().where(schema.models.c.name == name, schema.versions.c.manifest_digest == manifest_digest)
+    found = _load(connection, query)
+    return found[0] if found else None
 
 
 def listed(connection: Connection, name: str) -> list[ModelVersion]:
@@ -171,52 +136,6 @@ def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
     models, table = schema.models, schema.versions
     query = select(table.c.ref).join(models, models.c.id == table.c.model_id).where(models.c.name == name)
     return {manifests.ref_from_json(ref).origin for ref in connection.execute(query).scalars()}
-
-
-def of_manifests(connection: Connection, digests: Iterable[str]) -> list[ModelVersion]:
-    """Return every version that has one of these manifests, sorted by name, the latest first."""
-    models, table = schema.models, schema.versions
-    query = _select().order_by(models.c.name, table.c.id.desc())
-    found = [
-        version
-        for part in manifests.batches(sorted(set(digests)))
-        for version in _load(connection, query.where(table.c.manifest_digest.in_(part)))
-    ]
-    return sorted(found, key=lambda version: version.name)
-
-
-def summaries(connection: Connection) -> list[ModelSummary]:
-    """Return one line a model, sorted by name."""
-    models, table = schema.models, schema.versions
-    any_of = table.alias()
-    of_model = (any_of.c.model_id == models.c.id, any_of.c.removed_at.is_(None))
-    newest = select(func.max(any_of.c.id)).where(*of_model).scalar_subquery()
-    count = select(func.count()).where(*of_model).scalar_subquery()
-    query = (
-        select(
-            models.c.name, table, schema.manifests.c.size, count.label("versions"), _default_id().label("default_id")
-        )
-        .join(table, table.c.model_id == models.c.id)
-        .join(schema.manifests, schema.manifests.c.digest == table.c.manifest_digest)
-        .where(table.c.id == func.coalesce(_default_id(), newest))
-        .order_by(models.c.name)
-    )
-    return [
-        ModelSummary(
-            name=row.name,
-            version=row.version,
-            default=row.id == row.default_id,
-            status=row.status,
-            versions=row.versions,
-            size=row.size,
-            manifest_digest=row.manifest_digest,
-            source=row.source,
-            card=ModelCard.from_json(row.card),
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
-        for row in connection.execute(query)
-    ]
 
 
 def fix_default(connection: Connection, name: str, version: str | None) -> None:
@@ -309,12 +228,12 @@ def _refuse_taken(connection: Connection, name: str, model_id: int, number: str)
 
 def _select(*, removed: bool = False) -> Any:
     models, table = schema.models, schema.versions
-    columns = (models.c.name, table, _default_id().label("default_id"))
+    columns = (models.c.name, table, default_id().label("default_id"))
     query = select(*columns).join(table, table.c.model_id == models.c.id)
     return query if removed else query.where(table.c.removed_at.is_(None))
 
 
-def _default_id() -> Any:
+def default_id() -> Any:
     """Return, for the row of `models` in a query, the id of its default version, or NULL."""
     models, other = schema.models, schema.versions.alias()
     fixed = models.c.fixed_version_id

@@ -43,7 +43,7 @@ def _versions(name: NameOnly, json_: AsJSONList = False) -> None:
     """List every version of a model, the latest first."""
     with open_catalog(Settings()) as catalog:
         found = lookup.find_all(catalog, name)
-    content = [version.summary_json() for version in found]
+    content = [version.to_json() for version in found]
     say("version-summary", content, lambda: out.print(catalog_tables.versions(found), crop=False), json_)
 
 

@@ -29,6 +29,44 @@ class Publication:
 
 
 @dataclass(frozen=True)
+class VersionSummary:
+    """One version of a model in a list: without its files and reports, so that thousands are read at once.
+
+    Attributes:
+        name: the model's name.
+        version: `major.minor.patch`.
+        status: of `VersionStatus`.
+        default: whether registries give this version to who asks for none.
+        purged: whether its bytes were removed, so that only its verdict is left.
+        created_at: ISO 8601, UTC.
+        manifest_digest: the model's identity.
+        source: the pinned URI it came from.
+        size: of all files, in bytes.
+        files: how many there are.
+        registries: kinds of registries that have it, sorted.
+        card: what it is.
+    """
+
+    name: str
+    version: str
+    status: VersionStatus
+    default: bool
+    purged: bool
+    created_at: str
+    manifest_digest: str
+    source: str
+    size: int
+    files: int
+    registries: tuple[str, ...]
+    card: ModelCard
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a list of versions has of this one; docs/formats.md."""
+        content = {name: value for name, value in vars(self).items() if name != "card"}
+        return content | {"registries": list(self.registries)}
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """One version of a model, whole.
 
@@ -60,6 +98,11 @@ class ModelVersion:
     default: bool = False
     purged: bool = False
 
+    @property
+    def manifest_digest(self) -> str:
+        """The model's identity, as text."""
+        return str(self.manifest.digest)
+
     def _head(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -68,18 +111,20 @@ class ModelVersion:
             "default": self.default,
             "purged": self.purged,
             "created_at": self.created_at,
-            "manifest_digest": str(self.manifest.digest),
+            "manifest_digest": self.manifest_digest,
             "source": self.source,
         }
 
-    def summary_json(self) -> dict[str, Any]:
-        """Return what a list of versions has of this one; docs/formats.md."""
-        return {
+    @property
+    def summary(self) -> VersionSummary:
+        """This version as lists have it."""
+        return VersionSummary(
             **self._head(),
-            "size": self.manifest.size,
-            "files": len(self.manifest.files),
-            "registries": sorted({publication.registry for publication in self.published}),
-        }
+            size=self.manifest.size,
+            files=len(self.manifest.files),
+            registries=tuple(sorted({publication.registry for publication in self.published})),
+            card=self.card,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints and that is kept with a run; docs/formats.md."""

@@ -53,8 +53,8 @@ class Difference:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
-            "before": self.before.summary_json(),
-            "after": self.after.summary_json(),
+            "before": self.before.summary.to_json(),
+            "after": self.after.summary.to_json(),
             "same_files": self.before.manifest.digest == self.after.manifest.digest,
             "changes": [change.to_json() for change in self.changes],
         }

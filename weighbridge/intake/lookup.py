@@ -10,7 +10,7 @@ from difflib import get_close_matches
 
 from weighbridge.catalog import Catalog
 from weighbridge.domain.report import ScanReport
-from weighbridge.domain.version import ModelVersion
+from weighbridge.domain.version import ModelVersion, VersionSummary
 from weighbridge.errors import UsageError
 
 
@@ -30,14 +30,14 @@ def find_numbered(catalog: Catalog, text: str) -> ModelVersion:
     name, number = _parts(text)
     if number:
         return find(catalog, text)
-    known = catalog.versions(name)
+    known = catalog.version_summaries(name)
     example = f"{name}@{known[0].version}" if known else f"{name}@1.0.0"
     raise UsageError(f"{text} names no version.", f"Write {example}; `weighbridge versions {name}` lists them.")
 
 
-def find_all(catalog: Catalog, name: str) -> list[ModelVersion]:
+def find_all(catalog: Catalog, name: str) -> list[VersionSummary]:
     """Return every version of a model, the latest first. Raises UsageError where there is none."""
-    return catalog.versions(name) or [_fail(catalog, name, "")]
+    return catalog.version_summaries(name) or [_fail(catalog, name, "").summary]
 
 
 def find_report(catalog: Catalog, id_: str) -> ScanReport:
@@ -54,7 +54,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _fail(catalog: Catalog, name: str, number: str) -> ModelVersion:
-    versions = [version.version for version in catalog.versions(name)]
+    versions = [version.version for version in catalog.version_summaries(name)]
     if versions:
         listed = ", ".join(versions[:5]) + (", …" if len(versions) > 5 else "")
         near = _near(number, versions)

@@ -36,8 +36,9 @@ class Quarantined:
 
 def quarantined(catalog: Catalog) -> list[ModelVersion]:
     """Return every FAILED version, those of one model together, the latest first."""
-    every = (version for model in catalog.models() for version in catalog.versions(model.name))
-    return [version for version in every if version.status == "FAILED"]
+    every = (version for model in catalog.models() for version in catalog.version_summaries(model.name))
+    failed = [catalog.get(version.name, version.version) for version in every if version.status == "FAILED"]
+    return [version for version in failed if version is not None]
 
 
 def inspect(text: str, workspace: Workspace) -> Quarantined:

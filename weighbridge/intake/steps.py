@@ -125,8 +125,7 @@ def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
 
 def _settled(job: Job, received: Received) -> ModelVersion | None:
     """Return the model's version that has exactly these files under exactly these names, or None."""
-    known = job.workspace.catalog.versions(job.request.model)
-    return next((version for version in known if version.manifest.files == received.files), None)
+    return job.workspace.catalog.having(job.request.model, Manifest(job.request.ref, received.files).digest)
 
 
 def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from weighbridge.catalog.events import Event
-from weighbridge.catalog.versions import ModelSummary
+from weighbridge.catalog.summaries import ModelSummary
 from weighbridge.domain.report import ScanReport, engine_text
 from weighbridge.domain.text import shown
-from weighbridge.domain.version import ModelVersion
+from weighbridge.domain.version import ModelVersion, VersionSummary
 from weighbridge.intake.collecting import Collection
 from weighbridge.intake.comparing import Difference
 from weighbridge.intake.quarantine import Quarantined
@@ -76,20 +76,20 @@ def _model(model: ModelSummary) -> tuple[str | Text, ...]:
     )
 
 
-def versions(found: Sequence[ModelVersion]) -> RenderableType:
+def versions(found: Sequence[VersionSummary]) -> RenderableType:
     """Render the versions of a model, the latest first."""
     return lines(("version", "status", "default", "size", "files", "taken in", "published"), map(_version, found))
 
 
-def _version(version: ModelVersion) -> tuple[str | Text, ...]:
+def _version(version: VersionSummary) -> tuple[str | Text, ...]:
     return (
         Text(version.version, style="bold"),
         status_text(version.status),
         "default" if version.default else "",
-        "purged" if version.purged else bytes_text(version.manifest.size),
-        str(len(version.manifest.files)),
+        "purged" if version.purged else bytes_text(version.size),
+        str(version.files),
         moment_text(version.created_at),
-        ", ".join(sorted({publication.registry for publication in version.published})),
+        ", ".join(version.registries),
     )
 
 
@@ -172,7 +172,7 @@ def first_reason(version: ModelVersion) -> str:
 
 def quarantined_json(version: ModelVersion) -> dict[str, Any]:
     """Return what a list of quarantined versions has of one."""
-    return {**version.summary_json(), "reason": first_reason(version)}
+    return {**version.summary.to_json(), "reason": first_reason(version)}
 
 
 def places(found: Quarantined) -> RenderableType:
