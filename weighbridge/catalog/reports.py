@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
-from weighbridge.catalog.manifests import BATCH, batches
+from weighbridge.catalog.manifests import batches
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.report import ScanReport
 
@@ -24,12 +24,11 @@ def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) ->
     newest = connection.execute(select(func.coalesce(func.max(table.c.sequence), 0))).scalar_one()
     places = {report.id: (place, report) for place, report in enumerate(reports, start=newest + 1)}
     # In the order of ids, so that two processes storing the same reports never wait for each other in a circle.
-    ordered = sorted(places)
-    for start in range(0, len(ordered), BATCH):
-        rows = [_row(*places[id_], now) for id_ in ordered[start : start + BATCH]]
-        statement = insert(connection, table).values(rows)
-        changes = {"sequence": statement.excluded.sequence, "recorded_at": statement.excluded.recorded_at}
-        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes))
+    rows = [_row(*places[id_], now) for id_ in sorted(places)]
+    statement = insert(connection, table)
+    changes = {"sequence": statement.excluded.sequence, "recorded_at": statement.excluded.recorded_at}
+    if rows:
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes), rows)
 
 
 def _row(place: int, report: ScanReport, now: datetime) -> dict[str, Any]:
