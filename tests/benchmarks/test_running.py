@@ -12,7 +12,15 @@ import pytest
 from tests.handlers import tiny
 from tests.registries.values import put
 from weighbridge.benchmarks.interface import BenchmarkSettings
-from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, doable, handler_options, laid_out, misfit
+from weighbridge.benchmarks.running import (
+    BenchmarkRequest,
+    benchmark,
+    doable,
+    handler_options,
+    laid_out,
+    misfit,
+    own_benchmarks,
+)
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.result import OF_RUN, BenchmarkResult
@@ -72,9 +80,48 @@ def test_a_handler_that_only_answers_messages_has_the_benchmarks_that_it_can_do(
         "    def generate(self, messages, **options): ...\n    def count_tokens(self, messages, **options): ...\n"
     )
     wanted = ("inference_latency", "throughput", "memory", "embedding_rate", "mt_bench")
-    assert doable(wanted, "own_plain.Mine") == ("memory", "mt_bench")
+    assert doable(wanted, "own_plain.Mine") == ("mt_bench",)
     assert "complete or stream" in misfit("throughput", "own_plain.Mine")
-    assert doable(wanted, "weighbridge.handlers.upstream.UpstreamChat") == (*wanted[:3], "mt_bench")
+    assert doable(wanted, "weighbridge.handlers.upstream.UpstreamChat") == (*wanted[:2], "mt_bench")
+
+
+def test_what_looks_into_the_model_needs_one_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    made = (
+        "class Mine:\n    capabilities = ['chat-completion']\n"
+        "    def generate(self): ...\n    def count_tokens(self): ...\n"
+    )
+    (tmp_path / "own_looks.py").write_text(
+        made
+        + "    def __init__(self): model = tokenizer = 1\n"
+        + made.replace("Mine", "Whole").replace("    cap", "    model: object = None\n    cap")
+        + "    def __init__(self): self.tokenizer = 1\n"
+        + made.replace("Mine", "Asked")
+        + "    def __getattr__(self, name): ...\n"
+        + made.replace("class Mine", "class Stands(Whole)")
+    )
+    wanted = ("memory", "mmlu", "lm_eval", "humaneval", "mt_bench")
+    assert doable(wanted, "own_looks.Mine") == ("mt_bench",)
+    assert misfit("mmlu", "own_looks.Mine").endswith("own_looks.Mine has no model and no tokenizer to look at")
+    assert misfit("memory", "weighbridge.handlers.upstream.UpstreamChat").endswith("has no model to look at")
+    for able in ("own_looks.Whole", "own_looks.Asked", "own_looks.Stands", "weighbridge.handlers.chat.TextChat"):
+        assert doable(wanted, able) == wanted, able
+
+
+def test_a_handler_of_another_task_than_the_card_s_is_measured_by_what_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_else.py").write_text(
+        "class Ranks:\n    capabilities = ['rerank']\n    def rerank(self): ...\n"
+        "class Silent:\n    capabilities = ['vision']\n    def generate(self): ...\n"
+    )
+    card = ModelCard({"task": Field("feature-extraction", "x")})
+    assert own_benchmarks(card, "own_else.Ranks") == ("rerank_rate",)
+    assert own_benchmarks(ModelCard(), "weighbridge.handlers.embedding.TextEmbedding") == ("embedding_rate",)
+    store = LocalBlobStore(tmp_path / "store")
+    with pytest.raises(InvalidConfiguration, match="no benchmark is its own"):
+        benchmark(put(store), store, BenchmarkRequest(handler="own_else.Silent"), clock)
 
 
 def test_only_what_passed_is_ever_laid_out(tmp_path: Path) -> None:

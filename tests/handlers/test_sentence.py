@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from transformers import AutoModel, AutoTokenizer
 
 from tests.handlers import tiny
+from tests.handlers.poolings import WAYS
 from weighbridge.errors import HandlerError
 from weighbridge.handlers.embedding import TextEmbedding
 
@@ -72,16 +73,6 @@ def embedded(folder: Path, **options: Any) -> np.ndarray:
 
 def unit(vector: np.ndarray) -> np.ndarray:
     return np.asarray(vector / np.linalg.norm(vector, axis=-1, keepdims=True))
-
-
-WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "cls": lambda found: found[0],
-    "lasttoken": lambda found: found[-1],
-    "max": lambda found: found.max(axis=0),
-    "mean": lambda found: found.mean(axis=0),
-    "mean_sqrt_len_tokens": lambda found: found.sum(axis=0) / len(found) ** 0.5,
-    "weightedmean": lambda found: np.average(found, axis=0, weights=np.arange(1, len(found) + 1)),
-}
 
 
 @pytest.mark.parametrize("mode", WAYS)

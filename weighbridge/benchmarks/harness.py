@@ -40,6 +40,7 @@ class LmEval:
     definition: ClassVar[str] = "lm_eval/1"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Evaluate the handler's model.
@@ -60,6 +61,7 @@ class Mmlu:
     definition: ClassVar[str] = "mmlu/1"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Evaluate the handler's model.

@@ -30,6 +30,7 @@ class HumanEval:
     definition: ClassVar[str] = "humaneval/2"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Let the model write, and run what it wrote.

@@ -109,12 +109,14 @@ class Benchmark(Protocol):
         definition: its name and version.
         capability: that a handler must have.
         methods: of which a handler must have one besides those of the capability; empty where these are enough.
+        attributes: which a handler must have, all of them, for a benchmark that looks into the model itself.
     """
 
     name: ClassVar[str]
     definition: ClassVar[str]
     capability: ClassVar[str]
     methods: ClassVar[tuple[str, ...]]
+    attributes: ClassVar[tuple[str, ...]]
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Measure.

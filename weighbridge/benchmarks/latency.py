@@ -33,6 +33,7 @@ class InferenceLatency:
     definition: ClassVar[str] = "inference_latency/2"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ("complete", "stream")
+    attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Measure one request at a time.

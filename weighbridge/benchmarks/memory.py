@@ -27,6 +27,7 @@ class Memory:
     definition: ClassVar[str] = "memory/2"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ("model",)
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Answer one prompt and read the peaks.

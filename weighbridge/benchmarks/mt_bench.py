@@ -58,6 +58,7 @@ class MTBench:
     definition: ClassVar[str] = "mt_bench/1"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Ask the questions and have the answers judged.

@@ -21,7 +21,9 @@ from weighbridge.benchmarks.running import (
     benchmark_endpoint,
     doable,
     handler_options,
+    own_benchmarks,
     refuse_misfits,
+    refuse_nothing,
 )
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry
@@ -183,13 +185,7 @@ def _named(
     handler = wanted.handler or HANDLERS.get(str(version.card.get("task")), "")
     if handler:
         refuse_misfits(wanted.benchmarks, handler)
-    if not wanted.benchmarks:
-        task = version.card.get("task")
-        said = f"is for {task}" if task else "does not say what it is for"
-        raise InvalidConfiguration(
-            f"{version.name} {said}, so no benchmark is its own.",
-            f"Name some: {', '.join(BENCHMARKS)}.",
-        )
+    refuse_nothing(version, wanted.benchmarks)
     return version, wanted
 
 
@@ -219,10 +215,11 @@ def _completed(request: BenchmarkRequest, card: ModelCard, entry: ModelEntry | N
     """Return a request with what it leaves open taken from models.yaml, then from the model's task."""
     of_entry = tuple(entry.benchmarks) if entry is not None else ()
     handler = request.handler or (entry.handler if entry is not None else "")
-    own = benchmarks_of(card)
     return replace(
         request,
-        benchmarks=request.benchmarks or of_entry or (doable(own, handler) if handler else own),
+        benchmarks=request.benchmarks
+        or of_entry
+        or (own_benchmarks(card, handler) if handler else benchmarks_of(card)),
         handler=handler,
         options={**handler_options(entry), **request.options},
     )

@@ -34,6 +34,7 @@ class EmbeddingRate:
     definition: ClassVar[str] = "embedding_rate/2"
     capability: ClassVar[str] = "text-embedding"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Measure. Raises HandlerError, OutOfMemory, Cancelled."""
@@ -49,6 +50,7 @@ class RerankRate:
     definition: ClassVar[str] = "rerank_rate/2"
     capability: ClassVar[str] = "rerank"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Measure. Raises HandlerError, OutOfMemory, Cancelled."""
@@ -70,6 +72,7 @@ class SpeechRate:
     definition: ClassVar[str] = "speech_rate/1"
     capability: ClassVar[str] = "audio-transcription"
     methods: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Measure. Raises BenchmarkFailed, HandlerError, OutOfMemory, Cancelled."""

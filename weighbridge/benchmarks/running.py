@@ -19,11 +19,13 @@ from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.config.models_file import ModelEntry
+from weighbridge.domain.card import ModelCard
 from weighbridge.domain.permits import LoadingRules
 from weighbridge.domain.progress import Progress, Silent, counted
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.handlers.choosing import BENCHMARKS as OF_TASKS
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
 from weighbridge.handlers.declaration import read_declaration
 from weighbridge.registries.export import export_folder
@@ -72,6 +74,9 @@ def misfit(name: str, handler: str) -> str:
         return f"{name} measures {benchmark.capability}, and {handler} does {', '.join(declared.capabilities)}"
     if declared.whole and benchmark.methods and not declared.methods & set(benchmark.methods):
         return f"{name} needs the method {' or '.join(benchmark.methods)}, and {handler} has neither"
+    lacking = [wanted for wanted in benchmark.attributes if wanted not in declared.attributes]
+    if declared.whole and lacking and "__getattr__" not in declared.methods:
+        return f"{name} looks into the model, and {handler} has no {' and no '.join(lacking)} to look at"
     return ""
 
 
@@ -80,11 +85,29 @@ def doable(names: Iterable[str], handler: str) -> tuple[str, ...]:
     return tuple(name for name in names if not misfit(name, handler))
 
 
+def own_benchmarks(card: ModelCard, handler: str) -> tuple[str, ...]:
+    """Return what is measured of a model when nobody says: what its task has, or where its handler does else, that."""
+    own = doable(benchmarks_of(card), handler)
+    if own or not read_declaration(handler).capabilities:
+        return own
+    return doable(dict.fromkeys(name for names in OF_TASKS.values() for name in names), handler)
+
+
 def refuse_misfits(names: Iterable[str], handler: str) -> None:
     """Refuse what cannot be done before anything runs. Raises InvalidConfiguration."""
     for name in names:
         if reason := misfit(name, handler):
             raise InvalidConfiguration(f"{reason}.", "Choose another benchmark, or the handler for this task.")
+
+
+def refuse_nothing(version: ModelVersion, names: Sequence[str]) -> None:
+    """Refuse to measure nothing. Raises InvalidConfiguration."""
+    if not names:
+        task = version.card.get("task")
+        said = f"is for {task}" if task else "does not say what it is for"
+        raise InvalidConfiguration(
+            f"{version.name} {said}, so no benchmark is its own.", f"Name some: {', '.join(BENCHMARKS)}."
+        )
 
 
 @contextmanager
@@ -129,8 +152,9 @@ def benchmark(
     """
     handler = request.handler or handler_of(version.name, version.card)
     options = {"name": version.name, **request.options, **request.loading.options(version, clock().date())}
-    names = request.benchmarks or doable(benchmarks_of(version.card), handler)
+    names = request.benchmarks or own_benchmarks(version.card, handler)
     refuse_misfits(names, handler)
+    refuse_nothing(version, names)
     results = []
     progress = progress or Silent()
     with laid_out(version, blobs, progress) as folder:

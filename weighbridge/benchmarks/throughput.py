@@ -49,6 +49,7 @@ class Throughput:
     definition: ClassVar[str] = "throughput/2"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ("complete", "stream")
+    attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
         """Measure every batch size, or every rate; a size that does not fit ends the row with its reason.

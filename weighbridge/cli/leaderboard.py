@@ -127,7 +127,9 @@ def _title(metric: str, result: BenchmarkResult) -> Text:
     libraries = (name for name in ("torch", "transformers", "lm_eval") if result.software.get(name))
     versions = ", ".join(f"{name} {'.'.join(result.software[name].split('.')[:2])}" for name in libraries)
     chosen = ", ".join(
-        f"{name} {_setting_text(value)}" for name, value in sorted(result.settings.items()) if name != "n"
+        f"{name} {_setting_text(value)}"
+        for name, value in sorted(result.settings.items())
+        if name != "n" and value not in ("", None)
     )
     machine = result.machine or "an unknown machine"
     return Text.assemble(

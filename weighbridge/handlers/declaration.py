@@ -1,4 +1,4 @@
-"""What a handler's class says of itself in its source text: methods, capabilities, options.
+"""What a handler's class says of itself in its source text: methods, attributes, capabilities, options.
 
 Reading models.yaml must run nobody's code and wait for no torch, so modules are found and read, never imported; not
 even the packages that they lie in. Not here: judging what was found (loading).
@@ -30,6 +30,7 @@ class Declaration:
 
     Attributes:
         methods: its own and its bases'.
+        attributes: names that it or its bases give a value, in the class or in a method; methods and properties too.
         capabilities: the list of that name; empty where there is none or it is not a literal one.
         options: the list of that name, the options of models.yaml that it takes; None where there is none.
         computed: whether there is one, but made by code.
@@ -37,6 +38,7 @@ class Declaration:
     """
 
     methods: frozenset[str]
+    attributes: frozenset[str]
     capabilities: tuple[str, ...]
     options: tuple[str, ...] | None
     computed: bool
@@ -76,12 +78,14 @@ def read_declaration(path: str) -> Declaration:
 
 def _declared(module: str, name: str) -> Declaration:
     methods: set[str] = set()
+    attributes: set[str] = set()
     lists: dict[str, tuple[str, ...] | None] = {}
     whole = True
     for found in _family(module, name):
         if found is None:
             whole = False
             continue
+        attributes |= _given(found)
         for part in found.body:
             if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
                 methods.add(part.name)
@@ -89,7 +93,23 @@ def _declared(module: str, name: str) -> Declaration:
                 lists.setdefault(key, words)
     options = lists.get("options")
     computed = "options" in lists and options is None
-    return Declaration(frozenset(methods), lists.get("capabilities") or (), options, computed, whole)
+    capabilities = lists.get("capabilities") or ()
+    return Declaration(frozenset(methods), frozenset(attributes | methods), capabilities, options, computed, whole)
+
+
+def _given(kind: ast.ClassDef) -> set[str]:
+    """Return the names that a class gives a value, for all of its objects or by `self.name = …`."""
+    of_class = [part for part in kind.body if isinstance(part, ast.Assign | ast.AnnAssign)]
+    names = {part.id for line in of_class for part in ast.walk(line) if isinstance(part, ast.Name) and _stored(part)}
+    return names | {
+        part.attr
+        for part in ast.walk(kind)
+        if isinstance(part, ast.Attribute) and _stored(part) and getattr(part.value, "id", "") == "self"
+    }
+
+
+def _stored(part: ast.Name | ast.Attribute) -> bool:
+    return isinstance(part.ctx, ast.Store)
 
 
 def _family(module: str, name: str) -> Iterator[ast.ClassDef | None]:

@@ -18,6 +18,9 @@ from weighbridge.handlers.pretrained import refuse_memory
 
 Item = TypeVar("Item")
 
+#: Tokens that no text has; tokenizers that know no limit of their model say 10^30 (T5).
+_NO_LIMIT = 2**31 - 1
+
 
 @contextmanager
 def watched(model: Any, name: str, event: threading.Event | None) -> Iterator[None]:
@@ -102,4 +105,4 @@ def max_tokens(tokenizer: Any, model: Any, stated: Any = None) -> int:
         ):  # RoBERTa's begin after the padding.
             positions = table.num_embeddings - table.padding_idx - 1
     lengths = (stated, tokenizer.model_max_length, positions)
-    return min((length for length in lengths if isinstance(length, int) and length > 0), default=512)
+    return min((length for length in lengths if isinstance(length, int) and 0 < length < _NO_LIMIT), default=_NO_LIMIT)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from weighbridge.domain.extras import install_command
-from weighbridge.errors import HandlerError
+from weighbridge.errors import HandlerError, InvalidRequest
 
 #: FFmpeg's readers: where a file has which bytes.
 _READERS = (
@@ -59,7 +59,8 @@ def recording(file: BinaryIO, container: str, name: str) -> Iterator[Recording]:
         name: of the file, for errors.
 
     Raises:
-        HandlerError: its reader is not installed, or it holds no sound.
+        HandlerError: its reader is not installed.
+        InvalidRequest: it holds no sound, or does not say which.
         ValueError: it is broken.
     """
     try:
@@ -71,10 +72,10 @@ def recording(file: BinaryIO, container: str, name: str) -> Iterator[Recording]:
     try:
         with av.open(file, format=container) as opened:
             if not opened.streams.audio:
-                raise HandlerError(f"{name} holds no sound.", "Name a file with sound in it.")
+                raise InvalidRequest(f"{name} holds no sound.", "Name a file with sound in it.")
             stream = opened.streams.audio[0]
             if not stream.rate or not stream.channels:
-                raise HandlerError(f"{name} does not say its sound's rate and channels.", "Convert it.")
+                raise InvalidRequest(f"{name} does not say its sound's rate and channels.", "Convert it.")
             same = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
             yield Recording(stream.rate, stream.channels, _blocks(opened.decode(stream), same))
     except av.error.FFmpegError as error:

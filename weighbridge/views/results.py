@@ -7,8 +7,10 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from weighbridge.benchmarks.formulas import formula, samples_of
 from weighbridge.domain.result import BenchmarkResult, Metric
@@ -19,23 +21,20 @@ from weighbridge.views.text import bytes_text, interval_text, metric_text
 _SIZES = ("memory", "gpu_memory")
 
 
-def result_table(result: BenchmarkResult) -> Table:
+def result_table(result: BenchmarkResult) -> Group:
     """Return what one run found, a row a metric."""
-    title = (
-        f"[bold]{result.benchmark}[/] [dim]{result.definition} on {escape(result.machine or 'an unknown machine')}[/]"
-    )
-    table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left")
+    machine = shown(result.machine or "an unknown machine")
+    title = Text.assemble((result.benchmark, "bold"), (f" {result.definition} on {machine}", "dim"))
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("metric", overflow="fold")
     for header in ("value", "95 % interval", "n"):
         table.add_column(header, justify="right", overflow="fold")
     for metric in result.metrics:
         value = escape(metric.reason) if metric.value is None else metric_text(metric.value, metric.unit)
         table.add_row(metric.name, value, interval_text(metric), str(metric.n))
-    if result.failure:
-        table.add_row(f"[red]{escape(result.failure)}[/]")
-    if result.noisy:
-        table.caption = escape(f"noisy: {result.noisy}")
-    return table
+    told = {"red": result.failure, "yellow": result.noisy and f"noisy: {result.noisy}"}
+    notes = [Text(shown(text), style=style) for style, text in told.items() if text]
+    return Group(title, *([table] if result.metrics else []), *notes)
 
 
 def explanation(result: BenchmarkResult, metric: Metric, comparable: Iterable[str]) -> dict[str, Any]:
