@@ -36,6 +36,17 @@ def test_a_pause_within_the_window_is_no_death() -> None:
     assert list(Pace(10.0).held(chunks, "a.bin", True, lambda: next(moments))) == chunks
 
 
+def test_fast_enough_is_not_for_ever() -> None:
+    """A server that sends just enough is listened to for so long and no longer, however often it begins anew."""
+    clock = ticking(1.0)
+    with pytest.raises(SourceUnavailable, match="more than 50 seconds") as caught:
+        list(Pace(10.0, lifetime_s=50).held(repeat(b"x" * 2000), "a.bin", True, lambda: next(clock)))
+    assert next(clock) < 60
+    assert caught.value.facts["attempts"]  # Nothing asks again within the same command.
+    with pytest.raises(SourceUnavailable, match="more than 50 seconds"):
+        list(Pace(10.0, lifetime_s=50).held([b"x" * 2000], "a.bin", True, lambda: 100.0, since=0.0))
+
+
 def test_no_end_is_an_end_where_nothing_was_promised() -> None:
     pace = Pace(longest=10)
     with pytest.raises(SourceMisbehaved, match="more than 10 bytes"):

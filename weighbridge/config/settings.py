@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     max_unpromised_size: int = Field(
         512 * 1024**2, ge=1, description="Bytes that a file may have whose server does not say how many it has."
     )
+    max_transfer_s: float = Field(
+        24 * 3600.0, gt=0, description="Seconds that receiving one file may take; the same command then resumes."
+    )
     max_redirects: int = Field(5, ge=0, description="Redirects that one request may follow.")
     via: Literal["auto", "direct", "prefect"] = Field(
         "auto", description="How the command line runs flows: through Prefect, directly, or as PREFECT_API_URL says."

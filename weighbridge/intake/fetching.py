@@ -6,6 +6,7 @@ Not here: how a source is asked (sources), how blobs are kept (store.local), or 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -75,6 +76,7 @@ class _Fetch:
     Attributes:
         told: how much of it progress has heard of.
         promised: bytes that the answer to the request promises, where the source does not.
+        begun_at: when it was begun, in the seconds of `time.monotonic`.
     """
 
     source: Source
@@ -85,6 +87,7 @@ class _Fetch:
     pace: Pace
     told: int = 0
     promised: int = 0
+    begun_at: float = 0.0
 
     def receive(self, store: LocalBlobStore) -> Digest:
         entry, identity = self.entry, _identity(self.ref, self.entry)
@@ -96,7 +99,7 @@ class _Fetch:
                 return known
             if not identity or (entry.size is not None and incoming.offset > entry.size):
                 incoming.restart()
-            resumed = incoming.offset > 0
+            resumed, self.begun_at = incoming.offset > 0, time.monotonic()
             self._skip_to(incoming.offset)
             self._stream(incoming)
             try:
@@ -168,7 +171,7 @@ class _Fetch:
                     self.promised = stream.size
                     self.progress.expect("fetch", stream.size)
             received, promised = incoming.offset, entry.size is not None or stream.size is not None
-            for chunk in self.pace.held(stream.chunks, entry.path, promised):
+            for chunk in self.pace.held(stream.chunks, entry.path, promised, since=self.begun_at):
                 received += len(chunk)
                 if entry.size is not None and received > entry.size:
                     incoming.restart()

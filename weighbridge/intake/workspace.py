@@ -101,7 +101,8 @@ class Workspace:
     @property
     def pace(self) -> Pace:
         """What the bytes of a source are held to."""
-        return Pace(self.settings.timeout_s, self.settings.lowest_speed, self.settings.max_unpromised_size)
+        chosen = self.settings
+        return Pace(chosen.timeout_s, chosen.lowest_speed, chosen.max_unpromised_size, chosen.max_transfer_s)
 
     @property
     def engines(self) -> Engines:

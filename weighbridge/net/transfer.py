@@ -21,6 +21,7 @@ import httpx
 
 from weighbridge.errors import InvalidReference, SourceMisbehaved
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.deadlines import DOCUMENT_TIMES, HEAD_TIMES, obey, within
 from weighbridge.net.pinned_transport import PinnedTransport
 from weighbridge.net.refusals import refuse_coding, refuse_failure
 from weighbridge.net.responses import (
@@ -85,7 +86,8 @@ class Transfer:
     Certificates are verified; SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables count as httpx reads them.
 
     Args:
-        timeout_s: seconds without a byte after which a connection counts as dead.
+        timeout_s: seconds without a byte after which a connection counts as dead; a few times as long may the head of
+            an answer and a document take, however they trickle.
         max_redirects: how many redirects one request may follow.
         addresses: where requests may go; each redirect is judged again.
         retrying: how often a question is asked again.
@@ -118,7 +120,13 @@ class Transfer:
         # A proxy resolves names itself: there, only the judgement before each request is left.
         pinned = self._addresses.private is not None and not getproxies()
         transport = PinnedTransport(self._addresses) if pinned else None
-        client = httpx.Client(headers=headers, timeout=self._timeout_s, follow_redirects=False, transport=transport)
+        client = httpx.Client(
+            headers=headers,
+            timeout=self._timeout_s,
+            follow_redirects=False,
+            transport=transport,
+            event_hooks={"request": [obey]},
+        )
         weakref.finalize(self, client.close)
         return client
 
@@ -187,7 +195,8 @@ class Transfer:
                 if answer.status_code not in also:
                     refuse_failure(answer)
                     refuse_coding(answer, url)
-                return _document(answer, max_size)
+                with within(DOCUMENT_TIMES * self._timeout_s):
+                    return _document(answer, max_size)
 
         return self._retrying.call(ask)
 
@@ -258,7 +267,8 @@ class Transfer:
             self._addresses.check(str(address))
             with foreign_errors(str(address)):
                 request = self._client.build_request(method, address, headers={**headers, **secret}, content=content)
-                answer = self._client.send(request, stream=True)
+                with within(HEAD_TIMES * self._timeout_s):
+                    answer = self._client.send(request, stream=True)
             try:
                 if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
                     yield answer

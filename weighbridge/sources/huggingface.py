@@ -15,7 +15,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 import httpx
-from huggingface_hub import HfApi, HfFileMetadata, hf_hub_url
+from huggingface_hub import HfApi, HfFileMetadata, get_session, hf_hub_url
 from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoSibling
 from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils._xet import is_valid_xet_hash
@@ -25,6 +25,7 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
+from weighbridge.net.deadlines import DOCUMENT_TIMES, obey, within
 from weighbridge.net.hub.errors import hub_errors
 from weighbridge.net.hub.tree import PAGE, TreeFile, list_tree
 from weighbridge.net.hub.xet import XetFailed, XetFile, XetTransfer
@@ -94,10 +95,20 @@ class HuggingFaceSource:
         timeout_s = self._settings.timeout_s
 
         def once() -> ModelInfo | DatasetInfo:
-            with hub_errors(ref, self._endpoint, self._token):
+            with self._asking(ref):
                 return ask(ref.id, revision=ref.revision or None, files_metadata=files, timeout=timeout_s)
 
         return self._settings.retrying.call(once)
+
+    @contextmanager
+    def _asking(self, ref: ModelRef, path: str = "") -> Iterator[None]:
+        """Ask through the Hub's client, which has no deadline of its own; what it raises leaves as our errors."""
+        hooks = get_session().event_hooks["request"]
+        if obey not in hooks:
+            hooks.append(obey)
+        timeout_s = DOCUMENT_TIMES * self._settings.timeout_s
+        with within(timeout_s), hub_errors(ref, self._endpoint, self._token, path):
+            yield
 
     def _files(self, pinned: ModelRef, named: list[str]) -> list[TreeFile]:
         """Return every file of a commit.
@@ -135,7 +146,7 @@ class HuggingFaceSource:
             ModelNotFound, AccessDenied, SourceUnavailable: as `resolve`; also while the chunks are read.
         """
         url = hf_hub_url(ref.id, entry.path, repo_type=self.repo_type, revision=ref.revision, endpoint=self._endpoint)
-        with hub_errors(ref, self._endpoint, self._token, entry.path):
+        with self._asking(ref, entry.path):
             metadata = self._api.get_hf_file_metadata(url=url, timeout=self._settings.timeout_s)
         _refuse_another(ref, entry, metadata)
         file = self._xet_file(entry, metadata)

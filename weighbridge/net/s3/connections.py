@@ -7,6 +7,7 @@ right before it is sent. Not here: credentials and settings (s3.client), what an
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +21,9 @@ from botocore.awsrequest import (
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from weighbridge.errors import SourceMisbehaved
+from weighbridge.errors import SourceMisbehaved, SourceUnavailable
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.deadlines import DOCUMENT_TIMES
 
 #: Bytes that an answer which is no object may have: 1,000 keys of a listing take at most some 4 MiB.
 MAX_DOCUMENT = 16 * 1024**2
@@ -33,10 +35,11 @@ class GuardedSession:
     Args:
         session: the session that botocore has set up: proxies, certificates and timeouts count as it reads them.
         policy: where requests may go.
+        timeout_s: seconds without a byte after which a connection is dead.
     """
 
-    def __init__(self, session: Any, policy: AddressPolicy) -> None:
-        self._session, self._policy = session, policy
+    def __init__(self, session: Any, policy: AddressPolicy, timeout_s: float) -> None:
+        self._session, self._policy, self._timeout_s = session, policy, timeout_s
         if policy.private is not None:
             # A proxy resolves names itself: the pools of proxies stay as they are.
             session._manager.pool_classes_by_scheme = _pinned_pools(policy)
@@ -47,13 +50,14 @@ class GuardedSession:
         Raises:
             AddressRefused: it may not go there.
             SourceMisbehaved: the answer is no object and longer than `MAX_DOCUMENT`.
+            SourceUnavailable: it is none and takes too long.
         """
         self._policy.check(request.url)
         wants_object, request.stream_output = request.stream_output, True
         answer = self._session.send(request)
         if wants_object and answer.status_code < 300:
             return answer
-        bounded = AWSResponse(answer.url, answer.status_code, answer.headers, _Bounded(answer.raw))
+        bounded = AWSResponse(answer.url, answer.status_code, answer.headers, _Bounded(answer.raw, self._timeout_s))
         _ = bounded.content  # read now, as the connection would otherwise stay taken
         return bounded
 
@@ -63,15 +67,18 @@ class GuardedSession:
 
 
 class _Bounded:
-    """A body that is read whole, up to `MAX_DOCUMENT` bytes."""
+    """A body that is read whole, up to `MAX_DOCUMENT` bytes, and as long as any document may take."""
 
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
+    def __init__(self, raw: Any, timeout_s: float) -> None:
+        self._raw, self._ends_at = raw, time.monotonic() + DOCUMENT_TIMES * timeout_s
 
     def stream(self, amt: int = 64 * 1024, decode_content: bool | None = None) -> Iterator[bytes]:
         received = 0
-        for chunk in self._raw.stream(amt, decode_content=decode_content):
+        for chunk in iter(lambda: self._raw.read1(amt, decode_content=decode_content), b""):  # What is here, not `amt`.
             received += len(chunk)
+            if time.monotonic() > self._ends_at:
+                self._raw.close()
+                raise SourceUnavailable("An answer of the object store takes too long.", "Try again later.")
             if received > MAX_DOCUMENT:
                 self._raw.close()
                 raise SourceMisbehaved(
