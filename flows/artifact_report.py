@@ -26,6 +26,7 @@ from weighbridge.intake.chain import Outcome
 from weighbridge.intake.syncing import SyncReport
 from weighbridge.store.checking import StoreCheck
 from weighbridge.views.markdown import file_rows, markdown
+from weighbridge.views.report_rows import sync_rows
 from weighbridge.views.text import counted
 
 _log = logging.getLogger(__name__)
@@ -53,17 +54,7 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
 
 def keep_sync(done: SyncReport) -> None:
     """Keep what a sync came to with the present flow run, one row a model that changed, failed or is not passed."""
-    rows = [
-        {"model": found.version.name, "version": found.version.version, "status": found.version.status, "why": ""}
-        for found in done.ingested
-    ]
-    rows += [
-        {"model": held.name, "version": held.version, "status": held.status, "why": "as before"} for held in done.held
-    ]
-    rows += [
-        {"model": failure.name, "version": "", "status": "ERROR", "why": shown(failure.error)}
-        for failure in done.failed
-    ]
+    rows = [vars(row) | {"why": shown(row.why)} for row in sync_rows(done)]
     description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
     with suppress(MissingContextError):  # Outside of a run there is no log.
         logger = get_run_logger()

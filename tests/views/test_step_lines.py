@@ -17,7 +17,7 @@ REPORT = ScanReport(DIGEST, "clamav", "1.4", "r", "binary", "completed", 4096, 4
 def test_a_scan_tells_bytes_engine_and_findings_worst_first() -> None:
     found = (Finding("a.note", "note", "n"), Finding("clamav.signature", "error", "EICAR", "a.zip"))
     first, second, third = lines_of(steps.scan, (replace(REPORT, findings=found),))
-    assert first == "clamav 1.4: 1 file, 4.0 KiB of 4.0 KiB, completed, 2 findings"
+    assert first == "clamav 1.4: 1 file, 4.0 KiB of 4.0 KiB, completed, 1 error, 1 note"
     assert second == "error clamav.signature: EICAR (a.zip)"
     assert third.startswith("note a.note")
 

@@ -11,33 +11,39 @@ from typing import Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, Reason
-from weighbridge.domain.report import NOT_APPLICABLE, ScanReport, engine_text
+from weighbridge.domain.report import ScanReport
 from weighbridge.domain.text import markdown_text as text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.intake.chain import Outcome
-from weighbridge.views.capabilities import capabilities_of
+from weighbridge.views.report_rows import (
+    MEANINGS,
+    NO_CARD,
+    NO_PROMISE,
+    NOTHING_AGAINST,
+    UNCHANGED,
+    card_rows,
+    scan_rows,
+    warning_of,
+)
 from weighbridge.views.text import bytes_text
 
 #: Reasons, files and findings listed before the rest is only counted.
 SHOWN = 50
-_WORDS = {"PASSED": "passed", "FAILED": "quarantined: kept for inspection, served to nobody", "SKIPPED": "not scanned"}
 _EFFECTS = {"reject": "rejects", "warn": "warns", "waive": "waived"}
-#: Fields of a card that are numbers of bytes.
-_BYTES = frozenset({"weights_size", "memory_size"})
 
 
 def markdown(outcome: Outcome) -> str:
     """Return what became of a request as GitHub-flavoured markdown."""
     version = outcome.version
     parts = [
-        f"# {text(version.name)} {text(version.version)}: {_WORDS.get(version.status, version.status.lower())}",
+        f"# {text(version.name)} {text(version.version)}: {MEANINGS.get(version.status, version.status.lower())}",
         _facts(version, outcome.unchanged),
         _decision(version.decision),
         _section("Card", _card(version.card)),
         _section("Scanned", _scans(version.reports)),
         *(_publication(found) for found in version.published),
-        _section("Unverified", _list(outcome.unverified, "The source promises no digest for these files.")),
+        _section("Unverified", _list(outcome.unverified, NO_PROMISE)),
         _section("Left out", _list(outcome.dropped)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -71,16 +77,16 @@ def _facts(version: ModelVersion, unchanged: bool) -> str:
         f"Files: {len(files)}, {bytes_text(version.manifest.size)}",
         f"Manifest: {text(version.manifest.digest)}",
     ]
-    if found := capabilities_of(version):
-        lines.append(f"**This model {', '.join(found)}.**")
+    if warning := warning_of(version):
+        lines.append(f"**{warning}**")
     if unchanged:
-        lines.append("Unchanged upstream: nothing was downloaded.")
+        lines.append(UNCHANGED)
     return "\n".join(f"- {line}" for line in lines)
 
 
 def _decision(decision: Decision) -> str:
     if not decision.reasons:
-        body = "Every byte was read, and nothing spoke against it."
+        body = NOTHING_AGAINST
     else:
         # A list, because it wraps: a table with sentences in it is wider than the page.
         body = "\n".join(map(_reason, decision.reasons[:SHOWN]))
@@ -95,46 +101,15 @@ def _reason(reason: Reason) -> str:
 
 
 def _card(card: ModelCard) -> str:
-    rows = [
-        (text(name.replace("_", " ")), text(_value(found["value"], name in _BYTES)), text(found["read_from"]))
-        for name, found in card.to_json().items()
-    ]
-    return (
-        _table(("field", "value", "read from"), rows) if rows else "No file of a known format says what the model is."
-    )
-
-
-def _value(value: Any, is_bytes: bool = False) -> str:
-    if is_bytes and isinstance(value, int):
-        return bytes_text(value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    rows = [(text(row.name), text(row.value), text(row.read_from)) for row in card_rows(card)]
+    return _table(("field", "value", "read from"), rows) if rows else NO_CARD
 
 
 def _scans(reports: Iterable[ScanReport]) -> str:
-    by_scanner: dict[str, list[ScanReport]] = defaultdict(list)
-    for report in reports:
-        if report.reason != NOT_APPLICABLE:
-            by_scanner[report.scanner].append(report)
-    rows = []
-    for scanner, found in sorted(by_scanner.items()):
-        states = sorted({f"{one.status}{f': {one.reason}' if one.reason else ''}" for one in found})
-        covered, total = sum(one.bytes_covered for one in found), sum(one.bytes_total for one in found)
-        findings = sum(len(one.findings) for one in found)
-        engine = text(engine_text(found[0]))
-        rows.append(
-            (
-                text(scanner),
-                engine,
-                f"{len(found)}",
-                f"{bytes_text(covered)} of {bytes_text(total)}",
-                text("; ".join(states)),
-                f"{findings}",
-            )
-        )
+    rows = [
+        (text(row.scanner), text(row.engine), f"{row.files}", row.covered, text(row.states), row.findings_text)
+        for row in scan_rows(reports)
+    ]
     return _table(("scanner", "engine", "files", "bytes covered", "status", "findings"), rows) if rows else ""
 
 

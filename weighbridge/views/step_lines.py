@@ -6,18 +6,18 @@ Not here: reports (markdown), bars (progress_bars).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.manifest import Comparison, Manifest
-from weighbridge.domain.report import NOT_APPLICABLE, Finding, ScanReport, engine_text
+from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake import steps
 from weighbridge.intake.job import Received
+from weighbridge.views.report_rows import NO_CARD, scan_rows
 from weighbridge.views.text import bytes_text, count_text, counted
 
 #: Findings, reasons and names told one by one before the rest is only counted.
@@ -45,16 +45,9 @@ def _fetched(received: Received) -> Iterator[str]:
 
 
 def _scanned(reports: Sequence[ScanReport]) -> Iterator[str]:
-    by_scanner: dict[str, list[ScanReport]] = defaultdict(list)
-    for report in reports:
-        if report.reason != NOT_APPLICABLE:
-            by_scanner[report.scanner].append(report)
-    for scanner, found in sorted(by_scanner.items()):
-        covered, total = sum(one.bytes_covered for one in found), sum(one.bytes_total for one in found)
-        states = sorted({f"{one.status}{f' ({one.reason})' if one.reason else ''}" for one in found})
-        told = counted(sum(len(one.findings) for one in found), "finding")
-        read = f"{bytes_text(covered)} of {bytes_text(total)}"
-        yield f"{scanner} {engine_text(found[0])}: {counted(len(found), 'file')}, {read}, {', '.join(states)}, {told}"
+    for row in scan_rows(reports):
+        found = row.findings_text if row.findings else "no findings"
+        yield f"{row.scanner} {row.engine}: {counted(row.files, 'file')}, {row.covered}, {row.states}, {found}"
     yield from _some(_finding(finding) for finding in _worst_first(reports))
 
 
@@ -79,7 +72,7 @@ def _described(card: ModelCard) -> Iterator[str]:
     told = [str(fields[name].value) for name in ("architecture", "task", "licence") if name in fields]
     if (count := fields.get("parameter_count")) and isinstance(count.value, int):
         told.append(f"{count_text(count.value)} parameters")
-    yield ", ".join(told) or "no file of a known format says what the model is"
+    yield ", ".join(told) or NO_CARD
 
 
 def _decided(decision: Decision) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
@@ -16,7 +15,7 @@ from rich.text import Text
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.manifest import Manifest
-from weighbridge.domain.report import NOT_APPLICABLE, ScanReport, engine_text
+from weighbridge.domain.report import ScanReport
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.auditing import Difference
@@ -26,8 +25,18 @@ from weighbridge.intake.receiving import Arrival
 from weighbridge.intake.repairing import RepairReport
 from weighbridge.intake.syncing import Plan, SyncReport
 from weighbridge.store.checking import StoreCheck
-from weighbridge.views.capabilities import capabilities_of
-from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text, counted
+from weighbridge.views.report_rows import (
+    MEANINGS,
+    NO_CARD,
+    NO_PROMISE,
+    NOTHING_AGAINST,
+    UNCHANGED,
+    card_rows,
+    scan_rows,
+    sync_rows,
+    warning_of,
+)
+from weighbridge.views.text import STATUS_COLOURS, bytes_text, counted
 
 _EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
 _REPAIRS = {
@@ -45,8 +54,8 @@ def report(outcome: Outcome) -> RenderableType:
     version = outcome.version
     parts: list[RenderableType] = [verdict_panel(version, outcome.unchanged), *details(version)]
     if outcome.unverified:
-        names = ", ".join(map(shown, outcome.unverified[:SHOWN]))
-        parts.append(_section("Unverified", Text(f"The source promises no digest for: {names}", style="yellow")))
+        names = "\n".join(map(shown, outcome.unverified[:SHOWN]))
+        parts.append(_section("Unverified", Text(f"{NO_PROMISE}\n{names}", style="yellow")))
     if outcome.dropped:
         parts.append(_section("Left out", Text("\n".join(map(shown, outcome.dropped[:SHOWN])), style="dim")))
     return Group(*parts)
@@ -59,15 +68,15 @@ def verdict_panel(version: ModelVersion, unchanged: bool = False) -> Panel:
         (shown(f"{version.name} {version.version}"), "bold"),
         "  ",
         (version.status, f"bold {colour}"),
-        ("  quarantined: kept for inspection, served to nobody" if version.status == "FAILED" else "", colour),
+        (f"  {MEANINGS['FAILED']}" if version.status == "FAILED" else "", colour),
         f"\n{version.source}",
         f"\n{_files_text(version.manifest)}, ",
         (str(version.manifest.digest), "dim"),
     )
-    if found := capabilities_of(version):
-        text.append(f"\nThis model {', '.join(found)}.", style="bold yellow")
+    if warning := warning_of(version):
+        text.append(f"\n{warning}", style="bold yellow")
     if unchanged:
-        text.append("\nUnchanged upstream: nothing was downloaded.", style="dim")
+        text.append(f"\n{UNCHANGED}", style="dim")
     return Panel(text, border_style=colour, expand=False)
 
 
@@ -96,31 +105,11 @@ def card_table(card: ModelCard) -> Table:
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(style="dim", overflow="fold")
-    for name, field in card.to_json().items():
-        table.add_row(
-            name.replace("_", " "),
-            escape(shown(_value_text(name, field["value"]))),
-            escape(shown(_place_text(field["read_from"]))),
-        )
+    for row in card_rows(card):
+        table.add_row(row.name, escape(shown(row.value)), escape(shown(_place_text(row.read_from))))
     if not card.fields:
-        table.add_row("nothing", "No file of a known format says what the model is.", "")
+        table.add_row("nothing", NO_CARD, "")
     return table
-
-
-def _value_text(name: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, dict, list)):
-        return str(value)
-    if isinstance(value, int):
-        return (
-            count_text(value)
-            if name == "parameter_count"
-            else bytes_text(value)
-            if "size" in name and name not in ("vocab_size", "hidden_size")
-            else str(value)
-        )
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
-    return ", ".join(str(item) for item in value)
 
 
 def _place_text(read_from: str) -> str:
@@ -131,28 +120,18 @@ def _place_text(read_from: str) -> str:
 
 def scans_table(reports: Iterable[ScanReport]) -> Table:
     """Render what was scanned by what, with how many bytes covered."""
-    by_scanner: dict[str, list[ScanReport]] = defaultdict(list)
-    for found in reports:
-        if found.reason != NOT_APPLICABLE:
-            by_scanner[found.scanner].append(found)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("scanner", "engine", "files", "bytes covered", "status", "findings"):
         table.add_column(header, justify="right" if header in ("files", "bytes covered") else "left")
-    for scanner, of_scanner in sorted(by_scanner.items()):
-        covered, total = sum(r.bytes_covered for r in of_scanner), sum(r.bytes_total for r in of_scanner)
-        states = sorted({f"{r.status}{f': {r.reason}' if r.reason else ''}" for r in of_scanner})
-        whole = all(r.status == "completed" for r in of_scanner)
-        levels = [finding.level for r in of_scanner for finding in r.findings]
-        counts = ", ".join(
-            f"{levels.count(level)} {level}" for level in ("error", "warning", "note") if level in levels
-        )
+    for row in scan_rows(reports):
+        worst = row.findings[0][0] if row.findings else "note"
         table.add_row(
-            scanner,
-            escape(engine_text(of_scanner[0])),
-            str(len(of_scanner)),
-            f"{bytes_text(covered)} of {bytes_text(total)}",
-            Text("; ".join(states), style="green" if whole else "yellow"),
-            Text(counts or "none", style="red" if "error" in levels else "yellow" if "warning" in levels else "green"),
+            row.scanner,
+            escape(row.engine),
+            str(row.files),
+            row.covered,
+            Text(row.states, style="green" if row.whole else "yellow"),
+            Text(row.findings_text, style={"error": "red", "warning": "yellow", "note": "green"}[worst]),
         )
     return table
 
@@ -175,7 +154,7 @@ def decision_text(decision: Decision) -> RenderableType:
     if len(decision.reasons) > SHOWN:
         lines.append(Text(f"… and {len(decision.reasons) - SHOWN} more; --json has all", style="dim"))
     if not decision.reasons:
-        lines.append(Text("Every byte was read, and nothing spoke against it.", style="dim"))
+        lines.append(Text(NOTHING_AGAINST, style="dim"))
     return Group(*lines)
 
 
@@ -280,15 +259,7 @@ def plan_table(plan: Plan) -> RenderableType:
 def sync_table(done: SyncReport) -> RenderableType:
     """Render what a sync came to: one line a model that changed, failed or is not passed, and how many did not."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for outcome in done.ingested:
-        version = outcome.version
-        style = STATUS_COLOURS.get(version.status, "")
-        table.add_row(Text(shown(version.name), style="bold"), version.version, Text(version.status, style=style))
-    for held in done.held:
-        style = STATUS_COLOURS.get(held.status, "")
-        table.add_row(
-            Text(shown(held.name), style="bold"), held.version, Text(f"{held.status}, as before", style=style)
-        )
-    for failure in done.failed:
-        table.add_row(Text(shown(failure.name), style="bold"), "", Text(shown(failure.error), style="red"))
+    for row in sync_rows(done):
+        status = Text(row.status, style="red" if row.status == "ERROR" else STATUS_COLOURS.get(row.status, ""))
+        table.add_row(Text(shown(row.model), style="bold"), row.version, status, Text(shown(row.why)))
     return Group(table, Text(f"{len(done.unchanged)} unchanged", style="dim"))
