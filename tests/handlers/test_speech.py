@@ -68,6 +68,18 @@ def test_a_sound_longer_than_what_whisper_hears_at_once(speech: WhisperSpeech, t
     assert " ".join(segment.text for segment in found.segments) == found.text
 
 
+def test_no_words_are_made_up_in_the_silence_after_the_last(
+    speech: WhisperSpeech,
+    tmp_path: Path,
+    beckett: Path,  # noqa: F811
+) -> None:
+    samples, rate = soundfile.read(beckett)
+    soundfile.write(tmp_path / "longer.wav", np.concatenate([samples, np.zeros(60 * rate)]), rate)
+    found = speech.transcribe(str(tmp_path / "longer.wav"), **PLAIN | {"timestamp_granularity": "segment"})
+    assert plain(found.text).endswith("fail better")
+    assert all(one.start_s < one.end_s <= found.duration_s for one in found.segments)
+
+
 def test_a_doubtful_answer_is_asked_for_again(speech: WhisperSpeech, beckett: Path) -> None:  # noqa: F811
     assert "fail better" in plain(speech.transcribe(str(beckett), **PLAIN | {"temperature": None}).text)
 

@@ -23,7 +23,7 @@ _RATES = (1_000, 768_000)
 _MAX_CHANNELS = 64
 _BLOCK_FRAMES = 65_536
 #: Full scale is 1; -80 dB below it nothing is heard, and models make up words for it.
-_SILENCE = 1e-4
+SILENCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -103,4 +103,4 @@ def _mixed(recorded: Recording, name: str, max_duration_s: float, check: Callabl
     if not frames:
         raise InvalidRequest(f"{name} is empty.", "Name a file with sound in it.")
     parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    return Sound(np.concatenate(parts), frames / rate, peak < _SILENCE)
+    return Sound(np.concatenate(parts), frames / rate, peak < SILENCE)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from transformers import (
     AutoModelForSpeechSeq2Seq,
@@ -26,7 +27,7 @@ from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, wa
 from weighbridge.handlers.interface import Device, SpeechResult, SpeechSegment
 from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
-from weighbridge.handlers.sound import RATE, Sound, read_sound
+from weighbridge.handlers.sound import RATE, SILENCE, Sound, read_sound
 
 _MAX_DURATION_S = 2 * 3600.0
 #: Temperatures of OpenAI's own program where nobody asks for one above 0: the next where an answer is doubtful.
@@ -40,6 +41,8 @@ _DOUBTS: dict[str, Any] = {
 }
 #: At temperature 0 the same sound has the same text, whatever was tried for it.
 _SEED = 0
+#: Seconds by which the time of a phrase may be wrong.
+_NEAR_S = 1.0
 #: Vocabulary of the models that know English alone; every other has more.
 _ENGLISH_ONLY = 51_864
 
@@ -125,7 +128,8 @@ class WhisperSpeech(LocalModel):
             if self.multilingual:
                 code = code or self._detect(features)
                 options |= {"language": code, "task": task}
-            segments = self._segments(features, ids, temperature, watch, options)
+            found = self._segments(features, ids, temperature, watch, options)
+        segments = [segment for segment in found if _heard(segment, sound)]
         text = "".join(self._text(segment) for segment in segments).strip()
         wanted, end = timestamp_granularity, sound.duration_s
         return SpeechResult(
@@ -248,6 +252,13 @@ class _Watch(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         self.check()
         return torch.zeros(len(input_ids), device=input_ids.device, dtype=torch.bool)
+
+
+def _heard(segment: dict[str, Any], sound: Sound) -> bool:
+    """Tell whether there is any sound where a phrase is said to be: for silence and padding models make up words."""
+    start, end = float(segment["start"]), float(segment["end"])
+    near = sound.samples[max(0, int((start - _NEAR_S) * RATE)) : int((end + _NEAR_S) * RATE)]
+    return start < sound.duration_s and bool(np.abs(near).max(initial=0.0) >= SILENCE)
 
 
 def _within(value: float, low: float, high: float) -> float:
