@@ -25,7 +25,7 @@ class StoreCheck:
         missing: blobs that a version needs and that are not there.
         concerned: `name@version` of every version with such a blob.
         unfinished: downloads that were cut off and will be resumed.
-        foreign: paths of what is among the blobs and is none; it harms nothing.
+        foreign: paths of what is in the store's folders and none of it; it harms nothing.
     """
 
     blobs: int

@@ -80,7 +80,7 @@ def _read(path: Path) -> set[Digest]:
     """Return what a lease holds; one whose process is gone is removed, and one that ends meanwhile holds nothing."""
     try:
         file = open(path)  # noqa: SIM115 (closed below)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return set()
     with file:
         try:

@@ -46,8 +46,19 @@ class Damage:
     moved_to: Path
 
 
-def _is_blob(path: Path) -> bool:
-    return re.fullmatch(r"[0-9a-f]{64}", path.name) is not None and path.is_file() and not path.is_symlink()
+_TOP, _HEX = ("blobs", "partial", "aliases", "pieces", "corrupt", "leases", "trash"), 64
+#: The folders below a root, and the files in them; `tmp…` is what is being written, or was when its process died.
+_FOLDERS = re.compile(r"blobs|partial|aliases|pieces|corrupt|leases|trash|(blobs/sha256|aliases|pieces)(/[0-9a-f]{2})?")
+_FILES = re.compile(
+    r"(blobs/sha256|aliases|pieces)/([0-9a-f]{2})/(\2[0-9a-f]{62}|tmp\w+)|(corrupt|trash)/[0-9a-f]{64}"
+    r"|partial/([0-9a-f]{64}|tmp\w+)(\.lock|(\.writing)?\.pieces)?|leases/(gate|tmp\w+\.lease)"
+)
+
+
+def _is_ours(path: Path, root: Path) -> bool:
+    """Whether a path below a root is what the layout has there."""
+    what = _FOLDERS if path.is_dir() else _FILES
+    return not path.is_symlink() and what.fullmatch(path.relative_to(root).as_posix()) is not None
 
 
 class LocalBlobStore:
@@ -177,19 +188,30 @@ class LocalBlobStore:
 
     def digests(self) -> Iterator[Digest]:
         """Yield every blob in the store."""
-        for path in sorted((self.root / "blobs" / "sha256").glob("??/*")):
-            if _is_blob(path):
-                yield Digest("sha256", path.name)
+        return self._named(sorted((self.root / "blobs" / "sha256").glob("??/*")))
+
+    def _named(self, paths: Iterable[Path]) -> Iterator[Digest]:
+        return (Digest("sha256", path.name) for path in paths if len(path.name) == _HEX and self._is_file(path))
+
+    def _is_file(self, path: Path) -> bool:
+        """Whether a path is a file of the store's own: other programs leave some, and a folder or link is none."""
+        return path.is_file() and _is_ours(path, self.root)
 
     def foreign(self) -> Iterator[Path]:
-        """Yield what is among the blobs and is none, such as the `.nfs…` files that NFS leaves."""
-        places = ((self.root / "blobs" / "sha256").glob("*/*"), (self.root / "corrupt").iterdir())
-        return (path for place in places for path in sorted(place) if not _is_blob(path))
+        """Yield what is in the store's folders and none of it, such as the `.nfs…` files that NFS leaves."""
+        for folder in _TOP:
+            for place, folders, names in os.walk(self.root / folder):
+                found = [Path(place) / name for name in (*folders, *names)]
+                yield from sorted(path for path in found if not _is_ours(path, self.root))
+                folders[:] = [name for name in folders if _is_ours(Path(place) / name, self.root)]
+
+    def _parts(self) -> list[Path]:
+        here = (self.root / "partial").iterdir()
+        return [path for path in here if path.suffix not in (".lock", ".pieces") and self._is_file(path)]
 
     def unfinished(self) -> int:
         """Return how many blobs were cut off while arriving and wait to be resumed."""
-        parts = (path for path in (self.root / "partial").iterdir() if path.suffix not in (".lock", ".pieces"))
-        return sum(1 for path in parts if path.stat().st_size)
+        return sum(1 for path in self._parts() if path.stat().st_size)
 
     def check(self, digest: Digest, heard: Heard = unheard) -> Damage | None:
         """Hash a blob again; a broken one is moved to `corrupt/`, so that the next ingest fetches it anew."""
@@ -239,9 +261,7 @@ class LocalBlobStore:
 
     def corrupt_digests(self) -> Iterator[Digest]:
         """Yield every blob that `check` found broken and whose broken copy is still kept."""
-        for path in sorted((self.root / "corrupt").iterdir()):
-            if _is_blob(path):
-                yield Digest("sha256", path.name)
+        return self._named(sorted((self.root / "corrupt").iterdir()))
 
     def drop_corrupt(self, digest: Digest) -> None:
         """Remove what `check` found broken, once the blob is here again."""
@@ -261,14 +281,14 @@ class LocalBlobStore:
 
     def empty_trash(self) -> None:
         """Delete what was set aside."""
-        for path in (self.root / "trash").iterdir():
+        for path in filter(self._is_file, (self.root / "trash").iterdir()):
             with store_errors(path):
                 path.unlink(missing_ok=True)
 
     def drop_partial(self, older_than_s: float, *, dry_run: bool = False) -> int:
         """Delete what arrived of blobs that nobody has gone on with for so long, and return how many bytes that is."""
         size, oldest = 0, time.time() - older_than_s
-        for part in [path for path in (self.root / "partial").iterdir() if path.suffix not in (".lock", ".pieces")]:
+        for part in self._parts():
             with suppress(Timeout, FileNotFoundError):
                 if part.stat().st_mtime >= oldest:
                     continue
