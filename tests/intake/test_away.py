@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -68,22 +69,47 @@ def test_postgresql_stops_in_the_middle_of_an_ingest(postgresql: PostgreSQL, tmp
         assert_agreement(night, "PASSED", number)
 
 
-def test_mlflow_stops_right_before_a_version_is_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, folder = load_mlflow().MlflowClient, tmp_path / "server"
+def in_the_middle_of_an_upload(patch: pytest.MonkeyPatch, stop: Callable[[], None]) -> None:
+    """Stop the server when some of a file's bytes have left, and not all."""
+    send, parts = HTTPConnection.send, []
+
+    def stop_and_send(connection: HTTPConnection, data: Any, *rest: Any) -> None:
+        if len(data) > 8_000:
+            parts.append(len(data))
+            if len(parts) == 3:
+                stop()
+        send(connection, data, *rest)
+
+    patch.setattr(HTTPConnection, "send", stop_and_send)
+
+
+def right_before_a_version_is_visible(patch: pytest.MonkeyPatch, stop: Callable[[], None]) -> None:
+    client = load_mlflow().MlflowClient
     create = client.create_model_version
+
+    def stop_and_create(*arguments: Any, **options: Any) -> Any:
+        stop()
+        return create(*arguments, **options)
+
+    patch.setattr(client, "create_model_version", stop_and_create)
+
+
+def test_mlflow_is_killed_while_it_is_published_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upload is begun anew, and what the server then has is the manifest's files, byte for byte."""
+    folder, port, night = tmp_path / "server", 0, None
     folder.mkdir()
-    with ExitStack() as running, monkeypatch.context() as patch:
-        server = running.enter_context(mlflow.serving(folder))
-        uri = server.uri.replace("://", f"://{mlflow.USERNAME}:{mlflow.PASSWORD}@")
-        night = Night(tmp_path, registries=("mlflow",), mlflow_tracking_uri=uri)
-
-        def stop_and_create(*arguments: Any, **options: Any) -> Any:
-            running.close()
-            return create(*arguments, **options)
-
-        patch.setattr(client, "create_model_version", stop_and_create)
-        assert [type(error) for error in errors(night)] == [RegistryUnavailable]
-        assert (night.version.status, night.version.published) == ("PASSED", ())
-    with mlflow.serving(folder, int(server.uri.rpartition(":")[2])):
+    for moment in (in_the_middle_of_an_upload, right_before_a_version_is_visible):
+        with ExitStack() as running, monkeypatch.context() as patch:
+            server = running.enter_context(mlflow.serving(folder, port))
+            port = int(server.uri.rpartition(":")[2])
+            if night is None:
+                uri = server.uri.replace("://", f"://{mlflow.USERNAME}:{mlflow.PASSWORD}@")
+                night = Night(tmp_path, registries=("mlflow",), mlflow_tracking_uri=uri)
+                night.put("words.txt", "some words\n" * 400_000)
+            moment(patch, running.close)
+            assert [type(error) for error in errors(night)] == [RegistryUnavailable], moment
+            assert (night.version.status, night.version.published) == ("PASSED", ()), moment
+    assert night is not None
+    with mlflow.serving(folder, port):
         assert errors(night) == []
         assert_agreement(night, "PASSED", "MLflow is back")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.privileges import ordinary_owner
 from tests.services.clamd import signatures
 from tests.simulators.hub import Hub
 from tests.simulators.pypi import PythonIndex
@@ -266,7 +267,8 @@ def ingested(home: Home, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> Pat
     (home.folder / "models.yaml").write_text(
         f"models:\n- {{name: company/model, source: '{url}', auth: {{tokenEnvVar: COMPANY_TOKEN}}}}\n"
     )
-    assert home.run("sync", "--via", "direct")[0] == 0
+    with ordinary_owner():  # The registry's file is the blob under a second name.
+        assert home.run("sync", "--via", "direct")[0] == 0
     return home.store.path(Digest.sha256(WEIGHTS))
 
 
