@@ -265,6 +265,7 @@ def _copy(blobs: BlobStore, digest: Digest, target: Path, heard: Heard) -> None:
             heard(len(chunk))
     if hash_.hexdigest() != digest.hex:
         target.unlink()
+        blobs.prove(digest)  # Sets a damaged one aside, so that the next ingest fetches it anew.
         raise IntegrityError(
             f"The blob {digest} in the store is damaged, so nothing was given out.",
             "Run weighbridge fsck, then ingest the model again.",
