@@ -20,7 +20,7 @@ from prefect.runtime import flow_run
 from blocks import load_settings
 from flows.announcements import ERROR, announced, log_tags
 from flows.artifact_results import keep_comparison, keep_result
-from flows.benchmark_request import entries_of, request_of
+from flows.benchmark_request import SETTINGS, entries_of, in_form, request_of
 from flows.device_runner import device_runner
 from flows.end_states import failed, measured
 from flows.parameter_types import Benchmark
@@ -28,6 +28,7 @@ from flows.run_workspace import settings_blocks
 from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
 from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.benchmarks.offered_settings import taking
 from weighbridge.benchmarks.planning import Measurement, compared, is_known, measurements
 from weighbridge.catalog import Catalog
 from weighbridge.config.settings import Settings
@@ -55,30 +56,16 @@ def _run_name() -> str:
     description="Measure models that passed: how fast they are, what they take, how good they are.",
     persist_result=False,
 )
+@taking(SETTINGS, in_form, before="models")
 def benchmark(
     name: str = "",
     benchmarks: tuple[Benchmark, ...] = (),
     handler: str = "",
     device: str = "auto",
-    n: int = 0,
-    warmups: int = BenchmarkSettings.warmups,
-    prompt_tokens: int = BenchmarkSettings.prompt_tokens,
-    output_tokens: int = BenchmarkSettings.output_tokens,
-    batch_sizes: tuple[int, ...] = BenchmarkSettings.batch_sizes,
-    request_rates: tuple[float, ...] = BenchmarkSettings.request_rates,
-    limit: int = 0,
-    shots: int = -1,
-    seed: int = 0,
-    tasks: tuple[str, ...] = (),
-    data: tuple[str, ...] = (),
-    judge_url: str = "",
-    judge_model: str = "",
-    judge_key_env: str = "",
-    answer_tokens: int = BenchmarkSettings.answer_tokens,
-    timeout_s: int = int(BenchmarkSettings.timeout_s),
     models: str = "models.yaml",
     store_block: str = "",
     catalog_block: str = "",
+    **chosen: Any,
 ) -> State[Any]:
     """Measure models that passed.
 
@@ -87,25 +74,13 @@ def benchmark(
         benchmarks: Which ones: inference_latency, throughput, …; those of models.yaml, else of the task, when empty.
         handler: Path of the handler's class, of ours or of models.yaml; that of the model or its task when empty.
         device: auto, cpu, cuda:0, or several separated by commas, which then work side by side.
-        n: Samples of each benchmark; 0 for its own number.
-        warmups: Runs before the first sample.
-        prompt_tokens: Length of each prompt.
-        output_tokens: Tokens of each answer.
-        batch_sizes: Prompts at once, for throughput; the largest counts for lm-eval.
-        request_rates: Requests a second, for throughput at an endpoint.
-        limit: Documents of each lm-eval task; 0 for all.
-        shots: Examples before each document of an lm-eval task; -1 for the task's own number.
-        seed: Of everything random.
-        tasks: Tasks of lm-eval, for the benchmark lm_eval, or subjects, for mmlu.
-        data: NAME=PATH, a file or folder in one of the worker's file_roots instead of a data set of the Hub.
-        judge_url: OpenAI-compatible endpoint that judges, for mt_bench.
-        judge_model: The judge's name there.
-        judge_key_env: Environment variable of the worker that holds the judge's key; one of its token_places.
-        answer_tokens: Tokens of each answer at most, for mt_bench.
-        timeout_s: Seconds for each benchmark.
         models: The models file that says how each model is loaded, in the worker's working directory, if it is there.
         store_block: Blob Store Folder block with the blobs; the worker's own settings when empty.
         catalog_block: Catalog Database block to keep results in; the worker's own settings when empty.
+        shots: Examples before each document of an lm-eval task; -1 for the task's own number.
+        data: NAME=PATH, a file or folder in one of the worker's file_roots instead of a data set of the Hub.
+        judge_key_env: Environment variable of the worker that holds the judge's key; one of its token_places.
+        **chosen: The settings of benchmarks, each a parameter.
 
     Returns:
         One of the states of `flows.end_states`.
@@ -114,25 +89,9 @@ def benchmark(
     try:
         settings = Settings(**load_settings(settings_blocks("", "", store_block, catalog_block)))
         entries = entries_of(models)
-        chosen = BenchmarkSettings(
-            n=n,
-            warmups=warmups,
-            prompt_tokens=prompt_tokens,
-            output_tokens=output_tokens,
-            batch_sizes=tuple(batch_sizes),
-            request_rates=tuple(request_rates),
-            limit=limit,
-            shots=shots if shots >= 0 else None,
-            seed=seed,
-            tasks=tuple(tasks),
-            endpoint=settings.endpoint("huggingface"),
-            judge_url=judge_url,
-            judge_model=judge_model,
-            judge_key_env=judge_key_env,
-            answer_tokens=answer_tokens,
-            timeout_s=float(timeout_s),
-        )
-        request = request_of(settings, entries, benchmarks, handler, data, chosen)
+        data = chosen.pop("data", ())
+        measured_with = BenchmarkSettings(**chosen, endpoint=settings.endpoint("huggingface"))
+        request = request_of(settings, entries, benchmarks, handler, data, measured_with)
         devices = _devices(device)
         with open_catalog(settings) as catalog:
             known = partial(is_known, catalog, devices[0])

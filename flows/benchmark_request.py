@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from weighbridge.benchmarks.interface import TASK_FILES, BenchmarkSettings
+from weighbridge.benchmarks.offered_settings import OfferedSetting, offered_settings
 from weighbridge.benchmarks.running import BenchmarkRequest
 from weighbridge.config.models_file import ModelEntry, read_models
 from weighbridge.config.policy_file import load_policy
@@ -23,6 +25,15 @@ from weighbridge.net.auth import Auth
 from weighbridge.net.on_behalf import refuse_file, refuse_place
 
 _OURS = "weighbridge.handlers."
+#: What a run may choose; the Hub is the worker's.
+SETTINGS = offered_settings(without=("endpoint",))
+
+
+def in_form(setting: OfferedSetting) -> tuple[Any, Any]:
+    """Return type and default of a setting in a form, whose numbers are whole and are never left out."""
+    if setting.default is None:
+        return int, -1
+    return (int, int(setting.default)) if setting.type is float else (setting.type, setting.default)
 
 
 def entries_of(models: str) -> tuple[ModelEntry, ...]:

@@ -30,7 +30,6 @@ from weighbridge.errors import (
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import choose_device, opened
-from weighbridge.net.addresses import AddressPolicy
 
 #: The benchmark whose child must find the model as any later one does.
 MEMORY = "memory"
@@ -84,12 +83,7 @@ class Work:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Work:
         """Read what `dataclasses.asdict` wrote, through JSON."""
-        settings = dict(value["settings"])
-        for name in ("batch_sizes", "request_rates", "tasks"):
-            settings[name] = tuple(settings[name])
-        if addresses := settings["judge_addresses"]:
-            settings["judge_addresses"] = AddressPolicy.from_json(addresses)
-        return cls(**{**value, "settings": BenchmarkSettings(**settings)})
+        return cls(**{**value, "settings": BenchmarkSettings(**value["settings"])})
 
 
 def run_in_child(

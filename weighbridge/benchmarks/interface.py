@@ -9,7 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol, Self
+
+from pydantic import BeforeValidator, Field, InstanceOf, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic.dataclasses import dataclass as validated_dataclass
+from pydantic.json_schema import SkipJsonSchema
 
 from weighbridge.domain.result import Metric
 from weighbridge.errors import InvalidConfiguration
@@ -20,75 +24,76 @@ from weighbridge.net.addresses import AddressPolicy
 TASK_FILES = (".yaml", ".yml")
 
 
-@dataclass(frozen=True)
+def _chosen(description: str, **limits: Any) -> Any:
+    """Return what a field says of itself: its sentence, its limits, and the command's flag where the name is not it."""
+    flag = limits.pop("flag", "")
+    return Field(description=description, json_schema_extra={"flag": flag} if flag else None, **limits)
+
+
+@validated_dataclass(frozen=True)
 class BenchmarkSettings:
     """What a user chooses for a run; a benchmark ignores what is not its own.
 
-    Attributes:
-        n: samples; 0 for the benchmark's own number.
-        warmups: runs before the first sample.
-        prompt_tokens: length of each prompt.
-        output_tokens: tokens generated for each.
-        batch_sizes: prompts at once, for throughput.
-        request_rates: requests per second, for endpoints.
-        limit: documents a task, for lm-eval; 0 for all.
-        shots: examples before each document, for lm-eval; None for the task's own number.
-        tasks: lm-eval tasks, by name.
-        seed: of everything random.
-        data: files and folders instead of data sets of the Hub, by the name of what they are for.
-        endpoint: the Hub that data sets come from, or empty for the configured one.
-        judge_url, judge_model, judge_key_env: an OpenAI-compatible endpoint that judges, for mt_bench.
-        judge_addresses: where that endpoint may lie; anywhere when None.
-        answer_tokens: length of each answer at most, for mt_bench.
-        timeout_s: for the whole run.
+    A field is all that a new setting takes: commands and flows offer each of them (benchmarks.offered_settings) but
+    `judge_addresses`, which says where the judge may be; anywhere when None. `shots` may be given as -1 for None.
 
     Raises:
         InvalidConfiguration: a number is below the least that means something.
     """
 
-    n: int = 0
-    warmups: int = 10
-    prompt_tokens: int = 128
-    output_tokens: int = 64
-    batch_sizes: tuple[int, ...] = (1, 2, 4, 8)
-    request_rates: tuple[float, ...] = (1.0, 2.0, 4.0)
-    limit: int = 0
-    shots: int | None = None
-    tasks: tuple[str, ...] = ()
-    seed: int = 0
-    data: Mapping[str, str] = field(default_factory=dict)
-    endpoint: str = ""
-    judge_url: str = ""
-    judge_model: str = ""
-    judge_key_env: str = ""
-    judge_addresses: AddressPolicy | None = None
-    answer_tokens: int = 1024
-    timeout_s: float = 3600.0
+    n: Annotated[int, _chosen("Samples of each benchmark; 0 for its own number.", ge=0, flag="-n")] = 0
+    warmups: Annotated[int, _chosen("Runs before the first sample.", ge=0)] = 10
+    prompt_tokens: Annotated[int, _chosen("Length of each prompt.", ge=1)] = 128
+    output_tokens: Annotated[int, _chosen("Tokens of each answer.", ge=2)] = 64
+    batch_sizes: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        _chosen("Prompts at once, for throughput; the largest counts for lm-eval.", min_length=1, flag="--batch-size"),
+    ] = (1, 2, 4, 8)
+    request_rates: Annotated[
+        tuple[Annotated[float, Field(ge=0.001)], ...],
+        _chosen("Requests a second, for throughput at an endpoint.", min_length=1, flag="--request-rate"),
+    ] = (1.0, 2.0, 4.0)
+    limit: Annotated[int, _chosen("Documents of each lm-eval task; 0 for all.", ge=0)] = 0
+    shots: Annotated[
+        Annotated[int, Field(ge=0)] | None,
+        BeforeValidator(lambda given: None if given == -1 else given),
+        _chosen("Examples before each document of an lm-eval task; the task's own number by default."),
+    ] = None
+    seed: Annotated[int, _chosen("Of everything random.")] = 0
+    tasks: Annotated[
+        tuple[str, ...],
+        _chosen("Tasks of lm-eval, for lm_eval, or subjects, for mmlu (mmlu_anatomy).", flag="--task"),
+    ] = ()
+    data: Annotated[Mapping[str, str], _chosen("NAME=PATH, a file or folder instead of a data set of the Hub.")] = (
+        field(default_factory=dict)
+    )
+    endpoint: Annotated[str, _chosen("Hub that data sets come from; the configured one by default.")] = ""
+    judge_url: Annotated[str, _chosen("OpenAI-compatible endpoint that judges, for mt_bench.")] = ""
+    judge_model: Annotated[str, _chosen("The judge's name there.")] = ""
+    judge_key_env: Annotated[str, _chosen("Environment variable that holds the judge's key.")] = ""
+    judge_addresses: SkipJsonSchema[
+        Annotated[
+            InstanceOf[AddressPolicy] | None,
+            BeforeValidator(lambda given: AddressPolicy.from_json(given) if isinstance(given, Mapping) else given),
+        ]
+    ] = None
+    answer_tokens: Annotated[int, _chosen("Tokens of each answer at most, for mt_bench.", ge=1)] = 1024
+    timeout_s: Annotated[float, _chosen("Seconds for each benchmark.", ge=1, flag="--timeout")] = 3600.0
 
-    def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            given = getattr(self, name)
-            for number in given if isinstance(given, tuple) else (given,):
-                if not number >= least:
-                    raise InvalidConfiguration(f"{name} is {number}.", f"Give at least {least}.", name=name)
-        if not self.batch_sizes or not self.request_rates:
-            raise InvalidConfiguration(
-                "batch_sizes and request_rates hold one number at least.", "Give one, or leave them out."
-            )
-
-
-#: The least number that means something, of each setting that is one or has some.
-_LEAST: Mapping[str, float] = {
-    "n": 0,
-    "warmups": 0,
-    "prompt_tokens": 1,
-    "output_tokens": 2,
-    "batch_sizes": 1,
-    "request_rates": 0.001,
-    "limit": 0,
-    "answer_tokens": 1,
-    "timeout_s": 1,
-}
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told(cls, values: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validated(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name, given = str(first["loc"][0]), first["input"]
+            wrong, remedy = f"{name} is {given}.", f"{first['msg']}."
+            if first["type"] == "greater_than_equal":
+                remedy = f"Give at least {first['ctx']['ge']:g}."
+            elif first["type"] == "too_short":
+                wrong, remedy = f"{name} holds one number at least.", "Give one, or leave it out."
+            raise InvalidConfiguration(wrong, remedy, name=name) from error
 
 
 @dataclass(frozen=True)

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
+
+from weighbridge.benchmarks.offered_settings import OfferedSetting, offered_settings
 
 Handler = Annotated[str, typer.Option("--handler", help="Path of a handler's class; models.yaml's, or the task's.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 Benchmarks = Annotated[
     list[str] | None, typer.Option("--benchmark", "-b", help="inference_latency, throughput, …; the task's own.")
 ]
-Tasks = Annotated[
-    list[str] | None, typer.Option(help="A task of lm-eval, or for mmlu a subject (mmlu_anatomy); repeated.")
-]
-Samples = Annotated[int, typer.Option("-n", min=0, help="Samples; the benchmark's own number by default.")]
-Limit = Annotated[int, typer.Option(min=0, help="Documents of each task; all by default.")]
-Shots = Annotated[
-    int | None, typer.Option(min=0, help="Examples before each document; the task's own number by default.")
-]
-Warmups = Annotated[int, typer.Option(min=0, help="Runs before the first sample.")]
-PromptTokens = Annotated[int, typer.Option(min=1, help="Length of each prompt.")]
-OutputTokens = Annotated[int, typer.Option(min=2, help="Tokens of each answer.")]
-BatchSizes = Annotated[list[int] | None, typer.Option(min=1, help="Prompts at once; repeated.")]
-RequestRates = Annotated[
-    list[float] | None, typer.Option(min=0.001, help="Requests a second at an endpoint; repeated.")
-]
-Data = Annotated[
-    list[str] | None, typer.Option(help="NAME=PATH, a file or folder instead of a data set of the Hub; repeated.")
-]
-Endpoint = Annotated[str, typer.Option(help="Hub that data sets come from; the configured one by default.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
-Timeout = Annotated[float, typer.Option(min=1, help="Seconds for each benchmark.")]
-JudgeUrl = Annotated[str, typer.Option(help="OpenAI-compatible endpoint that judges.")]
-JudgeModel = Annotated[str, typer.Option(help="The judge's name there.")]
-JudgeKeyEnv = Annotated[str, typer.Option(help="Environment variable with the judge's key.")]
-AnswerTokens = Annotated[int, typer.Option(min=1, help="Tokens of each answer at most, for mt_bench.")]
+#: Settings of benchmarks, which `as_option` makes options of.
+SETTINGS = offered_settings()
+
+
+def as_option(setting: OfferedSetting) -> tuple[Any, Any]:
+    """Return type and default of a setting as an option; one that holds several values is repeated."""
+    kind, default, text = setting.type, setting.default, setting.description
+    if get_origin(kind) is tuple:
+        kind, default, text = list[get_args(kind)[0]], list(default), f"{text.rstrip('.')}; repeated."  # type: ignore[misc]
+    flags = (setting.flag,) if setting.flag else ()
+    return Annotated[kind, typer.Option(*flags, min=setting.least, help=text)], default

@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.benchmarks.offered_settings import taking
 from weighbridge.benchmarks.planning import OF_ENDPOINTS
 from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options, laid_out
 from weighbridge.cli import benchmark_options as options
@@ -195,53 +196,22 @@ def _print_reply(reply: Reply) -> None:
         print(reply.value if isinstance(reply.value, str) else json.dumps(reply.value))  # noqa: T201 (for a program)
 
 
+@taking(options.SETTINGS, options.as_option, before="models")
 def _benchmark(
     name: NameArgument,
     benchmarks: options.Benchmarks = None,
-    task: options.Tasks = None,
     handler: options.Handler = "",
     device: options.Device = "auto",
-    n: options.Samples = 0,
-    limit: options.Limit = 0,
-    shots: options.Shots = None,
-    warmups: options.Warmups = BenchmarkSettings.warmups,
-    prompt_tokens: options.PromptTokens = BenchmarkSettings.prompt_tokens,
-    output_tokens: options.OutputTokens = BenchmarkSettings.output_tokens,
-    batch_size: options.BatchSizes = None,
-    request_rate: options.RequestRates = None,
-    data: options.Data = None,
-    endpoint: options.Endpoint = "",
-    seed: options.Seed = 0,
-    timeout: options.Timeout = BenchmarkSettings.timeout_s,
-    judge_url: options.JudgeUrl = "",
-    judge_model: options.JudgeModel = "",
-    judge_key_env: options.JudgeKeyEnv = "",
-    answer_tokens: options.AnswerTokens = BenchmarkSettings.answer_tokens,
     models: ModelsOption = DEFAULT_MODELS,
     json_: AsJSONList = False,
+    **given: Any,
 ) -> None:
     """Measure a version that passed: how fast it is, what it takes, and how good it is."""
     settings = Settings()
-    chosen = BenchmarkSettings(
-        n=n,
-        warmups=warmups,
-        prompt_tokens=prompt_tokens,
-        output_tokens=output_tokens,
-        batch_sizes=tuple(batch_size or BenchmarkSettings.batch_sizes),
-        request_rates=tuple(request_rate or BenchmarkSettings.request_rates),
-        limit=limit,
-        shots=shots,
-        tasks=tuple(task or ()),
-        seed=seed,
-        data=settings.benchmark_files | dict(_pair(text) for text in data or ()),
-        endpoint=endpoint or settings.endpoint("huggingface"),
-        judge_url=judge_url,
-        judge_model=judge_model,
-        judge_key_env=judge_key_env,
-        judge_addresses=settings.addresses("judge", on_behalf=False) if judge_url else None,
-        answer_tokens=answer_tokens,
-        timeout_s=timeout,
-    )
+    given["data"] = settings.benchmark_files | dict(_pair(text) for text in given["data"])
+    given["endpoint"] = given["endpoint"] or settings.endpoint("huggingface")
+    judges = settings.addresses("judge", on_behalf=False) if given["judge_url"] else None
+    chosen = BenchmarkSettings(**given, judge_addresses=judges)
     entry = _entry(models, name)
     names = tuple(benchmarks or (entry.benchmarks if entry else ()))
     _check_tasks(chosen, benchmarks or [], names)
