@@ -185,7 +185,7 @@ def test_what_is_drawn_is_the_same_for_the_same_seed(chat: TextChat) -> None:
         {"top_k": -1},
         {"seed": "one"},
         {"n": 2},
-        {"logprobs": True},
+        {"logit_bias": {"1": 1}},
         {"tool_choice": "required"},
         {"tools": "all"},
         {"chat_template_kwargs": {"tokenize": True}},

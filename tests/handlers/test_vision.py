@@ -51,7 +51,10 @@ def test_an_image_is_counted_and_answered(vision: VisionChat, red: str) -> None:
 
 
 def test_the_image_is_seen(vision: VisionChat, red: str) -> None:
-    seen = [vision._encoded(about(url), True) for url in (red, data_url(Image.new("RGB", (16, 16), "blue")))]
+    seen = [
+        vision._encoded(*vision._templated(about(url), True))
+        for url in (red, data_url(Image.new("RGB", (16, 16), "blue")))
+    ]
     with torch.inference_mode():
         logits = [vision.model(**inputs).logits[0, -1] for inputs in seen]
     assert torch.equal(seen[0]["input_ids"], seen[1]["input_ids"])

@@ -299,6 +299,8 @@ def test_a_real_chat_answers_as_it_does_without_a_worker(path: None, tmp_path: P
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda number: worker.generate(said("x" * number), **CHAT), range(8)))
         counted = worker.count_tokens(said("x"), add_generation_prompt=False)
+        told = worker.generate(said("x"), logprobs=True, top_logprobs=2, **CHAT)
+    assert told == alone.generate(said("x"), logprobs=True, top_logprobs=2, **CHAT)
     assert found == [alone.generate(said("x" * number), **CHAT) for number in range(8)]
     assert counted == alone.count_tokens(said("x"), add_generation_prompt=False)
 

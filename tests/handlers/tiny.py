@@ -129,6 +129,26 @@ def follower(folder: Path, follows: dict[str, str], *, first: str = "A", context
     return folder
 
 
+def speaker(folder: Path, says: str, *, start: int, template: str = TEMPLATE, marks: tuple[str, ...] = ()) -> Path:
+    """Write a chat model that says a text and ends, told by positions alone: after a prompt of `start` tokens."""
+    words = tokenizer(folder, template)
+    words.add_special_tokens({"additional_special_tokens": list(marks)})
+    words.save_pretrained(folder)
+    ids, context = [*words.encode(says, add_special_tokens=False), 1], 1024
+    settings = {"bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0, "tie_word_embeddings": False}
+    made = GPT2LMHeadModel(
+        GPT2Config(vocab_size=len(words), n_positions=context, n_embd=context, n_layer=0, n_head=1, **settings)
+    )
+    with torch.no_grad():
+        made.transformer.wte.weight.zero_()
+        made.transformer.wpe.weight.copy_(torch.eye(context) * 10)
+        made.lm_head.weight.zero_()
+        for place, token in enumerate(ids):
+            made.lm_head.weight[token, start - 1 + place] = 1
+    made.save_pretrained(folder)
+    return folder
+
+
 def fnet(folder: Path) -> Path:
     """Write an FNet of two layers, which looks at padding too, and its tokenizer."""
     words = tokenizer(folder, None)

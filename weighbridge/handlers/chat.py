@@ -18,6 +18,7 @@ from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.request import template_options, text_messages, wanted
+from weighbridge.handlers.tool_calls import call_format, offered
 
 
 class TextChat(LocalModel):
@@ -75,7 +76,8 @@ class TextChat(LocalModel):
             top_p: share of the likeliest tokens that may be drawn.
             stop: strings that end the answer.
             cancel_event: ends it; what was generated until then is returned, with the reason `cancelled`.
-            options: `top_k`; `seed`; `tools` in OpenAI's form and `chat_template_kwargs`, for the model's own template.
+            options: `top_k`, `seed`, `presence_penalty`, `frequency_penalty`, `logprobs`, `top_logprobs`; `tools` in
+                OpenAI's form and `chat_template_kwargs`, for the model's own template.
 
         Raises:
             InvalidRequest: the messages or an option are wrong, or the messages are too long.
@@ -100,13 +102,15 @@ class TextChat(LocalModel):
         """
         template = template_options(self.name, options)
         asked = wanted(self.name, options)
-        prompt = self._templated(messages, True, template)
+        text = self._templated(messages, True, template)
+        prompt = self._encoded(text)
         self._generation.check_room(prompt)
-        return self._generation.answer(prompt, asked, cancel_event=cancel_event, on_text=on_text)
+        calls = call_format(self.tokenizer, self.tokenizer.chat_template, template.get("tools", ()), text)
+        return self._generation.answer(prompt, asked, calls=calls, cancel_event=cancel_event, on_text=on_text)
 
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
         """Return the tokens of the messages under the model's own template. Raises HandlerError."""
-        return len(self._templated(messages, add_generation_prompt))
+        return len(self._encoded(self._templated(messages, add_generation_prompt)))
 
     def encode(self, messages: Sequence[dict[str, Any]]) -> list[int]:
         """Return the tokens of the messages and of what an answer begins with.
@@ -115,7 +119,7 @@ class TextChat(LocalModel):
             InvalidRequest: there is no room for an answer.
             HandlerError: the template fails.
         """
-        prompt = self._templated(messages, True)
+        prompt = self._encoded(self._templated(messages, True))
         self._generation.check_room(prompt)
         return prompt
 
@@ -147,16 +151,21 @@ class TextChat(LocalModel):
         messages: Sequence[dict[str, Any]],
         add_generation_prompt: bool,
         options: Mapping[str, Any] = MappingProxyType({}),
-    ) -> list[int]:
+    ) -> str:
         plain = text_messages(messages, self.name)
+
+        def render(options: Mapping[str, Any]) -> str:
+            made = self.tokenizer.apply_chat_template(
+                plain, tokenize=False, add_generation_prompt=add_generation_prompt, **options
+            )
+            return str(made)
+
         try:
             if self.tokenizer.chat_template is None:
                 raise HandlerError(
                     f"{self.name} has no chat template.", "It is a base model: name another handler, or none."
                 )
-            text = self.tokenizer.apply_chat_template(
-                plain, tokenize=False, add_generation_prompt=add_generation_prompt, **options
-            )
+            return offered(self.name, render, options)
         except WeighbridgeError:
             raise
         except Exception as error:  # a template is a stranger's program
@@ -164,6 +173,8 @@ class TextChat(LocalModel):
                 f"The chat template of {self.name} fails: {type(error).__name__}: {str(error)[:200]}.",
                 "Check the messages' roles; if they are right, its publisher has to mend the template.",
             ) from error
+
+    def _encoded(self, text: str) -> list[int]:
         with self._words, inferring(self.name, "the tokenizer", "chat"):
             tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return tokens

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,11 +16,13 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 from transformers.generation.streamers import BaseStreamer
 
 from weighbridge.errors import Cancelled, HandlerError, InvalidRequest
+from weighbridge.handlers.answering import Answering
 from weighbridge.handlers.generation_settings import read_settings
 from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, watched
 from weighbridge.handlers.interface import ChatGeneration, Device
+from weighbridge.handlers.penalties import Penalties
 from weighbridge.handlers.request import Wanted, stop_strings
-from weighbridge.handlers.text_stream import HeldText, TokenText
+from weighbridge.handlers.tool_calls import CallFormat
 from weighbridge.handlers.turns import Turns
 
 _log = logging.getLogger(__name__)
@@ -70,6 +73,7 @@ class Generation:
         wanted: Wanted,
         *,
         inputs: Mapping[str, torch.Tensor] | None = None,
+        calls: CallFormat | None = None,
         cancel_event: threading.Event | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> ChatGeneration:
@@ -79,6 +83,7 @@ class Generation:
             prompt: its tokens.
             wanted: how.
             inputs: what the model takes beside tokens, such as images.
+            calls: how the model writes calls of tools, where it may.
             cancel_event: ends it; what was generated until then is returned, with the reason `cancelled`.
             on_text: called with each piece of the text, as soon as it belongs to the answer.
 
@@ -87,22 +92,12 @@ class Generation:
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set before there was a token.
         """
-        sampling: dict[str, Any] = {}
-        if wanted.temperature > 0:
-            sampling = {"do_sample": True, "temperature": wanted.temperature, "top_p": wanted.top_p}
-            sampling |= self.settings.sampled | ({} if wanted.top_k is None else {"top_k": wanted.top_k})
         words = [*wanted.stop, *self.settings.stop]
-        held, text_of = HeldText(words, on_text or (lambda piece: None)), TokenText(self._text)
-        so_far: list[int] = []
-
-        def look(tokens: list[int]) -> None:
-            so_far[:] = tokens
-            if on_text:
-                held.add(text_of.add(tokens))
-
+        answering = Answering(self._tokenizer, self.settings.ends, words, wanted, on_text, calls)
+        listens = on_text or cancel_event or answering.logprobs
         reason = "length"
         try:
-            (answer,) = self._complete(
+            (tokens,) = self._complete(
                 [prompt],
                 watch_layers=True,
                 max_new_tokens=min(wanted.max_new_tokens, self.context_length - len(prompt)),
@@ -110,35 +105,34 @@ class Generation:
                 stop=words,
                 inputs=inputs,
                 seed=wanted.seed,
-                look=look if on_text or cancel_event else None,
-                **sampling,
+                look=answering.look if listens else None,
+                logprobs=answering.logprobs,
+                processors=self._processors(wanted, len(prompt)),
+                **self._sampling(wanted),
             )
         except Cancelled:
-            if not so_far:
+            if not answering.tokens:
                 raise
-            answer, reason = so_far, "cancelled"
-        text, stopped = self._before_stop(answer, words)
-        held.finish(text)
-        ended = stopped or (bool(answer) and answer[-1] in self.settings.ends)
-        return ChatGeneration(text, len(prompt), len(answer), "stop" if ended else reason)
+            tokens, reason = answering.tokens, "cancelled"
+        return answering.whole(tokens, len(prompt), reason)
 
-    def _text(self, tokens: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+    def _sampling(self, wanted: Wanted) -> dict[str, Any]:
+        """Return options of transformers' `generate` for how tokens are drawn; none where they are not."""
+        if wanted.temperature == 0:
+            return {}
+        top_k = {} if wanted.top_k is None else {"top_k": wanted.top_k}
+        return {
+            "do_sample": True,
+            "temperature": wanted.temperature,
+            "top_p": wanted.top_p,
+            **self.settings.sampled,
+            **top_k,
+        }
 
-    def _before_stop(self, answer: Sequence[int], stop: Sequence[str]) -> tuple[str, bool]:
-        """Return an answer's text up to the first stop string, and whether there is one; it may be a special token."""
-        text = self._text(answer)
-        places = [place for word in stop if (place := text.find(word)) >= 0]
-        if places:
-            return text[: min(places)], True
-        marked = str(self._tokenizer.decode(answer, skip_special_tokens=False))
-        places = [place for word in stop if (place := marked.find(word)) >= 0]
-        if not places:
-            return text, False
-        kept = len(answer)
-        while kept and len(self._tokenizer.decode(answer[:kept], skip_special_tokens=False)) > min(places):
-            kept -= 1
-        return self._text(answer[:kept]), True
+    def _processors(self, wanted: Wanted, start: int) -> list[LogitsProcessor]:
+        if not wanted.presence_penalty and not wanted.frequency_penalty:
+            return []
+        return [Penalties(start, wanted.presence_penalty, wanted.frequency_penalty)]
 
     def complete(
         self,
@@ -186,12 +180,14 @@ class Generation:
         inputs: Mapping[str, torch.Tensor] | None = None,
         **options: Any,
     ) -> list[list[int]]:
-        """As `complete`, with three more options.
+        """As `complete`, with five more options.
 
         `watch_layers` also ends a long prompt in the middle, and stands in a compiler's way; `seed` is of what is
-        drawn; `look` is called with the first answer's tokens so far, at each of them.
+        drawn; `look` is called with the first answer's tokens so far, at each of them; `logprobs` listens to the
+        model; `processors` change what it computes for the next token.
         """
         seed, look, watches = (options.pop(name, None) for name in ("seed", "look", "watch_layers"))
+        logprobs, processors = options.pop("logprobs", None), options.pop("processors", ())
         self._check_known(prompts)
         width = max(map(len, prompts))
         padding = self._tokenizer.pad_token_id
@@ -207,11 +203,12 @@ class Generation:
             watched(self._model, self._name, cancel_event if watches else None),
             inferring(self._name, str(self._device), "chat"),
             sown(self._device, seed),
+            logprobs.listening(self._model) if logprobs else nullcontext(),
         ):
             outputs = self._model.generate(
                 input_ids=torch.tensor(rows, device=self._device),
                 attention_mask=torch.tensor(mask, device=self._device),
-                logits_processor=LogitsProcessorList([Finite(self._name)]),
+                logits_processor=LogitsProcessorList([Finite(self._name), *processors]),
                 stopping_criteria=StoppingCriteriaList([ending]),
                 streamer=_Ticking(on_token) if on_token else None,
                 **(inputs or {}),

@@ -20,6 +20,23 @@ Device: TypeAlias = "str | torch.device"
 
 
 @dataclass(frozen=True)
+class TokenLogprob:
+    """How likely a token was.
+
+    Attributes:
+        token: its text.
+        logprob: the natural logarithm of its probability, as the model has it; -9999 for never.
+        content: its bytes, which may be less than a letter; None where the tokenizer does not tell.
+        top: the likeliest tokens in its place.
+    """
+
+    token: str
+    logprob: float
+    content: tuple[int, ...] | None
+    top: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
 class ChatGeneration:
     """An answer.
 
@@ -32,6 +49,7 @@ class ChatGeneration:
         reasoning: what was thought before, where that is told apart.
         refusal: why there is no answer, in the model's own words.
         tool_calls: what it wants to be done, in OpenAI's form.
+        logprobs: how likely each token of the text was; empty unless asked for.
     """
 
     text: str
@@ -41,6 +59,7 @@ class ChatGeneration:
     reasoning: str = ""
     refusal: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)

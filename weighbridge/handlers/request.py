@@ -31,6 +31,7 @@ def checked_text(text: Any) -> str:
     return text
 
 
+_MAX_PENALTY, _MAX_TOP_LOGPROBS = 2, 20
 #: What a call itself tells a template.
 _TEMPLATES_OWN = frozenset({"conversation", "chat_template", "tools", "documents", "tokenize", "add_generation_prompt"})
 
@@ -46,6 +47,10 @@ class Wanted:
         stop: strings that end the answer.
         top_k: how many of the likeliest tokens may be drawn; 0 for all, None for what the publisher says.
         seed: of what is drawn: the same one gives the same answer. None for dice that nobody knows.
+        presence_penalty: what a token's logit loses once it is in the answer, -2 to 2.
+        frequency_penalty: what it loses for each time that it is, -2 to 2.
+        logprobs: whether to tell how likely each token was.
+        top_logprobs: how many of the likeliest tokens to tell of in each place, 0 to 20.
     """
 
     max_new_tokens: int
@@ -54,6 +59,10 @@ class Wanted:
     stop: tuple[str, ...] = ()
     top_k: int | None = None
     seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: bool = False
+    top_logprobs: int = 0
 
 
 def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
@@ -61,12 +70,19 @@ def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
 
     Args:
         name: of the model, for errors.
-        options: of the call: those of `Wanted`, of which the first three must be there.
+        options: of the call: those of `Wanted`, of which the first three must be there; `n` of 1, and a
+            `response_format` of text, which ask for nothing.
 
     Raises:
         InvalidRequest: one cannot be, or is not taken by models that run here.
     """
-    given = {key: value for key, value in options.items() if value is not None}
+    check_one(options.get("n"))
+    if asks_for_form(options.get("response_format")):
+        raise InvalidRequest(
+            f"{name} cannot be held to a form: nothing here keeps a model to JSON while it writes.",
+            "Leave response_format out and say it in words, or ask a service that has supports_structured_outputs.",
+        )
+    given = {key: value for key, value in options.items() if value is not None and key not in ("n", "response_format")}
     unknown = sorted(given.keys() - Wanted.__dataclass_fields__.keys())
     if unknown:
         raise InvalidRequest(f"{name} takes no {', '.join(unknown)}.", "Leave it out, or ask a service that takes it.")
@@ -74,6 +90,7 @@ def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
     for key in ("top_k", "seed"):
         if not isinstance(given.get(key, 0), int) or isinstance(given.get(key), bool) or given.get(key, 0) < 0:
             raise InvalidRequest(f"{key} is {given[key]!r}.", "Ask for a whole number, 0 or more.")
+    check_penalties_and_logprobs(given)
     return Wanted(**{**given, "stop": tuple(stop_strings(options.get("stop")))})
 
 
@@ -85,6 +102,32 @@ def check_sampling(max_new_tokens: Any, temperature: Any, top_p: Any) -> None:
         raise InvalidRequest(f"The temperature is {temperature!r}.", "Ask for 0 or more.")
     if not _number(top_p) or not 0 < top_p <= 1:
         raise InvalidRequest(f"top_p is {top_p!r}.", "Ask for more than 0, and 1 at most.")
+
+
+def check_penalties_and_logprobs(options: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest for penalties, `logprobs` and `top_logprobs` that cannot be; those left out can."""
+    for key in ("presence_penalty", "frequency_penalty"):
+        value = options.get(key, 0)
+        if not _number(value) or not -_MAX_PENALTY <= value <= _MAX_PENALTY:
+            raise InvalidRequest(f"{key} is {value!r}.", f"Ask for -{_MAX_PENALTY} to {_MAX_PENALTY}.")
+    told, top = options.get("logprobs", False), options.get("top_logprobs", 0)
+    if not isinstance(told, bool):
+        raise InvalidRequest(f"logprobs is {told!r}.", "Send true or false.")
+    if not isinstance(top, int) or isinstance(top, bool) or not 0 <= top <= _MAX_TOP_LOGPROBS:
+        raise InvalidRequest(f"top_logprobs is {top!r}.", f"Ask for 0 to {_MAX_TOP_LOGPROBS}.")
+    if top and not told:
+        raise InvalidRequest("top_logprobs is asked for without logprobs.", "Send logprobs: true, too.")
+
+
+def check_one(n: Any) -> None:
+    """Raise InvalidRequest where a call asks for several answers, of which `generate` gives one."""
+    if n is not None and (not isinstance(n, int) or isinstance(n, bool) or n != 1):
+        raise InvalidRequest(f"n is {n!r}, and a call gives one answer.", "Ask weighbridge.handlers.choices for more.")
+
+
+def asks_for_form(response_format: Any) -> bool:
+    """Tell whether an answer is to have a form; OpenAI's `{"type": "text"}` asks for none."""
+    return response_format is not None and response_format != {"type": "text"}
 
 
 def check_top_k(top_k: Any) -> None:

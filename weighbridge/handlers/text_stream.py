@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 #: What a tokenizer writes for the bytes of half a letter.
-_HALF = "\ufffd"
+HALF = "\ufffd"
 
 
 class HeldText:
@@ -73,7 +73,7 @@ class TokenText:
     def add(self, tokens: Sequence[int]) -> str:
         """Return the text that is new in all tokens so far; empty while a letter is not whole."""
         before, now = self._decode(tokens[self._start : self._read]), self._decode(tokens[self._start :])
-        if len(now) <= len(before) or now.endswith(_HALF):
+        if len(now) <= len(before) or now.endswith(HALF):
             return ""
         self._start, self._read = self._read, len(tokens)
         return now[len(before) :]

@@ -11,8 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from weighbridge.errors import Cancelled, HandlerError, InvalidRequest
-from weighbridge.handlers.interface import ChatGeneration, Device
-from weighbridge.handlers.request import check_sampling, stop_strings
+from weighbridge.handlers.interface import ChatGeneration, Device, TokenLogprob
+from weighbridge.handlers.request import (
+    asks_for_form,
+    check_one,
+    check_penalties_and_logprobs,
+    check_sampling,
+    stop_strings,
+)
 from weighbridge.handlers.text_stream import HeldText
 from weighbridge.handlers.upstream_service import UpstreamService
 from weighbridge.handlers.upstream_speech import UpstreamSpeech as UpstreamSpeech
@@ -23,6 +29,8 @@ from weighbridge.net.openai.dialect import Dialect
 
 #: Characters that a token can stand for at most; the longest known are runs of spaces.
 _TOKEN_SIZE = 1024
+#: What stands for a token's logprob where it is never chosen.
+_NEVER = -9999.0
 #: Tokens that an answer may have beyond those asked for: some services count hidden reasoning, which has no limit.
 _MAX_HIDDEN = 2**20
 
@@ -104,8 +112,7 @@ class UpstreamChat(UpstreamService):
         cancel_event = options.pop("cancel_event", None)
         check_sampling(max_new_tokens, temperature, top_p)
         stop = stop_strings(options.pop("stop", None))
-        if options.get("response_format") is not None:
-            self._refuse_form()
+        self._check(options)
         body: dict[str, Any] = {
             "model": self._model,
             "messages": list(messages),
@@ -152,24 +159,50 @@ class UpstreamChat(UpstreamService):
         completion = self._tokens(answer, "completion_tokens", most + _MAX_HIDDEN)
         if answer.size and completion == 0:
             raise self.wrong("a text that it says has no tokens")
-        return ChatGeneration(text, prompt, completion, reason, answer.reasoning, answer.refusal, answer.tool_calls)
+        return ChatGeneration(
+            text,
+            prompt,
+            completion,
+            reason,
+            answer.reasoning,
+            answer.refusal,
+            answer.tool_calls,
+            self._logprobs(answer, text, stopped) if body.get("logprobs") else (),
+        )
 
     def _add(self, answer: ChatAnswer, event: Mapping[str, Any], most: int, listening: _Listening) -> None:
         try:
             piece = answer.add(event)
         except NoChatAnswer as error:
             raise self.wrong(str(error)) from error
-        if answer.size > _TOKEN_SIZE * most:
+        if answer.size > _TOKEN_SIZE * most or len(answer.logprobs) > most + _MAX_HIDDEN:
             raise self.wrong(f"more text than {most} tokens can be")
         if piece is not None:
             listening.hear(piece)
 
-    def _refuse_form(self) -> None:
-        if not self.supports_structured_outputs:
-            raise HandlerError(
+    def _check(self, options: Mapping[str, Any]) -> None:
+        """Raise InvalidRequest for options that no service can do, or this one is not said to."""
+        check_one(options.get("n"))
+        check_penalties_and_logprobs({key: value for key, value in options.items() if value is not None})
+        if asks_for_form(options.get("response_format")) and not self.supports_structured_outputs:
+            raise InvalidRequest(
                 f"{self.name} is not said to answer in a form that is asked for.",
                 "Write supports_structured_outputs: true in models.yaml if its service does.",
             )
+
+    def _logprobs(self, answer: ChatAnswer, text: str, stopped: bool) -> tuple[TokenLogprob, ...]:
+        """Return what the service says of the tokens of a text; one that says nothing is an error: it was asked to."""
+        try:
+            found = [_logprob(entry) for entry in answer.logprobs]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.wrong("logprobs in no known form") from error
+        if text and not found:
+            raise self.wrong("no logprobs, which were asked for")
+        whole = len(text.encode()) if stopped else len(found) * _TOKEN_SIZE
+        size, kept = 0, 0
+        while kept < len(found) and size < whole:
+            size, kept = size + len(found[kept].content or found[kept].token.encode()), kept + 1
+        return tuple(found[:kept])
 
     def _tokens(self, answer: ChatAnswer, key: str, most: int) -> int | None:
         """Return what the service says it used; what cannot be is an error, as prices and speeds rest on it."""
@@ -179,6 +212,17 @@ class UpstreamChat(UpstreamService):
         if not isinstance(stated, int) or isinstance(stated, bool) or not 0 <= stated <= most:
             raise self.wrong(f"{key} of {str(stated)[:40]!r}, at most {most:,} can be")
         return stated
+
+
+def _logprob(entry: Mapping[str, Any]) -> TokenLogprob:
+    """Return what OpenAI's protocol says of a token. Raises KeyError, TypeError, ValueError."""
+    logprob, content = float(entry["logprob"]), entry.get("bytes")
+    if not isinstance(entry["token"], str) or not logprob <= 0:
+        raise ValueError("no token, or no logarithm of a probability")
+    known = tuple(bytes(content)) if content is not None else None
+    return TokenLogprob(
+        entry["token"], max(logprob, _NEVER), known, tuple(map(_logprob, entry.get("top_logprobs") or ()))
+    )
 
 
 class _Listening:

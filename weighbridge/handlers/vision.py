@@ -22,6 +22,7 @@ from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate
 from weighbridge.handlers.request import template_options, wanted
+from weighbridge.handlers.tool_calls import call_format, offered
 
 Message = dict[str, Any]
 
@@ -101,16 +102,20 @@ class VisionChat(LocalModel):
         """Answer messages, calling back with each piece of the text as `TextChat.stream`; otherwise as `generate`."""
         template = template_options(self.name, options)
         asked = wanted(self.name, options)
-        inputs = self._encoded(messages, True, template)
+        text, images = self._templated(messages, True, template)
+        inputs = self._encoded(text, images)
         prompt: list[int] = inputs.pop("input_ids")[0].tolist()
         inputs.pop("attention_mask", None)
         self._generation.check_room(prompt)
         placed = {name: self._placed(values) for name, values in inputs.items()}
-        return self._generation.answer(prompt, asked, inputs=placed, cancel_event=cancel_event, on_text=on_text)
+        calls = call_format(self.tokenizer, self.processor.chat_template, template.get("tools", ()), text)
+        return self._generation.answer(
+            prompt, asked, inputs=placed, calls=calls, cancel_event=cancel_event, on_text=on_text
+        )
 
     def count_tokens(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> int:
         """Return the tokens of the messages, images included, under the model's own template. Raises HandlerError."""
-        return int(self._encoded(messages, add_generation_prompt)["input_ids"].shape[1])
+        return int(self._encoded(*self._templated(messages, add_generation_prompt))["input_ids"].shape[1])
 
     def complete(
         self,
@@ -127,21 +132,13 @@ class VisionChat(LocalModel):
     def _placed(self, values: torch.Tensor) -> torch.Tensor:
         return values.to(self.device, self.model.dtype) if values.is_floating_point() else values.to(self.device)
 
-    def _encoded(
-        self,
-        messages: Sequence[Message],
-        add_generation_prompt: bool,
-        options: Mapping[str, Any] = MappingProxyType({}),
-    ) -> dict[str, Any]:
+    def _encoded(self, text: str, images: Sequence[Image.Image]) -> dict[str, Any]:
         """Return what the model takes: tokens, and the images as numbers."""
-        images: list[Image.Image] = []
-        plain = [{**message, "content": self._parts(message, images)} for message in messages]
-        text = self._templated(plain, add_generation_prompt, options)
         # A template mostly writes the token that begins a text itself; the tokenizer must not add another.
         begins = self.tokenizer.bos_token
         written = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
         with self._words, inferring(self.name, str(self.device), "images"):
-            return dict(self.processor(text=[text], images=images or None, return_tensors="pt", **written))
+            return dict(self.processor(text=[text], images=list(images) or None, return_tensors="pt", **written))
 
     def _parts(self, message: Message, images: list[Image.Image]) -> list[dict[str, str]]:
         """Return a message's content as templates expect it, and append its images."""
@@ -167,15 +164,26 @@ class VisionChat(LocalModel):
             parts.append({"type": "image"})
         return parts
 
-    def _templated(self, messages: Sequence[Message], add_generation_prompt: bool, options: Mapping[str, Any]) -> str:
+    def _templated(
+        self,
+        messages: Sequence[Message],
+        add_generation_prompt: bool,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> tuple[str, list[Image.Image]]:
+        """Return the messages as the template writes them, and their images."""
+        images: list[Image.Image] = []
+        plain = [{**message, "content": self._parts(message, images)} for message in messages]
+
+        def render(options: Mapping[str, Any]) -> str:
+            made = self.processor.apply_chat_template(
+                plain, tokenize=False, add_generation_prompt=add_generation_prompt, **options
+            )
+            return str(made)
+
         try:
             if self.processor.chat_template is None:
                 raise HandlerError(f"{self.name} has no chat template.", "It is a base model: name another handler.")
-            return str(
-                self.processor.apply_chat_template(
-                    list(messages), tokenize=False, add_generation_prompt=add_generation_prompt, **options
-                )
-            )
+            return offered(self.name, render, options), images
         except WeighbridgeError:
             raise
         except Exception as error:

@@ -16,7 +16,15 @@ from typing import Any, Literal
 import numpy as np
 
 from weighbridge.errors import InvalidRequest
-from weighbridge.handlers.interface import ATTRIBUTES, ChatGeneration, Device, RerankResult, SpeechResult, SpeechSegment
+from weighbridge.handlers.interface import (
+    ATTRIBUTES,
+    ChatGeneration,
+    Device,
+    RerankResult,
+    SpeechResult,
+    SpeechSegment,
+    TokenLogprob,
+)
 from weighbridge.handlers.ranking import ranked
 from weighbridge.handlers.request import check_top_k, checked_text
 from weighbridge.handlers.worker_child import DESCRIBED
@@ -141,7 +149,8 @@ class Worker:
         call = Call("generate", {"messages": list(messages), **options}, hears=on_text is not None)
         value = self._serving.ask(call, cancel_event, on_text)
         try:
-            return ChatGeneration(**{**value, "tool_calls": tuple(value["tool_calls"])})
+            parts = {"tool_calls": tuple(value["tool_calls"]), "logprobs": tuple(map(_logprob, value["logprobs"]))}
+            return ChatGeneration(**{**value, **parts})
         except (KeyError, TypeError) as error:
             raise wrong_answer(self.name) from error
 
@@ -174,3 +183,8 @@ class Worker:
         """Return how many texts are too long, as the handler counts them; 0 where it does not. Raises as `generate`."""
         call = Call("count_cut", {"counted": texts})
         return int(self._serving.ask(call, None)) if "count_cut" in self._methods else 0
+
+
+def _logprob(value: dict[str, Any]) -> TokenLogprob:
+    content = None if value["content"] is None else tuple(value["content"])
+    return TokenLogprob(value["token"], value["logprob"], content, tuple(map(_logprob, value["top"])))

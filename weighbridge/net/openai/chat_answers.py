@@ -48,12 +48,14 @@ class ChatAnswer:
         model: the model's name as the service reports it.
         size: characters of all that is an answer; reasoning is not.
         begun: whether any of a message has arrived.
+        logprobs: what it says of each token, as it says it.
     """
 
     def __init__(self) -> None:
         self.finish_reason, self.model, self.size = "", "", 0
         self.usage: Mapping[str, Any] = {}
         self.begun = False
+        self.logprobs: list[Any] = []
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
@@ -100,6 +102,9 @@ class ChatAnswer:
         ended = choice.get("finish_reason")
         if isinstance(ended, str) and ended:
             self.finish_reason = _ENDS.get(ended, ended)[:_MAX_NAME]
+        told = choice.get("logprobs")
+        if isinstance(told, dict) and isinstance(told.get("content"), list):
+            self.logprobs += told["content"]
         piece = choice.get("delta", choice.get("message"))
         if piece is None:  # Azure's notes on what it filtered.
             return None

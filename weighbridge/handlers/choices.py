@@ -1,0 +1,31 @@
+"""Several answers to the same messages, OpenAI's `n`: each one is what its handler's `generate` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from weighbridge.errors import InvalidRequest
+from weighbridge.handlers.interface import ChatGeneration
+
+_MAX_CHOICES = 128
+
+
+def choices(handler: Any, messages: Sequence[dict[str, Any]], *, n: int, **options: Any) -> list[ChatGeneration]:
+    """Return `n` answers, computed one after another.
+
+    Args:
+        handler: a chat handler, of ours or of one's own.
+        messages: in OpenAI's form.
+        n: how many answers, 1 to 128.
+        options: of the handler's `generate`. With a `seed` the answers are those of this one, the next one, and so on.
+
+    Raises:
+        InvalidRequest: there cannot be so many, or the handler refuses an option.
+        HandlerError, OutOfMemory, Cancelled: as the handler's `generate`; answers that were whole are lost.
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= _MAX_CHOICES:
+        raise InvalidRequest(f"n is {n!r}.", f"Ask for 1 to {_MAX_CHOICES} answers.")
+    seed = options.pop("seed", None)
+    seeds = [{} if seed is None else {"seed": seed + number} for number in range(n)]
+    return [handler.generate(messages, **options, **seeded) for seeded in seeds]
