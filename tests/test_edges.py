@@ -3,7 +3,8 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -103,6 +104,29 @@ ENTRY_POINTS = "weighbridge.domain.source_kinds.plugins"
 MANY_PARAMETERS = ("flows.", "weighbridge.cli.")
 MAX_PARAMETERS = 8
 FORBIDDEN_NAMES = {"util", "utils", "common", "helper", "helpers", "core", "base", "manager", "managers", "misc"}
+#: Modules that start a program, and which.
+STARTS_PROGRAMS = {
+    "weighbridge.benchmarks.codesandbox": "a model's code, and what judges its answers",
+    "weighbridge.content.sandbox": "readers that cannot be trusted with memory",
+    "weighbridge.handlers.child_process": "a model at work",
+    "weighbridge.handlers.worker_process": "none itself: it waits for one of child_process",
+    "weighbridge.net.git.repository": "git",
+    "weighbridge.scanners.clamd.daemon": "clamd",
+}
+#: Modules outside of `net` that compare statuses, and why.
+READS_STATUSES = {
+    "weighbridge.content.confinement": "none: they are numbers of the kernel's calls",
+    "weighbridge.registries.mlflow_session": "MLflow's own client raises, so that no response comes to net",
+    "weighbridge.sources.s3_listing": "a service without versions of objects refuses to list them in its own way",
+}
+#: Names of public classes that several modules have, and how many. A new one gets a name of its own.
+SAME_NAMES = {
+    **dict.fromkeys(
+        ("Answer", "Answering", "Check", "Database", "Difference", "Document", "Group", "Malformed", "Measured"), 2
+    ),
+    **dict.fromkeys(("Memory", "Reading", "Reply", "Source", "Verdict"), 2),
+    **dict.fromkeys(("Judgement", "Layout", "Limits", "Place"), 3),
+}
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 400, 500, 60
 
 
@@ -120,6 +144,8 @@ def _tree(path: Path) -> ast.Module:
 
 
 MODULES = {_name(path): path for path in _paths()}
+#: What is at work: not the tests, and neither what measures nor what sets a server up.
+SHIPPED = {module for module in MODULES if module.partition(".")[0] not in ("tests", "bench", "deployments")}
 
 
 @cache
@@ -320,6 +346,49 @@ def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]
         for node in ast.walk(_tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield module, node
+
+
+def _where(found: Callable[[ast.AST], bool]) -> set[str]:
+    """The modules of `SHIPPED` that have such a node."""
+    return {module for module in SHIPPED if any(found(node) for node in ast.walk(_tree(MODULES[module])))}
+
+
+def test_the_clock_is_read_in_one_place() -> None:
+    clocks = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today")
+    read = _where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node).endswith(clocks))
+    assert read == {"weighbridge.domain.clock"}
+
+
+def test_these_modules_start_programs_and_no_others() -> None:
+    starters = {module for module in SHIPPED if "subprocess" in _imports(module)}
+    assert starters == set(STARTS_PROGRAMS)
+    ending = _where(lambda node: isinstance(node, ast.Attribute) and node.attr == "killpg")
+    assert ending <= starters
+
+
+def test_lists_of_http_statuses_are_the_clients_own() -> None:
+    """What is busy, denied or missing is one table in `net`; what a single request's status means has its reason."""
+    statuses = _where(_lists_statuses)
+    assert {module for module in statuses if not module.startswith("weighbridge.net.")} == set(READS_STATUSES)
+
+
+def _lists_statuses(node: ast.AST) -> bool:
+    numbers = [part.value for part in getattr(node, "elts", []) if isinstance(part, ast.Constant)]
+    return (
+        isinstance(node, ast.Tuple | ast.Set | ast.List)
+        and len([number for number in numbers if type(number) is int and 400 <= number < 600]) >= 2
+    )
+
+
+def test_no_public_class_has_the_name_of_another() -> None:
+    """Whoever reads a name thinks of one thing. A name that is unique by now leaves the table."""
+    names = Counter(
+        node.name
+        for module in SHIPPED
+        for node in _tree(MODULES[module]).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name: count for name, count in names.items() if count > 1} == SAME_NAMES
 
 
 def test_functions_fit_a_screen() -> None:

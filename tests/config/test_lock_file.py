@@ -20,6 +20,13 @@ def test_a_lock_reads_back(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["models.lock"]
 
 
+def test_a_lock_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "models.lock").mkdir()
+    with pytest.raises(OSError, match="irectory"):
+        write_lock(tmp_path / "models.lock", {"n": ("hf:o/n", MANIFEST)})
+    assert [path.name for path in tmp_path.iterdir()] == ["models.lock"]
+
+
 def test_an_edited_lock_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "models.lock"
     write_lock(path, {"n": ("hf:o/n", MANIFEST)})

@@ -22,6 +22,7 @@ from pathlib import Path
 from weighbridge.benchmarks import sandboxed
 from weighbridge.benchmarks.syscallfilter import syscall_filter
 from weighbridge.errors import BenchmarkFailed
+from weighbridge.handlers.child_process import kill
 
 #: What the sandbox is, for a result's settings; change it when code that passed may fail or the reverse.
 DEFINITION = "bwrap+seccomp/2"
@@ -156,8 +157,8 @@ class CodeSandbox:
 
         def end() -> None:
             late.set()
-            _kill(judge)
-            _kill(program)
+            kill(judge)
+            kill(program)
 
         timer = threading.Timer(self.limits.wall_time_s, end)
         timer.start()
@@ -216,7 +217,7 @@ def _why(status: int, limits: CodeLimits) -> str:
 
 def _reaped(process: subprocess.Popen[bytes]) -> str:
     """End a process with all that it started, and return what bubblewrap complained of."""
-    _kill(process)
+    kill(process)
     process.wait()
     assert process.stderr is not None
     with process.stderr:
@@ -234,8 +235,3 @@ def _close(*numbers: int) -> None:
     for number in numbers:
         with suppress(OSError):
             os.close(number)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

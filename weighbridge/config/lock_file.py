@@ -166,5 +166,8 @@ def write_lock(path: Path, locked: Mapping[str, tuple[str, Manifest]], relative_
         }
     text = _HEADER + yaml.safe_dump({"format": FORMAT, "models": models}, sort_keys=False, allow_unicode=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}")
-    staged.write_text(text)
-    os.replace(staged, path)
+    try:
+        staged.write_text(text, encoding="utf-8")
+        os.replace(staged, path)
+    finally:
+        staged.unlink(missing_ok=True)

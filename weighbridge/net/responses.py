@@ -9,7 +9,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from weighbridge.domain.clock import utc_now
 from weighbridge.errors import InvalidReference, SourceError, SourceMisbehaved, SourceUnavailable
 
 #: Characters that are shown of a server's own words.
@@ -84,7 +85,7 @@ def retry_after_s(value: str) -> float | None:
     except (TypeError, ValueError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return max(0.0, (moment - utc_now()).total_seconds())
 
 
 def changed(url: str) -> SourceError:

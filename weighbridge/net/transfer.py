@@ -20,7 +20,7 @@ from urllib.request import getproxies
 import httpx
 
 from weighbridge.errors import InvalidReference, SourceMisbehaved
-from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.addresses import AddressPolicy, port_of
 from weighbridge.net.deadlines import DOCUMENT_TIMES, HEAD_TIMES, obey, within
 from weighbridge.net.pinned_transport import PinnedTransport
 from weighbridge.net.refusals import refuse_coding, refuse_failure
@@ -309,7 +309,7 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def _port(url: httpx.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+    return port_of(url.scheme, url.port)
 
 
 def _same_host(old: httpx.URL, new: httpx.URL) -> bool:

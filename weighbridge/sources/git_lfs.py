@@ -37,6 +37,7 @@ from weighbridge.errors import (
     SourceError,
     SourceMisbehaved,
 )
+from weighbridge.net.addresses import port_of
 from weighbridge.net.git.lfs import BATCH_SIZE, POINTER_LIMIT, LfsServer, Pointer
 from weighbridge.net.git.repository import BLOB_LIMIT, COMMIT, GitFile, GitRepository
 from weighbridge.net.responses import shown
@@ -195,7 +196,7 @@ class GitLFSSource:
         policy, parts = self._settings.addresses, urlsplit(url)
         if policy.private is None or getproxies():  # a proxy looks the name up, for Transfer as for git
             return ()
-        return policy.resolve(parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443))
+        return policy.resolve(parts.hostname or "", port_of(parts.scheme, parts.port))
 
     def _authorization(self, repository: str, url: str) -> str:
         """Return our credentials for a URL: the repository's origin may have them, and hosts they are limited to."""

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import httpx
 
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import (
     AccessDenied,
@@ -54,11 +55,6 @@ _OURS = frozenset(
 )
 #: Answers to a whole batch that may be due to one object of it.
 _OF_ONE_OBJECT = frozenset({404, 410, 413, 422})
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from weighbridge.errors import ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
+from weighbridge.net.addresses import port_of
 from weighbridge.net.git.errors import failure
 from weighbridge.net.retrying import Retrying
 
@@ -330,7 +331,7 @@ def _secret_settings(url: str, authorization: str, addresses: Sequence[str]) -> 
     if authorization:
         settings.append((f"http.{parts.scheme}://{parts.netloc}/.extraHeader", f"Authorization: {authorization}"))
     if addresses and not getproxies():  # a proxy resolves names itself
-        port = parts.port or (80 if parts.scheme == "http" else 443)
+        port = port_of(parts.scheme, parts.port)
         settings.append(("http.curloptResolve", f"{parts.hostname}:{port}:{','.join(addresses)}"))
     return settings
 
