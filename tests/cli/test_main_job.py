@@ -138,7 +138,7 @@ def test_a_wrong_hash_is_told_and_nothing_is_published(bench: Bench) -> None:
     ("arguments", "status", "words"),
     [
         (["ingest", "s4://bucket/x"], 64, "Known schemes"),
-        (["ingest", "nothing"], 64, "no model URI"),
+        (["ingest", "nothing"], 64, "not a model URI"),
         (["ingest", "mock:a/b", "--policy", "lax"], 64, "Presets"),
         (["ingest", "mock:a/b", "--hash", "zz"], 64, "digest"),
         (["ingest", "mock:a/b", "--name", "../x"], 64, "--name"),

@@ -115,17 +115,17 @@ def test_records_are_light() -> None:
 @pytest.mark.parametrize(
     ("kind", "id", "revision", "said"),
     [
-        ("huggingface", "https://huggingface.co/org/a", "", "no repository of the Hub"),
-        ("huggingface", "org/a@main", "", "no repository of the Hub"),
-        ("huggingface", "org/a ", "", "no repository of the Hub"),
-        ("huggingface", "org/a", "HEAD~1", "no revision"),
-        ("huggingface-dataset", "a/b/c", "", "no repository of the Hub"),
-        ("git-lfs", "https://host/r.git", "HEAD~1", "no revision"),
-        ("git-lfs", "https://host/r.git", "a..b", "no revision"),
-        ("ollama", "llama2", "7 b", "no tag"),
-        ("ollama", "llama2", "sha256:abc", "no tag"),
-        ("pypi", "package", "~=1.2", "no version"),
-        ("pypi", "pack age", "1.2", "no package name"),
+        ("huggingface", "https://huggingface.co/org/a", "", "not a repository of the Hub"),
+        ("huggingface", "org/a@main", "", "not a repository of the Hub"),
+        ("huggingface", "org/a ", "", "not a repository of the Hub"),
+        ("huggingface", "org/a", "HEAD~1", "not a revision"),
+        ("huggingface-dataset", "a/b/c", "", "not a repository of the Hub"),
+        ("git-lfs", "https://host/r.git", "HEAD~1", "not a revision"),
+        ("git-lfs", "https://host/r.git", "a..b", "not a revision"),
+        ("ollama", "llama2", "7 b", "not a tag"),
+        ("ollama", "llama2", "sha256:abc", "not a tag"),
+        ("pypi", "package", "~=1.2", "not a version"),
+        ("pypi", "pack age", "1.2", "not a package name"),
     ],
 )
 def test_mistakes(kind: str, id: str, revision: str, said: str) -> None:  # noqa: A002

@@ -173,7 +173,7 @@ class TestReferences:
         ["--upload-pack=x", "-b", "a b", "a..b", "a\nb", "a\0b", "x^{}", "HEAD~1", "a:b", "*", "@{-1}", "a\\b", "[a]"],
     )
     def test_revisions_that_git_would_take_as_something_else(self, revision: str) -> None:
-        with pytest.raises(InvalidReference, match="no revision"):
+        with pytest.raises(InvalidReference, match="not a revision"):
             source().resolve(ref("http://127.0.0.1:1/x.git", revision))
 
     @pytest.mark.parametrize("subdir", ["..", "a/../b", "a\0b", "/..", "a//b"])

@@ -1,6 +1,6 @@
-"""The names by which models.yaml chooses registries and benchmarks; those that open them are apart, and heavier.
+"""The names by which models.yaml chooses registries and benchmarks, importable without the code behind them.
 
-Not here: what opens them (weighbridge.registries, weighbridge.benchmarks), whose tables have these names.
+Not here: that code (weighbridge.registries, weighbridge.benchmarks), whose tables have these names as keys.
 """
 
 REGISTRIES = ("mlflow", "export")

@@ -31,20 +31,20 @@ class AuthPlace:
 
 
 def place_name(place: AuthPlace) -> str:
-    """Return what a place is called; empty when none is named."""
+    """Return the name of the variable, file or block; empty when no place is set."""
     return place.block or place.token_file or place.token_env
 
 
 def shown_name(place: AuthPlace) -> str:
-    """Return what a place is called, as it may be shown: some write the secret itself where its place belongs."""
+    """Return a place's name in a form that may be shown: some users write the secret itself where its place belongs."""
     name = place_name(place)
     return name if place.block or (_PATH if place.token_file else _VARIABLE).match(name) else "…"
 
 
 def is_variable(name: str) -> bool:
-    """Whether a name is like those of variables, and hardly the secret itself."""
+    """Whether a name looks like a variable's, and not like the secret itself."""
     return bool(_VARIABLE.match(name))
 
 
-#: What variables are called by custom, and how paths begin; hardly any token looks like either.
+#: Usual names of variables, and how paths begin; hardly any token looks like either.
 _VARIABLE, _PATH = re.compile(r"[A-Z_][A-Z0-9_]{0,63}$"), re.compile(r"(/|~|\.{1,2}/)")

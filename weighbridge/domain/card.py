@@ -54,7 +54,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is, by field name of `FIELDS`; a field nobody could read is absent."""
+    """What a model is, by field name of `FIELDS`; a field that could not be read is absent."""
 
     fields: Mapping[str, Field] = field(default_factory=dict)
 

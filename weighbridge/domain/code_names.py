@@ -1,7 +1,7 @@
-"""Names by which a program finds code and runs it, without anybody naming that code: who does so, and how.
+"""File names that make a program run a file's code unasked: which program does so, and when.
 
-Pure: a name is judged, whatever lies under it. Not here: code that a configuration names (content.headers.config), and
-what the content of a file says (content.examination).
+Pure: the name alone is judged, not the content. Not here: code that a configuration names (content.headers.config), and
+the examination of content (content.examination).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class CodeName:
     message: str
 
 
-#: By a pattern of the whole path in lower case; the first that fits counts.
+#: By a pattern of the whole path in lower case; the first match counts.
 _NAMES: tuple[tuple[str, Literal["error", "warning"], str], ...] = (
     ("handler\\.py", "error", "Inference endpoints of Hugging Face and TorchServe import handler.py when they start."),
     ("custom_generate/.+\\.py", "error", "transformers runs custom_generate/generate.py when the model generates."),
@@ -89,10 +89,10 @@ _PATTERNS = tuple((re.compile(pattern), CodeName(level, message)) for pattern, l
 
 
 def code_name(path: str) -> CodeName | None:
-    """Return who runs a file because of its name, or None. Pure.
+    """Return which program runs a file because of its name, or None. Pure.
 
     Args:
-        path: in the model, or in the archive that it is a member of.
+        path: the file's path in the model, or in the archive that contains it.
     """
     folded = path.lower().removeprefix("./")
     return next((found for pattern, found in _PATTERNS if pattern.fullmatch(folded)), None)

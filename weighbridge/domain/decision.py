@@ -17,7 +17,7 @@ class Reason:
     """Why a verdict is what it is.
 
     Attributes:
-        effect: `reject`, `warn`, or `waive` (would reject, but somebody waived it).
+        effect: `reject`, `warn`, or `waive` (would reject, but a waiver covers it).
         rule: the policy's rule, such as `scanners.required` or `licence`.
         message: one sentence for a person.
         path: the file it concerns, or empty.

@@ -1,6 +1,6 @@
 """A digest: an algorithm and its value; and the hasher that computes several of them in one pass.
 
-Not here: what a digest is compared with (domain.manifest) or where the bytes lie (store.local).
+Not here: what a digest is compared with (domain.manifest), and where the bytes are stored (store.local).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Digest:
         length = ALGORITHMS.get(self.algorithm)
         if length is None:
             known = ", ".join(sorted(ALGORITHMS))
-            raise InvalidConfiguration(f"“{self.algorithm}” is no digest algorithm.", f"Known ones: {known}.")
+            raise InvalidConfiguration(f"“{self.algorithm}” is not a digest algorithm.", f"Known ones: {known}.")
         if len(self.hex) != length or not set(self.hex) <= set("0123456789abcdef"):
-            raise InvalidConfiguration(f"“{self.hex}” is no {self.algorithm} value.", f"It has {length} hex digits.")
+            raise InvalidConfiguration(f"“{self.hex}” is not a {self.algorithm}.", f"Write {length} hex digits.")
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
@@ -58,7 +58,7 @@ class Digest:
             return cls(algorithm, base64.b64decode(value, validate=True).hex())
         except binascii.Error as error:
             raise InvalidConfiguration(
-                f"“{text}” is no digest.", "Write sha256:<64 hex digits> or the SRI form sha256-<base64>."
+                f"“{text}” is not a digest.", "Write sha256:<64 hex digits> or the SRI form sha256-<base64>."
             ) from error
 
     @property

@@ -166,7 +166,7 @@ WEIGHTS_FORMATS = frozenset(
 _PACKED = frozenset({"pickle", "zip", "gzip", "bzip2", "xz", "zstd", "lzma", "zlib", "lz4", "7z", "tar"})
 
 
-#: What a file of such a suffix may turn out to be without anybody being deceived.
+#: The formats that a file's content may have, by its suffix, without deceiving the person who reads the name.
 _CLAIMS = {
     ".safetensors": {"safetensors"},
     ".gguf": {"gguf"},
@@ -204,7 +204,7 @@ _CLAIMED = {suffix: kinds for suffixes, kinds in _CLAIMS.items() for suffix in s
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A file's name says one thing and its content another.
+    """A file's name promises one format and its content is another.
 
     Attributes:
         level: `error` when what it hides can run code or unpack to anything, else `warning`.
@@ -216,7 +216,7 @@ class Disagreement:
 
 
 def may_hold_weights(name: str) -> bool:
-    """Whether a file's name promises weights. Pure: for what judges files without their bytes."""
+    """Whether a file's name promises weights. Pure: for judging files without their bytes."""
     suffix = PurePosixPath(name.lower()).suffix
     return named_format(name) in WEIGHTS_FORMATS or suffix in (".keras", ".npz", ".npy", ".zip", ".nemo", ".mar")
 
@@ -237,10 +237,10 @@ def disagreement(name: str, kind: str) -> Disagreement | None:
 
 
 def fitting(name: str, kinds: Set[str]) -> Set[str]:
-    """Return which of the formats that the same bytes have under several names is that of one name. Pure.
+    """Return which of `kinds`, the formats that the same bytes have under several names, is that of one name. Pure.
 
-    Where content tells the format there is only one. Where it does not, the suffix says it; a name without a known
-    suffix is `text` or `unknown`, as `detect` has it.
+    Where the content determines the format, there is only one. Elsewhere the suffix decides; a name without a known
+    suffix is `text` or `unknown`, as in `detect`.
     """
     if len(kinds) < 2:
         return kinds

@@ -35,14 +35,14 @@ def decide(
     2. Every byte of every file was read by a content scanner; else the best verdict is SKIPPED.
     3. The signatures were real and young enough.
     4. No finding rejects.
-    5. Formats, names against content, names by which code is run, required files and size are as the policy wants them;
-       no file is missing that the model's own indexes name.
-    6. The licence is let in.
-    7. Waivers turn rejections into waived ones, named with who and why.
+    5. Formats, names against content, names by which code is run, required files and size satisfy the policy; no file
+       is missing that the model's own indexes name.
+    6. The policy accepts the licence.
+    7. Waivers turn rejections into waived ones, each with author and reason.
 
     Args:
         manifest: computed; every file has a sha256.
-        reports: everything known about its blobs from today's engines; others are ignored.
+        reports: all reports about its blobs from today's engines; others are ignored.
         card: the model's card.
         policy: the rules.
         now: the time of judgement, with a time zone.
@@ -166,9 +166,10 @@ def _findings(entry: FileEntry, reports: list[ScanReport], policy: Policy) -> It
 
 
 def _mismatch(entry: FileEntry, kinds: Sequence[str], policy: Policy) -> Iterator[Reason]:
-    """Hold a name against the content; no scanner can, since the same bytes may have another name in another model.
+    """Yield a reason where a file's name disagrees with its content.
 
-    Bytes with two names may be of two formats, where content cannot tell; one that fits the name is enough.
+    No scanner can compare them, since the same bytes may have another name in another model. Where the content fits
+    several formats, one that agrees with the name is enough.
     """
     differences = [disagreement(entry.path, kind) for kind in kinds]
     if differences and all(differences) and (differs := differences[0]):
@@ -178,7 +179,7 @@ def _mismatch(entry: FileEntry, kinds: Sequence[str], policy: Policy) -> Iterato
 
 
 def _run_by_name(entry: FileEntry, policy: Policy) -> Iterator[Reason]:
-    """Hold a name against those by which programs find code and run it."""
+    """Yield a reason where programs run a file because of its name."""
     if found := code_name(entry.path):
         effect = effect_of("code.run-by-name", found.level, policy)
         if effect != "ignore":
@@ -205,7 +206,7 @@ def _shape(manifest: Manifest, known: dict[str, list[ScanReport]], policy: Polic
 
 
 def _missing(card: ModelCard, policy: Policy) -> Iterator[Reason]:
-    """A model that lacks its own shards is intact file by file, and loads nowhere."""
+    """Yield a reason for each file that the model's own indexes name and it lacks: without it nothing can load it."""
     effect = effect_of("files.missing", "error", policy)
     missing = card.get("missing_files")
     if effect != "ignore" and isinstance(missing, dict):
@@ -214,7 +215,7 @@ def _missing(card: ModelCard, policy: Policy) -> Iterator[Reason]:
 
 
 def _names(manifest: Manifest, policy: Policy) -> Iterator[Reason]:
-    """Whoever loads the model on such a system gets another file, or none."""
+    """Yield a reason for each name that some systems cannot hold: there the file is another one, or missing."""
     effect = effect_of("names.unportable", "warning", policy)
     if effect != "ignore":
         for path, why in unportable(manifest.by_path).items():

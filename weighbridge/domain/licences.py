@@ -113,9 +113,9 @@ def judge_licence(card: ModelCard, rules: LicenceRules) -> Iterator[tuple[Litera
 
 
 def licence_names(expression: str) -> tuple[str, ...]:
-    """Return the licences of an SPDX expression, or the text itself when it is none.
+    """Return the licences of an SPDX expression, or the text itself when it is not one.
 
-    Of alternatives (`MIT OR GPL-3.0-only`) all are returned: each has to be let in.
+    All of several alternatives (`MIT OR GPL-3.0-only`) are returned: the policy has to accept each.
     """
     try:
         names = _spdx().license_keys(expression)

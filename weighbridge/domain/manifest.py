@@ -26,7 +26,7 @@ class FileEntry:
 
     Attributes:
         path: POSIX, relative, safe (`safe_path`).
-        size: bytes; None while the source has not said.
+        size: bytes; None while the source has not declared it.
         digest: what the source promises, or sha256 once computed; None when it promises nothing.
         version: the source's own opaque identity of these bytes (a strong ETag, an S3 version id), or empty.
         locator: what the source needs to find the file again (a URL, a Xet hash), or empty; no part of identity.
@@ -44,7 +44,7 @@ class FileEntry:
             raise SourceMisbehaved(f"The source gives {self.path} a size of {self.size} bytes.", path=self.path)
 
     def to_json(self) -> dict[str, Any]:
-        """Return path, size and digest as they stand in manifests and locks."""
+        """Return path, size and digest in the form of manifests and locks."""
         return {"path": self.path, "size": self.size, "digest": str(self.digest) if self.digest else None}
 
     @classmethod
@@ -84,9 +84,9 @@ class Manifest:
         ref: the reference at an immutable revision.
         files: sorted; no two names equal, or one the folder of another.
         archive: how the single file is to be unpacked (`archive`, `wheel`), or empty when the files are the model.
-        left_out: paths at the source that are no files of the model, each with the reason; no part of its identity.
-        gated: whether the source lists the model and gives its files only to accounts that its owner let in; no part of
-            its identity either.
+        left_out: paths at the source that do not belong to the model, each with the reason; not part of its identity.
+        gated: whether the source lists the model but gives its files only to accounts that its owner approved; not part
+            of its identity.
 
     Raises:
         UnsafePath: names collide.
@@ -128,7 +128,7 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """What a source declared, in one word: equal fingerprints mean nothing changed upstream.
+        """A hash of what the source declared: equal fingerprints mean that nothing changed upstream.
 
         Empty when some file has neither a digest nor a version, so that equality would prove nothing.
         """
@@ -141,7 +141,7 @@ class Manifest:
     def compare(self, computed: Manifest) -> Comparison:
         """Compare this declared manifest with a computed one.
 
-        A promise in another algorithm than sha256 was held against the bytes while they arrived (fetching).
+        A digest by another algorithm than sha256 was checked against the bytes while they arrived (fetching).
         """
         ours, theirs = self.by_path, computed.by_path
         mismatched, unverified = [], []
@@ -162,9 +162,9 @@ class Manifest:
 
 
 def _refuse_collisions(paths: Iterable[str]) -> None:
-    """Compare each path with its neighbour only.
+    """Raise UnsafePath when two paths are equal, or one is a folder of the other.
 
-    Sorted with `/` as the least letter, a folder's name comes right before what is in it, however deep and many.
+    Only neighbours are compared: sorted with `/` as the least letter, a folder's name comes right before its content.
     """
     ordered = sorted(path.replace("/", "\0") for path in paths)
     for one, two in pairwise(ordered):

@@ -1,4 +1,4 @@
-"""Names of models: what one may be, so that a command, a path, a URL and a list can all say it later.
+"""Names of models: which ones are valid, so that a command, a path, a URL and a list can all hold them.
 
 Not here: the shorter alphabet that registries map names to (registries.naming).
 """
@@ -8,20 +8,20 @@ from __future__ import annotations
 from weighbridge.domain.text import shown
 from weighbridge.errors import InvalidName
 
-#: Bytes of UTF-8; a folder's name can hold no more.
+#: Bytes of UTF-8; the name of a folder cannot be longer.
 MAX_NAME_BYTES = 255
-#: What has a meaning in `NAME@VERSION`, in a list of names, in a URL, in a pattern, or on a system with drives.
+#: Characters with a meaning in `NAME@VERSION`, in a list of names, in a URL, in a pattern, or on Windows.
 FORBIDDEN = '@,?#%*[]\\"<>|'
-#: What a server's form can check; `checked_name` refuses all that this does not match, and more.
+#: The part of the check that a web form can make; `checked_name` refuses all that this does not match, and more.
 PATTERN = r"^(?![-/ ])[^@,?#%*\[\]\\\"<>|\x00-\x1f\x7f]*$"
 
 
 def checked_name(name: str) -> str:
-    """Return a model's name unchanged where it can be addressed later.
+    """Return a model's name unchanged when it is valid.
 
     Raises:
-        InvalidName: it is empty or too long, has a sign of `FORBIDDEN` or an invisible character, begins like an
-            option, or is no path within a folder.
+        InvalidName: it is empty or too long, has a character of `FORBIDDEN` or an invisible one, begins like an
+            option, or is not a path within a folder.
     """
     if why := _wrong(name):
         raise InvalidName(
@@ -45,5 +45,5 @@ def _wrong(name: str) -> str:
     if name.startswith("-"):
         return "begins like an option"
     if any(part in ("", ".", "..") or part != part.strip() for part in name.split("/")):
-        return "is no path within a folder"
+        return "is not a path within a folder"
     return ""

@@ -16,7 +16,7 @@ from weighbridge.domain.manifest import Manifest
 from weighbridge.errors import UsageError
 
 FIRST = "1.0.0"
-#: Card fields of which a change breaks who uses the model.
+#: Card fields whose change breaks the model's users.
 _BREAKING = ("architecture", "vocab_size", "tokenizer")
 
 
@@ -29,10 +29,10 @@ def next_version(
         previous: version, card and files of the version before, or None for the first.
         card: what the model is now.
         manifest: its files now.
-        wanted: the version its user asks for, or empty.
+        wanted: the version that the user asks for, or empty.
 
     Raises:
-        UsageError: `wanted` is no semantic version, or none greater than the one before.
+        UsageError: `wanted` is not a semantic version, or not greater than the one before.
     """
     if wanted:
         return _accept(wanted, previous[0] if previous else None)
@@ -51,12 +51,12 @@ def _accept(wanted: str, before: str | None) -> str:
         version = Version.parse(wanted)
     except ValueError as error:
         raise UsageError(
-            f"“{wanted}” is no semantic version.", "Write major.minor.patch, such as 1.2.0.", version=wanted
+            f"“{wanted}” is not a semantic version.", "Write major.minor.patch, such as 1.2.0.", version=wanted
         ) from error
     if before is not None and version <= Version.parse(before):
         raise UsageError(
             f"The version {wanted} is not greater than {before}, the one before it.",
-            "Ask for a greater one, or for none: it is then found from what changed.",
+            "Ask for a greater one, or for none: it is then computed from what changed.",
             version=wanted,
             previous=before,
         )
@@ -64,11 +64,11 @@ def _accept(wanted: str, before: str | None) -> str:
 
 
 def _breaks(before: ModelCard, now: ModelCard) -> bool:
-    """Whether a breaking field has another value; one that only one of the cards knows says nothing."""
+    """Whether a breaking field has another value; a field that only one of the cards has does not count."""
     pairs = ((before.get(name), now.get(name)) for name in _BREAKING)
     return any(old is not None and new is not None and old != new for old, new in pairs)
 
 
 def _weights(manifest: Manifest) -> Counter[str]:
-    """Return the digests of the weights, whatever the files are called."""
+    """Return the digests of the weights, without the names of their files."""
     return Counter(str(entry.digest) for entry in manifest.files if may_hold_weights(entry.path))

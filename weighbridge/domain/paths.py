@@ -24,8 +24,8 @@ _WINDOWS = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$|[:*?\"<>|]|[. ]$"
 def safe_path(path: str) -> str:
     """Return a file name from upstream unchanged when it is safe to create below a folder.
 
-    Names that Windows alone cannot hold are safe here, as they are for the native clients of every source:
-    `unportable` tells them.
+    Names that only Windows cannot hold are accepted here, as by the native clients of every source: `unportable`
+    returns those.
 
     Raises:
         UnsafePath: it is empty, absolute, climbs with `..`, holds NUL, a control character or a backslash, is not

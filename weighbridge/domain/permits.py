@@ -1,4 +1,4 @@
-"""How versions are loaded on this machine: whose pickles and own code may be, and where converted weights are kept.
+"""How versions are loaded on this machine: which may unpickle or run their own code, where converted weights are kept.
 
 Neither changes a verdict: a version passed or not before anybody loads it. Not here: loading (handlers), and reading
 policy.yaml (policy_file).
@@ -19,14 +19,14 @@ _OPTIONS = {"code": "trust_remote_code", "pickle": "allow_pickle"}
 
 @dataclass(frozen=True)
 class Permit:
-    """Somebody's word that more than tensors of one version may be loaded, until a day.
+    """A permission to load more than the tensors of one version, with author, reason and last day.
 
     Attributes:
-        manifest: digest of the version's manifest, `sha256:…`: these very bytes and no others.
-        allow: `pickle`: weights in a pickle, of which tensors alone are made; `code`: its own Python files run.
-        reason: why.
-        by: who.
-        until: last day it counts, or None.
+        manifest: digest of the version's manifest, `sha256:…`: the permit holds for exactly these bytes.
+        allow: `pickle`: weights in a pickle may be loaded, as tensors only; `code`: its own Python files may run.
+        reason: why it was given.
+        by: its author.
+        until: the last day on which it counts, or None.
     """
 
     manifest: str
@@ -38,18 +38,18 @@ class Permit:
 
 @dataclass(frozen=True)
 class LoadingRules:
-    """What holds for every version that is loaded here.
+    """Rules for every version that is loaded on this machine.
 
     Attributes:
-        permits: of the policy.
-        cache: folder for what GGUF was turned into, which may be deleted at any time; None for nowhere.
+        permits: those of the policy.
+        cache: folder for weights converted from GGUF, which may be deleted at any time; None to keep none.
     """
 
     permits: tuple[Permit, ...] = ()
     cache: Path | None = None
 
     def options(self, version: ModelVersion, today: date) -> dict[str, Any]:
-        """Return what a version's handler is told beside the options of models.yaml."""
+        """Return the options that a version's handler gets in addition to those of models.yaml."""
         digest = str(version.manifest.digest)
         counting = [one for one in self.permits if one.manifest == digest and (not one.until or today <= one.until)]
         options: dict[str, Any] = {_OPTIONS[what]: True for one in counting for what in one.allow}

@@ -19,14 +19,14 @@ Effect = Literal["reject", "warn", "ignore"]
 
 @dataclass(frozen=True)
 class Waiver:
-    """Somebody's word that one rule does not count for some files, until a day.
+    """An exception to one rule for some files, with author, reason and expiry date.
 
     Attributes:
         rule: the rule waived, such as `pickle.unknown-global` or `licence`.
-        files: path pattern, or a `sha256:…` of the one blob it is for.
-        reason: why.
-        by: who.
-        until: last day it counts, or None.
+        files: path pattern, or the `sha256:…` of a single blob.
+        reason: why it was given.
+        by: its author.
+        until: the last day on which it counts, or None.
     """
 
     rule: str
@@ -42,19 +42,19 @@ class Policy:
 
     Attributes:
         name: preset or the user's name for it.
-        required: scanners that must have said something complete about every file.
+        required: scanners that must have completed a report on every file.
         reject_at: findings of this level and above reject; the ones below warn.
         rules: effect by finding rule or its prefix (`template` stands for `template.*`), before `reject_at` counts.
         allow_windowed: whether a file read in overlapping windows counts as read.
-        database: the ClamAV signatures wanted: `official`, or `any` (even a test-only one).
+        database: the ClamAV signatures required: `official`, or `any` (even a test-only database).
         max_database_age_days: oldest signatures accepted, or None.
         deny_formats: file formats that reject (`pickle`, `python`, …).
         only_weights: weights may only be of these formats, or empty for any.
         required_files: patterns of which each must match a file.
         max_size: bytes a model may have, or None.
-        licence: what licences are let in.
+        licence: which licences are accepted.
         waivers: exceptions.
-        loading: versions of which more than tensors may be loaded; no part of any decision.
+        loading: versions of which more than tensors may be loaded; not part of any decision.
     """
 
     name: str
@@ -100,10 +100,10 @@ def effect_of(rule: str, level: Level, policy: Policy) -> Effect:
 
 
 def validate(policy: Policy) -> Policy:
-    """Return a policy that can mean something.
+    """Return the policy unchanged when it is valid.
 
     Raises:
-        InvalidConfiguration: it requires nothing and is not the preset `none`: an empty gate is a mistake.
+        InvalidConfiguration: it requires no scanner and is not the preset `none`: an empty gate is a mistake.
     """
     if not policy.required and policy.name != "none":
         raise InvalidConfiguration(

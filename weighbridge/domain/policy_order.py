@@ -1,4 +1,4 @@
-"""Which of two policies is stricter: what a gate's floor is held against. Pure."""
+"""Which of two policies is stricter, for comparing a policy with a gate's floor. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EFFECTS: dict[Effect, int] = {"ignore": 0, "warn": 1, "reject": 2}
 
 
 def weaknesses(policy: Policy, floor: Policy) -> tuple[str, ...]:
-    """Return in what a policy lets in more than `floor` does, in words; nothing where it is as strict in everything.
+    """Return what a policy lets in that `floor` does not, one phrase each; nothing where it is at least as strict.
 
     Whatever passes under a policy without weaknesses passes under the floor as well.
     """
@@ -37,7 +37,7 @@ def _weaknesses(policy: Policy, floor: Policy) -> Iterator[str]:
 
 
 def _weaker_rules(policy: Policy, floor: Policy) -> set[str]:
-    """Return the rules of which the floor rejects a finding, at a level that it can have, and the policy does not."""
+    """Return the rules of which the floor rejects a finding, at some level it can have, and the policy does not."""
     levels: tuple[Level, ...] = get_args(Level)
     return {
         rule.id

@@ -28,7 +28,7 @@ PRESETS = {
             ("code", "reject"),
             ("format", "reject"),
             ("pickle", "reject"),
-            ("pickle.engine", "warn"),  # alarms of others on what our list knows: tensors, quantised ones too
+            ("pickle.engine", "warn"),  # other engines alarm on globals of our list too: tensors, quantised ones
             ("pickle.objects", "reject"),
             ("template", "reject"),
         ),

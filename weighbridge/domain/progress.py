@@ -1,4 +1,4 @@
-"""Progress: how far a step is, told to whoever shows it. The command line draws bars, Prefect keeps artifacts."""
+"""Progress: what a step reports while it runs. The command line draws bars from it, Prefect keeps artifacts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 #: The unit of a step that counts bytes; any other one is a plural: `models`, `benchmarks`.
 BYTES = "bytes"
-#: Hears of bytes that were done, of one step.
+#: Receives the number of bytes that one step has done.
 Heard = Callable[[int], None]
 
 
 def unheard(amount: int) -> None:
-    """Ignore how much was done."""
+    """Ignore the amount."""
 
 
 class Progress(Protocol):
-    """Hears how far each step is; called from several threads."""
+    """Receives the progress of each step; called from several threads."""
 
     def expect(self, step: str, amount: int, unit: str = BYTES) -> None:
         """Add what a step has to do."""
@@ -29,11 +29,11 @@ class Progress(Protocol):
         ...
 
     def skip(self, step: str, amount: int) -> None:
-        """Add what needed no work, such as bytes that were here; less than nothing for what has to be done again."""
+        """Add what needed no work, such as bytes already stored; a negative amount for what has to be done again."""
         ...
 
     def say(self, step: str, text: str) -> None:
-        """Tell what a step is at now."""
+        """Report what a step is working on now."""
         ...
 
 
@@ -54,35 +54,35 @@ class Silent:
 
 
 class Several:
-    """Tells several listeners, such as a terminal and a Prefect server."""
+    """Passes progress on to several receivers, such as a terminal and a Prefect server."""
 
     def __init__(self, *listeners: Progress) -> None:
         self._listeners = listeners
 
     def expect(self, step: str, amount: int, unit: str = BYTES) -> None:
-        """Tell all."""
+        """Pass it on."""
         for listener in self._listeners:
             listener.expect(step, amount, unit)
 
     def advance(self, step: str, amount: int) -> None:
-        """Tell all."""
+        """Pass it on."""
         for listener in self._listeners:
             listener.advance(step, amount)
 
     def skip(self, step: str, amount: int) -> None:
-        """Tell all."""
+        """Pass it on."""
         for listener in self._listeners:
             listener.skip(step, amount)
 
     def say(self, step: str, text: str) -> None:
-        """Tell all."""
+        """Pass it on."""
         for listener in self._listeners:
             listener.say(step, text)
 
 
 @contextmanager
 def one_of(progress: Progress, step: str, unit: str, text: str) -> Iterator[None]:
-    """Count one more of what a step has to do, say which, and count it as done when the block ends."""
+    """Add one item to a step, report its name, and count it as done when the block ends."""
     progress.expect(step, 1, unit)
     progress.say(step, text)
     yield
@@ -90,7 +90,7 @@ def one_of(progress: Progress, step: str, unit: str, text: str) -> Iterator[None
 
 
 def counted(progress: Progress, step: str, unit: str, things: Iterable[tuple[str, T]], total: int) -> Iterator[T]:
-    """Yield things of which each has a name to show, and count each as done when the next one is asked for."""
+    """Yield the items of (name, item) pairs, report each name, and count an item as done when the next is requested."""
     progress.expect(step, total, unit)
     for name, thing in things:
         progress.say(step, name)

@@ -24,7 +24,7 @@ class ModelRef:
         id: the model's name in that source: `org/name`, a package, a whole URL, a path, `bucket/prefix`.
         revision: branch, tag, commit or version; empty for the source's default.
         options: further choices of the source as sorted pairs, such as `("files", "*.safetensors")`.
-        secret: the credentials of a signed URL; no part of its URI, of equality, or of anything that is kept.
+        secret: the credentials of a signed URL; not part of its URI, of equality, or of anything that is stored.
     """
 
     kind: str
@@ -47,38 +47,38 @@ class ModelRef:
 
     @property
     def record(self) -> SourceKind:
-        """What is known of its source kind."""
+        """The record of its source kind."""
         return record_of(self.kind)
 
     @property
     def parts(self) -> Parts:
-        """What its URI says, as the grammar of its kind takes it."""
+        """The parts of its URI, for the grammar of its kind."""
         return Parts(self.kind, self.id, self.revision, self.options)
 
     @property
     def uri(self) -> str:
         """The URI that `parse` reads back to this reference.
 
-        Revisions of `url`, `file` and `s3` are left out: none of these can be asked for what it held earlier.
+        Revisions of `url`, `file` and `s3` are left out: such a source cannot return earlier content.
         """
         return uris.write(self.parts)
 
     @property
     def origin(self) -> tuple[str, ...]:
-        """Where the model's bytes come from, whatever revision: equal origins, the same publisher's same model."""
+        """Where the model's bytes come from, without the revision: equal origins mean the same publisher and model."""
         places = (f"{name}={value}" for name, value in self.options if name in self.record.places)
         return (self.kind, self.id.rstrip("/") or self.id, *places)
 
     @property
     def name(self) -> str:
-        """The name a model gets when its user gave none: `org/name`, the package, or the last part of the path."""
+        """The default name of the model: `org/name`, the package, or the last part of the path."""
         return self.record.model_name(self.parts)
 
     @property
     def mistake(self) -> str:
-        """What is wrong with id or revision, in words for their writer; empty where both may be right.
+        """What is wrong with id or revision, as a message for the user; empty where both may be right.
 
-        So that a mistake in models.yaml is told with its line, before anything is asked.
+        It lets models.yaml report a mistake with its line before any request is sent.
         """
         return self.record.mistake(self.parts)
 
@@ -89,7 +89,7 @@ class ModelRef:
 
     @property
     def address(self) -> str:
-        """The URL that is asked for, with the credentials of a signed one: for the request itself only."""
+        """The URL to request, with the credentials of a signed one: for the request itself only."""
         return with_secret(self.id, self.secret)
 
     def option(self, key: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What a scanner found: findings in SARIF's terms, and a report that says how many bytes were covered.
 
-Facts only: whether a finding leads to a rejection is the policy's to say.
+Facts only: the policy decides whether a finding leads to a rejection.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class ScanReport:
 
     @property
     def reusable(self) -> bool:
-        """Whether the same scan would say the same again; a failure or a skip is tried again."""
+        """Whether the same scan would give the same report; a failed or skipped one is repeated."""
         return self.status == "completed" or (self.status == "partial" and self.reason == WINDOWED)
 
     def to_json(self) -> dict[str, Any]:
@@ -102,22 +102,22 @@ class ScanReport:
         return cls(**found)
 
 
-#: Fields with few values, however many reports: reports that were read share them, as those that were just made do.
+#: Fields with few distinct values: reports read from the catalog share them, as new ones do, which saves memory.
 _FEW = ("scanner", "version", "rules", "subject", "status", "reason")
 
 
 @lru_cache(maxsize=64)
 def _shared(engine: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return the first of equal engines."""
+    """Return one shared object for equal engines."""
     return engine
 
 
-#: The reason of a `skipped` report whose scanner has nothing to say about such a file.
+#: The reason of a `skipped` report whose scanner does not handle such files.
 NOT_APPLICABLE = "not applicable"
 
 
 def engine_text(report: ScanReport) -> str:
-    """Return what a report was made with: `1.4.6, official database of 2026-11-20`."""
+    """Return the engine of a report as text: `1.4.6, official database of 2026-11-20`."""
     facts = dict(report.engine)
     if "database" not in facts:
         return report.version

@@ -1,4 +1,4 @@
-"""A request: one model that somebody wants inside, and what they already know about it. Values only."""
+"""A request: one model to take in, and what the user already knows about it. Values only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAR = "nar:"
 
 
 class Pins(NamedTuple):
-    """What a user expects a model to be; None where they expect nothing.
+    """The digests that a user expects of a model; None where the user expects nothing.
 
     Attributes:
         hash: the manifest digest.
@@ -29,10 +29,10 @@ class Pins(NamedTuple):
     def parse(cls, text: str) -> Pins:
         """Read `sha256:…` or SRI for the manifest digest, `nar:` before either for the archive's; empty for neither.
 
-        Both stand in one text with a space between them.
+        A space separates the two.
 
         Raises:
-            InvalidConfiguration: a word is no such digest, or one is given twice.
+            InvalidConfiguration: a word is not such a digest, or one is given twice.
         """
         found: dict[str, Digest] = {}
         for word in text.split():
@@ -41,7 +41,7 @@ class Pins(NamedTuple):
             if name in found:
                 raise InvalidConfiguration(f"“{text}” names two digests for one thing.", "Keep one of them.")
             if digest.algorithm != "sha256":
-                raise InvalidConfiguration(f"“{word}” is no sha256.", "Weighbridge compares models by sha256 only.")
+                raise InvalidConfiguration(f"“{word}” is not a sha256.", "Weighbridge compares models by sha256 only.")
             found[name] = digest
         return cls(found.get("hash"), found.get("nar"))
 
@@ -57,16 +57,16 @@ class IngestRequest:
 
     Attributes:
         ref: where it comes from.
-        name: the name it gets here; the source's own name when empty.
+        name: its name in the catalog; the source's own name when empty.
         hash: the manifest digest it must have, or None.
         nar: the sha256 that the Nix archive of its tree must have, or None.
-        version: the semantic version it shall get; computed when empty.
+        version: the semantic version it gets; computed when empty.
         policy: preset or policy file; the configured one when empty.
         auth: where the credentials are kept.
         registries: where to publish; the configured ones when empty.
-        another_source: the owner's word that a known name may go on with this source; models.yaml gives it.
+        another_source: whether an existing name may continue with another source; only models.yaml sets it.
         locked: whether it must be exactly what the lock beside `models` holds.
-        models: the models file that the lock lies beside.
+        models: the models file; its lock is in the same folder.
     """
 
     ref: ModelRef
@@ -87,7 +87,7 @@ class IngestRequest:
         return self.name or self.ref.name
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON types, which `from_json` reads back: what a door keeps or hands on in clear.
+        """Return plain JSON types, which `from_json` reads back; they hold no secret and may be stored in clear.
 
         Raises:
             InvalidReference: its URL is signed.
@@ -109,7 +109,7 @@ class IngestRequest:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the request that `to_json` wrote, or a door's parameters of the same names; `uri` alone is needed.
+        """Return the request that `to_json` wrote, or one from parameters of the same names; only `uri` is required.
 
         Raises:
             InvalidReference, InvalidConfiguration: a value cannot be read, or the URL is signed.

@@ -15,8 +15,8 @@ INSUFFICIENT = "insufficient samples"
 
 NOT_FINITE = "not a finite number"
 
-#: What a failure is of: the model; the model at these settings on this machine, whose memory was too small; or the run,
-#: such as a file, a package or a service that was not there, which says nothing of the model.
+#: What caused a failure: the model; the model at these settings on this machine, whose memory was too small; or the
+#: run, such as a missing file, package or service, which is no statement about the model.
 OF_MODEL, OF_MEMORY, OF_RUN = "model", "memory", "run"
 
 #: Facts of `hardware` and names of `software` that change numbers.
@@ -62,7 +62,7 @@ class Metric:
     better: str = "higher"
 
     def finite(self) -> Metric:
-        """Return itself, without what is NaN or infinite: such a value is none, and such an interval tells nothing."""
+        """Return the metric without a NaN or infinite value or interval, since neither means anything."""
         if self.value is not None and not math.isfinite(self.value):
             return replace(self, value=None, interval=None, reason=self.reason or NOT_FINITE)
         bounds = (self.interval.low, self.interval.high) if self.interval else ()
@@ -71,7 +71,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """What one benchmark found of one model on one machine; two are comparable only when `comparable_key` is equal.
+    """The result of one benchmark for one model on one machine; two are comparable only with equal `comparable_key`.
 
     Attributes:
         benchmark: `inference_latency`, `mmlu`, …
@@ -106,7 +106,7 @@ class BenchmarkResult:
 
     @property
     def comparable_key(self) -> str:
-        """One word for everything that must be equal for two results to be ranked against each other.
+        """A key of everything that must be equal for two results to be ranked against each other.
 
         That is the benchmark and its definition; what was chosen, but for the number of samples; the kind of device,
         processor, the cores and threads that the process may use, memory in GiB, GPU, number of GPUs, and endpoint; and
@@ -123,7 +123,7 @@ class BenchmarkResult:
 
     @property
     def machine(self) -> str:
-        """What it ran on, for a person; empty where a crash left no facts."""
+        """The machine it ran on, as text; empty where a crash left no facts."""
         gpu, count = self.hardware.get("gpu"), self.hardware.get("gpu_count", 1)
         if self.hardware.get("endpoint"):
             return str(self.hardware["endpoint"])
@@ -155,7 +155,7 @@ class BenchmarkResult:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it, so that it is the same before and after it was stored."""
+    """Return a value as plain JSON types, so that it is equal before and after it was stored."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

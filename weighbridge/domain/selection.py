@@ -19,7 +19,7 @@ OPTIONS = frozenset({FILES, EXCLUDE})
 
 @dataclass(frozen=True)
 class Selection:
-    """Names or globs; `*` goes beyond `/`, and what ends in `/` means everything below that folder.
+    """Names or globs; `*` matches `/` too, and a name that ends in `/` means everything below that folder.
 
     Attributes:
         files: what is taken; everything when empty.
@@ -50,11 +50,11 @@ class Selection:
         """Return the names that are taken.
 
         Args:
-            names: of all files that there are, unchecked.
+            names: names of all files of the model, unchecked.
             where: the model in words, for messages.
 
         Raises:
-            ModelNotFound: a pattern of `files` fits none of them, or `exclude` leaves none.
+            ModelNotFound: a pattern of `files` matches no name, or `exclude` leaves none.
         """
         names = list(names)
         if not self:

@@ -1,4 +1,4 @@
-"""Signed URLs: which parts of a query are credentials, and so stand in no lock file, catalog, export or message.
+"""Signed URLs: which parts of a query are credentials, and so never enter a lock file, catalog, export or message.
 
 Presigned URLs of S3 and Google, shared access signatures of Azure, CloudFront, and `?token=` of many others. Not here:
 credentials that are named beside a URL (domain.auth_place).
@@ -18,7 +18,7 @@ _SECRETS = frozenset(
         *("q-signature", "q-ak", "_token", "ticket", "verify", "tempauth", "temp_url_sig"),
     }
 )
-#: What belongs to a signature and changes with it, where there is one: it says for how long and for whom it holds.
+#: Parameters that belong to a signature and change with it: how long it is valid, and for whom.
 _SIGNING = frozenset(
     {
         *("expires", "expiry", "exp", "policy", "key-pair-id", "temp_url_expires"),
@@ -32,7 +32,7 @@ _PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-obs-", "q-sign-", "q-key-", "q-he
 def split_secret(address: str) -> tuple[str, str]:
     """Return an address without the credentials in its query, and these as they were written.
 
-    What says which file is meant stays in the address, so that the same file has the same address under another
+    Parameters that identify the file stay in the address, so that the same file has the same address under another
     signature.
     """
     place, question, query = address.partition("?")
@@ -49,7 +49,7 @@ def split_secret(address: str) -> tuple[str, str]:
 
 
 def with_secret(address: str, secret: str) -> str:
-    """Return the address that is asked for: the opposite of `split_secret`, but for the order of parameters."""
+    """Return the address to request: the inverse of `split_secret`, except for the order of parameters."""
     if not secret:
         return address
     return f"{address}{'&' if '?' in address else '?'}{secret}"

@@ -1,4 +1,4 @@
-"""The tally: what steps said of how far they are, and what follows from it: speed, time left, time passed.
+"""The tally: the progress that steps report, and what follows from it: speed, time left, time passed.
 
 Not here: how it is shown (views.progress_bars, flows.artifact_progress).
 """
@@ -13,7 +13,7 @@ from threading import Lock
 
 from weighbridge.domain.progress import BYTES
 
-#: Seconds over which speed is taken, at least; a step that stands still comes to zero within them.
+#: The shortest time in seconds over which speed is measured; the speed of a stalled step is zero after it.
 WINDOW_S = 10.0
 #: Seconds between two marks that are kept.
 _GRAIN_S = 0.25
@@ -26,10 +26,10 @@ class Reading:
     Attributes:
         step: its name.
         unit: of what is counted.
-        done, total: amounts; `total` is None where nobody knows it, and then `done` may be 0 for ever.
-        at: what it is at.
-        speed: amount a second lately; None as long as nobody can say.
-        passed_s: seconds since the step began; since it was done, as many as it took.
+        done, total: amounts; `total` is None where it is unknown, and then `done` may stay 0.
+        at: what it is working on.
+        speed: recent amount a second; None while it is unknown.
+        passed_s: seconds since the step began; once it is done, its whole duration.
     """
 
     step: str
@@ -47,12 +47,12 @@ class Reading:
 
     @property
     def share(self) -> float | None:
-        """What part of it is done, 0 to 1; None where nobody knows."""
+        """The part of it that is done, 0 to 1; None where the total is unknown."""
         return None if self.total is None else min(1.0, self.done / self.total) if self.total else 1.0
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that the rest takes at this speed; None where nobody can say."""
+        """Seconds that the rest takes at this speed; None where speed or total is unknown."""
         if self.total is None or not self.speed:
             return None
         return max(0.0, (self.total - self.done) / self.speed)
@@ -84,7 +84,7 @@ class _Step:
 
     @property
     def window_s(self) -> float:
-        """A step that moves in jumps, as one that counts whole files does, is seen over several of them."""
+        """Seconds over which speed is measured; longer for a step that jumps, such as one that counts files."""
         return max(WINDOW_S, 2 * self.longest_gap_s)
 
     def speed(self, now: float) -> float | None:
@@ -106,10 +106,10 @@ class _Step:
 
 
 class Tally:
-    """Counts what steps say; satisfies `progress.Progress`.
+    """Sums up what steps report; satisfies `progress.Progress`.
 
     Args:
-        clock: tells seconds that only grow.
+        clock: returns seconds that never decrease.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -140,12 +140,12 @@ class Tally:
             found.done, found.changed = max(0, found.done + amount), self._clock()
 
     def say(self, step: str, text: str) -> None:
-        """Tell what a step is at now."""
+        """Report what a step is working on now."""
         with self._lock:
             self._step(step).at = text
 
     def readings(self) -> list[Reading]:
-        """Return how far every step is, in the order in which they began."""
+        """Return the reading of every step, in the order in which they began."""
         with self._lock:
             now = self._clock()
             return [step.reading(name, now) for name, step in self._steps.items()]

@@ -15,15 +15,15 @@ import unicodedata
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 #: White space that is a character of text, and becomes one space.
 _SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
-#: What HTML gives a meaning, which some renderers of markdown let through.
+#: Characters with a meaning in HTML, which some renderers of markdown let through.
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-#: What a renderer of markdown gives a meaning, at a line's beginning or anywhere.
+#: Characters with a meaning in markdown, at a line's beginning or anywhere.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~$@]|:(?=\S)|^[-=]|(?<=www)\.)", re.IGNORECASE)
 _ORDERED = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
 
 
 def shown(value: object, limit: int = 0) -> str:
-    """Return text as one line of visible characters: what is invisible or steers a terminal is written as its code.
+    """Return text as one line of visible characters: invisible and terminal control characters become their codes.
 
     Args:
         value: anything that comes from a model.
@@ -34,7 +34,7 @@ def shown(value: object, limit: int = 0) -> str:
 
 
 def visible(text: str) -> str:
-    """Return text with every character that is invisible or steers a terminal written as its code; lines stay."""
+    """Return text in which invisible and terminal control characters are replaced by their codes; lines stay."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(character) for character in text)

@@ -2,7 +2,7 @@
 
 `hf:org/name@rev` · `pypi:package==1.2` · `mlflow:name/3` · `ollama:llama2:7b` · `git+https://host/repo.git@v1#sub` ·
 `s3://bucket/prefix` · `https://host/file#extract=true` · `file:/path`. Any other scheme is that of an installed source
-(plugins), with the grammar `scheme:id@revision?option=value`. Not here: the grammars (source_kinds), and whether such a
+(plugins), with the grammar `scheme:id@revision?option=value`. Not here: the grammars (source_kinds), and whether the
 model exists (sources).
 """
 
@@ -23,11 +23,11 @@ def read(uri: str) -> Parts:
     """Read a URI.
 
     Raises:
-        InvalidReference: no scheme, one that no source serves, nothing after it, or a secret in it.
+        InvalidReference: it has no scheme, an unknown one, nothing after it, or a secret in it.
     """
     match = _SCHEME.match(uri.strip())
     if not match or _CONTROL.search(uri):
-        raise InvalidReference(f"“{uri}” is no model URI.", f"Write one such as {EXAMPLES}.", uri=uri)
+        raise InvalidReference(f"“{uri}” is not a model URI.", f"Write one such as {EXAMPLES}.", uri=uri)
     scheme, rest = match.groups()
     kind = kind_of(scheme)
     if not kind:
@@ -41,12 +41,12 @@ def read(uri: str) -> Parts:
 
 
 def kind_of(scheme: str) -> str:
-    """Return the source kind that a URI scheme stands for; empty where nothing serves it.
+    """Return the source kind of a URI scheme; empty where no source serves it.
 
-    A package that claims a scheme or kind of ours gets nothing here, and is refused where the source is opened.
+    Our own kinds win over a package that claims one of their schemes; opening a source refuses such a package.
 
     Raises:
-        InvalidConfiguration: two packages serve it, or it is no scheme.
+        InvalidConfiguration: two packages serve it, or it is not a valid scheme.
     """
     own = kinds_by_scheme()
     if scheme in own:

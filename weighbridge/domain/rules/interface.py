@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-#: The highest level at which a rule's findings come, or `policy`: the policy itself decides its effect.
+#: The highest level of a rule's findings, or `policy` where the policy itself decides the effect.
 RuleLevel = Literal["error", "warning", "note", "policy"]
-#: What a model with such a finding can do to whoever loads it; shown on the first screen of a report.
+#: What a model with such a finding can do when it is loaded; shown on the first screen of a report.
 Capability = Literal[
     "",
     "runs code of the publisher on load",
@@ -25,7 +25,7 @@ class Rule:
     Attributes:
         id: `area.what`, such as `pickle.global`.
         level: of its findings; the highest one where they differ.
-        meaning: one sentence: what a finding of this rule says.
+        meaning: one sentence: what a finding of this rule means.
         example: what triggers it, as short as possible.
         capability: what it lets the model do; empty where it lets it do nothing.
     """

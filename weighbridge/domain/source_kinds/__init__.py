@@ -1,4 +1,4 @@
-"""The kinds of sources: one record each, and one line here. Everything that differs by kind is read from its record.
+"""The kinds of sources: one record and one line here for each. Everything that differs by kind is in its record.
 
 Records are light: adapters and the classes of options are named by import path, and imported when they are needed.
 Not here: kinds that installed packages bring (source_kinds.plugins), and what opens a source (weighbridge.sources).
@@ -37,10 +37,10 @@ KINDS: dict[str, SourceKind] = {
 
 
 def record_of(kind: str) -> SourceKind:
-    """Return the record of a kind; for one that is not our own, the record that plug-ins have."""
+    """Return the record of a kind; for a kind that is not our own, the record that plug-ins have."""
     return KINDS.get(kind) or SourceKind(kind, (kind,), adapter="")
 
 
 def kinds_by_scheme() -> dict[str, SourceKind]:
-    """Return our own kinds by each of their URI schemes; a scheme stands for exactly one kind."""
+    """Return our own kinds by each of their URI schemes; a scheme means exactly one kind."""
     return {scheme: kind for kind in KINDS.values() for scheme in kind.schemes}

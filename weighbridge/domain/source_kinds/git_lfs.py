@@ -17,10 +17,10 @@ GIT_REVISION = re.compile(r"(?!.*(?:\.\.|@\{))[^\x00-\x20\x7f~^:?*\[\\-][^\x00-\
 
 
 def revision_mistake(parts: Parts) -> str:
-    """Return what keeps a revision from being one of git's; empty where nothing does."""
+    """Return why a revision is not a valid one of git, as a message; empty where it is valid."""
     if not parts.revision or GIT_REVISION.fullmatch(parts.revision):
         return ""
-    return f"“{parts.revision}” is no revision: write a branch, a tag, or a commit of 40 digits"
+    return f"“{parts.revision}” is not a revision: write a branch, a tag, or a commit of 40 digits"
 
 
 def _read(kind: str, scheme: str, rest: str) -> Parts:
@@ -33,7 +33,7 @@ def _read(kind: str, scheme: str, rest: str) -> Parts:
         )
     if not re.match(r"^https?://[^/\s]+/.", address):
         uri = f"{scheme}:{rest}"
-        raise InvalidReference(f"“{uri}” is no git repository.", "Write git+https://host/repo.git@v1#subdir.", uri=uri)
+        raise InvalidReference(f"“{uri}” is not a git URL.", "Write git+https://host/repo.git@v1#subdir.", uri=uri)
     host, path = address.split("/", 3)[2:]
     repository, _, revision = path.partition("@")
     url = f"{address.split('/')[0]}//{host}/{repository}"

@@ -18,7 +18,7 @@ Options = tuple[tuple[str, str], ...]
 
 
 class Parts(NamedTuple):
-    """What a URI says, in the order of `ModelRef`'s fields."""
+    """The parts of a URI, in the order of `ModelRef`'s fields."""
 
     kind: str
     id: str
@@ -32,13 +32,13 @@ class Parts(NamedTuple):
 
 
 def read_named(kind: str, scheme: str, rest: str, separator: str = "@") -> Parts:
-    """Read `id@revision?option=value`, what follows the scheme of most kinds.
+    """Read `id@revision?option=value`, which follows the scheme of most kinds.
 
     Args:
         kind: the source kind.
         scheme: the URI's scheme.
-        rest: what follows it.
-        separator: what stands before the revision.
+        rest: the text after the scheme.
+        separator: the text before the revision.
     """
     rest, _, query = rest.partition("?")
     name, _, revision = rest.partition(separator)
@@ -84,8 +84,8 @@ def last_name(parts: Parts, *, quoted: bool = True) -> str:
     """Return the last part of a path, or of a folder in it, without the ending of an archive or of weights.
 
     Args:
-        parts: whose id is the path.
-        quoted: whether `%20` in it stands for a blank.
+        parts: the parts of a URI; their id is the path.
+        quoted: whether `%20` in it means a blank.
     """
     whole = "/".join((parts.id.split("?")[0].rstrip("/"), *parts.option("subdir")))
     last = whole.rstrip("/").rsplit("/", 1)[-1]

@@ -21,7 +21,7 @@ _XET_HOSTS = ("huggingface.co", "hf.co", "www.huggingface.co")
 
 def _mistake(parts: Parts) -> str:
     if not _NAME.fullmatch(parts.id):
-        return f"“{parts.id}” is no repository of the Hub: write org/name, and a revision apart from it"
+        return f"“{parts.id}” is not a repository of the Hub: write org/name, and a revision apart from it"
     return revision_mistake(parts)
 
 

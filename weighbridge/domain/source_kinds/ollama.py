@@ -34,7 +34,7 @@ def _write(scheme: str, parts: Parts) -> str:
 def _mistake(parts: Parts) -> str:
     if not parts.revision or _TAG.fullmatch(parts.revision):
         return ""
-    return f"“{parts.revision}” is no tag: it has up to 80 letters, digits and _ - . such as 7b or latest"
+    return f"“{parts.revision}” is not a tag: a tag has up to 80 letters, digits and _ - . such as 7b or latest"
 
 
 def _model_name(parts: Parts) -> str:

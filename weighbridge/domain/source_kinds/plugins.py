@@ -1,14 +1,14 @@
-"""Sources that other packages bring, by an entry point each; nothing of ours is touched for them.
+"""Sources of other packages, each registered by an entry point; no file of ours has to change for them.
 
-A package names, in its pyproject.toml, what makes a source out of `SourceSettings`: the class, as a rule. The entry
-point's name is the source's kind and its URI scheme:
+A package's pyproject.toml names what makes a source from `SourceSettings`: usually the class. The entry point's name is
+the source's kind and its URI scheme:
 
     [project.entry-points."weighbridge.sources"]
     acme = "acme_models.source:AcmeSource"
 
-`acme:id@revision?option=value` and, in models.yaml, `source: {acme: {id: …, revision: …, option: value}}` then work as
-those of our own. docs/sources.md shows a whole one. Not here: our own sources, and what is made of a plug-in's mistakes
-(weighbridge.sources).
+`acme:id@revision?option=value` and, in models.yaml, `source: {acme: {id: …, revision: …, option: value}}` then work
+like those of our own kinds. docs/sources.md shows a complete one. Not here: our own sources, and how mistakes of a
+plug-in are handled (weighbridge.sources).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _NAME = re.compile(r"(?!use$)[a-z][a-z0-9+.-]*")
 
 @cache
 def installed() -> Mapping[str, tuple[EntryPoint, ...]]:
-    """Return the entry points of the installed packages by name; read once, as it looks at every package.
+    """Return the entry points of the installed packages by name; cached, since it looks at every package.
 
-    More than one stands under a name where packages disagree.
+    A name has more than one where several packages claim it.
     """
     found: dict[str, dict[str, EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
@@ -42,7 +42,7 @@ def kind_of(scheme: str) -> str:
     """Return the source kind that an installed package serves under a scheme; empty when none does.
 
     Raises:
-        InvalidConfiguration: two packages serve it, or it is no scheme.
+        InvalidConfiguration: two packages serve it, or it is not a valid scheme.
     """
     entries = installed().get(scheme, ())
     if entries and not _NAME.fullmatch(scheme):
@@ -61,12 +61,12 @@ def refuse_taken(names: Collection[str]) -> None:
 
 
 def entry_of(kind: str) -> EntryPoint:
-    """Return the entry point of a source kind that `kind_of` has named."""
+    """Return the entry point of a source kind that `kind_of` returned."""
     return installed()[kind][0]
 
 
 def load(kind: str) -> Callable[..., Any]:
-    """Return what makes a source of a kind that `kind_of` has named.
+    """Return the class or function that makes a source of a kind that `kind_of` returned.
 
     Raises:
         InvalidConfiguration: the package cannot be imported, or lacks what its entry point names.
@@ -74,7 +74,7 @@ def load(kind: str) -> Callable[..., Any]:
     entry = entry_of(kind)
     try:
         found = entry.load()
-    except Exception as error:  # an import of others' code may raise anything
+    except Exception as error:  # importing other people's code may raise anything
         raise InvalidConfiguration(
             f"The source “{kind}” of the package {package_of(entry)} cannot be loaded: {type(error).__name__}: "
             f"{' '.join(str(error).split())}.",

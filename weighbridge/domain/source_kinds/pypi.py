@@ -19,9 +19,9 @@ def _mistake(parts: Parts) -> str:
         canonicalize_name(parts.id, validate=True)
         Version(parts.revision or "0")
     except InvalidName:
-        return f"“{parts.id}” is no package name: write package, and the version apart from it"
+        return f"“{parts.id}” is not a package name: write package, and the version apart from it"
     except InvalidVersion:
-        return f"“{parts.revision}” is no version: write one such as 1.2, without <, >, = or ~"
+        return f"“{parts.revision}” is not a version: write one such as 1.2, without <, >, = or ~"
     return ""
 
 

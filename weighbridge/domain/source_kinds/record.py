@@ -1,4 +1,4 @@
-"""The record of a source kind: all that is known of it without importing what asks it.
+"""The record of a source kind: everything about it that needs no import of its adapter.
 
 Not here: the records themselves (weighbridge.domain.source_kinds), and the options of models.yaml, whose classes a
 record names (source_options).
@@ -18,11 +18,11 @@ WEB_CREDENTIALS = "web-credentials"
 
 @dataclass(frozen=True)
 class SourceKind:
-    """A place that models come from. Only the first three have to be given: the defaults are those of plug-ins.
+    """A kind of place that models come from. Only the first three fields are required; plug-ins use the defaults.
 
     Attributes:
-        name: the kind, as `ModelRef.kind` and models.yaml have it.
-        schemes: the schemes of its URIs; the first one is written where none is part of the id.
+        name: the kind, as in `ModelRef.kind` and models.yaml.
+        schemes: the schemes of its URIs; the first one is written where the id does not contain one.
         adapter: where the source's class is, `module:Class`; it is imported when its first source is made. Empty for
             a plug-in, whose entry point names it.
         options: where the class of its options in models.yaml is, `module:Class`; empty where they are part of another
@@ -31,17 +31,17 @@ class SourceKind:
         write: returns the URI from the first scheme and its parts, so that `read` reads it back.
         follows: a regular expression, for Python and browsers, of what follows a scheme's colon; whatever it refuses,
             `read` refuses too.
-        mistake: returns what is wrong with id or revision, judged before anything is asked; empty where nothing is.
+        mistake: returns what is wrong with id or revision, without any request; empty where nothing is.
         model_name: returns the name that a model gets when its user gives none.
-        places: options that say where a model is, and not which of its files are meant.
+        places: options that determine where a model is, and not which of its files are taken.
         local: whether the id is a path of this machine; a relative one counts from the file that names it.
         endpoint_setting: the field of `Settings` with the base URL of its service; empty where it has none.
         endpoint_variable: the variable of the source's own tools that counts where the setting is empty.
-        one_service: whether a setting alone names its service, so that credentials go to no host of a reference's.
+        one_service: whether only a setting names its service, so that no reference can send credentials elsewhere.
         auth_variable: the variable of the source's own tools that holds a token, read where no credentials are named.
-        login_variables: likewise a user's name and password, which count before the token; empty where there are none.
-        key_pair: whether a variable that is named for it holds the id of a key, as those of AWS's tools do.
-        block: the type of Prefect block that holds its credentials; empty where it takes none.
+        login_variables: likewise for a user's name and password, which count before the token; may be empty.
+        key_pair: whether the variable named for it holds the id of a key, as in AWS's tools.
+        block: the type of Prefect block that holds its credentials; empty where it needs no credentials.
         page: returns the address of a pinned model's page for people; empty where there is none.
         hub_folder: the folder of a Hugging Face cache for its models, whose revisions are the Hub's commits; empty
             where they are not.

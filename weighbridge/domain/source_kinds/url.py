@@ -18,7 +18,9 @@ def _read(kind: str, scheme: str, rest: str) -> Parts:
     address, _, fragment = f"{scheme}:{rest}".partition("#")
     address, secret = split_secret(address)
     if not re.match(r"^https?://[^/\s]+/", address):
-        raise InvalidReference(f"“{address}” is no URL of a file.", "Write https://host/path/model.gguf.", uri=address)
+        raise InvalidReference(
+            f"“{address}” is not the URL of a file.", "Write https://host/path/model.gguf.", uri=address
+        )
     return Parts(kind, without_secret(address), "", read_options(fragment), secret)
 
 
