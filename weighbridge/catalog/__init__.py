@@ -1,4 +1,4 @@
-"""The catalog: what is known about models, their versions and how they came, in one SQL database."""
+"""The catalog: models, their versions, scans, results and history, in one SQL database."""
 
 from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.events import Event

@@ -1,7 +1,7 @@
 """The catalog as the rest of Weighbridge sees it: one transaction a method, safe for threads and processes.
 
 Every method raises `CatalogUnavailable` when the database is locked or not reachable (try again later) and
-`CatalogError` when it cannot be used. Looking up what is not there gives None; changing it raises CatalogError.
+`CatalogError` when it cannot be used. Reading a missing entry returns None; changing it raises CatalogError.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from weighbridge.domain.version import ModelVersion, Publication, VersionSummary
 
 
 class Catalog:
-    """What is known, in a database whose schema is up to date; `Catalog.open` makes one."""
+    """The catalog in a database whose schema is up to date; `Catalog.open` makes one."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -50,7 +50,7 @@ class Catalog:
 
         Args:
             url: `sqlite:////path/catalog.db` or `postgresql+psycopg://user:password@host/database`.
-            clock: gives the moment now, with a time zone.
+            clock: returns the current time, with a time zone.
             timeout_s: seconds to wait for another process's lock, or for a connection.
 
         Raises:
@@ -61,7 +61,7 @@ class Catalog:
         database = Database(url, timeout_s)
         try:
             database.upgrade()
-        except BaseException:  # Whatever it was, interrupts too: nobody else would close the connections.
+        except BaseException:  # Also after an interrupt: nothing else would close the connections.
             database.close()
             raise
         return cls(database, clock)
@@ -79,7 +79,7 @@ class Catalog:
     # Ingests
 
     def begin_ingest(self, name: str, uri: str, *, run_url: str = "") -> int:
-        """Note a new attempt to bring a model in, as PENDING, and return its id."""
+        """Record a new attempt to take a model in, as PENDING, and return its id."""
         with self._database.write() as connection:
             return ingests.begin(connection, name, uri, run_url, self._clock())
 
@@ -92,7 +92,7 @@ class Catalog:
         error: str | None = None,
         run_url: str | None = None,
     ) -> None:
-        """Note how far an attempt has come; what is None stays as it was."""
+        """Change the recorded state of an attempt; arguments that are None change nothing."""
         known = {"version": version, "error": error, "run_url": run_url}
         changes: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
         with self._database.write() as connection:
@@ -106,40 +106,40 @@ class Catalog:
     # Resolutions
 
     def remember_resolution(self, fingerprint: str, computed: Manifest, dropped: tuple[str, ...] = ()) -> None:
-        """Note what a declared manifest turned out to be, so that an unchanged model is not fetched again.
+        """Record the computed manifest of a declared one, so that an unchanged model is not fetched again.
 
         Args:
-            fingerprint: of the declared manifest; equal fingerprints, equal bytes.
-            computed: what the bytes are.
-            dropped: paths of the declaration that are no files of the model.
+            fingerprint: of the declared manifest; equal fingerprints mean equal bytes.
+            computed: the manifest of the bytes received.
+            dropped: declared paths that do not belong to the model.
         """
         with self._database.write() as connection:
             manifests.remember(connection, fingerprint, computed, dropped, self._clock())
 
     def recall_resolution(self, fingerprint: str) -> Manifest | None:
-        """Return what a declared manifest turned out to be, or None; `FileEntry.version` and `locator` are empty."""
+        """Return the computed manifest of a declared one, or None; `FileEntry.version` and `locator` are empty."""
         with self._database.read() as connection:
             return manifests.recall(connection, fingerprint)
 
     def holding(self, digest: Digest) -> list[Manifest]:
-        """Return every manifest that was remembered and has a file of that digest, the newest note first."""
+        """Return every recorded manifest that has a file of that digest, the newest record first."""
         with self._database.read() as connection:
             return manifests.holding(connection, str(digest))
 
     def recall_dropped(self, fingerprint: str) -> tuple[str, ...]:
-        """Return the declared paths that were no files of the model."""
+        """Return the declared paths that do not belong to the model."""
         with self._database.read() as connection:
             return manifests.dropped(connection, fingerprint)
 
     def settled(self, fingerprints: Iterable[str]) -> dict[tuple[str, str], str]:
-        """Return the number of the version that each model name and fingerprint already is; one query for thousands."""
+        """Return, by model name and fingerprint, the number of an existing version; one query for thousands."""
         with self._database.read() as connection:
             return manifests.settled(connection, fingerprints)
 
     # Reports
 
     def add_reports(self, new: Iterable[ScanReport]) -> None:
-        """Store scan reports; of one `ScanReport.key` the one added last counts, the others stay as history."""
+        """Store scan reports; the one added last under a `ScanReport.key` counts, the others stay as history."""
         with self._database.write() as connection:
             reports.add(connection, new, self._clock())
 
@@ -149,17 +149,17 @@ class Catalog:
             return reports.newest(connection, digests)
 
     def report(self, id_: str) -> ScanReport | None:
-        """Return the report of an id that a version or a decision names, or None."""
+        """Return the report with an id, as versions and decisions name it, or None."""
         with self._database.read() as connection:
             return reports.by_id(connection, id_)
 
     # Results
 
     def add_result(self, result: BenchmarkResult) -> None:
-        """Keep a benchmark's result; earlier ones stay. A failure of the run is not kept: it is no fact about a model.
+        """Store a benchmark's result beside earlier ones. A failure of the run is not stored: it is no fact of a model.
 
-        For each metric that is worse, beyond both intervals, than the comparable one of the version before, the event
-        `version.regressed` says so.
+        Each metric that is worse, beyond both intervals, than the comparable one of the version before adds an event
+        `version.regressed`.
         """
         if result.cause == OF_RUN:
             return
@@ -174,14 +174,14 @@ class Catalog:
     ) -> list[BenchmarkResult]:
         """Return the newest result of each manifest, benchmark and comparable key, the newest first.
 
-        Raw samples are read only when asked for.
+        Raw samples are read only on request.
         """
         wanted = None if manifests is None else [str(digest) for digest in manifests]
         with self._database.read() as connection:
             return results.newest(connection, wanted, benchmark, samples=samples)
 
     def measured(self, benchmark: str | None = None) -> tuple[list[VersionSummary], list[BenchmarkResult]]:
-        """Return the results that count, and every version, passed or not, that has one: what a leaderboard ranks."""
+        """Return what a leaderboard ranks: the results that count, and every version, passed or not, that has one."""
         with self._database.read() as connection:
             found = results.newest(connection, None, benchmark)
             return summaries.of_manifests(connection, {result.manifest_digest for result in found}), found
@@ -206,8 +206,8 @@ class Catalog:
         settle the same manifest at once, the second updates the first one's version.
 
         Raises:
-            CatalogError: `choose` gave a number that other files have.
-            InvalidName: nobody could address the model later.
+            CatalogError: `choose` gave a number that belongs to other files.
+            InvalidName: the name is not valid.
         """
         settlement = Settlement(name, source_uri, manifest, card, decision, tuple(reports))
         now = self._clock()
@@ -250,14 +250,14 @@ class Catalog:
             return versions.listed(connection, name)
 
     def origins(self, name: str) -> set[tuple[str, ...]]:
-        """Return where the versions of a model came from (`ModelRef.origin`); nothing for an unknown name."""
+        """Return the origins of a model's versions (`ModelRef.origin`); nothing for an unknown name."""
         with self._database.read() as connection:
             return versions.origins(connection, name)
 
     def set_default(self, name: str, version: str | None) -> None:
         """Fix a model's default version; None lets it follow the newest PASSED one again.
 
-        While a fixed version is not PASSED the model has no default: no other one takes its place unasked.
+        While a fixed version is not PASSED the model has no default: no other version takes its place by itself.
 
         Raises:
             CatalogError: no such version, or it is not PASSED.
@@ -268,9 +268,9 @@ class Catalog:
             events.record(connection, "model.default", name, {"version": version}, now)
 
     def withdraw(self, name: str, version: str, reason: str) -> None:
-        """Make a version FAILED by a person's word; it stays so through later decisions until `reinstate`.
+        """Make a version FAILED on a person's request; later decisions do not change that until `reinstate`.
 
-        Its publications stay noted until `remove_publications`, so that who takes them down knows where they are.
+        Its publications stay recorded until `remove_publications`, so that they can be found and taken down.
 
         Raises:
             CatalogError: no such version.
@@ -292,9 +292,9 @@ class Catalog:
             events.record(connection, "version.reinstated", f"{name}@{version}", {}, now)
 
     def remove(self, name: str, version: str) -> None:
-        """Take a version out: nothing shows it, and no upload of it becomes visible; again is harmless.
+        """Hide a version: nothing shows it, and no upload of it becomes visible; a second call is harmless.
 
-        Its number belongs to its files for good; taken in again they are that version again, withdrawn if it was.
+        Its number belongs to its files for good: an ingest of the same files restores the version, and a withdrawal.
 
         Raises:
             CatalogError: there was never such a version.
@@ -305,7 +305,7 @@ class Catalog:
             events.record(connection, "version.removed", f"{name}@{version}", {}, now)
 
     def purge(self, name: str, version: str) -> None:
-        """Let nothing need the bytes of a FAILED version any more; its verdict stays.
+        """Mark the bytes of a FAILED version as no longer needed; its verdict stays.
 
         Raises:
             CatalogError: no such version, or it is not FAILED.
@@ -316,20 +316,20 @@ class Catalog:
             events.record(connection, "version.purged", f"{name}@{version}", {}, now)
 
     def needed(self) -> set[Digest]:
-        """Return every blob that a version consists of, whatever its status; not those of removed and purged ones."""
+        """Return every blob of every version, whatever its status, except removed and purged ones."""
         with self._database.read() as connection:
             return removals.needed(connection)
 
     @property
     def blank(self) -> bool:
-        """Whether no model was ever taken in."""
+        """Whether the catalog has never had a model."""
         with self._database.read() as connection:
             return removals.is_blank(connection)
 
     # Publications
 
     def begin_upload(self, name: str, version: str, registry: str, address: str) -> bool:
-        """Note that a version is on its way to a registry; return False, and note nothing, unless it is PASSED.
+        """Record that an upload to a registry begins; return False, recording nothing, unless the version is PASSED.
 
         Raises:
             CatalogError: no such version.
@@ -342,9 +342,9 @@ class Catalog:
             return status == "PASSED"
 
     def add_publication(self, name: str, version: str, publication: Publication) -> bool:
-        """Note where a version was published, and that its upload ended; the same place again is harmless.
+        """Record where a version was published, and that its upload ended; a second call is harmless.
 
-        Returns False, and notes nothing, when the version is no longer PASSED: whoever published it takes it back.
+        Returns False, recording nothing, when the version is no longer PASSED: the caller has to take it back.
 
         Raises:
             CatalogError: no such version.
@@ -361,7 +361,7 @@ class Catalog:
             return True
 
     def remove_publications(self, name: str, version: str, registry: str, address: str = "") -> None:
-        """Forget that a registry had a version, or that an upload to it was begun, once it is withdrawn there.
+        """Delete the records of publications and uploads to a registry, once the version is withdrawn there.
 
         Raises:
             CatalogError: no such version.
@@ -375,7 +375,7 @@ class Catalog:
             events.record(connection, "version.unpublished", f"{name}@{version}", detail, now)
 
     def places(self, name: str, version: str) -> list[Place]:
-        """Return every registry that has a version, or may have something of it from an upload that did not end.
+        """Return every registry that has a version, or may have parts of it from an upload that did not end.
 
         Raises:
             CatalogError: no such version.

@@ -1,6 +1,6 @@
 """The catalog's database: opening it, bringing its schema up to date, transactions, and its errors as ours.
 
-Not here: what stands in the tables.
+Not here: the content of the tables.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MIGRATION_LOCK = 0x7765696768627269
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: PostgreSQL error classes after which the same transaction may succeed: connection, rollback, shutdown, lock, full.
 _RETRYABLE_STATES = re.compile(r"^(08|40|57P|55P03|53300)")
-#: libpq says these while connecting, without an error code; waiting does not help.
+#: libpq reports these while connecting, without an error code; waiting does not help.
 _REFUSED = re.compile(r"authentication failed|does not exist|no pg_hba|no password supplied", re.IGNORECASE)
 
 
@@ -68,7 +68,7 @@ class Database:
                 yield connection
 
     def upgrade(self) -> None:
-        """Bring the schema to this code's state; of several processes one does it and the others wait.
+        """Bring the schema up to date; if several processes try, one does it and the others wait.
 
         Raises:
             CatalogError: the schema is newer than this code, or the database cannot be used.
@@ -86,7 +86,7 @@ class Database:
             self._migrate(connection)
 
     def _migrate(self, connection: Connection) -> None:
-        # Alembic takes 0.3 s to import, and all but the first opening need none of it.
+        # Alembic takes 0.3 s to import, and only the first opening needs it.
         from alembic import command
         from alembic.config import Config
         from alembic.script import ScriptDirectory
@@ -137,7 +137,7 @@ class Database:
         return engine
 
     def _switch_to_wal(self) -> None:
-        # The switch itself does not wait for other connections as everything else does: two first openings race here.
+        # Unlike other statements, this switch does not wait for other connections: two first openings race here.
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_sqlite_busy),
             stop=tenacity.stop_after_delay(self._timeout_s),
@@ -193,7 +193,7 @@ class Database:
 def insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT of the connection's dialect, which has `on_conflict_do_update` and `on_conflict_do_nothing`."""
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # Brings asyncpg along, which no SQLite catalog needs.
+        from sqlalchemy.dialects import postgresql  # It imports asyncpg, which no SQLite catalog needs.
 
         return postgresql.insert(table)
     return sqlite.insert(table)
@@ -204,18 +204,18 @@ def _checked_url(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError as error:
-        # Neither the text nor SQLAlchemy's words: the text may hold a password.
+        # Show neither the URL nor SQLAlchemy's message: the URL may hold a password.
         raise InvalidConfiguration("The catalog's URL cannot be read.", example) from error
     backend = url.get_backend_name()
     if backend in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or not url.database or url.database == ":memory:":
-        raise InvalidConfiguration(f"“{url.drivername}” is no database that the catalog can be kept in.", example)
+        raise InvalidConfiguration(f"The catalog cannot be kept in a database of the kind “{url.drivername}”.", example)
     return url
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # The driver begins no transactions by itself: `_begin_sqlite` does.
+    connection.isolation_level = None  # The driver must not begin transactions itself: `_begin_sqlite` does.
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -233,7 +233,7 @@ def _is_sqlite_busy(error: BaseException | None) -> bool:
 
 
 def _is_passing(cause: BaseException | None) -> bool:
-    """Whether PostgreSQL's driver reports what may be over later: by its code, or without one a lost connection."""
+    """Whether PostgreSQL's driver reports a temporary error: by its code, or without a code a lost connection."""
     if isinstance(cause, sqlite3.Error):
         return False
     state = str(getattr(cause, "sqlstate", None) or "")

@@ -1,4 +1,4 @@
-"""The audit log in the catalog: what was done to what, in order; nothing is ever changed or removed."""
+"""The audit log in the catalog: every action in order; no entry is ever changed or removed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from weighbridge.catalog import schema
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that was done.
+    """One entry of the audit log.
 
     Attributes:
-        id: grows with time.
-        at: UTC.
+        id: increases with time.
+        at: when it happened; UTC.
         kind: `noun.verb`, such as `version.settled`.
-        subject: what it was done to: a model, `name@version`, a URI.
+        subject: what it happened to: a model, `name@version`, a URI.
         detail: plain JSON; never a secret.
     """
 
@@ -36,12 +36,12 @@ class Event:
 
 
 def record(connection: Connection, kind: str, subject: str, detail: Mapping[str, Any], now: datetime) -> None:
-    """Append to the log."""
+    """Append an event to the log."""
     connection.execute(schema.events.insert().values(at=now, kind=kind, subject=subject, detail=dict(detail)))
 
 
 def of_model(connection: Connection, name: str) -> list[Event]:
-    """Return what was done to a model and to its versions, in order."""
+    """Return the events of a model and its versions, in order."""
     table = schema.events
     its_own = (table.c.subject == name) | table.c.subject.startswith(f"{name}@", autoescape=True)
     query = select(table).where(its_own).order_by(table.c.id)

@@ -1,4 +1,4 @@
-"""Ingests in the catalog: who asked for which model when, and how far that came."""
+"""Ingests in the catalog: every attempt to take a model in, and how far it came."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ IngestStatus = VersionStatus | Literal["ERROR"]
 
 @dataclass(frozen=True)
 class Ingest:
-    """One attempt to bring a model in.
+    """One attempt to take a model in.
 
     Attributes:
         id: of this attempt.
         name: the model's name.
-        uri: what was asked for.
-        status: of `IngestStatus`; after a crash the last one that was reached, with an old `updated_at`.
+        uri: the URI that was requested.
+        status: of `IngestStatus`; after a crash the last one reached, with an old `updated_at`.
         version: the version it led to, or empty.
-        error: why it could not be done, or empty.
-        run_url: where the run can be watched, or empty.
-        started_at: UTC.
+        error: why it failed, or empty.
+        run_url: the page that shows the run, or empty.
+        started_at: when it began; UTC.
         updated_at: when the status last changed; UTC.
     """
 
@@ -44,7 +44,7 @@ class Ingest:
 
 
 def begin(connection: Connection, name: str, uri: str, run_url: str, now: datetime) -> int:
-    """Note a new attempt as PENDING and return its id."""
+    """Record a new attempt as PENDING and return its id."""
     row = {"name": name, "uri": uri, "status": "PENDING", "run_url": run_url, "started_at": now, "updated_at": now}
     result = connection.execute(schema.ingests.insert().values(row))
     key = result.inserted_primary_key
@@ -53,7 +53,7 @@ def begin(connection: Connection, name: str, uri: str, run_url: str, now: dateti
 
 
 def update(connection: Connection, id_: int, changes: dict[str, Any], now: datetime) -> None:
-    """Change an attempt's status, and what else is known by now.
+    """Change an attempt's status and other columns.
 
     Raises:
         CatalogError: there is no such attempt.

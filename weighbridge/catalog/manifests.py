@@ -1,7 +1,7 @@
 """Manifests in the catalog, each stored once by its digest, and the resolutions that lead to them.
 
-A stored manifest is its files' paths, sizes and digests: what its digest is taken over. The reference and the kind of
-archive belong to who uses it (a version, a resolution); `FileEntry.version` and `locator` are not kept.
+A stored manifest is its files' paths, sizes and digests: the input of its digest. The reference and the kind of archive
+are stored with what uses it (a version, a resolution); `FileEntry.version` and `locator` are not stored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH = 500
 
 
 def store(connection: Connection, manifest: Manifest, now: datetime) -> str:
-    """Store a manifest unless it is here already, and return its digest as text."""
+    """Store a manifest unless it is stored already, and return its digest as text."""
     digest = str(manifest.digest)
     row = {"digest": digest, "size": manifest.size, "file_count": len(manifest.files), "created_at": now}
     statement = insert(connection, schema.manifests).values(row).on_conflict_do_nothing()
@@ -62,7 +62,7 @@ def assemble(digest: str, ref: Mapping[str, Any], entries: tuple[FileEntry, ...]
     """Build a manifest from its parts.
 
     Raises:
-        CatalogError: the parts no longer have that digest: somebody changed the database.
+        CatalogError: the parts no longer have that digest: the database was changed or damaged.
     """
     manifest = Manifest(ref_from_json(ref), entries, archive)
     if str(manifest.digest) != digest:
@@ -78,7 +78,7 @@ def assemble(digest: str, ref: Mapping[str, Any], entries: tuple[FileEntry, ...]
 def remember(
     connection: Connection, fingerprint: str, manifest: Manifest, dropped: tuple[str, ...], now: datetime
 ) -> None:
-    """Note what a declared manifest, by its fingerprint, turned out to be; the newest note counts."""
+    """Record the computed manifest of a declared one by its fingerprint; the newest record counts."""
     row = {
         "fingerprint": fingerprint,
         "manifest_digest": store(connection, manifest, now),
@@ -93,7 +93,7 @@ def remember(
 
 
 def recall(connection: Connection, fingerprint: str) -> Manifest | None:
-    """Return what a declared manifest turned out to be, or None."""
+    """Return the computed manifest of a declared one, or None."""
     table = schema.resolutions
     row = connection.execute(select(table).where(table.c.fingerprint == fingerprint)).one_or_none()
     if row is None:
@@ -103,7 +103,7 @@ def recall(connection: Connection, fingerprint: str) -> Manifest | None:
 
 
 def holding(connection: Connection, digest: str) -> list[Manifest]:
-    """Return every remembered manifest that has a file of that digest, the newest note first."""
+    """Return every recorded manifest that has a file of that digest, the newest record first."""
     table, files = schema.resolutions, schema.files
     query = (
         select(table)
@@ -116,7 +116,7 @@ def holding(connection: Connection, digest: str) -> list[Manifest]:
 
 
 def settled(connection: Connection, fingerprints: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Return, for model name and fingerprint, the number of the version that these files already are."""
+    """Return, by model name and fingerprint, the number of the version that has these files."""
     resolutions, versions, models = schema.resolutions, schema.versions, schema.models
     joined = resolutions.join(versions, resolutions.c.manifest_digest == versions.c.manifest_digest).join(
         models, models.c.id == versions.c.model_id
@@ -131,7 +131,7 @@ def settled(connection: Connection, fingerprints: Iterable[str]) -> dict[tuple[s
 
 
 def dropped(connection: Connection, fingerprint: str) -> tuple[str, ...]:
-    """Return the declared paths that were no files of the model."""
+    """Return the declared paths that do not belong to the model."""
     table = schema.resolutions
     found = connection.execute(select(table.c.dropped).where(table.c.fingerprint == fingerprint)).scalar_one_or_none()
     return tuple(found or ())

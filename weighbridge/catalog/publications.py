@@ -1,7 +1,7 @@
-"""Publications in the catalog: where each version can be had, and the uploads that are to lead there.
+"""Publications in the catalog: the registries that have each version, and the uploads to them.
 
-An upload is noted before its first byte leaves and stays until its publication is noted, or until a day after whoever
-began it must have died: so whoever withdraws the version knows every place that may hold something of it.
+An upload is recorded before its first byte is sent. The record stays until the publication is recorded, or until a day
+after the uploading process must have ended: so a withdrawal finds every registry that may hold parts of the version.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
 from weighbridge.domain.version import Publication
 
-#: Whoever began an upload longer ago than this is dead.
+#: An upload that began longer ago than this has ended, whatever became of it.
 UPLOAD_LIFETIME = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A registry that holds a version, or may hold something of it.
+    """A registry that holds a version, or may hold parts of it.
 
     Attributes:
         registry: the registry's kind.
-        address: where it is; empty for one that was noted before addresses were.
-        uploading: whether only an upload to it is noted.
-        dead: whether that upload is too old to be under way.
+        address: its address; empty in records from before addresses were stored.
+        uploading: whether only an upload to it is recorded.
+        dead: whether that upload is too old to be still running.
     """
 
     registry: str
@@ -38,7 +38,7 @@ class Place:
 
 
 def begin_upload(connection: Connection, version_id: int, registry: str, address: str, now: datetime) -> None:
-    """Note that a version is on its way to a registry."""
+    """Record that an upload of a version to a registry begins."""
     row = {"version_id": version_id, "registry": registry, "address": address, "begun_at": now}
     statement = insert(connection, schema.uploads).values(row)
     keys = ["version_id", "registry", "address"]
@@ -46,7 +46,7 @@ def begin_upload(connection: Connection, version_id: int, registry: str, address
 
 
 def end_upload(connection: Connection, version_id: int, registry: str, address: str) -> None:
-    """Forget an upload."""
+    """Delete the record of an upload."""
     table = schema.uploads
     connection.execute(
         table.delete().where(table.c.version_id == version_id, table.c.registry == registry, table.c.address == address)
@@ -54,7 +54,7 @@ def end_upload(connection: Connection, version_id: int, registry: str, address: 
 
 
 def add(connection: Connection, version_id: int, publication: Publication, now: datetime) -> None:
-    """Note where a version was published; the same place again changes its loading lines only."""
+    """Record where a version was published; the same place again changes only its loading lines."""
     row = {
         "version_id": version_id,
         "registry": publication.registry,
@@ -72,7 +72,7 @@ def add(connection: Connection, version_id: int, publication: Publication, now: 
 
 
 def remove(connection: Connection, version_id: int, registry: str, address: str) -> None:
-    """Forget where one registry had a version."""
+    """Delete the record that a registry has a version."""
     table = schema.publications
     connection.execute(
         table.delete().where(table.c.version_id == version_id, table.c.registry == registry, table.c.address == address)
@@ -80,7 +80,7 @@ def remove(connection: Connection, version_id: int, registry: str, address: str)
 
 
 def places(connection: Connection, version_id: int, now: datetime) -> list[Place]:
-    """Return every registry that has a version or may have something of it, sorted; each once."""
+    """Return every registry that has a version or may have parts of it, sorted; each once."""
     published, uploads = schema.publications, schema.uploads
     rows = connection.execute(
         select(published.c.registry, published.c.address).where(published.c.version_id == version_id).distinct()

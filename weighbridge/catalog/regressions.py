@@ -1,4 +1,4 @@
-"""Regressions: a version that does worse than the one before it, beyond what chance explains."""
+"""Regressions: metrics of a version that are worse than those of the version before, beyond chance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Regression:
 
     Attributes:
         subject: `name@version`.
-        before: the version it is held against.
+        before: the version that it is compared with.
         benchmark, definition, metric, unit: what was measured.
         was, now: the two values.
         was_interval, now_interval: of the values, low and high; they do not touch.
@@ -49,9 +49,9 @@ class Regression:
 def regressions(connection: Connection, result: BenchmarkResult) -> Iterator[Regression]:
     """Yield what got worse, for each model that has the result's manifest as a version.
 
-    A version is held against the nearest earlier one that passed and has comparable numbers: one that nobody measured,
-    or that could not be measured, hides no regression. The result's version is held against such a one, and the nearest
-    later one against it: which of two was measured first makes no difference.
+    A version is compared with the nearest earlier one that passed and has comparable numbers, so that a version in
+    between without numbers hides no regression. The result's version is compared with that one, and the nearest later
+    one with it: the order in which two versions are measured makes no difference.
     """
     versions, models = schema.versions, schema.models
     result = replace(result, metrics=tuple(metric.finite() for metric in result.metrics))

@@ -1,8 +1,8 @@
-"""Removals in the catalog: versions that a person took out, versions whose bytes nobody needs, and the blobs left.
+"""Removals in the catalog: versions that a person removed, versions whose bytes are not needed, and the blobs left.
 
-A removed version keeps its row, unseen: its number is never given to other files, a withdrawal outlives it, and the
-same files taken in again are that version again. Not here: taking it out of registries (intake.removing), or
-deleting blobs (intake.collecting).
+A removed version keeps its row, hidden: its number is never given to other files, its withdrawal stays, and an ingest
+of the same files restores it. Not here: taking it out of registries (intake.removing), or deleting blobs
+(intake.collecting).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from weighbridge.errors import CatalogError
 
 
 def remove(connection: Connection, name: str, version: str, now: datetime) -> None:
-    """Make a version invisible and FAILED, so that no upload under way makes it visible; again is harmless.
+    """Make a version invisible and FAILED, so that no running upload makes it visible; a second call is harmless.
 
     Where it was fixed as the default version, the default follows the newest PASSED version again.
 
@@ -33,7 +33,7 @@ def remove(connection: Connection, name: str, version: str, now: datetime) -> No
 
 
 def purge(connection: Connection, name: str, version: str, now: datetime) -> None:
-    """Note that nothing needs the bytes of a version that did not pass.
+    """Mark the bytes of a version that did not pass as no longer needed.
 
     Raises:
         CatalogError: no such version, or it is not FAILED.
@@ -50,7 +50,7 @@ def purge(connection: Connection, name: str, version: str, now: datetime) -> Non
 
 
 def needed(connection: Connection) -> set[Digest]:
-    """Return every blob that some version consists of, whatever its status."""
+    """Return every blob of every version, whatever its status."""
     table, files = schema.versions, schema.files
     alive = (
         table.c.removed_at.is_(None),
@@ -62,5 +62,5 @@ def needed(connection: Connection) -> set[Digest]:
 
 
 def is_blank(connection: Connection) -> bool:
-    """Whether no model was ever taken in."""
+    """Whether the catalog has never had a model."""
     return connection.execute(select(schema.versions.c.id).limit(1)).first() is None

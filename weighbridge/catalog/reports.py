@@ -1,6 +1,6 @@
-"""Scan reports in the catalog: facts, kept for good; of one `ScanReport.key` the newest counts.
+"""Scan reports in the catalog: facts, stored for good; the newest one under a `ScanReport.key` counts.
 
-A report that another one replaced stays readable by its id, so that old decisions keep what they rest on.
+A replaced report stays readable by its id, so that old decisions keep their grounds.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from weighbridge.domain.report import ScanReport
 
 
 def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) -> None:
-    """Store reports; one that was here before becomes the newest of its key again."""
+    """Store reports; one that is stored already becomes the newest of its key again."""
     table = schema.reports
     newest = connection.execute(select(func.coalesce(func.max(table.c.sequence), 0))).scalar_one()
     places = {report.id: (place, report) for place, report in enumerate(reports, start=newest + 1)}
-    # In the order of ids, so that two processes storing the same reports never wait for each other in a circle.
+    # Rows are written in the order of ids, so that two processes with the same reports cannot deadlock.
     rows = [_row(*places[id_], now) for id_ in sorted(places)]
     statement = insert(connection, table)
     changes = {"sequence": statement.excluded.sequence, "recorded_at": statement.excluded.recorded_at}
@@ -65,7 +65,7 @@ def by_id(connection: Connection, id_: str) -> ScanReport | None:
 
 
 def link(connection: Connection, version_id: int, reports: Iterable[ScanReport]) -> None:
-    """Make these the reports of a version, instead of those it had."""
+    """Replace the reports of a version by these."""
     table = schema.version_reports
     connection.execute(table.delete().where(table.c.version_id == version_id))
     for batch in batches(sorted({report.id for report in reports})):

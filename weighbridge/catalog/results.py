@@ -1,8 +1,8 @@
-"""Benchmark results in the catalog: every one is kept; of one manifest, benchmark and comparable key the newest counts.
+"""Benchmark results in the catalog: all are stored; the newest of a manifest, benchmark and comparable key counts.
 
-A failure stays beside what was measured before it, until something newer of its benchmark and machine is there that
-was measured with the same settings: what does not fit at one length or batch may fit at another. Raw samples are in a
-column of their own, which is read only for callers that ask for them.
+A failure is listed beside earlier numbers until a newer result of the same benchmark, machine and settings exists: a
+model that does not fit at one length or batch may fit at another. Raw samples have a column of their own, which is read
+only on request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weighbridge.catalog import schema
 from weighbridge.catalog.manifests import batches
 from weighbridge.domain.result import BenchmarkResult
 
-#: Settings that change no number, and those that a failure keeps as they were asked for and a result as they were used.
+#: Settings that change no number, and those that a failure stores as requested and a result as used.
 _NOT_COMPARED = {"n", "device", "tasks", "shots"}
 
 
@@ -52,7 +52,7 @@ def newest(
         connection: to the catalog.
         manifests: digests, however many; None for all.
         benchmark: its name; None for all.
-        key: the comparable key; None for all. With one, failures are left out: they have nothing to be compared.
+        key: the comparable key; None for all. With a key, failures are left out: they have no numbers to compare.
         samples: whether raw samples are read too.
     """
     table = schema.results
@@ -78,7 +78,7 @@ def newest(
 
 
 def _standing(results: Iterable[BenchmarkResult]) -> Iterator[BenchmarkResult]:
-    """Yield results, the newest first, without the failures that something newer has outdone."""
+    """Yield results, the newest first, without failures that a newer result replaces."""
     seen: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for result in results:
         newer = seen.setdefault((result.manifest_digest, result.benchmark, result.machine), [])
@@ -88,5 +88,5 @@ def _standing(results: Iterable[BenchmarkResult]) -> Iterator[BenchmarkResult]:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two runs chose the same, as far as both say; a failure keeps more settings than a benchmark uses."""
+    """Whether two runs have equal settings where both have them; a failure stores more than a benchmark uses."""
     return all(one[name] == other[name] for name in (one.keys() & other.keys()) - _NOT_COMPARED)

@@ -1,6 +1,6 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
-Not here: how a database gets them (`migrations`), or what is read and written (manifests, versions, reports, results,
+Not here: how they are created (`migrations`), or how they are read and written (manifests, versions, reports, results,
 events, ingests, publications).
 """
 
@@ -36,24 +36,24 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class PlainText(TypeDecorator[str]):
-    """Text that may come from upstream: NUL and lone surrogates, which no database takes, become U+FFFD."""
+    """Text that may come from upstream: NUL and lone surrogates, which no database accepts, become U+FFFD."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Make the text storable."""
+        """Return the text in storable form."""
         return _UNSTORABLE.sub("\ufffd", value) if value is not None else None
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware moment, stored as UTC; SQLite forgets time zones, so they are put back when read."""
+    """A time with a time zone, stored as UTC; SQLite drops time zones, so reading adds UTC again."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn into UTC. A naive moment is a mistake of the caller's and raises ValueError."""
+        """Return the time in UTC. A naive time is a mistake of the caller and raises ValueError."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -61,7 +61,7 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Give the time zone back."""
+        """Return the time with its time zone."""
         if value is None:
             return None
         moment: datetime = value

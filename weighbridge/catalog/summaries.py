@@ -1,4 +1,4 @@
-"""Lists of models and versions: what a row of each table says, read without files and reports.
+"""Lists of models and versions, one row each, read without files and reports.
 
 Not here: whole versions (catalog.versions).
 """

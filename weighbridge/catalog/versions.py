@@ -1,7 +1,7 @@
 """Models and their versions in the catalog: settling one, finding them, and which one is the default.
 
-The default version is derived, never stored: the one a user fixed while that one is PASSED, else, when nobody fixed
-one, the newest PASSED. Not here: what makes a verdict (domain.gate) or the next number (domain.next_version).
+The default version is computed, never stored: the one a user fixed while it is PASSED; when no one is fixed, the newest
+PASSED one. Not here: how a verdict (domain.gate) and the next number (domain.next_version) are found.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from weighbridge.errors import CatalogError
 
 @dataclass(frozen=True)
 class Settlement:
-    """What there is to say about a manifest of a named model.
+    """The verdict on a manifest of a named model, and what it is based on.
 
     Attributes:
         name: the model's name.
         source: the pinned URI it came from.
         manifest: computed.
-        card: what it is.
+        card: its model card.
         decision: the gate's verdict.
-        reports: what the decision rests on.
+        reports: those that the decision is based on.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Settlement:
 def settle(
     connection: Connection, settlement: Settlement, choose: Callable[[ModelVersion | None], str], now: datetime
 ) -> ModelVersion:
-    """Store a version, or bring the one that has this manifest up to date.
+    """Store a new version, or update the one that has this manifest.
 
     1. The model's row is locked, so that of two processes the second sees the first one's version.
     2. Manifest and reports are stored.
     3. A version of the model with the same manifest gets the new card, decision and reports.
     4. Otherwise a new version gets the number that `choose` gives for the latest one, removed ones included.
 
-    A version that was removed, or whose bytes were, is there again.
+    A version that was removed or purged is restored.
     """
     model_id = _lock_model(connection, settlement.name, now)
     digest = manifests.store(connection, settlement.manifest, now)
@@ -90,14 +90,14 @@ def settle(
 
 
 def latest(connection: Connection, name: str, *, removed: bool = False) -> ModelVersion | None:
-    """Return the version that was added last, whatever its status; one that was removed only where asked for."""
+    """Return the version that was added last, whatever its status; `removed` includes removed ones."""
     query = _select(removed=removed).where(schema.models.c.name == name)
     found = _load(connection, query.order_by(schema.versions.c.id.desc()).limit(1))
     return found[0] if found else None
 
 
 def default(connection: Connection, name: str) -> ModelVersion | None:
-    """Return the default version, or None where there is none."""
+    """Return the default version, or None."""
     query = _select().where(schema.models.c.name == name, schema.versions.c.id == default_id())
     found = _load(connection, query)
     return found[0] if found else None
@@ -132,7 +132,7 @@ def listed(connection: Connection, name: str) -> list[ModelVersion]:
 
 
 def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
-    """Return where the versions of a model came from, those that were removed included."""
+    """Return the origins of a model's versions, removed ones included."""
     models, table = schema.models, schema.versions
     query = select(table.c.ref).join(models, models.c.id == table.c.model_id).where(models.c.name == name)
     return {manifests.ref_from_json(ref).origin for ref in connection.execute(query).scalars()}
@@ -160,7 +160,7 @@ def fix_default(connection: Connection, name: str, version: str | None) -> None:
 
 
 def withdraw(connection: Connection, name: str, version: str, reason: str, now: datetime) -> None:
-    """Make a version FAILED until `reinstate`, whatever later decisions say.
+    """Make a version FAILED until `reinstate`, whatever later decisions are.
 
     Raises:
         CatalogError: no such version.
@@ -187,9 +187,9 @@ def reinstate(connection: Connection, name: str, version: str, now: datetime) ->
 def require(
     connection: Connection, name: str, version: str, *, hold: bool = False, removed: bool = False
 ) -> tuple[int, VersionStatus]:
-    """Return the row id and the status of a version that has to exist; `hold` keeps both until the transaction ends.
+    """Return the row id and the status of a version; `hold` locks the row until the transaction ends.
 
-    A version that was `removed` counts only where asked for.
+    Removed versions count only with `removed`.
 
     Raises:
         CatalogError: no such version.
