@@ -16,16 +16,16 @@ from weighbridge.store.local import Damage, LocalBlobStore
 
 @dataclass(frozen=True)
 class StoreCheck:
-    """What a check of the store found.
+    """The result of a check of the store.
 
     Attributes:
         blobs: how many were hashed.
         size: their bytes.
-        damaged: blobs whose content no longer has their name; moved aside.
-        missing: blobs that a version needs and that are not there.
-        concerned: `name@version` of every version with such a blob.
+        damaged: blobs whose content no longer has the digest in their name; they are set aside.
+        missing: blobs that a version needs and the store lacks.
+        concerned: `name@version` of every version with a damaged or missing blob.
         unfinished: downloads that were cut off and will be resumed.
-        foreign: paths of what is in the store's folders and none of it; it harms nothing.
+        foreign: paths of files in the store's folders that do not belong to it; they are harmless.
     """
 
     blobs: int
@@ -38,7 +38,7 @@ class StoreCheck:
 
     @property
     def sound(self) -> bool:
-        """Whether everything that is needed is there and whole."""
+        """Whether every needed blob is present and undamaged."""
         return not (self.damaged or self.missing)
 
     def to_json(self) -> dict[str, Any]:
@@ -65,11 +65,11 @@ class StoreCheck:
 def check_store(
     store: LocalBlobStore, versions: Iterable[ModelVersion], progress: Progress, threads: int
 ) -> StoreCheck:
-    """Hash every blob again and say which versions miss one.
+    """Hash every blob again and return what is damaged or missing, with the versions concerned.
 
     A damaged blob is moved to the store's `corrupt` folder, so that the next ingest fetches it anew.
     """
-    digests = tuple(filter(store.has, store.digests()))  # A sweep beside this one deletes none that was asked for.
+    digests = tuple(filter(store.has, store.digests()))  # After `has`, a concurrent sweep keeps the blob.
     size = sum(store.size(digest) for digest in digests)
     progress.expect("fsck", size)
     check = partial(store.check, heard=partial(progress.advance, "fsck"))

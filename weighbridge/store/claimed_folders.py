@@ -1,4 +1,4 @@
-"""Folders that a process claims while it works in them: what a killed one leaves, the next one removes.
+"""Folders that a process claims while it works in them: the next process removes what a killed one leaves.
 
 The claim is a lock on the folder itself, which ends with its process. Not here: what the folders are for.
 """
@@ -13,24 +13,24 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-#: How the folder of a process's temporary files is called.
+#: The name of the folder for a process's temporary files.
 TEMPORARY = "weighbridge-process-"
 _temporary: list[Path] = []
 
 
 def claim(parent: Path, prefix: str) -> tuple[Path, int]:
-    """Make a folder that no `sweep` removes as long as the descriptor that is returned with it is open."""
+    """Make a folder, and return it with a descriptor; while that is open, no `sweep` removes the folder."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         descriptor = os.open(folder, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if folder.exists():
             return folder, descriptor
-        os.close(descriptor)  # Another process swept it away before it was locked.
+        os.close(descriptor)  # Another process removed the folder before it was locked.
 
 
 def sweep(parent: Path, prefix: str) -> None:
-    """Remove the folders of that prefix that nobody claims any more."""
+    """Remove the folders with that prefix that no process claims any more."""
     for path in parent.glob(f"{_escaped(prefix)}*"):
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -42,11 +42,11 @@ def sweep(parent: Path, prefix: str) -> None:
 
 
 def gather_temporary_files() -> None:
-    """Have this process and its children keep their temporary files in one claimed folder, which ends with the process.
+    """Make this process and its children keep their temporary files in one claimed folder, removed with the process.
 
-    Where an interrupt or a kill leaves no time to remove each of them, all go together: now or at the next start.
+    Where an interrupt or a kill leaves no time to remove each file, the whole folder goes: now or at the next start.
     """
-    with suppress(OSError):  # Without room for it, whatever needs a temporary file says so.
+    with suppress(OSError):  # Without room for the folder, the first temporary file raises the error.
         parent = Path(tempfile.gettempdir())
         sweep(parent, TEMPORARY)
         folder, _ = claim(parent, TEMPORARY)  # The descriptor stays open: it ends with the process.
@@ -56,7 +56,7 @@ def gather_temporary_files() -> None:
 
 
 def remove_temporary_files() -> None:
-    """Remove what `gather_temporary_files` made, before a process ends without its clean-up."""
+    """Remove the folder that `gather_temporary_files` made, before a process ends without its clean-up."""
     while _temporary:
         shutil.rmtree(_temporary.pop(), ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Early flushing: what was written to a growing file goes to the disk while more of it arrives.
+"""Early flushing: the bytes of a growing file go to the disk while more of them arrive.
 
 Without it a large file waits for the disk after its last byte: a third of the time in which a gibibyte was written on
 the machine where this was measured. Not here: when a file counts as complete (store.local).
@@ -27,10 +27,10 @@ class EarlyFlush:
         self._asked_at = 0
 
     def reached(self, offset: int) -> None:
-        """Note how many bytes the file has; a flush that takes longer than the next bytes is not asked for again.
+        """Note how many bytes the file has, and start a flush unless one is running.
 
         Raises:
-            OSError: an earlier flush failed. A descriptor tells that only once, so no later one would.
+            OSError: an earlier flush failed. The system reports that only once per descriptor, so no later flush would.
         """
         if offset - self._asked_at < STEP or (self._running is not None and not self._running.done()):
             return
@@ -38,7 +38,7 @@ class EarlyFlush:
         self._running, self._asked_at = self._pool.submit(os.fdatasync, self._descriptor), offset
 
     def finish(self) -> None:
-        """Wait for the flush under way. Raises OSError when it failed."""
+        """Wait for the running flush. Raises OSError when it failed."""
         self._pool.shutdown()
         self._settle()
 

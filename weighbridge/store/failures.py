@@ -1,4 +1,4 @@
-"""What the disk refuses, as errors of the store."""
+"""Errors of the disk as errors of the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weighbridge.errors import StoreError, StoreFull
 
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
-    """Convert what the disk refuses to StoreFull or StoreError."""
+    """Convert an OSError to StoreFull or StoreError."""
     try:
         yield
     except OSError as error:

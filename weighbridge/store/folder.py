@@ -20,7 +20,7 @@ class FolderBlobs:
 
     Args:
         declared: the manifest of a `file` source; its reference's id is the folder or file.
-        progress: hears the bytes hashed.
+        progress: receives the bytes hashed.
     """
 
     def __init__(self, declared: Manifest, progress: Progress) -> None:
@@ -45,7 +45,7 @@ class FolderBlobs:
         return digest in self._paths
 
     def path(self, digest: Digest) -> Path:
-        """Return where the file lies. Raises BlobMissing."""
+        """Return the file's path. Raises BlobMissing."""
         if digest not in self._paths:
             raise BlobMissing(f"No file of the folder is {digest}.", "It changed while it was read: scan it again.")
         return self._paths[digest]

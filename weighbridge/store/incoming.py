@@ -14,16 +14,16 @@ from weighbridge.store.failures import store_errors
 from weighbridge.store.piece_sums import PIECE, WIDTH, WORTHWHILE, SumsFile
 from weighbridge.store.write_behind import BATCH, WriteBehind
 
-#: Pieces that a kill leaves without a sum at most: the one that was begun, and those of the batch being written.
+#: The most pieces that a kill leaves without a sum: the one that was begun, and those of the batch being written.
 _UNSUMMED = 1 + BATCH // PIECE
 
 
-#: Gives a whole blob its name: the file, its piece sums and its sha256, which is returned.
+#: Moves a whole blob to its final name: takes the file, its piece sums and its sha256, and returns the digest.
 Adopt = Callable[[Path, SumsFile, Digest], Digest]
 
 
 class Incoming:
-    """A blob on its way in: append, then `commit`. What was written survives a crash and is hashed again.
+    """A blob on its way in: `write`, then `commit`. Written bytes survive a crash and are hashed again.
 
     Bytes of an earlier attempt that no longer have their piece sums are cut off, with all that follows them.
     """
@@ -40,7 +40,7 @@ class Incoming:
     def _hash_what_is_here(self) -> None:
         noted = self._sums.read()
         if noted is not None and os.fstat(self._file.fileno()).st_size > (len(noted) + _UNSUMMED) * PIECE:
-            self._file.truncate(len(noted) * PIECE)  # Not the work of a kill, but of a disk that lost something.
+            self._file.truncate(len(noted) * PIECE)  # More lack a sum than a kill can leave: the disk lost some.
         self._hasher = Hasher(self._algorithms, self._size)
         self._hashed = 0
         self._file.seek(0)
@@ -57,13 +57,13 @@ class Incoming:
         self._sums.settle(sums)
 
     def _add(self, chunk: bytes | memoryview) -> bytes | None:
-        """Hash bytes that do not go beyond the present piece; return its sum when they end it."""
+        """Hash bytes that do not go beyond the current piece; return its sum when they complete it."""
         self._hasher.update(chunk)
         self._hashed += len(chunk)
         return None if self._hashed % PIECE else self._hasher.sha256()[:WIDTH]
 
     def expect(self, size: int) -> None:
-        """Note the whole size in bytes where it was not promised: git-sha1 is taken over it, too."""
+        """Set the whole size in bytes where it was not promised: git-sha1 includes it."""
         if size != self._size:
             self._behind.settle()
             self._size = size
@@ -72,15 +72,15 @@ class Incoming:
 
     @property
     def offset(self) -> int:
-        """Bytes that are here. Raises StoreFull as `write` does."""
+        """The number of bytes received. Raises StoreFull as `write` does."""
         self._behind.settle()
         return self._hashed
 
     def write(self, chunk: bytes) -> None:
-        """Append and hash, at the latest when somebody looks.
+        """Append and hash a chunk, at the latest before `offset` or `commit` returns.
 
         Raises:
-            StoreFull: no space left, for this chunk or for one before it; what is here stays for a later resume.
+            StoreFull: no space left, for this chunk or an earlier one; what was received stays for a later resume.
         """
         self._behind.add(chunk)
 
@@ -100,12 +100,12 @@ class Incoming:
             batch = batch[len(piece) :]
 
     def sum_after(self, chunk: bytes) -> bytes:
-        """Return the piece sum that there would be after a chunk, without taking it."""
+        """Return the piece sum as if a chunk were appended, without appending it."""
         self._behind.settle()
         return self._hasher.sha256(chunk)[:WIDTH]
 
     def restart(self) -> None:
-        """Forget what arrived."""
+        """Drop all bytes received."""
         self._behind.drop()
         self._file.seek(0)
         self._file.truncate()
@@ -116,7 +116,7 @@ class Incoming:
     def commit(self, expected: Digest | None = None) -> Digest:
         """Make the blob visible under its sha256, atomically and durably.
 
-        1. What was not written yet is.
+        1. Gathered bytes are written.
         2. The digest of `expected`'s algorithm, computed while writing, is compared with it.
         3. The bytes are forced to disk.
         4. The file becomes read-only and is renamed to its name, unless the same blob is there already.
@@ -145,16 +145,16 @@ class Incoming:
         return self._adopt(self._part, self._sums, digests["sha256"])
 
     def close(self) -> None:
-        """Close the files; what arrived stays for a later resume."""
-        with suppress(StoreError):  # Whoever writes has heard of it, or ends for another reason.
+        """Close the files; received bytes stay for a later resume."""
+        with suppress(StoreError):  # The writer has already seen this error, or stops because of another one.
             self._behind.close()
-        with suppress(OSError):  # What did not reach the disk has other piece sums when it is resumed.
+        with suppress(OSError):  # Bytes that did not reach the disk fail their piece sums at the next resume.
             self._flush.finish()
         self._file.close()
         self._sums.close()
 
     def discard(self) -> None:
-        """Close the files and remove what arrived and was not committed."""
+        """Close the files and remove received bytes that were not committed."""
         self.close()
         self._part.unlink(missing_ok=True)
         self._sums.remove()

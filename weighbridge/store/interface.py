@@ -13,18 +13,18 @@ class BlobStore(Protocol):
     """Content by sha256. One class for local files; another for S3 may come."""
 
     def has(self, digest: Digest) -> bool:
-        """Whether the blob is here, whole."""
+        """Whether the whole blob is in the store."""
         ...
 
     def path(self, digest: Digest) -> Path:
-        """Return where the blob can be read on this machine; nobody writes to it. Raises BlobMissing."""
+        """Return the path of the blob on this machine, for reading only. Raises BlobMissing."""
         ...
 
     def prove(self, digest: Digest, heard: Heard = unheard) -> None:
-        """Hash the blob, before it is given out; `heard` hears of all its bytes.
+        """Hash the blob, before it is given out; `heard` receives the number of bytes hashed.
 
         Raises:
-            BlobMissing: it is not here.
+            BlobMissing: it is not in the store.
             IntegrityError: it is damaged.
         """
         ...

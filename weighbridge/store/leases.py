@@ -1,9 +1,10 @@
-"""Leases: which blobs the processes that work with a store count on, so that no collection deletes them meanwhile.
+"""Leases: which blobs the running processes rely on, so that no collection deletes them meanwhile.
 
-Below the store's `leases` folder: `gate`, a lock; and a file for each process at work, locked by it while it lives,
-with the sha256 of every blob that the store said is here, or is to be. A blob is noted and looked for while the gate
-is shared; whoever deletes holds the gate alone, reads every lease, and then what else is needed. So a blob is either
-noted before the leases are read, or looked for after it is gone. A killed process's lock ends with it.
+The store's `leases` folder holds `gate`, a lock, and a file for each running process, locked by it while it lives,
+with the sha256 of every blob that the process found in the store or is going to add. A process holds the gate shared
+while it notes a blob and looks for it; a collection holds the gate alone, reads every lease, and then what else is
+needed. So a blob is either noted before the leases are read, or looked for after it is deleted. A killed process's lock
+ends with it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SUFFIX = ".lease"
 
 
 class Lease:
-    """What one process counts on; safe for threads. `Leases.lease` makes one."""
+    """The blobs that one process relies on; safe for threads. `Leases.lease` makes one."""
 
     def __init__(self, descriptor: int, gate: Path) -> None:
         self._descriptor, self._gate = descriptor, gate
@@ -32,8 +33,8 @@ class Lease:
 
     @contextmanager
     def counting_on(self, digest: Digest) -> Iterator[None]:
-        """Note a blob, and keep every collection away until it was looked for, or put in its place."""
-        if digest in self._noted:  # No collection takes it any more.
+        """Note a blob, and block every collection until the caller has looked for the blob or stored it."""
+        if digest in self._noted:  # No collection deletes it any more.
             yield
             return
         with _flocked(self._gate, fcntl.LOCK_SH):
@@ -68,7 +69,7 @@ class Leases:
 
     @contextmanager
     def collecting(self) -> Iterator[set[Digest]]:
-        """Yield every blob that a process at work counts on; none counts on another one until the context ends."""
+        """Yield every blob that a running process relies on; no process adds one until the context ends."""
         with store_errors(self._folder), _flocked(self._gate, fcntl.LOCK_EX):
             held: set[Digest] = set()
             for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
@@ -77,7 +78,7 @@ class Leases:
 
 
 def _read(path: Path) -> set[Digest]:
-    """Return what a lease holds; one whose process is gone is removed, and one that ends meanwhile holds nothing."""
+    """Return the blobs of a lease; nothing for one whose process has ended, which is removed."""
     try:
         file = open(path)  # noqa: SIM115 (closed below)
     except (FileNotFoundError, IsADirectoryError):

@@ -33,13 +33,13 @@ from weighbridge.store.piece_sums import PIECE, SumsFile, read_sums
 from weighbridge.store.turns import turn
 
 _CHUNK = 4 * 1024 * 1024
-#: A file whose only use is its room, and how much that is: SQLite's index of what is being written, and a lease.
+#: A file that only reserves room, and its bytes: enough for SQLite's index of what is being written, and a lease.
 _RESERVE, _RESERVE_SIZE = "reserve", 256 * 1024
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A blob whose content no longer has its name; `actual` is None where the disk no longer gives its bytes."""
+    """A blob whose content no longer matches its name; `actual` is None where the disk cannot read its bytes."""
 
     digest: Digest
     actual: Digest | None
@@ -47,7 +47,7 @@ class Damage:
 
 
 _TOP, _HEX = ("blobs", "partial", "aliases", "pieces", "corrupt", "leases", "trash"), 64
-#: The folders below a root, and the files in them; `tmp…` is what is being written, or was when its process died.
+#: The folders below a root, and the files in them; `tmp…` is being written, or was when its process ended.
 _FOLDERS = re.compile(r"blobs|partial|aliases|pieces|corrupt|leases|trash|(blobs/sha256|aliases|pieces)(/[0-9a-f]{2})?")
 _FILES = re.compile(
     r"(blobs/sha256|aliases|pieces)/([0-9a-f]{2})/(\2[0-9a-f]{62}|tmp\w+)|(corrupt|trash)/[0-9a-f]{64}"
@@ -56,7 +56,7 @@ _FILES = re.compile(
 
 
 def _is_ours(path: Path, root: Path) -> bool:
-    """Whether a path below a root is what the layout has there."""
+    """Whether a path below a root belongs to the layout."""
     what = _FOLDERS if path.is_dir() else _FILES
     return not path.is_symlink() and what.fullmatch(path.relative_to(root).as_posix()) is not None
 
@@ -75,7 +75,7 @@ class LocalBlobStore:
 
     @contextmanager
     def leased(self) -> Iterator[None]:
-        """Let no sweep delete what this store says is here, while the context lasts."""
+        """Prevent every sweep from deleting blobs that `has` confirmed, while the context lasts."""
         with self.leases.lease() as self._lease:
             try:
                 yield
@@ -90,7 +90,7 @@ class LocalBlobStore:
         return self.root / "blobs" / digest.algorithm / digest.hex[:2] / digest.hex
 
     def has(self, digest: Digest) -> bool:
-        """Whether the blob is here, whole; within `leased` it then stays."""
+        """Whether the whole blob is in the store; within `leased` it then stays."""
         with self._counting_on(digest):
             return self._name(digest).exists()
 
@@ -115,9 +115,9 @@ class LocalBlobStore:
 
     @contextmanager
     def receive(self, key: str, *, extra: tuple[str, ...] = (), size: int | None = None) -> Iterator[Incoming]:
-        """Receive a blob, resuming what an earlier call with the same key left.
+        """Receive a blob, resuming an earlier call with the same key.
 
-        One process at a time receives a key; another waits here (`turns`), so ask `has` again afterwards.
+        One process at a time receives a key; another waits here (`turns`), so call `has` again afterwards.
 
         Args:
             key: identity of the expected bytes: equal key, equal bytes.
@@ -156,7 +156,9 @@ class LocalBlobStore:
         target = self._name(digest)
         with store_errors(target), self._counting_on(digest):
             target.parent.mkdir(exist_ok=True)
-            sums.adopt(self._pieces(digest))  # First: sums without a blob harm nobody, and no later ingest adds them.
+            sums.adopt(
+                self._pieces(digest)
+            )  # First: sums without a blob do no harm; a blob without sums never gets any.
             if target.exists():
                 part.unlink()
             else:
@@ -165,7 +167,7 @@ class LocalBlobStore:
         return digest
 
     def remember(self, alias: str, digest: Digest) -> None:
-        """Note that another identity of bytes (a git blob id, an ETag at a URL) stands for this sha256."""
+        """Record that another identity of bytes (a git blob id, an ETag at a URL) means this sha256."""
         path = self._alias(alias)
         with store_errors(path):
             path.parent.mkdir(exist_ok=True)
@@ -175,8 +177,8 @@ class LocalBlobStore:
             os.replace(name, path)
 
     def recall(self, alias: str) -> Digest | None:
-        """Return the blob that an alias stands for, when it is still here."""
-        # A crash of the machine may have left it empty: then the bytes are fetched, and it is written anew.
+        """Return the blob of an alias, when it is still in the store; else None."""
+        # A crash of the machine may leave an alias empty: then the bytes are fetched, and the alias is written anew.
         with suppress(FileNotFoundError, InvalidConfiguration, UnicodeDecodeError):
             digest = Digest.parse(self._alias(alias).read_text())
             return digest if self.has(digest) else None
@@ -194,11 +196,11 @@ class LocalBlobStore:
         return (Digest("sha256", path.name) for path in paths if len(path.name) == _HEX and self._is_file(path))
 
     def _is_file(self, path: Path) -> bool:
-        """Whether a path is a file of the store's own: other programs leave some, and a folder or link is none."""
+        """Whether a path is a file of the store: not a folder, a link, or a file that another program left."""
         return path.is_file() and _is_ours(path, self.root)
 
     def foreign(self) -> Iterator[Path]:
-        """Yield what is in the store's folders and none of it, such as the `.nfs…` files that NFS leaves."""
+        """Yield paths in the store's folders that do not belong to it, such as the `.nfs…` files that NFS leaves."""
         for folder in _TOP:
             for place, folders, names in os.walk(self.root / folder):
                 found = [Path(place) / name for name in (*folders, *names)]
@@ -210,7 +212,7 @@ class LocalBlobStore:
         return [path for path in here if path.suffix not in (".lock", ".pieces") and self._is_file(path)]
 
     def unfinished(self) -> int:
-        """Return how many blobs were cut off while arriving and wait to be resumed."""
+        """Return the number of downloads that were cut off and can be resumed."""
         return sum(1 for path in self._parts() if path.stat().st_size)
 
     def check(self, digest: Digest, heard: Heard = unheard) -> Damage | None:
@@ -225,7 +227,7 @@ class LocalBlobStore:
                     heard(len(chunk))
                 actual = hasher.digests["sha256"]
             except OSError as error:
-                if error.errno != errno.EIO:  # What a broken disk gives in place of bytes.
+                if error.errno != errno.EIO:  # A broken disk raises EIO.
                     raise
         if actual == digest:
             return None
@@ -255,38 +257,38 @@ class LocalBlobStore:
         self._proven[digest] = identity
 
     def corrupt(self, digest: Digest) -> Path | None:
-        """Return where a blob lies that `check` found broken, or None."""
+        """Return the path of the copy that `check` found broken, or None."""
         path = self._corrupt(digest)
         return path if path.exists() else None
 
     def corrupt_digests(self) -> Iterator[Digest]:
-        """Yield every blob that `check` found broken and whose broken copy is still kept."""
+        """Yield every blob of which `check` set a broken copy aside that is still there."""
         return self._named(sorted((self.root / "corrupt").iterdir()))
 
     def drop_corrupt(self, digest: Digest) -> None:
-        """Remove what `check` found broken, once the blob is here again."""
+        """Remove the broken copy of a blob, once the store has the blob again."""
         self._corrupt(digest).unlink(missing_ok=True)
 
     def piece_sums(self, digest: Digest, size: int) -> tuple[bytes, ...] | None:
-        """Return the piece sums of a blob of that many bytes; None where not all of them were kept."""
+        """Return the piece sums of a blob of that many bytes; None where some are missing."""
         sums = read_sums(self._pieces(digest))
         return sums if sums is not None and len(sums) == size // PIECE else None
 
     def set_aside(self, digest: Digest) -> None:
-        """Take a blob out of the store, with its piece sums; `empty_trash` deletes its bytes."""
+        """Move a blob, with its piece sums, to the trash; `empty_trash` deletes its bytes."""
         path = self.path(digest)
         with store_errors(path):
             os.replace(path, self.root / "trash" / digest.hex)
             self._pieces(digest).unlink(missing_ok=True)
 
     def empty_trash(self) -> None:
-        """Delete what was set aside."""
+        """Delete the blobs in the trash."""
         for path in filter(self._is_file, (self.root / "trash").iterdir()):
             with store_errors(path):
                 path.unlink(missing_ok=True)
 
     def drop_partial(self, older_than_s: float, *, dry_run: bool = False) -> int:
-        """Delete what arrived of blobs that nobody has gone on with for so long, and return how many bytes that is."""
+        """Delete unfinished downloads that did not grow for so long, and return their bytes."""
         size, oldest = 0, time.time() - older_than_s
         for part in self._parts():
             with suppress(Timeout, FileNotFoundError):
@@ -307,7 +309,7 @@ class LocalBlobStore:
 
 
 def reserve(root: Path) -> None:
-    """Set some room aside below a store's root for the day when its disk is full; where there is none, do nothing."""
+    """Reserve some room below a store's root for the day when its disk is full; do nothing when it is full already."""
     path = root / _RESERVE
     with suppress(OSError):
         if not path.exists():
@@ -317,13 +319,13 @@ def reserve(root: Path) -> None:
 
 
 def use_reserve(root: Path) -> None:
-    """Give the room back that `reserve` set aside: a catalog on a full disk cannot even be read without any."""
+    """Release the room that `reserve` took: a catalog on a full disk cannot even be read without some."""
     with suppress(OSError):
         (root / _RESERVE).unlink(missing_ok=True)
         (root / _RESERVE).with_suffix(".arriving").unlink(missing_ok=True)
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    """Return what changes when a file's bytes do: inode, size and time of the last change."""
+    """Return values that change with a file's bytes: inode, size and time of the last change."""
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -2,7 +2,7 @@
 
 The format is Nix's own: E. Dolstra, “The Purely Functional Software Deployment Model” (PhD thesis, Utrecht, 2006),
 figure 5.2, and the Nix manual's “Nix Archive (NAR) Format”. The tree is the folder that an export writes: regular
-files, none of them executable, and the folders they lie in. Not here: what the digest is held against (intake.steps).
+files, none of them executable, and their folders. Not here: what the digest is compared with (intake.steps).
 """
 
 from __future__ import annotations

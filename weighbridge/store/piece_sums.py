@@ -1,10 +1,9 @@
-"""Piece sums: where a blob is damaged, so that only that is received again.
+"""Piece sums: they locate the damage in a blob, so that only the damaged pieces are received again.
 
-A sum is noted wherever a piece of 1 MiB ends: the first 8 bytes of the sha256 of everything up to there, which is at
-hand while a blob is hashed and costs next to nothing. It therefore holds only while all before it is whole: who looks
-for a second damaged piece mends the first one before. Sums find damage; what proves a blob is its whole sha256. A file
-of sums is docs/formats.md's `weighbridge.pieces/1`. Not here: the blobs (store.local), or how they are mended
-(repairing).
+There is one sum for each piece of 1 MiB: the first 8 bytes of the sha256 of everything up to the piece's end, which
+costs next to nothing while a blob is hashed. A sum is therefore valid only while all pieces before it are undamaged: a
+repair mends them in order. Sums find damage; only the whole sha256 proves a blob. docs/formats.md describes a file of
+sums as `weighbridge.pieces/1`. Not here: the blobs (store.local), or how they are repaired (repairing).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import BinaryIO
 
 #: Bytes of a piece.
 PIECE = 1024 * 1024
-#: Bytes of a blob from which on its sums are kept: a smaller one is fetched as fast as it is mended.
+#: Bytes of the smallest blob with stored sums: a smaller one is fetched as fast as it is repaired.
 WORTHWHILE = 4 * PIECE
 #: Bytes of a sum.
 WIDTH = 8
@@ -24,7 +23,7 @@ HEADER = b"weighbridge.pieces/1\n"
 
 
 def sums_of(content: bytes) -> tuple[bytes, ...] | None:
-    """Return the sums that a file of them holds; None when it is none. A sum that was cut off is left out."""
+    """Return the sums in the content of a sums file; None when it is not one. A sum that was cut off is left out."""
     if not content.startswith(HEADER):
         return None
     rest = content[len(HEADER) :]
@@ -32,7 +31,7 @@ def sums_of(content: bytes) -> tuple[bytes, ...] | None:
 
 
 def read_sums(path: Path) -> tuple[bytes, ...] | None:
-    """Return the sums in a file, or None where there is no such file or it holds something else."""
+    """Return the sums in a file, or None where the file is missing or not a sums file."""
     with suppress(FileNotFoundError):
         return sums_of(path.read_bytes())
     return None
@@ -41,7 +40,7 @@ def read_sums(path: Path) -> tuple[bytes, ...] | None:
 class SumsFile:
     """The sums of a blob on its way in, in a file that appears with the first one.
 
-    A kill leaves the last pieces without sums, as they are noted beside the writing; how many, the blob store knows.
+    A kill leaves the last pieces without sums, since these are written at the same time; store.incoming has the limit.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +48,7 @@ class SumsFile:
         self._file: BinaryIO | None = None
 
     def read(self) -> tuple[bytes, ...] | None:
-        """Return what an earlier attempt noted, or None."""
+        """Return the sums of an earlier attempt, or None."""
         return read_sums(self._path)
 
     def settle(self, sums: list[bytes]) -> None:
@@ -64,7 +63,7 @@ class SumsFile:
             os.replace(writing, self._path)
 
     def append(self, piece_sum: bytes) -> None:
-        """Note one more sum."""
+        """Append one sum."""
         if self._file is None:
             self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
             if self._file.tell() == 0:
@@ -72,19 +71,19 @@ class SumsFile:
         self._file.write(piece_sum)
 
     def close(self) -> None:
-        """Close the file; what was noted stays."""
+        """Close the file; its sums stay."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def adopt(self, target: Path) -> None:
-        """Give the file its name beside a finished blob."""
+        """Move the file to its final name beside a finished blob."""
         self.close()
         if self._path.exists():
             target.parent.mkdir(exist_ok=True)
             os.replace(self._path, target)
 
     def remove(self) -> None:
-        """Forget every sum."""
+        """Remove the file."""
         self.close()
         self._path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Sweeping: blobs of the store that nothing needs are deleted, beside processes that go on receiving others.
+"""Sweeping: deletes blobs that nothing needs, while other processes go on receiving blobs.
 
-Not here: what needs a blob (intake.collecting), or how a process says what it counts on (store.leases).
+Not here: what needs a blob (intake.collecting), or how a process declares the blobs it relies on (store.leases).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from weighbridge.domain.digest import Digest
 from weighbridge.store.local import LocalBlobStore
 
-#: Days for which the beginning of a download is kept, since the same command would go on after it.
+#: Days for which an unfinished download is kept, since the same command would resume it.
 PARTIAL_LIFETIME_DAYS = 7.0
 _DAY_S = 86_400.0
 
@@ -24,11 +24,11 @@ class Sweep:
     Attributes:
         blobs: how many.
         size: their bytes.
-        linked: those of these bytes that another name on the disk keeps, such as a hard link of a registry's.
-        partial: bytes of downloads that were cut off and that nobody went on with.
+        linked: those of these bytes that another name on the disk keeps, such as a hard link of a registry.
+        partial: bytes of downloads that were cut off and not resumed.
         kept: how many blobs are left.
-        held: how many of those only a process at work counts on.
-        young: how many of those are only too young.
+        held: how many of those are kept only because a running process relies on them.
+        young: how many of those are kept only because they are too young.
     """
 
     blobs: int
@@ -41,7 +41,7 @@ class Sweep:
 
     @property
     def freed(self) -> int:
-        """Bytes of the disk that are free now."""
+        """Bytes of disk space that the sweep freed."""
         return self.size - self.linked + self.partial
 
 
@@ -53,17 +53,17 @@ def sweep(
     among: Collection[Digest] | None = None,
     dry_run: bool = False,
 ) -> Sweep:
-    """Delete every blob that is not needed, that no process at work counts on, and that is old enough.
+    """Delete every blob that is not needed, on which no running process relies, and that is old enough.
 
-    1. While nobody can count on another blob, the leases are read, then what is needed; what is neither leaves its
-       place by a rename. If anything cannot be read, nothing is deleted.
-    2. Afterwards, beside everybody's work, the bytes are deleted. A kill leaves some for the next sweep.
+    1. While no process can add a lease, the leases are read, then the needed blobs; a blob in neither is renamed into
+       the trash. If anything cannot be read, nothing is deleted.
+    2. Afterwards, while other processes work, the trash is emptied. A kill leaves the rest for the next sweep.
 
     Args:
         store: the store.
-        needed: says which blobs are needed; called once.
+        needed: returns the blobs that are needed; called once.
         older_than_s: seconds for which a blob is kept, needed or not.
-        among: the blobs that may be deleted; every one, and cut-off downloads, when None.
+        among: the blobs that may be deleted; all, and cut-off downloads, when None.
         dry_run: whether nothing is deleted.
     """
     blobs = size = linked = kept = held_only = young = 0

@@ -1,4 +1,4 @@
-"""Turns: one process at a time receives a blob; another one waits, says so, and gives up when nothing moves any more.
+"""Turns: one process at a time receives a blob; another one waits, logs that, and gives up when the first one stalls.
 
 Not here: what is received (store.incoming).
 """
@@ -18,18 +18,18 @@ from weighbridge.errors import StoreError
 _log = logging.getLogger(__name__)
 #: Seconds for which a process that holds the lock may receive nothing before it counts as stopped.
 PATIENCE_S = 600.0
-#: Seconds of waiting that nobody is told of.
+#: Seconds of waiting after which it is logged.
 _SILENT_S = 2.0
 
 
 @contextmanager
 def turn(lock: FileLock, part: Path, patience_s: float | None = None) -> Iterator[None]:
-    """Hold the lock of a file that arrives; it ends with the process.
+    """Hold the lock of an incoming file; a killed process loses it.
 
     Args:
-        lock: of the file.
-        part: what is received so far, which grows while its process is at work.
-        patience_s: seconds without a change of it after which the wait ends; `PATIENCE_S` by default.
+        lock: the lock of the file.
+        part: the bytes received so far, a file that grows while its process works.
+        patience_s: seconds without a change of `part` after which the wait ends; `PATIENCE_S` by default.
 
     Raises:
         StoreError: another process holds the lock and received nothing for that long.

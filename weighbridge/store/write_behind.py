@@ -1,4 +1,4 @@
-"""Writing behind: what arrives is gathered and written in threads of its own, while the next bytes arrive.
+"""Writing behind: received bytes are gathered and written in separate threads, while the next bytes arrive.
 
 Receiving waits for the network, writing for the kernel, hashing for the processor: one after the other, a large file
 takes the time of all three. Not here: what writing and hashing are (store.local).
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-#: Bytes that are gathered before they are written; handing over less costs more than it saves.
+#: Bytes that are gathered before they are written; handing over smaller batches costs more than it saves.
 BATCH = 1024 * 1024
 
 
 class WriteBehind:
-    """Calls its writers side by side with what it was given, in order: one batch is written, the next is gathered.
+    """Passes batches of bytes to its writers in order, and gathers the next batch while they write.
 
-    A failure is raised by every call until `drop`: what came after it is not written.
+    Every call raises a writer's failure until `drop`; later bytes are not written.
 
     Args:
-        writers: called in threads of their own, or in the caller's for what is less than a batch; none is called with
-            a batch before all are done with the last one, and none keeps what it is given.
+        writers: called in threads of their own, or in the caller's for less than a batch. All finish a batch before
+            the next one begins, and none keeps a reference to it.
     """
 
     def __init__(self, *writers: Callable[[memoryview], None]) -> None:
@@ -32,28 +32,28 @@ class WriteBehind:
         self._filled = 0
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes. Raises what a writer raised for earlier ones."""
+        """Add the next bytes. Raises what a writer raised for earlier ones."""
         self._keeping_failure(lambda: None)
         rest = memoryview(chunk)
         while rest:
             if not self._filled and len(rest) >= BATCH:
-                self._hand_over(rest[:BATCH])  # As it is: nobody changes it.
+                self._hand_over(rest[:BATCH])  # No copy is needed: bytes never change.
                 rest = rest[BATCH:]
             else:
                 rest = rest[self._gather(rest) :]
 
     def settle(self) -> None:
-        """Write all that was given. Raises as `add` does."""
+        """Write all bytes added. Raises as `add` does."""
         self._wait()
         left, self._filled = memoryview(self._buffers[0])[: self._filled], 0
         if left:
             self._keeping_failure(lambda: [write(left) for write in self._writers])
 
     def drop(self) -> None:
-        """Forget what was not written yet, and any failure."""
+        """Drop bytes that were not written yet, and any failure."""
         self._filled = 0
         self._end_of_running()
-        self._buffers = (bytearray(), bytearray())  # A failure may still hold a view of one: it could not grow.
+        self._buffers = (bytearray(), bytearray())  # The failure may hold a view of an old one, which cannot grow.
         self._failure = None
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class WriteBehind:
             self._pool.shutdown()
 
     def _gather(self, rest: memoryview) -> int:
-        """Copy what there is room for, into a buffer that grows up to `BATCH`; return how many bytes that were."""
+        """Copy as many bytes as fit into a buffer that grows up to `BATCH`, and return how many those were."""
         taken = rest[: BATCH - self._filled]
         self._buffers[0][self._filled : self._filled + len(taken)] = taken
         self._filled += len(taken)
@@ -83,7 +83,7 @@ class WriteBehind:
         self._keeping_failure(lambda: [one.result() for one in ended])
 
     def _end_of_running(self) -> list[Future[None]]:
-        """Return what ran, once all of it has ended: an interrupted wait can be made again."""
+        """Wait for the running writers and return them; a wait that was interrupted can be repeated."""
         for one in self._running:
             one.exception()
         ended, self._running = self._running, []
