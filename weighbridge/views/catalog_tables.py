@@ -23,7 +23,7 @@ from weighbridge.intake.comparing import Difference
 from weighbridge.intake.quarantine import Quarantined
 from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text, counted
 
-#: Characters of a text of the publisher's in a column that is not the last one.
+#: The most characters of a publisher's text in any column but the last.
 _CELL = 40
 _RIGHT = ("versions", "parameters", "size", "files")
 
@@ -41,7 +41,7 @@ class Unwrapped:
 
 
 def lines(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> RenderableType:
-    """Return a table of one line a row; texts are shown as they are, without what steers a terminal."""
+    """Return a table of one line a row; control characters in texts are made visible."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in headers:
         table.add_column(header, justify="right" if header in _RIGHT else "left", no_wrap=True)
@@ -94,12 +94,12 @@ def _version(version: VersionSummary) -> tuple[str | Text, ...]:
 
 
 def moment_text(moment: str) -> str:
-    """Return a moment of ISO 8601 in UTC to the second: `2026-11-27 23:01:02`."""
+    """Return an ISO 8601 time in UTC to the second: `2026-11-27 23:01:02`."""
     return moment[:19].replace("T", " ")
 
 
 def history(events: Iterable[Event]) -> RenderableType:
-    """Render what was done to a model, the first first."""
+    """Render the events of a model, the oldest first."""
     rows = (
         (moment_text(event.at.isoformat()), event.kind, Text(shown(event.subject), style="bold"), _detail_text(event))
         for event in events
@@ -113,7 +113,7 @@ def _detail_text(event: Event) -> str:
 
 
 def report(found: ScanReport) -> RenderableType:
-    """Render one report: what was scanned, by what, how far, and each finding in a line."""
+    """Render one report: the blob, the scanner, the bytes read, and each finding in a line."""
     reason = f": {shown(found.reason)}" if found.reason else ""
     head = Text(
         f"{shown(found.scanner)} {shown(engine_text(found))}\n"
@@ -134,9 +134,9 @@ def collection(found: Collection) -> RenderableType:
         f"{counted(done.blobs, 'blob')} of {bytes_text(done.size)} {verb} deleted: {bytes_text(done.freed)} freed."
     ]
     if done.linked:
-        lines_.append(f"{bytes_text(done.linked)} of them stay on the disk: a folder of a registry's has them, too.")
+        lines_.append(f"{bytes_text(done.linked)} of them stay on the disk: a folder of a registry has them, too.")
     if done.partial:
-        lines_.append(f"{bytes_text(done.partial)} of downloads that nobody went on with are part of that.")
+        lines_.append(f"{bytes_text(done.partial)} of downloads that were not resumed are part of that.")
     lines_.append(f"{counted(done.kept, 'blob')} {'is' if done.kept == 1 else 'are'} kept.")
     if done.held:
         lines_.append(f"{done.held} of them only because a process works with them now.")
@@ -162,7 +162,7 @@ def quarantined(found: Sequence[ModelVersion]) -> RenderableType:
 
 
 def first_reason(version: ModelVersion) -> str:
-    """Return the first reason for which a version was rejected, with its rule."""
+    """Return the first reason why a version was rejected, with its rule."""
     rejections = [reason for reason in version.decision.reasons if reason.effect == "reject"]
     if not rejections:
         return ""
@@ -171,19 +171,19 @@ def first_reason(version: ModelVersion) -> str:
 
 
 def quarantined_json(version: ModelVersion) -> dict[str, Any]:
-    """Return what a list of quarantined versions has of one."""
+    """Return the entry of a version in the list of quarantined ones."""
     return {**version.summary.to_json(), "reason": first_reason(version)}
 
 
 def places(found: Quarantined) -> RenderableType:
-    """Render where the files of a quarantined version lie, whole enough to be pasted."""
+    """Render the paths of a quarantined version's files, uncut so that they can be pasted."""
     if not found.places:
         return Text("\nIts bytes are not in the store.")
-    return Group(Text("\nWhere its bytes lie", style="bold"), lines(("file", "place"), found.places))
+    return Group(Text("\nWhere its bytes are", style="bold"), lines(("file", "place"), found.places))
 
 
 def difference(found: Difference) -> RenderableType:
-    """Render in what two versions differ, a line each: `-` what is gone, `+` what is new, `~` what changed."""
+    """Render the differences of two versions, a line each: `-` removed, `+` added, `~` changed."""
     one, two = (f"{version.name}@{version.version}" for version in (found.before, found.after))
     head = Text.assemble((shown(one), "bold"), " and ", (shown(two), "bold"))
     if not found.changes:

@@ -1,4 +1,4 @@
-"""Tables of the gate: what each preset demands, and what each rule means and leads to. For terminal and docs/gate.md.
+"""Tables of the gate: what each preset demands, and the meaning and effect of each rule. For terminal and docs/gate.md.
 
 Not here: the rules (domain.rules), judging by them (domain.gate).
 """
@@ -16,7 +16,7 @@ _BY_POLICY = "see above"
 
 
 def demands(policy: Policy) -> dict[str, str]:
-    """Return what a policy demands besides its rules, each as a person reads it."""
+    """Return what a policy demands besides its rules, as labels with texts."""
     licence = policy.licence
     return {
         "must have seen all of every file": ", ".join(policy.required) or "no scanner",
@@ -44,7 +44,7 @@ def _signatures(policy: Policy) -> str:
 
 
 def effect_text(rule: Rule, policy: Policy) -> str:
-    """Return what a finding of a rule leads to under a policy: rejects, warns, or nothing."""
+    """Return the effect of a rule's findings under a policy: rejects, warns, or nothing."""
     if rule.level == "policy":
         return _BY_POLICY
     return {"reject": "rejects", "warn": "warns", "ignore": "is noted"}[effect_of(rule.id, rule.level, policy)]

@@ -39,13 +39,13 @@ COLUMNS = {
     "measured_at": "string",
 }
 _GREATEST = 2**63 - 1
-#: A spreadsheet takes a cell that begins so for a formula, and names and reasons come from strangers' models.
+#: A spreadsheet treats a cell that begins so as a formula, and names and reasons come from strangers' models.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def frame(groups: Iterable[Group]) -> pandas.DataFrame:
     """Return all rows as a data frame, with every column of `COLUMNS` and no other."""
-    import pandas  # Takes longer to import than the rest of a command.
+    import pandas  # It takes longer to import than the rest of a command.
 
     rows = [row.to_json() for group in groups for row in group.rows]
     columns = {name: pandas.array([_fit(row[name], kind) for row in rows], kind) for name, kind in COLUMNS.items()}
@@ -84,7 +84,7 @@ def _write(write: Any, path: Path) -> None:
 
 
 def _fit(value: Any, kind: str) -> Any:
-    """Return a value as its column takes it; a card's number that no column holds is left out."""
+    """Return a value in the type of its column; a number that does not fit into its column is left out."""
     if kind == "Int64":
         return value if isinstance(value, int) and abs(value) <= _GREATEST else None
     return str(value) if kind == "string" and value is not None else value

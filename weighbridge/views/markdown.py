@@ -1,6 +1,6 @@
-"""Rendering: a report in markdown, for Prefect's artifacts. What a terminal shows is in `terminal`.
+"""Rendering: a report in markdown, for Prefect's artifacts. Not here: what a terminal shows (terminal).
 
-Everything that came from upstream is escaped: it must neither format nor link.
+Everything from upstream is escaped: it must neither format nor link.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from weighbridge.views.report_rows import (
 )
 from weighbridge.views.text import bytes_text
 
-#: Reasons, files and findings listed before the rest is only counted.
+#: How many reasons, files and findings are listed; the rest is only counted.
 SHOWN = 50
 _EFFECTS = {"reject": "rejects", "warn": "warns", "waive": "waived"}
 
 
 def markdown(outcome: Outcome) -> str:
-    """Return what became of a request as GitHub-flavoured markdown."""
+    """Return the outcome of a request as GitHub-flavoured markdown."""
     version = outcome.version
     parts = [
         f"# {text(version.name)} {text(version.version)}: {MEANINGS.get(version.status, version.status.lower())}",

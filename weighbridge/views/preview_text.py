@@ -1,4 +1,4 @@
-"""What an ingest would take in, as a person reads it before it starts."""
+"""The preview of an ingest, as text for a person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weighbridge.views.text import bytes_text, count_text
 
 
 def preview(found: Preview) -> RenderableType:
-    """Render a preview: what it is, what it needs, what speaks against it, and what could not be known."""
+    """Render a preview: the model, its size, what it would be rejected for, and what is not known yet."""
     card, declared = found.card, found.declared
     parameters = card.get("parameter_count")
     room = f"{bytes_text(found.free)} are free" + ("" if found.fits else ": too few")

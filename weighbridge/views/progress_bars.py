@@ -1,6 +1,6 @@
 """Progress in a terminal while a run works: one line a step, never wider than the terminal.
 
-Where nobody watches (a pipe, a file, a dumb terminal) each step is one constant line.
+Where the output is not a terminal that can move the cursor (a pipe, a file), each step is one constant line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from weighbridge.views.text import amount_text, bytes_text, duration_text
 
 _FRAMES, _ASCII_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/"
 _FRAMES_A_SECOND = 8
-#: Columns of the parts of a line, in order; what a step is at has the rest.
+#: Columns of the parts of a line, in order; the rest shows what a step is working on.
 _STEP, _BAR, _AMOUNT, _SPEED, _TIME = 9, 10, 17, 13, 11
 #: Columns of a terminal below which a line has no bar.
 _NARROW = 72
@@ -37,7 +37,7 @@ class Bars(Tally):
         super().__init__()
         self._console, self._telling = console, Lock()
         self._told: set[str] = set()
-        #: FORCE_COLOR makes a terminal of a pipe in the eyes of rich; a log has no use for lines that move.
+        #: With FORCE_COLOR, rich takes a pipe for a terminal; lines that move are of no use in a log.
         self._watched = console.is_interactive and console.file.isatty()
         self._live = Live(
             _Lines(self),
@@ -59,24 +59,24 @@ class Bars(Tally):
         self.stop()
 
     def stop(self) -> None:
-        """Take the lines away and give the cursor back; again is harmless."""
+        """Remove the lines and show the cursor again; a second call is harmless."""
         self._live.stop()
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Take the lines away while something else is printed."""
+        """Remove the lines while something else is printed."""
         self.stop()
         yield
         if self._watched:
             self._live.start()
 
     def expect(self, step: str, amount: int, unit: str = BYTES) -> None:
-        """Make a step longer."""
+        """Add to what a step has to do."""
         self._tell(step)
         super().expect(step, amount, unit)
 
     def say(self, step: str, text: str) -> None:
-        """Show what a step is at."""
+        """Show what a step is working on."""
         self._tell(step)
         super().say(step, text)
 
@@ -90,7 +90,7 @@ class Bars(Tally):
 
 
 class _Lines:
-    """The lines of a tally as they are whenever they are drawn."""
+    """The lines of a tally, computed each time they are drawn."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -101,7 +101,7 @@ class _Lines:
 
 
 def line(reading: Reading, width: int, *, ascii_only: bool = False) -> Text:
-    """Return how far a step is in one line that is never wider than `width` columns."""
+    """Return the progress of a step in one line that is never wider than `width` columns."""
     left_s = None if reading.finished else reading.left_s
     clock = duration_text(reading.passed_s) if left_s is None else f"{duration_text(left_s)} left"
     moving = reading.unit == BYTES and not reading.finished and reading.speed is not None
@@ -121,7 +121,7 @@ def line(reading: Reading, width: int, *, ascii_only: bool = False) -> Text:
 
 
 def _end_of(name: str, room: int) -> str:
-    """Return the end of a name, by which the parts of a model differ, in as many columns as there are."""
+    """Return the end of a name, where the names of a model's files differ, in at most `room` columns."""
     if cell_len(name) <= room:
         return name
     while name and cell_len(name) + 3 > room:

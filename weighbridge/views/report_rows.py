@@ -1,7 +1,7 @@
-"""What a report says, row by row, whoever draws it: the terminal, markdown, and pages to come.
+"""The content of a report, row by row, for everything that draws it: the terminal, markdown, and pages to come.
 
-Texts are whole and not escaped: how much of a long one fits, and what must not be markup, is the drawer's to know. Not
-here: how rows are drawn (views.terminal, views.markdown, views.step_lines).
+Texts are whole and not escaped: the module that draws them cuts long ones and escapes markup. Not here: how rows are
+drawn (views.terminal, views.markdown, views.step_lines).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from weighbridge.intake.syncing import SyncReport
 from weighbridge.views.capabilities import capabilities_of
 from weighbridge.views.text import bytes_text, counted
 
-#: What a status means for whoever meets it.
+#: What a status means, for a reader of the report.
 MEANINGS: dict[VersionStatus, str] = {
     "PASSED": "passed",
     "FAILED": "quarantined: kept for inspection, served to nobody",
@@ -36,7 +36,7 @@ _BYTES = frozenset({"weights_size", "memory_size"})
 
 @dataclass(frozen=True)
 class CardRow:
-    """One field of a card: what it is called, its value, and where that was read."""
+    """One field of a card: its name, its value, and where that was read."""
 
     name: str
     value: str
@@ -45,12 +45,12 @@ class CardRow:
 
 @dataclass(frozen=True)
 class ScanRow:
-    """What one scanner saw of a model.
+    """What one scanner read of a model.
 
     Attributes:
         scanner: its name.
         engine: its version and its signatures.
-        files: how many it had something to say about.
+        files: how many it scanned.
         covered: how many of their bytes it read: `93.8 MiB of 93.8 MiB`.
         states: the states of its reports, each with the reason.
         whole: whether it read all of them to their end.
@@ -73,7 +73,7 @@ class ScanRow:
 
 @dataclass(frozen=True)
 class SyncRow:
-    """What a sync came to for one model; `status` is ERROR where it could not be taken in."""
+    """The result of a sync for one model; `status` is ERROR where it could not be taken in."""
 
     model: str
     version: str
@@ -100,7 +100,7 @@ def _value(value: Any, is_bytes: bool = False) -> str:
 
 
 def scan_rows(reports: Iterable[ScanReport]) -> list[ScanRow]:
-    """Return one row a scanner that had anything to say, sorted by name."""
+    """Return one row for each scanner that scanned any file, sorted by name."""
     by_scanner: dict[str, list[ScanReport]] = defaultdict(list)
     for report in reports:
         if report.reason != NOT_APPLICABLE:
@@ -123,7 +123,7 @@ def _scan_row(scanner: str, reports: list[ScanReport]) -> ScanRow:
 
 
 def warning_of(version: ModelVersion) -> str:
-    """Return the sentence about what a model can do to whoever loads it; empty where nothing is known."""
+    """Return the sentence about what a model can do when it is loaded; empty where nothing is known."""
     found = capabilities_of(version)
     return f"This model {', '.join(found)}." if found else ""
 

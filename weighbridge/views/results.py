@@ -1,4 +1,4 @@
-"""Benchmark results for a terminal: a table of what one run found, and how one number came about."""
+"""Benchmark results for a terminal: a table of one run's metrics, and the explanation of one number."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.domain.text import shown
 from weighbridge.views.text import bytes_text, interval_text, metric_text
 
-#: Facts of a machine that are bytes.
+#: Facts of a machine that are numbers of bytes.
 _SIZES = ("memory", "gpu_memory")
 
 
 def result_table(result: BenchmarkResult) -> Group:
-    """Return what one run found, a row a metric."""
+    """Return the result of one run, a row for each metric."""
     machine = shown(result.machine or "an unknown machine")
     title = Text.assemble((result.benchmark, "bold"), (f" {result.definition} on {machine}", "dim"))
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -38,10 +38,10 @@ def result_table(result: BenchmarkResult) -> Group:
 
 
 def explanation(result: BenchmarkResult, metric: Metric, comparable: Iterable[str]) -> dict[str, Any]:
-    """Return how one number came about, as plain JSON.
+    """Return how one number was computed, as plain JSON.
 
     Args:
-        result: that holds it, with its samples.
+        result: the result that holds it, with its samples.
         metric: the number.
         comparable: names of the other models that may be ranked against it.
     """
@@ -73,7 +73,7 @@ def explanation(result: BenchmarkResult, metric: Metric, comparable: Iterable[st
 
 
 def explanation_table(facts: Mapping[str, Any], metric: Metric) -> Table:
-    """Return the same for a person to read."""
+    """Return an explanation as a table."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -107,8 +107,8 @@ def _samples_text(samples: Sequence[float], metric: Metric) -> str:
 
 
 def _comparable_text(key: str, names: Sequence[str]) -> str:
-    told = f"with {', '.join(names)}" if names else "with no other model yet"
-    return f"{told}; equal definition, settings, machine and libraries ({key})"
+    others = f"with {', '.join(names)}" if names else "with no other model yet"
+    return f"{others}; equal definition, settings, machine and libraries ({key})"
 
 
 def _pairs(facts: Mapping[str, Any]) -> str:

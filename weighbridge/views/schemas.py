@@ -1,14 +1,14 @@
 """The JSON objects that commands print, each by name and version: what a program may rely on (docs/formats.md).
 
-Not here: the objects' fields, which are their values' own `to_json`.
+Not here: the objects' fields, which the `to_json` of each value returns.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-#: Every kind of object with its present version; one that loses or renames a field, or changes its meaning, gets the
-#: next one. A new field is no new version.
+#: Every kind of object with its current version; one that loses or renames a field, or changes its meaning, gets the
+#: next one. A new field does not change the version.
 SCHEMAS = {
     "answer": 1,
     "arrival": 1,
@@ -41,7 +41,7 @@ SCHEMAS = {
 
 
 def named(schema: str, content: Any) -> Any:
-    """Return an object, or each object of a list, with the field `schema` before its own: `weighbridge.version/1`."""
+    """Return an object, or each object of a list, with `schema` as its first field: `weighbridge.version/1`."""
     name = f"weighbridge.{schema}/{SCHEMAS[schema]}"
     if isinstance(content, list):
         return [{"schema": name, **item} for item in content]

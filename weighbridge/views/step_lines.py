@@ -1,7 +1,6 @@
-"""What each step of an ingest came to, in a line or a few: for the log of a run.
+"""The result of each step of an ingest in one or a few lines, for the log of a run.
 
-Whatever comes from upstream is escaped, so that a line stays a line.
-Not here: reports (markdown), bars (progress_bars).
+Text from upstream is escaped, so that a line stays a line. Not here: reports (markdown), bars (progress_bars).
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from weighbridge.intake.job import Received
 from weighbridge.views.report_rows import NO_CARD, scan_rows
 from weighbridge.views.text import bytes_text, count_text, counted
 
-#: Findings, reasons and names told one by one before the rest is only counted.
+#: How many findings, reasons and names are listed; the rest is only counted.
 SHOWN = 10
 _LEVELS = ("error", "warning", "note")
 
 
 def lines_of(step: Callable[..., Any], result: Any) -> Iterator[str]:
-    """Yield what a step of `intake.steps` came to; nothing for a step that is not known here."""
+    """Yield the lines about the result of a step of `intake.steps`; nothing for an unknown step."""
     told = _LINES.get(step)
     return map(shown, told(result)) if told else iter(())
 

@@ -45,12 +45,12 @@ _REPAIRS = {
     "archive": "unpacked again.",
     "lost": "not brought back; what is left of it stays in the store's corrupt folder.",
 }
-#: Reasons and findings shown before the rest is only counted; `--json` has all.
+#: How many reasons and findings are shown; the rest is only counted, `--json` has all.
 SHOWN = 12
 
 
 def report(outcome: Outcome) -> RenderableType:
-    """Render what became of a request: card, scans, decision, where it is and how to load it."""
+    """Render the outcome of a request: card, scans, decision, where it is and how to load it."""
     version = outcome.version
     parts: list[RenderableType] = [verdict_panel(version, outcome.unchanged), *details(version)]
     if outcome.unverified:
@@ -89,7 +89,7 @@ def details(version: ModelVersion) -> list[RenderableType]:
     ]
     for publication in version.published:
         place = _section("Published", Text(f"{publication.registry}: {publication.location}"))
-        # Neither indented, wrapped nor cut by us: what is pasted must be what was meant.
+        # The lines are neither indented, wrapped nor cut, so that they can be pasted.
         code = (Text(line, style="green", no_wrap=True, overflow="ignore") for line in publication.load)
         parts.append(Group(place, *code))
     return parts
@@ -113,13 +113,13 @@ def card_table(card: ModelCard) -> Table:
 
 
 def _place_text(read_from: str) -> str:
-    """Return where a field was read with long file names cut to their ends; `--json` has them whole."""
+    """Return where a field was read, with long file names cut to their ends; `--json` has them whole."""
     words = (f"…{word[-16:]}" if len(word) > 24 and "#" not in word else word for word in read_from.split(" "))
     return re.sub(r"[^\s#]{9,}(\.\w+)(?=[#:])", r"…\1", " ".join(words))
 
 
 def scans_table(reports: Iterable[ScanReport]) -> Table:
-    """Render what was scanned by what, with how many bytes covered."""
+    """Render one row for each scanner, with the bytes it covered."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("scanner", "engine", "files", "bytes covered", "status", "findings"):
         table.add_column(header, justify="right" if header in ("files", "bytes covered") else "left")
@@ -164,7 +164,7 @@ def _files_text(manifest: Manifest) -> str:
 
 
 def arrival_table(arrival: Arrival) -> RenderableType:
-    """Render what was fetched: every file, and what held it."""
+    """Render what was fetched: every file with its digest."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("file", "size", "sha256"):
         table.add_column(header, justify="right" if header == "size" else "left", overflow="fold")
@@ -187,7 +187,7 @@ def arrival_table(arrival: Arrival) -> RenderableType:
 
 
 def left_out(dropped: Sequence[str], model: str = "") -> Iterator[Text]:
-    """Yield a line for each thing of a source that is no file of a model, and one for those beyond the first."""
+    """Yield a line for each of the first paths that do not belong to the model, and one for the rest."""
     start = f"{shown(model)}: left out: " if model else "left out: "
     yield from (Text(f"{start}{shown(name)}", style="dim") for name in dropped[:SHOWN])
     if len(dropped) > SHOWN:
@@ -195,9 +195,9 @@ def left_out(dropped: Sequence[str], model: str = "") -> Iterator[Text]:
 
 
 def check_table(check: StoreCheck, report: RepairReport | None = None) -> RenderableType:
-    """Render what a check of the store found, and what a repair came to."""
+    """Render the results of a check of the store and of a repair."""
     whole = f"{counted(check.blobs, 'blob')}, {bytes_text(check.size)} hashed again"
-    foreign = [Text(f"{shown(path)} is no blob: remove it", style="yellow") for path in check.foreign]
+    foreign = [Text(f"{shown(path)} is not a blob: remove it", style="yellow") for path in check.foreign]
     if check.sound and not (report and report.repairs):
         return Group(Text.assemble(("sound  ", "bold green"), whole), *foreign)
     mended = report is not None and report.whole
@@ -220,7 +220,7 @@ def check_table(check: StoreCheck, report: RepairReport | None = None) -> Render
 
 
 def differences_table(differences: Sequence[Difference]) -> RenderableType:
-    """Render in what registries and the catalog do not agree."""
+    """Render the differences between registries and the catalog."""
     if not differences:
         return Text("registries and catalog agree", style="green")
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -233,7 +233,7 @@ def differences_table(differences: Sequence[Difference]) -> RenderableType:
 
 
 def doctor_table(checks: Sequence[Check]) -> Table:
-    """Render the doctor's checks, each with the command that mends it."""
+    """Render the doctor's checks, each with the command that fixes it."""
     table = Table(box=None, pad_edge=False, show_header=False)
     marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
     for check in checks:
@@ -244,7 +244,7 @@ def doctor_table(checks: Sequence[Check]) -> Table:
 
 
 def plan_table(plan: Plan) -> RenderableType:
-    """Render what a sync would do: one line for each thing, and how many models need none."""
+    """Render what a sync would do: one line for each action, and how many models need none."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for due in plan.due:
         for why in due.why:
@@ -257,7 +257,7 @@ def plan_table(plan: Plan) -> RenderableType:
 
 
 def sync_table(done: SyncReport) -> RenderableType:
-    """Render what a sync came to: one line a model that changed, failed or is not passed, and how many did not."""
+    """Render the result of a sync: one line a model that changed, failed or is not PASSED, and how many did not."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for row in sync_rows(done):
         status = Text(row.status, style="red" if row.status == "ERROR" else STATUS_COLOURS.get(row.status, ""))

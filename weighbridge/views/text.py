@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: sizes, counts, metrics and progress with their units."""
+"""Numbers as text for a person: sizes, counts, metrics and progress with their units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STATUS_COLOURS = {"PASSED": "green", "FAILED": "red", "SKIPPED": "yellow"}
 
 
 def bytes_text(size: int | float) -> str:
-    """Return bytes for a person: `93.8 MiB`."""
+    """Return a number of bytes as text: `93.8 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024 or unit == "TiB":
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -20,7 +20,7 @@ def bytes_text(size: int | float) -> str:
 
 
 def count_text(number: int) -> str:
-    """Return a large count for a person: `134.5 M`."""
+    """Return a large count as text: `134.5 M`."""
     for limit, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
         if number >= limit:
             return f"{number / limit:.1f} {unit}"
@@ -33,7 +33,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def metric_text(value: float, unit: str) -> str:
-    """Return a measured number as a person reads it."""
+    """Return a measured number with its unit."""
     if unit == "bytes":
         return bytes_text(value)
     if unit == "s" and value < 1:
@@ -42,7 +42,7 @@ def metric_text(value: float, unit: str) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return seconds as a clock shows them: `0:07`, `12:30`, `3:05:00`; `days` where they are that many."""
+    """Return seconds as a clock shows them: `0:07`, `12:30`, `3:05:00`; with `days` for long times."""
     whole = round(seconds)
     if whole >= 100 * 3600:
         return f"{whole // 86400} days"
@@ -63,7 +63,7 @@ def amount_text(reading: Reading) -> str:
 
 
 def progress_text(reading: Reading) -> str:
-    """Return how far a step is, as a sentence of a log: `38.2/88.6 MiB at 12.3 MiB/s, 0:04 left, model.gguf`."""
+    """Return a step's progress as a line of a log: `38.2/88.6 MiB at 12.3 MiB/s, 0:04 left, model.gguf`."""
     parts = [amount_text(reading)]
     if reading.speed is not None and reading.unit == BYTES and not reading.finished:
         parts[0] += f" at {bytes_text(reading.speed)}/s"
@@ -77,7 +77,7 @@ def progress_text(reading: Reading) -> str:
 
 
 def interval_text(metric: Metric) -> str:
-    """Return a metric's interval as a person reads it, beside its value: `98.1 to 101.4`; empty where there is none."""
+    """Return a metric's interval as text: `98.1 to 101.4`; empty where it has none."""
     if metric.value is None or metric.interval is None:
         return ""
     low, high = (metric_text(bound, metric.unit) for bound in (metric.interval.low, metric.interval.high))
