@@ -81,7 +81,7 @@ def test_a_name_counts_before_a_repository(tmp_path: Path) -> None:
         ("models:\n  - source: s4://x/y\n", "No source serves"),
         ("models:\n  - hf_repo_id: a/b\n    auth: {}\n", "exactly one of tokenEnvVar"),
         ("models:\n  - hf_repo_id: a/b\n  - hf_repo_id: a/b\n", "twice"),
-        ("models: [\n", "no YAML"),
+        ("models: [\n", "not valid YAML"),
     ],
 )
 def test_mistakes_are_told_with_file_line_and_field(tmp_path: Path, text: str, place: str) -> None:
@@ -119,7 +119,7 @@ class TestMistakes:
             ("{name: x, source: 'mock:a/b', registries: [mlfow]}", r":3: models\.1\.registries: there is no “mlfow”"),
             ("{name: x, source: 'mock:a/b', benchmarks: [mmlo]}", r":3: models\.1\.benchmarks: there is no “mmlo”"),
             ("{name: x, source: 'mock:a/b', version: one}", r":3: models\.1\.version: .*not a semantic version"),
-            ("{name: x, source: !!python/name:os.system ''}", r":3 is no YAML: .*constructor"),
+            ("{name: x, source: !!python/name:os.system ''}", r":3 is not valid YAML: .*constructor"),
             ("[" * 3000, "nested too deeply"),
         ],
     )

@@ -35,7 +35,7 @@ def test_the_folders_policy_is_taken(tmp_path: Path) -> None:
         ("name: x\nrequire: [clamav]\n", "2: require:"),
         ("extends: lax\n", "1: extends:"),
         ("name: x\nwaivers:\n  - {rule: code.python, reason: b}\n", r"3: waivers\.0\.by"),
-        ("a: [\n", "is no YAML"),
+        ("a: [\n", "is not valid YAML"),
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, place: str) -> None:

@@ -1,6 +1,6 @@
-"""The environment as settings read it: lists as `a,b`, and mistakes with the variable and an example.
+"""Settings from environment variables: lists as `a,b`, and errors that name the variable and an example.
 
-Not here: which settings there are (config.settings).
+Not here: which settings exist (config.settings).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from weighbridge.errors import InvalidConfiguration
 
 PREFIX = "WEIGHBRIDGE_"
 _USER_IN_ADDRESS = re.compile(r"://[^/?#\s]*@")
-#: How alike two names must be for one to count as the other misspelt; `CMD` is not `CLAMD`.
+#: How similar two names must be for one to count as a misspelling of the other; `CMD` is not `CLAMD`.
 _LIKENESS = 0.8
-#: A value for each setting whose kind does not say what one looks like.
+#: An example value for each setting whose type does not suggest one.
 _EXAMPLES = {
     "home": "~/.weighbridge",
     "catalog_url": "postgresql+psycopg://user@host/database",
@@ -56,32 +56,32 @@ class ListsInEnvironment(EnvSettingsSource):
 
 
 def holds_password(text: str) -> bool:
-    """Whether a text holds an address with a user or a password in it."""
+    """Whether a text contains a URL with a user or a password."""
     return _USER_IN_ADDRESS.search(text) is not None
 
 
 def without_passwords(text: str) -> str:
-    """Return a text without the users and passwords of the addresses in it."""
+    """Return a text without the users and passwords of the URLs in it."""
     return _USER_IN_ADDRESS.sub("://", text)
 
 
 def variable(field: str) -> str:
-    """Return the variable that a setting is read from."""
+    """Return the name of a setting's environment variable."""
     return PREFIX + field.upper()
 
 
 def example(field: str, default: Any) -> str:
-    """Return a line that sets a variable as it may be set."""
+    """Return a line that sets a variable to a valid value."""
     value = _EXAMPLES.get(field, "" if default is None else str(default))
     quoted = f"'{value}'" if any(sign in value for sign in ' *{"') else value
     return f"{variable(field)}={quoted}"
 
 
 def refuse_misspelt(fields: Collection[str]) -> None:
-    """Refuse a variable that is called almost as a setting: it would be ignored without a word.
+    """Refuse a variable whose name is almost that of a setting: it would be ignored silently.
 
     Raises:
-        InvalidConfiguration: there is one; the nearest name is in the message.
+        InvalidConfiguration: there is one; the message has the nearest name.
     """
     known = {variable(field) for field in fields}
     for name in os.environ:
@@ -98,8 +98,8 @@ def mistake(error: ValidationError, examples: dict[str, str]) -> InvalidConfigur
     """Return the error for the first wrong setting: the variable, what is wrong, and an example.
 
     Args:
-        error: what pydantic found.
-        examples: a right line by the name of the setting.
+        error: the error of pydantic.
+        examples: a valid line for each setting, by its name.
     """
     first = error.errors(include_url=False, include_input=False)[0]
     field = str(first["loc"][0]) if first["loc"] else ""

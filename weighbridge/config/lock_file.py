@@ -49,11 +49,11 @@ class _Lock(BaseModel):
 
 
 def read_lock(path: Path) -> dict[str, tuple[str, Manifest]]:
-    """Read a lock: for each model's name the URI that was asked for and the manifest that it was.
+    """Read a lock: for each model's name the requested URI and the locked manifest.
 
     Raises:
-        InvalidConfiguration: the file does not say what it must, holds marks of a merge conflict, or its files are not
-            those of its manifest digest.
+        InvalidConfiguration: the file is not valid, holds marks of a merge conflict, or its files do not match its
+            manifest digests.
     """
     if path.exists() and (line := conflict_line(path.read_text(errors="replace"))):
         raise InvalidConfiguration(
@@ -67,10 +67,9 @@ def read_lock(path: Path) -> dict[str, tuple[str, Manifest]]:
 
 
 def read_mended(path: Path, wanted: Collection[str]) -> dict[str, tuple[str, Manifest]]:
-    """Read a lock that will get new entries for some models, and so may disagree with itself about these.
+    """Read a lock whose entries for the `wanted` models will be replaced, so that these may be in conflict.
 
-    Of a lock with marks of a merge conflict, entries that both branches have alike are kept, and those that one alone
-    has.
+    Of a lock with marks of a merge conflict, entries are kept that are equal in both branches, or are in one only.
 
     Raises:
         InvalidConfiguration: as `read_lock`, and where the branches disagree about a model that is not wanted.
@@ -90,7 +89,7 @@ def read_mended(path: Path, wanted: Collection[str]) -> dict[str, tuple[str, Man
 
 
 def _side(path: Path, text: str, wanted: Collection[str], side: str) -> dict[str, _LockedModel]:
-    """Return the entries of one branch, without those that are wanted anew."""
+    """Return the entries of one branch, without those that will be replaced."""
     lines, where = [], ""
     for line in text.splitlines(keepends=True):
         if mark := _MARK.match(line):
@@ -117,14 +116,14 @@ def _locked(models: Mapping[str, _LockedModel], path: Path) -> dict[str, tuple[s
         if str(manifest.digest) != model.manifest:
             raise InvalidConfiguration(
                 f"{path}: the files of {name!r} are {manifest.digest}, but the lock says {model.manifest}.",
-                "Somebody edited it: run `weighbridge lock` again.",
+                "The lock was edited by hand: run `weighbridge lock` again.",
             )
         locked[name] = (asked.uri, manifest)
     return locked
 
 
 def lock_path(models: Path) -> Path:
-    """Return where the lock of a models file lies: `models.lock` beside `models.yaml`."""
+    """Return the path of a models file's lock: `models.lock` beside `models.yaml`."""
     return models.with_suffix(".lock")
 
 
@@ -132,7 +131,7 @@ def read_lock_of(models: Path) -> dict[str, tuple[str, Manifest]]:
     """Read the lock of a models file.
 
     Raises:
-        InvalidConfiguration: there is none, or it does not say what it must.
+        InvalidConfiguration: it is missing or not valid.
     """
     path = lock_path(models)
     if not path.exists():
@@ -141,11 +140,11 @@ def read_lock_of(models: Path) -> dict[str, tuple[str, Manifest]]:
 
 
 def write_lock(path: Path, locked: Mapping[str, tuple[str, Manifest]], relative_ones: Collection[str] = ()) -> None:
-    """Write a lock whole or not at all, sorted, so that a difference in git shows what changed.
+    """Write a lock atomically and sorted, so that a difference in git shows what changed.
 
     Args:
         path: the file.
-        locked: for each model's name the URI that was asked for and the manifest that it is.
+        locked: for each model's name the requested URI and its manifest.
         relative_ones: names of models whose paths are written relative to the file, as in models.yaml.
     """
     models = {}

@@ -35,14 +35,14 @@ from weighbridge.domain.request import IngestRequest, Pins
 from weighbridge.errors import InvalidConfiguration, InvalidName, UsageError
 from weighbridge.handlers.loading import OFFERED, check_handler, known_options
 
-#: Where something is said that is not said in models.yaml.
+#: Fields that do not belong in models.yaml, each with its right place.
 _ELSEWHERE = dict.fromkeys(("trust_remote_code", "allow_pickle"), ": policy.yaml allows it under `loading`, by digest")
 _UNSAID: tuple[Any, ...] = (None, "", [])
 _OURS = "weighbridge.handlers."
-#: Where a model is that names no service, and the variable that holds its key there.
+#: The service of a model that names none, and the variable that holds its key.
 _OPENAI, _OPENAI_KEY = "https://api.openai.com/v1", "OPENAI_API_KEY"
 _POOLINGS = ("mean", "cls", "last", "max", "mean_sqrt_len_tokens", "weightedmean")
-#: Entries with a mistake that are told at once.
+#: The most entries with a mistake in one message.
 MAX_MISTAKES = 20
 LOCAL_NAMES = ("models.local.yaml", "models.local.yml")
 
@@ -52,7 +52,7 @@ class _Strict(BaseModel):
 
 
 class Defaults(_Strict):
-    """What an answer is generated with where whoever asks does not say."""
+    """Settings for generating a response where the request has none."""
 
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -61,7 +61,7 @@ class Defaults(_Strict):
 
 
 class HandlerOptions(BaseModel):
-    """The options of our own handlers; a class of the user's may name others, which stand beside them."""
+    """The options of our own handlers; a handler class of the user may have more, which are written beside these."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -88,7 +88,7 @@ class HandlerOptions(BaseModel):
 
 
 class ModelEntry(HandlerOptions):
-    """One entry of `models`: spec 1's source, hash and auth beside spec 5's handler fields."""
+    """One entry of `models`: source, hash and auth of spec 1, and the handler fields of spec 5."""
 
     name: str = ""
     hf_repo_id: str = ""
@@ -125,7 +125,7 @@ class ModelEntry(HandlerOptions):
     @classmethod
     def _semantic(cls, value: str) -> str:
         if value and not Version.is_valid(value):
-            raise ValueError(f"“{value}” is no semantic version: write one such as 1.2.0")
+            raise ValueError(f"“{value}” is not a semantic version: write one such as 1.2.0")
         return value
 
     @field_validator("registries", "benchmarks")
@@ -159,7 +159,7 @@ class ModelEntry(HandlerOptions):
 
     @property
     def relative(self) -> bool:
-        """Whether the source is a path that counts from models.yaml; its lock keeps it so."""
+        """Whether the source is a path relative to models.yaml; its lock keeps the path relative."""
         return self._relative
 
     @property
@@ -172,7 +172,7 @@ class ModelEntry(HandlerOptions):
         return self.source or ModelRef("huggingface", self.hf_repo_id)
 
     def request(self) -> IngestRequest:
-        """The request this entry stands for."""
+        """The request of this entry."""
         auth = self.auth or AuthOptions.model_construct()
         pins = Pins.parse(self.hash)
         return IngestRequest(
@@ -189,7 +189,7 @@ class ModelEntry(HandlerOptions):
 
 
 class ModelsFile(_Strict):
-    """What stands at the top of the file."""
+    """The top level of the file."""
 
     sources: dict[str, dict[str, Any]] = {}
     models: list[dict[str, Any]] = []
@@ -197,7 +197,7 @@ class ModelsFile(_Strict):
     @field_validator("sources", "models", mode="before")
     @classmethod
     def _none(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take a field below which everything is commented out, which YAML reads as null, as empty."""
+        """Return an empty value for null, which YAML reads where everything below a field is commented out."""
         return ({} if info.field_name == "sources" else []) if value is None else value
 
 
@@ -205,7 +205,7 @@ def read_models(path: Path) -> tuple[ModelEntry, ...]:
     """Read models.yaml and the local file beside it.
 
     Raises:
-        InvalidConfiguration: a file does not say what it must, or names a model twice.
+        InvalidConfiguration: a file is not valid, or names a model twice.
     """
     locals_ = (local for name in LOCAL_NAMES if (local := path.with_name(name)).exists())
     files = [YamlFile.read(file) for file in (path, *locals_)]
@@ -224,14 +224,14 @@ def read_models(path: Path) -> tuple[ModelEntry, ...]:
 
 
 def select(entries: tuple[ModelEntry, ...], wanted: str) -> tuple[ModelEntry, ...]:
-    """Return the entries that a list of names means, in its order, each once.
+    """Return the entries of a list of names, in its order, each once.
 
     Args:
-        entries: of models.yaml.
-        wanted: names or `hf_repo_id`s, separated by commas, as MODELS has them.
+        entries: those of models.yaml.
+        wanted: names or `hf_repo_id`s, separated by commas, as in MODELS.
 
     Raises:
-        InvalidConfiguration: nothing is wanted, or models.yaml has no such model.
+        InvalidConfiguration: the list is empty, or models.yaml lacks a model.
     """
     names = [name.strip() for name in wanted.split(",") if name.strip()]
     if not names:
@@ -247,15 +247,15 @@ def select(entries: tuple[ModelEntry, ...], wanted: str) -> tuple[ModelEntry, ..
 
 
 def requests(entries: tuple[ModelEntry, ...]) -> tuple[IngestRequest, ...]:
-    """The requests of the entries that have something to download."""
+    """Return the requests of the entries that have something to download."""
     return tuple(entry.request() for entry in entries if not entry.skip_download)
 
 
 def _overridden(known: list[ModelEntry], entry: ModelEntry, place: Place) -> ModelEntry | None:
-    """Return the entry of the files before that a new one stands for: that of its name, else of its hf_repo_id.
+    """Return the earlier entry that a new one replaces: the one of its name, else of its hf_repo_id.
 
     Raises:
-        InvalidConfiguration: there are several of that hf_repo_id.
+        InvalidConfiguration: several entries have that hf_repo_id.
     """
     named = next((one for one in known if one.key == entry.key), None)
     if named is not None or not entry.hf_repo_id:
@@ -268,7 +268,7 @@ def _overridden(known: list[ModelEntry], entry: ModelEntry, place: Place) -> Mod
 
 
 def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]) -> list[tuple[Place, ModelEntry]]:
-    """Read the models of one file, each with where it stands; InvalidConfiguration names every mistake."""
+    """Read the models of one file, each with its place there; InvalidConfiguration names every mistake."""
     entries: dict[str, tuple[Place, ModelEntry]] = {}
     mistakes = []
     for number, content in enumerate(top.models):
@@ -317,13 +317,11 @@ def _check_name(entry: ModelEntry, place: Place) -> None:
 
 
 def _check_options(entry: ModelEntry, place: Place) -> None:
-    """Refuse what is no field and no option of the handler. Raises InvalidConfiguration."""
+    """Refuse a name that is neither a field nor an option of the handler. Raises InvalidConfiguration."""
     known = known_options(entry.handler) if entry.handler else ()
     for name in entry.model_extra or ():
         if name in OFFERED:
-            raise (place / name).problem(
-                "this is not for models.yaml to say; policy.yaml's `loading` allows, by digest"
-            )
+            raise (place / name).problem("models.yaml cannot allow this; policy.yaml does, by digest, under `loading`")
         if known is not None and name not in known:
             raise (place / name).problem(f"there is no such field{_taken(entry.handler, known)}")
     for name in entry.handler_options.keys() - (entry.model_extra or {}).keys():

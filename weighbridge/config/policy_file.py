@@ -1,4 +1,4 @@
-"""policy.yaml: a gate written down. It extends a preset; what it does not say stays the preset's."""
+"""policy.yaml: the rules of a gate in a file. It extends a preset; fields that it lacks are those of the preset."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class _Permit(_Strict):
 
 
 class PolicyFile(_Strict):
-    """What policy.yaml may say; docs/formats.md."""
+    """The content of policy.yaml; docs/formats.md."""
 
     name: str = ""
     extends: Literal["paranoid", "strict", "standard", "minimal", "quick", "none"] = "standard"
@@ -95,7 +95,7 @@ class PolicyFile(_Strict):
     loading: list[_Permit] = []
 
     def policy(self, default_name: str) -> Policy:
-        """The policy that the file stands for."""
+        """Return the policy of the file."""
         preset = PRESETS[self.extends]
         said: dict[str, Any] = {
             name: tuple(value)

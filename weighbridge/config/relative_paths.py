@@ -1,6 +1,6 @@
 """Relative paths of models on this machine: they count from the file that names them, models.yaml or its lock.
 
-So that a lock is right in everybody's checkout, and models.yaml wherever a command runs. Not here: what a path may lead
+So a lock is valid in every checkout, and models.yaml in whatever folder a command runs. Not here: what a path may lead
 to (sources.file).
 """
 
@@ -31,7 +31,7 @@ def relative(ref: ModelRef, folder: Path) -> ModelRef:
 
 
 def is_relative(ref: ModelRef) -> bool:
-    """Whether a reference names a path that counts from the file it stands in."""
+    """Whether a reference names a path relative to the file that contains it."""
     return ref.record.local and not Path(ref.id).expanduser().is_absolute()
 
 

@@ -1,7 +1,7 @@
 """Settings: where state lives and how Weighbridge runs, from `WEIGHBRIDGE_*` environment variables.
 
-Read when asked, never at import. Credentials are not here: they are named by `auth` (credentials) and kept in
-environment variables, files or blocks.
+They are read on request, never at import. Not here: credentials, which `auth` names (credentials) and environment
+variables, files or blocks hold.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy, service_of
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
-#: Settings whose addresses may hold a user and a password: they show in no repr, and who uses them takes them out.
+#: Settings whose URLs may hold a user and a password: no repr shows them, and each use removes both first.
 _MAY_HOLD_PASSWORDS = frozenset({"catalog_url", "mlflow_tracking_uri", "pypi_index"})
 
 
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     """How Weighbridge runs; each field is `WEIGHBRIDGE_<FIELD>` in the environment.
 
     Raises:
-        InvalidConfiguration: a variable holds what its setting cannot be, or is called almost as one.
+        InvalidConfiguration: a variable has an invalid value, or its name is almost that of a setting.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def refuse_passwords(cls, value: Any, field: ValidationInfo) -> Any:
-        """Refuse an address with a user or a password where messages and databases name the address."""
+        """Refuse a URL with a user or a password in settings that messages and databases show."""
         if field.field_name not in _MAY_HOLD_PASSWORDS and holds_password(str(value)):
             raise ValueError("its address holds a user or a password, which would be shown; `auth` names their place")
         return value
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return where values come from: what a caller gives, then the environment."""
+        """Return the sources of values: the arguments, then the environment."""
         return init_settings, ListsInEnvironment(settings_cls)
 
     home: Path = Field(Path("~/.weighbridge"), description="Folder of all state: blobs, catalog, embedded registry.")
@@ -154,17 +154,17 @@ class Settings(BaseSettings):
 
     @property
     def store_folder(self) -> Path:
-        """Where the blobs lie."""
+        """The folder of the blobs."""
         return self.store.expanduser().absolute() if self.store else self.folder / "store"
 
     @property
     def converted_folder(self) -> Path:
-        """Where GGUF that was turned into safetensors is kept for the next time; it may be deleted at any time."""
+        """The folder of GGUF weights that were converted to safetensors; it may be deleted at any time."""
         return self.folder / "cache" / "converted"
 
     @property
     def benchmark_files(self) -> dict[str, str]:
-        """`benchmark_data`, absolute, as a run takes it."""
+        """`benchmark_data` with absolute paths."""
         return {name: str(path.expanduser().absolute()) for name, path in self.benchmark_data.items()}
 
     @property
@@ -196,11 +196,11 @@ class Settings(BaseSettings):
         return found
 
     def addresses(self, kind: str, *, on_behalf: bool) -> AddressPolicy:
-        """Return where a source may send requests.
+        """Return the addresses to which a source may send requests.
 
         Args:
-            kind: the source kind; the service that a setting names for it may lie anywhere.
-            on_behalf: whether somebody else than the user of this process chose the model.
+            kind: the source kind; the service that a setting names for it may have any address.
+            on_behalf: whether another person than the user of this process chose the model.
         """
         private = () if on_behalf and self.private_networks is None else self.private_networks
         named = service_of(self.endpoint(kind))

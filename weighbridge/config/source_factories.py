@@ -1,7 +1,7 @@
 """`source` in models.yaml, and the source factories it may `use`: options of a source kind that many models share.
 
-Each value keeps the place it was written at, so that a mistake is told with the file and line of the one who made it:
-the factory's or the model's. Not here: what options a kind has (source_options).
+Each value keeps the place where it is written, so that an error names the right file and line: the factory's or the
+model's. Not here: what options a kind has (source_options).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AUTH = "auth"
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands."""
+    """A place in a file: its path and the field."""
 
     file: YamlFile
     location: Location
@@ -32,19 +32,19 @@ class Place:
         return Place(self.file, (*self.location, key))
 
     def problem(self, message: str, more: int = 0) -> InvalidConfiguration:
-        """Return the error for what stands here."""
+        """Return the error for the value at this place."""
         return self.file.problem(self.location, message, more)
 
 
 @dataclass(frozen=True)
 class Given:
-    """Options as somebody wrote them, by field.
+    """Options as they are written in a file, by field.
 
     Attributes:
         kind: the source kind.
         options: its options.
         values: the values.
-        places: where each stands.
+        places: the place of each.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Given:
         """Read the names of options.
 
         Raises:
-            InvalidConfiguration: nothing serves that kind, or it has no such option, or one is given twice.
+            InvalidConfiguration: the kind or an option is unknown, or an option is given twice.
         """
         options = options_of(kind)
         if options is None:
@@ -79,20 +79,20 @@ class Given:
         return cls(kind, options, values, places)
 
     def overridden(self, other: Given) -> Given:
-        """Return these options with another's in their place, also of options that exclude each other."""
+        """Return these options overridden by others, also where the two exclude each other."""
         chosen = set(self.options.one_of) if any(name in other.values for name in self.options.one_of) else set()
         kept = {name: value for name, value in self.values.items() if name not in chosen}
         return Given(self.kind, self.options, {**kept, **other.values}, {**self.places, **other.places})
 
     def ref(self, place: Place) -> ModelRef:
-        """Return the reference they stand for; what is missing is told at `place`. Raises InvalidConfiguration."""
+        """Return the reference of these options. Raises InvalidConfiguration, at `place` for a missing option."""
         try:
             return self.options.model_validate(self.values).ref()
         except ValidationError as error:
             raise self._first(error.errors(), place) from error
 
     def check(self, place: Place) -> None:
-        """Raise InvalidConfiguration for what is wrong however the rest is chosen."""
+        """Raise InvalidConfiguration for options that are wrong whatever else is chosen."""
         try:
             self.options.model_validate(self.values)
         except ValidationError as error:
@@ -142,7 +142,7 @@ class SourceFactory:
 
 
 def read_factories(files: Iterable[YamlFile]) -> dict[str, SourceFactory]:
-    """Read `sources` of every file; a later file's factory takes the place of an earlier one's of that name.
+    """Read `sources` of every file; a later file's factory replaces an earlier one of that name.
 
     Raises:
         InvalidConfiguration: a factory has a mistake, whether anything uses it or not.

@@ -1,8 +1,8 @@
-"""The options of each source kind as models.yaml writes them (spec 1), and the reference that they stand for.
+"""The options of each source kind in models.yaml (spec 1), and the reference that they make.
 
-Names are spelled as in spec 1 (`trackingUri`); `tracking_uri` is taken too. An option's default is left out of the
-reference, so that a model has one URI however it was written. Not here: reading the file (models_file), and options
-that many models share (source_factories).
+Names are spelled as in spec 1 (`trackingUri`); `tracking_uri` is accepted too. An option with its default value is left
+out of the reference, so that a model has one URI however it was written. Not here: reading the file (models_file), and
+options that many models share (source_factories).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from weighbridge.domain.source_kinds import KINDS, plugins, record_of
 from weighbridge.errors import UsageError
 
 _REPOSITORY = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
-#: pydantic's type of the error that an option is still to be chosen; `missing` is its own for a single one.
+#: The pydantic error type for a choice of options that is still open; pydantic's own `missing` is for a single one.
 INCOMPLETE = "incomplete"
 
 
 def _plain(value: Any) -> Any:
-    """Return a whole number or a truth value as text; other numbers have lost digits already: 1.10 reads as 1.1."""
+    """Return an integer or a boolean as text; YAML has already dropped digits of other numbers: 1.10 becomes 1.1."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else value
@@ -71,7 +71,7 @@ class SourceOptions(BaseModel):
         raise NotImplementedError
 
     def ref(self) -> ModelRef:
-        """The reference these options stand for."""
+        """The reference of these options."""
         place = self.place()
         chosen = {(name, one) for name in (FILES, EXCLUDE) for one in getattr(self, name) or ()}
         return replace(place, options=tuple(sorted({*place.options, *chosen})))
@@ -135,7 +135,7 @@ class MLflowOptions(SourceOptions):
 
 
 class S3Options(SourceOptions):
-    """What lies below a prefix of a bucket."""
+    """The objects below a prefix of a bucket."""
 
     bucket: Annotated[str, Field(pattern="^[a-zA-Z0-9._-]{3,255}$")]
     prefix: str
@@ -165,7 +165,7 @@ class GitLFSOptions(SourceOptions):
 
 
 class GitXetOptions(SourceOptions):
-    """A Xet repository: they live on the Hugging Face Hub."""
+    """A Xet repository of the Hugging Face Hub."""
 
     url: Text
     rev: Text
@@ -249,7 +249,7 @@ class MockOptions(SourceOptions):
 
 
 class NamedOptions(SourceOptions):
-    """A model of a kind that declares no options, as those of installed packages: any further one is the source's."""
+    """A model of a kind that declares no options, such as a plug-in's: the source interprets all other options."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, PlainList]
@@ -270,10 +270,10 @@ def known_kinds() -> tuple[str, ...]:
 
 
 def options_of(kind: str) -> type[SourceOptions] | None:
-    """Return the options of a source kind, of an installed package's too; None where models.yaml has no such kind.
+    """Return the options class of a source kind, plug-ins included; None where models.yaml has no such kind.
 
     Raises:
-        InvalidConfiguration: packages disagree about who serves it.
+        InvalidConfiguration: several packages serve it.
     """
     if kind not in KINDS and not plugins.kind_of(kind):
         return None

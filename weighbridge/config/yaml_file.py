@@ -1,4 +1,4 @@
-"""A YAML file of the user's: read into a pydantic model, with errors that name file, line and field."""
+"""A YAML file of the user: read into a pydantic model, with errors that name file, line and field."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class YamlFile:
     """A file that was read.
 
     Attributes:
-        path: where it lies.
-        content: what it says, as plain values; an empty mapping when it says nothing.
-        text: as it was read.
+        path: its path.
+        content: its content as plain values; an empty mapping for an empty file.
+        text: its text.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class YamlFile:
         """Read a YAML 1.2 file.
 
         Raises:
-            InvalidConfiguration: it cannot be read, or is no YAML.
+            InvalidConfiguration: it cannot be read, or is not valid YAML.
         """
         try:
             text = path.read_text()
@@ -51,23 +51,25 @@ class YamlFile:
 
     @classmethod
     def parse(cls, path: Path, text: str) -> YamlFile:
-        """Read what a file says. Raises InvalidConfiguration when it is no YAML."""
+        """Parse the text of a file. Raises InvalidConfiguration when it is not valid YAML."""
         try:
             content = _load(text)
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise InvalidConfiguration(f"{path}:{line} is no YAML: {error.problem}.", "Mend that line.") from error
+            raise InvalidConfiguration(
+                f"{path}:{line} is not valid YAML: {error.problem}.", "Fix that line."
+            ) from error
         except RecursionError as error:
             raise InvalidConfiguration(f"{path} is nested too deeply.", "Write it with fewer levels.") from error
         except (YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:  # values that cannot be
-            raise InvalidConfiguration(f"{path} is no YAML: {error!s:.200}.", "Mend it.") from error
+            raise InvalidConfiguration(f"{path} is not valid YAML: {error!s:.200}.", "Fix the file.") from error
         return cls(path, {} if content is None else content, text)
 
     def validate(self, model: type[Model], content: Any, location: Location = ()) -> Model:
-        """Make a model of what stands at a location.
+        """Return the value at a location as a pydantic model.
 
         Raises:
-            InvalidConfiguration: it says something else than the model takes; the first problem is named.
+            InvalidConfiguration: the value does not fit the model; the message has the first problem.
         """
         try:
             return model.model_validate(content)
@@ -76,15 +78,15 @@ class YamlFile:
             raise self.problem((*location, *first["loc"]), told(first), error.error_count() - 1) from error
 
     def problem(self, location: Location, message: str, more: int = 0) -> InvalidConfiguration:
-        """Return the error for what stands at a location.
+        """Return the error for the value at a location.
 
         Args:
-            location: of the value, or of where one is missing.
+            location: the location of the value, or where one is missing.
             message: what is wrong with it.
             more: problems besides this one.
         """
         place = ".".join(str(part) for part in location if part != "[key]") or "the whole file"
-        line = _line(YAML(typ="rt").load(self.text), location)  # Slow, but it knows where everything stands.
+        line = _line(YAML(typ="rt").load(self.text), location)  # This parser is slow, but it has line numbers.
         others = f" ({more} more)" if more else ""
         return InvalidConfiguration(
             f"{self.path}:{line}: {place}: {message.rstrip('.')}{others}.",
@@ -99,8 +101,8 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     """Read a YAML 1.2 file into a pydantic model.
 
     Raises:
-        InvalidConfiguration: the file cannot be read, is no YAML, or says something else than the model takes; the
-            first problem is named with file, line and field.
+        InvalidConfiguration: the file cannot be read, is not valid YAML, or does not fit the model; the message has
+            the first problem with file, line and field.
     """
     file = YamlFile.read(path)
     return file.validate(model, file.content)
@@ -114,20 +116,20 @@ def told(error: Any) -> str:
 
 
 def _load(text: str) -> Any:
-    """Return a YAML file's content: by libyaml, ten times as fast, and by the full parser where that stumbles.
+    """Return a YAML file's content: by libyaml, ten times as fast, and by the full parser where libyaml fails.
 
-    libyaml speaks YAML 1.1 in places, such as a colon within a flow mapping's plain value.
+    In places libyaml follows YAML 1.1, such as for a colon within a flow mapping's plain value.
     """
     try:
         return YAML(typ="safe").load(text)
-    except ConstructorError:  # a tag or a key that means nothing here; the full parser would take it along
+    except ConstructorError:  # an unknown tag or key, which the full parser would accept
         raise
     except MarkedYAMLError:
         return YAML(typ="rt").load(text)
 
 
 def _line(content: Any, location: Location) -> int:
-    """Return the 1-based line of the deepest part of a location that stands in the file itself."""
+    """Return the 1-based line of the deepest part of a location that the file contains."""
     line = 1
     for part in location:
         if isinstance(content, CommentedMap) and part in content and part in content.lc.data:
