@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> NoReturn:
-    """Run the command line; an interrupt while it is still being imported ends it as any other one does."""
+    """Run the command line; an interrupt during its imports ends it like any other one."""
     try:
         from weighbridge.cli.app import main as run
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """The command line: `weighbridge ingest | fetch | sync | lock | list | show | export | scan | fsck | doctor`.
 
-Reads arguments, calls the library or a flow, shows what came of it. The command line alone of the library may import
-flows. Exit status: 0 passed or done, 2 rejected by the gate, 1 could not be done, 64 wrong usage.
+It reads arguments, calls the library or a flow, and shows the result. Within the library only the command line may
+import flows. Exit status: 0 passed or done, 2 rejected by the gate, 1 could not be done, 64 wrong usage.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ TokenFileOption = Annotated[str, typer.Option(help="File that holds the token, o
 
 
 class Layout(StrEnum):
-    """How `export` lays a model out."""
+    """The layouts of `export`."""
 
     plain = "plain"
     huggingface = "huggingface"
@@ -115,11 +115,11 @@ def _root(
     console.silence(quiet)
     handler = console.LogAboveBars()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    if not verbose:  # What Prefect says of a run, the report says better; Prefect's own logs have it all.
+    if not verbose:  # The report replaces Prefect's messages; Prefect's own logs have them all.
         handler.addFilter(lambda record: not record.name.startswith("prefect"))
     logging.basicConfig(level=logging.WARNING if verbose else logging.ERROR, handlers=[handler])
     logging.getLogger("weighbridge").setLevel(logging.INFO if verbose else logging.NOTSET)
-    for name in ("httpx", "httpx2"):  # They log whole addresses, and a signed one is a secret.
+    for name in ("httpx", "httpx2"):  # They log whole URLs, and a signed URL is a secret.
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -293,7 +293,7 @@ policies.add_commands(app)
 
 def main() -> NoReturn:
     """Run the command line; every error is one paragraph, never a traceback."""
-    gc.freeze()  # What was imported stays: looking through it once more at the end took a quarter of a second.
+    gc.freeze()  # Imported modules stay: collecting them again at the end took a quarter of a second.
     with interrupts.ending(_farewell) as signals:
         gather_temporary_files()
         status = run(sys.argv[1:])
@@ -325,7 +325,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours must not show a traceback)
         err.print(_keep_traceback(error), markup=False, style="red")
         return 1
-    if status == _STOPPED:  # What Typer makes of an interrupt.
+    if status == _STOPPED:  # Typer returns it after an interrupt.
         _say_stopped()
     return int(status or 0)
 
@@ -367,7 +367,7 @@ def _directly(request: IngestRequest, progress: Progress) -> chain.Outcome:
 
 
 def _finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:
-    """Print, and leave with the gate's word: anything but PASSED is a rejection."""
+    """Print the result, and exit with the gate's status: anything but PASSED is a rejection."""
     say("version", content, draw, as_json)
     if status != "PASSED":
         raise typer.Exit(EXIT_REJECTED)

@@ -13,7 +13,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 o
 Benchmarks = Annotated[
     list[str] | None, typer.Option("--benchmark", "-b", help="inference_latency, throughput, …; the task's own.")
 ]
-#: Settings of benchmarks, which `as_option` makes options of.
+#: Settings of benchmarks, which `as_option` turns into options.
 SETTINGS = offered_settings()
 
 

@@ -59,7 +59,7 @@ _JUDGED = "mt_bench"
 
 
 class Timestamps(StrEnum):
-    """Which parts of a transcript have their times shown."""
+    """The parts of a transcript that are shown with their times."""
 
     word = "word"
     segment = "segment"
@@ -148,10 +148,10 @@ def _try(
 
 
 class _Streamed:
-    """Prints an answer on the terminal as it is written, in place of what shows progress."""
+    """Prints a response on the terminal while it is generated, in place of the progress bars."""
 
     def __init__(self) -> None:
-        #: Whether there was a piece.
+        #: Whether any piece was printed.
         self.begun = False
         self._terminal = ExitStack()
 
@@ -164,7 +164,7 @@ class _Streamed:
         self._terminal.close()
 
     def add(self, piece: str) -> None:
-        """Print what comes next, letter for letter."""
+        """Print the next piece unchanged."""
         if not self.begun:
             self.begun = True
             self._terminal.enter_context(above_bars())
@@ -175,7 +175,7 @@ class _Streamed:
 def _trial(
     name: str, entry: ModelEntry | None, handler: str, chosen: Mapping[str, Any], settings: Settings, progress: Progress
 ) -> Iterator[Trial]:
-    """Return what is asked of a model, which lies in a folder of its own meanwhile unless it runs elsewhere."""
+    """Yield the trial of a model, which is in a folder of its own meanwhile, unless it runs on another service."""
     taken = {"name": entry.key if entry else name.partition("@")[0], **handler_options(entry)}
     if entry is not None and entry.skip_download:
         if not handler:
@@ -189,7 +189,7 @@ def _trial(
 
 
 def _print_reply(reply: Reply) -> None:
-    """Print an answer letter for letter; a program that reads it gets numbers and lists as JSON."""
+    """Print a response unchanged; numbers and lists are printed as JSON for a program."""
     if out.is_terminal:
         out.out(reply.text, highlight=False)
     else:
@@ -238,12 +238,12 @@ def _kept_results(
     show: Callable[[BenchmarkResult], None] | None,
     progress: Progress,
 ) -> list[BenchmarkResult]:
-    """Measure, and keep each result in the catalog as soon as it is there; `show` gets it then."""
+    """Measure, store each result in the catalog as soon as it is there, and pass it to `show`."""
     with open_catalog(settings) as catalog:
 
         def keep(result: BenchmarkResult) -> None:
             catalog.add_result(result)
-            if show:  # At once: the next one may take an hour, or be stopped.
+            if show:  # Each is shown at once: the next one may take an hour, or be stopped.
                 show(result)
 
         if entry is not None and entry.skip_download:
@@ -256,7 +256,7 @@ def _kept_results(
 
 
 def _check_tasks(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
-    """Refuse a task that nothing would do, and a benchmark that is asked for and has none."""
+    """Check the tasks: a task needs a benchmark that takes tasks, and lm_eval needs a task."""
     if settings.tasks and not _TASKED & set(names):
         raise UsageError(f"--task is for the benchmarks {' and '.join(sorted(_TASKED))}.", "Name one with --benchmark.")
     if "lm_eval" in wanted and not settings.tasks:
@@ -266,7 +266,7 @@ def _check_tasks(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequ
 
 
 def _check_judge(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
-    """Refuse a judge that nothing would ask, a benchmark that is asked for and has none, and what is no variable."""
+    """Check the judge: a judge needs mt_bench, mt_bench needs a judge, and the key option takes a variable's name."""
     judge = (settings.judge_url, settings.judge_model)
     if any((*judge, settings.judge_key_env)) and _JUDGED not in names:
         raise UsageError(f"A judge is for the benchmark {_JUDGED}.", "Name it with --benchmark.")
@@ -277,13 +277,13 @@ def _check_judge(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequ
         )
     if settings.judge_key_env and not is_variable(settings.judge_key_env):
         raise UsageError(
-            "--judge-key-env is no name of a variable.",
+            "The value of --judge-key-env is not the name of a variable.",
             "Write the variable that holds the key, in capital letters, not the key.",
         )
 
 
 def _entry(models: Path, name: str) -> ModelEntry | None:
-    """Return what models.yaml says of a model, where there is such a file and it knows the model."""
+    """Return a model's entry in models.yaml; None where the file or the entry is missing."""
     if not models.exists():
         return None
     wanted, entries = name.partition("@")[0], read_models(models)
@@ -292,14 +292,14 @@ def _entry(models: Path, name: str) -> ModelEntry | None:
 
 
 def _version(name: str, entry: ModelEntry | None, settings: Settings) -> ModelVersion:
-    """Return the version that a name means; what models.yaml calls by another name is found by either."""
+    """Return the version of a name; a model that models.yaml renames is found by both names."""
     model, sign, number = name.partition("@")
     with open_catalog(settings) as catalog:
         return find(catalog, f"{entry.key if entry else model}{sign}{number}")
 
 
 def _loading(entry: ModelEntry | None, settings: Settings) -> LoadingRules:
-    """Return what the policy that a model is judged under says of loading it."""
+    """Return the rules for loading of the policy under which a model is judged."""
     policy = load_policy((entry.policy if entry else "") or settings.policy, Path.cwd())
     return LoadingRules(policy.loading, settings.converted_folder)
 

@@ -1,4 +1,4 @@
-"""What the modules of the command line share: where they print, options of several commands, how work is shown."""
+"""What the modules of the command line share: consoles, options of several commands, progress, confirmation."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from weighbridge.views.schemas import named
 from weighbridge.views.step_lines import lines_of
 
 _log = logging.getLogger(__name__)
-#: Columns of what is no terminal: a line for a file or another program ends where it ends.
+#: Columns where the output is not a terminal: lines for a file or another program are not wrapped.
 _UNWRAPPED = 1 << 16
 
 
 class SafeConsole(Console):
-    """A console on which text from a model steers no terminal: what is invisible in it is shown by its code.
+    """A console that shows invisible and terminal control characters in a model's text by their codes.
 
-    Where it is no terminal, no line is wrapped, whatever COLUMNS says.
+    Where the output is not a terminal, no line is wrapped, whatever COLUMNS is.
     """
 
     @property
@@ -46,7 +46,7 @@ class SafeConsole(Console):
         self.width, self.height = new_size
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is printed; cursor movements of ours are controls of their own and stay."""
+        """Yield the printed segments; our own cursor movements are separate control segments and stay."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
@@ -83,14 +83,14 @@ _bars: Bars | None = None
 
 
 def silence(wanted: bool) -> None:
-    """Show no progress from now on, or show it again: what `--quiet` says of the whole command."""
+    """Turn progress off or on for the whole command, as `--quiet` asks."""
     global _silenced
     _silenced = wanted
 
 
 @contextmanager
 def bars(quiet: bool) -> Iterator[Progress]:
-    """Show how far the work is, on stderr; nothing when quiet."""
+    """Show progress on stderr; nothing when quiet."""
     if quiet or _silenced:
         yield Silent()
         return
@@ -105,13 +105,13 @@ def bars(quiet: bool) -> Iterator[Progress]:
 
 @contextmanager
 def above_bars() -> Iterator[None]:
-    """Give the terminal to what is printed while the work goes on."""
+    """Hide the progress bars while something is printed."""
     with _bars.hidden() if _bars else nullcontext():
         yield
 
 
 class LogAboveBars(logging.Handler):
-    """Writes log records to stderr, above what shows progress."""
+    """Writes log records to stderr, above the progress bars."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -119,7 +119,7 @@ class LogAboveBars(logging.Handler):
 
 
 def direct_runner() -> chain.Direct:
-    """Return what runs steps in this process; it logs what each comes to, which `--verbose` shows."""
+    """Return the runner of steps in this process; it logs the result of each, which `--verbose` shows."""
     return chain.Direct(_log_step)
 
 
@@ -129,19 +129,19 @@ def _log_step(step: Callable[..., Any], result: Any, took_s: float) -> None:
 
 
 def hide_bars() -> None:
-    """Take away what shows progress and give the cursor back, whatever the work is at: the process ends."""
+    """Remove the progress bars and show the cursor again at any moment, because the process ends."""
     if _bars is not None:
         _bars.stop()
     err.show_cursor()
 
 
 def examples(*lines: str) -> str:
-    """Return what stands below the help of a command; the lines work in a clone where `make demo` was run."""
+    """Return the text below a command's help; its lines work in a clone where `make demo` was run."""
     return "\n".join(("For example:", *(f"  {line}" for line in lines)))
 
 
 def confirm(question: str, yes: bool, as_json: bool) -> None:
-    """Ask before something is taken away; where nobody can answer, `--yes` has to say it.
+    """Ask before something is removed; without a terminal, `--yes` is required.
 
     Raises:
         UsageError: there is neither `--yes` nor a terminal.
@@ -150,14 +150,14 @@ def confirm(question: str, yes: bool, as_json: bool) -> None:
     if yes:
         return
     if as_json or not sys.stdin.isatty():
-        raise UsageError("Nobody can be asked here whether that is wanted.", "Say --yes, or run it in a terminal.")
+        raise UsageError("Without a terminal, this command cannot ask for confirmation.", "Add --yes.")
     if not typer.confirm(question, err=True):
         err.print("Nothing was changed.")
         raise typer.Exit(1)
 
 
 def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> None:
-    """Print JSON, one object of a schema or a list of them, or what a person reads."""
+    """Print an object or a list of them as JSON with its schema, or call `draw` for a person."""
     if as_json:
         print(json.dumps(named(schema, content), default=str))  # noqa: T201 (what --json asks for)
     else:
@@ -165,6 +165,6 @@ def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> N
 
 
 def via_prefect(wanted: Via | None) -> bool:
-    """Whether a command runs a flow: as it is told, else as the settings say, else where Prefect has a server."""
+    """Whether a command runs a flow: by its option, else by the settings, else where Prefect has a server."""
     via = wanted or Settings().via
     return via == "prefect" or (via == "auto" and bool(os.environ.get("PREFECT_API_URL")))

@@ -61,7 +61,7 @@ def _sync(
         return
     if via_prefect(via):
         interrupts.be_patient()
-        from flows.embedded import run_sync  # Prefect takes longer to import than everything else here.
+        from flows.embedded import run_sync  # Prefect takes longer to import than everything else together.
 
         with bars(json_) as shown:
             done = run_sync(request, shown)
@@ -73,7 +73,7 @@ def _sync(
 
 
 def _take_in(job: Job) -> chain.Outcome:
-    """Take one model in with threads of its own, which no other model's slow server holds."""
+    """Take one model in with threads of its own, so that another model's slow server does not delay it."""
     with direct_runner() as runner:
         return chain.ingest(job, runner)
 

@@ -1,8 +1,8 @@
 """Interrupts: Ctrl-C and SIGTERM end the process within a second, whatever its threads wait for.
 
-The main thread is interrupted at once, and threads that notice it end their work in order. One that waits for a server
-or for clamd does not: when the time is up the process ends without it. What arrived is on the disk by then, as after a
-kill, and children end with their parent.
+The main thread is interrupted at once, and threads that notice it end their work in order. A thread that waits for a
+server or for clamd does not notice: when the time is up the process ends without it. Received bytes are on the disk by
+then, as after a kill, and children end with their parent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
-#: Seconds after which a process that was asked to end does.
+#: Seconds after which an interrupted process ends.
 PATIENCE_S = 0.7
 #: The same for one that first tells a Prefect server how its run ended.
 PREFECT_PATIENCE_S = 20.0
@@ -27,21 +27,21 @@ _patience_s = PATIENCE_S
 
 
 def be_patient() -> None:
-    """Leave a run of Prefect's the time to say how it ended; a second interrupt ends the process all the same."""
+    """Give a Prefect run the time to report how it ended; a second interrupt still ends the process at once."""
     global _patience_s
     _patience_s = PREFECT_PATIENCE_S
 
 
 @contextmanager
 def ending(farewell: Callable[[], None]) -> Iterator[list[int]]:
-    """Have SIGINT and SIGTERM end this process; yields the signal that came, once one has. In the main thread, once.
+    """Make SIGINT and SIGTERM end this process; the list gets the signal that came. Once, in the main thread.
 
     Python runs a signal's handler in the main thread, between two instructions. A signal that comes while that thread
-    begins to wait for a lock waits as long as the lock does, so a thread of its own hears of signals through a pipe,
-    into which the interpreter writes at once, and ends the process when the time is up.
+    begins to wait for a lock waits as long as the lock does. Therefore the interpreter writes each signal into a pipe
+    at once, and a separate thread reads it and ends the process when the time is up.
 
     Args:
-        farewell: called before the process ends without its threads: restores the terminal, says what is kept.
+        farewell: called before the process ends without its threads: restores the terminal, prints what is kept.
     """
     asked: list[int] = []
     heard, told = os.pipe()
@@ -71,7 +71,7 @@ def ending(farewell: Callable[[], None]) -> Iterator[list[int]]:
     try:
         yield asked
     finally:
-        if not asked:  # Otherwise the end is near, and the watch stays for what Python itself waits for.
+        if not asked:  # After a signal the watch stays, since Python itself may still wait for threads.
             for number, handler in before.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)

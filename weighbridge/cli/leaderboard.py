@@ -48,7 +48,7 @@ def _leaderboard(
     parquet: Annotated[Path | None, typer.Option(help="Write the rows to a parquet file.")] = None,
     json_: AsJSONList = False,
 ) -> None:
-    """Rank what passed by a benchmark; only what is comparable is ranked against each other."""
+    """Rank the versions that passed by a benchmark; only comparable results are ranked against each other."""
     if benchmark and benchmark not in BENCHMARKS:
         raise UsageError(f"There is no benchmark “{benchmark}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
     weights = _number(min_params, 0.0), _number(max_params, float("inf"))
@@ -82,12 +82,12 @@ def _number(text: str, default: float) -> float:
         return default
     found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?)([kmbt]?)", text.strip().lower())
     if not found:
-        raise UsageError(f"“{text}” is no number of weights.", "Write 135M, 7b or 10e9.")
+        raise UsageError(f"“{text}” is not a number of weights.", "Write 135M, 7b or 10e9.")
     return float(found[1]) * _UNITS[found[2]]
 
 
 def _drawn(group: Group) -> Shown:
-    """Render one group: what was measured, where and how, its rows, and below them what is to be said of some."""
+    """Render one group: what was measured, where and how, its rows, and notes about some of them."""
     unit = next((row.metric.unit for row in group.rows if row.metric), "")
     plain = unit not in _CONVERTED
     table = Table(title=_title(group.metric, group.rows[0].result), title_justify="left", box=None, pad_edge=False)
@@ -115,7 +115,7 @@ def _drawn(group: Group) -> Shown:
 
 
 def _rank_text(row: Row) -> str:
-    """Return a rank, with those that its interval allows where it is not the only one: `2 (1-3)`."""
+    """Return a rank, with the range that its interval allows where it is wider: `2 (1-3)`."""
     if row.rank is None or row.possible is None:
         return "-"
     best, worst = row.possible
@@ -144,5 +144,5 @@ def _setting_text(value: object) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a text that may be a stranger's without what a terminal would obey."""
+    """Return a text that may come from a stranger, with terminal control characters made visible."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

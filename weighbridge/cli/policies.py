@@ -54,9 +54,9 @@ def _show(policy: PolicyArgument = "", json_: AsJSON = False) -> None:
 def _check(policy: PolicyArgument = "", json_: AsJSON = False) -> None:
     """Check that a policy file can be read and names rules that exist."""
     chosen = load_policy(policy or Settings().policy, Path.cwd())
-    said = f"The policy {chosen.name} is valid: {len(chosen.rules)} rules of its own, {len(chosen.waivers)} waivers."
+    summary = f"The policy {chosen.name} is valid: {len(chosen.rules)} rules of its own, {len(chosen.waivers)} waivers."
     content = {"name": chosen.name, "digest": chosen.digest, "valid": True}
-    say("policy-check", content, lambda: out.print(said, highlight=False), json_)
+    say("policy-check", content, lambda: out.print(summary, highlight=False), json_)
 
 
 def _drawn(policy: Policy) -> Group:

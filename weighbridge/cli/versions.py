@@ -81,7 +81,7 @@ def _set_default(
     newest: Annotated[bool, typer.Option("--newest", help="Let it follow the newest version that passed.")] = False,
     json_: AsJSON = False,
 ) -> None:
-    """Fix the version that people get who name none, here and in every registry."""
+    """Set the version that a name without a number means, here and in every registry."""
     with open_workspace(Settings()) as workspace:
         if newest == ("@" in name):
             raise UsageError(
@@ -102,7 +102,7 @@ def _withdraw(
     reason: Annotated[str, typer.Option(help="Why; it stands in the catalog and in the registries.")],
     json_: AsJSON = False,
 ) -> None:
-    """Take a version back from every registry; it stays FAILED whatever later decisions say."""
+    """Take a version back from every registry; it stays FAILED whatever later decisions are."""
     with open_workspace(Settings()) as workspace:
         version = lookup.find_numbered(workspace.catalog, name)
         gone = publishing.withdraw(version.name, version.version, reason, workspace)
@@ -138,7 +138,7 @@ def _diff(
     after: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Of the same model, or of another one.")],
     json_: AsJSON = False,
 ) -> None:
-    """Show in what two versions differ: files, sizes, card, findings, verdict, results of benchmarks.
+    """Show the differences of two versions: files, sizes, card, findings, verdict, results of benchmarks.
 
     Exit status 0, whether they differ or not.
     """
