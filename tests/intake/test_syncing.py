@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -303,10 +305,11 @@ def test_an_audit_names_what_a_new_registry_lacks(known: Night) -> None:
         assert audit([known.version], workspace) == ()
 
 
-def test_a_slow_server_delays_its_own_models_only(night: Night) -> None:
+@pytest.mark.parametrize("fault", ["hang_after", "trickle_after"])
+def test_a_slow_server_delays_its_own_models_only(night: Night, fault: str) -> None:
     with WebServer() as site:
         for number in range(6):  # More than files are received at once.
-            site.pages[f"/{number}.bin"] = Page(bytes(1000), hang_after=10)
+            site.pages[f"/{number}.bin"] = Page(bytes(1000), **{fault: 10})
         slow = "".join(f"- {{name: s{n}, source: {{url: {{url: {site.url(f'/{n}.bin')}}}}}}}\n" for n in range(6))
         (night.folder / "models.yaml").write_text(
             f"models:\n{slow}- {{name: m, source: {{file: {{path: {night.folder}/m}}}}}}\n"
@@ -321,3 +324,65 @@ def test_a_slow_server_delays_its_own_models_only(night: Night) -> None:
             done = running.result()
     assert verdicts(done) == {"m": "PASSED"}
     assert [failure.name for failure in done.failed] == [f"s{number}" for number in range(6)]
+
+
+def test_an_unexpected_error_settles_the_row(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("weighbridge.intake.steps.describe_files", broken)
+    with pytest.raises(ZeroDivisionError):
+        night.sync()
+    with night.open() as workspace:
+        (row,) = workspace.catalog.ingests("m")
+        assert (row.status, row.error) == ("ERROR", "It was stopped by ZeroDivisionError.")
+        assert workspace.catalog.get("m") is None
+    assert night.given_out == []
+    monkeypatch.undo()
+    assert verdicts(night.sync()) == {"m": "PASSED"}
+
+
+def test_what_threads_use_is_imported_before_them(night: Night) -> None:
+    """In a process of its own, as this one has everything by now."""
+    nobody, here = "http://127.0.0.1:1", night.folder
+    sources = [
+        f"file: {{path: {here}/m}}",
+        f"url: {{url: {nobody}/model.bin}}",
+        "huggingface: {repo: org/name}",
+        "s3: {bucket: bucket, prefix: model}",
+        f"mlflow: {{trackingUri: '{nobody}', modelName: name, version: 1}}",
+        "pypi: {package: name, version: '1'}",
+        "ollama: {model: name}",
+        f"git-lfs: {{url: '{nobody}/model.git', rev: main}}",
+    ]
+    lines = (f"- {{name: m{number}, source: {{{source}}}}}\n" for number, source in enumerate(sources))
+    (here / "models.yaml").write_text("models:\n" + "".join(lines))
+    program = f"""
+import sys, threading
+from pathlib import Path
+class Recorder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            late.add(name)
+late = set()
+sys.meta_path.insert(0, Recorder())
+from weighbridge.config.settings import Settings
+from weighbridge.errors import UsageError
+from weighbridge.intake import syncing, workspace
+from weighbridge.net.retrying import Retrying
+def take_in(job):
+    job.workspace.registries(job.request)
+    job.workspace.engines
+    raise UsageError("enough")
+names = ("huggingface_endpoint", "pypi_index", "mlflow_source", "s3_endpoint", "ollama_registry")
+settings = Settings(home=Path("{here}/home"), **dict.fromkeys(names, "{nobody}"))
+with workspace.open_workspace(settings, folder=Path("{here}")) as opened:
+    opened.retrying = Retrying(attempts=1)
+    done = syncing.sync(syncing.SyncRequest("{here}/models.yaml"), opened, take_in)
+print(len(done.failed), *sorted(late))
+"""
+    asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    failed, *late = asked.stdout.split()
+    assert int(failed) == len(sources)
+    ours = ("weighbridge", "sqlalchemy", "huggingface_hub", "botocore", "pypi_simple", "requests", "urllib3")
+    assert [name for name in late if name == "boto3" or name.partition(".")[0] in ours] == []

@@ -40,6 +40,7 @@ class Page:
         length: the Content-Length that is claimed; None for the true one, -1 for none (the closing ends the body).
         cut_after: bytes of the body after which the connection is cut.
         hang_after: bytes of the body after which nothing more comes until the server stops.
+        trickle_after: bytes of the body after which the rest comes a byte each tenth of a second.
         next: the page that takes this one's place after one GET.
     """
 
@@ -54,6 +55,7 @@ class Page:
     length: int | None = None
     cut_after: int | None = None
     hang_after: int | None = None
+    trickle_after: int | None = None
     next: Page | None = None
 
     @property
@@ -163,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _send(self, page: Page, content: bytes) -> None:
-        stop = page.cut_after if page.cut_after is not None else page.hang_after
+        stop = next((at for at in (page.cut_after, page.hang_after, page.trickle_after) if at is not None), None)
         rest = memoryview(content)[:stop]
         while rest:  # In blocks, so that `bytes_sent` is true of a client that hangs up.
             self.server.site.bytes_sent += self.wfile.write(rest[:65536])
@@ -171,6 +173,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         if page.hang_after is not None:
             self.server.site.stopping.wait(30)
+        if page.trickle_after is not None:
+            for place in range(page.trickle_after, len(content)):
+                if self.server.site.stopping.wait(0.1):
+                    break
+                self.wfile.write(content[place : place + 1])
         if stop is not None:
             self.close_connection = True
 

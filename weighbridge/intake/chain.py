@@ -123,7 +123,8 @@ def ingest(job: Job, runner: Runner) -> Outcome:
 
 def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecutor) -> Outcome:
     catalog = job.workspace.catalog
-    registries = job.workspace.registries(job.request)  # Here: what they import must not race with a thread's SQL.
+    job.workspace.import_ahead([job.request])
+    registries = job.workspace.registries(job.request)
     declared = runner.call(steps.resolve, job)
     steps.admit(job, declared)
     known = steps.recall(job, declared)

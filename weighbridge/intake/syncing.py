@@ -188,6 +188,7 @@ def _wanted(request: SyncRequest, workspace: Workspace) -> tuple[IngestRequest, 
 def _answers(requests: Sequence[IngestRequest], workspace: Workspace) -> Iterator[list[_Asked | Failure]]:
     """Yield what the sources answer, those together that answered in the same second."""
     workers = min(_ASKED_AT_ONCE, len(requests)) or 1
+    workspace.import_ahead(requests)
     with _interruptible(ThreadPoolExecutor(workers, thread_name_prefix="resolve")) as pool:
         pending = {pool.submit(_ask, request, workspace) for request in requests}
         while pending:

@@ -5,8 +5,8 @@ Not here: what is done with it (intake.steps), or what lives longer than one ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +27,7 @@ from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
+from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.engine_pool import OpenEngines
 from weighbridge.intake.resources import Resources
@@ -38,7 +39,8 @@ from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.registries.interface import Registry
-from weighbridge.sources import open_source
+from weighbridge.scanners import import_scanners
+from weighbridge.sources import import_source, open_source
 from weighbridge.sources.interface import Source
 from weighbridge.store.local import LocalBlobStore
 
@@ -117,6 +119,21 @@ class Workspace:
         with self._opening:
             while self._borrowed:
                 self.resources.pool.give_back(self._borrowed.pop())
+
+    def import_ahead(self, requests: Sequence[IngestRequest]) -> None:
+        """Import what requests are served with, in the thread that calls it, before it starts others.
+
+        A module that one thread imports is half there for the next one: SQLAlchemy's parts, which a registry needs,
+        find each other meanwhile, and a statement of the catalog's fails. What cannot be imported or opened is
+        for the work that needs it to say.
+        """
+        import_scanners()
+        for kind in {request.ref.kind for request in requests}:
+            with suppress(WeighbridgeError):
+                import_source(kind)
+        for name in {name for request in requests for name in request.registries or self.settings.registries}:
+            with suppress(WeighbridgeError):
+                self.registry_at(name)
 
     def heard_by(self, progress: Progress) -> Workspace:
         """Return this workspace with everything that is open in it, for work that another listener hears of."""

@@ -30,6 +30,12 @@ SCANNERS: dict[str, Callable[[Settings, ExitStack], Scanner]] = {
 }
 
 
+def import_scanners() -> None:
+    """Import every scanner, before threads start that would each import them."""
+    for module in SCANNERS:
+        importlib.import_module(f"weighbridge.scanners.{module}")
+
+
 @contextmanager
 def open_scanners(settings: Settings) -> Iterator[tuple[Scanner, ...]]:
     """Open every scanner; a clamd that is started for them ends with the context."""

@@ -60,6 +60,7 @@ __all__ = [
     "SourceUnavailable",
     "Transfer",
     "UnsafePath",
+    "import_source",
     "open_source",
     "refuse_oversize",
     "refuse_unknown_options",
@@ -85,6 +86,18 @@ def _adapter(record: SourceKind) -> SourceConstructor:
 
 #: Source kind (`ModelRef.kind`) to what makes its adapter.
 SOURCES: dict[str, SourceConstructor] = {name: _adapter(KINDS[name]) for name in sorted(KINDS)}
+
+
+def import_source(kind: str) -> None:
+    """Import what makes a source of a kind, before threads start that would each import it.
+
+    Raises:
+        InvalidConfiguration: the package that brings it is broken, or there are two.
+    """
+    if record := KINDS.get(kind):
+        importlib.import_module(record.adapter.partition(":")[0])
+    elif plugins.kind_of(kind):
+        plugins.load(kind)
 
 
 def open_source(kind: str, settings: SourceSettings) -> Source:
