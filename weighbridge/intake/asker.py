@@ -1,4 +1,4 @@
-"""An asker: on whose behalf work is done, who hears how far it is, where credentials and policies are looked for."""
+"""An asker: on whose behalf work is done, who receives progress, where credentials and policies are looked for."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from weighbridge.net.auth import Auth
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks for models. The rules that follow from it are `intake.workspace`'s.
+    """The person or service that asks for models. `intake.workspace` has the rules that follow from it.
 
     Attributes:
-        progress: hears how far each step is.
+        progress: receives the progress of each step.
         folder: where models.yaml and policy.yaml are looked for.
         load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
         on_behalf: whether others than this process's user ask for models, so that private addresses are refused.
-        vouched: whether a file of the operator's own names those models, and so the places of secrets and the folders.
+        vouched: whether a file of the operator names those models, and so the places of secrets and the folders.
     """
 
     progress: Progress = field(default_factory=Silent)
@@ -30,5 +30,5 @@ class Asker:
 
     @property
     def is_stranger(self) -> bool:
-        """Whether nobody but the asker names places of secrets, files and policies: the operator's limits hold then."""
+        """Whether only the asker names places of secrets, files and policies: then the operator's limits apply."""
         return self.on_behalf and not self.vouched

@@ -1,6 +1,6 @@
-"""Auditing: what registries list and give out, held against the catalog. Every file that is given out is read.
+"""Auditing: compares what registries list and serve with the catalog. Every file that a registry serves is read.
 
-Not here: the blobs of the store (store.checking), or what brings a registry back (intake.publishing).
+Not here: the blobs of the store (store.checking), or repairing a registry (intake.publishing).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.workspace import Workspace
 from weighbridge.registries.interface import Holding, Registry
 
-#: Paths that one difference names.
+#: The most paths that one difference names.
 _SHOWN = 5
 
 
 @dataclass(frozen=True, order=True)
 class Difference:
-    """One thing in which a registry and the catalog do not agree.
+    """One difference between a registry and the catalog.
 
     Attributes:
         registry: the registry's kind.
-        address: where it is.
+        address: its address.
         model: `name@version`, as far as it is known; empty for the registry as a whole.
         what: one sentence for a person.
     """
@@ -43,12 +43,12 @@ class Difference:
 def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Difference, ...]:
     """Compare every registry that is configured, or that the catalog names, with the catalog.
 
-    1. What a registry lists is a PASSED version of the catalog with the same manifest, and is noted there.
-    2. What the catalog notes is listed, and every byte of it is what the manifest says.
-    3. No upload is noted that did not end.
-    4. What is published at a former address of a registry is published at the one of the settings, too.
+    1. Each entry of a registry is a PASSED version of the catalog with the same manifest, and recorded as published.
+    2. Each recorded publication is listed by its registry, and every byte of it matches the manifest.
+    3. No recorded upload is unfinished.
+    4. Each version published at a former address of a registry is also published at the one of the settings.
 
-    A registry that cannot be asked is a difference of its own: nothing is known of what it gives out.
+    A registry that cannot be reached is a difference of its own: its content is unknown.
     """
     configured = {(name, workspace.registry_at(name).address) for name in workspace.settings.registries}
     noted = {(found.registry, found.address) for version in versions for found in version.published}
@@ -66,7 +66,7 @@ def _uploads(versions: Iterable[ModelVersion], workspace: Workspace) -> Iterator
     for version in versions:
         for place in workspace.catalog.places(version.name, version.version):
             if place.uploading:
-                what = "An upload to it was begun and has not ended."
+                what = "An upload to it began and has not ended."
                 yield Difference(place.registry, place.address, _label(version), what)
 
 
@@ -98,18 +98,18 @@ def _of_registry(registry: Registry, versions: Sequence[ModelVersion], workspace
         elif wrong := registry.damaged(version, workspace.store):
             more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
             paths = ", ".join(map(repr, wrong[:_SHOWN]))
-            yield _difference(registry, version, f"It gives out other files than it should: {paths}{more}.")
+            yield _difference(registry, version, f"It serves other files than it should: {paths}{more}.")
 
 
 def _listed_wrong(holding: Holding, version: ModelVersion | None, registry: Registry) -> str:
     if version is None:
-        return f"It gives out {holding.location}, which the catalog does not know."
+        return f"It serves {holding.location}, which the catalog does not know."
     if version.status != "PASSED":
-        return f"It gives out {holding.location}, which is {version.status}."
+        return f"It serves {holding.location}, which is {version.status}."
     if holding.manifest != str(version.manifest.digest):
-        return f"It gives out {holding.location} with another manifest, {holding.manifest or 'none'}."
+        return f"It serves {holding.location} with another manifest, {holding.manifest or 'none'}."
     if not _is_noted(version, registry):
-        return f"It gives out {holding.location}, and the catalog has not noted that."
+        return f"It serves {holding.location}, and the catalog has no record of that."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Ingesting: the one order in which the steps take a model in, whoever runs them.
+"""Ingesting: the one order in which the steps take a model in, for every runner.
 
 The same chain runs directly in this process (`Direct`) or as Prefect tasks (flows.ingest), so that there is one gate.
 """
@@ -24,7 +24,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Pending(Protocol[T_co]):
-    """A result that may still be on its way."""
+    """A result that may not be ready yet."""
 
     def result(self) -> T_co:
         """Wait for the result, or raise what the step raised."""
@@ -32,14 +32,14 @@ class Pending(Protocol[T_co]):
 
 
 class Runner(Protocol):
-    """Runs steps: now, or beside each other."""
+    """Runs steps: at once, or in parallel."""
 
     def call(self, step: Callable[..., T], *values: Any) -> T:
         """Run a step and return its result."""
         ...
 
     def submit(self, step: Callable[..., T], *values: Any) -> Pending[T]:
-        """Start a step; values that are pending are waited for first."""
+        """Start a step after its pending values are ready."""
         ...
 
 
@@ -47,8 +47,8 @@ class Direct:
     """Runs steps in threads of this process.
 
     Args:
-        told: hears of each step what it came to, and the seconds that it took.
-        threads: steps beside each other.
+        told: called after each step with its result and the seconds that it took.
+        threads: the number of steps that run in parallel.
     """
 
     def __init__(self, told: Callable[[Callable[..., Any], Any, float], None] | None = None, threads: int = 16) -> None:
@@ -73,23 +73,23 @@ class Direct:
         return result
 
     def submit(self, step: Callable[..., T], *values: Any) -> Future[T]:
-        """Start a step in a thread; it waits for the pending ones among its values.
+        """Start a step in a thread; it waits for its pending values.
 
-        A step waits only for steps submitted before it, and threads are given out in order, so it cannot wait for
-        one that has no thread.
+        A step waits only for steps submitted before it, and threads are assigned in order, so it cannot wait for a
+        step without a thread.
         """
         return self._pool.submit(lambda: self.call(step, *(v.result() if isinstance(v, Future) else v for v in values)))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request.
+    """The outcome of a request.
 
     Attributes:
         version: the settled version with its decision.
         unverified: files for which the source promised no digest.
-        dropped: what the source or an archive holds that is no part of the model, each with the reason.
-        unchanged: whether nothing was fetched, because the source declared what it declared before.
+        dropped: files of the source or an archive that do not belong to the model, each with the reason.
+        unchanged: whether nothing was fetched, because the source declares the same as before.
     """
 
     version: ModelVersion
@@ -102,7 +102,7 @@ def ingest(job: Job, runner: Runner) -> Outcome:
     """Take one model in: resolve, fetch and scan side by side, verify, describe, decide, publish.
 
     Raises:
-        InvalidName: nobody could address the model later; nothing was asked.
+        InvalidName: the name is not valid; no request was sent.
         WeighbridgeError: a step could not do its work; nothing was published.
     """
     catalog = job.workspace.catalog
@@ -114,7 +114,7 @@ def ingest(job: Job, runner: Runner) -> Outcome:
         told = str(error) if isinstance(error, WeighbridgeError) else f"It was stopped by {type(error).__name__}."
         if not isinstance(error, Exception):
             job.workspace.retrying.stopped.set()
-        with suppress(CatalogError):  # A full disk fails here too; the first error is the one to tell.
+        with suppress(CatalogError):  # A full disk fails here too; the first error is the one to report.
             catalog.update_ingest(number, "ERROR", error=told)
         raise
     catalog.update_ingest(number, outcome.version.status, version=outcome.version.version)
@@ -133,7 +133,7 @@ def _ingest(job: Job, runner: Runner, number: int, background: ThreadPoolExecuto
         received = [known]
         reports = [runner.call(steps.scan, job, known)]
     else:
-        background.submit(steps.prepare, registries)  # Should it fail, publishing says why.
+        background.submit(steps.prepare, registries)  # If it fails, publishing reports why.
         fetches: list[Pending[Received]] = []
         scans = []
         for group in steps.groups(declared):

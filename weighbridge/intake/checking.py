@@ -1,6 +1,6 @@
-"""Checking: every blob of the store hashed again, registries held against the catalog, and what is broken mended.
+"""Checking: hashes every blob of the store again, compares registries with the catalog, and repairs on request.
 
-Not here: how a blob is checked (store.checking), a registry (intake.auditing), or mended (intake.repairing).
+Not here: how blobs (store.checking) and registries (intake.auditing) are checked, and repairing (intake.repairing).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from weighbridge.store.checking import StoreCheck, check_store
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What is to be checked; plain values.
+    """What to check; plain values.
 
     Attributes:
-        repair: whether what is broken or missing is brought back.
-        registries: whether what registries list and give out is compared with the catalog, too.
-        models: the models file that says where the credentials for a repair are kept, if there is one.
+        repair: whether broken and missing blobs are repaired.
+        registries: whether registries are compared with the catalog, too.
+        models: the models file that names the places of credentials for a repair, if there is one.
     """
 
     repair: bool = False
@@ -34,13 +34,13 @@ class CheckRequest:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check came to.
+    """The result of a check.
 
     Attributes:
-        request: what was asked for.
+        request: the request.
         found: what is broken or missing in the store.
-        repairs: what was brought back, or None where nothing was to be.
-        differences: between registries and catalog.
+        repairs: the result of the repair, or None where none was requested.
+        differences: those between registries and catalog.
     """
 
     request: CheckRequest
@@ -50,7 +50,7 @@ class CheckReport:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is left to be mended."""
+        """Whether nothing is left to repair."""
         return (self.repairs.whole if self.repairs else self.found.sound) and not self.differences
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class CheckReport:
 
 
 def check(request: CheckRequest, workspace: Workspace) -> CheckReport:
-    """Hash every blob again, mend what is broken where that is wanted, and compare registries with the catalog.
+    """Hash every blob again and, as requested, repair what is broken and compare registries with the catalog.
 
     Raises:
         WeighbridgeError: the store or the catalog cannot be read, or the models file.
@@ -76,7 +76,7 @@ def check(request: CheckRequest, workspace: Workspace) -> CheckReport:
 
 
 def _places(request: CheckRequest, workspace: Workspace) -> dict[str, AuthPlace]:
-    """Return where the credentials for each model of the models file are kept; nothing where there is no such file."""
+    """Return the place of the credentials for each model of the models file; nothing where there is no such file."""
     if not Path(request.models).exists():
         return {}
     return {one.model: one.auth for one in requests(workspace.entries(request.models))}

@@ -1,6 +1,6 @@
-"""Collecting: blobs that no version, no lock and no process at work needs are deleted, and the bytes are told.
+"""Collecting: deletes blobs that no version, no lock and no running process needs, and reports the bytes.
 
-Not here: how blobs are deleted beside running work (store.sweeping).
+Not here: how blobs are deleted while other processes run (store.sweeping).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class Collection:
-    """What a collection came to.
+    """The result of a collection.
 
     Attributes:
         done: what was deleted, or would be.
@@ -51,17 +51,17 @@ def collect(
     """Delete every blob of the store that nothing needs.
 
     A blob is needed by a version of the catalog, whatever its status, unless it was removed or purged; by a lock beside
-    one of the models files; and by every process at work that was told that it is here.
+    one of the models files; and by every running process that relies on it.
 
     Args:
-        workspace: what it is done with.
-        models: models files, whether or not there are any.
-        of: versions whose blobs alone are looked at; the whole store when None.
+        workspace: the workspace to use.
+        models: models files; they need not exist.
+        of: only blobs of these versions are considered; the whole store when None.
         older_than_days: days for which a blob is kept, needed or not.
         dry_run: whether nothing is deleted.
 
     Raises:
-        CatalogError: the catalog cannot be read, or no model was ever taken in: then it is not this store's.
+        CatalogError: the catalog cannot be read, or has never had a model: then it does not belong to this store.
         InvalidConfiguration: a lock cannot be read; nothing was deleted.
     """
     catalog = workspace.catalog

@@ -17,13 +17,13 @@ from weighbridge.intake.lookup import find
 
 @dataclass(frozen=True, order=True)
 class Change:
-    """One thing in which two versions differ.
+    """One difference of two versions.
 
     Attributes:
         area: `version`, `file`, `card`, `finding` or `result`.
         what: which one: a path, a field, a rule with its path, a benchmark's metric.
-        before: of the first version; None where it has none.
-        after: of the second version; None where it has none.
+        before: the value in the first version; None where it is missing.
+        after: the value in the second version; None where it is missing.
     """
 
     area: str
@@ -38,12 +38,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """In what two versions differ.
+    """All differences of two versions.
 
     Attributes:
         before: the first version.
         after: the second version.
-        changes: sorted by area; nothing where the versions are the same in all of it.
+        changes: sorted by area; empty where the versions are equal.
     """
 
     before: ModelVersion
@@ -61,7 +61,7 @@ class Difference:
 
 
 def compare(before: str, after: str, catalog: Catalog) -> Difference:
-    """Compare the versions that two texts `NAME[@VERSION]` mean. Raises UsageError where there is no such version."""
+    """Compare the versions of two texts `NAME[@VERSION]`. Raises UsageError where one does not exist."""
     one, two = find(catalog, before), find(catalog, after)
     results = [catalog.results([version.manifest.digest]) for version in (one, two)]
     changes = [
@@ -110,7 +110,7 @@ def _findings(version: ModelVersion) -> dict[str, Any]:
 
 
 def _numbers(results: Iterable[BenchmarkResult]) -> dict[str, Any]:
-    """Return every measured value by what it can be compared with: definition, metric and machine."""
+    """Return every measured value by definition, metric and machine, within which values are comparable."""
     return {
         f"{result.definition} {metric.name} ({metric.unit}) on {result.machine or 'an unknown machine'}": metric.value
         for result in reversed(list(results))

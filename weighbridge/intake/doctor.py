@@ -1,4 +1,4 @@
-"""The doctor: what is missing on this machine, and the command that mends it. It changes nothing."""
+"""The doctor: what is missing on this machine, and the command that fixes it. It changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOW_SPACE = 20 * 1024**3
 
 
 def examine(settings: Settings) -> Iterator[Check]:
-    """Yield one check after the other; a check that cannot be made is itself `missing`."""
+    """Yield one check after the other; a check that fails to run is itself `missing`."""
     for check in (
         _python,
         _home,
@@ -95,7 +95,7 @@ def _policy(settings: Settings) -> Iterator[Check]:
 
 
 def _registry(settings: Settings) -> Iterator[Check]:
-    """Look for MLflow, and ask the server that the settings name; an embedded registry is opened by who needs it."""
+    """Look for MLflow, and ask the server of the settings; an embedded registry is not opened."""
     if not importlib.util.find_spec("mlflow"):
         yield Check("mlflow", "missing", "not installed", "pip install mlflow")
         return
@@ -112,7 +112,7 @@ def _prefect(settings: Settings) -> Iterator[Check]:
 
 
 def _confinement(settings: Settings) -> Iterator[Check]:
-    """Ask a header child what it still reaches."""
+    """Ask a child that reads headers what it still can reach."""
     with tempfile.NamedTemporaryFile() as file:
         reached = sandbox.read("probe", Path(file.name)).answer or {}
     open_ = [name for name in ("network", "files") if reached.get(name, True)]
@@ -130,14 +130,14 @@ def _git(settings: Settings) -> Iterator[Check]:
 
 
 def _models(settings: Settings) -> Iterator[Check]:
-    """Look for what loads models: they are taken in and served without it."""
+    """Look for the libraries that load models; taking models in and serving them works without."""
     there = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
     found = "torch and transformers" if there else "not installed: no `try`, no `benchmark`"
     yield Check("handlers", "ok" if there else "warning", found, "" if there else install_command("benchmark"))
 
 
 def _sources(settings: Settings) -> Iterator[Check]:
-    """Look at the sources that installed packages bring, each on its own."""
+    """Load the sources of installed packages, each on its own."""
     for name, entries in plugins.installed().items():
         package = " and ".join(plugins.package_of(entry) for entry in entries)
         try:

@@ -1,4 +1,4 @@
-"""A check of the doctor: one thing looked at. Not here: what is looked at (doctor and doctor_prefect)."""
+"""The result of one check of the doctor. Not here: the checks (doctor and doctor_prefect)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ State = Literal["ok", "warning", "missing"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
         what: its name.
-        state: `ok`, `warning` (works, but), or `missing`.
-        found: what was seen.
-        mend: the command that mends it, or empty.
+        state: `ok`, `warning` (it works with limits), or `missing`.
+        found: what was found.
+        mend: the command that fixes it, or empty.
     """
 
     what: str

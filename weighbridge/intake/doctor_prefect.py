@@ -1,4 +1,4 @@
-"""The doctor's look at Prefect: whether the libraries here fit it, and whether its server's schedules make runs."""
+"""The doctor's checks of Prefect: whether the installed libraries fit it, and whether its schedules make runs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from weighbridge.intake.doctor_check import Check
 from weighbridge.net.prefect_schedules import Schedule, schedules
 from weighbridge.net.responses import shown
 
-#: Prefect 3.8's scheduler stops without a word under this version of SQLAlchemy: every schedule is dead.
+#: Prefect 3.8's scheduler stops silently with this version of SQLAlchemy: no schedule makes runs.
 _SQLALCHEMY = (2, 1)
 _MEND = "In the folder of Weighbridge's source: pip install -c constraints.txt 'sqlalchemy<2.1', then start it again"
 
 
 def prefect_checks() -> Iterator[Check]:
-    """Yield what is seen of Prefect.
+    """Yield the checks of Prefect.
 
     Raises:
         SourceUnavailable: PREFECT_API_URL names a server that does not answer.
@@ -26,8 +26,8 @@ def prefect_checks() -> Iterator[Check]:
     yield Check("prefect", "ok", shown(url) if url else "no server: flows run in this process")
     sqlalchemy = version("sqlalchemy")
     if tuple(int(part) for part in sqlalchemy.split(".")[:2]) >= _SQLALCHEMY:
-        told = f"SQLAlchemy {sqlalchemy}: a Prefect server started from here makes no scheduled runs"
-        yield Check("prefect scheduler", "warning", told, _MEND)
+        problem = f"SQLAlchemy {sqlalchemy}: a Prefect server started from here makes no scheduled runs"
+        yield Check("prefect scheduler", "warning", problem, _MEND)
     yield from map(_check, found)
 
 

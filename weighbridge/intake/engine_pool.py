@@ -1,4 +1,4 @@
-"""The scanners of a process: opened when first needed, and anew once they would scan with other signatures."""
+"""The scanners of a process: opened when first needed, and again when their signatures have changed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from weighbridge.scanners import open_scanners
 
 @dataclass
 class OpenEngines:
-    """Scanners that are open, with what each scans with.
+    """Open scanners, with the engine of each.
 
     Attributes:
-        engines: the scanners; they scan with the same signatures until they are closed.
-        users: how many pieces of work have them.
+        engines: the scanners; they use the same signatures until they are closed.
+        users: how many pieces of work use them.
     """
 
     engines: Engines
@@ -25,15 +25,15 @@ class OpenEngines:
     _closing: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def close(self) -> None:
-        """End what was started for them, such as a clamd."""
+        """Stop the processes that were started for them, such as a clamd."""
         self._closing.close()
 
 
 class EnginePool:
     """Lends scanners to pieces of work. Safe for threads.
 
-    A piece of work keeps what it was lent, so that all of its reports are of one engine; the next one gets scanners
-    that are opened anew where the signatures are others by then. Old ones are closed with their last user.
+    A piece of work keeps the scanners that it borrowed, so that all of its reports are of one engine. The next one gets
+    newly opened scanners if the signatures have changed by then. Old ones are closed after their last user.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,14 +52,14 @@ class EnginePool:
             return self._current
 
     def give_back(self, opened: OpenEngines) -> None:
-        """Take scanners back; what nobody will be lent again is closed with its last user."""
+        """Take scanners back, and close outdated ones after their last user."""
         with self._lock:
             opened.users -= 1
             if opened is not self._current and not opened.users:
                 opened.close()
 
     def close(self) -> None:
-        """Close the scanners that the next piece of work would be lent."""
+        """Close the scanners that the next piece of work would borrow."""
         with self._lock:
             self._retire()
 

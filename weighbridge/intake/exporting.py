@@ -21,7 +21,7 @@ Layout = Literal["plain", "huggingface"]
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """Where a version is to be written, and how it is laid out; plain values.
+    """The folder and layout for writing a version; plain values.
 
     Attributes:
         target: the folder; for the layout `huggingface` the cache.

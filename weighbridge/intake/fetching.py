@@ -1,6 +1,6 @@
 """Fetching: the files of a declared manifest become blobs, each byte hashed on the way in and each blob fetched once.
 
-Not here: how a source is asked (sources), how blobs are kept (store.local), or what a model must consist of
+Not here: requests to a source (sources), storing blobs (store.local), or the files that a model must have
 (intake.verifying).
 """
 
@@ -33,12 +33,12 @@ def fetch(
 ) -> FileEntry:
     """Bring one file into the store and return its computed entry: path, real size, sha256.
 
-    1. A blob that is here already, under its sha256 or another identity the source gives, is not asked for.
-    2. An earlier attempt's bytes that still have their piece sums are resumed after; a source that cannot resume starts
-       again.
+    1. A blob that is in the store already, under its sha256 or another identity of the source, is not requested.
+    2. The download resumes after the bytes of an earlier attempt that match their piece sums; a source that cannot
+       resume starts again.
     3. More or fewer bytes than promised are refused while they stream.
     4. The promised digest is compared before the blob gets its name; a resumed blob that is wrong is fetched once
-       more from the start, since what was here may be what broke it.
+       more from the start, since the earlier bytes may be the wrong ones.
 
     Raises:
         IntegrityError: other bytes than promised.
@@ -71,12 +71,12 @@ def _identity(ref: ModelRef, entry: FileEntry) -> str:
 
 @dataclass
 class _Fetch:
-    """One file on its way.
+    """The download of one file.
 
     Attributes:
-        told: how much of it progress has heard of.
-        promised: bytes that the answer to the request promises, where the source does not.
-        begun_at: when it was begun, in the seconds of `time.monotonic`.
+        told: how many of its bytes were reported as progress.
+        promised: bytes that the response promises, where the source does not.
+        begun_at: when it began, in the seconds of `time.monotonic`.
     """
 
     source: Source
@@ -93,7 +93,7 @@ class _Fetch:
         entry, identity = self.entry, _identity(self.ref, self.entry)
         extra = (entry.digest.algorithm,) if entry.digest else ()
         with store.receive(identity or f"{self.ref.uri}#{entry.path}", extra=extra, size=entry.size) as incoming:
-            known = known_blob(self.ref, entry, store)  # Another process may have brought it while this one waited.
+            known = known_blob(self.ref, entry, store)  # Another process may have fetched it while this one waited.
             if known is not None:
                 self.progress.skip("fetch", entry.size or 0)
                 return known
@@ -136,7 +136,7 @@ class _Fetch:
                 )
             except SourceMisbehaved:
                 if entry.size is None:
-                    incoming.restart()  # Without a size, what came may be a piece of something without an end.
+                    incoming.restart()  # Without a size, the received bytes may belong to an endless stream.
                 raise
             except SourceUnavailable as error:
                 came = incoming.offset > before and not error.facts.get("slow")
@@ -144,7 +144,7 @@ class _Fetch:
                 self.retrying.wait_after(error, fruitless)
 
     def _skip_to(self, offset: int) -> None:
-        """Tell that a file begins anew at an offset, whatever of it was told before."""
+        """Correct the progress of a file that continues at an offset."""
         self.progress.skip("fetch", offset - self.told)
         self.told = offset
 

@@ -1,6 +1,7 @@
 """Inspecting: a folder or file of this machine through scan, describe and decide, in place; nothing is kept.
 
-A folder is judged whole, as whoever loads it there meets it whole: what an ingest leaves out is scanned too.
+A folder is judged as a whole, since a program that loads it there may read any file: what an ingest leaves out is
+scanned too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from weighbridge.store.folder import FolderBlobs
 
 
 def inspect_folder(path: Path, workspace: Workspace, wanted_policy: str = "") -> ModelVersion:
-    """Return the version that all files below the path would make, unnumbered and unpublished.
+    """Return the version that all files below the path would make, without a number and unpublished.
 
     Raises:
         ModelNotFound: there is no such path.

@@ -15,15 +15,15 @@ from weighbridge.sources.interface import Source
 
 @dataclass(frozen=True)
 class Job:
-    """One request on its way through a workspace.
+    """One request with everything that serves it.
 
     Attributes:
-        request: what is wanted.
-        workspace: what it is done with.
-        source: where it comes from, with credentials; never shown.
-        policy: what it is judged under.
+        request: the request.
+        workspace: the workspace to use.
+        source: where the model comes from, with credentials; never shown.
+        policy: the policy that it is judged under.
         locked: the files that models.lock names, or None.
-        slots: how many of its files may be received at once; of its own, as another model's server may be slow.
+        slots: limits how many of its files are received at once; not shared, as another model's server may be slow.
     """
 
     request: IngestRequest
@@ -41,9 +41,9 @@ class Job:
         """Prepare a request.
 
         Args:
-            request: what is wanted.
-            workspace: what it is done with.
-            locked: the files it must have; those of models.lock where the request says so and none are given.
+            request: the request.
+            workspace: the workspace to use.
+            locked: the files it must have; by default those of models.lock if the request is `locked`.
 
         Raises:
             InvalidConfiguration: a policy, credentials or a lock cannot be read, or this asker may not name them.
@@ -64,7 +64,7 @@ class Received:
 
     Attributes:
         files: computed: real size and sha256.
-        dropped: members of an archive that are no part of the model, each with the reason.
+        dropped: members of an archive that do not belong to the model, each with the reason.
     """
 
     files: tuple[FileEntry, ...] = ()
@@ -72,7 +72,7 @@ class Received:
 
 
 def locked_manifest(request: IngestRequest, locks: Locks) -> Manifest:
-    """Return what models.lock holds for a request.
+    """Return the manifest that models.lock holds for a request.
 
     Raises:
         IntegrityError: the lock does not hold it, or holds it for another URI.

@@ -1,6 +1,6 @@
-"""Locking: what wanted models are at this moment, each file with its sha256, written beside models.yaml.
+"""Locking: records the current files of wanted models, each with its sha256, beside models.yaml.
 
-Not here: the file models.lock (lock_file), and what follows once the files are here (intake.chain).
+Not here: the file models.lock (lock_file), and the steps after the files were received (intake.chain).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class LockRequest:
     """The models whose lock is to be written; plain values.
 
     Attributes:
-        models: the models file; its lock lies beside it.
-        only: names of the models to ask, separated by commas; all when empty.
+        models: the models file; its lock is in the same folder.
+        only: names of the models to lock, separated by commas; all when empty.
     """
 
     models: str = "models.yaml"
@@ -37,14 +37,14 @@ class LockRequest:
 
 @dataclass(frozen=True)
 class Locking:
-    """What locking several models came to.
+    """The result of locking several models.
 
     Attributes:
-        locked: for each model's name the URI that was asked for and the manifest that it is; or what an earlier lock
-            holds, where it could not be asked.
+        locked: for each model's name the requested URI and its manifest; the entry of an earlier lock where its source
+            could not be asked.
         failed: the names of models that could not be locked, each with the reason.
-        left_out: for each model that was asked what its source has and the lock does not hold, each with the reason;
-            no model of which nothing is missing.
+        left_out: for each model the files of its source that the lock does not hold, each with the reason; models
+            without such files are absent.
         path: the lock that was written.
     """
 
@@ -64,9 +64,9 @@ class Locking:
 
 
 def lock_models(request: LockRequest, workspace: Workspace, runner: Runner) -> Locking:
-    """Write the lock of a models file: every wanted model at its present revision; one that fails stops no other one.
+    """Write the lock of a models file: every wanted model at its current revision; one failure stops no other model.
 
-    An entry of an earlier lock stays where its model is not asked, or cannot be.
+    The entry of an earlier lock stays where the model is not selected, or its source fails.
 
     Raises:
         InvalidConfiguration: the models file, or a lock of which entries stay, cannot be read.
@@ -88,7 +88,7 @@ def lock_models(request: LockRequest, workspace: Workspace, runner: Runner) -> L
 
 
 def _locked_before(path: Path, wanted: Iterable[IngestRequest], only: str) -> dict[str, tuple[str, Manifest]]:
-    """Return the entries of an earlier lock that are kept where a model is not asked, or cannot be."""
+    """Return the entries of an earlier lock, for models that are not selected or whose source fails."""
     if not path.exists():
         return {}
     names: Collection[str] = {one.model for one in wanted}
@@ -96,19 +96,19 @@ def _locked_before(path: Path, wanted: Iterable[IngestRequest], only: str) -> di
         return read_mended(path, names)
     try:
         locked = read_lock(path)
-    except InvalidConfiguration:  # It is written anew, whatever is wrong with it.
+    except InvalidConfiguration:  # The lock is replaced anyway, whatever is wrong with it.
         return {}
     return {name: entry for name, entry in locked.items() if name in names}
 
 
 def lock(job: Job, runner: Runner) -> Arrival:
-    """Return what a model is at its present pinned revision, every file with its sha256.
+    """Return the files of a model at its current revision, each with its sha256.
 
-    Bytes whose sha256 the source does not promise are fetched, and all of them for a NAR hash, which is taken over
-    bytes; nothing is scanned or published.
+    Files are fetched where the source does not promise a sha256; for a NAR hash, which needs the bytes, all of them.
+    Nothing is scanned or published.
 
     Raises:
-        WeighbridgeError: the model cannot be had, or is not what `hash` says.
+        WeighbridgeError: the model cannot be fetched, or does not match `hash`.
     """
     declared = runner.call(steps.resolve, job)
     promised = not declared.archive and all(

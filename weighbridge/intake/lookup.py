@@ -1,6 +1,6 @@
-"""Lookup: the model, version or report that a person means by a text, and near ones where there is none.
+"""Lookup: finds the model, version or report that a person means by a text, and suggests similar names.
 
-Not here: what a name may be (domain.names).
+Not here: which names are valid (domain.names).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from weighbridge.errors import UsageError
 
 
 def find(catalog: Catalog, text: str) -> ModelVersion:
-    """Return the version that `NAME[@VERSION]` means, without a number the default one or the latest.
+    """Return the version that `NAME[@VERSION]` means; without a number the default one, else the latest.
 
     Raises:
-        UsageError: there is none; the message has a near name.
+        UsageError: it does not exist; the message suggests a similar name.
     """
     name, number = _parts(text)
     version = catalog.get(name, number or None)
@@ -26,7 +26,7 @@ def find(catalog: Catalog, text: str) -> ModelVersion:
 
 
 def find_numbered(catalog: Catalog, text: str) -> ModelVersion:
-    """Return the version that `NAME@VERSION` means. Raises UsageError, also where the text has no number."""
+    """Return the version that `NAME@VERSION` means. Raises UsageError where it does not exist or has no number."""
     name, number = _parts(text)
     if number:
         return find(catalog, text)
@@ -36,12 +36,12 @@ def find_numbered(catalog: Catalog, text: str) -> ModelVersion:
 
 
 def find_all(catalog: Catalog, name: str) -> list[VersionSummary]:
-    """Return every version of a model, the latest first. Raises UsageError where there is none."""
+    """Return every version of a model, the latest first. Raises UsageError for an unknown model."""
     return catalog.version_summaries(name) or [_fail(catalog, name, "").summary]
 
 
 def find_report(catalog: Catalog, id_: str) -> ScanReport:
-    """Return the report of an id that `--json` and reasons name. Raises UsageError."""
+    """Return the report of an id, which `--json` and reasons name. Raises UsageError where it does not exist."""
     report = catalog.report(id_)
     if report is None:
         raise UsageError(f"The catalog has no report {id_}.", "`weighbridge show NAME --json` has those of a model.")

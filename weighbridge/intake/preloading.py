@@ -25,7 +25,7 @@ from weighbridge.store.interface import BlobStore
 
 @dataclass(frozen=True)
 class Preloaded:
-    """A model in the cache: its name here, its version, the name to load it by, and its snapshot's folder."""
+    """A model in the cache: its name in the catalog, its version, the name to load it by, and its snapshot's folder."""
 
     name: str
     version: str
@@ -40,7 +40,7 @@ class Preloaded:
 def cache_folder() -> Path:
     """Return the cache that Hugging Face's clients read: HF_HUB_CACHE, else HF_HOME/hub, else theirs.
 
-    It is the one of huggingface_hub.constants, which reads the environment only once; an empty variable is none.
+    huggingface_hub.constants has the same value, but reads the environment only once; an empty variable does not count.
     """
     home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
     given = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
@@ -49,12 +49,12 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class PreloadRequest:
-    """The models that are to be in the cache; plain values.
+    """The models to put into the cache; plain values.
 
     Attributes:
         only: their names, separated by commas.
         models: the models file.
-        download: whether what is missing is taken in.
+        download: whether missing models are taken in.
     """
 
     only: str
@@ -68,12 +68,12 @@ def preload(
     """Put models into the cache that HF_HOME names, as `fill_cache` does.
 
     Args:
-        request: which ones.
-        workspace: what it is done with.
+        request: the models.
+        workspace: the workspace to use.
         ingest_one: takes a model in: directly, or as a flow of its own.
 
     Raises:
-        InvalidConfiguration: none is chosen, or the models file lacks one.
+        InvalidConfiguration: no model is chosen, or the models file lacks one.
         RegistryError: some are missing and may not be downloaded, or did not pass.
     """
     entries = select(workspace.entries(request.models), request.only)
@@ -93,18 +93,18 @@ def fill_cache(
     ingest: Callable[[ModelEntry], ModelVersion] | None,
     progress: Progress | None = None,
 ) -> list[Preloaded]:
-    """Put models into a cache; all or, when one did not pass, none.
+    """Put models into a cache: all of them, or none when one did not pass.
 
-    1. Models that run elsewhere need nothing.
-    2. A model whose default version passed is taken as it is; another is taken in first, through the gate.
+    1. Models that run on another service are skipped.
+    2. A model whose default version passed is used as it is; any other is first taken in, through the gate.
     3. Each is exported under the name that its users load it by.
 
     Args:
-        entries: the chosen ones.
-        catalog: knows which versions passed.
-        blobs: where their content lies.
-        cache: as `cache_folder` returns.
-        progress: hears of the bytes put into the cache.
+        entries: the chosen models.
+        catalog: the catalog, which has the versions that passed.
+        blobs: the store of their content.
+        cache: the folder that `cache_folder` returns.
+        progress: receives the number of bytes put into the cache.
         ingest: takes a model in; None where nothing may be downloaded (AUTO_DOWNLOAD_MODELS=0).
 
     Raises:
@@ -127,7 +127,7 @@ def fill_cache(
     if rejected:
         raise RegistryError(
             f"Not passed by the gate: {', '.join(rejected)}.",
-            "Nothing was put into the cache. `weighbridge show NAME` says why.",
+            "Nothing was put into the cache. `weighbridge show NAME` shows why.",
             rejected=rejected,
         )
     return [

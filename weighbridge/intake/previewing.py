@@ -1,7 +1,7 @@
-"""Previewing: what an ingest would take in, and what headers alone would be rejected for, before weights are fetched.
+"""Previewing: what an ingest would take in, and what it would reject by headers alone, before weights are fetched.
 
-Small files are read whole, of safetensors and GGUF the header; everything else is named as not looked at. Nothing is
-kept. Not here: the verdict on a model (intake.steps), which needs every byte.
+Small files are read whole, safetensors and GGUF files up to the end of the header; all others are listed as not read.
+Nothing is kept. Not here: the verdict on a model (intake.steps), which needs every byte.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from weighbridge.intake.job import Job
 from weighbridge.intake.scanning import Engines
 from weighbridge.scanners import SCANNERS
 
-#: Bytes up to which a file that holds no weights is read whole, and of what is read of a header at most.
+#: The largest file without weights that is read whole, and the most that is read of a header, in bytes.
 SMALL, HEADER = 4 << 20, 64 << 20
 #: Bytes and files that a preview reads at most.
 BUDGET, MAX_FILES = 256 << 20, 500
 _HEADED = (".safetensors", ".gguf")
 _GGUF_HEADER = 24 << 20
-#: Rules that judge what was scanned, and not what was found.
+#: Rules that judge whether files were scanned, and not the findings.
 _OF_SCANS = frozenset({"scanners.required", "scanners.incomplete", "scanners.database", "coverage"})
 _NOT_FETCHED = "not fetched"
 
@@ -46,15 +46,15 @@ class Preview:
     """What an ingest would take in.
 
     Attributes:
-        name: the model's name here.
-        declared: what the source says that it is now.
-        card: what the model is, as far as small files and headers say.
+        name: the model's name in the catalog.
+        declared: the manifest that the source declares now.
+        card: the model card, as far as small files and headers determine it.
         need: bytes that an ingest would fetch, as far as sizes are known.
-        free: bytes that are free where the store is.
-        refused: why the source gives no file, such as a gated model; empty where it gives them.
-        rejections: what it would be rejected for under the policy, by what was read.
+        free: free bytes on the disk of the store.
+        refused: why the source refuses its files, such as a gated model; empty where it does not.
+        rejections: why the policy would reject it, by the files that were read.
         policy: the policy's name.
-        unknown: what could not be known, one sentence each.
+        unknown: what is not known yet, one sentence each.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Preview:
 
     @property
     def fits(self) -> bool:
-        """Whether there is room for what would be fetched."""
+        """Whether the disk has room for the bytes to fetch."""
         return self.need <= self.free
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def preview(job: Job) -> Preview:
 
     Raises:
         InvalidName, NameTaken: an ingest would be refused.
-        SourceError: the source cannot be asked what the model is.
+        SourceError: the source does not answer, or does not have the model.
     """
     workspace = job.workspace
     checked_name(job.request.model)
@@ -126,7 +126,7 @@ def preview(job: Job) -> Preview:
 
 
 class _Seen:
-    """The files that are read, whole or their headers, in a folder of their own; satisfies `BlobStore`."""
+    """The files that are read, whole or up to the header's end, in a folder of their own; satisfies `BlobStore`."""
 
     def __init__(self, job: Job, declared: Manifest, folder: Path) -> None:
         self._job, self._declared, self._folder = job, declared, folder
@@ -137,7 +137,7 @@ class _Seen:
         self.failed: dict[str, str] = {}
 
     def read(self) -> str:
-        """Read what may be read, and return why the source gives no file, or nothing."""
+        """Read what may be read; return why the source refuses its files, or an empty text."""
         wanted = [] if self._declared.archive else [one for one in self._declared.files if _part(one)]
         for entry in sorted(wanted, key=lambda one: one.size or 0)[:MAX_FILES]:
             if self._left <= 0:
@@ -154,7 +154,7 @@ class _Seen:
         content, size = self._job.workspace.retrying.call(lambda: self._head(entry))
         self._left -= len(content)
         whole = len(content) == size
-        # The rest of the file is a hole: sizes and offsets of a header are held to the real size, at no cost.
+        # The rest of the file is a hole: so a header's sizes and offsets are checked against the real size, at no cost.
         digest = Digest.sha256(content if whole else b"header of " + entry.path.encode())
         path = self._paths[digest] = self._folder / digest.hex
         with open(path, "wb") as file:
@@ -178,7 +178,7 @@ class _Seen:
             else:
                 size = len(head) if size is None else size
         if size is None:
-            raise SourceError("its size is not known, so its header cannot be held to it.")
+            raise SourceError("its size is unknown, so its header cannot be checked against it.")
         return bytes(head[: min(max(limit, 0), size)]), size
 
     def has(self, digest: Digest) -> bool:
@@ -186,13 +186,13 @@ class _Seen:
         return digest in self._paths
 
     def path(self, digest: Digest) -> Path:
-        """Return where a file that was read lies. Raises BlobMissing."""
+        """Return the path of a file that was read. Raises BlobMissing."""
         if digest not in self._paths:
             raise BlobMissing(f"The preview read nothing of {digest}.")
         return self._paths[digest]
 
     def prove(self, digest: Digest, heard: Heard = unheard) -> None:
-        """Nothing is given out of a preview."""
+        """Do nothing: no file of a preview is given out."""
         self.path(digest)
 
     def open(self, digest: Digest) -> BinaryIO:
@@ -201,7 +201,7 @@ class _Seen:
 
 
 def _part(entry: FileEntry) -> int:
-    """Return how many bytes of a file are read at most; 0 for none."""
+    """Return the most bytes that are read of a file; 0 for none."""
     name = entry.path.lower()
     if name.endswith(_HEADED):
         return _GGUF_HEADER if name.endswith(".gguf") else HEADER
@@ -210,9 +210,9 @@ def _part(entry: FileEntry) -> int:
 
 
 def _rejections(job: Job, declared: Manifest, seen: _Seen, card: ModelCard, unopened: bool) -> tuple[Reason, ...]:
-    """Judge what was read, and the rest by its names and sizes, as the gate does; without what only a scan can say.
+    """Judge what was read, and the rest by names and sizes, as the gate does; without rules that need a full scan.
 
-    Of a model that could not be opened nothing is judged but what its names say.
+    A model that could not be opened is judged by its names only.
     """
     by_path = {entry.path: entry for entry in seen.entries}
     files = [by_path.get(one.path) or replace(one, digest=_stand_in(one)) for one in declared.files]
@@ -244,7 +244,7 @@ def _stand_in(entry: FileEntry) -> Digest:
 
 
 def _unseen(entry: FileEntry) -> ScanReport:
-    """Return a report that says no more than what the file's name promises."""
+    """Return a report of a file that was not read, with the format that its name promises."""
     kind = named_format(entry.path) or "unknown"
     return ScanReport(_stand_in(entry), "formats", "", "", kind, "skipped", 0, entry.size or 0, _NOT_FETCHED)
 
@@ -254,7 +254,7 @@ def _unknown(declared: Manifest, seen: _Seen, missing: Sequence[FileEntry]) -> I
         yield f"What is in {declared.files[0].path}: an archive is read once it is here."
     unsized = [entry.path for entry in missing if entry.size is None]
     if unsized:
-        yield f"The size of {_some(unsized)}: the source does not say it."
+        yield f"The size of {_some(unsized)}: the source does not declare it."
     yield from (f"What {path} holds: {why}" for path, why in seen.failed.items())
     read = {entry.path for entry in seen.entries} | set(seen.failed)
     unread = [] if declared.archive else [entry.path for entry in declared.files if entry.path not in read]
@@ -262,7 +262,7 @@ def _unknown(declared: Manifest, seen: _Seen, missing: Sequence[FileEntry]) -> I
         yield f"What {_some(unread)} would be rejected for: only names and sizes were looked at."
     if seen.headers:
         yield f"What comes after the header in {_some(sorted(seen.headers))}."
-    yield "What ClamAV finds: it reads every byte, so only an ingest says that."
+    yield "What ClamAV finds: it reads every byte, so only an ingest can tell."
 
 
 def _some(paths: Collection[str], limit: int = 3) -> str:

@@ -1,10 +1,9 @@
-"""Publishing: what passed is in every registry that is wanted, and what did not pass is in none; checked each time.
+"""Publishing: puts versions that passed into every wanted registry and withdraws all others; checked each time.
 
-A publication is a promise in three steps, of which any may be the last one of a process: the upload is noted, the
-registry makes the version visible, the publication is noted. The catalog is asked in each of them whether the version
-is still PASSED. So a verdict that changes meanwhile is seen by the publisher, and whoever withdraws knows every place
-that an upload was begun for. Not here: how a registry does either (registries), or why a version passed
-(domain.policy).
+A publication has three steps, and a process may be killed after each: the upload is recorded, the registry makes the
+version visible, the publication is recorded. Each step asks the catalog whether the version is still PASSED. So the
+publisher notices a verdict that changes meanwhile, and a withdrawal finds every registry to which an upload began. Not
+here: how a registry publishes and withdraws (registries), or why a version passed (domain.policy).
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from weighbridge.registries.interface import Registry
 
 
 class _NoLongerPassed(Exception):
-    """The verdict changed while the version was on its way."""
+    """The verdict changed while the version was being published."""
 
 
 def reconcile(version: ModelVersion, registries: Sequence[Registry], workspace: Workspace) -> ModelVersion:
-    """Make registries hold what the catalog says of a version, and return the version as it is afterwards.
+    """Bring registries in line with the catalog for a version, and return the version as it is afterwards.
 
     1. A PASSED version is in each of `registries`, at its address, by its digest and with whole files; what is missing
        or differs is published. Publications elsewhere are left alone.
-    2. Any other version is taken back from every place that it was published to, or was on its way to; the default
+    2. Any other version is withdrawn from every place to which it was published or an upload began; the default
        version, which may be another one now, gets its alias there.
 
     Raises:
-        RegistryError: a registry refused; the catalog says what is published.
+        RegistryError: a registry refused; the catalog shows what is published.
         IntegrityError: a blob is damaged.
     """
     if version.status == "PASSED":
@@ -57,7 +56,7 @@ def due(version: ModelVersion, registries: Sequence[Registry], workspace: Worksp
 
 
 def withdraw(name: str, version: str, reason: str, workspace: Workspace) -> ModelVersion:
-    """Make a version FAILED by a person's word and take it back from every registry; again is harmless.
+    """Make a version FAILED on a person's request and withdraw it from every registry; a second call is harmless.
 
     Raises:
         CatalogError: no such version.
@@ -70,7 +69,7 @@ def withdraw(name: str, version: str, reason: str, workspace: Workspace) -> Mode
 
 
 def reinstate(name: str, version: str, workspace: Workspace) -> ModelVersion:
-    """Take a withdrawal back: the version has its last verdict again, and is published where that is PASSED.
+    """Undo a withdrawal: the version has its last verdict again, and is published where that is PASSED.
 
     Raises:
         CatalogError: no such version.
@@ -87,7 +86,7 @@ def set_default(name: str, version: str | None, workspace: Workspace) -> ModelVe
     Args:
         name: the model's name.
         version: its number; None lets the default follow the newest PASSED version again.
-        workspace: what it is done with.
+        workspace: the workspace to use.
 
     Returns:
         The default version; None where no version is PASSED.
@@ -108,16 +107,16 @@ def set_default(name: str, version: str | None, workspace: Workspace) -> ModelVe
 
 
 def take_back(version: ModelVersion, workspace: Workspace, reason: str = "") -> None:
-    """Take a version that is not PASSED back from every place, as `withdraw_everywhere`."""
+    """Withdraw a version that is not PASSED from every place, as `withdraw_everywhere` does."""
     why = reason or f"{version.decision.policy}: {version.decision.verdict}"
     withdraw_everywhere(version.name, version.version, why, workspace)
 
 
 def withdraw_everywhere(name: str, number: str, why: str, workspace: Workspace) -> None:
-    """Take a version back from every place that it was published to, or was on its way to.
+    """Withdraw a version from every place to which it was published or an upload began.
 
-    An upload that is under way is left to its own process, which asks the catalog again before anything is visible
-    and afterwards; its note goes once that process must be dead. Raises RegistryError.
+    A running upload is left to its own process, which asks the catalog again before anything becomes visible and
+    afterwards; its record is deleted once that process must have ended. Raises RegistryError.
     """
     catalog = workspace.catalog
     for place in catalog.places(name, number):
@@ -148,7 +147,7 @@ def _stands(version: ModelVersion, registry: Registry, workspace: Workspace) -> 
 
 
 def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -> None:
-    """Publish a version unless, or until, it is no longer PASSED: then nothing of it stays."""
+    """Publish a version; if it is, or becomes, no longer PASSED, nothing of it stays in the registry."""
     catalog, name, number = workspace.catalog, version.name, version.version
     if not catalog.begin_upload(name, number, registry.name, registry.address):
         return
@@ -187,7 +186,7 @@ def _required(name: str, number: str, workspace: Workspace) -> ModelVersion:
 
 
 def mend(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Bring every place that versions were published to, or withdrawn from, up to what the catalog says.
+    """Bring every place that versions were published to, or withdrawn from, in line with the catalog.
 
     Returns:
         `name@version in registry` of what was published or withdrawn, and the same with the reason where it failed.

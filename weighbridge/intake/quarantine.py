@@ -1,6 +1,6 @@
 """Quarantine: the versions that the gate rejected or a person withdrew, and purging their bytes.
 
-Not here: what is due of such a version at night (intake.standing), or deleting blobs (intake.collecting).
+Not here: what a sync does with such a version (intake.standing), or deleting blobs (intake.collecting).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from weighbridge.intake.workspace import Workspace
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A version that is served to nobody.
+    """A version that no registry serves.
 
     Attributes:
-        version: whole.
-        places: where the bytes of each of its files lie, by path; without those that are not in the store.
+        version: the version.
+        places: the path of each file's bytes, by the file's path; without files that are not in the store.
     """
 
     version: ModelVersion
     places: tuple[tuple[str, str], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the version's own object, and where its files lie."""
+        """Return the version's own object, and the places of its files."""
         return {**self.version.to_json(), "places": dict(self.places)}
 
 
@@ -42,10 +42,10 @@ def quarantined(catalog: Catalog) -> list[ModelVersion]:
 
 
 def inspect(text: str, workspace: Workspace) -> Quarantined:
-    """Return the quarantined version `NAME@VERSION` with where its bytes lie.
+    """Return the quarantined version `NAME@VERSION` with the places of its bytes.
 
     Raises:
-        UsageError: there is no such version, or it is not quarantined.
+        UsageError: it does not exist, or is not quarantined.
     """
     version = _required(text, workspace.catalog)
     store = workspace.store
@@ -54,10 +54,10 @@ def inspect(text: str, workspace: Workspace) -> Quarantined:
 
 
 def purgeable(names: Sequence[str], older_than_days: float, workspace: Workspace) -> list[ModelVersion]:
-    """Return the quarantined versions that have bytes: those that are named, or all, and only old enough ones.
+    """Return the quarantined versions that have bytes: the named ones, or all, and only old enough ones.
 
     Raises:
-        UsageError: a name is that of no quarantined version.
+        UsageError: a name does not mean a quarantined version.
     """
     found = [_required(name, workspace.catalog) for name in names] or quarantined(workspace.catalog)
     oldest = workspace.clock() - timedelta(days=older_than_days)
@@ -65,7 +65,7 @@ def purgeable(names: Sequence[str], older_than_days: float, workspace: Workspace
 
 
 def purge(versions: Sequence[ModelVersion], workspace: Workspace) -> None:
-    """Let nothing need the bytes of quarantined versions; their verdicts stay. The next collection deletes the bytes.
+    """Mark the bytes of quarantined versions as not needed; the next collection deletes them. Their verdicts stay.
 
     Raises:
         CatalogError: one of them is not FAILED any more.

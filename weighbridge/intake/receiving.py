@@ -1,4 +1,4 @@
-"""Receiving: a model's files in the store, verified, before anything has judged them."""
+"""Receiving: fetches a model's files into the store and verifies them, before anything judges them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from weighbridge.intake.workspace import Workspace
 
 @dataclass(frozen=True)
 class Arrival:
-    """A model that is in the store and is what was promised; nothing has judged it yet.
+    """A model that is in the store and verified, but not judged yet.
 
     Attributes:
         manifest: computed: every file with size and sha256.
         unverified: files for which the source promised no digest.
         unchanged: whether nothing was fetched.
-        dropped: what the source has and the model lacks, and members of an archive that are no part of it, each with
-            the reason.
+        dropped: files of the source and members of an archive that do not belong to the model, each with the reason.
     """
 
     manifest: Manifest
@@ -47,14 +46,14 @@ def fetch(request: IngestRequest, workspace: Workspace, runner: Runner) -> Arriv
     """Bring a model into the store, verified, unscanned and unpublished; `ingest` then downloads nothing.
 
     Raises:
-        WeighbridgeError: the model cannot be had, or is not what was promised.
+        WeighbridgeError: the model cannot be fetched, or is not what was promised.
     """
     job = Job.of(request, workspace)
     return receive(job, runner, steps.resolve(job))
 
 
 def receive(job: Job, runner: Runner, declared: Manifest) -> Arrival:
-    """Bring a declared model into the store and hold it to every promise; nothing is scanned or published.
+    """Bring a declared model into the store and verify it against every promise; nothing is scanned or published.
 
     Raises:
         WeighbridgeError: the model cannot be had, or is not what was promised.

@@ -1,6 +1,6 @@
-"""Removing a version: out of every registry and out of the catalog; its bytes stay until they are collected.
+"""Removing a version from every registry and from the catalog; its bytes stay until they are collected.
 
-Not here: deleting blobs (intake.collecting), or withdrawing, after which a version is still seen (intake.publishing).
+Not here: deleting blobs (intake.collecting), or withdrawing, which leaves a version visible (intake.publishing).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from weighbridge.intake import publishing
 from weighbridge.intake.lookup import find_numbered
 from weighbridge.intake.workspace import Workspace
 
-#: What registries keep as the reason.
+#: The reason that registries store.
 _REASON = "It was removed from the catalog."
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What became of a version that was removed.
+    """The result of removing a version.
 
     Attributes:
         name: the model's name.
         version: its number.
-        places: registries that it was taken out of, as `registry at address`.
-        default: the number that is the default version now, or empty where there is none.
-        unneeded: bytes that no other version consists of; `gc` deletes them unless a lock needs them.
+        places: registries from which it was removed, as `registry at address`.
+        default: the number of the default version now, or empty.
+        unneeded: bytes that no other version needs; `gc` deletes them unless a lock needs them.
     """
 
     name: str
@@ -43,15 +43,15 @@ class Removal:
 
 
 def remove(text: str, workspace: Workspace) -> Removal:
-    """Take the version `NAME@VERSION` out of the catalog and of every registry; no byte of the store is deleted.
+    """Remove the version `NAME@VERSION` from the catalog and every registry; no byte of the store is deleted.
 
-    1. The catalog forgets it first, so that whoever is publishing it meanwhile takes it back.
-    2. Every registry that has it, or may have something of it, withdraws it; the new default version gets its alias.
+    1. The catalog hides it first, so that a process that is publishing it withdraws it again.
+    2. Every registry that has it, or may have parts of it, withdraws it; the new default version gets its alias.
 
-    Where a registry refuses, the same call again goes on with step 2.
+    Where a registry refuses, the same call again continues with step 2.
 
     Raises:
-        UsageError: there is no such version, and no registry has anything of one that was removed before.
+        UsageError: there is no such version, and no registry has parts of one that was removed before.
         RegistryError: a registry refused; run it again.
     """
     catalog = workspace.catalog

@@ -1,6 +1,6 @@
-"""Repairing: blobs that are broken or missing brought back from where they came from, by range where that is possible.
+"""Repairing: fetches broken or missing blobs again from their sources, only the damaged ranges where possible.
 
-Not here: finding what is broken (store.checking), or what a piece sum is (piece_sums).
+Not here: finding what is broken (store.checking), and piece sums (piece_sums).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from weighbridge.store.incoming import Incoming
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.store.piece_sums import PIECE, WIDTH
 
-#: `range`: only damaged pieces were received; `whole`: all of it; `archive`: the archive it is a member of was unpacked
-#: again; `lost`: it could not be brought back.
+#: `range`: only damaged pieces were received; `whole`: all of it; `archive`: the archive that contains it was unpacked
+#: again; `lost`: it could not be repaired.
 How = Literal["range", "whole", "archive", "lost"]
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What became of one blob.
+    """The repair of one blob.
 
     Attributes:
         digest: the blob.
         how: see `How`.
-        source: the URI its bytes came from; empty where none did.
+        source: the URI its bytes came from; empty where none came.
         received: bytes that were read from there.
-        note: why it was not mended by range, or why it is lost; empty otherwise.
+        note: why it was not repaired by range, or why it is lost; empty otherwise.
     """
 
     digest: Digest
@@ -60,12 +60,12 @@ class Repair:
 
 @dataclass(frozen=True)
 class RepairReport:
-    """What a repair came to.
+    """The result of a repair.
 
     Attributes:
         repairs: one for every blob that was broken or missing.
-        given_out: `name@version in registry` of what registries now give out mended.
-        failed: the same with the reason, where a registry could not.
+        given_out: `name@version in registry` of versions whose files in a registry were repaired.
+        failed: the same with the reason, where a registry failed.
     """
 
     repairs: tuple[Repair, ...]
@@ -74,7 +74,7 @@ class RepairReport:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is left to be mended."""
+        """Whether nothing is left to repair."""
         return not self.failed and all(repair.how != "lost" for repair in self.repairs)
 
     def to_json(self) -> dict[str, Any]:
@@ -86,22 +86,22 @@ class RepairReport:
 def repair_store(
     found: StoreCheck, versions: Sequence[ModelVersion], workspace: Workspace, auth: Mapping[str, AuthPlace]
 ) -> RepairReport:
-    """Bring back every blob that this check of the store or an earlier one found broken, or that a version misses.
+    """Repair every blob that this or an earlier check of the store found broken, or that a version lacks.
 
-    1. Every place that the catalog says it came from is asked in turn what it has now.
-    2. Where the store has a broken copy and its piece sums, only pieces that do not fit their sum are read from there.
+    1. Every source that the catalog names for the blob is asked in turn for its current files.
+    2. Where the store has a broken copy and its piece sums, only pieces that do not match their sum are fetched.
     3. Otherwise, and where that fails, the whole blob is fetched; a member of an archive with its archive.
-    4. A blob gets its name once the whole has its sha256, in one step; only then is the broken copy removed.
-    5. Registries that give out anything else than the catalog says get it again: theirs was the same file under another
-       name, and an earlier repair may have been cut off before this step.
+    4. A blob gets its name atomically, once its whole sha256 is right; only then is the broken copy removed.
+    5. Registries that serve anything else than the catalog says are published to again: their files may be hard links
+       to the broken blob, and an earlier repair may have been cut off before this step.
 
-    A kill at any moment leaves the store as sound as it was, and the next repair goes on where this one was.
+    A kill at any moment leaves the store as sound as it was, and the next repair continues from there.
 
     Args:
-        found: what the check found.
+        found: the result of the check.
         versions: every version of the catalog.
-        workspace: what it is done with.
-        auth: where the credentials for the source of a model are kept, by the model's name.
+        workspace: the workspace to use.
+        auth: the place of the credentials for a model's source, by the model's name.
     """
     mender, store = _Mender(workspace, versions, auth), workspace.store
     wanted = {damage.digest for damage in found.damaged} | set(found.missing)
@@ -110,7 +110,7 @@ def repair_store(
             store.drop_corrupt(digest)
         elif mender.origins(digest):
             wanted.add(digest)
-    # An archive that no manifest names is fetched together with its members, so it is looked at after them.
+    # An archive that no manifest names is fetched together with its members, so it comes after them.
     ordered = sorted(wanted, key=lambda digest: (not mender.origins(digest), digest))
     repairs = tuple(mender.mend(digest) for digest in ordered)
     whole = [version for version in versions if _is_here(version, store)]
@@ -129,7 +129,7 @@ class _Origin:
 
 
 class _Mender:
-    """Mends blobs one by one; each source is asked once what it has."""
+    """Repairs blobs one by one; each source is asked only once for its files."""
 
     def __init__(self, workspace: Workspace, versions: Sequence[ModelVersion], auth: Mapping[str, AuthPlace]) -> None:
         self._workspace, self._store = workspace, workspace.store
@@ -153,7 +153,7 @@ class _Mender:
             try:
                 self._asked[uri, place] = self._workspace.source(ref.kind, place).resolve(ref)
             except WeighbridgeError as error:
-                self._asked[uri, place] = error  # A source that is down is not waited for with every blob.
+                self._asked[uri, place] = error  # So the other blobs do not wait again for a source that is down.
         found = self._asked[uri, place]
         if isinstance(found, WeighbridgeError):
             raise found
@@ -172,7 +172,7 @@ class _Mender:
         if self._store.has(digest):
             self._store.drop_corrupt(digest)
             return Repair(digest, "archive", note="It came with its members.")
-        nowhere = "Nothing in the catalog says where it came from; whoever asks for it again fetches it."
+        nowhere = "The catalog does not know its source; ingest the model that needs it again."
         return Repair(digest, "lost", note=" ".join(dict.fromkeys(reasons)) or nowhere)
 
     def _mend_from(self, origin: _Origin, digest: Digest) -> Repair:
@@ -194,7 +194,7 @@ class _Mender:
             return Repair(digest, "whole", origin.uri, origin.size, str(why))
 
     def _unpack(self, origin: _Origin, digest: Digest, declared: Manifest) -> Repair:
-        note = "It is a member of an archive, and these cannot be read by range."
+        note = "It is a member of an archive, and members cannot be read by range."
         if not self._store.has(digest):
             request = IngestRequest(declared.ref, auth=origin.auth)
             steps.fetch(Job.of(request, self._workspace), declared, declared.files)
@@ -203,11 +203,11 @@ class _Mender:
         return Repair(digest, "archive", origin.uri, declared.size, note)
 
     def _by_range(self, remote: _Remote, digest: Digest) -> int:
-        """Mend a broken copy and return how many bytes were read from the source.
+        """Repair a broken copy and return how many bytes were read from the source.
 
         Raises:
-            _NotByRange: there is no such copy, or no sums of it, or the source does not help.
-            SourceError, StoreFull: as usual; what is mended so far stays for the next attempt.
+            _NotByRange: the copy or its sums are missing, or the source has no ranges or other bytes.
+            SourceError, StoreFull: as usual; the pieces repaired so far stay for the next attempt.
         """
         broken, size = self._store.corrupt(digest), remote.entry.size or 0
         sums = self._store.piece_sums(digest, size)
@@ -215,7 +215,7 @@ class _Mender:
             raise _NotByRange("No broken copy of it is left." if broken is None else "It has no piece sums.")
         self._workspace.progress.expect("repair", size)
         with self._store.receive(f"repair {digest}") as incoming, remote:
-            if self._store.has(digest):  # Another process was faster.
+            if self._store.has(digest):  # Another process has repaired it meanwhile.
                 return 0
             try:
                 for piece in _pieces(broken, (*sums, bytes.fromhex(digest.hex)[:WIDTH]), incoming, remote):
@@ -233,7 +233,7 @@ class _NotByRange(Exception):
 
 
 class _Remote:
-    """A file at its source, read in pieces from front to back; where it stands, an open stream goes on."""
+    """A file at its source, read in pieces from front to back; adjacent pieces come from one open stream."""
 
     def __init__(self, source: Source, ref: ModelRef, entry: FileEntry, retrying: Retrying) -> None:
         self.entry = entry
@@ -251,7 +251,7 @@ class _Remote:
         self._stack.close()
 
     def read(self, position: int, size: int) -> bytes:
-        """Return the bytes from a position on; a source that is cut off is asked again, as in fetching."""
+        """Return the bytes from a position on; a request that is cut off is retried, as in fetching."""
 
         def ask() -> bytes:
             try:
@@ -286,14 +286,14 @@ class _Remote:
 def _pieces(broken: Path, sums: Sequence[bytes], incoming: Incoming, remote: _Remote) -> Iterator[bytes]:
     """Yield the blob from `incoming.offset` on, each piece from the broken copy where it fits its sum.
 
-    A piece that is the same in both places is taken, whatever its sum: then that is what is damaged.
+    A piece that is equal in both places is taken although its sum differs: then the sum is what is damaged.
     """
     size = remote.entry.size or 0
     with open(broken, "rb", buffering=0) as file:
         while (start := incoming.offset) < size:
             length = min(size, (start // PIECE + 1) * PIECE) - start
             here = b""
-            with suppress(OSError):  # A broken disk gives an error in place of bytes.
+            with suppress(OSError):  # A broken disk raises an error.
                 here = os.pread(file.fileno(), length, start)
             if len(here) == length and incoming.sum_after(here) == sums[start // PIECE]:
                 yield here
@@ -315,7 +315,7 @@ def _gone(origin: _Origin) -> ModelNotFound:
 
 
 def _is_here(version: ModelVersion, store: LocalBlobStore) -> bool:
-    """Whether nothing is to be given out, or every blob of it is in the store."""
+    """Whether the version is not to be served, or every blob of it is in the store."""
     return version.status != "PASSED" or all(
         entry.digest and store.has(entry.digest) for entry in version.manifest.files
     )

@@ -1,6 +1,6 @@
-"""Resources: what lives as long as a process that takes models in, whoever asks: store, catalog, scanners, registries.
+"""Resources: what a process shares between all askers for as long as it lives: store, catalog, scanners, registries.
 
-Not here: who asks (asker), or what an asker may do with them (workspace).
+Not here: the asker (asker), or what an asker may do with them (workspace).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from weighbridge.store.local import LocalBlobStore
 
 
 class Resources:
-    """What every workspace of a process shares; safe for threads.
+    """What all workspaces of a process share; safe for threads.
 
     Attributes:
-        settings: how they were opened.
-        store: the blobs.
-        catalog: the facts.
-        clock: tells the time.
+        settings: the settings they were opened with.
+        store: the blob store.
+        catalog: the catalog.
+        clock: returns the current time.
         pool: the scanners.
-        scan_slots: how many blobs are scanned at once.
+        scan_slots: limits how many blobs are scanned at once.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Resources:
             InvalidConfiguration: there is no such kind.
         """
         if name not in REGISTRIES:
-            raise InvalidConfiguration(f"“{name}” is no registry.", f"Known ones: {', '.join(REGISTRIES)}.")
+            raise InvalidConfiguration(f"There is no registry “{name}”.", f"Known ones: {', '.join(REGISTRIES)}.")
         if (name, "") not in self._registries:
             self._registries[name, ""] = REGISTRIES[name](self.settings, "")
         configured = self._registries[name, ""]

@@ -1,6 +1,6 @@
-"""Scanning: every scanner over every blob once; what was said of a blob before by the same engine is not asked again.
+"""Scanning: runs every scanner over every blob once; reports of the same engine on the same blob are reused.
 
-Not here: what an engine does (scanners), or what its report leads to (domain.gate).
+Not here: what an engine does (scanners), or the effect of its report (domain.gate).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ReportKey = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True)
 class Engines:
-    """The scanners of one run with what each scans with, asked once.
+    """The scanners of one run with the engine of each, asked once.
 
     Attributes:
         scanners: in the order reports are shown.
@@ -39,7 +39,7 @@ class Engines:
         return cls(tuple(scanners), {scanner.name: scanner.engine() for scanner in scanners})
 
     def current(self, reports: Iterable[ScanReport]) -> tuple[ScanReport, ...]:
-        """Keep the reports that today's engines would write again."""
+        """Return the reports that today's engines would write again."""
         return tuple(
             found
             for found in reports
@@ -49,9 +49,9 @@ class Engines:
 
 
 def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engines) -> tuple[ScanReport, ...] | None:
-    """Return what every scanner's present engine said of every subject before, or None when anything is missing.
+    """Return an earlier report of every scanner's current engine on every subject, or None when any is missing.
 
-    What was said of the same bytes under a name that makes them another format does not count.
+    Reports on the same bytes under a name that makes them another format do not count.
     """
     said = {
         found.key: found
@@ -63,14 +63,14 @@ def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engi
 
 
 def recall_version(version: ModelVersion, engines: Engines, *, partial: bool = False) -> tuple[ScanReport, ...] | None:
-    """Return the reports that a settled version rests on, or None when a present engine would have more to say.
+    """Return the reports that a settled version is based on, or None when a current engine would report more.
 
-    They were made for the same bytes under the same names, so that no blob need be opened to tell its format again.
+    They are of the same bytes under the same names, so no blob has to be opened to detect its format again.
 
     Args:
-        version: a settled one.
-        engines: today's.
-        partial: whether an engine that saw a part of a file, and would see no more today, has said its word.
+        version: a settled version.
+        engines: the current engines.
+        partial: whether a partial report counts, if the engine would read no more of the file today.
     """
     said = {
         (found.digest, found.subject, found.scanner)
@@ -90,7 +90,7 @@ def _key(subject: Subject, scanner: str, engine: Engine) -> ReportKey:
 
 
 def subjects(entries: Iterable[FileEntry], blobs: BlobStore) -> tuple[Subject, ...]:
-    """Return what there is to scan: each pair of blob and format once, whatever it is called."""
+    """Return the subjects to scan: each pair of blob and format once, whatever the files are called."""
     found: dict[tuple[str, str], Subject] = {}
     for entry in entries:
         if entry.digest is None or entry.size is None:
@@ -111,14 +111,14 @@ def scan(
     """Return one report for each subject and scanner, in that order.
 
     Args:
-        wanted: what to scan.
-        engines: what to scan with.
-        known: earlier reports; a reusable one of the same key is taken as it is.
-        slots: how many blobs may be read at once, shared by every call of the run.
-        progress: hears the bytes done.
+        wanted: the subjects to scan.
+        engines: the engines to scan with.
+        known: earlier reports; a reusable one of the same key is used as it is.
+        slots: limits how many blobs are read at once, in all calls of the run together.
+        progress: receives the bytes done.
 
     Raises:
-        ScannerUnavailable: an engine went away and did not come back. Nothing else: bad content is a finding.
+        ScannerUnavailable: an engine stopped and could not be restarted. Nothing else: bad content is a finding.
     """
     progress = progress or Silent()
     earlier: dict[ReportKey, ScanReport] = {found.key: found for found in known if found.reusable}
@@ -153,17 +153,17 @@ def _scan_one(
 
 
 class _Told:
-    """What progress has heard of one blob: never more than it has, however often its bytes are read."""
+    """The bytes of one blob that were reported as progress: at most its size, however often its bytes are read."""
 
     def __init__(self, size: int, progress: Progress) -> None:
         self._left, self._progress = size, progress
 
     def heard(self, amount: int) -> None:
-        """Tell of some of it."""
+        """Report some of its bytes."""
         amount = min(amount, self._left)
         self._left -= amount
         self._progress.advance("scan", amount)
 
     def rest(self) -> None:
-        """Tell that all of it is done."""
+        """Report the rest of its bytes."""
         self.heard(self._left)

@@ -1,7 +1,7 @@
-"""A version's standing: whether what the catalog says of it still holds under today's policy, engines and registries.
+"""A version's standing: whether its entry in the catalog still holds under today's policy, engines and registries.
 
-Nothing is read but facts of the catalog and what registries say; no blob is opened. Not here: asking the source
-(intake.syncing), or doing what is due (intake.chain).
+Only the catalog and the registries are read; no blob is opened. Not here: asking the source (intake.syncing), or doing
+what is due (intake.chain).
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ _WITHDRAWN = "withdrawn"
 
 
 def due(job: Job, version: ModelVersion) -> tuple[str, ...]:
-    """Return what an ingest of unchanged files would change, in words; nothing where all of it still holds.
+    """Return what an ingest of unchanged files would change, one phrase each; nothing where the entry still holds.
 
-    1. The files are what a pin or the lock says, and the number what models.yaml says.
-    2. Every engine of today has said its word on every file.
-       Where its bytes were purged, what they said before counts.
-    3. The policy of today decides the same for the same reasons: a new rule, an expired waiver, signatures too old.
-    4. Registries hold what passed, at their address and whole, and nothing of what did not.
+    1. The files match the pin or the lock, and the number is that of models.yaml.
+    2. Every current engine has a report on every file. Where the bytes were purged, older reports count.
+    3. Today's policy decides the same for the same reasons; a new rule, an expired waiver or old signatures may not.
+    4. Registries hold versions that passed, at their address and whole, and nothing of the others.
     5. With a lock, the locked version is the default one.
 
     Raises:
@@ -71,7 +70,7 @@ def _without_withdrawal(decision: Decision) -> Decision:
 
 
 def _same_but_verdict(version: ModelVersion, now: Decision) -> bool:
-    """Whether only a person's withdrawal tells the stored decision from today's."""
+    """Whether the stored decision differs from today's only by a person's withdrawal."""
     stored = _without_withdrawal(version.decision)
     return stored != version.decision and replace(stored, verdict=now.verdict) == now
 

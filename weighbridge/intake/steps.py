@@ -32,17 +32,17 @@ LARGE_FILE = 32 * 1024 * 1024
 
 
 def prepare(registries: Iterable[Registry]) -> None:
-    """Open the registries that a new version will be published to, while its files are still on their way."""
+    """Open the registries that a new version will be published to, while its files are still being fetched."""
     for registry in registries:
         registry.prepare()
 
 
 def resolve(job: Job) -> Manifest:
-    """Ask the source what the model is now; with a lock, what it was when it was locked.
+    """Return the manifest that the source declares now; with a lock, at the locked revision.
 
     Raises:
-        IntegrityError: the source declares what is known to be something else than what is locked, as a folder, a
-            bucket or a URL does that has changed.
+        IntegrityError: the source declares something else than what is locked, as a folder, a bucket or a URL does
+            that has changed.
     """
     with one_of(job.workspace.progress, "resolve", "models", job.request.model):
         return _resolve(job)
@@ -66,7 +66,7 @@ def admit(job: Job, declared: Manifest) -> None:
 
 
 def recall(job: Job, declared: Manifest) -> Received | None:
-    """Return what an equal declaration led to before, when all of it is still here; reads no blob."""
+    """Return the files that an equal declaration led to before, if all are still in the store; reads no blob."""
     if not declared.fingerprint:
         return None
     catalog, store = job.workspace.catalog, job.workspace.store
@@ -77,7 +77,7 @@ def recall(job: Job, declared: Manifest) -> Received | None:
 
 
 def groups(declared: Manifest) -> tuple[tuple[FileEntry, ...], ...]:
-    """Divide a model into what is fetched and scanned together: the small files first, then each large one."""
+    """Return the groups of files that are fetched and scanned together: the small ones first, then each large one."""
     small = tuple(entry for entry in declared.files if (entry.size or 0) < LARGE_FILE)
     large = tuple((entry,) for entry in declared.files if (entry.size or 0) >= LARGE_FILE)
     return ((small,) if small else ()) + large
@@ -107,7 +107,7 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
 
 
 def scan(job: Job, received: Received) -> tuple[ScanReport, ...]:
-    """Scan files that are in the store; reports are kept at once, so that a crash later costs no second scan."""
+    """Scan files that are in the store; reports are stored at once, so that a later crash costs no second scan."""
     workspace = job.workspace
     settled = _settled(job, received)
     if settled is not None and (again := scanning.recall_version(settled, workspace.engines)):
@@ -129,11 +129,11 @@ def _settled(job: Job, received: Received) -> ModelVersion | None:
 
 
 def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
-    """Hold what was received against what the source, the pins and the lock promised.
+    """Compare the received files with the promises of the source, the pins and the lock.
 
-    1. Files, manifest digest and lock, as `verifying.verify`; this reads no bytes.
+    1. Files, manifest digest and lock, as `verifying.verify` does; this reads no bytes.
     2. The Nix archive of the tree has the sha256 of the request's `nar`. A manifest for which that was proven before
-       is not read again: it names every byte of the archive.
+       is not read again: it determines every byte of the archive.
 
     Raises:
         IntegrityError: anything differs.
@@ -147,7 +147,7 @@ def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[
 
 
 def _verify_nar(job: Job, computed: Manifest, expected: Digest) -> None:
-    proof = f"nar:{expected}"  # A promise about the whole tree, like a declaration's fingerprint, so kept as one.
+    proof = f"nar:{expected}"  # It identifies the whole tree, like a declaration's fingerprint, and is stored as one.
     known = job.workspace.catalog.recall_resolution(proof)
     if known is not None and known.digest == computed.digest:
         return
@@ -163,14 +163,14 @@ def _verify_nar(job: Job, computed: Manifest, expected: Digest) -> None:
 
 
 def remember(job: Job, declared: Manifest, computed: Manifest, received: Iterable[Received]) -> None:
-    """Keep what a declaration led to, so that an equal one needs no fetch."""
+    """Record the computed manifest of a declaration, so that an equal one needs no fetch."""
     if declared.fingerprint:
         dropped = tuple(name for part in received for name in part.dropped)
         job.workspace.catalog.remember_resolution(declared.fingerprint, computed, dropped)
 
 
 def describe(job: Job, manifest: Manifest) -> ModelCard:
-    """Read the model's card; content that was described before is not read again."""
+    """Return the model's card; content that was described before is not read again."""
     settled = _settled(job, Received(manifest.files))
     return settled.card if settled is not None else describe_files(manifest, job.workspace.store)
 
@@ -184,9 +184,9 @@ def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]]
 def publish(
     job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard, decision: Decision
 ) -> ModelVersion:
-    """Settle the version in the catalog and bring the registries to what it says; see `publishing.reconcile`.
+    """Settle the version in the catalog and bring the registries in line with it; see `publishing.reconcile`.
 
-    With a lock the locked version becomes the default one again where another one took its place.
+    With a lock, the locked version becomes the default one again where another one has taken its place.
 
     Raises:
         CatalogError: the model has these files under another number than the request's.
@@ -198,7 +198,7 @@ def publish(
     origins = catalog.origins(job.request.model)
 
     def choose(previous: ModelVersion | None) -> str:
-        if previous is not None:  # Somebody else's, perhaps, who was faster by a moment.
+        if previous is not None:  # It may be the version of another process that was faster.
             job.workspace.refuse_taken(job.request, manifest.ref, origins | {previous.manifest.ref.origin})
         before = (previous.version, previous.card, previous.manifest) if previous else None
         return next_version(before, card, manifest, job.request.version)

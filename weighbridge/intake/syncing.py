@@ -1,7 +1,7 @@
-"""Syncing: every wanted model asked what it is now, and held against what the catalog and the registries say of it.
+"""Syncing: asks the source of every wanted model for its current files, and compares them with the catalog.
 
-What changed upstream is taken in; what did not is judged again where policy, engines or time changed, and published or
-withdrawn accordingly. Not here: what models.yaml is (models_file), what no longer holds of an unchanged model
+Changed models are taken in; unchanged ones are judged again where policy, engines or time have changed, and published
+or withdrawn accordingly. Not here: reading models.yaml (models_file), what no longer holds of an unchanged model
 (intake.standing), or how one model is taken in (intake.chain).
 """
 
@@ -26,17 +26,17 @@ from weighbridge.intake.job import Job
 from weighbridge.intake.workspace import Workspace
 
 IngestOne = Callable[[Job], Outcome]
-#: Errors of what serves every model: the others are not asked the same in vain.
+#: Errors of what serves every model: after one of these the remaining models are not tried.
 _OF_ALL = (ScannerUnavailable, RegistryUnavailable)
-#: Sources that are asked at once, and models that are taken in at once.
+#: How many sources are asked at once, and how many models are taken in at once.
 _ASKED_AT_ONCE, _TAKEN_IN_AT_ONCE = 32, 8
-#: Seconds after which those that answered need not wait for the others.
+#: Seconds after which models whose sources have answered no longer wait for the others.
 _PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
 class SyncRequest:
-    """The models that are to be as they are wanted; plain values.
+    """The wanted models; plain values.
 
     Attributes:
         models: the models file.
@@ -62,8 +62,8 @@ class Due:
     """A model with something to do.
 
     Attributes:
-        job: takes it in.
-        why: what there is to do, in words.
+        job: the job that takes it in.
+        why: what there is to do, one phrase each.
     """
 
     job: Job
@@ -94,10 +94,10 @@ class Plan:
     """What a sync has to do.
 
     Attributes:
-        unchanged: names of models that are what they were, and PASSED.
-        held: models that are what they were, and not PASSED.
+        unchanged: names of unchanged models that are PASSED.
+        held: unchanged models that are not PASSED.
         due: models with something to do.
-        failed: models that could not be asked.
+        failed: models whose source failed.
     """
 
     unchanged: tuple[str, ...]
@@ -117,13 +117,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a sync came to; one model's failure stops no other one.
+    """The result of a sync; one model's failure stops no other one.
 
     Attributes:
-        unchanged: names of models that are what they were, and PASSED.
-        ingested: what became of those with something to do.
-        failed: models that could not be asked or taken in.
-        held: models that are what they were, and not PASSED.
+        unchanged: names of unchanged models that are PASSED.
+        ingested: the outcomes of those with something to do.
+        failed: models whose source failed, or that could not be taken in.
+        held: unchanged models that are not PASSED.
     """
 
     unchanged: tuple[str, ...]
@@ -133,7 +133,7 @@ class SyncReport:
 
     @property
     def rejected(self) -> tuple[str, ...]:
-        """Names of the wanted models that are not PASSED, whenever the gate said so."""
+        """Names of the wanted models that are not PASSED, whenever that was decided."""
         fresh = (outcome.version.name for outcome in self.ingested if outcome.version.status != "PASSED")
         return (*fresh, *(held.name for held in self.held))
 
@@ -164,10 +164,10 @@ class _Asked:
 
 
 def plan(request: SyncRequest, workspace: Workspace) -> Plan:
-    """Ask every source once, side by side, and compare with the catalog and the registries; nothing is changed.
+    """Ask every source once, in parallel, and compare with the catalog and the registries; nothing is changed.
 
-    A model has something to do when its source declares what no version of that name came from, and when `standing.due`
-    says so. Whether blobs are still whole is fsck's to say.
+    A model has something to do when its source declares files that no version of that name has, and when `standing.due`
+    returns something. Blobs are not checked: fsck does that.
 
     Raises:
         InvalidConfiguration: the models file or its lock cannot be read, or this asker may not name them.
@@ -186,7 +186,7 @@ def _wanted(request: SyncRequest, workspace: Workspace) -> tuple[IngestRequest, 
 
 
 def _answers(requests: Sequence[IngestRequest], workspace: Workspace) -> Iterator[list[_Asked | Failure]]:
-    """Yield what the sources answer, those together that answered in the same second."""
+    """Yield the answers of the sources, grouped by the second in which they came."""
     workers = min(_ASKED_AT_ONCE, len(requests)) or 1
     workspace.import_ahead(requests)
     with _interruptible(ThreadPoolExecutor(workers, thread_name_prefix="resolve")) as pool:
@@ -198,7 +198,7 @@ def _answers(requests: Sequence[IngestRequest], workspace: Workspace) -> Iterato
 
 
 class _Findings:
-    """What the answers come to, held against the catalog and the registries."""
+    """The answers, compared with the catalog and the registries."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._catalog, self._progress = workspace.catalog, workspace.progress
@@ -209,7 +209,7 @@ class _Findings:
         self._broken: WeighbridgeError | None = None
 
     def add(self, answers: Sequence[_Asked | Failure]) -> list[Due]:
-        """Take some answers in and return which of these models have something to do."""
+        """Add some answers and return which of these models have something to do."""
         before = len(self._due)
         self._failed += [found for found in answers if isinstance(found, Failure)]
         asked = [found for found in answers if isinstance(found, _Asked)]
@@ -250,7 +250,7 @@ class _Findings:
 
 @contextmanager
 def _interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool whose threads are waited for at the end, unless it is an interrupt."""
+    """Yield a pool and wait for its threads at the end, unless an interrupt ends the block."""
     try:
         yield pool
     except BaseException as error:
@@ -275,11 +275,11 @@ def _standing(job: Job, version: ModelVersion) -> tuple[str, ...] | WeighbridgeE
 
 
 def sync(request: SyncRequest, workspace: Workspace, ingest_one: IngestOne) -> SyncReport:
-    """Do what there is to do for every wanted model, a few at once, so that a slow server delays its own models only.
+    """Do what there is to do for every wanted model, a few at once, so that a slow server delays only its own models.
 
     Args:
-        request: which models are wanted.
-        workspace: what it is done with.
+        request: the wanted models.
+        workspace: the workspace to use.
         ingest_one: takes one model in: directly, or as a flow of its own; called in several threads.
 
     Raises:

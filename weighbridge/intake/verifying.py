@@ -1,4 +1,4 @@
-"""Verifying: what was received against everything that was promised. Pure: it compares manifests and reads no bytes."""
+"""Verifying: compares received files with everything that was promised. Pure: it reads manifests, and no bytes."""
 
 from __future__ import annotations
 

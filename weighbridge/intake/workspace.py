@@ -1,6 +1,6 @@
-"""A workspace: the resources of the process as one asker may use them. What may be named on behalf of others is here.
+"""A workspace: the resources of the process as one asker may use them, with the rules for runs on behalf of others.
 
-Not here: what is done with it (intake.steps), or what lives longer than one asker's work (intake.resources).
+Not here: the work itself (intake.steps), or what lives longer than one asker's work (intake.resources).
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ from weighbridge.sources import import_source, open_source
 from weighbridge.sources.interface import Source
 from weighbridge.store.local import LocalBlobStore
 
-#: What a lock holds, by model name: the URI and the manifest.
+#: The content of a lock, by model name: the URI and the manifest.
 Locks = Mapping[str, tuple[str, Manifest]]
 
 
 class Workspace:
-    """What one asker's work is done with. Its parts are safe to use from several threads.
+    """Everything that one asker's work uses. Its parts are safe to use from several threads.
 
     Args:
         resources: those of the process.
-        asker: who asks.
+        asker: the asker.
 
     Attributes:
         resources: those of the process.
-        asker: who asks.
-        retrying: how often a source that is out of reach or busy is asked again; `retrying.stopped` ends its waits.
+        asker: the asker.
+        retrying: how often requests to a source that is down or busy are retried; `retrying.stopped` ends its waits.
     """
 
     def __init__(self, resources: Resources, asker: Asker) -> None:
@@ -72,50 +72,50 @@ class Workspace:
 
     @property
     def settings(self) -> Settings:
-        """How the resources were opened."""
+        """The settings of the resources."""
         return self.resources.settings
 
     @property
     def store(self) -> LocalBlobStore:
-        """The blobs."""
+        """The blob store."""
         return self.resources.store
 
     @property
     def catalog(self) -> Catalog:
-        """The facts."""
+        """The catalog."""
         return self.resources.catalog
 
     @property
     def scan_slots(self) -> BoundedSemaphore:
-        """How many blobs the process scans at once."""
+        """The limit on blobs that the process scans at once."""
         return self.resources.scan_slots
 
     @property
     def clock(self) -> Callable[[], datetime]:
-        """Tells the time."""
+        """Returns the current time."""
         return self.resources.clock
 
     @property
     def progress(self) -> Progress:
-        """Hears how far each step is."""
+        """Receives the progress of each step."""
         return self.asker.progress
 
     @property
     def pace(self) -> Pace:
-        """What the bytes of a source are held to."""
+        """The slowest pace accepted of a source."""
         chosen = self.settings
         return Pace(chosen.timeout_s, chosen.lowest_speed, chosen.max_unpromised_size, chosen.max_transfer_s)
 
     @property
     def engines(self) -> Engines:
-        """The scanners with what they scan with, the same ones for all of this work. Raises ScannerUnavailable."""
+        """The scanners with their engines, the same ones for all of this work. Raises ScannerUnavailable."""
         with self._opening:
             if not self._borrowed:
                 self._borrowed.append(self.resources.pool.borrow())
             return self._borrowed[0].engines
 
     def close(self) -> None:
-        """Give back what was borrowed."""
+        """Return the borrowed scanners."""
         with self._opening:
             while self._borrowed:
                 self.resources.pool.give_back(self._borrowed.pop())
@@ -136,7 +136,7 @@ class Workspace:
                 self.registry_at(name)
 
     def heard_by(self, progress: Progress) -> Workspace:
-        """Return this workspace with everything that is open in it, for work that another listener hears of."""
+        """Return this workspace, with everything open in it, for work that reports to another receiver."""
         lent = copy(self)
         lent.asker = replace(self.asker, progress=progress)
         return lent
@@ -145,7 +145,7 @@ class Workspace:
         """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused.
 
         Raises:
-            InvalidConfiguration: the place holds nothing, or is none that this run may name.
+            InvalidConfiguration: the place holds nothing, or this run may not name it.
         """
         key = (kind, place)
         if key not in self._sources:
@@ -171,7 +171,7 @@ class Workspace:
         return limited(auth, place, kind, endpoint, self.settings.token_places)
 
     def entries(self, models: str, only: str = "") -> tuple[ModelEntry, ...]:
-        """Return what a models file says of the models that `only` names, separated by commas; of all when empty.
+        """Return the entries of a models file that `only` names, separated by commas; all when empty.
 
         Raises:
             InvalidConfiguration: it cannot be read, lacks such a model, or this run may not name it.
@@ -180,7 +180,7 @@ class Workspace:
         return select(entries, only) if only else entries
 
     def locks(self, models: str) -> Locks:
-        """Return what the lock of a models file holds. Raises as `entries` does."""
+        """Return the content of a models file's lock. Raises as `entries` does."""
         if models not in self._locks:
             self._locks[models] = read_lock_of(self._models_file(models))
         return self._locks[models]
@@ -191,7 +191,7 @@ class Workspace:
         return Path(models)
 
     def policy(self, request: IngestRequest) -> Policy:
-        """Return the policy a request is judged under: of strangers' ones none that is weaker than the operator's.
+        """Return the policy of a request; a stranger's may not be weaker than the operator's.
 
         Raises:
             InvalidConfiguration: it cannot be read, or this run may not choose it.
@@ -211,12 +211,12 @@ class Workspace:
         return self._policies[wanted]
 
     def refuse_taken(self, request: IngestRequest, ref: ModelRef, origins: Collection[tuple[str, ...]]) -> None:
-        """Refuse a model's name that belongs to another source, unless its owner says that this one may go on with it.
+        """Refuse a model's name that belongs to another source, unless its owner allows this source to continue it.
 
         Args:
-            request: what is wanted.
-            ref: where it comes from, as the source names it.
-            origins: where the versions of that name came from.
+            request: the request.
+            ref: the model's reference, as the source resolved it.
+            origins: the origins of the versions of that name.
 
         Raises:
             NameTaken: it belongs to another source.
@@ -246,7 +246,7 @@ def open_catalog(settings: Settings) -> Catalog:
 
 @contextmanager
 def open_resources(settings: Settings) -> Iterator[Resources]:
-    """Open what a process works with; what it started (a private clamd) ends with it.
+    """Open the resources of a process; a private clamd that was started for them ends with them.
 
     Raises:
         CatalogError, StoreError: a part cannot be opened.
@@ -260,12 +260,12 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
 
 @contextmanager
 def workspace_of(resources: Resources, asker: Asker) -> Iterator[Workspace]:
-    """Lend resources to an asker, for one piece of work; an interrupt ends its waits, and nobody else's."""
+    """Yield a workspace for one asker and one piece of work; an interrupt ends its waits, and no other asker's."""
     workspace = Workspace(resources, asker)
     try:
         yield workspace
     except BaseException as error:
-        if not isinstance(error, Exception):  # An interrupt: threads that still work have nobody to work for.
+        if not isinstance(error, Exception):  # After an interrupt, the results of running threads are not needed.
             workspace.retrying.stopped.set()
         raise
     finally:
