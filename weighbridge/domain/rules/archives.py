@@ -17,7 +17,7 @@ RULES = (
     Rule("archive.duplicate", "error", "Two members have the same name.", "two `config.json`"),
     Rule("archive.checksum", "error", "The checksum of a member is wrong.", "a changed byte"),
     Rule("archive.device", "error", "A member is a device or a pipe.", "`/dev/null`"),
-    Rule("archive.encrypted", "error", "A member is encrypted, so nobody can look into it.", "a zip with a password"),
+    Rule("archive.encrypted", "error", "A member is encrypted, so it cannot be read.", "a zip with a password"),
     Rule("archive.hidden-data", "error", "Bytes of an archive belong to no member.", "a program before a zip"),
     Rule(
         "archive.link",

@@ -15,7 +15,7 @@ RULES = (
     Rule(
         "config.other-repository",
         "error",
-        "A configuration makes a loader run code of another repository, whose bytes nobody here has read.",
+        "A configuration makes a loader run code of another repository, whose bytes are not scanned.",
         "`auto_map: {AutoModel: other/repository--modeling.Model}`",
         "fetches from elsewhere on load",
     ),
@@ -78,7 +78,7 @@ RULES = (
     Rule(
         "config.unknown-tag",
         "warning",
-        "A YAML tag is of an application that is not known here, and may stand for code of its own.",
+        "A YAML tag is of an application that is not known here, and may run code of its own.",
         "`!Widget`",
     ),
     Rule(
@@ -97,13 +97,13 @@ RULES = (
     Rule(
         "config.invalid",
         "error",
-        "A configuration cannot be read, so nobody knows what a loader makes of it.",
+        "A configuration cannot be read, so its effect on a loader is unknown.",
         "JSON that ends in the middle",
     ),
     Rule(
         "config.duplicate-key",
         "error",
-        "A key stands there twice, and readers differ in which one counts.",
+        "A key occurs twice, and readers differ in which one counts.",
         '`{"a": 1, "a": 2}`',
     ),
     Rule("config.not-json", "warning", "It holds a value that JSON does not know.", "`NaN`"),

@@ -22,7 +22,7 @@ RULES = (
     Rule(
         "keras.function",
         "error",
-        "A Keras configuration names a function that is no part of a model.",
+        "A Keras configuration names a function that is not part of a model.",
         "`keras.utils.get_file`",
         "runs a command or reaches the system on load",
     ),
@@ -107,7 +107,7 @@ RULES = (
     Rule(
         "tensorflow.operator",
         "error",
-        "A graph of TensorFlow runs Python, writes files or reaches out; it is a warning if whoever runs it decides.",
+        "A graph of TensorFlow runs Python, writes files or reaches out; it is a warning if the user decides.",
         "`PyFunc`",
         "runs a command or reaches the system on load",
     ),
