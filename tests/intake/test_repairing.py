@@ -373,5 +373,5 @@ def test_a_blob_from_nowhere_is_told(home: Home) -> None:
     flip(home.store.path(digest), 5)
     (repair,) = home.repair(1)["repairs"]
     assert repair["how"] == "lost"
-    assert "Nothing in the catalog" in repair["note"]
+    assert "The catalog does not know its source" in repair["note"]
     assert home.store.corrupt(digest) is not None
