@@ -24,11 +24,11 @@ def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) ->
     newest = connection.execute(select(func.coalesce(func.max(table.c.sequence), 0))).scalar_one()
     places = {report.id: (place, report) for place, report in enumerate(reports, start=newest + 1)}
     # Rows are written in the order of ids, so that two processes with the same reports cannot deadlock.
-    rows = [_row(*places[id_], now) for id_ in sorted(places)]
     statement = insert(connection, table)
     changes = {"sequence": statement.excluded.sequence, "recorded_at": statement.excluded.recorded_at}
-    if rows:
-        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes), rows)
+    statement = statement.on_conflict_do_update(index_elements=["id"], set_=changes)
+    for batch in batches(sorted(places)):
+        connection.execute(statement, [_row(*places[id_], now) for id_ in batch])
 
 
 def _row(place: int, report: ScanReport, now: datetime) -> dict[str, Any]:
