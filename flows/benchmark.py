@@ -20,14 +20,13 @@ from prefect.runtime import flow_run
 from blocks import load_settings
 from flows.announcements import ERROR, announced, log_tags
 from flows.artifact_results import keep_comparison, keep_result
-from flows.benchmark_request import SETTINGS, entries_of, in_form, request_of
+from flows.benchmark_form import SETTINGS, in_form
 from flows.device_runner import device_runner
 from flows.end_states import failed, measured
 from flows.parameter_types import Benchmark
 from flows.run_workspace import settings_blocks
 from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
-from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.offered_settings import taking
 from weighbridge.benchmarks.planning import Measurement, compared, is_known, measurements
 from weighbridge.catalog import Catalog
@@ -35,7 +34,8 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.measuring import MeasureRequest, prepare
+from weighbridge.intake.workspace import open_workspace
 
 
 @dataclass
@@ -87,16 +87,22 @@ def benchmark(
     """
     started = utc_now()
     try:
-        settings = Settings(**load_settings(settings_blocks("", "", store_block, catalog_block)))
-        entries = entries_of(models)
-        data = chosen.pop("data", ())
-        measured_with = BenchmarkSettings(**chosen, endpoint=settings.endpoint("huggingface"))
-        request = request_of(settings, entries, benchmarks, handler, data, measured_with)
         devices = _devices(device)
-        with open_catalog(settings) as catalog:
-            known = partial(is_known, catalog, devices[0])
-            folder = settings.store_folder
-            wanted = measurements(name, request, catalog, folder, entries=entries, devices=devices, known=known)
+        data = tuple(chosen.pop("data", ()))
+        request = MeasureRequest(name, tuple(benchmarks), handler, devices[0], models, data, chosen)
+        settings = Settings(**load_settings(settings_blocks("", "", store_block, catalog_block)))
+        with open_workspace(settings, on_behalf=True) as workspace:
+            catalog = workspace.catalog
+            prepared = prepare(request, workspace)
+            wanted = measurements(
+                name,
+                prepared.request,
+                catalog,
+                settings.store_folder,
+                entries=prepared.entries,
+                devices=devices,
+                known=partial(is_known, catalog, devices[0]),
+            )
             done = _measure(wanted, settings, len(devices), _keeper(catalog))
             keep_comparison(compared(catalog))
             tags = log_tags(catalog, [f"{one.model}@{one.version}" for one, _ in done.results], started)

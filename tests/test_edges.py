@@ -47,7 +47,7 @@ LAYERS: dict[str, set[str]] = {
     "benchmarks": {"errors", "domain", "store", "net", "catalog", "handlers", "config", "registries"},
     "intake": {
         *("errors", "domain", "store", "net", "catalog", "content", "config"),
-        *("sources", "scanners", "registries"),
+        *("handlers", "sources", "scanners", "registries", "benchmarks"),
     },
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
     "cli": {

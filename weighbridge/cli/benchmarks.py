@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,10 +11,7 @@ from typing import Annotated, Any, Self
 import typer
 from rich.table import Table
 
-from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.offered_settings import taking
-from weighbridge.benchmarks.planning import OF_ENDPOINTS
-from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmark_endpoint, handler_options, laid_out
 from weighbridge.cli import benchmark_options as options
 from weighbridge.cli.console import (
     DEFAULT_MODELS,
@@ -32,30 +27,17 @@ from weighbridge.cli.console import (
     out,
     say,
 )
-from weighbridge.config.models_file import ModelEntry, read_models
-from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
-from weighbridge.domain.auth_place import is_variable
-from weighbridge.domain.clock import utc_now
-from weighbridge.domain.permits import LoadingRules
-from weighbridge.domain.progress import Progress, one_of
+from weighbridge.domain.progress import one_of
 from weighbridge.domain.result import BenchmarkResult
-from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import UsageError
-from weighbridge.handlers.choosing import handler_of
-from weighbridge.handlers.trial import Reply, Trial, try_model
+from weighbridge.handlers.trial import Reply, try_model
 from weighbridge.intake import chain
 from weighbridge.intake.job import Job
-from weighbridge.intake.lookup import find
+from weighbridge.intake.measuring import MeasureRequest, measure
 from weighbridge.intake.preloading import PreloadRequest, preload
-from weighbridge.intake.workspace import open_catalog, open_workspace
-from weighbridge.store.local import LocalBlobStore
+from weighbridge.intake.trying import laid_out_trial
+from weighbridge.intake.workspace import open_workspace
 from weighbridge.views.results import result_table
-
-#: Benchmarks that take tasks.
-_TASKED = {"lm_eval", "mmlu"}
-#: The benchmark that asks a judge.
-_JUDGED = "mt_bench"
 
 
 class Timestamps(StrEnum):
@@ -121,7 +103,6 @@ def _try(
     json_: AsJSON = False,
 ) -> None:
     """Load a model through its handler and let it answer a prompt, a text, a sound file, or a question about images."""
-    entry, settings = _entry(models, name), Settings()
     chosen: dict[str, Any] = {
         "text": text,
         "documents": tuple(document or ()),
@@ -135,10 +116,10 @@ def _try(
         "translate": translate,
         "timestamps": timestamps or "",
     }
-    handler = handler or (entry.handler if entry else "")
     with (
         bars(json_) as shown,
-        _trial(name, entry, handler, chosen, settings, shown) as trial,
+        open_workspace(Settings(), progress=shown) as workspace,
+        laid_out_trial(name, str(models), handler, chosen, workspace) as trial,
         one_of(shown, "answer", "answers", trial.handler.rpartition(".")[2]),
         _Streamed() as streamed,
     ):
@@ -171,23 +152,6 @@ class _Streamed:
         out.out(piece, end="", highlight=False)
 
 
-@contextmanager
-def _trial(
-    name: str, entry: ModelEntry | None, handler: str, chosen: Mapping[str, Any], settings: Settings, progress: Progress
-) -> Iterator[Trial]:
-    """Yield the trial of a model, which is in a folder of its own meanwhile, unless it runs on another service."""
-    taken = {"name": entry.key if entry else name.partition("@")[0], **handler_options(entry)}
-    if entry is not None and entry.skip_download:
-        if not handler:
-            raise UsageError(f"{entry.key} runs elsewhere and names no handler.", "Name one, such as UpstreamChat.")
-        yield Trial(handler, entry.hf_repo_id or entry.key, options=taken, **chosen)
-        return
-    version = _version(name, entry, settings)
-    taken |= _loading(entry, settings).options(version, utc_now().date())
-    with laid_out(version, LocalBlobStore(settings.store_folder), progress) as folder:
-        yield Trial(handler or handler_of(version.name, version.card), str(folder), options=taken, **chosen)
-
-
 def _print_reply(reply: Reply) -> None:
     """Print a response unchanged; numbers and lists are printed as JSON for a program."""
     if out.is_terminal:
@@ -207,19 +171,11 @@ def _benchmark(
     **given: Any,
 ) -> None:
     """Measure a version that passed: how fast it is, what it takes, and how good it is."""
-    settings = Settings()
-    given["data"] = settings.benchmark_files | dict(_pair(text) for text in given["data"])
-    given["endpoint"] = given["endpoint"] or settings.endpoint("huggingface")
-    judges = settings.addresses("judge", on_behalf=False) if given["judge_url"] else None
-    chosen = BenchmarkSettings(**given, judge_addresses=judges)
-    entry = _entry(models, name)
-    names = tuple(benchmarks or (entry.benchmarks if entry else ()))
-    _check_tasks(chosen, benchmarks or [], names)
-    _check_judge(chosen, benchmarks or [], names)
-    path = handler or (entry.handler if entry else "")
-    request = BenchmarkRequest(names, path, device, handler_options(entry), chosen)
-    with bars(json_) as shown:
-        results = _kept_results(name, entry, request, settings, None if json_ else _print_result, shown)
+    data = tuple(given.pop("data"))
+    request = MeasureRequest(name, tuple(benchmarks or ()), handler, device, str(models), data, given)
+    show = (lambda _result: None) if json_ else _print_result
+    with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:
+        results = measure(request, workspace, show)
     say("result", [result.to_json() for result in results], lambda: None, json_)
     if any(result.failure for result in results):
         raise typer.Exit(1)
@@ -228,84 +184,3 @@ def _benchmark(
 def _print_result(result: BenchmarkResult) -> None:
     with above_bars():
         out.print(result_table(result), crop=False)
-
-
-def _kept_results(
-    name: str,
-    entry: ModelEntry | None,
-    request: BenchmarkRequest,
-    settings: Settings,
-    show: Callable[[BenchmarkResult], None] | None,
-    progress: Progress,
-) -> list[BenchmarkResult]:
-    """Measure, store each result in the catalog as soon as it is there, and pass it to `show`."""
-    with open_catalog(settings) as catalog:
-
-        def keep(result: BenchmarkResult) -> None:
-            catalog.add_result(result)
-            if show:  # Each is shown at once: the next one may take an hour, or be stopped.
-                show(result)
-
-        if entry is not None and entry.skip_download:
-            wanted = request.benchmarks or OF_ENDPOINTS
-            return list(benchmark_endpoint(entry, wanted, request.settings, utc_now, keep=keep, progress=progress))
-        version = _version(name, entry, settings)
-        request = replace(request, loading=_loading(entry, settings))
-        store = LocalBlobStore(settings.store_folder)
-        return list(benchmark(version, store, request, utc_now, keep=keep, progress=progress))
-
-
-def _check_tasks(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
-    """Check the tasks: a task needs a benchmark that takes tasks, and lm_eval needs a task."""
-    if settings.tasks and not _TASKED & set(names):
-        raise UsageError(f"--task is for the benchmarks {' and '.join(sorted(_TASKED))}.", "Name one with --benchmark.")
-    if "lm_eval" in wanted and not settings.tasks:
-        raise UsageError(
-            "lm_eval needs a task.", "Name one with --task, such as arc_easy; `lm_eval ls tasks` lists them."
-        )
-
-
-def _check_judge(settings: BenchmarkSettings, wanted: Sequence[str], names: Sequence[str]) -> None:
-    """Check the judge: a judge needs mt_bench, mt_bench needs a judge, and the key option takes a variable's name."""
-    judge = (settings.judge_url, settings.judge_model)
-    if any((*judge, settings.judge_key_env)) and _JUDGED not in names:
-        raise UsageError(f"A judge is for the benchmark {_JUDGED}.", "Name it with --benchmark.")
-    if _JUDGED in wanted and not all(judge):
-        raise UsageError(
-            f"{_JUDGED} needs a judge: an OpenAI-compatible endpoint.",
-            "Name it: --judge-url https://host/v1 and --judge-model.",
-        )
-    if settings.judge_key_env and not is_variable(settings.judge_key_env):
-        raise UsageError(
-            "The value of --judge-key-env is not the name of a variable.",
-            "Write the variable that holds the key, in capital letters, not the key.",
-        )
-
-
-def _entry(models: Path, name: str) -> ModelEntry | None:
-    """Return a model's entry in models.yaml; None where the file or the entry is missing."""
-    if not models.exists():
-        return None
-    wanted, entries = name.partition("@")[0], read_models(models)
-    named = (entry for entry in entries if entry.key == wanted)
-    return next(named, next((entry for entry in entries if entry.hf_repo_id == wanted), None))
-
-
-def _version(name: str, entry: ModelEntry | None, settings: Settings) -> ModelVersion:
-    """Return the version of a name; a model that models.yaml renames is found by both names."""
-    model, sign, number = name.partition("@")
-    with open_catalog(settings) as catalog:
-        return find(catalog, f"{entry.key if entry else model}{sign}{number}")
-
-
-def _loading(entry: ModelEntry | None, settings: Settings) -> LoadingRules:
-    """Return the rules for loading of the policy under which a model is judged."""
-    policy = load_policy((entry.policy if entry else "") or settings.policy, Path.cwd())
-    return LoadingRules(policy.loading, settings.converted_folder)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, path = text.partition("=")
-    if not sign or not Path(path).exists():
-        raise UsageError(f"“{text}” names no file or folder.", "Write --data NAME=PATH.")
-    return name, str(Path(path).absolute())

@@ -5,10 +5,11 @@ Not here: which names are valid (domain.names).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from weighbridge.catalog import Catalog
+from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion, VersionSummary
 from weighbridge.errors import UsageError
@@ -23,6 +24,18 @@ def find(catalog: Catalog, text: str) -> ModelVersion:
     name, number = _parts(text)
     version = catalog.get(name, number or None)
     return version if version is not None else _fail(catalog, name, number)
+
+
+def find_of(catalog: Catalog, text: str, entry: ModelEntry | None) -> ModelVersion:
+    """Return what `find` does for a model that models.yaml may call by another name."""
+    name, sign, number = text.partition("@")
+    return find(catalog, f"{entry.key if entry else name}{sign}{number}")
+
+
+def entry_named(entries: Sequence[ModelEntry], name: str) -> ModelEntry | None:
+    """Return the entry of models.yaml with a name, else with an `hf_repo_id`, or None."""
+    named = (entry for entry in entries if entry.key == name)
+    return next(named, next((entry for entry in entries if entry.hf_repo_id == name), None))
 
 
 def find_numbered(catalog: Catalog, text: str) -> ModelVersion:

@@ -22,6 +22,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.clock import utc_now
 from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.permits import LoadingRules
 from weighbridge.domain.policy import Policy
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.progress import Progress, Silent
@@ -170,13 +171,16 @@ class Workspace:
         auth = read_auth(place, kind, endpoint, self.asker.load_block)
         return limited(auth, place, kind, endpoint, self.settings.token_places)
 
-    def entries(self, models: str, only: str = "") -> tuple[ModelEntry, ...]:
-        """Return the entries of a models file that `only` names, separated by commas; all when empty.
+    def entries(self, models: str, only: str = "", *, optional: bool = False) -> tuple[ModelEntry, ...]:
+        """Return what a models file says of the models that `only` names, separated by commas; of all when empty.
+
+        Where there is no such file and it is `optional`, that is nothing.
 
         Raises:
             InvalidConfiguration: it cannot be read, lacks such a model, or this run may not name it.
         """
-        entries = read_models(self._models_file(models))
+        path = self._models_file(models)
+        entries = () if optional and not path.exists() else read_models(path)
         return select(entries, only) if only else entries
 
     def locks(self, models: str) -> Locks:
@@ -209,6 +213,10 @@ class Workspace:
         if wanted not in self._policies:
             self._policies[wanted] = load_policy(wanted, self.asker.folder)
         return self._policies[wanted]
+
+    def loading(self, policy: str = "") -> LoadingRules:
+        """Return what a policy says of loading models, the configured one when empty. Raises InvalidConfiguration."""
+        return LoadingRules(self._policy(policy or self.settings.policy).loading, self.settings.converted_folder)
 
     def refuse_taken(self, request: IngestRequest, ref: ModelRef, origins: Collection[tuple[str, ...]]) -> None:
         """Refuse a model's name that belongs to another source, unless its owner allows this source to continue it.
