@@ -16,11 +16,12 @@ from tests.registries.values import put
 from tests.simulators.openai import OpenAIService
 from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.running import BenchmarkRequest
-from weighbridge.cli import app, benchmarks
+from weighbridge.cli import app
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
+from weighbridge.intake import measuring
 from weighbridge.intake.workspace import open_catalog
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.store.local import LocalBlobStore
@@ -53,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[BenchmarkRequest]:
         found.append(request)
         return []
 
-    monkeypatch.setattr(benchmarks, "benchmark", remember)
+    monkeypatch.setattr(measuring, "benchmark", remember)
     return found
 
 
@@ -119,7 +120,7 @@ def test_each_result_is_printed_before_the_next_is_measured(
         keep(kept)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(benchmarks, "benchmark", stopped)
+    monkeypatch.setattr(measuring, "benchmark", stopped)
     assert app.run(["benchmark", "llama", "-b", "memory", "-b", "throughput"]) == 130
     printed = capsys.readouterr()
     assert "memory/1" in printed.out

@@ -76,9 +76,9 @@ def prepare(request: MeasureRequest, workspace: Workspace) -> Prepared:
 
     1. The models file is one that the asker may name.
     2. A stranger's handler is one of ours, or one that models.yaml names: its module's code runs.
-    3. Tasks and judges are for benchmarks that are asked for.
-    4. Files of data exist; a stranger's lie in a folder that others may name, and name no code that would be run.
-    5. A stranger's judge may be asked, and gets only a key that is meant for its host.
+    3. Files of data exist; a stranger's lie in a folder that others may name, and name no code that would be run.
+    4. A stranger's judge may be asked, and gets only a key that is meant for its host.
+    5. Tasks and judges are for benchmarks that are asked for.
 
     Raises:
         InvalidConfiguration: something is not for this asker to name, or does not exist.
@@ -96,8 +96,6 @@ def prepare(request: MeasureRequest, workspace: Workspace) -> Prepared:
     given = dict(request.settings)
     hub = ("" if stranger else given.pop("endpoint", "")) or settings.endpoint("huggingface")
     chosen = BenchmarkSettings(**given | {"endpoint": hub}, data=files)
-    _check_tasks(chosen, request, entry)
-    _check_judge(chosen, request, entry)
     if chosen.judge_url:
         judges = settings.addresses("judge", on_behalf=workspace.asker.on_behalf)
         if stranger:
@@ -106,6 +104,8 @@ def prepare(request: MeasureRequest, workspace: Workspace) -> Prepared:
         chosen = replace(chosen, judge_addresses=judges)
     if stranger:
         _refuse_key(settings, chosen)
+    _check_tasks(chosen, request, entry)
+    _check_judge(chosen, request, entry)
     loading = workspace.loading("" if stranger or entry is None else entry.policy)
     wanted = BenchmarkRequest(request.benchmarks, request.handler, request.device, settings=chosen, loading=loading)
     return Prepared(wanted, entries, entry)
