@@ -1,6 +1,7 @@
 """The private clamd: started, found dead, ended, and what is told when it cannot start."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,6 +63,27 @@ def test_it_ends_when_it_is_stopped(daemon: Daemon) -> None:
     daemon.stop()
     assert daemon.pid is None
     assert not running(pid)
+    assert not folder.exists()
+
+
+def test_nothing_of_it_stays_where_its_folder_goes_first(daemon: Daemon) -> None:
+    """An interrupted process removes its temporary files before its end is noticed."""
+    folder = Path(daemon.connection().address.path).parent
+    process = daemon._process
+    assert process is not None
+    assert process.stdin is not None
+    shutil.rmtree(folder)
+    process.stdin.close()
+    process.wait(30)
+
+    def gone() -> bool:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    assert soon(gone)
     assert not folder.exists()
 
 

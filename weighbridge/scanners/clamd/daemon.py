@@ -51,22 +51,24 @@ AlertEncrypted yes
 """
 #: Runs clamd until its own stdin closes, that is until the process that started it is gone, however it went. Then clamd
 #: is asked to end and, since it would finish its scans first, made to; its folders go last. The file `ended` says that
-#: clamd is gone and its process id no longer its own.
+#: clamd is gone and its process id no longer its own; so does the end of the shell that started it, as an interrupted
+#: process removes the folder first.
 _GUARD = """\
 exec 3<&0 </dev/null
 program=$1 folder=$2 socket=$3
 "$program" -c "$folder/clamd.conf" 3<&- & pid=$!
+ended() { [ -e "$folder/ended" ] || ! kill -0 "$$" 2>/dev/null; }
 (
   read -r _ <&3
-  [ -e "$folder/ended" ] || kill "$pid"
-  for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e "$folder/ended" ] && break; sleep 0.1; done
-  [ -e "$folder/ended" ] || kill -9 "$pid"
-  until [ -e "$folder/ended" ]; do sleep 0.1; done
+  ended || kill "$pid"
+  for _ in 1 2 3 4 5 6 7 8 9 10; do ended && break; sleep 0.1; done
+  ended || kill -9 "$pid"
+  until ended || [ ! -d "$folder" ]; do sleep 0.1; done
   rm -rf "$folder" "$socket"
 ) &
 exec 3<&-
 wait "$pid"
-: >"$folder/ended"
+: >"$folder/ended" || exit
 wait
 """
 #: Bytes of a unix socket's path that every system takes; macOS takes the least.
