@@ -54,7 +54,7 @@ def test_a_schedule_without_runs_is_a_warning(prefect_server: PrefectServer, mon
     """It looks as every schedule does where the scheduler does not work; here the rule has ended."""
     ended = {"rrule": "FREQ=DAILY;UNTIL=20200101T000000Z"}
     path = f"/deployments/{prefect_server.deployment(PRELOAD)}/schedules"
-    made = prefect_server.http.post(path, json=[{"active": True, "schedule": ended}]).raise_for_status().json()[0]
+    made = prefect_server.write(path, [{"active": True, "schedule": ended}]).json()[0]
     try:
         check = checks(prefect_server, monkeypatch)[f"schedule {PRELOAD}"]
         assert (check.state, "sqlalchemy<2.1" in check.mend) == ("warning", True)

@@ -61,9 +61,9 @@ class PrefectServer:
         """Ask for a run of a deployment."""
         path = f"/deployments/{self.deployment(name)}/create_flow_run"
         asked = {"parameters": parameters, "idempotency_key": str(uuid4()), **fields}
-        return self._write(path, asked)
+        return self.write(path, asked)
 
-    def _write(self, path: str, content: Any) -> httpx.Response:
+    def write(self, path: str, content: Any) -> httpx.Response:
         """Post what the server has to write; SQLite takes one writer at a time."""
         while (answer := self.http.post(path, json=content)).status_code == 503:
             time.sleep(0.2)
@@ -120,7 +120,7 @@ class PrefectServer:
             "/block_schemas/filter", json={"block_schemas": {"block_type_id": {"any_": [type_id]}}}
         )
         document = {"name": name, "data": data, "block_type_id": type_id, "block_schema_id": schemas.json()[0]["id"]}
-        saved = self._write("/block_documents/", document)
+        saved = self.write("/block_documents/", document)
         assert saved.status_code == 201, saved.text
         shown: dict[str, Any] = self.http.get(f"/block_documents/{saved.json()['id']}").json()
         return shown
@@ -138,7 +138,7 @@ class PrefectServer:
         """Give a deployment a schedule whose first run is due in a few seconds, and the next in an hour."""
         due = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
         wanted = {"active": True, "schedule": {"interval": 3600, "anchor_date": due}, "parameters": parameters}
-        made = self._write(f"/deployments/{self.deployment(deployment)}/schedules", [wanted])
+        made = self.write(f"/deployments/{self.deployment(deployment)}/schedules", [wanted])
         assert made.status_code == 201, made.text
         return dict(made.json()[0])
 

@@ -253,7 +253,7 @@ def _revision(ref: ModelRef) -> str:
     revision = ref.revision
     if revision and not GIT_REVISION.fullmatch(revision):
         raise InvalidReference(
-            f"{revision!r} is no revision.", "Write a branch, a tag, or a commit of 40 digits.", uri=ref.uri
+            f"{revision!r} is not a revision.", "Write a branch, a tag, or a commit of 40 digits.", uri=ref.uri
         )
     return revision
 
