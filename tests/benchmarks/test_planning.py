@@ -36,7 +36,7 @@ def wanted(catalog: Catalog, data: dict[str, str], *known: str) -> set[tuple[str
     request = BenchmarkRequest(settings=BenchmarkSettings(data=data))
     with catalog:
         found = measurements(
-            "", request, catalog, Path("store"), known=lambda _manifest, benchmark, _handler: benchmark in known
+            "", request, catalog, Path("store"), known=lambda _version, benchmark, _handler: benchmark in known
         )
     return {(one.model, one.benchmark) for one in found}
 
@@ -77,7 +77,7 @@ def test_what_this_machine_knows_is_not_measured_again(
             "memory", Memory.definition, str(version.manifest.digest), (), {"handler": CHAT}, hardware("cpu"), {}
         )
         catalog.add_result(replace(kept, **changes))
-        assert is_known(catalog, "cpu", version.manifest.digest, "memory", handler) is known
+        assert is_known(catalog, "cpu", version, "memory", handler) is known
 
 
 def test_what_its_handler_cannot_do_is_refused_before_anything_runs(catalog: Catalog) -> None:

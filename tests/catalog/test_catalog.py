@@ -202,7 +202,7 @@ def test_one_line_a_model(catalog: Catalog) -> None:
     assert (second.name, second.version, second.default, second.status, second.versions) == (
         "b/second", "1.0.0", True, "PASSED", 2,
     )  # fmt: skip
-    assert (second.size, second.card) == (3, CARD)
+    assert (second.manifest.size, second.card) == (3, CARD)
     assert second.updated_at.tzinfo == UTC
 
 

@@ -173,7 +173,7 @@ def leaderboard(
     by_manifest: dict[str, list[Ranked]] = defaultdict(list)
     for version in versions:
         if wanted.admits(version):
-            by_manifest[version.manifest_digest].append(version)
+            by_manifest[str(version.manifest.digest)].append(version)
     shown = [
         result
         for result in results

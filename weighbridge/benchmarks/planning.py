@@ -25,10 +25,9 @@ from weighbridge.benchmarks.running import (
     refuse_misfits,
     refuse_nothing,
 )
-from weighbridge.catalog import Catalog
+from weighbridge.catalog import Catalog, ModelSummary
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.card import ModelCard
-from weighbridge.domain.digest import Digest
 from weighbridge.domain.result import OF_MEMORY, OF_MODEL, BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, RegistryError
@@ -40,8 +39,8 @@ from weighbridge.store.local import LocalBlobStore
 OF_ENDPOINTS = ("inference_latency", "throughput")
 #: Benchmarks that cannot be done without a file of the operator's, each with the file's name in `data`.
 _NEEDED = {"speech_rate": "speech"}
-#: Tells whether this machine has a result of a benchmark of a manifest, loaded by a handler.
-Known = Callable[[Digest, str, str], bool]
+#: Tells whether this machine has a result of a benchmark of a version, loaded by a handler.
+Known = Callable[[ModelVersion | ModelSummary, str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def measurements(
     *,
     entries: Sequence[ModelEntry] = (),
     devices: Sequence[str] = ("auto",),
-    known: Known = lambda _manifest, _benchmark, _handler: False,
+    known: Known = lambda _version, _benchmark, _handler: False,
 ) -> tuple[Measurement, ...]:
     """Return what is to be measured, given to the devices in turn.
 
@@ -125,8 +124,10 @@ def measurements(
     )
 
 
-def is_known(catalog: Catalog, device: str, manifest: Digest, benchmark: str, handler: str = "") -> bool:
-    """Tell whether there is a result of a benchmark's present definition, of a manifest, on this machine's device.
+def is_known(
+    catalog: Catalog, device: str, version: ModelVersion | ModelSummary, benchmark: str, handler: str = ""
+) -> bool:
+    """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
 
     One that says which handler loaded the model counts for that handler alone; without a `handler` every one counts.
     A failure of the model counts: it would fail again. On another machine it may not, so one whose machine is not known
@@ -138,7 +139,7 @@ def is_known(catalog: Catalog, device: str, manifest: Digest, benchmark: str, ha
         and _machine(result.hardware) == here
         and (not result.failure or result.cause in (OF_MODEL, OF_MEMORY))
         and handler in ("", result.settings.get("handler", handler))
-        for result in catalog.results([manifest], benchmark)
+        for result in catalog.results([version.manifest.digest], benchmark)
     )
 
 
@@ -146,9 +147,9 @@ def compared(catalog: Catalog) -> list[tuple[str, BenchmarkResult]]:
     """Return the newest results of every default version that passed, each with its model's name."""
     passed = [model for model in catalog.models() if model.status == "PASSED"]
     results: dict[str, list[BenchmarkResult]] = {}
-    for result in catalog.results({Digest.parse(model.manifest_digest) for model in passed}):
+    for result in catalog.results({model.manifest.digest for model in passed}):
         results.setdefault(result.manifest_digest, []).append(result)
-    return [(model.name, result) for model in passed for result in results.get(model.manifest_digest, ())]
+    return [(model.name, result) for model in passed for result in results.get(str(model.manifest.digest), ())]
 
 
 def comparable(catalog: Catalog, result: BenchmarkResult) -> list[str]:
@@ -157,7 +158,7 @@ def comparable(catalog: Catalog, result: BenchmarkResult) -> list[str]:
     key, own = result.comparable_key, result.manifest_digest
     equal = {one.manifest_digest for one in others if one.comparable_key == key and not one.failure} - {own}
     return sorted(
-        f"{one.name} {one.version}" for one in versions if one.status == "PASSED" and one.manifest_digest in equal
+        f"{one.name} {one.version}" for one in versions if one.status == "PASSED" and str(one.manifest.digest) in equal
     )
 
 
@@ -203,8 +204,7 @@ def _new(
         if not handler:
             continue  # Nothing here can load it: a data set, a picture of a task that no handler does.
         having = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
-        manifest = Digest.parse(model.manifest_digest)
-        missing = tuple(name for name in doable(having, handler) if not known(manifest, name, handler))
+        missing = tuple(name for name in doable(having, handler) if not known(model, name, handler))
         version = catalog.get(model.name, model.version) if missing else None
         if version is not None:
             found.append((version, replace(wanted, benchmarks=missing)))

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from weighbridge.catalog import manifests, schema
 from weighbridge.catalog.versions import default_id
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
-from weighbridge.domain.version import VersionSummary
+from weighbridge.domain.digest import Digest
+from weighbridge.domain.version import ManifestSummary, VersionSummary
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class ModelSummary:
         default: whether `version` is the default.
         status: of `version`.
         versions: how many there are.
-        size: of `version`, in bytes.
-        manifest_digest: of `version`.
+        manifest: of `version`, without its files.
         source: pinned URI of `version`.
         card: of `version`.
         created_at: of `version`; UTC.
@@ -42,8 +42,7 @@ class ModelSummary:
     default: bool
     status: VersionStatus
     versions: int
-    size: int
-    manifest_digest: str
+    manifest: ManifestSummary
     source: str
     card: ModelCard
     created_at: datetime
@@ -52,7 +51,14 @@ class ModelSummary:
     def to_json(self) -> dict[str, Any]:
         """Return the object that `weighbridge list --json` prints."""
         return {
-            **{name: value for name, value in vars(self).items() if name != "card"},
+            "name": self.name,
+            "version": self.version,
+            "default": self.default,
+            "status": self.status,
+            "versions": self.versions,
+            "size": self.manifest.size,
+            "manifest_digest": str(self.manifest.digest),
+            "source": self.source,
             "architecture": self.card.get("architecture"),
             "parameter_count": self.card.get("parameter_count"),
             "licence": self.card.get("licence"),
@@ -69,11 +75,7 @@ def models(connection: Connection, after: str, limit: int | None) -> list[ModelS
     newest = select(func.max(any_of.c.id)).where(*of_model).scalar_subquery()
     count = select(func.count()).where(*of_model).scalar_subquery()
     query = (
-        select(named.c.name, table, schema.manifests.c.size, count.label("versions"), default_id().label("default_id"))
-        .join(table, table.c.model_id == named.c.id)
-        .join(schema.manifests, schema.manifests.c.digest == table.c.manifest_digest)
-        .where(table.c.id == func.coalesce(default_id(), newest))
-        .order_by(named.c.name)
+        _select(count.label("versions")).where(table.c.id == func.coalesce(default_id(), newest)).order_by(named.c.name)
     )
     query = query.where(named.c.name > after) if after else query
     return [
@@ -83,8 +85,7 @@ def models(connection: Connection, after: str, limit: int | None) -> list[ModelS
             default=row.id == row.default_id,
             status=row.status,
             versions=row.versions,
-            size=row.size,
-            manifest_digest=row.manifest_digest,
+            manifest=_manifest(row),
             source=row.source,
             card=ModelCard.from_json(row.card),
             created_at=row.created_at,
@@ -111,14 +112,18 @@ def of_manifests(connection: Connection, digests: Iterable[str]) -> list[Version
     return sorted(found, key=lambda version: version.name)
 
 
-def _select() -> Any:
+def _select(*more: Any) -> Any:
     named, table, stored = schema.models, schema.versions, schema.manifests
     return (
-        select(named.c.name, table, stored.c.size, stored.c.file_count, default_id().label("default_id"))
+        select(named.c.name, table, stored.c.size, stored.c.file_count, default_id().label("default_id"), *more)
         .join(table, table.c.model_id == named.c.id)
         .join(stored, stored.c.digest == table.c.manifest_digest)
         .where(table.c.removed_at.is_(None))
     )
+
+
+def _manifest(row: Row[Any]) -> ManifestSummary:
+    return ManifestSummary(Digest.parse(row.manifest_digest), row.size, row.file_count)
 
 
 def _load(connection: Connection, query: Any) -> list[VersionSummary]:
@@ -132,10 +137,8 @@ def _load(connection: Connection, query: Any) -> list[VersionSummary]:
             default=row.id == row.default_id,
             purged=row.purged_at is not None,
             created_at=row.created_at.isoformat(),
-            manifest_digest=row.manifest_digest,
             source=row.source,
-            size=row.size,
-            files=row.file_count,
+            manifest=_manifest(row),
             registries=tuple(sorted(registries.get(row.id, ()))),
             card=ModelCard.from_json(row.card),
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, VersionStatus
+from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 
@@ -29,6 +30,15 @@ class Publication:
 
 
 @dataclass(frozen=True)
+class ManifestSummary:
+    """A manifest without its files: its digest, their size in bytes, and how many they are."""
+
+    digest: Digest
+    size: int
+    file_count: int
+
+
+@dataclass(frozen=True)
 class VersionSummary:
     """One version of a model in a list: without its files and reports, so that thousands are read at once.
 
@@ -39,10 +49,8 @@ class VersionSummary:
         default: whether registries give this version when none is requested.
         purged: whether its bytes were removed, so that only its verdict is left.
         created_at: ISO 8601, UTC.
-        manifest_digest: the model's identity.
         source: the pinned URI it came from.
-        size: of all files, in bytes.
-        files: how many there are.
+        manifest: without its files.
         registries: kinds of registries that have it, sorted.
         card: its model card.
     """
@@ -53,17 +61,19 @@ class VersionSummary:
     default: bool
     purged: bool
     created_at: str
-    manifest_digest: str
     source: str
-    size: int
-    files: int
+    manifest: ManifestSummary
     registries: tuple[str, ...]
     card: ModelCard
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of this version in a list; docs/formats.md."""
-        content = {name: value for name, value in vars(self).items() if name != "card"}
-        return content | {"registries": list(self.registries)}
+        return {
+            **_head(self),
+            "size": self.manifest.size,
+            "files": self.manifest.file_count,
+            "registries": list(self.registries),
+        }
 
 
 @dataclass(frozen=True)
@@ -99,29 +109,17 @@ class ModelVersion:
     purged: bool = False
 
     @property
-    def manifest_digest(self) -> str:
-        """The model's identity, as text."""
-        return str(self.manifest.digest)
-
-    def _head(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "version": self.version,
-            "status": self.status,
-            "default": self.default,
-            "purged": self.purged,
-            "created_at": self.created_at,
-            "manifest_digest": self.manifest_digest,
-            "source": self.source,
-        }
-
-    @property
     def summary(self) -> VersionSummary:
         """This version as an entry of a list."""
         return VersionSummary(
-            **self._head(),
-            size=self.manifest.size,
-            files=len(self.manifest.files),
+            name=self.name,
+            version=self.version,
+            status=self.status,
+            default=self.default,
+            purged=self.purged,
+            created_at=self.created_at,
+            source=self.source,
+            manifest=ManifestSummary(self.manifest.digest, self.manifest.size, len(self.manifest.files)),
             registries=tuple(sorted({publication.registry for publication in self.published})),
             card=self.card,
         )
@@ -129,7 +127,7 @@ class ModelVersion:
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints and that a run stores; docs/formats.md."""
         return {
-            **self._head(),
+            **_head(self),
             "files": [
                 {"path": entry.path, "size": entry.size, "sha256": entry.digest.hex if entry.digest else None}
                 for entry in self.manifest.files
@@ -139,3 +137,16 @@ class ModelVersion:
             "decision": self.decision.to_json(),
             "published": [asdict(publication) for publication in self.published],
         }
+
+
+def _head(version: VersionSummary | ModelVersion) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "version": version.version,
+        "status": version.status,
+        "default": version.default,
+        "purged": version.purged,
+        "created_at": version.created_at,
+        "manifest_digest": str(version.manifest.digest),
+        "source": version.source,
+    }

@@ -71,7 +71,7 @@ def _model(model: ModelSummary) -> tuple[str | Text, ...]:
         status_text(model.status),
         shown(model.card.get("architecture") or "", _CELL),
         count_text(parameters) if parameters else "",
-        bytes_text(model.size),
+        bytes_text(model.manifest.size),
         shown(model.card.get("licence") or "", _CELL),
     )
 
@@ -86,8 +86,8 @@ def _version(version: VersionSummary) -> tuple[str | Text, ...]:
         Text(version.version, style="bold"),
         status_text(version.status),
         "default" if version.default else "",
-        "purged" if version.purged else bytes_text(version.size),
-        str(version.files),
+        "purged" if version.purged else bytes_text(version.manifest.size),
+        str(version.manifest.file_count),
         moment_text(version.created_at),
         ", ".join(version.registries),
     )
