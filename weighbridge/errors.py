@@ -160,5 +160,9 @@ class BenchmarkFailed(WeighbridgeError):
     """A benchmark lacks what it needs: a file, a package, a data set, a judge. It says nothing of the model."""
 
 
+class UnexpectedError(WeighbridgeError):
+    """A bug: an exception that no caller foresaw ended the work; its traceback was kept."""
+
+
 class Cancelled(WeighbridgeError):
     """Whoever asked for the work took it back."""

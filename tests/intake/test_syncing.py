@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,10 +20,11 @@ import pytest
 
 from tests.simulators.web import Page, WebServer
 from weighbridge.config.settings import Settings
+from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import CatalogError, IntegrityError
-from weighbridge.intake import chain, publishing, syncing
+from weighbridge.errors import CatalogError, IntegrityError, UnexpectedError
+from weighbridge.intake import chain, publishing, standing, steps, syncing
 from weighbridge.intake.auditing import audit
 from weighbridge.intake.job import Job
 from weighbridge.intake.locking import LockRequest, lock_models
@@ -326,20 +328,47 @@ def test_a_slow_server_delays_its_own_models_only(night: Night, fault: str) -> N
     assert [failure.name for failure in done.failed] == [f"s{number}" for number in range(6)]
 
 
-def test_an_unexpected_error_settles_the_row(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError("a bug")
+@pytest.mark.parametrize("where", ["asked", "compared", "taken in"])
+def test_an_unexpected_error_is_its_models_failure(known: Night, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """The other models go on, the row of the ingest is settled, and the traceback is kept."""
+    (other := known.folder / "other").mkdir()
+    (other / "README.md").write_text("---\nlicense: mit\n---\n")
+    both = "".join(
+        f"- {{name: {name}, source: {{file: {{path: {known.folder}/{name}}}}}}}\n" for name in ("m", "other")
+    )
+    (known.folder / "models.yaml").write_text(f"models:\n{both}")
+    place, function = {
+        "asked": (steps, "resolve"),
+        "compared": (standing, "due"),
+        "taken in": (steps, "describe_files"),
+    }[where]
+    plain = getattr(place, function)
 
-    monkeypatch.setattr("weighbridge.intake.steps.describe_files", broken)
-    with pytest.raises(ZeroDivisionError):
-        night.sync()
-    with night.open() as workspace:
-        (row,) = workspace.catalog.ingests("m")
-        assert (row.status, row.error) == ("ERROR", "It was stopped by ZeroDivisionError.")
-        assert workspace.catalog.get("m") is None
-    assert night.given_out == []
+    def broken(of: Job | Manifest, *more: Any) -> Any:
+        if (of.request.model if isinstance(of, Job) else of.ref.name) == "m":
+            raise ZeroDivisionError("a bug at http://user:pa55word@host")
+        return plain(of, *more)
+
+    if where == "taken in":
+        known.put("config.json", '{"model_type": "llama", "changed": 1}')
+    monkeypatch.setattr(place, function, broken)
+    done = known.sync()
+    assert verdicts(done) == {"other": "PASSED"}
+    (failure,) = done.failed
+    assert (failure.name, type(failure.error)) == ("m", UnexpectedError)
+    kept = (known.folder / "home" / "unexpected-error.txt").read_text()
+    assert str(known.folder / "home" / "unexpected-error.txt") in str(failure.error)
+    assert "ZeroDivisionError: a bug at http://host" in kept
+    assert re.match(r"[-0-9]+ [:0-9]+Z m\nTraceback", kept)
+    with known.open() as workspace:
+        row, *before = workspace.catalog.ingests("m")
+        assert (row.status, row.error) == (
+            ("ERROR", "It was stopped by ZeroDivisionError.") if where == "taken in" else ("PASSED", "")
+        )
+        assert [one.status for one in before] == ["PASSED"] * (where == "taken in")
     monkeypatch.undo()
-    assert verdicts(night.sync()) == {"m": "PASSED"}
+    done = known.sync()
+    assert (done.failed, done.rejected) == ((), ())
 
 
 def test_what_threads_use_is_imported_before_them(night: Night) -> None:

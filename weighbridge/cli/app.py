@@ -10,7 +10,6 @@ import gc
 import json
 import logging
 import sys
-import traceback
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -49,7 +48,6 @@ from weighbridge.cli.console import (
     say,
     via_prefect,
 )
-from weighbridge.config.environment import without_passwords
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.progress import Progress
@@ -62,6 +60,7 @@ from weighbridge.intake.inspecting import inspect_folder
 from weighbridge.intake.job import Job
 from weighbridge.intake.lookup import find
 from weighbridge.intake.previewing import preview
+from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import open_catalog, open_workspace
 from weighbridge.store.claimed_folders import gather_temporary_files, remove_temporary_files
 from weighbridge.store.local import LocalBlobStore
@@ -323,7 +322,8 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         status = _STOPPED
     except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours must not show a traceback)
-        err.print(_keep_traceback(error), markup=False, style="red")
+        command = " ".join(arguments[:1])
+        err.print(str(foreseen(error, f"weighbridge {command}", Settings().folder)), markup=False, style="red")
         return 1
     if status == _STOPPED:  # Typer returns it after an interrupt.
         _say_stopped()
@@ -335,13 +335,6 @@ def _complain(error: WeighbridgeError, as_json: bool) -> None:
         content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy, "facts": error.facts}
         print(json.dumps(named("error", {"error": content}), default=str))  # noqa: T201 (what --json asks for)
     err.print(str(error), markup=False, highlight=False, style="red")
-
-
-def _keep_traceback(error: Exception) -> str:
-    path = Settings().folder / "unexpected-error.txt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(without_passwords("".join(traceback.format_exception(error))))
-    return f"Something unexpected went wrong ({type(error).__name__}). Please report it with the file {path}."
 
 
 def _by_flow(request: IngestRequest, progress: Progress) -> chain.Outcome:

@@ -19,6 +19,7 @@ from weighbridge.intake import steps
 from weighbridge.intake.chain import Runner
 from weighbridge.intake.job import Job, Received
 from weighbridge.intake.receiving import Arrival, receive
+from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Locks, Workspace
 
 
@@ -77,8 +78,8 @@ def lock_models(request: LockRequest, workspace: Workspace, runner: Runner) -> L
     for one in wanted:
         try:
             found = lock(Job.of(one, workspace), runner)
-        except WeighbridgeError as error:
-            failed.append((one.model, error))
+        except Exception as error:  # noqa: BLE001 (a bug that one model meets stops no other model)
+            failed.append((one.model, foreseen(error, one.model, workspace.settings.folder)))
             continue
         locked[one.model] = (one.ref.uri, found.manifest)
         if found.dropped:

@@ -23,6 +23,7 @@ from weighbridge.errors import RegistryUnavailable, ScannerUnavailable, Weighbri
 from weighbridge.intake import standing, steps
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.job import Job
+from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace
 
 IngestOne = Callable[[Job], Outcome]
@@ -263,15 +264,15 @@ def _ask(request: IngestRequest, workspace: Workspace) -> _Asked | Failure:
     try:
         job = Job.of(request, workspace)
         return _Asked(job, steps.resolve(job).fingerprint)
-    except WeighbridgeError as error:
-        return Failure(request.model, error)
+    except Exception as error:  # noqa: BLE001 (a bug that one model meets stops no other model)
+        return Failure(request.model, foreseen(error, request.model, workspace.settings.folder))
 
 
 def _standing(job: Job, version: ModelVersion) -> tuple[str, ...] | WeighbridgeError:
     try:
         return standing.due(job, version)
-    except WeighbridgeError as error:
-        return error
+    except Exception as error:  # noqa: BLE001 (as above)
+        return foreseen(error, job.request.model, job.workspace.settings.folder)
 
 
 def sync(request: SyncRequest, workspace: Workspace, ingest_one: IngestOne) -> SyncReport:
@@ -301,8 +302,8 @@ def sync(request: SyncRequest, workspace: Workspace, ingest_one: IngestOne) -> S
 def _take_in(job: Job, ingest_one: IngestOne) -> Outcome | Failure:
     try:
         return ingest_one(job)
-    except WeighbridgeError as error:
-        return Failure(job.request.model, error)
+    except Exception as error:  # noqa: BLE001 (as above)
+        return Failure(job.request.model, foreseen(error, job.request.model, job.workspace.settings.folder))
 
 
 def _failures(failed: Sequence[Failure]) -> list[dict[str, Any]]:
