@@ -125,10 +125,17 @@ class PrefectServer:
         shown: dict[str, Any] = self.http.get(f"/block_documents/{saved.json()['id']}").json()
         return shown
 
-    def logs(self, run: str) -> list[str]:
-        """Return what a run logged."""
-        found = self.http.post("/logs/filter", json={"logs": {"flow_run_id": {"any_": [run]}}}).json()
-        return [line["message"] for line in found]
+    def logs(self, run: str, timeout_s: float = 60) -> list[str]:
+        """Return what a run logged until its end; the last lines arrive after the state that they name."""
+        wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC"}
+        deadline = time.monotonic() + timeout_s
+        while True:
+            lines: list[str] = [line["message"] for line in self.http.post("/logs/filter", json=wanted).json()]
+            if [line for line in lines if line.startswith("Finished in state")]:
+                return lines
+            if time.monotonic() > deadline:
+                pytest.fail(f"The run's log has no end: {lines}")
+            time.sleep(0.5)
 
     def log(self, process: str) -> str:
         """Return what `server` or `worker` wrote."""
@@ -249,7 +256,7 @@ def serving(folder: Path, **settings: str) -> Iterator[PrefectServer]:
         url = f"http://127.0.0.1:{port}/api"
         environment = {name: value for name, value in (_environment(folder, url) | settings).items() if value}
         user, _, password = CREDENTIALS.partition(":")
-        http = stack.enter_context(httpx.Client(base_url=url, auth=(user, password), timeout=30))
+        http = stack.enter_context(httpx.Client(base_url=url, auth=(user, password), timeout=120))
         start = prefect("server", "start", "--host", "127.0.0.1", "--port", str(port))
         _wait_for(http, _start(stack, start, folder / "server.log", environment), folder / "server.log")
         yield PrefectServer(url, folder, environment, http)
