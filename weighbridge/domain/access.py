@@ -1,0 +1,136 @@
+"""Access: roles, callers and what they may do, and the text of a key.
+
+A key's text is `hf_wb`, 256 random bits as 43 letters and digits, and 6 letters and digits of checksum: clients of the
+Hugging Face Hub send a token of that shape and no other, secret scanners recognise it, and a mistyped key is refused
+without a question to the catalog.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import Literal, get_args
+
+from weighbridge.domain.text import shown
+from weighbridge.errors import UsageError
+
+#: What a caller may do, each one all that the ones before it may: read; take models in and change them; also remove
+#: bytes, give keys, and read the audit log.
+Role = Literal["reader", "publisher", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+#: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, or not at all.
+CallerKind = Literal["key", "issuer", "anonymous"]
+
+PREFIX = "hf_wb"
+_RANDOM_LETTERS, _CHECKSUM_LETTERS = 43, 6
+#: The shape of a key, also for the secret scanner of an organisation; `looks_like_key` checks the checksum too.
+KEY_PATTERN = rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM_LETTERS + _CHECKSUM_LETTERS}}}"
+_KEY = re.compile(KEY_PATTERN)
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAX_PATTERN_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The person or program that makes a request.
+
+    Attributes:
+        name: the key's name, or the subject of the issuer's token.
+        role: the role.
+        models: patterns of the names of models that the role holds for, such as `team-a/*`; empty for every model.
+        kind: how the caller is known.
+    """
+
+    name: str
+    role: Role
+    models: tuple[str, ...] = ()
+    kind: CallerKind = "key"
+
+    @property
+    def actor(self) -> str:
+        """The caller as the audit log names it: `key:NAME`, `issuer:SUBJECT`, or `anonymous`."""
+        return self.kind if self.kind == "anonymous" else f"{self.kind}:{shown(self.name, 200)}"
+
+    def may(self, needed: Role, model: str = "") -> bool:
+        """Return whether the caller may do what needs a role, to a model; without one, whether the role suffices."""
+        if ROLES.index(self.role) < ROLES.index(needed):
+            return False
+        return not self.models or not model or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def may_everywhere(self, needed: Role) -> bool:
+        """Return whether the caller may do what needs a role to every model: what patterns limit may not."""
+        return not self.models and self.may(needed)
+
+
+#: A caller without a key, where reading is open.
+ANONYMOUS = Caller("", "reader", kind="anonymous")
+
+
+def checked_role(text: str) -> Role:
+    """Return a role from its name. Raises UsageError for another text."""
+    for role in ROLES:
+        if role == text:
+            return role
+    raise UsageError(f"There is no role “{shown(text, 40)}”.", f"Roles: {', '.join(ROLES)}.", role=text)
+
+
+def checked_key_name(name: str) -> str:
+    """Return the name of a key unchanged when it is valid. Raises UsageError."""
+    if not _KEY_NAME.fullmatch(name):
+        raise UsageError(
+            f"A key cannot be named “{shown(name, 80)}”.",
+            "Use at most 64 letters, digits and . _ -, beginning with a letter or a digit.",
+            name=name,
+        )
+    return name
+
+
+def checked_models(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns of models' names, each one once. Raises UsageError for one that no name can match."""
+    checked = tuple(dict.fromkeys(patterns))
+    for pattern in checked:
+        visible = pattern and shown(pattern) == pattern == pattern.strip()
+        if not visible or len(pattern) > _MAX_PATTERN_LENGTH or pattern.startswith("/") or "," in pattern:
+            raise UsageError(
+                f"The pattern “{shown(pattern, 80)}” matches no model's name.",
+                "Write a name, or a part of one with *, such as team-a/*; repeat the option for more than one pattern.",
+                pattern=pattern,
+            )
+    return checked
+
+
+def new_key() -> str:
+    """Return the text of a new key."""
+    text = PREFIX + _base62(secrets.randbits(256), _RANDOM_LETTERS)
+    return text + _checksum(text)
+
+
+def looks_like_key(text: str) -> bool:
+    """Return whether a text has the shape and the checksum of a key."""
+    if not _KEY.fullmatch(text):
+        return False
+    return text[-_CHECKSUM_LETTERS:] == _checksum(text[:-_CHECKSUM_LETTERS])
+
+
+def hash_of(key: str) -> str:
+    """Return what is stored of a key, sha256 in hexadecimal: 256 random bits need no slower hash."""
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode()), _CHECKSUM_LETTERS)
+
+
+def _base62(number: int, width: int) -> str:
+    letters = ""
+    for _ in range(width):
+        number, digit = divmod(number, len(_ALPHABET))
+        letters = _ALPHABET[digit] + letters
+    return letters
