@@ -119,8 +119,8 @@ class TestVersions:
             ("/9", ModelNotFound, "no version 9. Its newest version is 1, its aliases are champion."),
             ("/Staging", ModelNotFound, "no version in the stage “Staging”"),
             ("@loser", ModelNotFound, "no alias “loser”"),
-            ("/live", InvalidReference, "“live” is no stage.*must be one of None, Staging, Production, Archived"),
-            ("/99999999999", InvalidReference, "is no stage"),
+            ("/live", InvalidReference, "“live” is not a stage.*must be one of None, Staging, Production, Archived"),
+            ("/99999999999", InvalidReference, "is not a stage"),
         ],
     )
     def test_what_a_model_does_not_have(
@@ -189,11 +189,11 @@ class TestLocations:
     @pytest.mark.parametrize(
         ("location", "says"),
         [
-            ("s3://models/llm/v1", "lies at s3://models/llm/v1, .*Ingest s3://models/llm/v1 directly"),
+            ("s3://models/llm/v1", "is at s3://models/llm/v1, .*Ingest s3://models/llm/v1 directly"),
             ("s3://key:secret@models/llm?X-Amz-Signature=secret", "Ingest s3://models/llm directly"),
             ("gs://models/llm", "own tools and ingest the folder with file:/path"),
-            ("dbfs:/models/llm", "lies at dbfs:/models/llm"),
-            ("wasbs://container@account.blob.core.windows.net/llm", "lies at wasbs://container@account"),
+            ("dbfs:/models/llm", "is at dbfs:/models/llm"),
+            ("wasbs://container@account.blob.core.windows.net/llm", "is at wasbs://container@account"),
         ],
     )
     def test_files_that_the_server_does_not_hand_out(

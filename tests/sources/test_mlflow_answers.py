@@ -240,7 +240,7 @@ class TestLocations:
 
     def test_of_another_server_on_the_same_host(self, server: Simulated) -> None:
         server.locate(server.web.url("/other/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts"))
-        with pytest.raises(SourceError, match="does not hand out"):
+        with pytest.raises(SourceError, match="does not serve"):
             resolve(server)
 
     @pytest.mark.parametrize("host", ["", "//", "//127.0.0.1:{port}"])

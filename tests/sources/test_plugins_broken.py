@@ -162,10 +162,10 @@ ODDITIES = [
         {"at_resolve": "raise ValueError(f'GET https://u:p@h/x?sig={self.secret} {self.secret}\\n\\nno')"},
         "failed when it resolved a model: ValueError in odd:: GET https://…@h/x?… … no.",
     ),
-    ({"at_resolve": "return None"}, "answers nothing, which is no Manifest"),
-    ({"at_resolve": "return {}"}, "answers a dict, which is no Manifest"),
+    ({"at_resolve": "return None"}, "answers nothing, which is not a Manifest"),
+    ({"at_resolve": "return {}"}, "answers a dict, which is not a Manifest"),
     ({"at_resolve": "return Manifest(ref, (entry,))"}, "is not pinned to a revision"),
-    ({"at_resolve": "return Manifest(ref.pinned('1'), ())"}, "a model of no files"),
+    ({"at_resolve": "return Manifest(ref.pinned('1'), ())"}, "a model without files"),
     ({"at_resolve": "return Manifest(ref.pinned('1'), (entry,), 'rar')"}, "with 1 files to be unpacked as 'rar'"),
     ({"at_resolve": "return Manifest(ModelRef('hf', 'a', '1'), (entry,))"}, "with a model of the source “hf”"),
     ({"at_resolve": "return Manifest(ref.pinned(' 1?'), (FileEntry('a', 3, 'sha256:00'),))"}, "of the wrong type: 'a'"),
@@ -175,7 +175,7 @@ ODDITIES = [
         "means another",
     ),
     ({"at_open": "raise ZeroDivisionError"}, "failed when it opened a file: ZeroDivisionError in odd:"),
-    ({"at_open": "yield b'abc'; return"}, "opens a file as a bytes, which is no ByteStream"),
+    ({"at_open": "yield b'abc'; return"}, "opens a file as a bytes, which is not a ByteStream"),
     ({"at_open": "yield ByteStream(0, None); return"}, "failed when it sent a file: TypeError"),
     ({"at_open": "yield ByteStream(0, ['abc']); return"}, "sends a str where bytes belong"),
     ({"at_open": "yield ByteStream(0, [b'ab', None, b'c']); return"}, "sends nothing where bytes belong"),
@@ -196,7 +196,7 @@ def test_whatever_a_plugin_does_no_traceback_and_no_secret_reaches_the_user(
     assert "The source “odd” of the package odd 2.0 " in paragraph
     assert told in paragraph
     assert "s3cret" not in paragraph
-    assert "tell its makers" in paragraph
+    assert "report it to its authors" in paragraph
 
 
 def test_one_that_does_nothing_odd_works(user: User) -> None:

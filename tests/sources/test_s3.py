@@ -102,7 +102,7 @@ class TestListing:
     def test_nothing_below_the_prefix(self, s3_server: S3Server, source: S3Source) -> None:
         place = s3_server.fill({"sub/": b"", "": b""})
         for missing in (place, f"{place}/sub", "models/no/such/prefix"):
-            with pytest.raises(ModelNotFound, match="Nothing lies") as error:
+            with pytest.raises(ModelNotFound, match="There is no object at") as error:
                 resolve(source, missing)
             assert error.value.remedy
 

@@ -98,7 +98,7 @@ class TestExtract:
 
     @pytest.mark.parametrize("fragment", ["extract=yes", "extract=", "extract=True", "extract=true&extract=false"])
     def test_is_true_or_false(self, source: UrlSource, fragment: str) -> None:
-        with pytest.raises(InvalidReference, match="true or false") as error:
+        with pytest.raises(InvalidReference, match="neither true nor false") as error:
             resolve(source, f"http://127.0.0.1:1/f.tar#{fragment}")
         assert error.value.exit_code == 64
 

@@ -84,12 +84,12 @@ def _adapter(record: SourceKind) -> SourceConstructor:
     return create
 
 
-#: Source kind (`ModelRef.kind`) to what makes its adapter.
+#: The maker of the adapter of each source kind (`ModelRef.kind`).
 SOURCES: dict[str, SourceConstructor] = {name: _adapter(KINDS[name]) for name in sorted(KINDS)}
 
 
 def import_source(kind: str) -> None:
-    """Import what makes a source of a kind, before threads start that would each import it.
+    """Import the adapter of a kind, before threads start that would each import it.
 
     Raises:
         InvalidConfiguration: the package that brings it is broken, or there are two.

@@ -1,11 +1,10 @@
 """The source `file`: a model in a file or folder of this machine, `file:/path`.
 
 Every regular file below the folder is part of the model, except what tools leave behind (`litter`), which the manifest
-names as left out, or takes as files with the option `litter=keep`. Links: the path
-itself may be one; a link inside is read as the file it leads to when that lies in the folder, in the blobs of the
-Hugging Face cache that the folder is a snapshot of, or below the folder named by the option `root`; a link to anywhere
-else, or to a folder, is refused, and so are devices, pipes and sockets. Where the settings name `file_roots`, nothing
-outside of them is read, whatever a reference says.
+names as left out, or takes as files with the option `litter=keep`. Links: the path itself may be one; a link inside is
+read as its target when that is in the folder, in the blobs of the Hugging Face cache that the folder is a snapshot of,
+or below the folder named by the option `root`; a link to anywhere else, or to a folder, is refused, and so are devices,
+pipes and sockets. Where the settings name `file_roots`, nothing outside of them is read.
 
 Not here: checking what the files are (scanners), and copying them (intake.fetching).
 """
@@ -48,7 +47,7 @@ _CHUNK_SIZE = 4 * 1024 * 1024
 
 
 class FileSource:
-    """A file or folder of this machine; see the module. Options: `root`, where links may lead; `litter`."""
+    """A file or folder of this machine; see the module. Options: `root`, a folder for targets of links; `litter`."""
 
     kind: ClassVar[str] = "file"
 
@@ -58,13 +57,13 @@ class FileSource:
     def resolve(self, ref: ModelRef) -> Manifest:
         """List the files; reads none of them.
 
-        The revision is a digest over every name and identity (`_identity`), so that a folder in which nothing was
+        The revision is a digest of every name and identity (`_identity`), so that a folder in which nothing was
         written resolves to the same reference and a changed one never does.
 
         Raises:
             ModelNotFound: there is no such path, or nothing in it.
-            AccessDenied: this user may not read it, or it lies outside of the settings' `file_roots`.
-            UnsafePath: a name that is not safe everywhere, a link that leads outside, or something that is no file.
+            AccessDenied: this user may not read it, or it is outside of the settings' `file_roots`.
+            UnsafePath: a name that is not safe everywhere, a link that leads outside, or something that is not a file.
         """
         refuse_unknown_options(ref, OPTIONS)
         keep = _keeps_litter(ref)
@@ -79,7 +78,7 @@ class FileSource:
             )
         _let_the_clock_tick(entries)
         if not entries:
-            raise ModelNotFound(f"The folder {top} holds no files.", "Name the folder that the model lies in.")
+            raise ModelNotFound(f"The folder {top} holds no files.", "Name the folder of the model.")
         lines = "\n".join(f"{entry.version} {entry.path}" for entry in sorted(entries))
         pinned = ModelRef(self.kind, str(top), hashlib.sha256(lines.encode()).hexdigest(), ref.options)
         return refuse_oversize(Manifest(pinned, entries, left_out=tuple(sorted(left_out))), self._settings)
@@ -87,7 +86,7 @@ class FileSource:
     def _walk(
         self, top: Path, roots: tuple[Path, ...], selection: Selection, left_out: list[str] | None
     ) -> Iterator[FileEntry]:
-        """Yield the files; litter goes to `left_out`, or is a file like any other when that is None."""
+        """Yield the files; add litter to `left_out`, or yield it as well when that is None."""
         pending, count = [""], 0
         while pending:
             folder = pending.pop()
@@ -118,14 +117,14 @@ class FileSource:
         """Open a file from `offset`.
 
         Raises:
-            SourceMisbehaved: it was changed since it was resolved, or is while the chunks are read.
+            SourceMisbehaved: it changed after it was resolved, or changes while the chunks are read.
             ModelNotFound: it was removed.
         """
         top = self._top(ref)
         with _foreign_errors(top):
             path = top / entry.path if top.is_dir() else top
             status = _regular(path, self._roots(ref, top))
-            # Never waits for the other end of a pipe that was put in the file's place after the check.
+            # This open never waits for a writer if a pipe took the file's place after the check.
             file = os.fdopen(
                 os.open(path.resolve(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0
             )
@@ -133,25 +132,25 @@ class FileSource:
             expected = entry.version or _identity(status)
             _refuse_change(file, path, expected)
             file.seek(offset)
-            # No more memory than what is left of a small file and the end after it need.
+            # The rest of a small file, and one byte to see its end, need no larger buffer.
             chunk_size = min(_CHUNK_SIZE, max(status.st_size - offset, 0) + 1)
             yield ByteStream(offset, _chunks(file, path, expected, chunk_size), status.st_size)
 
     def _top(self, ref: ModelRef) -> Path:
-        """Return the absolute path of a model; says nothing of what lies outside of `file_roots`, not even whether."""
+        """Return the absolute path of a model; its errors do not reveal what exists outside of `file_roots`."""
         top, allowed = _local(ref, ref.id), self._settings.file_roots
         with _foreign_errors(top):
             if allowed is not None and not _below(top.resolve(), allowed):
                 raise AccessDenied(
                     f"{top} may not be read here.",
-                    "Runs on behalf of others read the folders that WEIGHBRIDGE_FILE_ROOTS names: ask whoever runs "
+                    "Runs on behalf of others read only folders in WEIGHBRIDGE_FILE_ROOTS: ask the operator of "
                     "this machine to add it.",
                     path=str(top),
                 )
         return top
 
     def _roots(self, ref: ModelRef, top: Path) -> tuple[Path, ...]:
-        """The folders that links may lead into, resolved: the model's, its Hugging Face cache's, the option's."""
+        """Return the resolved folders that links may lead into: the model's, its Hugging Face cache's, the option's."""
         if not top.is_dir():
             return (top.resolve().parent,)
         roots = [top.resolve()]
@@ -166,7 +165,7 @@ class FileSource:
 
 
 def _keeps_litter(ref: ModelRef) -> bool:
-    """Whether what tools leave behind counts as part of the model. Raises InvalidReference."""
+    """Return whether litter counts as part of the model. Raises InvalidReference."""
     wanted = ref.option("litter")
     if any(value != _KEEP for value in wanted):
         raise InvalidReference(
@@ -180,20 +179,22 @@ def _below(path: Path, folders: Collection[Path]) -> bool:
 
 
 def _local(ref: ModelRef, path: str) -> Path:
-    """Return a path of the user's as an absolute one; `~` is a home folder."""
+    """Return the user's path as an absolute one; `~` is a home folder."""
     try:
         if "\0" in path:
             raise ValueError("it holds NUL")
         return Path(path).expanduser().absolute()
-    except (ValueError, RuntimeError) as error:  # RuntimeError: a home folder of nobody
-        raise InvalidReference(f"“{path}” is no path: {error}.", "Write file:/path/to/model.", uri=ref.uri) from error
+    except (ValueError, RuntimeError) as error:  # RuntimeError: `~name` of an unknown user
+        raise InvalidReference(
+            f"“{path}” is not a path: {error}.", "Write file:/path/to/model.", uri=ref.uri
+        ) from error
 
 
 def _regular(path: Path, roots: tuple[Path, ...]) -> os.stat_result:
     """Return the status of a regular file, links followed when they stay below `roots`.
 
     Raises:
-        UnsafePath: they do not, or it is no regular file.
+        UnsafePath: a link leads elsewhere, or it is not a regular file.
     """
     if path.is_symlink():
         target = _target(path)
@@ -217,24 +218,24 @@ def _regular(path: Path, roots: tuple[Path, ...]) -> os.stat_result:
 
 
 def _target(link: Path) -> Path:
-    """Return where a link leads. Raises UnsafePath when that is nowhere."""
+    """Return the target of a link. Raises UnsafePath when it does not exist."""
     try:
         return link.resolve(strict=True)
     except FileNotFoundError as error:
         raise UnsafePath(
-            f"{link} is a link to {os.readlink(link)}, which is not there.",
+            f"{link} is a link to {os.readlink(link)}, which does not exist.",
             "Put the file itself there, or leave it out: file:/path?exclude=name.",
             path=str(link),
         ) from error
 
 
 def _identity(status: os.stat_result) -> str:
-    """What changes whenever a file is written: ctime too, as anybody can set mtime back."""
+    """Return what changes whenever a file is written: ctime too, as any program can set mtime back."""
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_dev}-{status.st_ino}"
 
 
 def _let_the_clock_tick(entries: tuple[FileEntry, ...]) -> None:
-    """Wait until a further write to any of the files would get another time stamp than it has now."""
+    """Wait until a further write to any of the files would get a different time stamp."""
     newest_ns = max((int(entry.version.split("-")[2]) for entry in entries), default=0)
     wait_s = newest_ns / 1e9 + _CLOCK_TICK_S - time.time()
     if 0 < wait_s <= _CLOCK_TICK_S:
@@ -249,7 +250,7 @@ def _refuse_change(file: BinaryIO, path: Path, expected: str) -> None:
     if _identity(os.fstat(file.fileno())) != expected:
         raise SourceMisbehaved(
             f"{path} was changed while it was being read.",
-            "Wait until whoever writes it has finished, then run the same command again.",
+            "Wait until the program that writes it has finished, then run the same command again.",
             path=str(path),
         )
 
@@ -273,7 +274,7 @@ def _foreign_errors(path: Path) -> Iterator[None]:
         raise AccessDenied(
             f"This user may not read {refused}.", "Change its permissions, or run as its owner.", path=str(refused)
         ) from error
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle, before Python 3.13
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         raise SourceUnavailable(
             f"{path} cannot be read: {error}.", "Check the disk it is on.", path=str(path)
         ) from error

@@ -1,12 +1,12 @@
 """The source `git-lfs`: a commit of a git repository over http(s), its large files in Git LFS or in git itself.
 
 `git+https://host/repo.git@revision#subdir`; the revision is a branch, a tag, a whole `refs/…` name or a commit of 40
-digits, HEAD without one. The model is every file of the commit, or of its folder `subdir`, `.gitattributes` and the
-like among them, as on the Hugging Face Hub, so that the same content has the same identity from either.
+digits, HEAD without one. The model is every file of the commit, or of its folder `subdir`, including `.gitattributes`
+and the like, as on the Hugging Face Hub, so that the same content has the same identity from both.
 
 Every file whose content is a pointer of Git LFS counts as one, whatever `.gitattributes` says: those change from commit
-to commit and are often lost when folders are copied, and a model whose weights are 130 bytes of text helps nobody.
-What of the tree is a model: git_tree. Not here: how git is run (git.repository), and how Git LFS is asked (git.lfs).
+to commit and are often lost when folders are copied, and a model whose weights are 130 bytes of text is useless.
+git_tree selects the files of the model. Not here: how git is run (git.repository), and Git LFS's protocol (git.lfs).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from weighbridge.sources.git_tree import read_tree
 from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 OPTIONS = frozenset({"subdir"})
-#: Commits whose files are kept at hand, each with a temporary folder of its small files.
+#: Commits whose files stay cached, each with a temporary folder of its small files.
 KEPT_COMMITS = 8
 _REFS = "/info/refs"
 _ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
@@ -81,12 +81,12 @@ class GitLFSSource:
         self._fetching = tuple(Lock() for _ in range(16))
 
     def resolve(self, ref: ModelRef) -> Manifest:
-        """Fetch one commit without history, its large blobs left with the server, and list its files.
+        """Fetch one commit without history and without its large blobs, and list its files.
 
-        LFS files have a sha256, the others git's blob id; the size of a large file in git is not known yet.
+        LFS files have a sha256, the others git's blob id; the size of a large file in git is not known at this point.
 
         Raises:
-            InvalidReference: an address, revision or subdir that is none; git is not run then.
+            InvalidReference: the address, revision or subdir is invalid; git is not run then.
             ModelNotFound: no such repository, revision or folder, or no file in it.
             AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.read` and `gitfailures`.
             UnsafePath: a name that is not safe everywhere, or a symbolic link.
@@ -100,10 +100,10 @@ class GitLFSSource:
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
-        """Open a file of the pinned commit, which is fetched when this source has not seen it yet.
+        """Open a file of the pinned commit, which is fetched first unless it is cached.
 
         Raises:
-            ModelNotFound: the server no longer gives the commit, or has not the object that a pointer names.
+            ModelNotFound: the server no longer serves the commit, or lacks the object that a pointer names.
             InvalidReference: the reference is not pinned to a commit.
         """
         if not COMMIT.fullmatch(ref.revision):
@@ -118,15 +118,15 @@ class GitLFSSource:
             return
         size = commit.repository.size(file.oid) if file.size is None else file.size
         if file.size is None and size < BLOB_LIMIT:
-            # It may be a pointer that nobody could read: the server kept back more than it was asked to.
+            # The server omitted more blobs than the filter asks for; this one may be a pointer, which has to be read.
             raise SourceMisbehaved(
-                f"{shown(ref.id)} kept back {entry.path}, which is a small file.", "Ask whoever runs the server."
+                f"{shown(ref.id)} does not send {entry.path}, which is a small file.", "Ask the server's operator."
             )
         with commit.repository.blob(file.oid, offset) as chunks:
             yield ByteStream(min(offset, size), chunks, size)
 
     def _commit(self, ref: ModelRef) -> _Commit:
-        """Return the commit of a reference; one thread fetches it, others that want it wait."""
+        """Return the commit of a reference; one thread fetches it while others wait for it."""
         url, revision = _address(ref), _revision(ref)
         repository = None
         if not COMMIT.fullmatch(revision):
@@ -146,7 +146,7 @@ class GitLFSSource:
             return commit
 
     def _repository(self, url: str) -> GitRepository:
-        """Return an empty repository of ours for an address; redirects are followed and judged here, not by git.
+        """Return an empty local repository for an address; redirects are followed and checked here, not by git.
 
         Raises:
             ModelNotFound: there is no repository that can be read over smart HTTP.
@@ -156,8 +156,8 @@ class GitLFSSource:
         parts = urlsplit(answer.url)
         if answer.content_type != _ADVERTISEMENT or not parts.path.endswith(_REFS):
             raise ModelNotFound(
-                f"{shown(answer.url)} is no git repository that can be read over http.",
-                "Write the address that git clone takes, without what a browser adds to it.",
+                f"{shown(answer.url)} is not a git repository that can be read over http.",
+                "Write the address that git clone takes, without the parts that a browser adds to it.",
                 url=shown(answer.url),
             )
         where = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix(_REFS)}"
@@ -171,7 +171,7 @@ class GitLFSSource:
         )
 
     def _advertisement(self, url: str) -> Document:
-        """Ask for what every clone begins with; git asks again, and is told where it was found."""
+        """Return the ref advertisement, the first response of a clone; git requests it again at the resulting URL."""
         try:
             return self._transfer.read(
                 f"{url}{_REFS}?service=git-upload-pack",
@@ -192,14 +192,14 @@ class GitLFSSource:
             ) from error
 
     def _addresses(self, url: str) -> tuple[str, ...]:
-        """Return the addresses that git is held to, as it would look the name up once more."""
+        """Return the addresses that git is limited to, as it would resolve the name once more."""
         policy, parts = self._settings.addresses, urlsplit(url)
-        if policy.private is None or getproxies():  # a proxy looks the name up, for Transfer as for git
+        if policy.private is None or getproxies():  # a proxy resolves the name, for Transfer and for git
             return ()
         return policy.resolve(parts.hostname or "", port_of(parts.scheme, parts.port))
 
     def _authorization(self, repository: str, url: str) -> str:
-        """Return our credentials for a URL: the repository's origin may have them, and hosts they are limited to."""
+        """Return the credentials for a URL of the repository's origin, or of a host that they are limited to."""
         auth = self._settings.auth
         return auth.header(url) if auth.hosts or same_origin(repository, url) else ""
 
@@ -223,7 +223,7 @@ def _entry(path: str, file: Pointer | GitFile) -> FileEntry:
 
 
 def _next_pointers(commit: _Commit, path: str) -> Iterator[Pointer]:
-    """Yield what is probably opened next: files are fetched in the order of their names."""
+    """Yield the pointers that are probably opened next: files are fetched in the order of their names."""
     following = (file for name, file in commit.files.items() if name > path)
     return islice((file for file in following if isinstance(file, Pointer) and file.size), BATCH_SIZE)
 
@@ -238,7 +238,7 @@ def _address(ref: ModelRef) -> str:
         plain = False
     if not plain or parts.query or parts.fragment or not parts.path or re.search(r"[\x00-\x20\x7f\\]", ref.id):
         raise InvalidReference(
-            f"{_without_secrets(url)!r} is no address of a git repository that is read here.",
+            f"{_without_secrets(url)!r} is not an http or https address of a git repository.",
             "Write git+https://host/repo.git, without user and password.",
         )
     return url
@@ -249,7 +249,7 @@ def _without_secrets(url: str) -> str:
 
 
 def _revision(ref: ModelRef) -> str:
-    """Return the branch, tag or reference; raise InvalidReference for what git would take as anything else."""
+    """Return the branch, tag or reference; raise InvalidReference for text that git would read as anything else."""
     revision = ref.revision
     if revision and not GIT_REVISION.fullmatch(revision):
         raise InvalidReference(
@@ -267,10 +267,10 @@ def _subdir(ref: ModelRef) -> str:
 
 
 def _lfs_endpoint(configured: str, url: str) -> str:
-    """Return the Git LFS server of a repository: as its `.lfsconfig` says, else as every host has it.
+    """Return the Git LFS server of a repository: the one of its `.lfsconfig`, else the usual address of the host.
 
     Raises:
-        SourceError: `.lfsconfig` names something that is no plain http or https address.
+        SourceError: `.lfsconfig` names something that is not a plain http or https address.
     """
     if not configured:
         return f"{url if url.endswith('.git') else f'{url}.git'}/info/lfs"
@@ -282,7 +282,7 @@ def _lfs_endpoint(configured: str, url: str) -> str:
     downgraded = url.startswith("https:") and not configured.startswith("https:")
     if not plain or downgraded or re.search(r"[\x00-\x20\x7f\\]", configured):
         raise SourceError(
-            f"The file .lfsconfig of {url} names a Git LFS server that is not asked.",
+            f"The file .lfsconfig of {url} names a Git LFS server whose address is not accepted.",
             "It has to be a plain https address: ask the publisher to change lfs.url.",
             url=url,
         )

@@ -1,6 +1,6 @@
-"""What of a commit's tree is a model: its files, links read as the files they lead to, and what is left out.
+"""The files of a commit that form a model, links read as their targets, and what is left out.
 
-Not here: how git is run (net.git.repository), and what stands for a large file (net.git.lfs).
+Not here: how git is run (net.git.repository), and the pointers of large files (net.git.lfs).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from weighbridge.domain.selection import Selection
 from weighbridge.errors import SourceError, UnsafePath
 from weighbridge.net.git.repository import GitFile, GitRepository
 
-#: Bytes of a link's target; longer ones lead nowhere on any system.
+#: The most bytes of a link's target; no system follows longer ones.
 MAX_TARGET = 4096
-#: Links that lead on to links; Linux follows as many.
+#: The most links that are followed one after another, as in Linux.
 MAX_LINKS = 40
 
 
@@ -26,8 +26,8 @@ class CommitTree:
     """The files of a commit, or of a folder of it.
 
     Attributes:
-        files: by path; a link stands as the file that it leads to.
-        left_out: the other things in it, each with the reason.
+        files: by path; a link is listed as its target.
+        left_out: the other entries, each with the reason.
     """
 
     files: Mapping[str, GitFile]
@@ -35,7 +35,7 @@ class CommitTree:
 
 
 def read_tree(repository: GitRepository, oid: str, subdir: str, selection: Selection, max_files: int) -> CommitTree:
-    """Read the tree of a fetched commit; what the selection leaves out is not judged.
+    """Read the tree of a fetched commit; files that the selection leaves out are not checked.
 
     Raises:
         ModelNotFound: there is no such folder, or a file that the selection names.
@@ -68,7 +68,7 @@ def read_tree(repository: GitRepository, oid: str, subdir: str, selection: Selec
 
 
 def _targets(repository: GitRepository, everything: Mapping[str, GitFile]) -> dict[str, str]:
-    """Return where each link leads, as a path from the top of the tree, or as it is written where that is outside."""
+    """Return the target of each link, as a path from the top of the tree, or as written where that is outside."""
     links = [entry for entry in everything.values() if entry.is_link]
     wanted = {link.oid for link in links if link.size is not None and link.size <= MAX_TARGET}
     texts = {oid: content.decode(errors="surrogateescape") for oid, content in repository.contents(sorted(wanted))}
@@ -80,7 +80,7 @@ def _targets(repository: GitRepository, everything: Mapping[str, GitFile]) -> di
 
 
 def _followed(path: str, everything: Mapping[str, GitFile], links: Mapping[str, str]) -> tuple[GitFile | None, str]:
-    """Return the file that a path is or leads to; or None and why there is none.
+    """Return the file that a path is or leads to, or None and the reason.
 
     Raises:
         UnsafePath: it is a link that leads out of the tree.
@@ -98,7 +98,7 @@ def _followed(path: str, everything: Mapping[str, GitFile], links: Mapping[str, 
     if here.startswith(("/", "../")) or here == "..":
         raise UnsafePath(
             f"{path} is a link that leads out of the model, to {here[:200]!r}.",
-            "Leave it out: git+https://host/repo.git?exclude=name; or its publisher puts the file itself there.",
+            "Leave it out: git+https://host/repo.git?exclude=name; or ask its publisher to put the file itself there.",
             path=path,
         )
     if here == "." or any(name.startswith(f"{here}/") for name in everything):

@@ -1,8 +1,8 @@
 """The sources `huggingface`, `huggingface-dataset` and `git-xet`: repositories of the Hub, `hf:org/name@revision`.
 
-What a repository is and where its files lie is asked through huggingface_hub; the bytes come over HTTP (transfer) or
-Xet (xet). Options: `files` and `exclude`. Not here: the Hub's cache layout (registries), checking digests
-(intake.fetching).
+huggingface_hub asks for the description of a repository and the addresses of its files; the bytes come over HTTP
+(net.transfer) or Xet (net.hub.xet). Options: `files` and `exclude`. Not here: the Hub's cache layout (registries),
+checking digests (intake.fetching).
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class HuggingFaceSource:
     def resolve(self, ref: ModelRef) -> Manifest:
         """List the files at a revision; the reference is pinned to the commit.
 
-        The description of the repository says which commit it is, the commit's tree what is in it. LFS files have a
+        The description of the repository names the commit, and the commit's tree lists the files. LFS files have a
         sha256, the others git's blob id.
 
         Raises:
             ModelNotFound: no such repository, revision, or file of the option `files`.
-            AccessDenied, SourceUnavailable, SourceMisbehaved: as `hub_errors`; the latter also for a list that is cut.
-            InvalidReference: an unknown option, or an id that is none.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `hub_errors`; the last also for a truncated list.
+            InvalidReference: an unknown option, or an invalid id.
         """
         refuse_unknown_options(ref, ())
         info = self._info(ref)
@@ -102,7 +102,7 @@ class HuggingFaceSource:
 
     @contextmanager
     def _asking(self, ref: ModelRef, path: str = "") -> Iterator[None]:
-        """Ask through the Hub's client, which has no deadline of its own; what it raises leaves as our errors."""
+        """Run requests of the Hub's client within a deadline, which it lacks, and convert its errors to ours."""
         hooks = get_session().event_hooks["request"]
         if obey not in hooks:
             hooks.append(obey)
@@ -115,15 +115,16 @@ class HuggingFaceSource:
 
         Args:
             pinned: the reference at the commit.
-            named: the files that the description names, which may be some of them only.
+            named: the files that the description names, which may be only some of them.
 
         Raises:
-            SourceMisbehaved: the list lacks a file that the description names, or there is none and that may be cut.
+            SourceMisbehaved: the list lacks a file that the description names, or there is none and the description
+                may be truncated.
         """
         kind = "datasets" if self.repo_type == "dataset" else "models"
         url = f"{self._endpoint}/api/{kind}/{quote(pinned.id)}/tree/{pinned.revision}"
         files = list_tree(self._transfer, url, self._authorization, self._settings.max_files)
-        if files is None:  # a mirror that has no such list
+        if files is None:  # a mirror without such a list
             files = _listed(self._info(pinned, files=True).siblings or [])
             missing = "files beyond these" if len(files) >= PAGE else ""
         else:
@@ -139,7 +140,7 @@ class HuggingFaceSource:
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
-        """Open a file from `offset`: one HEAD that says where it lies, then its bytes.
+        """Open a file from `offset`: one HEAD for its address, then its bytes.
 
         Raises:
             SourceMisbehaved: the endpoint answers with another commit, size or digest than was resolved.
@@ -157,7 +158,7 @@ class HuggingFaceSource:
             yield stream
 
     def _xet_file(self, entry: FileEntry, metadata: HfFileMetadata) -> XetFile | None:
-        """Return the file as Xet has it; None where it has not, or where nothing would prove the bytes."""
+        """Return the file of Xet; None where there is none, or where no digest would prove the bytes."""
         data = metadata.xet_file_data
         if data is None or self._xet.broken or not is_xet_available() or not is_valid_xet_hash(data.file_hash):
             return None
@@ -166,14 +167,14 @@ class HuggingFaceSource:
         return XetFile(data.file_hash, entry.size, data.refresh_route, self._authorization)
 
     def _is_ours(self, url: str) -> bool:
-        """Whether an address that the endpoint names is its own, so that the token may go there."""
+        """Return whether an address that the endpoint names is its own, so that the token may go there."""
         try:
             return same_origin(self._endpoint, url)
         except httpx.InvalidURL:
             return False
 
     def _through_xet(self, file: XetFile, url: str, offset: int) -> Iterator[bytes]:
-        """Yield a file's bytes through Xet, and over HTTP from wherever that fails."""
+        """Yield a file's bytes through Xet, and over HTTP from the offset at which Xet fails."""
         position = offset
         try:
             for chunk in self._xet.chunks(file, offset):
@@ -198,13 +199,13 @@ class HuggingFaceDatasetSource(HuggingFaceSource):
 
 
 class GitXetSource(HuggingFaceSource):
-    """Xet repositories, `xet:org/name@revision`: the Hub is where they live since XetHub joined it."""
+    """Xet repositories, `xet:org/name@revision`: the Hub hosts them since XetHub joined it."""
 
     kind: ClassVar[str] = "git-xet"
 
 
 def _listed(siblings: list[RepoSibling]) -> list[TreeFile]:
-    """Return the files of a repository's description, where its endpoint has no other list."""
+    """Return the files of a repository's description, for an endpoint without another list."""
     files = []
     for sibling in siblings:
         size = sibling.lfs.size if sibling.lfs else sibling.size
@@ -221,15 +222,15 @@ def _entry(file: TreeFile, commit: str) -> FileEntry:
         if not digest and file.git_id:
             digest = Digest("git-sha1", file.git_id)
     except (InvalidConfiguration, TypeError) as error:
-        raise SourceMisbehaved(f"The Hub gives {file.path!r} a digest that is none.", path=file.path) from error
+        raise SourceMisbehaved(f"The Hub gives {file.path!r} an invalid digest.", path=file.path) from error
     return FileEntry(file.path, file.size, digest, version="" if digest else commit)
 
 
 def _refuse_another(ref: ModelRef, entry: FileEntry, metadata: HfFileMetadata) -> None:
-    """Raise when a HEAD contradicts what was resolved; what it leaves out, or a length of 0, contradicts nothing."""
+    """Raise when a HEAD contradicts what was resolved; a missing field, or a length of 0, is not a contradiction."""
     told = (metadata.commit_hash, metadata.size, metadata.etag)
     promised = entry.digest.hex if entry.digest else None
-    # 40 digits may be a proxy's SHA-1 of the content, where git's name for it is over more than that.
+    # 40 digits may be a proxy's SHA-1 of the content; git's blob id covers a header too.
     sha256 = promised and len(promised) == 64 and told[2] and re.fullmatch("[0-9a-f]{64}", told[2])
     comparable = told[2] if sha256 else None
     for what, now, expected in (
@@ -239,8 +240,8 @@ def _refuse_another(ref: ModelRef, entry: FileEntry, metadata: HfFileMetadata) -
     ):
         if now and expected is not None and now != expected:
             raise SourceMisbehaved(
-                f"{entry.path} of {ref.uri} has the {what} {now} now, and {expected} was promised.",
-                "The endpoint, or a proxy on the way, does not serve what it lists. Try again later, or another one.",
+                f"{entry.path} of {ref.uri} has the {what} {now} now, not {expected} as resolved.",
+                "The endpoint, or a proxy in between, does not serve what it lists. Try again later, or another one.",
                 uri=ref.uri,
                 path=entry.path,
                 expected=expected,

@@ -1,7 +1,7 @@
-"""A source that an installed package brings, held to its contract: whatever it does, what leaves it is ours.
+"""A guard around the source of an installed package: it checks results and converts foreign exceptions.
 
-Its own errors pass; a foreign exception or an answer that is none becomes `SourceMisbehaved` naming the package. Not
-here: finding and loading packages (source_kinds.plugins).
+Errors of Weighbridge pass; a foreign exception or an invalid result becomes `SourceMisbehaved`, which names the
+package. Not here: finding and loading packages (source_kinds.plugins).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 from weighbridge.sources.interface import Source, refuse_oversize
 
-#: What a manifest's single file may be unpacked as (`weighbridge.content.unpacking`); empty: the files are the model.
+#: Formats to unpack a manifest's single file as (`weighbridge.content.unpacking`); empty: the files are the model.
 ARCHIVES = frozenset({"", "archive", "wheel"})
 _MAX_TOLD = 300
 
@@ -42,12 +42,12 @@ class InstalledSource:
 
         Args:
             kind: its name.
-            package: whose it is, for messages.
+            package: the package that brings it, for messages.
             make: returns the source for settings.
-            settings: how it may reach the world.
+            settings: its limits, addresses and credentials.
 
         Raises:
-            InvalidConfiguration: what is made is no source.
+            InvalidConfiguration: the result is not a source.
             SourceMisbehaved: making it fails.
         """
         module = (getattr(make, "__module__", None) or "").partition(".")[0]
@@ -57,20 +57,20 @@ class InstalledSource:
         named = getattr(source, "kind", None)
         if named != kind or not all(callable(getattr(source, name, None)) for name in ("resolve", "open")):
             raise InvalidConfiguration(
-                f"The source “{kind}” of the package {package} is no source: it needs resolve, open, and the kind "
+                f"The source “{kind}” of the package {package} is not a source: it needs resolve, open, and the kind "
                 f"“{kind}”, and has {named!r:.60}.",
-                "Update that package, or tell its makers.",
+                "Update that package, or report it to its authors.",
                 source=kind,
             )
         guarded._source = source
         return guarded
 
     def resolve(self, ref: ModelRef) -> Manifest:
-        """Ask the plug-in what a model is.
+        """Return the manifest that the plug-in resolves a model to.
 
         Raises:
-            SourceMisbehaved: it fails in a way of its own, or answers something that is no pinned manifest.
-            WeighbridgeError: what it raises itself.
+            SourceMisbehaved: it raises a foreign exception, or returns something other than a pinned manifest.
+            WeighbridgeError: as the plug-in raises it.
         """
         with self._foreign_errors("it resolved a model"):
             found = self._source.resolve(ref)
@@ -81,12 +81,12 @@ class InstalledSource:
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
-        """Open a file of the plug-in's.
+        """Open a file through the plug-in.
 
         Raises:
-            SourceMisbehaved: it fails in a way of its own, or gives something that is no stream of bytes; also while
-                the chunks are read.
-            WeighbridgeError: what it raises itself.
+            SourceMisbehaved: it raises a foreign exception, or returns something other than a stream of bytes; also
+                while the chunks are read.
+            WeighbridgeError: as the plug-in raises it.
         """
         doing = "it opened a file"
         with self._foreign_errors(doing):
@@ -94,10 +94,10 @@ class InstalledSource:
             stream = opened.__enter__()
         try:
             if not isinstance(stream, ByteStream) or not isinstance(stream.offset, int):
-                raise self._misbehaved(f"opens a file as {_shown(stream)}, which is no ByteStream")
+                raise self._misbehaved(f"opens a file as {_shown(stream)}, which is not a ByteStream")
             yield replace(stream, chunks=self._chunks(stream))
         except BaseException as error:
-            with suppress(Exception):  # The first error is the one to tell, and nothing that a plug-in may swallow.
+            with suppress(Exception):  # The first error is reported; a plug-in may not swallow it.
                 opened.__exit__(type(error), error, error.__traceback__)
             raise
         with self._foreign_errors("it closed a file"):
@@ -122,7 +122,7 @@ class InstalledSource:
             yield
         except WeighbridgeError:
             raise
-        except Exception as error:  # others' code may raise anything, and no traceback reaches a user
+        except Exception as error:  # foreign code may raise anything, and no traceback reaches a user
             told = _scrubbed(str(error), self._settings.auth)
             where = _place(error, self._module)
             raise self._misbehaved(
@@ -133,16 +133,16 @@ class InstalledSource:
     def _misbehaved(self, what: str) -> SourceMisbehaved:
         return SourceMisbehaved(
             f"The source “{self.kind}” of the package {self._package} {what.rstrip('.')}.",
-            "Update that package, or tell its makers; `weighbridge doctor` lists the packages that bring sources.",
+            "Update that package, or report it to its authors; `weighbridge doctor` lists packages that bring sources.",
             source=self.kind,
             package=self._package,
         )
 
 
 def _wrong(found: Any, kind: str) -> str:
-    """Return what keeps an answer from being a pinned manifest; empty when nothing does."""
+    """Return why a result is not a valid pinned manifest; empty when it is one."""
     if not isinstance(found, Manifest) or not isinstance(found.ref, ModelRef):
-        return f"{_shown(found)}, which is no Manifest"
+        return f"{_shown(found)}, which is not a Manifest"
     if found.ref.kind != kind:
         return f"with a model of the source “{found.ref.kind:.60}”"
     if not isinstance(found.ref.revision, str) or not found.ref.revision:
@@ -150,7 +150,7 @@ def _wrong(found: Any, kind: str) -> str:
     if ModelRef.parse(found.ref.uri) != found.ref:
         return f"with a reference whose URI means another one: {found.ref.uri:.200}"
     if not found.files:
-        return "with a model of no files"
+        return "with a model without files"
     if found.archive not in ARCHIVES or (found.archive and len(found.files) != 1):
         return f"with {len(found.files)} files to be unpacked as {found.archive!r:.60}"
     for entry in found.files:
@@ -166,7 +166,7 @@ def _shown(value: Any) -> str:
 
 
 def _place(error: BaseException, module: str) -> str:
-    """Return the last file and line of a package that an exception came through; empty where it came through none."""
+    """Return the last file and line of a package in an exception's traceback; empty where there is none."""
     places = [
         f"{frame.f_globals['__name__']}:{line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -176,7 +176,7 @@ def _place(error: BaseException, module: str) -> str:
 
 
 def _scrubbed(text: str, auth: Auth) -> str:
-    """Return an exception's text as one line, without credentials and without what follows `?` in an address."""
+    """Return an exception's text as one line, without credentials and without the queries of addresses."""
     for secret in auth.secrets:
         text = text.replace(secret, "…")
     text = re.sub(r"//[^/\s@]+@", "//…@", re.sub(r"\?\S+", "?…", text))

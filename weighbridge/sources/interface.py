@@ -1,4 +1,4 @@
-"""What a source is: it says what a model consists of, and opens its files. Adapters lie beside this file."""
+"""The interface of a source, which lists the files of a model and opens them. The adapters are beside this file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from weighbridge.net.streams import ByteStream
 class Source(Protocol):
     """A place models come from.
 
-    Both methods raise `SourceError` and its kinds only; a foreign exception never leaves an adapter.
+    Both methods raise only `SourceError` and its kinds; a foreign exception never leaves an adapter.
     """
 
     kind: ClassVar[str]
 
     def resolve(self, ref: ModelRef) -> Manifest:
-        """Say what the model is now: a pinned reference and every file; downloads no weights.
+        """Return the model's current manifest, a pinned reference and every file; downloads no weights.
 
         Raises:
             ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved, UnsafePath.
@@ -36,7 +36,7 @@ class Source(Protocol):
         Args:
             ref: the pinned reference of the manifest.
             entry: a file of that manifest.
-            offset: bytes already here.
+            offset: the bytes that the caller already has.
         """
         ...
 
@@ -49,7 +49,7 @@ def refuse_unknown_options(ref: ModelRef, known: Collection[str]) -> None:
     for key, _ in ref.options:
         if key not in known and key not in selection.OPTIONS:
             names = f"Known ones: {', '.join(sorted({*known, *selection.OPTIONS}))}."
-            raise InvalidReference(f"The source {ref.kind} knows no option “{key}”.", names, uri=ref.uri, option=key)
+            raise InvalidReference(f"The source {ref.kind} has no option “{key}”.", names, uri=ref.uri, option=key)
 
 
 def refuse_oversize(manifest: Manifest, settings: SourceSettings) -> Manifest:

@@ -1,10 +1,10 @@
 """The source `mlflow`: a version of a registered model, `mlflow:name/3`, `mlflow:name/Staging`, `mlflow:name@champion`.
 
-Asked over MLflow's REST API and not through its client, whose credentials are environment variables of the whole
-process and whose import takes seconds. Option: `tracking_uri`, the server; else the settings' endpoint. The files are
-those below the version's artifacts that the server hands out itself (`--serve-artifacts`); `registered_model_meta` is
-none of them, MLflow's client makes it up. Not here: what the server's answers mean (mlflow.server), and where a
-version's files lie (mlflow_locations).
+The source uses MLflow's REST API and not its client, whose credentials are environment variables of the whole process
+and whose import takes seconds. Option: `tracking_uri`, the server; else the settings' endpoint. The files are those
+below the version's artifacts that the server itself serves (`--serve-artifacts`); `registered_model_meta` is not one of
+them, MLflow's client generates it. Not here: the meaning of the server's responses (mlflow.server), and the location of
+a version's files (mlflow_locations).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OPTIONS = frozenset({"tracking_uri"})
 LATEST = "latest"
 MAX_FOLDERS = 10_000
 MAX_DEPTH = 64
-#: Files whose ETags are asked for, the largest ones: each is a request, and costs a server with passwords 0.1 s.
+#: The most files whose ETags are requested, largest first: each costs a server with passwords 0.1 s.
 MAX_IDENTIFIED = 128
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -51,16 +51,16 @@ class MLflowSource:
     def resolve(self, ref: ModelRef) -> Manifest:
         """List a version's files; the reference is pinned to the version's number.
 
-        1. Stage, alias or nothing becomes a number: the newest version there, the alias's, the newest of all.
-        2. The server says where that version's files lie, and lists them folder by folder.
-        3. Where it gives files strong ETags, they identify the bytes; nothing else in MLflow does, since whoever may
-           write a run may replace its files.
+        1. A stage, an alias or nothing becomes a number: the stage's newest version, the alias's, the newest of all.
+        2. The server names the location of that version's files, and lists them folder by folder.
+        3. Where it gives files strong ETags, they identify the bytes; nothing else in MLflow does, since every user
+           who may write a run may replace its files.
 
         Raises:
             ModelNotFound: no such model, version, stage or alias, or a version without files.
             InvalidReference: an unknown option, no server, or a revision that MLflow calls invalid.
             AccessDenied, SourceUnavailable, SourceMisbehaved: as `TrackingServer.ask` and `TrackingServer.listing`.
-            SourceError: the files lie where the server does not hand them out.
+            SourceError: the server does not serve the files itself.
             UnsafePath: a name that is not safe.
         """
         server = self._server(ref)
@@ -82,7 +82,7 @@ class MLflowSource:
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
-        """Open a file; from `offset` only where a strong ETag or a promised digest would show another file's rest.
+        """Open a file; from `offset` only where a strong ETag or a declared digest would reveal another file's rest.
 
         Raises:
             SourceMisbehaved: the file changed since it was resolved; otherwise as `resolve`.
@@ -95,7 +95,7 @@ class MLflowSource:
             yield stream
 
     def _path(self, ref: ModelRef, server: TrackingServer, entry: FileEntry) -> str:
-        """Return where a file lies; a lock file holds no locations."""
+        """Return the path of a file on the server; entries of a lock file have no locator, so the server is asked."""
         first, *others = artifact_folders(ref, _number(ref, server), server)
         for folder in others:
             if any(one.path == entry.path for one in self._entries(server, folder, Selection.of(ref))):
@@ -116,7 +116,7 @@ class MLflowSource:
         return TrackingServer.at(named.pop(), self._transfer, self._settings.auth)
 
     def _entries(self, server: TrackingServer, root: str, selection: Selection) -> list[FileEntry]:
-        """Return the files below a folder that are taken, with their path on the server as locator."""
+        """Return the selected files below a folder, with their path on the server as locator."""
         entries: list[FileEntry] = []
         pending, folders = [""], 1
         while pending:
@@ -144,16 +144,16 @@ def _refuse_endless(server: TrackingServer, path: str, folders: int, files: int,
         if actual > limit:
             raise SourceError(
                 f"The version has more than {limit:,} {what} on {server.url}.",
-                "No model has so many: see what its source in MLflow is.",
+                "No model has so many: check its source in MLflow.",
                 limit=limit,
             )
 
 
 def _number(ref: ModelRef, server: TrackingServer) -> str:
-    """Return the number of the version that a reference means.
+    """Return the number of the version that a reference names.
 
     Raises:
-        ModelNotFound, InvalidReference: there is none; the remedy names what there is.
+        ModelNotFound, InvalidReference: there is none; the remedy names those that exist.
     """
     revision = ref.revision
     version: dict[str, Any] | None
@@ -176,7 +176,7 @@ def _number(ref: ModelRef, server: TrackingServer) -> str:
 
 
 def _version(server: TrackingServer, value: Any, number: str = "") -> dict[str, Any]:
-    """Return a model version as MLflow writes it, checked."""
+    """Return a checked model version in MLflow's JSON form."""
     given = str(value.get("version", "")) if isinstance(value, dict) else ""
     if not _NUMBER.fullmatch(given) or (number and given != number):
         raise server.strange("a model version")
@@ -201,14 +201,14 @@ def _refuse_unready(ref: ModelRef, version: dict[str, Any]) -> None:
         )
     if status != "READY":
         raise ModelNotFound(
-            f"Version {version['version']} of “{ref.id}” was never registered whole.",
+            f"Version {version['version']} of “{ref.id}” was not registered completely.",
             "Register it again, or name another version.",
             **facts,
         )
 
 
 def _missing(ref: ModelRef, server: TrackingServer, error: SourceError | InvalidReference | None) -> Exception:
-    """Return the error for a version, stage or alias that is not there, or for a model that is not."""
+    """Return the error for a missing version, stage or alias, or for a missing model."""
     try:
         model = server.ask("registered-models/get", name=ref.id).get("registered_model")
     except (ModelNotFound, InvalidReference):
@@ -228,7 +228,9 @@ def _missing(ref: ModelRef, server: TrackingServer, error: SourceError | Invalid
     if revision.startswith("@"):
         return ModelNotFound(f"“{ref.id}” has no alias “{revision[1:]}”.", remedy, uri=ref.uri)
     if isinstance(error, InvalidReference):
-        return InvalidReference(f"“{revision}” is no stage. {error.problem}", f"{remedy} {error.remedy}", uri=ref.uri)
+        return InvalidReference(
+            f"“{revision}” is not a stage. {error.problem}", f"{remedy} {error.remedy}", uri=ref.uri
+        )
     what = f"version {revision}" if _NUMBER.fullmatch(revision) else f"version in the stage “{revision}”"
     return ModelNotFound(f"“{ref.id}” has no {what}.", remedy, uri=ref.uri)
 
@@ -240,10 +242,10 @@ def _aliases(model: dict[str, Any]) -> list[str]:
 
 
 def _identified(server: TrackingServer, entries: tuple[FileEntry, ...], connections: int) -> tuple[FileEntry, ...]:
-    """Return the files with the ETags of the largest ones as versions, where the server gives any.
+    """Return the files with the ETags of the largest ones as versions, where the server sends any.
 
-    A server that keeps files in its own folder does. One before an object store does not, and fetches a whole file
-    for each request: it is asked once, for the smallest one. HEAD is of no use: its ETag is another than GET's.
+    A server that keeps files in its own folder does. A server in front of an object store does not, and fetches a whole
+    file for each request, so it is asked once, for the smallest file. HEAD is useless: its ETag differs from GET's.
     """
     ordered = sorted(entries, key=lambda entry: (entry.size or 0, entry.path))
     smallest = next((entry for entry in ordered if entry.size), ordered[0])
@@ -258,10 +260,10 @@ def _identified(server: TrackingServer, entries: tuple[FileEntry, ...], connecti
 
 
 def _asked(server: TrackingServer, entry: FileEntry) -> FileEntry:
-    """Return a file with its ETag, asked for with its last byte."""
+    """Return a file with its ETag, from a request for its last byte."""
     path = entry.locator
     with server.stream(path, offset=max(0, (entry.size or 0) - 1), size=entry.size) as stream:
-        for _ in islice(stream.chunks, 2):  # its end too, so that the connection can be used again
+        for _ in islice(stream.chunks, 2):  # the end is read too, so that the connection can be used again
             pass
         version = f"{server.address(path)} {stream.etag}" if stream.etag else ""
         return replace(entry, size=stream.size if entry.size is None else entry.size, version=version)

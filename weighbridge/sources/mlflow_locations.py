@@ -1,4 +1,4 @@
-"""Where the files of an MLflow model version lie: below the artifacts that its server hands out, or elsewhere.
+"""The location of the files of an MLflow model version: below the artifacts that its server serves, or elsewhere.
 
 Not here: asking the server (mlflow.server), and listing and reading the files (sources.mlflow).
 """
@@ -17,24 +17,24 @@ from weighbridge.errors import SourceError
 from weighbridge.net.mlflow.server import TrackingServer
 from weighbridge.net.transfer import same_origin
 
-#: What follows the scheme of an artifact location that the server itself hands out.
+#: The part after the scheme in an artifact location that the server itself serves.
 _PROXIED = re.compile(r"mlflow-artifacts:(?://(?P<host>[^/]*))?/(?P<path>.*)", re.DOTALL)
 _PROXY_ROUTE = "/api/2.0/mlflow-artifacts/artifacts/"
-#: Logged models of one run that are looked at.
+#: The most logged models of one run that are read.
 MAX_LOGGED = 100
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-#: Schemes whose part before the @ is a container, not a user.
+#: Schemes in which the part before the @ is a container, not a user.
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
 
 def artifact_folders(ref: ModelRef, number: str, server: TrackingServer) -> tuple[str, ...]:
-    """Return the folders of a version's files, as paths among the artifacts that the server hands out.
+    """Return the folders of a version's files, as paths among the artifacts that the server serves.
 
-    There is one, but for a version that names a run's folder: MLflow 3 keeps a model apart from the run that logged it,
-    so its files are those of both, and the model's count where both have one.
+    There is one folder, except for a version that names a run's folder: MLflow 3 keeps a model apart from the run that
+    logged it, so its files are those of both, and the model's take precedence.
 
     Raises:
-        SourceError: they lie elsewhere; the remedy says how they are ingested.
+        SourceError: they are elsewhere; the remedy describes how to ingest them.
     """
     answer = server.ask("model-versions/get-download-uri", name=ref.id, version=number)
     folders = []
@@ -50,7 +50,7 @@ def artifact_folders(ref: ModelRef, number: str, server: TrackingServer) -> tupl
 
 
 def _followed(server: TrackingServer, location: str) -> tuple[str, ...]:
-    """Return the locations that one of a run's or a logged model's artifacts stands for."""
+    """Return the locations that a `runs:` or `models:` location refers to."""
     scheme, _, rest = location.partition(":/")
     name, _, below = rest.partition("/")
     if scheme == "runs" and name:
@@ -69,7 +69,7 @@ def _below(server: TrackingServer, info: dict[str, Any], folder: str) -> str:
 
 
 def _logged_by(server: TrackingServer, answer: dict[str, Any], run: str, name: str) -> list[dict[str, Any]]:
-    """Return the newest model of a name that a run logged, or nothing; servers before MLflow 3 know none."""
+    """Return the newest model of a name that a run logged, or nothing, as before MLflow 3."""
     outputs = _member(server, answer, "run").get("outputs")
     listed = outputs.get("model_outputs") if isinstance(outputs, dict) else None
     found = []
@@ -84,7 +84,7 @@ def _logged_by(server: TrackingServer, answer: dict[str, Any], run: str, name: s
 
 
 def _handed_out(server: TrackingServer, location: str) -> str | None:
-    """Return the path of a location among the server's artifacts, or None when it is none of them."""
+    """Return the path of a location among the server's artifacts, or None when it is elsewhere."""
     match = _PROXIED.fullmatch(location)
     try:
         if match:
@@ -99,7 +99,7 @@ def _handed_out(server: TrackingServer, location: str) -> str | None:
 
 
 def _elsewhere(ref: ModelRef, number: str, server: TrackingServer, location: str) -> SourceError:
-    """Return the error for files that the server does not hand out."""
+    """Return the error for files that the server does not serve."""
     try:
         parts = urlsplit(location)
     except ValueError as error:
@@ -112,12 +112,12 @@ def _elsewhere(ref: ModelRef, number: str, server: TrackingServer, location: str
     elif parts.scheme in ("", "file"):
         remedy = f"Ingest file:{parts.path} on the machine that has this folder."
     elif parts.scheme in ("http", "https", "mlflow-artifacts"):
-        remedy = "Name the server that does with tracking_uri=, or ingest the folder with file:/path."
+        remedy = "Name the server that serves them with tracking_uri=, or ingest the folder with file:/path."
     else:
         remedy = "Download it with that store's own tools and ingest the folder with file:/path."
     return SourceError(
-        f"Version {number} of “{ref.id}” lies at {place}, which MLflow at {server.url} does not hand out.",
-        f"{remedy} A server with --serve-artifacts hands out what is logged to it.",
+        f"Version {number} of “{ref.id}” is at {place}, which MLflow at {server.url} does not serve.",
+        f"{remedy} A server with --serve-artifacts serves what is logged to it.",
         uri=ref.uri,
         location=place,
     )

@@ -1,4 +1,4 @@
-"""The source `mock`: a model of empty files, made up without any network, for trying pipelines and configuration.
+"""The source `mock`: a model of empty files, generated without a network, for trying pipelines and configuration.
 
 `mock:org/name?files=config.json&files=tokenizer.json`; without a name `test-org/test-model`, without files
 `config.json` (spec 1). Not here: anything that looks like weights; a mock model has none and its card stays empty.
@@ -41,7 +41,7 @@ class MockSource:
 
         Raises:
             ModelNotFound: a revision other than `main` and that commit.
-            InvalidReference: an unknown option, or a commit that is none.
+            InvalidReference: an unknown option, or an invalid commit.
             UnsafePath: a file name that is not safe.
         """
         refuse_unknown_options(ref, OPTIONS)
@@ -65,7 +65,7 @@ class MockSource:
 def _commit(ref: ModelRef, name: str) -> str:
     given = ref.option("commitSha")
     if len(given) > 1 or (given and not _COMMIT.match(given[0])):
-        raise InvalidReference("commitSha is no commit.", "Give it once, as 40 lowercase hex digits.", uri=ref.uri)
+        raise InvalidReference("commitSha is not a commit.", "Give it once, as 40 lowercase hex digits.", uri=ref.uri)
     commit = given[0] if given else hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
     if _COMMIT.match(ref.revision) and not given:
         return ref.revision

@@ -1,8 +1,8 @@
-"""The source `ollama`: a model of Ollama's in any OCI registry, `ollama:llama2:7b`, `ollama:hf.co/user/model:Q4_K_M`.
+"""The source `ollama`: an Ollama model in any OCI registry, `ollama:llama2:7b`, `ollama:hf.co/user/model:Q4_K_M`.
 
 The registry is the one that the name begins with, over https; for other names the settings' endpoint, else Ollama's
 own. The option `registry` is a base URL, such as http://127.0.0.1:5000 for one without TLS. Each layer is a file
-(ollama_layers), and a `Modelfile` of ours makes the folder usable: `ollama create NAME -f Modelfile`. The pinned
+(ollama_layers), and a generated `Modelfile` makes the folder usable: `ollama create NAME -f Modelfile`. The pinned
 revision is the sha256 of the manifest's bytes. Not here: the registry's protocol (oci.registry, oci.access).
 """
 
@@ -34,16 +34,16 @@ from weighbridge.sources.ollama_names import OllamaName
 
 OPTIONS = frozenset({"registry"})
 OLLAMA = "https://registry.ollama.ai"
-#: Bytes that a layer of text may have to stand in the Modelfile, and all of them together.
+#: The most bytes of a text layer in the Modelfile, and of all of them together.
 MAX_TEXT, MAX_TEXTS = 1024**2, 8 * 1024**2
-#: Models whose Modelfile is kept at hand.
+#: The most models whose Modelfile stays cached.
 KEPT_MODELS = 8
 _WEIGHTS = frozenset({Role.MODEL, Role.ADAPTER, Role.TENSOR})
 
 
 @dataclass(frozen=True)
 class _Model:
-    """What a manifest stands for."""
+    """A manifest, the files of its layers and its Modelfile."""
 
     digest: Digest
     files: tuple[LayerFile, ...]
@@ -58,7 +58,7 @@ class _Model:
 
 
 class OllamaSource:
-    """Models of Ollama's; see the module.
+    """Ollama models; see the module.
 
     The credentials of the settings go to the registry, and as `RegistryAccess` says to the realm of its tokens.
     """
@@ -76,10 +76,10 @@ class OllamaSource:
         """Read the manifest and the layers of text; every file has a size and a sha256.
 
         Raises:
-            InvalidReference: a name, tag, option or registry that is none.
-            ModelNotFound: no such model or tag, or something that is no model with weights.
+            InvalidReference: an invalid name, tag, option or registry.
+            ModelNotFound: no such model or tag, or something other than a model with weights.
             AccessDenied, SourceUnavailable: as `OciRegistry.manifest`.
-            SourceMisbehaved: a manifest or layer with other bytes than its digest, or that cannot be read.
+            SourceMisbehaved: a manifest or layer whose bytes do not match its digest, or that cannot be parsed.
             UnsafePath: a layer's name that is not safe.
         """
         refuse_unknown_options(ref, OPTIONS)
@@ -90,7 +90,7 @@ class OllamaSource:
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
-        """Open a layer by its sha256; the Modelfile is made again from the pinned manifest where it is not at hand.
+        """Open a layer by its sha256; the Modelfile is generated again from the pinned manifest unless it is cached.
 
         Raises:
             InvalidReference: the reference is not pinned, or the entry has no sha256.
@@ -113,7 +113,7 @@ class OllamaSource:
             return self._registries.setdefault(url, OciRegistry(url, self._transfer, self._settings.auth))
 
     def _model(self, registry: OciRegistry, name: OllamaName) -> _Model:
-        """Return the model of a name; one that is pinned and known is not asked for again."""
+        """Return the model of a name; a pinned and cached one needs no request."""
         with self._lock:
             known = self._models.get((registry.url, name.repository, name.digest)) if name.digest else None
         if known:
@@ -149,14 +149,14 @@ class OllamaSource:
 
 
 def _base_url(ref: ModelRef, name: OllamaName, endpoint: str) -> str:
-    """Return the base URL of the registry that a reference means.
+    """Return the base URL of the registry that a reference names.
 
-    1. The option `registry`, which names the registry that the name begins with, if it does with any.
-    2. That registry: as the endpoint has it where it is the same one, else over https.
+    1. The option `registry`, which must match the registry that the name begins with, if it has one.
+    2. That registry: at the endpoint's URL where it is the same one, else over https.
     3. The endpoint, else Ollama's own.
 
     Raises:
-        InvalidReference: there are two, or it is no address.
+        InvalidReference: there are two, or it is not a valid address.
     """
     given = set(ref.option("registry"))
     if len(given) > 1:
@@ -176,7 +176,7 @@ def _base_url(ref: ModelRef, name: OllamaName, endpoint: str) -> str:
 
 
 def _authority(ref: ModelRef, url: str) -> str:
-    """Return host and port of a base URL in lowercase; raise InvalidReference for what is none."""
+    """Return host and port of a base URL in lowercase; raise InvalidReference for an invalid one."""
     try:
         parts = urlsplit(url)
         plain = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and "@" not in parts.netloc
@@ -184,6 +184,8 @@ def _authority(ref: ModelRef, url: str) -> str:
         plain = False
     if not plain or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]|\\|/\.\.?(/|$)", url):
         raise InvalidReference(
-            "The registry is no plain http or https address.", "Write registry=https://host, without user.", uri=ref.uri
+            "The registry is not a plain http or https address.",
+            "Write registry=https://host, without user.",
+            uri=ref.uri,
         )
     return parts.netloc.lower()

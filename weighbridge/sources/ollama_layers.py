@@ -1,7 +1,7 @@
-"""The layers of an Ollama model as the files of a folder; each layer is one file, none is left out.
+"""The layers of an Ollama model as the files of a folder; each layer is one file, and none is left out.
 
-Media types are those of Ollama (server/images.go, manifest/layer.go). Layers of other types lie below `layers/`, named
-by their sha256: what they are is for scanners and the policy to say. Not here: the generated file (ollama_modelfile).
+Media types are those of Ollama (server/images.go, manifest/layer.go). Layers of other types go below `layers/`, named
+by their sha256; scanners and the policy judge them. Not here: the generated file (ollama_modelfile).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PREFIX = "application/vnd.ollama.image."
 
 
 class Role(StrEnum):
-    """What a layer is to Ollama."""
+    """The role of a layer in an Ollama model."""
 
     MODEL = "model"
     PROJECTOR = "projector"
@@ -36,7 +36,7 @@ class Role(StrEnum):
     OTHER = "other"
 
 
-#: The file of a role; further ones of it are numbered from 2.
+#: The file name of each role; further files of a role are numbered from 2.
 _FILES = {
     Role.MODEL: "model.gguf",
     Role.PROJECTOR: "projector.gguf",
@@ -48,10 +48,10 @@ _FILES = {
     Role.MESSAGES: "messages.json",
     Role.LICENSE: "LICENSE",
 }
-#: A model has one of these; of several, Ollama would take the last.
+#: Roles that a model has at most once; of several layers, Ollama would take the last.
 _SINGLE = frozenset({Role.TEMPLATE, Role.SYSTEM, Role.PARAMS, Role.MESSAGES})
 _ROLES = {f"{_PREFIX}{role}": role for role in (*_FILES, Role.TENSOR, Role.JSON)} | {f"{_PREFIX}prompt": Role.TEMPLATE}
-#: What the configuration is called: `config.json` would be something else to transformers.
+#: The name of the configuration: transformers would read a `config.json` as its own.
 CONFIG = "ollama.json"
 
 
@@ -65,10 +65,10 @@ class LayerFile:
 
     @property
     def entry(self) -> FileEntry:
-        """The file with its promised size and sha256.
+        """Return the file with its declared size and sha256.
 
         Raises:
-            UnsafePath: the name that the layer has is not safe.
+            UnsafePath: the layer's name is not safe.
         """
         return FileEntry(self.path, self.layer.size, self.layer.digest)
 
@@ -78,11 +78,11 @@ def layer_files(manifest: ImageManifest, where: str) -> tuple[LayerFile, ...]:
 
     Args:
         manifest: of the model.
-        where: the model in words, for errors.
+        where: the model's name, for messages.
 
     Raises:
-        ModelNotFound: none of the layers is a model's.
-        SourceMisbehaved: two layers where Ollama has one.
+        ModelNotFound: no layer belongs to a model.
+        SourceMisbehaved: there are two layers of a role that has one.
     """
     found = tuple(_placed(manifest))
     roles = Counter(file.role for file in found)
@@ -90,12 +90,12 @@ def layer_files(manifest: ImageManifest, where: str) -> tuple[LayerFile, ...]:
     if double:
         raise SourceMisbehaved(
             f"The manifest of {where} has {roles[double[0]]} different layers of the type {double[0]}, where Ollama "
-            "knows one.",
+            "has one.",
             "The model's publisher has to create it again, with ollama create.",
         )
     if not roles.keys() & set(_ROLES.values()):
         raise ModelNotFound(
-            f"{where} is no model of Ollama's: none of its layers has a type that Ollama knows.",
+            f"{where} is not an Ollama model: none of its layers has a type that Ollama knows.",
             "Check the name: registries keep containers and other things too.",
         )
     return found

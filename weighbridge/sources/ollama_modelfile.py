@@ -1,9 +1,9 @@
-"""The Modelfile of a model: what `ollama create NAME -f Modelfile` makes it from again, in the folder of its files.
+"""The Modelfile of a model, from which `ollama create NAME -f Modelfile` creates it again in the folder of its files.
 
 The grammar is that of Ollama (docs/modelfile.mdx, parser/parser.go). The same layers give the same bytes: they are part
-of the model's identity, so what is written here changes only together with every such identity. Text from a layer
-stands there exactly, or not at all with a comment that says why; comments hold no text of a layer's. Not here: reading
-layers (sources.ollama).
+of the model's identity, so a change of the text written here changes every such identity. Text from a layer is included
+exactly, or left out with a comment that gives the reason; comments contain no text of a layer. Not here: reading layers
+(sources.ollama).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pydantic_core import from_json
 from weighbridge.sources.ollama_layers import CONFIG, LayerFile, Role
 
 NAME = "Modelfile"
-#: Roles whose content stands in the file.
+#: Roles whose content is in the file.
 TEXTS = frozenset({Role.TEMPLATE, Role.SYSTEM, Role.PARAMS, Role.MESSAGES, Role.LICENSE, Role.CONFIG})
 _HEAD = "# Written by Weighbridge from the layers of the model: ollama create NAME -f Modelfile"
 _PATHS = ((Role.MODEL, "FROM"), (Role.PROJECTOR, "FROM"), (Role.ADAPTER, "ADAPTER"), (Role.DRAFT, "DRAFT"))
-#: The parameters that Ollama takes (api/types.go), those that it only warns of among them; others make it refuse all.
+#: The parameters that Ollama accepts (api/types.go), some with a warning; any other makes it refuse the Modelfile.
 _INTEGERS = frozenset(
     {"draft_num_predict", "main_gpu", "mirostat", "num_batch", "num_ctx", "num_gpu", "num_keep", "num_predict"}
     | {"num_thread", "repeat_last_n", "seed", "top_k"}
@@ -42,10 +42,10 @@ _MESSAGE_KEYS = frozenset({"role", "content"})
 
 
 def modelfile(files: Sequence[LayerFile], texts: Mapping[str, bytes]) -> bytes | None:
-    """Return the Modelfile, or None where no Modelfile could make the model: one of tensors, or without weights.
+    """Return the Modelfile, or None for a model that none can create: one of tensors, or without weights.
 
     Args:
-        files: of the model, in their order.
+        files: those of the model, in their order.
         texts: the content of those whose role is one of `TEXTS`, by path; without those that were too large to read.
     """
     if not any(file.role is Role.MODEL for file in files):
@@ -66,9 +66,9 @@ def modelfile(files: Sequence[LayerFile], texts: Mapping[str, bytes]) -> bytes |
 
 
 def _quoted(text: str) -> str | None:
-    """Return text as an argument, or None when Ollama's parser would read another one from it.
+    """Return text as an argument, or None when Ollama's parser would read it differently.
 
-    It ends at three quotes before the end of a line, and leaves out what cannot be seen, white space excepted.
+    The parser ends at three quotes before the end of a line, and drops invisible characters except white space.
     """
     if '"""' in text or not all(character.isprintable() or character in "\n\r\t" for character in text):
         return None
@@ -128,7 +128,7 @@ def _arguments(name: str, value: Any) -> list[str] | None:
 
 
 def _messages(path: str, content: bytes) -> Iterator[str]:
-    """Yield a whole conversation or none of it: with a hole it would be another one."""
+    """Yield a whole conversation or nothing: with a gap it would be a different one."""
     values = _json(content)
     lines: list[str] = []
     for value in values if isinstance(values, list) else [None]:
@@ -163,7 +163,7 @@ def _json(content: bytes) -> Any:
 
 
 def runs_elsewhere(texts: Mapping[str, bytes]) -> bool:
-    """Whether a configuration says that the model is another server's, so that there are no weights to be had."""
+    """Return whether a configuration says that the model runs on another server, so that it has no weights."""
     values = _json(texts.get(CONFIG, b""))
     return isinstance(values, dict) and bool(values.get("remote_host") or values.get("remote_model"))
 

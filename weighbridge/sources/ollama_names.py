@@ -1,6 +1,6 @@
-"""The names of Ollama's models, as its own command takes them: `llama2:7b`, `user/model`, `host:5000/user/model:tag`.
+"""The names of Ollama models, as its own command takes them: `llama2:7b`, `user/model`, `host:5000/user/model:tag`.
 
-Parts, lengths and characters are those of Ollama (types/model/name.go). Not here: which registry is asked for a name
+Parts, lengths and characters are those of Ollama (types/model/name.go). Not here: which registry serves a name
 without a host (sources.ollama), and how a URI is read (domain.uris).
 """
 
@@ -38,10 +38,10 @@ class OllamaName:
 
     @classmethod
     def of(cls, ref: ModelRef) -> OllamaName:
-        """Read the name and tag of a reference; of a tag and a digest, the digest counts.
+        """Return the name and tag of a reference; where both a tag and a digest are given, the digest counts.
 
         Raises:
-            InvalidReference: Ollama would not take it.
+            InvalidReference: Ollama would not accept it.
         """
         name, _, tag = ref.id.rpartition(":") if ":" in ref.id.rpartition("/")[2] else (ref.id, "", "")
         if tag and not ref.revision.startswith("sha256:"):
@@ -53,7 +53,7 @@ class OllamaName:
         host_fits = not host if len(parts) != 3 else bool(match and 0 < int(match[1] or 1) < 65_536)
         if not host_fits or not _NAMESPACE.fullmatch(namespace) or not _PART.fullmatch(model):
             raise InvalidReference(
-                f"“{ref.id}” is no name of a model of Ollama's.",
+                f"“{ref.id}” is not a name of an Ollama model.",
                 "Write llama2, user/model, or host:port/user/model; letters, digits and _ - . only.",
                 uri=ref.uri,
             )
@@ -63,12 +63,12 @@ class OllamaName:
 
     @property
     def repository(self) -> str:
-        """The name in the registry: `namespace/model`."""
+        """Return the name in the registry: `namespace/model`."""
         return f"{self.namespace}/{self.model}"
 
     @property
     def digest(self) -> Digest | None:
-        """The manifest's digest, where the name has one."""
+        """Return the manifest's digest, or None where the name has none."""
         return Digest.parse(self.reference) if ":" in self.reference else None
 
     def __str__(self) -> str:
@@ -86,10 +86,10 @@ def _reference(ref: ModelRef) -> str:
     try:
         return str(Digest("sha256", revision.removeprefix("sha256:").lower()))
     except InvalidConfiguration as error:
-        raise InvalidReference(f"“{revision}” is no digest.", error.remedy, uri=ref.uri) from error
+        raise InvalidReference(f"“{revision}” is not a digest.", error.remedy, uri=ref.uri) from error
 
 
 def _no_tag(ref: ModelRef, tag: str) -> InvalidReference:
     return InvalidReference(
-        f"“{tag}” is no tag.", "A tag has up to 80 letters, digits and _ - . such as 7b or latest.", uri=ref.uri
+        f"“{tag}” is not a tag.", "A tag has up to 80 letters, digits and _ - . such as 7b or latest.", uri=ref.uri
     )

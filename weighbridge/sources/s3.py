@@ -1,8 +1,8 @@
 """The source `s3`: a model below a prefix of a bucket, `s3://bucket/prefix?region=…&endpoint=…`.
 
-The prefix is a folder; where nothing lies in it, the object of exactly that name is the model. Every object is pinned
-by its version where the bucket keeps versions, else by its ETag, and each range of it is held against that pin. Not
-here: credentials and endpoints (s3client), listings (s3listing), reading in parallel (ranges).
+The prefix is a folder; where it is empty, the object of exactly that name is the model. Every object is pinned by its
+version where the bucket keeps versions, else by its ETag, and each range of it is checked against that pin. Not here:
+credentials and endpoints (net.s3.client), listings (s3_listing), reading in parallel (net.parallel_ranges).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class S3Source:
     """Objects of a bucket; see the module.
 
     Options: `region` of the bucket, `endpoint` of a service other than AWS. `Auth` holds an access key id (username), a
-    secret access key (password) and a session token; empty, AWS's own credential chain counts.
+    secret access key (password) and a session token; where it is empty, AWS's own credential chain counts.
     """
 
     kind: ClassVar[str] = "s3"
@@ -57,7 +57,7 @@ class S3Source:
     def resolve(self, ref: ModelRef) -> Manifest:
         """List the objects, their pins and the sha256 that the server keeps; reads none of them.
 
-        The revision is a digest over every name, size and pin.
+        The revision is a digest of every name, size and pin.
 
         Raises:
             ModelNotFound: no such bucket, or nothing below the prefix.
@@ -73,13 +73,15 @@ class S3Source:
                 base, listed = bucket.prefix[: bucket.prefix.rfind("/") + 1], bucket.prefix
             if not found:
                 raise ModelNotFound(
-                    f"Nothing lies at {bucket.shown(bucket.prefix)}.", "Check the bucket and the prefix.", uri=ref.uri
+                    f"There is no object at {bucket.shown(bucket.prefix)}.",
+                    "Check the bucket and the prefix.",
+                    uri=ref.uri,
                 )
             keys = Selection.of(ref).of_names(
                 (one.key.removeprefix(base) for one in found), bucket.shown(bucket.prefix)
             )
             found = [one for one in found if one.key.removeprefix(base) in keys]
-            # Names and limits are judged before any object is asked for.
+            # Names and limits are checked before any object is requested.
             refuse_oversize(Manifest(ref, tuple(bucket.entry(one, base) for one in found)), self._settings)
             found = pin_versions(bucket.ask, bucket.name, listed, found)
             found = promises(bucket.ask, bucket.client.meta.endpoint_url, bucket.name, found)
@@ -92,7 +94,7 @@ class S3Source:
         """Open an object from `offset`; a large rest is read in several ranges at once.
 
         Raises:
-            SourceMisbehaved: it was replaced since it was listed, or is while its ranges are read.
+            SourceMisbehaved: it was replaced after it was listed, or while its ranges are read.
             ModelNotFound, AccessDenied, SourceUnavailable: also while the chunks are read.
         """
         bucket = self._bucket(ref)
@@ -128,7 +130,7 @@ def _close(clients: dict[tuple[str, str], Any]) -> None:
 def _single(ref: ModelRef, key: str) -> str:
     values = set(ref.option(key))
     if len(values) > 1:
-        raise InvalidReference(f"The address names two values of “{key}”.", "Keep one.", uri=ref.uri)
+        raise InvalidReference(f"The address has two values of “{key}”.", "Keep one.", uri=ref.uri)
     return values.pop() if values else ""
 
 
@@ -142,7 +144,7 @@ class _Bucket:
     retrying: Retrying
 
     def ask(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
-        """Return the answer to one request about the bucket; see `s3_listing.Ask`."""
+        """Return the response to one request about the bucket; see `s3_listing.Ask`."""
         return self.retrying.call(lambda: self._ask_once(operation, parameters))
 
     def _ask_once(self, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -157,19 +159,19 @@ class _Bucket:
         return foreign_errors(self.shown(key), urlsplit(self.client.meta.endpoint_url).hostname or "")
 
     def entry(self, one: StoredObject, base: str) -> FileEntry:
-        """An object as a file; its version names the endpoint too, as an ETag means nothing elsewhere."""
+        """Return an object as a file; its version names the endpoint too, as an ETag means nothing elsewhere."""
         pin = f"{self.client.meta.endpoint_url} {quote(one.version_id)} {quote(one.etag)}"
         return FileEntry(
             one.key.removeprefix(base), one.size, one.sha256, pin if one.etag or one.version_id else "", one.key
         )
 
     def reading(self, entry: FileEntry) -> _Reading:
-        """What is needed to read a file; asks for it where a lock file has left that out."""
+        """Return what reading a file needs; lists the object again for an entry of a lock file, which has no pin."""
         _, version_id, etag = (unquote(part) for part in (entry.version or "  ").rsplit(" ", 2))
         if entry.locator and entry.size is not None and (etag or version_id):
             return _Reading(self, entry.locator, entry.size, etag, version_id)
         keys = [f"{self.prefix}/{entry.path}".lstrip("/")]
-        if entry.path == self.prefix.rpartition("/")[2]:  # the prefix may be an object itself
+        if entry.path == self.prefix.rpartition("/")[2]:  # the prefix may itself be an object
             keys.append(self.prefix)
         for key in keys:
             with self.errors(key), suppress(_Missing):
@@ -210,7 +212,7 @@ class _Reading:
 
     @contextmanager
     def range(self, start: int, stop: int) -> Iterator[_Part]:
-        """Open the bytes from `start` up to `stop`; the answer is held against the pin and the size."""
+        """Open the bytes from `start` up to `stop`; the response is checked against the pin and the size."""
         wanted: dict[str, str] = {"Bucket": self.bucket.name, "Key": self.key}
         if self.version_id:
             wanted["VersionId"] = self.version_id
@@ -238,7 +240,7 @@ class _Reading:
         match = _CONTENT_RANGE.match(answer.get("ContentRange", ""))
         if not match or tuple(map(int, match.groups()))[:2] != (start, stop - 1):
             raise SourceMisbehaved(
-                f"{self.shown} was asked for its bytes from {start} to {stop} and other ones were sent.",
+                f"The response for bytes {start} to {stop} of {self.shown} holds other bytes.",
                 "Is the endpoint that of an S3 service?",
             )
         if int(match[3]) != self.size:
@@ -247,7 +249,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _Part:
-    """An answer's body."""
+    """The body of a response."""
 
     body: Any
     raw: Any
@@ -260,5 +262,5 @@ class _Part:
                 yield chunk
 
     def cancel(self) -> None:
-        with suppress(ValueError, RuntimeError, OSError):  # read to its end meanwhile
+        with suppress(ValueError, RuntimeError, OSError):  # another thread may have read it to its end
             self.raw.shutdown()

@@ -1,6 +1,6 @@
-"""What lies below a prefix of an S3 bucket: objects, what pins each, and the sha256 that the server vouches for.
+"""The objects below a prefix of an S3 bucket, the pin of each, and the sha256 that the server keeps.
 
-Not here: what a model makes of them (sources.s3), or what failures mean (s3.errors).
+Not here: the model that they form (sources.s3), or the meaning of failures (s3.errors).
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from weighbridge.errors import SourceError, SourceMisbehaved
 from weighbridge.net.s3.errors import changed
 from weighbridge.net.s3.hosts import is_aws
 
-#: Objects that are asked for their checksum, the largest first: one request each.
+#: The most objects whose checksum is requested, the largest first: one request each.
 MAX_ASKED = 500
 _ASKED_AT_ONCE = 8
 _NO_S3 = "Is the endpoint that of an S3 service?"
-#: Keys of one page, as the protocol has it.
+#: The most keys of one page in the protocol.
 _PAGE = 1000
-#: Answers to a listing of versions from services that have none, and from rights that do not reach that far.
+#: Error codes of services without versions, and of credentials that may not list them.
 _NO_VERSIONS = frozenset({400, 403, 404, 405, 500, 501})
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object as a listing tells it.
+    """One object of a listing.
 
     Attributes:
-        key: its whole key.
+        key: the whole key.
         size: bytes.
         etag: with its quotes, or empty.
-        version_id: an immutable version's, or empty.
+        version_id: that of an immutable version, or empty.
         checksums: the algorithms that the listing names; AWS names them, other services seldom do.
-        sha256: of the whole object, as the server keeps it; None when it keeps none.
+        sha256: the server's sha256 of the whole object; None when it keeps none.
     """
 
     key: str
@@ -50,22 +50,23 @@ class StoredObject:
 
 
 class Ask(Protocol):
-    """Asks a client of S3 for one operation, again while the service is unavailable; raises SourceError."""
+    """Runs one operation of an S3 client, with retries while the service is unavailable; raises SourceError."""
 
     def __call__(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
-        """Return the answer to one request."""
+        """Return the response to one request."""
         ...
 
 
 def list_objects(ask: Ask, bucket: str, prefix: str, max_objects: int) -> list[StoredObject]:
-    """List what lies below a prefix; zero-byte keys that end in `/` are folders' markers and left out.
+    """List the objects below a prefix, without the markers of folders, which are empty keys that end in `/`.
 
-    Pages are asked for until the service says that there is no more. One that answers in the way of version 1, which
-    knows no continuation tokens, is asked on in that way; one that says nothing is asked on after every full page.
+    Pages are requested until the service reports the last one. A service that answers with version 1 of the protocol,
+    without continuation tokens, gets requests of that version; one that reports nothing is asked again after every full
+    page.
 
     Raises:
-        SourceError: there is more than `max_objects`.
-        SourceMisbehaved: pages without an end, or a page that is cut without a way to go on.
+        SourceError: there are more than `max_objects`.
+        SourceMisbehaved: the pages do not end, or a truncated page has no way to continue.
     """
     found: list[StoredObject] = []
     where = f"s3://{bucket}/{prefix}"
@@ -75,11 +76,11 @@ def list_objects(ask: Ask, bucket: str, prefix: str, max_objects: int) -> list[S
         page = ask(operation, Bucket=bucket, Prefix=prefix, **start)
         listed = [_stored(item) for item in page.get("Contents", ())]
         if any(not one.key.startswith(prefix) or one.key <= start.get("Marker", "") for one in listed):
-            raise SourceMisbehaved(f"The listing of {where} holds a key from elsewhere.", _NO_S3)
+            raise SourceMisbehaved(f"The listing of {where} holds a key outside of it.", _NO_S3)
         found += [one for one in listed if not (one.key.endswith("/") and one.size == 0)]
         if len(found) > max_objects:
             raise SourceError(
-                f"More than {max_objects:,} objects lie below {where}.",
+                f"There are more than {max_objects:,} objects below {where}.",
                 "Name the prefix of one model.",
                 limit=max_objects,
             )
@@ -93,8 +94,8 @@ def list_objects(ask: Ask, bucket: str, prefix: str, max_objects: int) -> list[S
             operation, start = "list_objects", {"Marker": marker}
         if start in (before, {"Marker": ""}):
             raise SourceMisbehaved(
-                f"The listing of {where} is cut, and the service does not say how to go on.",
-                "Nothing was taken, as files would be missing. Ask whoever runs the service.",
+                f"The listing of {where} is truncated, and the service gives no way to continue.",
+                "Nothing was fetched, as files would be missing. Ask the service's operator.",
             )
         if number > 2 * max_objects // _PAGE + _PAGE:
             break
@@ -102,14 +103,14 @@ def list_objects(ask: Ask, bucket: str, prefix: str, max_objects: int) -> list[S
 
 
 def _goes_on(page: Mapping[str, Any], listed: Sequence[StoredObject]) -> bool:
-    """Whether more follows a page; a service that does not say so is asked on after a page that is full."""
+    """Return whether more follows a page; where the service does not say so, a full page means yes."""
     truncated = page.get("IsTruncated")
     return bool(listed) and len(listed) >= min(page.get("MaxKeys") or _PAGE, _PAGE) if truncated is None else truncated
 
 
 def find_object(ask: Ask, bucket: str, key: str) -> list[StoredObject]:
-    """Return the object of exactly this key, or none; asks for no other right than listing."""
-    page = ask("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)  # a key comes before those that it begins
+    """Return the object of exactly this key, or nothing; needs no other right than listing."""
+    page = ask("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)  # a key sorts before those that it begins
     return [_stored(item) for item in page.get("Contents", ()) if item["Key"] == key]
 
 
@@ -119,16 +120,16 @@ def _stored(item: Mapping[str, Any]) -> StoredObject:
 
 
 def pin_versions(ask: Ask, bucket: str, prefix: str, objects: Sequence[StoredObject]) -> list[StoredObject]:
-    """Give each object its version id where the bucket has versions and these keys may list them.
+    """Return the objects with their version ids where the bucket has versions and these credentials may list them.
 
-    A service that lists none, or not to an end, costs nothing but these pins: ETags pin what has no version.
+    Where a service lists no versions, or not all of them, the ETags are the pins.
     """
     wanted = {one.key: one for one in objects}
     versions: dict[str, str] = {}
     seen = 0
     start: dict[str, str] = {}
     try:
-        # A long history is not worth reading to its end.
+        # A long history is not read to its end.
         for _ in range(2 * len(wanted) // _PAGE + 10):
             page = ask("list_object_versions", Bucket=bucket, Prefix=prefix, **start)
             for item in page.get("Versions", ()):
@@ -136,7 +137,7 @@ def pin_versions(ask: Ask, bucket: str, prefix: str, objects: Sequence[StoredObj
                 if one is None or not item.get("IsLatest"):
                     continue
                 seen += 1
-                # Not the ETag: SeaweedFS gives another one here. Reading holds the version against the first listing's.
+                # The ETag stays that of the first listing: SeaweedFS sends another one here. Reading checks against it.
                 if int(item.get("Size", -1)) == one.size and item.get("VersionId", "null") != "null":
                     versions[one.key] = item["VersionId"]
             names = (("NextKeyMarker", "KeyMarker"), ("NextVersionIdMarker", "VersionIdMarker"))
@@ -151,13 +152,13 @@ def pin_versions(ask: Ask, bucket: str, prefix: str, objects: Sequence[StoredObj
 
 
 def promises(ask: Ask, endpoint: str, bucket: str, objects: Sequence[StoredObject]) -> list[StoredObject]:
-    """Give each object the sha256 that the server keeps for it.
+    """Return the objects with the sha256 that the server keeps for each.
 
-    One request an object, so only where the listing names SHA256; a service whose listing names no algorithm at all is
-    asked too. A sum of parts' sums is no promise about the whole, nor is an ETag: it is an MD5 only for some.
+    This takes one request for each object, so it is done only where the listing names SHA256 or no algorithm at all. A
+    checksum of the parts' checksums proves nothing about the whole, nor does an ETag: it is not always an MD5.
 
     Raises:
-        SourceMisbehaved: an object changed since it was listed.
+        SourceMisbehaved: an object changed after it was listed.
     """
     silent = not is_aws(endpoint) and not any(one.checksums for one in objects)
     asked = [one for one in objects if one.size and (silent or "SHA256" in one.checksums)]
@@ -177,7 +178,7 @@ def _sha256(ask: Ask, bucket: str, one: StoredObject) -> Digest | None:
     if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     try:
-        value = base64.b64decode(answer.get("ChecksumSHA256", ""), validate=True)  # "…-2" of two parts is none
+        value = base64.b64decode(answer.get("ChecksumSHA256", ""), validate=True)  # "…-2", of two parts, is not base64
     except (binascii.Error, ValueError):
         return None
     return Digest("sha256", value.hex()) if len(value) == 32 else None

@@ -1,8 +1,8 @@
 """The source `url`: one file at an http or https address, `https://host/path/model.gguf`.
 
-`#sha256=<hex>` makes the digest a promise that the bytes are held against. With `#extract=true` the file is an archive
-and its members are the model; what kind of archive, its bytes say. Not here: unpacking it (content.unpacking), and
-pages that list files.
+`#sha256=<hex>` declares the digest that the bytes are checked against. With `#extract=true` the file is an archive and
+its members are the model; its bytes decide which kind of archive. Not here: unpacking it (content.unpacking), and pages
+that list files.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class UrlSource:
         self._transfer = Transfer.of(settings)
 
     def resolve(self, ref: ModelRef) -> Manifest:
-        """Ask for the file's size, name and strong ETag in at most two requests.
+        """Read the file's size, name and strong ETag in at most two requests.
 
-        The revision is what pins the bytes best: the promised digest, else the strong ETag, else a weak mark of
-        size and Last-Modified (`weak-…`), which says no more than that nothing seems to have changed.
+        The revision is what pins the bytes best: the declared digest, else the strong ETag, else a weak mark of size
+        and Last-Modified (`weak-…`), which only shows that nothing seems to have changed.
 
         Raises:
             ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved: as `Transfer.describe`.
-            InvalidReference: an unknown option, or one whose value cannot be.
+            InvalidReference: an unknown option, or an invalid value of one.
             UnsafePath: the server's name for the file is not safe.
         """
         refuse_unknown_options(ref, OPTIONS)
@@ -62,7 +62,7 @@ class UrlSource:
                 "It may be a login or preview page: use the address of its download button.",
                 url=shown(ref.id),
             )
-        # A promised digest proves the bytes; the ETag may be another one at each node that serves them.
+        # A declared digest proves the bytes; the ETag may differ between the nodes that serve them.
         version = f"{ref.id} {description.etag}" if description.etag and not promised else ""
         entry = FileEntry(_name(ref, description), description.size, promised, version)
         pinned = ref.pinned(_revision(description, promised))
@@ -70,7 +70,7 @@ class UrlSource:
 
     @contextmanager
     def open(self, ref: ModelRef, entry: FileEntry, offset: int = 0) -> Iterator[ByteStream]:
-        """Open the file; from `offset` only where a strong ETag or a promised digest would show another file's rest.
+        """Open the file; from `offset` only where a strong ETag or a declared digest would reveal another file's rest.
 
         Raises:
             SourceMisbehaved: the file changed since it was resolved; otherwise as `resolve`.
@@ -92,17 +92,17 @@ def _promised(ref: ModelRef) -> Digest | None:
     if not given:
         return None
     if len(set(given)) > 1:
-        raise InvalidReference("The URL promises two different sha256.", "Keep one.", uri=ref.uri)
+        raise InvalidReference("The URL declares two different sha256.", "Keep one.", uri=ref.uri)
     try:
         return Digest("sha256", given[0].lower())
     except InvalidConfiguration as error:
-        raise InvalidReference(f"#sha256={given[0]} is no sha256.", error.remedy, uri=ref.uri) from error
+        raise InvalidReference(f"#sha256={given[0]} is not a sha256.", error.remedy, uri=ref.uri) from error
 
 
 def _extracts(ref: ModelRef) -> bool:
     given = set(ref.option("extract")) or {"false"}
     if len(given) > 1 or not given <= {"true", "false"}:
-        raise InvalidReference("extract is true or false.", "Write #extract=true.", uri=ref.uri)
+        raise InvalidReference("The value of extract is neither true nor false.", "Write #extract=true.", uri=ref.uri)
     return given == {"true"}
 
 
@@ -116,7 +116,7 @@ def _revision(description: Description, promised: Digest | None) -> str:
 
 
 def _name(ref: ModelRef, description: Description) -> str:
-    """The file's name: as Content-Disposition says where that is safe, else the address's last part with a suffix.
+    """Return the file's name: Content-Disposition's where that is safe, else the address's last part with a suffix.
 
     Raises:
         UnsafePath: neither is safe.

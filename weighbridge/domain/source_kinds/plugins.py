@@ -84,7 +84,7 @@ def load(kind: str) -> Callable[..., Any]:
     if not callable(found):
         raise InvalidConfiguration(
             f"The source “{kind}” of the package {package_of(entry)} is {entry.value}, which makes nothing.",
-            "Update that package, or tell its makers.",
+            "Update that package, or report it to its authors.",
             source=kind,
         )
     return found  # type: ignore[no-any-return]
