@@ -50,9 +50,10 @@ LAYERS: dict[str, set[str]] = {
         *("handlers", "sources", "scanners", "registries", "benchmarks"),
     },
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
+    "web": {"errors", "domain", "catalog", "config", "intake"},
     "cli": {
         *("errors", "domain", "store", "handlers", "config"),
-        *("benchmarks", "intake", "views"),
+        *("benchmarks", "intake", "views", "web"),
     },
 }
 #: Each library and the rooms that may import it. `weighbridge.net` owns what speaks to the world, and so on.
@@ -61,6 +62,7 @@ OWNERS: dict[str, set[str]] = {
     "boto3": {"net"},
     "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
     "brotli": {"content"},
+    "fastapi": {"web"},
     "fickling": {"content"},
     "gguf": {"content", "handlers"},
     "hf_xet": {"net"},
@@ -80,10 +82,12 @@ OWNERS: dict[str, set[str]] = {
     "rich": {"cli", "views"},
     "ruamel": {"config"},
     "sqlalchemy": {"catalog", "registries.mlflow_session"},  # MLflow raises its errors
+    "starlette": {"web"},
     "torch": {"handlers", "benchmarks"},
     "transformers": {"handlers", "benchmarks"},
     "typer": {"cli"},
     "urllib3": {"net"},
+    "uvicorn": {"web"},
 }
 #: Modules of Python's that do input or output; `domain` has no use for them.
 INPUT_OUTPUT = {

@@ -120,6 +120,14 @@ class CatalogError(WeighbridgeError):
     """The catalog's database could not do its work."""
 
 
+class NotInCatalog(UsageError, CatalogError):
+    """The catalog has no such model, version or report."""
+
+
+class StateConflict(CatalogError):
+    """What was asked for contradicts what a version is: its status, its files, or a change made meanwhile."""
+
+
 class CatalogUnavailable(CatalogError):
     """The catalog's database is locked or not reachable."""
 

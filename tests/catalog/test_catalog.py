@@ -108,7 +108,7 @@ def test_a_number_belongs_to_one_manifest(catalog: Catalog) -> None:
 def test_a_name_that_nobody_can_address_is_refused(catalog: Catalog, name: str) -> None:
     with pytest.raises(InvalidName, match="--name"):
         settle(catalog, name=name)
-    assert catalog.models() == []
+    assert catalog.lists.models() == []
 
 
 def test_the_default_is_the_newest_that_passed(catalog: Catalog) -> None:
@@ -195,7 +195,7 @@ def test_one_line_a_model(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0", name="b/second")
     settle(catalog, "longer", "1.1.0", "FAILED", name="b/second")
     settle(catalog, "a", "1.0.0", "FAILED", name="a/first")
-    first, second = catalog.models()
+    first, second = catalog.lists.models()
     assert (first.name, first.version, first.default, first.status, first.versions) == (
         "a/first", "1.0.0", False, "FAILED", 1,
     )  # fmt: skip
@@ -327,7 +327,7 @@ def test_a_failed_transaction_leaves_nothing(catalog: Catalog) -> None:
 
     with pytest.raises(KeyError):
         catalog.settle_version("m", "mock:m", manifest(), CARD, decision(), (report(),), choose)
-    assert catalog.models() == []
+    assert catalog.lists.models() == []
     assert catalog.reports([digest("weights")]) == []
 
 
@@ -357,4 +357,4 @@ def test_threads_share_a_catalog(catalog: Catalog) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(catalog.models()) == 6
+    assert len(catalog.lists.models()) == 6

@@ -128,7 +128,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path, open_catalog: Open) ->
     url = f"sqlite:///{tmp_path}/catalog.db"
     catalog = open_catalog(url, timeout_s=0.2)
     engine, connection = _hold_write_lock(url)
-    assert catalog.models() == []
+    assert catalog.lists.models() == []
     connection.close()
     engine.dispose()
 
@@ -171,7 +171,7 @@ def test_connections_cut_by_the_server_are_made_anew(postgresql_url: str, open_c
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
     engine.dispose()
-    assert catalog.models() == []
+    assert catalog.lists.models() == []
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/x", "sqlite://", "sqlite:///:memory:"])

@@ -26,10 +26,10 @@ def test_a_removed_version_is_seen_nowhere(catalog: Catalog) -> None:
     default = catalog.get("org/name")
     assert default is not None
     assert (default.version, default.default) == ("1.0.0", True)
-    assert [(model.version, model.versions) for model in catalog.models()] == [("1.0.0", 1)]
+    assert [(model.version, model.versions) for model in catalog.lists.models()] == [("1.0.0", 1)]
     catalog.remove("org/name", "1.1.0")
     catalog.remove("org/name", "1.0.0")
-    assert catalog.models() == []
+    assert catalog.lists.models() == []
     for change in (
         lambda: catalog.withdraw("org/name", "1.0.0", "x"),
         lambda: catalog.set_default("org/name", "1.0.0"),
@@ -150,6 +150,6 @@ def test_a_catalog_from_before_loses_nothing(url: str, catalog: Catalog, open_ca
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     catalog.close()
     again = open_catalog(url)
-    assert [model.version for model in again.models()] == ["1.0.0"]
+    assert [model.version for model in again.lists.models()] == ["1.0.0"]
     again.remove("org/name", "1.0.0")
-    assert again.models() == []
+    assert again.lists.models() == []

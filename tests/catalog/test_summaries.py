@@ -28,15 +28,15 @@ def _filled(catalog: Catalog) -> Catalog:
 def test_a_line_says_what_the_version_says(catalog: Catalog) -> None:
     for name in ("org/a", "org/b", "org/c", "org/unknown"):
         whole = [version.summary for version in _filled(catalog).versions(name)]
-        assert catalog.version_summaries(name) == whole
-    assert [version.registries for version in catalog.version_summaries("org/a")] == [(), (), ("export", "mlflow")]
+        assert catalog.lists.versions(name) == whole
+    assert [version.registries for version in catalog.lists.versions("org/a")] == [(), (), ("export", "mlflow")]
 
 
 def test_models_come_in_pages(catalog: Catalog) -> None:
-    everything = _filled(catalog).models()
+    everything = _filled(catalog).lists.models()
     assert [model.name for model in everything] == ["org/a", "org/b", "org/c"]
     pages, after = [], ""
-    while page := catalog.models(after=after, limit=2):
+    while page := catalog.lists.models(after=after, limit=2):
         pages.append(page)
         after = page[-1].name
     assert pages == [everything[:2], everything[2:]]
@@ -56,8 +56,8 @@ def test_a_list_takes_as_many_queries_for_many_as_for_few(catalog: Catalog) -> N
         statements: list[str] = []
         engine = catalog._database._engine
         event.listen(engine, "before_cursor_execute", hear := lambda *found: statements.append(found[2]))
-        catalog.models()
-        catalog.version_summaries("org/one")
+        catalog.lists.models()
+        catalog.lists.versions("org/one")
         catalog.measured()
         event.remove(engine, "before_cursor_execute", hear)
         return len(statements)

@@ -18,6 +18,9 @@ from weighbridge.views.schemas import SCHEMAS
 #: Commands that load or measure a model: what they print is held by their own tests.
 _ELSEWHERE = {"try", "benchmark"}
 
+#: Commands that print nothing: they serve until they are stopped.
+WITHOUT_JSON = {"serve"}
+
 
 def every_command() -> set[str]:
     """Return the names of all commands, those of groups with their group's."""
@@ -26,7 +29,7 @@ def every_command() -> set[str]:
     for name, command in top.commands.items():
         inner = getattr(command, "commands", None)
         found |= {f"{name} {one}" for one in inner} if inner else {name}
-    return found
+    return found - WITHOUT_JSON
 
 
 def objects(printed: str) -> list[Any]:

@@ -53,7 +53,7 @@ def test_what_there_is_and_what_is_to_be_fetched(case: SourceCase, workspace: Wo
     no_gguf = {("gguf.version", path) for path, content in case.files.items() if path.endswith(".gguf") and content}
     assert {(reason.rule, reason.path) for reason in found.rejections} == no_gguf, "the headers were not read"
     assert any("ClamAV" in sentence for sentence in found.unknown)
-    assert (kept(workspace), workspace.catalog.models()) == (before, [])
+    assert (kept(workspace), workspace.catalog.lists.models()) == (before, [])
 
     with Direct() as runner:
         receive(job, runner, steps.resolve(job))

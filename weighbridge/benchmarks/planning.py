@@ -145,7 +145,7 @@ def is_known(
 
 def compared(catalog: Catalog) -> list[tuple[str, BenchmarkResult]]:
     """Return the newest results of every default version that passed, each with its model's name."""
-    passed = [model for model in catalog.models() if model.status == "PASSED"]
+    passed = [model for model in catalog.lists.models() if model.status == "PASSED"]
     results: dict[str, list[BenchmarkResult]] = {}
     for result in catalog.results({model.manifest.digest for model in passed}):
         results.setdefault(result.manifest_digest, []).append(result)
@@ -196,7 +196,7 @@ def _new(
     """Return the default versions that passed, each with the benchmarks whose results are missing."""
     of_name: Mapping[str, ModelEntry] = {entry.key: entry for entry in entries}
     found: list[tuple[ModelVersion | ModelEntry, BenchmarkRequest]] = []
-    for model in catalog.models():
+    for model in catalog.lists.models():
         if model.status != "PASSED":
             continue
         wanted = _completed(request, model.card, of_name.get(model.name))

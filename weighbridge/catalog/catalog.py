@@ -24,9 +24,9 @@ from weighbridge.catalog import (
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.publications import Place
 from weighbridge.catalog.regressions import regressions
-from weighbridge.catalog.summaries import ModelSummary
 from weighbridge.catalog.versions import Settlement
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, VersionStatus
@@ -75,6 +75,11 @@ class Catalog:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    @property
+    def lists(self) -> Lists:
+        """Models and versions in lists, read without files and reports."""
+        return Lists(self._database)
 
     # Ingests
 
@@ -228,16 +233,6 @@ class Catalog:
         """Return a version's status and whether it is the default one, or None; `get` reads all of it."""
         with self._database.read() as connection:
             return versions.state(connection, name, version)
-
-    def models(self, *, after: str = "", limit: int | None = None) -> list[ModelSummary]:
-        """Return one line for every model, sorted by name; a page of them from the first name after `after` on."""
-        with self._database.read() as connection:
-            return summaries.models(connection, after, limit)
-
-    def version_summaries(self, name: str) -> list[VersionSummary]:
-        """Return one line for every version of a model, the latest first; none for an unknown name."""
-        with self._database.read() as connection:
-            return summaries.of_model(connection, name)
 
     def having(self, name: str, manifest: Digest) -> ModelVersion | None:
         """Return the version of a model that has exactly these files under these names, or None."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, exists, select
 from weighbridge.catalog import schema
 from weighbridge.catalog.versions import require
 from weighbridge.domain.digest import Digest
-from weighbridge.errors import CatalogError
+from weighbridge.errors import StateConflict
 
 
 def remove(connection: Connection, name: str, version: str, now: datetime) -> None:
@@ -40,7 +40,7 @@ def purge(connection: Connection, name: str, version: str, now: datetime) -> Non
     """
     version_id, status = require(connection, name, version, hold=True)
     if status != "FAILED":
-        raise CatalogError(
+        raise StateConflict(
             f"{name}@{version} is {status}, not quarantined, so its files are not purged.",
             f"`weighbridge rm {name}@{version}` removes a version that passed.",
             status=status,

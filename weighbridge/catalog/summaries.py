@@ -67,17 +67,29 @@ class ModelSummary:
         }
 
 
+def model(connection: Connection, name: str) -> ModelSummary | None:
+    """Return the line of one model, or None."""
+    found = _models(connection, _latest().where(schema.models.c.name == name))
+    return found[0] if found else None
+
+
 def models(connection: Connection, after: str, limit: int | None) -> list[ModelSummary]:
     """Return one line a model, sorted by name, from the first name after `after` on."""
+    named = schema.models
+    query = _latest().order_by(named.c.name).limit(limit)
+    return _models(connection, query.where(named.c.name > after) if after else query)
+
+
+def _latest() -> Any:
     named, table = schema.models, schema.versions
     any_of = table.alias()
     of_model = (any_of.c.model_id == named.c.id, any_of.c.removed_at.is_(None))
     newest = select(func.max(any_of.c.id)).where(*of_model).scalar_subquery()
     count = select(func.count()).where(*of_model).scalar_subquery()
-    query = (
-        _select(count.label("versions")).where(table.c.id == func.coalesce(default_id(), newest)).order_by(named.c.name)
-    )
-    query = query.where(named.c.name > after) if after else query
+    return _select(count.label("versions")).where(table.c.id == func.coalesce(default_id(), newest))
+
+
+def _models(connection: Connection, query: Any) -> list[ModelSummary]:
     return [
         ModelSummary(
             name=row.name,
@@ -91,7 +103,7 @@ def models(connection: Connection, after: str, limit: int | None) -> list[ModelS
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
-        for row in connection.execute(query.limit(limit))
+        for row in connection.execute(query)
     ]
 
 

@@ -21,7 +21,7 @@ from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import CatalogError
+from weighbridge.errors import NotInCatalog, StateConflict
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,14 @@ def fix_default(connection: Connection, name: str, version: str | None) -> None:
     """Fix the default version; None lets it follow the newest PASSED again.
 
     Raises:
-        CatalogError: no such version, or it is not PASSED.
+        NotInCatalog: no such version.
+        StateConflict: it is not PASSED.
     """
     version_id = None
     if version is not None:
         version_id, status = require(connection, name, version)
         if status != "PASSED":
-            raise CatalogError(
+            raise StateConflict(
                 f"{name}@{version} is {status}, so it cannot become the default version.",
                 "Only a version that passed the gate can.",
                 status=status,
@@ -163,7 +164,7 @@ def withdraw(connection: Connection, name: str, version: str, reason: str, now: 
     """Make a version FAILED until `reinstate`, whatever later decisions are.
 
     Raises:
-        CatalogError: no such version.
+        NotInCatalog: no such version.
     """
     version_id, _ = require(connection, name, version)
     table = schema.versions
@@ -175,7 +176,7 @@ def reinstate(connection: Connection, name: str, version: str, now: datetime) ->
     """Take a withdrawal back: the status is the last decision's verdict again.
 
     Raises:
-        CatalogError: no such version.
+        NotInCatalog: no such version.
     """
     version_id, _ = require(connection, name, version)
     table = schema.versions
@@ -192,7 +193,7 @@ def require(
     Removed versions count only with `removed`.
 
     Raises:
-        CatalogError: no such version.
+        NotInCatalog: no such version.
     """
     models, table = schema.models, schema.versions
     query = (
@@ -219,7 +220,7 @@ def _refuse_taken(connection: Connection, name: str, model_id: int, number: str)
     table = schema.versions
     query = select(table.c.id).where(table.c.model_id == model_id, table.c.version == number)
     if connection.execute(query).first() is not None:
-        raise CatalogError(
+        raise StateConflict(
             f"{name}@{number} exists already, with other files.",
             "A version never changes its files: choose another number.",
             version=number,
@@ -283,6 +284,6 @@ def _inserted_id(result: Any) -> int:
     return int(key[0])
 
 
-def _unknown(name: str, version: str | None) -> CatalogError:
+def _unknown(name: str, version: str | None) -> NotInCatalog:
     what = f"{name}@{version}" if version else name
-    return CatalogError(f"The catalog knows no {what}.", "See weighbridge list.", name=name, version=version)
+    return NotInCatalog(f"The catalog knows no {what}.", "See weighbridge list.", name=name, version=version)

@@ -28,6 +28,7 @@ from weighbridge.cli import (
     locks,
     policies,
     results,
+    serving,
     storage,
     versions,
 )
@@ -209,7 +210,7 @@ def fetch(
 def list_(json_: AsJSONList = False) -> None:
     """List the models of the catalog."""
     with open_catalog(Settings()) as catalog:
-        found = catalog.models()
+        found = catalog.lists.models()
     content = [model.to_json() for model in found]
     say("model", content, lambda: out.print(catalog_tables.models(found), crop=False), json_)
 
@@ -288,6 +289,7 @@ benchmarks.add_commands(app)
 leaderboard.add_commands(app)
 results.add_commands(app)
 policies.add_commands(app)
+serving.add_commands(app)
 
 
 def main() -> NoReturn:

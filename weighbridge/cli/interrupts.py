@@ -26,10 +26,10 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 _patience_s = PATIENCE_S
 
 
-def be_patient() -> None:
-    """Give a Prefect run the time to report how it ended; a second interrupt still ends the process at once."""
+def be_patient(patience_s: float = PREFECT_PATIENCE_S) -> None:
+    """Give a Prefect run, or a server, the time to end in order; a second interrupt still ends a run at once."""
     global _patience_s
-    _patience_s = PREFECT_PATIENCE_S
+    _patience_s = patience_s
 
 
 @contextmanager

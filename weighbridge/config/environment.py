@@ -38,6 +38,7 @@ _EXAMPLES = {
     "benchmark_data": '{"speech": "/srv/speech.wav"}',
     "via": "direct",
     "task_runner": "threads",
+    "api_prefix": "/api",
 }
 
 

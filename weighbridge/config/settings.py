@@ -146,6 +146,10 @@ class Settings(BaseSettings):
         "threads", description="What spreads the benchmarks of a run over devices: the worker's threads, or a cluster."
     )
     task_cluster: str = Field("", description="Address of that cluster; empty to start one on this machine.")
+    serve_host: str = Field("127.0.0.1", description="Address that `serve` listens on; 0.0.0.0 or :: for all.")
+    serve_port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on; 0 for a free one.")
+    api_prefix: str = Field("/api", pattern=r"^(/[\w.~-]+)*$", description="Path that the registry's API is below.")
+    api_max_body: int = Field(1024**2, ge=1024, description="Bytes that the body of a request may have.")
 
     @property
     def folder(self) -> Path:

@@ -68,7 +68,7 @@ def check(request: CheckRequest, workspace: Workspace) -> CheckReport:
         WeighbridgeError: the store or the catalog cannot be read, or the models file.
     """
     catalog = workspace.catalog
-    versions = [version for model in catalog.models() for version in catalog.versions(model.name)]
+    versions = [version for model in catalog.lists.models() for version in catalog.versions(model.name)]
     found = check_store(workspace.store, versions, workspace.progress, workspace.settings.slots)
     repairs = repair_store(found, versions, workspace, _places(request, workspace)) if request.repair else None
     differences = audit(versions, workspace) if request.registries else ()

@@ -87,7 +87,7 @@ def _catalog(settings: Settings) -> Iterator[Check]:
         yield Check("catalog", "ok", "is made by the first ingest")
         return
     with open_catalog(settings) as catalog:
-        yield Check("catalog", "ok", f"{len(catalog.models())} models")
+        yield Check("catalog", "ok", f"{len(catalog.lists.models())} models")
 
 
 def _policy(settings: Settings) -> Iterator[Check]:

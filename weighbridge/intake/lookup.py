@@ -12,7 +12,7 @@ from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion, VersionSummary
-from weighbridge.errors import UsageError
+from weighbridge.errors import NotInCatalog, UsageError
 
 
 def find(catalog: Catalog, text: str) -> ModelVersion:
@@ -43,21 +43,21 @@ def find_numbered(catalog: Catalog, text: str) -> ModelVersion:
     name, number = _parts(text)
     if number:
         return find(catalog, text)
-    known = catalog.version_summaries(name)
+    known = catalog.lists.versions(name)
     example = f"{name}@{known[0].version}" if known else f"{name}@1.0.0"
     raise UsageError(f"{text} names no version.", f"Write {example}; `weighbridge versions {name}` lists them.")
 
 
 def find_all(catalog: Catalog, name: str) -> list[VersionSummary]:
     """Return every version of a model, the latest first. Raises UsageError for an unknown model."""
-    return catalog.version_summaries(name) or [_fail(catalog, name, "").summary]
+    return catalog.lists.versions(name) or [_fail(catalog, name, "").summary]
 
 
 def find_report(catalog: Catalog, id_: str) -> ScanReport:
     """Return the report of an id, which `--json` and reasons name. Raises UsageError where it does not exist."""
     report = catalog.report(id_)
     if report is None:
-        raise UsageError(f"The catalog has no report {id_}.", "`weighbridge show NAME --json` has those of a model.")
+        raise NotInCatalog(f"The catalog has no report {id_}.", "`weighbridge show NAME --json` has those of a model.")
     return report
 
 
@@ -67,14 +67,14 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _fail(catalog: Catalog, name: str, number: str) -> ModelVersion:
-    versions = [version.version for version in catalog.version_summaries(name)]
+    versions = [version.version for version in catalog.lists.versions(name)]
     if versions:
         listed = ", ".join(versions[:5]) + (", …" if len(versions) > 5 else "")
         near = _near(number, versions)
-        raise UsageError(f"The catalog has no {name}@{number}.", f"{near}It has {listed}.")
-    near = _near(name, (summary.name for summary in catalog.models()))
+        raise NotInCatalog(f"The catalog has no {name}@{number}.", f"{near}It has {listed}.")
+    near = _near(name, (summary.name for summary in catalog.lists.models()))
     what = f"{name}@{number}" if number else name
-    raise UsageError(f"The catalog has no {what}.", f"{near}`weighbridge list` shows what it has.")
+    raise NotInCatalog(f"The catalog has no {what}.", f"{near}`weighbridge list` shows what it has.")
 
 
 def _near(wanted: str, known: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ class Quarantined:
 
 def quarantined(catalog: Catalog) -> list[ModelVersion]:
     """Return every FAILED version, those of one model together, the latest first."""
-    every = (version for model in catalog.models() for version in catalog.version_summaries(model.name))
+    every = (version for model in catalog.lists.models() for version in catalog.lists.versions(model.name))
     failed = [catalog.get(version.name, version.version) for version in every if version.status == "FAILED"]
     return [version for version in failed if version is not None]
 

@@ -1,0 +1,77 @@
+"""A real `weighbridge serve` on a free port, and the catalog that it serves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from weighbridge.catalog import Catalog
+from weighbridge.domain.clock import utc_now
+
+
+@dataclass
+class Served:
+    """A served registry.
+
+    Attributes:
+        url: of the API: `http://127.0.0.1:1234/api`.
+        catalog: the same one, opened beside it.
+        process: the one that serves.
+        said: what it has printed so far, line by line.
+    """
+
+    url: str
+    catalog: Catalog
+    process: subprocess.Popen[str]
+    said: list[str]
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60))
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self.client.request(method, f"{self.url}{path}", **options)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(30)
+
+
+@contextmanager
+def serving(home: Path, environment: Mapping[str, str] | None = None, *options: str) -> Iterator[Served]:
+    """Serve the catalog below a home; `environment` has further settings."""
+    variables = {**os.environ, "WEIGHBRIDGE_HOME": str(home), "WEIGHBRIDGE_REGISTRIES": "export", **(environment or {})}
+    command = [sys.executable, "-m", "weighbridge", "serve", "--port", "0", *options]
+    process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said: list[str] = []
+    try:
+        for line in process.stderr:
+            said.append(line.rstrip())
+            if line.startswith("Serving at "):
+                break
+        else:
+            raise AssertionError(f"it does not serve: {said}")
+        reading = threading.Thread(target=lambda: said.extend(line.rstrip() for line in process.stderr or ()))
+        reading.start()
+        with Catalog.open(
+            variables.get("WEIGHBRIDGE_CATALOG_URL") or f"sqlite:///{home}/catalog.db", utc_now
+        ) as catalog:
+            served = Served(said[-1].removeprefix("Serving at "), catalog, process, said)
+            with served.client:
+                yield served
+    finally:
+        process.kill()
+        process.wait()
+        reading.join()
+        process.stderr.close()

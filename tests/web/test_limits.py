@@ -1,0 +1,38 @@
+"""Headers of every response, and bodies that are too large."""
+
+from __future__ import annotations
+
+import http.client
+
+import pytest
+
+from tests.services.weighbridge import Served
+from weighbridge.web.limits import HEADERS
+
+pytestmark = pytest.mark.xdist_group("web")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/models"), ("GET", "/nothing"), ("PATCH", "/models")])
+def test_every_response_has_the_headers(served: Served, method: str, path: str) -> None:
+    headers = served.request(method, path).headers
+    assert {name: headers.get(name) for name in HEADERS} == HEADERS
+    assert headers["cache-control"] in ("no-store", "private, no-cache")
+    assert "server" not in headers
+    assert "access-control-allow-origin" not in headers
+
+
+def test_head_is_get_without_a_body(served: Served) -> None:
+    one, other = served.get("/models"), served.request("HEAD", "/models")
+    assert (other.status_code, other.content) == (200, b"")
+    assert other.headers["content-length"] == one.headers["content-length"]
+
+
+def test_a_large_body_is_refused_before_it_is_sent(served: Served) -> None:
+    connection = http.client.HTTPConnection(*served.url.split("/")[2].split(":"))  # type: ignore[arg-type]
+    connection.putrequest("PUT", "/api/models/a")
+    connection.putheader("Content-Length", str(1 << 40))
+    connection.endheaders()
+    response = connection.getresponse()
+    assert response.status == 413
+    assert b"1048576 bytes" in response.read()
+    connection.close()

@@ -1,0 +1,33 @@
+"""The catalog's lists, which `Catalog.lists` returns: one transaction a method, and the errors of `Catalog`.
+
+Not here: whole versions, and changes (catalog.catalog).
+"""
+
+from __future__ import annotations
+
+from weighbridge.catalog import summaries
+from weighbridge.catalog.database import Database
+from weighbridge.catalog.summaries import ModelSummary
+from weighbridge.domain.version import VersionSummary
+
+
+class Lists:
+    """Models and versions, a line each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def models(self, *, after: str = "", limit: int | None = None) -> list[ModelSummary]:
+        """Return one line for every model, sorted by name; a page of them from the first name after `after` on."""
+        with self._database.read() as connection:
+            return summaries.models(connection, after, limit)
+
+    def model(self, name: str) -> ModelSummary | None:
+        """Return the line of one model, or None."""
+        with self._database.read() as connection:
+            return summaries.model(connection, name)
+
+    def versions(self, name: str) -> list[VersionSummary]:
+        """Return one line for every version of a model, the latest first; none for an unknown name."""
+        with self._database.read() as connection:
+            return summaries.of_model(connection, name)

@@ -1,0 +1,38 @@
+"""The command `weighbridge serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import interrupts
+from weighbridge.cli.console import err, examples
+from weighbridge.config.settings import Settings
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("serve", epilog=examples("weighbridge serve", "weighbridge serve --port 0 --workers 2"))(_serve)
+
+
+def _serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 or :: for all.")] = "",
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+) -> None:
+    """Serve the registry over HTTP, until Ctrl-C or SIGTERM.
+
+    Requests that are under way may end first. /api/docs says what there is.
+    """
+    from weighbridge.web import serving  # FastAPI takes half a second to import, which no other command needs.
+
+    settings = Settings()
+    chosen = {"serve_host": host or settings.serve_host, "serve_port": settings.serve_port if port is None else port}
+    settings = settings.model_copy(update=chosen)
+    interrupts.be_patient(serving.GRACE_S + interrupts.PATIENCE_S)
+
+    def announce(address: str) -> None:
+        err.print(f"Serving at {address}{settings.api_prefix}", markup=False, highlight=False, soft_wrap=True)
+
+    serving.serve(settings, workers, announce)

@@ -1,0 +1,116 @@
+"""The documents of the API: what requests hold, and what answers give of the domain's values.
+
+Not here: the JSON that commands print (views.schemas).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from weighbridge.catalog import ModelSummary
+from weighbridge.domain.card import ModelCard
+from weighbridge.domain.decision import VersionStatus
+from weighbridge.domain.licences import LICENCES
+
+
+class Restrictions(BaseModel):
+    """What a licence allows."""
+
+    commercial_use: bool
+    derivatives: bool
+    note: str = Field("", description="The condition worth knowing.")
+
+
+class Described(BaseModel):
+    """What a model is (spec 4): null where neither its files nor a person say."""
+
+    architecture: str | None = Field(None, examples=["llama"])
+    parameter_count: int | None = Field(None, examples=[134515008])
+    description: str | None = None
+    context_length: int | None = Field(None, description="Tokens.", examples=[8192])
+    task: str | None = Field(None, examples=["text-generation"])
+    license_type: str | None = Field(None, examples=["apache-2.0"])
+    license_restrictions: Restrictions | None = Field(None, description="Null where the licence is not known here.")
+    requirements: dict[str, Any] | None = Field(None, examples=[{"min_gpu_memory_gb": 2}])
+    tags: list[str] = []
+
+
+class Model(Described):
+    """A model in a list: its default version, or the latest where none is the default."""
+
+    name: str = Field(examples=["smollm2-135m-instruct"])
+    version: str = Field(description="The version that this describes.", examples=["1.0.0"])
+    status: VersionStatus
+    default_version: str | None = Field(description="Null where no version passed.", examples=["1.0.0"])
+    versions: int = Field(description="How many there are.")
+    size: int = Field(description="Bytes of all files.")
+    files: int = Field(description="How many files.")
+    source: str = Field(examples=["hf:HuggingFaceTB/SmolLM2-135M-Instruct@12fd25f"])
+    manifest_digest: str
+    created_at: str = Field(description="ISO 8601, UTC.")
+    updated_at: str = Field(description="ISO 8601, UTC.")
+
+
+class CardField(BaseModel):
+    """One value that was read from the model's files, and where."""
+
+    value: Any
+    read_from: str = Field(examples=["config.json#max_position_embeddings"])
+
+
+class WholeModel(Model):
+    """A model: what its files say and what people declared, side by side."""
+
+    read: dict[str, CardField] = Field(description="What the model's files say, by field.")
+
+
+class Page(BaseModel):
+    """A part of a list."""
+
+    next: str | None = Field(description="The `cursor` of the next part; null for the last one.")
+
+
+class Models(Page):
+    """Models."""
+
+    items: list[Model]
+
+
+def model(summary: ModelSummary) -> dict[str, Any]:
+    """Return a `Model` document."""
+    return {
+        "name": summary.name,
+        "version": summary.version,
+        "status": summary.status,
+        "default_version": summary.version if summary.default else None,
+        "versions": summary.versions,
+        "size": summary.manifest.size,
+        "files": summary.manifest.file_count,
+        "source": summary.source,
+        "manifest_digest": str(summary.manifest.digest),
+        "created_at": summary.created_at.isoformat(),
+        "updated_at": summary.updated_at.isoformat(),
+        **described(summary.card),
+    }
+
+
+def whole_model(summary: ModelSummary) -> dict[str, Any]:
+    """Return a `WholeModel` document."""
+    return {**model(summary), "read": summary.card.to_json()}
+
+
+def described(card: ModelCard) -> dict[str, Any]:
+    """Return the fields of spec 4 as the model's files have them."""
+    licence = card.get("licence")
+    known = LICENCES.get(str(licence).lower())
+    return {
+        **{name: card.get(name) for name in ("architecture", "parameter_count", "description", "context_length")},
+        "task": card.get("task"),
+        "license_type": licence,
+        "license_restrictions": known
+        and {"commercial_use": known.commercial, "derivatives": known.derivatives, "note": known.note},
+        "requirements": card.get("requirements"),
+        "tags": card.get("tags") or [],
+    }

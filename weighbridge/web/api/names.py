@@ -1,0 +1,112 @@
+"""Names of models in paths: a name may hold slashes, written plainly or percent-encoded.
+
+`/models/org/name/versions` is ambiguous for a router, and servers decode `%2F` before they route. So the raw path is
+split here, by the routes that the application has, and the name becomes one segment again:
+
+1. A path that is a route without a name, such as `/models/leaderboard`, is left alone.
+2. Otherwise the name ends before the longest tail that is a route, such as `/versions/{version}`; the rest is the name.
+3. Words of routes count only as they are written: `%6Ceaderboard` is a model called leaderboard.
+
+A name that itself ends like a route (`org/versions`) is written with `%2F`: `org%2Fversions`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+from urllib.parse import quote, unquote
+
+from fastapi import Path
+from pydantic import AfterValidator
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from weighbridge.domain.names import MAX_NAME_BYTES
+
+#: Characters of a path's parameter, each of which may be three escaped bytes, escaped once more by `_escaped`.
+_MAX_ESCAPED = 9 * MAX_NAME_BYTES
+
+Name = Annotated[
+    str,
+    Path(
+        alias="id",
+        description="The model's name; a slash in it may be written `/` or `%2F`.",
+        max_length=_MAX_ESCAPED,
+        examples=["smollm2-135m-instruct"],
+    ),
+    AfterValidator(unquote),
+]
+Number = Annotated[
+    str,
+    Path(alias="version", description="The version's number.", max_length=_MAX_ESCAPED, examples=["1.0.0"]),
+    AfterValidator(unquote),
+]
+
+
+def path_of(name: str) -> str:
+    """Return a model's name as a segment of a path."""
+    return quote(name, safe="")
+
+
+class NamesInPaths:
+    """Makes each model's name one segment of the path, before the application routes the request.
+
+    Args:
+        app: the application.
+        root: the path that models are below: `/api/models`.
+        paths: the paths of every route, with their parameters: `/api/models/{id}/versions`.
+    """
+
+    def __init__(self, app: ASGIApp, root: str, paths: Iterable[str]) -> None:
+        self._app, self._root = app, f"{root}/"
+        below = [tuple(path.removeprefix(self._root).split("/")) for path in paths if path.startswith(self._root)]
+        self._fixed = [parts for parts in below if not _is_parameter(parts[0])]
+        tails = {parts[1:] for parts in below if _is_parameter(parts[0])}
+        self._tails = sorted(tails, key=len, reverse=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route one request."""
+        if scope["type"] == "http":
+            scope = {**scope, "path": self.routed(scope["raw_path"].decode("latin-1"), scope["path"])}
+        await self._app(scope, receive, send)
+
+    def routed(self, raw_path: str, path: str) -> str:
+        """Return the path to route by.
+
+        Args:
+            raw_path: as the client wrote it, without the query.
+            path: the same, decoded; returned for paths that name no model.
+        """
+        if not raw_path.startswith(self._root):
+            return path
+        parts = tuple(raw_path.removeprefix(self._root).split("/"))
+        if any(_matches(parts, pattern) for pattern in self._fixed):
+            return path
+        tail = next(
+            (
+                tail
+                for tail in self._tails
+                if len(parts) > len(tail) and _matches(parts[len(parts) - len(tail) :], tail)
+            ),
+            (),
+        )
+        name, rest = parts[: len(parts) - len(tail)], parts[len(parts) - len(tail) :]
+        if "" in parts:
+            return path
+        written = (_escaped(part) if _is_parameter(pattern) else part for part, pattern in zip(rest, tail, strict=True))
+        return self._root + "/".join((_escaped("/".join(name)), *written))
+
+
+def _is_parameter(part: str) -> bool:
+    return part.startswith("{")
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    return len(parts) == len(pattern) and all(
+        _is_parameter(wanted) or part == wanted for part, wanted in zip(parts, pattern, strict=True)
+    )
+
+
+def _escaped(text: str) -> str:
+    """Return text as one segment in which every byte is escaped, so that it never equals a word of a route."""
+    return re.sub("..", lambda pair: f"%{pair[0]}", unquote(text).encode().hex())

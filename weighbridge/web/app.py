@@ -1,0 +1,58 @@
+"""The application: routers, problems and limits, put together for a process with its settings.
+
+Not here: the server that runs it (web.serving).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+
+from weighbridge import __version__
+from weighbridge.config.settings import Settings
+from weighbridge.intake.workspace import open_resources
+from weighbridge.web import problems
+from weighbridge.web.api import models
+from weighbridge.web.api.names import NamesInPaths
+from weighbridge.web.limits import RequestLimits
+
+#: Requests that one process works on at once; each has a connection to the catalog.
+_THREADS = 12
+_ROUTERS = (models.router,)
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Return the application of a process; it opens the process's resources when the server starts it."""
+    prefix = settings.api_prefix
+    app = FastAPI(
+        title="Weighbridge",
+        version=__version__,
+        summary="The registry of models that were weighed.",
+        openapi_url=f"{prefix}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(settings),
+    )
+    problems.add_handlers(app)
+    api = APIRouter(prefix=prefix)
+    for router in _ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    paths = app.openapi()["paths"]
+    return RequestLimits(NamesInPaths(app, f"{prefix}/models", paths), settings.api_max_body)
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def opened(app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = _THREADS
+        with open_resources(settings) as resources:
+            app.state.resources = resources
+            yield
+
+    return opened

@@ -1,0 +1,23 @@
+"""What a request finds in the process that serves it: its resources, opened once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from weighbridge.catalog import Catalog as CatalogOfProcess
+from weighbridge.intake.resources import Resources
+
+
+def _resources(request: Request) -> Resources:
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+def _catalog(request: Request) -> CatalogOfProcess:
+    return _resources(request).catalog
+
+
+SharedResources = Annotated[Resources, Depends(_resources)]
+SharedCatalog = Annotated[CatalogOfProcess, Depends(_catalog)]

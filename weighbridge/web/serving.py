@@ -1,0 +1,89 @@
+"""Serving: one socket, and one or several processes that answer on it, until they are told to stop.
+
+Not here: what is served (web.app).
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from weighbridge.config.settings import Settings
+from weighbridge.errors import UsageError
+from weighbridge.intake.workspace import open_catalog
+from weighbridge.web.app import create_app
+
+#: Seconds that requests may take to end after the server was told to stop.
+GRACE_S = 10
+_BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """A server for which a signal to stop is no failure: the process then ends like any other that is done."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGINT and SIGTERM."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
+def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> None:
+    """Serve until a signal asks to stop; requests that are under way may end first.
+
+    Args:
+        settings: of the process; `serve_host` and `serve_port` say where.
+        workers: processes that share the port.
+        announce: is called with the address once requests are accepted.
+
+    Raises:
+        CatalogError: the catalog cannot be opened.
+        UsageError: the address cannot be used.
+    """
+    with open_catalog(settings):  # Brings its schema up to date, before several processes open it.
+        pass
+    listening = _listen(settings.serve_host, settings.serve_port)
+    config = uvicorn.Config(
+        partial(create_app, settings),
+        factory=True,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    announce(_address(listening))
+    with listening:
+        if workers > 1:
+            Multiprocess(config, [listening]).run()
+        else:
+            _Server(config).run([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"The server cannot listen on {host}, port {port}: {reason}.",
+            "Choose another --port, or 0 for a free one, or another --host.",
+            host=host,
+            port=port,
+        ) from error
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
