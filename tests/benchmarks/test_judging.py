@@ -150,8 +150,8 @@ def test_a_reply_that_is_cut_or_refused_is_none(service: OpenAIService, lie: Bod
         ("429", "HTTP 429"),
         ("400", "HTTP 400"),
         ("hang", "sent nothing"),
-        ("closes", "could not be asked"),
-        ("html", "no JSON"),
+        ("closes", "The request to .* failed"),
+        ("html", "does not answer with JSON"),
         ("gzip", "encoding"),
         ("wrong shape", "no chat's answer"),
         ("gigabytes of json", "more than"),
@@ -235,7 +235,7 @@ def test_a_judge_whose_name_leads_elsewhere_by_now_is_not_asked(
 ) -> None:
     policy = AddressPolicy(private=())
     monkeypatch.setattr(AddressPolicy, "check", lambda *_: None)  # It led to an allowed address a moment ago.
-    with pytest.raises(BenchmarkFailed, match="no public address"):
+    with pytest.raises(BenchmarkFailed, match="not a public address"):
         judged(service, judge_addresses=policy)
     assert service.asked == []
 

@@ -90,7 +90,7 @@ class TestJudgement:
         ],
     )
     def test_what_is_not_public_is_refused(self, host: str) -> None:
-        with pytest.raises(AddressRefused, match="no public address"):
+        with pytest.raises(AddressRefused, match="not a public address"):
             PUBLIC_ONLY.resolve(host, 80)
         if "%" not in host:
             with pytest.raises(AddressRefused):
@@ -103,7 +103,7 @@ class TestJudgement:
     def test_a_name_is_judged_by_each_of_its_addresses(self, names: Names) -> None:
         names({"inner.example": [["10.0.0.5"]], "both.example": [[PUBLIC, "10.0.0.5"]], "outer.example": [[PUBLIC]]})
         for host in ("inner.example", "both.example"):
-            with pytest.raises(AddressRefused, match=f"{host} lies at 10.0.0.5"):
+            with pytest.raises(AddressRefused, match=f"{host} is at 10.0.0.5"):
                 PUBLIC_ONLY.check(f"https://{host}/x")
         PUBLIC_ONLY.check("https://outer.example/x")
 
@@ -130,7 +130,7 @@ class TestJudgement:
             assert AddressPolicy(private=(named,)).resolve(host, 80)
 
     def test_a_network_that_is_none(self) -> None:
-        with pytest.raises(InvalidConfiguration, match="is no network"):
+        with pytest.raises(InvalidConfiguration, match="is not a network"):
             AddressPolicy(private=("10.0.0.0/64",))
 
     def test_without_a_policy_everything_may_be_asked(self) -> None:
@@ -245,7 +245,7 @@ class TestPinned:
 
     @pytest.mark.parametrize("target", ["https://127.0.0.2/", "https://169.254.169.254/latest/", "https://[::1]/"])
     def test_each_redirect_is_judged(self, web: WebServer, target: str) -> None:
-        with pytest.raises(AddressRefused, match="no public address"):
+        with pytest.raises(AddressRefused, match="not a public address"):
             self.read(web.redirect("/away", target), AddressPolicy(private=("127.0.0.1",)))
         assert [request.path for request in web.requests] == ["/away"]
 

@@ -187,7 +187,7 @@ class TestWorkspace:
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "config.json").write_text("{}")
         assert workspace.source("file", AuthPlace()).resolve(ModelRef.parse(f"file:{tmp_path / 'model'}"))
-        with pytest.raises(WeighbridgeError, match="no public address"):
+        with pytest.raises(WeighbridgeError, match="not a public address"):
             workspace.source("url", AuthPlace()).resolve(ModelRef.parse("http://127.0.0.1:9/f"))
 
     def test_ones_own(self, catalog: Catalog, store: LocalBlobStore, tmp_path: Path) -> None:

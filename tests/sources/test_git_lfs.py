@@ -179,7 +179,7 @@ class TestPins:
         git(git_lfs_server.repository(name), "repack", "-adq")
         git(git_lfs_server.repository(name), "prune", "--expire=now")
         with (
-            pytest.raises(ModelNotFound, match="does not give that commit"),
+            pytest.raises(ModelNotFound, match="does not serve that commit"),
             GitLFSSource(SourceSettings()).open(manifest.ref, manifest.files[0]),
         ):
             pass

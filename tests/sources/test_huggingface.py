@@ -177,7 +177,7 @@ class TestRefusals:
 
     def test_a_mirror_that_wants_a_token(self, hub: Hub) -> None:
         hub.fault("/api/models/org/name", status=401, content=b'{"error": "log in at the door"}')
-        with pytest.raises(AccessDenied, match=r"wants to know who asks.*--token-env"):
+        with pytest.raises(AccessDenied, match=r"requires credentials.*--token-env"):
             source(hub).resolve(REF)
 
     def test_a_wrong_token(self, hub: Hub) -> None:

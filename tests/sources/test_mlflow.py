@@ -266,7 +266,7 @@ class TestFiles:
 
 class TestAccess:
     def test_without_credentials(self, mlflow_server: MLflowServer, name: str) -> None:
-        with pytest.raises(AccessDenied, match=r"wants to know who asks.*user:password"):
+        with pytest.raises(AccessDenied, match=r"requires credentials.*user:password"):
             resolve(source_as(mlflow_server, Auth()), f"mlflow:{name}")
 
     def test_a_wrong_password(self, mlflow_server: MLflowServer, name: str) -> None:
@@ -280,7 +280,7 @@ class TestAccess:
 
     def test_credentials_for_another_host_are_not_sent(self, mlflow_server: MLflowServer, name: str) -> None:
         elsewhere = Auth(username=USERNAME, password=PASSWORD, hosts=("models.example.com",))
-        with pytest.raises(AccessDenied, match="wants to know who asks"):
+        with pytest.raises(AccessDenied, match="requires credentials"):
             resolve(source_as(mlflow_server, elsewhere), f"mlflow:{name}")
 
     def test_permissions(self, mlflow_server: MLflowServer, name: str) -> None:

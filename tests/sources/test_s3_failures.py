@@ -71,7 +71,7 @@ class TestKeys:
         ("auth", "what"),
         [
             (Auth("", READER.username, "wrong-secret"), "secret access key is not the one"),
-            (Auth("", "nobody", "wrong-secret"), "knows no such access key id"),
+            (Auth("", "nobody", "wrong-secret"), "has no such access key id"),
             (Auth("wrong-secret"), "no bearer token"),
             (Auth("", READER.username, READER.password, ("elsewhere.example",)), "refuses access"),
             (Auth(), "refuses access"),

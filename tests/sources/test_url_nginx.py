@@ -222,7 +222,7 @@ class TestRedirects:
         public = AddressPolicy(private=(), trusted=(f"127.0.0.1:{nginx.port}",))  # as if the address were a public one
         assert got(nginx.url(f"/files/{name}"), addresses=public).digest == DIGEST
         asked = nginx.count
-        with pytest.raises(AddressRefused, match="no public address"):
+        with pytest.raises(AddressRefused, match="not a public address"):
             got(nginx.url(f"/away/files/{name}"), addresses=public)
         nginx.requests(f"/away/files/{name}")
         assert nginx.count == asked + 1

@@ -1,1 +1,1 @@
-"""How anything leaves the machine: which addresses, with which credentials, over which protocol."""
+"""Access to the network: addresses, credentials and protocols of every request that leaves the machine."""

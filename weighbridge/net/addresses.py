@@ -1,8 +1,8 @@
-"""Where requests may go: schemes, hosts and networks, judged by the address that a name has when it is connected to.
+"""The policy of where requests may go: schemes, hosts and networks, checked with the address that is connected to.
 
-A request on behalf of somebody else must not reach what only this machine can reach: private, loopback, link-local and
-other addresses that are not global (CWE-918). Not here: sending requests (net.transfer, sources), and who asks
-(intake.workspace).
+A request on behalf of another person must not reach what only this machine can reach: private, loopback, link-local and
+other addresses that are not global (CWE-918). Not here: sending requests (net.transfer, sources), and on whose behalf
+they are sent (intake.workspace).
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: NAT64 (RFC 6052): the last 32 bits are an IPv4 address.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-#: The only IPv6 addresses that are given out to the public (RFC 4291, section 2.4; IANA).
+#: The only public IPv6 addresses (RFC 4291, section 2.4; IANA).
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
-#: What Python's `is_global` lets pass, in some of its versions, and is not public all the same.
+#: Networks that are not public although Python's `is_global`, in some of its versions, says so.
 _SPECIAL: tuple[Network, ...] = (
-    ipaddress.IPv4Network("192.0.0.0/24"),  # IETF's; a cloud keeps its metadata at 192.0.0.192
+    ipaddress.IPv4Network("192.0.0.0/24"),  # the IETF's; a cloud serves its metadata at 192.0.0.192
     ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4 (RFC 7526)
-    ipaddress.IPv4Network("168.63.129.16/32"),  # what Azure tells its own machines
+    ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's service for its own machines
     ipaddress.IPv6Network("3fff::/20"),  # documentation (RFC 9637)
 )
 
 
 @dataclass(frozen=True)
 class AddressPolicy:
-    """Where requests may go; the default lets them go anywhere on the web.
+    """The policy of where requests may go; the default allows any address on the web.
 
     Attributes:
         hosts: patterns of host names (`*.example.com`, `models.example.com`); empty for any.
-        schemes: of URLs.
+        schemes: the schemes of URLs that are allowed.
         private: networks besides the global ones that may be reached, as CIDR; None for any address.
-        trusted: services that the operator has named in a setting, as `host:port`; they may lie anywhere.
+        trusted: services that the operator has named in a setting, as `host:port`; they may be anywhere.
     """
 
     hosts: tuple[str, ...] = ()
@@ -53,55 +53,55 @@ class AddressPolicy:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> AddressPolicy:
-        """Read what `dataclasses.asdict` wrote, through JSON. Raises InvalidConfiguration."""
+        """Return the policy from the JSON of its `dataclasses.asdict`. Raises InvalidConfiguration."""
         fields: dict[str, Any] = {name: found if found is None else tuple(found) for name, found in value.items()}
         return cls(**fields)
 
     def check(self, url: str) -> None:
-        """Judge one request, and each redirect again.
+        """Check the URL of one request; each redirect is checked again.
 
-        1. The scheme is an allowed one.
-        2. The host fits an allowed pattern, or is trusted.
+        1. The scheme is allowed.
+        2. The host matches an allowed pattern, or is trusted.
         3. Every address of the host may be connected to.
 
         Raises:
-            AddressRefused: it may not be sent.
+            AddressRefused: the request may not be sent.
             SourceUnavailable: the host has no address.
         """
         try:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").rstrip("."), port_of(parts.scheme, parts.port)
         except ValueError as error:
-            raise InvalidReference("The address cannot be read.", "Write https://host/path.") from error
+            raise InvalidReference("The address cannot be parsed.", "Write https://host/path.") from error
         if parts.scheme not in self.schemes:
             raise AddressRefused(
-                f"Addresses that begin with “{parts.scheme}:” may not be asked here.",
+                f"Addresses that begin with “{parts.scheme}:” are not allowed here.",
                 f"Allowed: {', '.join(self.schemes)} (WEIGHBRIDGE_ALLOWED_SCHEMES).",
                 host=host,
             )
         if self.hosts and not self.trusts(host, port) and not any(fnmatchcase(host, one) for one in self.hosts):
             raise AddressRefused(
-                f"The host {host} may not be asked here.",
-                "Ask whoever runs this machine to add it to WEIGHBRIDGE_ALLOWED_HOSTS.",
+                f"Requests to the host {host} are not allowed here.",
+                "Ask the operator of this machine to add it to WEIGHBRIDGE_ALLOWED_HOSTS.",
                 host=host,
             )
         if self.private is not None:
             self.resolve(host, port)
 
     def trusts(self, host: str, port: int) -> bool:
-        """Whether the operator has named the service at this host and port."""
+        """Return whether the operator has named the service at this host and port."""
         return service(host, port) in self.trusted
 
     def resolve(self, host: str, port: int) -> tuple[str, ...]:
         """Return the IP addresses of a host that may be connected to, in the system's order.
 
         Raises:
-            AddressRefused: one of them may not be reached: a name with a public and a private address is a trick.
+            AddressRefused: one of them is not allowed: a name with a public and a private address is an attack.
             SourceUnavailable: it has none.
         """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, ValueError) as error:  # ValueError: names that no resolver takes
+        except (OSError, ValueError) as error:  # ValueError: names that no resolver accepts
             raise SourceUnavailable(
                 f"The host {host} has no address: {error}.", "Check its name and the network.", host=host
             ) from error
@@ -116,8 +116,8 @@ class AddressPolicy:
         for reached in _reached(ipaddress.ip_address(address)):
             if not _is_public(reached) and not any(reached in network for network in networks):
                 raise AddressRefused(
-                    f"{host} lies at {address}, which is no public address.",
-                    "Requests on behalf of others do not go there. Whoever runs this machine may allow it: "
+                    f"{host} is at {address}, which is not a public address.",
+                    "Requests on behalf of others do not go there. The operator of this machine may allow it: "
                     f'WEIGHBRIDGE_PRIVATE_NETWORKS=["{reached}"].',
                     host=host,
                     address=address,
@@ -125,12 +125,12 @@ class AddressPolicy:
 
 
 def service(host: str, port: int) -> str:
-    """Return a host and port as `AddressPolicy.trusted` has them."""
+    """Return a host and port in the form of `AddressPolicy.trusted`."""
     return f"{host.lower()}:{port}"
 
 
 def service_of(url: str) -> str:
-    """Return the host and port of a URL as `AddressPolicy.trusted` has them; empty for what is no URL of a host."""
+    """Return the host and port of a URL in the form of `AddressPolicy.trusted`; empty for a URL without a host."""
     try:
         parts = urlsplit(url)
         return service(parts.hostname, port_of(parts.scheme, parts.port)) if parts.hostname else ""
@@ -139,7 +139,7 @@ def service_of(url: str) -> str:
 
 
 def port_of(scheme: str, port: int | None) -> int:
-    """Return the port that a request goes to: the one in its address, or the default of its scheme."""
+    """Return the port of a request: the one in its address, or the default of its scheme."""
     return port or (80 if scheme == "http" else 443)
 
 
@@ -147,7 +147,7 @@ def _network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
-        raise InvalidConfiguration(f"“{text}” is no network.", "Write 10.0.0.0/8 or fd00::/8.") from error
+        raise InvalidConfiguration(f"“{text}” is not a network.", "Write 10.0.0.0/8 or fd00::/8.") from error
 
 
 def _is_public(address: Address) -> bool:
@@ -157,10 +157,10 @@ def _is_public(address: Address) -> bool:
 
 
 def _reached(address: Address) -> tuple[Address, ...]:
-    """Return the addresses that a connection to one reaches: IPv6 ones may stand for IPv4 ones, or lead there."""
+    """Return the addresses that a connection to one reaches: some IPv6 addresses contain or tunnel to an IPv4 one."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
-    if address.ipv4_mapped:  # the same connection, written otherwise
+    if address.ipv4_mapped:  # the same connection in another notation
         return (address.ipv4_mapped,)
     if address in _NAT64:
         return (address, ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))

@@ -17,12 +17,12 @@ class Auth:
 
     Attributes:
         token: a bearer token; with AWS keys, the session token.
-        username: for basic authentication; or AWS's access key id.
-        password: of that user; or AWS's secret access key.
-        hosts: patterns of hosts that these may be sent to (`*.example.com`); empty where the source alone decides.
+        username: the user of basic authentication; or AWS's access key id.
+        password: the password of that user; or AWS's secret access key.
+        hosts: patterns of hosts that they may be sent to (`*.example.com`); empty where the source alone decides.
 
     Raises:
-        InvalidConfiguration: no header can hold it; clients would quote it when they say so.
+        InvalidConfiguration: no header can hold them; an HTTP client would quote them in its error.
     """
 
     token: str = field(default="", repr=False)
@@ -33,13 +33,13 @@ class Auth:
     def __post_init__(self) -> None:
         if not self.token.isascii() or not (self.token + self.username + self.password).isprintable():
             raise InvalidConfiguration(
-                "The credentials hold what cannot be sent: a line break, or in a token letters beyond ASCII.",
+                "The credentials cannot be sent: they hold a line break, or a token with letters beyond ASCII.",
                 "Check that their place holds one token, or one user:password, and nothing else.",
             )
 
     @classmethod
     def parse(cls, text: str, hosts: tuple[str, ...] = ()) -> Auth:
-        """Read a secret as it stands in a variable or a file: `user:password`, else a token.
+        """Return the credentials in the text of a variable or a file: `user:password`, else a token.
 
         No bearer token holds a colon (RFC 6750, section 2.1).
         """
@@ -50,7 +50,7 @@ class Auth:
         return bool(self.token or self.username)
 
     def may_go_to(self, url: str) -> bool:
-        """Whether these may be sent to the host of `url`; its name is read as the client that sends it reads it."""
+        """Return whether they may be sent to the host of `url`, parsed as the HTTP client parses it."""
         try:
             host = httpx.URL(url).raw_host.decode("ascii").lower()
         except httpx.InvalidURL:
@@ -69,5 +69,5 @@ class Auth:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must show nowhere."""
+        """Return every text that must not be shown anywhere."""
         return tuple(text for text in (self.token, self.password, self._header.partition(" ")[2]) if text)

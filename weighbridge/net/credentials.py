@@ -1,6 +1,6 @@
-"""Where a secret is kept: an environment variable, a file, or a block; and how it is read just before use.
+"""The place of a secret, an environment variable, a file or a block, and reading the secret just before use.
 
-Only the place is ever written down (models.yaml, flow parameters, logs); never the secret.
+Only the place is ever written anywhere (models.yaml, flow parameters, logs), never the secret.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from weighbridge.net.auth import Auth
 def read_auth(
     place: AuthPlace, kind: str, endpoint: str = "", load_block: Callable[[str, str], Auth] | None = None
 ) -> Auth:
-    """Read the credentials for a source kind from their place.
+    """Return the credentials for a source kind from their place.
 
     Args:
-        place: where; all empty means what the source's own tools read, if set.
+        place: the place; all empty means the variables of the source's own tools.
         kind: the source kind.
-        endpoint: the service that the settings name; credentials nobody named for this model go to no other.
+        endpoint: the service of the settings; credentials that were not named for this model go only there.
         load_block: loads a Prefect block by name for a kind; None where Prefect is not in use.
 
     Raises:
-        InvalidConfiguration: the place is named but holds nothing.
+        InvalidConfiguration: the place is named but holds no secret.
     """
     if place.block:
         if load_block is None:
@@ -43,21 +43,21 @@ def read_auth(
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidConfiguration(
                 f"The token file {shown_name(place)} cannot be read.",
-                "Create it or mend `tokenFile`: it is the path of a file that holds the token, not the token.",
+                "Create it or correct `tokenFile`: it is the path of a file that holds the token, not the token.",
             ) from error
     if place.token_env:
         token = os.environ.get(place.token_env, "").strip()
         if not token:
             raise InvalidConfiguration(
                 f"The environment variable {shown_name(place)} holds no token.",
-                f"Set it: export {shown_name(place)}=…; what is named is the variable, not the token.",
+                f"Set it: export {shown_name(place)}=…; the setting is the name of a variable, not the token.",
             )
         return _aws_keys(place.token_env, token) if record_of(kind).key_pair else Auth.parse(token)
     return _default(kind, endpoint)
 
 
 def _aws_keys(name: str, value: str) -> Auth:
-    """Return AWS's keys: the id in the named variable, the rest in the ones that AWS's tools read beside it.
+    """Return AWS's keys: the id from the named variable, the rest from the other variables of AWS's tools.
 
     `PROD_AWS_ACCESS_KEY_ID` goes with `PROD_AWS_SECRET_ACCESS_KEY` where that is set, else AWS_SECRET_ACCESS_KEY.
     """
@@ -67,16 +67,14 @@ def _aws_keys(name: str, value: str) -> Auth:
     prefix = prefix if f"{prefix}AWS_SECRET_ACCESS_KEY" in os.environ else ""
     secret = os.environ.get(f"{prefix}AWS_SECRET_ACCESS_KEY", "").strip()
     if not secret:
-        raise InvalidConfiguration(
-            f"{name} holds an access key id, but AWS_SECRET_ACCESS_KEY is not set.", "Set it beside the first."
-        )
+        raise InvalidConfiguration(f"{name} holds an access key id, but AWS_SECRET_ACCESS_KEY is not set.", "Set both.")
     return Auth(os.environ.get(f"{prefix}AWS_SESSION_TOKEN", "").strip(), value, secret)
 
 
 def _default(kind: str, endpoint: str) -> Auth:
-    """Return what the source's own tools would use; S3's are left to AWS's chain.
+    """Return the credentials that the source's own tools would use; AWS's chain finds those of S3.
 
-    Where whoever asks for a model can name the service too, as an MLflow server, these go to the configured one only.
+    Where a reference can name the service, such as an MLflow server, they go only to the configured one.
     """
     record = record_of(kind)
     if not record.auth_variable:

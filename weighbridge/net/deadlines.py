@@ -1,7 +1,7 @@
-"""Deadlines: how long a server may take to begin an answer, or to give a small one, however slowly it trickles.
+"""Deadlines: the time within which a server has to begin its response, or to send a small one whole.
 
-A timeout of a connection begins anew with every byte that comes, so a server that sends a line of its head each second,
-or one interim answer after the other, would be listened to for ever. Not here: how fast a file has to come (net.pace).
+A connection's timeout starts again with every byte, so a client would wait for ever for a server that sends one header
+line a second, or one interim response after another. Not here: the least speed of a file (net.pace).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
-#: How many times a connection's timeout a server may take until the head of an answer, or a document, is here.
+#: How many times a connection's timeout a server may take to send the headers of a response, or a document.
 HEAD_TIMES, DOCUMENT_TIMES = 2, 5
-#: When what this thread reads has to be here, in the seconds of `time.monotonic`.
+#: The deadline of what this thread reads, in the seconds of `time.monotonic`.
 _ends_at: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """End every read from a server in this context, with httpx's timeout, once the time is up."""
+    """End every read from a server in this context with httpx's timeout after the given seconds."""
     mark = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -30,7 +30,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def obey(request: Any) -> None:
-    """Have the connection that a request opens obey `within`; an event hook of a client of httpx, or of httpx2."""
+    """Apply `within` to the connection that a request opens; an event hook of a client of httpx, or of httpx2."""
     request.extensions["trace"] = _limit
 
 

@@ -1,6 +1,6 @@
-"""Pace: the least that a server has to send to count as alive, how long that may go on, and the most it may send.
+"""Pace: the least speed at which a server counts as alive, the longest time of one file, and the most bytes.
 
-Not here: how often a source is asked again (net.retrying), or the bytes that a whole model may have (net.settings).
+Not here: retries (net.retrying), or the limit on the bytes of a whole model (net.settings).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from weighbridge.errors import SourceMisbehaved, SourceUnavailable
 
 @dataclass(frozen=True)
 class Pace:
-    """What a stream of bytes is held to.
+    """The limits of a stream of bytes.
 
     Attributes:
-        window_s: seconds over which the speed is taken.
+        window_s: seconds over which the speed is measured.
         lowest_speed: bytes a second below which a server counts as dead.
-        longest: bytes that a file may have whose size nobody promised.
-        lifetime_s: seconds that one file may take, however fast it comes.
+        longest: the most bytes of a file without a declared size.
+        lifetime_s: the most seconds that one file may take, at any speed.
     """
 
     window_s: float = 60.0
@@ -36,19 +36,19 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         since: float | None = None,
     ) -> Iterator[bytes]:
-        """Yield the chunks of a file as long as they come fast enough, and no more or longer than they may come.
+        """Yield the chunks of a file while they arrive fast enough and within the limits.
 
         Args:
-            chunks: what arrives.
-            name: of the file, for messages.
-            promised: whether somebody said how many bytes there are.
-            clock: seconds that only grow.
-            since: when the file was begun, where this is not its first stream.
+            chunks: the chunks as they arrive.
+            name: the file's name, for messages.
+            promised: whether the size is declared.
+            clock: returns seconds that only increase.
+            since: the time at which the file began, where this is not its first stream.
 
         Raises:
-            SourceUnavailable: less than `lowest_speed`, with the fact `slow`; or for more than `lifetime_s`, which is
-                final.
-            SourceMisbehaved: more than `longest`, where nothing was promised.
+            SourceUnavailable: it is slower than `lowest_speed`, with the fact `slow`; or takes longer than
+                `lifetime_s`, which is final.
+            SourceMisbehaved: it has more than `longest` bytes and no declared size.
         """
         begun, arrived, total = clock(), 0, 0
         ends_at = (begun if since is None else since) + self.lifetime_s
@@ -56,14 +56,14 @@ class Pace:
             arrived, total = arrived + len(chunk), total + len(chunk)
             if not promised and total > self.longest:
                 raise SourceMisbehaved(
-                    f"{name} comes without a size and has more than {self.longest} bytes.",
-                    "Nothing was kept. Ask its server for a size, or allow more with WEIGHBRIDGE_MAX_UNPROMISED_SIZE.",
+                    f"{name} has no declared size and more than {self.longest} bytes.",
+                    "Nothing was kept. Allow more with WEIGHBRIDGE_MAX_UNPROMISED_SIZE, if the server can be trusted.",
                     path=name,
                 )
             now = clock()
             if now > ends_at:
                 raise SourceUnavailable(
-                    f"{name} has been coming for more than {self.lifetime_s:g} seconds.",
+                    f"{name} has taken more than {self.lifetime_s:g} seconds.",
                     "Run the same command again: it resumes where it stopped. WEIGHBRIDGE_MAX_TRANSFER_S allows more.",
                     path=name,
                     attempts=1,
@@ -71,7 +71,7 @@ class Pace:
             if now - begun >= self.window_s:
                 if arrived < self.lowest_speed * (now - begun):
                     raise SourceUnavailable(
-                        f"{name} comes with {arrived / (now - begun):.0f} bytes a second.",
+                        f"{name} arrives at {arrived / (now - begun):.0f} bytes a second.",
                         f"Its server sends less than {self.lowest_speed} a second (WEIGHBRIDGE_LOWEST_SPEED): run the "
                         "same command again later; it resumes where it stopped.",
                         path=name,

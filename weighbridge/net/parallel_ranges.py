@@ -1,8 +1,8 @@
-"""Ranges: a large object read in several parts at once and given in order.
+"""Ranges: reads a large object in several parts at once and yields them in order.
 
-One connection to an object store brings a fraction of what the network can; then the next few windows of an object are
-requested side by side, while their bytes come out one after the other. Where one connection is fast enough, it costs
-the least processor time. Not here: how a range is asked for (sources).
+One connection to an object store often reaches a fraction of the network's speed; then the next few windows of an
+object are requested in parallel, while their bytes are yielded one after the other. Where one connection is fast
+enough, it costs the least processor time. Not here: how a range is requested (sources).
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from weighbridge.net.retrying import Retrying
 
 #: Bytes of one request; smaller ones cost more processor time, larger ones more memory.
 WINDOW = 8 * 1024**2
-#: Windows that are on their way or in memory at the same time, of all objects that share them.
+#: The most windows in transit or in memory at the same time, of all objects that share them.
 IN_FLIGHT = 8
-#: Windows that one object has at least: with one alone, nothing would come while the next is asked for.
+#: The fewest windows of one object: with one alone, nothing would arrive while the next is requested.
 _LEAST = 2
-#: Bytes per second of one connection that leave no need for more; AWS gives some 100 million at best.
+#: Bytes per second at which one connection is enough; AWS reaches some 100 million at best.
 ENOUGH = 150e6
-#: Windows that one connection is asked for at once when it is fast enough.
+#: The windows of one request on a connection that is fast enough.
 _STRETCH = 16
 
 
 class Part(Protocol):
-    """One range while it is received."""
+    """One range that is being received."""
 
     @property
     def chunks(self) -> Iterator[bytes]:
-        """The range's bytes, in order."""
+        """Return the range's bytes, in order."""
         ...
 
     def cancel(self) -> None:
-        """Make a read that waits in another thread end soon; called while the range is open only."""
+        """End a waiting read of another thread soon; called only while the range is open."""
         ...
 
 
@@ -50,13 +50,13 @@ OpenRange = Callable[[int, int], AbstractContextManager[Part]]
 
 
 class Windows:
-    """Windows that objects which are read at the same time share evenly: an object alone gets all of them.
+    """Windows that the objects being read share evenly: a single object gets all of them.
 
     Args:
         size: bytes of one window.
-        in_flight: windows of all objects together; each object has two at least.
-        enough: bytes per second of one connection from which on an object is read over one.
-        retrying: how often a window that was cut is asked for again, from where it stopped.
+        in_flight: the windows of all objects together; each object has at least two.
+        enough: bytes per second of one connection at which an object is read over one.
+        retrying: how often an interrupted window is requested again, from where it stopped.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class Windows:
 
     @property
     def share(self) -> int:
-        """How many of them one object may have now."""
+        """Return how many of them one object may have now."""
         return max(_LEAST, self.in_flight // max(1, self._readers))
 
     @contextmanager
     def read(self, open_range: OpenRange, start: int, stop: int) -> Iterator[Iterator[bytes]]:
-        """Read the bytes from `start` up to `stop`, several windows at once, and give them in order.
+        """Read the bytes from `start` up to `stop`, several windows at once, and yield them in order.
 
-        A window that was cut is asked for again from where it stopped. What arrived before a failure is given before
-        the failure is raised. Leaving the context cancels what is on its way and returns when no thread is left.
+        An interrupted window is requested again from where it stopped. Bytes that arrived before a failure are yielded
+        before the failure is raised. Leaving the context cancels open ranges and returns when no thread is left.
 
         Args:
             open_range: opens one range; called from several threads.
@@ -89,8 +89,8 @@ class Windows:
             stop: offset behind the last byte.
 
         Raises:
-            SourceUnavailable: a range ended early, again and again.
-            SourceMisbehaved: a range is longer than was asked for; otherwise whatever `open_range` raises.
+            SourceUnavailable: a range ended early at every attempt.
+            SourceMisbehaved: a range is longer than requested; otherwise as `open_range`.
         """
         chunks = self._chunks(open_range, start, stop)
         with self._lock:
@@ -139,10 +139,10 @@ class Windows:
 
 
 class _Window:
-    """A range on its way: one thread may receive it while another takes its chunks.
+    """A range in transit: one thread may receive it while another takes its chunks.
 
     Attributes:
-        start: offset of the first byte that is missing.
+        start: offset of the first missing byte.
         stop: offset behind the last byte.
     """
 
@@ -179,7 +179,7 @@ class _Window:
             with self._lock:
                 self._part = part
             try:
-                # A cancellation from before the part was known has found nothing to cancel.
+                # A cancellation before the part was open had no effect on it.
                 for chunk in self.take(part) if not self._cancelled.is_set() else ():
                     self._arrived.put(chunk)
             finally:
@@ -187,12 +187,12 @@ class _Window:
                     self._part = None
 
     def take(self, part: Part) -> Iterator[bytes]:
-        """Give the chunks of a part, which is to hold what is missing; `start` moves with them."""
+        """Yield the chunks of a part, which must be the missing bytes; `start` moves with them."""
         for chunk in part.chunks:
             if len(chunk) > self.stop - self.start:
                 raise SourceMisbehaved(
-                    "More bytes were sent than were asked for.",
-                    "Something on the way changes answers. Nothing of these was kept.",
+                    "The response to a range has more bytes than requested.",
+                    "A proxy in between may change responses. None of these bytes were kept.",
                     stop=self.stop,
                 )
             self.start += len(chunk)
@@ -207,7 +207,7 @@ class _Window:
             )
 
     def chunks(self) -> Iterator[bytes]:
-        """Give what arrives, waiting for it; raise what stopped it."""
+        """Yield chunks as they arrive; raise the error that ended the range."""
         while (item := self._arrived.get()) is not None:
             if isinstance(item, BaseException):
                 raise item

@@ -1,4 +1,4 @@
-"""An HTTP transport that connects to the address that was judged, so that a name cannot change in between."""
+"""An HTTP transport that connects to the address that was checked, so that a name cannot change in between."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from weighbridge.net.addresses import AddressPolicy, port_of
 
 
 class PinnedTransport(httpx.BaseTransport):
-    """An httpx transport that connects to the very address that the policy has judged.
+    """An httpx transport that connects to the very address that the policy has checked.
 
-    Resolving a name once to judge it and once more to connect would let it change in between (DNS rebinding). Each
+    Resolving a name once to check it and once more to connect would let it change in between (DNS rebinding). Each
     host has connections of its own, as two names at one address may have different certificates.
     """
 
@@ -22,7 +22,7 @@ class PinnedTransport(httpx.BaseTransport):
         self._hosts: dict[tuple[str, str, int | None], httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request to the first address of its host that takes the connection."""
+        """Send a request to the first address of its host that accepts the connection."""
         url, host = request.url, request.url.raw_host.decode("ascii")
         addresses = self._policy.resolve(host, port_of(url.scheme, url.port))
         with self._lock:

@@ -1,6 +1,6 @@
-"""The package index that pip is configured for on this machine: pip's files, in pip's order.
+"""The package index of pip's configuration on this machine: pip's files, in pip's order.
 
-Not here: the variable PIP_INDEX_URL, which counts before them, and how an index is asked (sources.pypi).
+Not here: the variable PIP_INDEX_URL, which precedes them, and requests to an index (sources.pypi).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from weighbridge.errors import InvalidConfiguration
 
-#: Sections by how much they count; pip's commands that bring packages read both.
+#: Sections in ascending precedence; pip's commands that fetch packages read both.
 _SECTIONS = ("global", "download", "install")
 
 
@@ -21,7 +21,7 @@ def configured_index(environment: Mapping[str, str] | None = None) -> str:
     """Return `index-url` of pip's configuration, or nothing; the environment is this process's own by default.
 
     Raises:
-        InvalidConfiguration: a file that pip would read cannot be read: the public index is not asked in its place.
+        InvalidConfiguration: a file of pip's cannot be read; the public index does not take its place.
     """
     found: dict[str, str] = {}
     for path in _files(os.environ if environment is None else environment):
@@ -31,7 +31,7 @@ def configured_index(environment: Mapping[str, str] | None = None) -> str:
         except (Error, UnicodeDecodeError, OSError) as error:
             raise InvalidConfiguration(
                 f"pip's configuration {path} cannot be read: {' '.join(str(error).split())[:200]}.",
-                "Mend it, or name the index in PIP_INDEX_URL.",
+                "Correct it, or name the index in PIP_INDEX_URL.",
                 path=str(path),
             ) from error
         for section in _SECTIONS:
@@ -42,7 +42,7 @@ def configured_index(environment: Mapping[str, str] | None = None) -> str:
 
 
 def _files(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Yield the files in the order in which pip reads them, the later ones counting more."""
+    """Yield the files in the order in which pip reads them; later ones take precedence."""
     named = environment.get("PIP_CONFIG_FILE", "")
     if named == os.devnull:
         return

@@ -1,6 +1,6 @@
-"""Schedules of a Prefect server: which deployments have one, and which run comes next.
+"""Schedules of a Prefect server: the deployments that have one, and their next runs.
 
-Not here: what is wrong when none comes (intake.doctor_prefect). Prefect's own client is not used, as the library
+Not here: the diagnosis when no run starts (intake.doctor_prefect). Prefect's own client is not used, as the library
 never imports Prefect.
 """
 
@@ -16,7 +16,7 @@ from weighbridge.errors import InvalidConfiguration, SourceUnavailable
 from weighbridge.net.responses import shown
 
 _TIMEOUT_S = 10.0
-#: Deployments a page: the most that the server gives.
+#: Deployments a page: the most that the server returns.
 _PAGE = 200
 
 
@@ -26,8 +26,8 @@ class Schedule:
 
     Attributes:
         deployment: `flow/deployment`.
-        pool: the work pool whose workers do its runs.
-        next_run: when the earliest run that has not begun should begin, ISO 8601; empty where there is none.
+        pool: the work pool whose workers execute its runs.
+        next_run: the scheduled time of the earliest run that has not begun, ISO 8601; empty where there is none.
         late: whether that time has passed and no worker has taken it.
     """
 
@@ -41,17 +41,17 @@ def schedules(api_url: str, credentials: str = "") -> tuple[Schedule, ...]:
     """Return every deployment that has an active schedule and is not paused.
 
     Args:
-        api_url: the server's, as PREFECT_API_URL has it.
+        api_url: the server's URL, as in PREFECT_API_URL.
         credentials: `user:password`, or empty.
 
     Raises:
-        InvalidConfiguration: it is no address.
-        SourceUnavailable: the server does not answer, or not as Prefect does.
+        InvalidConfiguration: it is not a URL.
+        SourceUnavailable: the server does not answer, or not in Prefect's form.
     """
     try:
         where = shown(api_url)
     except httpx.InvalidURL as error:
-        raise InvalidConfiguration("PREFECT_API_URL is no address.", "Write http://host:4200/api.") from error
+        raise InvalidConfiguration("PREFECT_API_URL is not a URL.", "Write http://host:4200/api.") from error
     user, _, password = credentials.partition(":")
     auth = httpx.BasicAuth(user, password) if credentials else None
     try:
@@ -59,13 +59,13 @@ def schedules(api_url: str, credentials: str = "") -> tuple[Schedule, ...]:
             return tuple(_schedule(client, found) for found in _deployments(client) if _is_scheduled(found))
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise SourceUnavailable(
-            f"The Prefect server at {where} cannot be asked: {_words(error)}.",
+            f"The request to the Prefect server at {where} failed: {_words(error)}.",
             "Start it with `prefect server start`, or correct PREFECT_API_URL and PREFECT_API_AUTH_STRING.",
         ) from error
 
 
 def _words(error: Exception) -> str:
-    """Return what an error says, without the address in it, which may hold a password."""
+    """Return an error's text without the address in it, which may hold a password."""
     if isinstance(error, httpx.HTTPStatusError):
         return f"it answers with HTTP {error.response.status_code}"
     return str(error) or type(error).__name__

@@ -1,6 +1,6 @@
-"""Refusals of HTTP servers as our errors, with the server's own words.
+"""Conversion of refusals of HTTP servers to our errors, with the server's own words.
 
-Not here: what other headers say (net.responses), and when a server is asked again (net.retrying).
+Not here: the meaning of other headers (net.responses), and retries (net.retrying).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from weighbridge.errors import AccessDenied, ModelNotFound, SourceMisbehaved, So
 from weighbridge.net.responses import changed, disposition_name, media_type, one_line, retry_after_s, shown
 from weighbridge.net.retrying import BUSY
 
-#: Characters of a WWW-Authenticate header that are looked at.
+#: The most characters of a WWW-Authenticate header that are kept.
 MAX_CHALLENGE = 4096
-#: Bytes of a refusal's body that are read for the server's own words.
+#: The most bytes of a refusal's body that are read for the server's own words.
 _MAX_REFUSAL = 64 * 1024
-#: Fields of a JSON refusal that hold its reason, in the order in which they count.
+#: Fields of a JSON refusal that hold its reason, by precedence.
 _REASONS = ("message", "error", "error_description", "detail", "details", "reason", "errors")
-#: Content codings and the endings of the files whose own form they are: many servers name the coding of every .tar.gz.
+#: Content codings and the suffixes of files with that compression: many servers send the coding for every .tar.gz.
 _CODED_FILES = {
     "gzip": (".gz", ".tgz", ".taz"),
     "bzip2": (".bz2", ".tbz2", ".tbz"),
@@ -35,9 +35,9 @@ _RATE_LIMIT = re.compile(r"(?:^|;)\s*r=0\s*;\s*t=(\d{1,9})\s*(?:;|$)")
 
 
 def refuse_failure(answer: httpx.Response) -> None:
-    """Raise unless the answer carries a file: 200 or 206.
+    """Raise the matching error unless the response carries a file: 200 or 206.
 
-    What the server itself says of a failure is part of the message, as it often names the way out.
+    The server's own words are part of the message, as they often name the remedy.
     """
     status, url = answer.status_code, shown(answer.request.url)
     if status in (200, 206):
@@ -66,13 +66,13 @@ def refuse_failure(answer: httpx.Response) -> None:
 
 
 def refuse_coding(answer: httpx.Response, asked: str) -> None:
-    """Raise when the bytes of a file are coded for the way, although `identity` was asked for.
+    """Raise when the bytes of a file have a content coding, although `identity` was requested.
 
-    A compressed file whose compression the server declares as such a coding is the file itself, byte for byte.
+    A compressed file whose own compression the server declares as such a coding is accepted as it is.
 
     Args:
-        answer: the answer that carries the file.
-        asked: the address before any redirect.
+        answer: the response that carries the file.
+        asked: the requested address, before any redirect.
     """
     coding = answer.headers.get("content-encoding", "identity").strip().lower()
     if coding in ("", "identity"):
@@ -83,17 +83,17 @@ def refuse_coding(answer: httpx.Response, asked: str) -> None:
     if endings and any(name.lower().endswith(endings) for name in names):
         return
     raise SourceMisbehaved(
-        f"{shown(answer.request.url)} sends its bytes {coding[:40]}-coded although identity was asked for.",
+        f"{shown(answer.request.url)} sends its bytes {coding[:40]}-coded although identity was requested.",
         "The publisher has to serve the file as it is.",
         url=shown(answer.request.url),
     )
 
 
 def server_words(answer: httpx.Response) -> str:
-    """Return a failed answer's own reason, fit to be shown, or nothing; reads the beginning of its body.
+    """Return the reason in a failed response, safe to show, or nothing; reads the beginning of its body.
 
-    The Hub's `X-Error-Message` counts first, then a JSON or plain text body. Web pages say nothing that is worth
-    reading. What was secret in the question, its query and its credentials, is cut out.
+    The Hub's `X-Error-Message` takes precedence, then a JSON or plain text body. Web pages are ignored. The secrets of
+    the request, its query and its credentials, are removed.
     """
     if header := answer.headers.get("x-error-message", ""):
         return _presentable(header, answer.request)
@@ -115,7 +115,7 @@ def server_words(answer: httpx.Response) -> str:
 
 
 def _reason(content: object, depth: int = 0) -> str:
-    """Return the reason that a refusal's body gives: a text, or the first one in the usual fields."""
+    """Return the reason in a refusal's body: a text, or the first one in the usual fields."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -133,7 +133,7 @@ def _presentable(words: str, request: httpx.Request) -> str:
 
 
 def wait_asked_s(headers: httpx.Headers) -> float | None:
-    """Return the seconds that a busy server asks to wait: by Retry-After, else by a RateLimit that is used up."""
+    """Return the seconds that a busy server asks to wait: from Retry-After, else from an exhausted RateLimit."""
     wait_s = retry_after_s(headers.get("retry-after", ""))
     if wait_s is None and (match := _RATE_LIMIT.search(headers.get("ratelimit", ""))):
         return float(match[1])

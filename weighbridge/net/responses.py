@@ -1,6 +1,6 @@
-"""What an HTTP answer's headers say, as values, and what an HTTP client raises, as our errors.
+"""HTTP responses: their headers as values, and conversion of an HTTP client's exceptions to our errors.
 
-Not here: sending anything (net.transfer), and answers that refuse (net.refusals).
+Not here: sending anything (net.transfer), and responses that refuse (net.refusals).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import httpx
 from weighbridge.domain.clock import utc_now
 from weighbridge.errors import InvalidReference, SourceError, SourceMisbehaved, SourceUnavailable
 
-#: Characters that are shown of a server's own words.
+#: The most characters that are shown of a server's own words.
 MAX_WORDS = 400
 _EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*\"?([\w-]+)'[^']*'([^;\s\"]+)", re.IGNORECASE)
 _CODED_WORD = re.compile(r"=\?[\w-]+\?[bBqQ]\?[^?]*\?=")
@@ -29,19 +29,21 @@ _CONTENT_RANGE = re.compile(r"^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
 
 
 def shown(url: str | httpx.URL) -> str:
-    """Return an address as it may be shown: without user, password, query and fragment."""
+    """Return an address in a form that is safe to show: without user, password, query and fragment."""
     address = httpx.URL(url)
     return str(address.copy_with(username="", password="", query=None, fragment=None))
 
 
 @contextmanager
 def foreign_errors(url: str) -> Iterator[None]:
-    """Turn what httpx raises into `weighbridge.errors`."""
+    """Convert the exceptions of httpx to `weighbridge.errors`."""
     host = httpx.URL(url).host
     try:
         yield
-    except (httpx.InvalidURL, UnicodeError, OverflowError) as error:  # host names and ports that no socket takes
-        raise InvalidReference(f"“{host}” cannot be asked: {error}.", "Check the address.", host=host) from error
+    except (httpx.InvalidURL, UnicodeError, OverflowError) as error:  # host names and ports that no socket accepts
+        raise InvalidReference(
+            f"No request can be sent to “{host}”: {error}.", "Check the address.", host=host
+        ) from error
     except httpx.TimeoutException as error:
         raise SourceUnavailable(
             f"{host} sent nothing for too long.", "Try again later, or raise the source's timeout.", host=host
@@ -50,13 +52,15 @@ def foreign_errors(url: str) -> Iterator[None]:
         if certificate := _certificate_failure(error):
             raise SourceMisbehaved(
                 f"The certificate of {host} is not trusted: {certificate}.",
-                "If your organisation has an authority of its own, name its file in SSL_CERT_FILE.",
+                "If your organisation has a certificate authority of its own, name its file in SSL_CERT_FILE.",
                 host=host,
             ) from error
         if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-            # What the client says of that may quote a header.
+            # The client's text may quote a header.
             raise InvalidReference(
-                f"The request to {host or 'nobody'} cannot be sent.", "Check the address and the token.", host=host
+                f"The request to {host or 'an address without a host'} cannot be sent.",
+                "Check the address and the token.",
+                host=host,
             ) from error
         raise SourceUnavailable(
             f"The connection to {httpx.URL(url).netloc.decode()} failed: {error or type(error).__name__}.",
@@ -89,7 +93,7 @@ def retry_after_s(value: str) -> float | None:
 
 
 def changed(url: str) -> SourceError:
-    """Return the error for a file that is another than it was when it was described."""
+    """Return the error for a file that changed after it was described."""
     return SourceMisbehaved(
         f"{url} is no longer the file that it was a moment ago.",
         "Run the same command again: it starts with the file as it is now.",
@@ -104,7 +108,7 @@ def strong_etag(answer: httpx.Response) -> str:
 
 
 def one_line(words: str) -> str:
-    """Return a server's words as they may be shown: on one line, short, without control characters and last dot."""
+    """Return a server's words in a form that is safe to show: a short line without control characters and last dot."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in words[: 4 * MAX_WORDS]).split())
     return f"{line[:MAX_WORDS]}…" if len(line) > MAX_WORDS else line.rstrip(".")
 
@@ -118,14 +122,14 @@ def media_type(answer: httpx.Response) -> str:
 def disposition_name(value: str) -> str:
     """Return the file name of a Content-Disposition header (RFC 6266), `filename*` first, unchecked.
 
-    Written as servers write it: quotes that are single or not closed, words coded as in mail, and whole paths, of which
-    the last part is the name, as browsers and curl have it.
+    Deviations of servers are accepted: quotes that are single or not closed, words encoded as in mail, and whole paths,
+    of which the last part is the name, as in browsers and curl.
     """
     if extended := _EXTENDED_NAME.search(value):
         charset, name = extended.groups()
         try:
             name = unquote(name, encoding=charset)
-        except LookupError:  # no encoding that exists
+        except LookupError:  # an unknown encoding
             name = unquote(name)
         return _last_part(name)
     message = Message()
@@ -134,7 +138,7 @@ def disposition_name(value: str) -> str:
         name = message.get_filename("") or ""
         if _CODED_WORD.fullmatch(name):
             name = str(make_header(decode_header(name)))
-    except (ValueError, LookupError, HeaderParseError):  # no encoding that exists: the address names the file then
+    except (ValueError, LookupError, HeaderParseError):  # an unknown encoding: the address names the file then
         return ""
     if name[:1] in ('"', "'"):
         name = name[1:].removesuffix(name[0])
@@ -146,20 +150,20 @@ def _last_part(name: str) -> str:
 
 
 def length(answer: httpx.Response) -> int | None:
-    """Return Content-Length in bytes, or None; raises SourceMisbehaved when it is no number."""
+    """Return Content-Length in bytes, or None; raises SourceMisbehaved when it is not a number."""
     value = answer.headers.get("content-length", "")
     if not value:
         return None
     if not re.fullmatch(r"\d{1,18}", value):
-        raise SourceMisbehaved(f"{shown(answer.request.url)} gives a length of “{value[:40]}”.")
+        raise SourceMisbehaved(f"{shown(answer.request.url)} states a length of “{value[:40]}”.")
     return int(value)
 
 
 def content_range(answer: httpx.Response) -> tuple[int, int | None]:
-    """Return where the answer's bytes start and the whole file's size, from Content-Range (RFC 9110, 14.4)."""
+    """Return the offset of the response's bytes and the whole file's size, from Content-Range (RFC 9110, 14.4)."""
     match = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
     if not match:
-        raise SourceMisbehaved(f"{shown(answer.request.url)} sends a part without saying which.")
+        raise SourceMisbehaved(f"{shown(answer.request.url)} sends a part without stating which.")
     first, last, total = match.groups()
     whole = None if total == "*" else int(total)
     if first is not None and whole is not None and not int(first) <= int(last) < whole:

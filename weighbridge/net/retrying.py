@@ -1,8 +1,8 @@
-"""Retrying: how often and after how long a source that is out of reach or busy is asked again.
+"""Retrying: how often and after how long a request to an unreachable or busy source is repeated.
 
-One value for bytes and for questions, so that a listing is given up no sooner than a file. Only `SourceUnavailable` is
-tried again. Not here: what counts as unavailable for a protocol (net.responses, net.s3.errors, net.hub.errors,
-net.git.errors).
+The same value applies to bytes and to other requests, so that a listing gets as many attempts as a file. Only
+`SourceUnavailable` is retried. Not here: what counts as unavailable for a protocol (net.responses, net.s3.errors,
+net.hub.errors, net.git.errors).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from weighbridge.errors import Cancelled, SourceUnavailable
 
 T = TypeVar("T")
 
-#: HTTP statuses of failures that may pass: too many requests or too much traffic (509), a server that is broken or
-#: away, and what Cloudflare says of the server behind it (520 to 527, 530; 529 is an overloaded site).
+#: HTTP statuses of transient failures: too many requests or too much traffic (509), a server that is broken or away,
+#: and Cloudflare's statuses for the server behind it (520 to 527, 530; 529 is an overloaded site).
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 509, *range(520, 528), 529, 530})
 
 
 @dataclass(frozen=True)
 class Retrying:
-    """When a source is asked again.
+    """The number of attempts and the waits between them.
 
     Attributes:
-        attempts: how often one thing is asked for in a row without success.
+        attempts: the most consecutive attempts without success.
         first_wait_s: seconds before the second attempt, doubled before each further one.
-        longest_wait_s: seconds that are waited at most; a server that asks for more is not waited for.
-        stopped: set to end every wait, in whatever thread, with `Cancelled`.
+        longest_wait_s: the longest wait in seconds; when a server asks for more, the retries end.
+        stopped: set to end every wait, in every thread, with `Cancelled`.
     """
 
     attempts: int = 4
@@ -39,10 +39,10 @@ class Retrying:
     stopped: Event = field(default_factory=Event, compare=False, repr=False)
 
     def call(self, ask: Callable[[], T]) -> T:
-        """Return what a question gives, asked again while its source is unavailable.
+        """Return the result of a call, which is repeated while its source is unavailable.
 
         Raises:
-            SourceUnavailable: of the last attempt; or at once, when the server wants a longer wait.
+            SourceUnavailable: that of the last attempt; or at once, when the server asks for a longer wait.
             Cancelled: `stopped` was set.
         """
         for failures in count(1):
@@ -53,14 +53,14 @@ class Retrying:
         raise AssertionError("unreachable")
 
     def wait_after(self, error: SourceUnavailable, failures: int) -> None:
-        """Wait before the next attempt, as long as the server asked for (`retry_after_s`) or longer each time.
+        """Wait before the next attempt, for the server's `retry_after_s` or longer each time.
 
         Args:
-            error: what the last attempt ended with.
-            failures: attempts in a row that failed.
+            error: the error of the last attempt.
+            failures: the number of consecutive failed attempts.
 
         Raises:
-            SourceUnavailable: `error`, when these were enough, or were already tried again below.
+            SourceUnavailable: `error`, when these were all attempts, or a lower layer has retried already.
             Cancelled: `stopped` was set.
         """
         wait_s = error.facts.get("retry_after_s")
@@ -74,9 +74,9 @@ class Retrying:
     def go_on(self) -> None:
         """Raise Cancelled when `stopped` is set."""
         if self.stopped.is_set():
-            raise Cancelled("It was cancelled; what arrived is kept.")
+            raise Cancelled("The transfer was cancelled; the bytes that arrived are kept.")
 
     def pause(self, wait_s: float) -> None:
-        """Wait. Raises Cancelled when `stopped` is set meanwhile."""
+        """Wait. Raises Cancelled when `stopped` is set during the wait."""
         if self.stopped.wait(wait_s):
             raise Cancelled("Waiting for a source was cancelled.")

@@ -1,4 +1,4 @@
-"""How requests reach the world: credentials, time limits, and the addresses that are allowed."""
+"""Settings of requests: credentials, limits, and the addresses that are allowed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from weighbridge.net.retrying import Retrying
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """How sources reach the world.
+    """The settings of a source's requests.
 
     Attributes:
-        auth: credentials.
+        auth: the credentials.
         endpoint: the service's base URL, or empty for the source's own default.
         timeout_s: seconds without a byte after which a connection counts as dead.
-        max_redirects: how many redirects one request may follow.
-        max_size: bytes a whole model may have.
-        max_files: files a model may have.
+        max_redirects: the most redirects of one request.
+        max_size: the most bytes of a whole model.
+        max_files: the most files of a model.
         addresses: where requests may go.
-        connections: files that are received side by side.
+        connections: the files that are received in parallel.
         file_roots: resolved folders of this machine that may be read; None for any.
-        retrying: how often a source that is out of reach or busy is asked again.
+        retrying: how often a request to an unreachable or busy source is repeated.
     """
 
     auth: Auth = field(default_factory=Auth)

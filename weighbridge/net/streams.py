@@ -11,10 +11,10 @@ class ByteStream:
     """The rest of a file from `offset` on.
 
     Attributes:
-        offset: where the stream really starts; 0 when the source cannot resume.
+        offset: the actual start of the stream; 0 when the source cannot resume.
         chunks: the bytes, in order.
-        size: the whole file's size as this answer states it, or None.
-        etag: the strong ETag of this answer with its quotes, or empty.
+        size: the whole file's size as this response states it, or None.
+        etag: the strong ETag of this response with its quotes, or empty.
     """
 
     offset: int

@@ -1,9 +1,9 @@
-"""HTTP transfers as every source on the web needs them: descriptions, small documents, and bytes from an offset.
+"""HTTP transfers for every source on the web: descriptions, small documents, and bytes from an offset.
 
-One policy for all of them: redirects are counted and checked here, credentials stay with the host they are meant for,
-bytes are taken as they lie there (no content coding), every foreign exception becomes one of `weighbridge.errors`.
-Questions are asked again while the server is unavailable; bytes are not, as whoever stores them knows where to go on.
-Not here: reading headers (net.responses), which address to ask (sources), hashing and storing (intake.fetching).
+One policy applies to all: redirects are counted and checked here, credentials go only to the host they are meant for,
+bytes have no content coding, and every foreign exception becomes one of `weighbridge.errors`. Requests are repeated
+while the server is unavailable; streams of bytes are not, as the caller that stores them knows where to resume. Not
+here: reading headers (net.responses), which address to request (sources), hashing and storing (intake.fetching).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 
-#: Answers to HEAD after which a GET may still work: signed addresses and small servers refuse HEAD alone.
+#: Statuses of HEAD after which a GET may still work: signed addresses and small servers refuse only HEAD.
 _HEAD_REFUSED = frozenset({400, 403, 404, 405, 501})
 NONE: Mapping[str, str] = MappingProxyType({})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -46,11 +46,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True)
 class Description:
-    """What a server says about a file before its bytes.
+    """A server's description of a file.
 
     Attributes:
         url: the address after every redirect.
-        size: bytes, or None when the server does not say.
+        size: bytes, or None when the server does not state it.
         etag: the strong ETag with its quotes, or empty; weak ones identify no bytes and are dropped.
         modified: Last-Modified as the server wrote it, or empty: a hint only.
         filename: the name in Content-Disposition, unchecked, or empty.
@@ -67,7 +67,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Document:
-    """A small answer, whole in memory; `status` is 200 unless the caller asked to read others too.
+    """A small response, whole in memory; `status` is 200 unless the caller accepts others too.
 
     The names of `headers` are in lowercase.
     """
@@ -83,14 +83,14 @@ class Document:
 class Transfer:
     """HTTP requests under one policy; safe for several threads; its connections close with the last reference to it.
 
-    Certificates are verified; SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables count as httpx reads them.
+    Certificates are verified; httpx reads SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables.
 
     Args:
-        timeout_s: seconds without a byte after which a connection counts as dead; a few times as long may the head of
-            an answer and a document take, however they trickle.
-        max_redirects: how many redirects one request may follow.
-        addresses: where requests may go; each redirect is judged again.
-        retrying: how often a question is asked again.
+        timeout_s: seconds without a byte after which a connection counts as dead; the headers of a response, or a
+            document, may take a few times as long in all.
+        max_redirects: the most redirects of one request.
+        addresses: where requests may go; each redirect is checked again.
+        retrying: how often a request is repeated.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Transfer:
     @cached_property
     def _client(self) -> httpx.Client:
         headers = {"Accept-Encoding": "identity", "User-Agent": "weighbridge"}
-        # A proxy resolves names itself: there, only the judgement before each request is left.
+        # A proxy resolves names itself: there, only the check before each request is left.
         pinned = self._addresses.private is not None and not getproxies()
         transport = PinnedTransport(self._addresses) if pinned else None
         client = httpx.Client(
@@ -131,12 +131,12 @@ class Transfer:
         return client
 
     def describe(self, url: str, *, authorization: str = "", ask_again: bool = True) -> Description:
-        """Ask what a file is, with HEAD; when that is refused or gives no size or 0, with a GET of one byte.
+        """Return a file's description, from HEAD; when that is refused or states no size or 0, from a GET of one byte.
 
         Args:
             url: http or https.
             authorization: header value for the first host only.
-            ask_again: whether that second request may be made.
+            ask_again: whether the GET may be sent.
 
         Raises:
             ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved, InvalidReference.
@@ -172,17 +172,17 @@ class Transfer:
         headers: Mapping[str, str] = NONE,
         also: Collection[int] = (),
     ) -> Document:
-        """Fetch a small document whole, with GET; with POST where `content` is sent.
+        """Fetch a small document whole with GET, or with POST where there is `content`.
 
         Args:
             url: http or https.
-            accept: media types, as the header has them.
+            accept: the media types of the header.
             authorization: header value for the first host only.
-            max_size: bytes of the answer.
-            content: body of the request, or None.
-            content_type: media type of `content`.
+            max_size: the most bytes of the response.
+            content: the body of the request, or None.
+            content_type: the media type of `content`.
             headers: further ones for the first host only.
-            also: statuses of failures whose answers are returned, as they say why.
+            also: statuses of failures whose responses are returned, as they state the reason.
 
         Raises:
             SourceMisbehaved: it is longer than `max_size` bytes; otherwise as `describe`.
@@ -211,22 +211,22 @@ class Transfer:
         authorization: str = "",
         headers: Mapping[str, str] = NONE,
     ) -> Iterator[ByteStream]:
-        """Open a file's bytes from `offset`; the stream says 0 where the server cannot resume.
+        """Open a file's bytes from `offset`; the stream's offset is 0 where the server cannot resume.
 
         1. `Range` asks for the rest; `If-Range` makes the server send the whole of a file that changed.
-        2. `If-Match`, when nothing is here yet, makes it refuse one that changed.
-        3. What it answers is held against `etag` and `size` again, as not every server honours these.
+        2. `If-Match`, at offset 0, makes it refuse a file that changed.
+        3. The response is checked against `etag` and `size` again, as not every server honours these.
 
         Args:
             url: http or https.
-            offset: bytes already here.
+            offset: the bytes that the caller already has.
             etag: the strong ETag that the bytes must have, or empty.
             size: the whole file's size in bytes, or None when unknown.
             authorization: header value for the first host only.
             headers: further ones for the first host only.
 
         Raises:
-            SourceMisbehaved: the file changed since it was described, or the answer contradicts itself.
+            SourceMisbehaved: the file changed after it was described, or the response contradicts itself.
             ModelNotFound, AccessDenied, SourceUnavailable: as `describe`; also while the chunks are read.
         """
         conditions = {}
@@ -240,7 +240,7 @@ class Transfer:
                 refuse_failure(answer)
                 refuse_coding(answer, url)
                 yield _byte_stream(answer, offset, etag, size)
-        if beyond:  # shorter than what is here: begin anew, and let step 3 judge
+        if beyond:  # it is shorter than `offset`: start again, and step 3 decides
             with self.stream(url, etag=etag, size=size, authorization=authorization, headers=headers) as whole:
                 yield whole
 
@@ -254,14 +254,14 @@ class Transfer:
         private: Mapping[str, str] = NONE,
         content: bytes | None = None,
     ) -> Iterator[httpx.Response]:
-        """Send, follow redirects, and close the answer at the end; its body is not read here.
+        """Send a request, follow redirects, and close the response at the end; its body is not read here.
 
         `authorization`, `private` headers and `content` go to the first origin only.
         """
         try:
             address = _checked(httpx.URL(url))
         except httpx.InvalidURL as error:
-            raise InvalidReference(f"“{url}” is no URL.", "Write https://host/path/model.gguf.") from error
+            raise InvalidReference(f"“{url}” is not a URL.", "Write https://host/path/model.gguf.") from error
         secret = dict(private) | ({"Authorization": authorization} if authorization else {})
         for _ in range(self._max_redirects + 1):
             self._addresses.check(str(address))
@@ -280,11 +280,11 @@ class Transfer:
             if not _same_host(address, target):
                 secret = {}
             if content is not None and answer.status_code == 303:
-                raise SourceMisbehaved(f"{shown(address)} takes no POST: it redirects to {target.host}.")
+                raise SourceMisbehaved(f"{shown(address)} accepts no POST: it redirects to {target.host}.")
             address = target
         raise SourceMisbehaved(
             f"{shown(url)} redirects more than {self._max_redirects} times.",
-            "Use the address that the file finally has.",
+            "Use the final address of the file.",
             url=shown(url),
         )
 
@@ -303,7 +303,7 @@ def _document(answer: httpx.Response, max_size: int) -> Document:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two addresses have the same scheme, host and port."""
+    """Return whether two addresses have the same scheme, host and port."""
     a, b = httpx.URL(one), httpx.URL(other)
     return (a.scheme, a.host, _port(a)) == (b.scheme, b.host, _port(b))
 
@@ -313,15 +313,15 @@ def _port(url: httpx.URL) -> int:
 
 
 def _same_host(old: httpx.URL, new: httpx.URL) -> bool:
-    """Whether credentials for `old` may go to `new`: the same origin, or its move from http to https."""
+    """Return whether credentials for `old` may go to `new`: the same origin, or its move from http to https."""
     upgraded = (old.scheme, _port(old), new.scheme, _port(new)) == ("http", 80, "https", 443)
     return old.host == new.host and (upgraded or (old.scheme, _port(old)) == (new.scheme, _port(new)))
 
 
 def _checked(url: httpx.URL) -> httpx.URL:
-    """Raise InvalidURL for a port that sockets would take modulo 65,536."""
+    """Return a URL; raise InvalidURL for a port that sockets would reduce modulo 65,536."""
     if (url.port or 1) > 65_535:
-        raise httpx.InvalidURL(f"{url.port} is no port")
+        raise httpx.InvalidURL(f"{url.port} is not a port")
     return url
 
 
@@ -330,7 +330,7 @@ def _redirect(answer: httpx.Response) -> httpx.URL:
     try:
         target = _checked(here.join(answer.headers["location"]))
     except httpx.InvalidURL as error:
-        raise SourceMisbehaved(f"{shown(here)} redirects to something that is no address.") from error
+        raise SourceMisbehaved(f"{shown(here)} redirects to an invalid address.") from error
     if target.scheme not in ("http", "https") or not target.host or target.userinfo:
         raise SourceMisbehaved(f"{shown(here)} redirects to an address that is not plain http or https.")
     if here.scheme == "https" and target.scheme == "http":
@@ -347,7 +347,7 @@ def _byte_stream(answer: httpx.Response, offset: int, etag: str, size: int | Non
     if answer.status_code == 206:
         start, total = content_range(answer)
         if start != offset:
-            raise SourceMisbehaved(f"{url} was asked for its bytes from {offset} on and sends those from {start}.")
+            raise SourceMisbehaved(f"{url} sends its bytes from {start} on, not from {offset} as requested.")
     now = strong_etag(answer)
     if (etag and now and now != etag) or (size is not None and total is not None and total != size):
         raise changed(url)
@@ -356,7 +356,7 @@ def _byte_stream(answer: httpx.Response, offset: int, etag: str, size: int | Non
 
 def _chunks(answer: httpx.Response) -> Iterator[bytes]:
     with foreign_errors(str(answer.request.url)):
-        yield from answer.iter_raw()  # as they come from the socket: gathering them costs as much again
+        yield from answer.iter_raw()  # as they come from the socket, as collecting them would double the cost
 
 
 def _describe(answer: httpx.Response, size: int | None) -> Description:

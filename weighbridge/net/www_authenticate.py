@@ -1,6 +1,6 @@
-"""The challenges of a 401 answer: what a WWW-Authenticate header asks for (RFC 9110, section 11.6.1).
+"""The challenges of a 401 response: the content of a WWW-Authenticate header (RFC 9110, section 11.6.1).
 
-Not here: whether and how they are answered (oci.access).
+Not here: whether and how they are answered (net.oci.access).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Challenge:
 
 
 def read_challenges(header: str) -> tuple[Challenge, ...]:
-    """Return the challenges of a WWW-Authenticate header; what cannot be read ends them."""
+    """Return the challenges of a WWW-Authenticate header, up to the first that cannot be parsed."""
     found: list[Challenge] = []
     parameters: dict[str, str] = {}
     position = 0

@@ -111,11 +111,11 @@ class TestContents:
         tag, commit, tree = (git(origin, "rev-parse", name) for name in ("refs/tags/heavy", "HEAD", "HEAD^{tree}"))
         assert tag != commit
         assert repository.fetch_commit(tag) == commit
-        with pytest.raises(ModelNotFound, match="no commit"):
+        with pytest.raises(ModelNotFound, match="is not a commit"):
             repository.fetch_commit(tree)
 
     def test_what_the_server_does_not_have_is_not_found(self, origin: Path) -> None:
-        with pytest.raises(ModelNotFound, match="does not give that commit"):
+        with pytest.raises(ModelNotFound, match="does not serve that commit"):
             opened(origin).fetch_commit("1" * 40)
 
     @pytest.mark.parametrize(("folder", "message"), [("nothing", "does not exist"), ("small.json", "is a file")])

@@ -1,4 +1,4 @@
-"""What the `git` program says when it fails, as one of `weighbridge.errors`."""
+"""Conversion of the `git` program's failures to `weighbridge.errors`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def failure(url: str, errors: bytes, max_size: int) -> WeighbridgeError:
 
     Args:
         url: the repository's address, without secrets.
-        errors: the end of git's standard error, in English (`LC_ALL=C`); parts of it are the server's words.
-        max_size: the bytes that a fetch was allowed to bring.
+        errors: the end of git's standard error, in English (`LC_ALL=C`); parts of it come from the server.
+        max_size: the most bytes that a fetch may receive.
     """
     text = errors.decode(errors="replace")
     lowered = text.lower()
     facts = {"url": url}
     if "no space left on device" in lowered:
-        return StoreFull("No space is left for what git fetches.", "Free some, or set TMPDIR to a larger disk.")
+        return StoreFull("No space is left for git's download.", "Free some, or set TMPDIR to a larger disk.")
     if _TOO_LARGE.search(lowered):
         return SourceError(
             f"{url} sends more than the {max_size:,} bytes that are allowed.",
@@ -49,8 +49,8 @@ def failure(url: str, errors: bytes, max_size: int) -> WeighbridgeError:
         return InvalidReference("Git may only use https and http here.", "Write git+https://host/repo.git.", **facts)
     if _GONE.search(lowered):
         return ModelNotFound(
-            f"{url} does not give that commit.",
-            "It was removed, or its branch was rewritten; some servers give only what a branch or tag names: name one.",
+            f"{url} does not serve that commit.",
+            "It was removed, or its branch was rewritten; some servers serve only branches and tags: name one.",
             **facts,
         )
     if _NO_REPOSITORY.search(lowered):
@@ -65,19 +65,19 @@ def failure(url: str, errors: bytes, max_size: int) -> WeighbridgeError:
             f"The connection to {url} failed: {_telling_line(text)}.", "Run the same command again later.", **facts
         )
     return SourceMisbehaved(
-        f"Git does not take what {url} sends: {_telling_line(text)}.", "Ask whoever runs the server.", **facts
+        f"Git does not accept what {url} sends: {_telling_line(text)}.", "Ask the server's operator.", **facts
     )
 
 
 def _telling_line(text: str) -> str:
-    """Return the first line that names an error, fit to be shown."""
-    lines = [line for line in text.splitlines() if line.strip()] or ["it says nothing"]
+    """Return the first line that names an error, safe to show."""
+    lines = [line for line in text.splitlines() if line.strip()] or ["it gives no reason"]
     telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
     return _shown(telling[0]).removeprefix("fatal: ").removeprefix("error: ")[:200].rstrip(". ")
 
 
 def _remote_words(text: str) -> str:
-    """Return a sentence with what the server itself says, or nothing."""
+    """Return a sentence with the server's own words, or nothing."""
     words = " ".join(line.removeprefix("remote:").strip() for line in text.splitlines() if line.startswith("remote:"))
     return f" It says: “{_shown(words)[:400].rstrip('. ')}”." if words.strip() else ""
 

@@ -1,6 +1,6 @@
-"""Git LFS: the pointers that stand in git for large files, and the server that has their bytes.
+"""Git LFS: the pointers that git has in place of large files, and the server that has their bytes.
 
-The format of pointers is that of the Git LFS specification (docs/spec.md of git-lfs), the server is asked through its
+The format of pointers is that of the Git LFS specification (docs/spec.md of git-lfs); the server's protocol is the
 Batch API (docs/api/batch.md) with the transfer `basic`. Not here: reading git (git.repository), hashing
 (intake.fetching).
 """
@@ -34,45 +34,45 @@ from weighbridge.net.retrying import BUSY
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
 
-#: Bytes that a pointer has at most.
+#: The most bytes of a pointer.
 POINTER_LIMIT = 1024
-#: Objects that one request may ask for.
+#: The most objects of one request.
 BATCH_SIZE = 100
 MEDIA_TYPE = "application/vnd.git-lfs+json"
-#: An address is asked for again when it holds for less than this.
+#: An address that is valid for less than this is requested again.
 _MARGIN = timedelta(seconds=30)
-#: The versions of pointers; the last one is of before 2013.
+#: The versions of pointers; the last one is from before 2013.
 _VERSION = re.compile(
     rb"version (?:https://git-lfs\.github\.com/spec/v1|https://hawser\.github\.com/spec/v1|http://git-media\.io/v/2)"
 )
 _POINTER = re.compile(rb"oid sha256:([0-9a-f]{64})\nsize (\d{1,18})")
 _EXTENSION = re.compile(rb"ext-\d-[a-z0-9.-]+ ")
 _FIELD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-#: Header fields that say how bytes travel, which is not for the server to choose.
+#: Header fields of the connection itself, which the server may not choose.
 _OURS = frozenset(
     {"accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-none-match", "if-range"}
     | {"proxy-authorization", "range", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-#: Answers to a whole batch that may be due to one object of it.
+#: Statuses of a whole batch that may be due to one of its objects.
 _OF_ONE_OBJECT = frozenset({404, 410, 413, 422})
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """What a pointer says: the object's sha256 and size in bytes."""
+    """The content of a pointer: the object's sha256 and size in bytes."""
 
     digest: Digest
     size: int
 
     @classmethod
     def parse(cls, content: bytes, path: str) -> Pointer | None:
-        """Read the content of a small file; None when it is no pointer.
+        """Return the pointer in the content of a small file; None when it is not a pointer.
 
-        As git-lfs does, it takes line ends of Windows, empty lines, and a last line without an end.
+        As in git-lfs, line ends of Windows, empty lines, and a last line without an end are accepted.
 
         Raises:
-            SourceMisbehaved: it begins like a pointer and is none.
-            SourceError: its bytes are coded by an extension.
+            SourceMisbehaved: it begins like a pointer and is not a valid one.
+            SourceError: its bytes are encoded by an extension.
         """
         first, *lines = [line for line in content.strip().replace(b"\r\n", b"\n").split(b"\n") if line] or [b""]
         if not _VERSION.fullmatch(first) or len(content) >= POINTER_LIMIT:
@@ -80,15 +80,15 @@ class Pointer:
         rest = b"\n".join(lines)
         if _EXTENSION.match(rest):
             raise SourceError(
-                f"{path} lies in Git LFS in a form that only a program of its publisher can read (an extension).",
+                f"{path} is stored in Git LFS in a form that only a program of its publisher can read (an extension).",
                 "Ask the publisher for the file itself.",
                 path=path,
             )
         match = _POINTER.fullmatch(rest)
         if not match:
             raise SourceMisbehaved(
-                f"{path} begins like a pointer of Git LFS, but says nothing that can be fetched.",
-                "The model's publisher has to mend it, for instance with `git lfs migrate import`.",
+                f"{path} begins like a pointer of Git LFS, but names no object that can be fetched.",
+                "The model's publisher has to repair it, for instance with `git lfs migrate import`.",
                 path=path,
             )
         return cls(Digest("sha256", match[1].decode()), int(match[2]))
@@ -96,7 +96,7 @@ class Pointer:
 
 @dataclass(frozen=True)
 class _Download:
-    """Where an object lies, until when, and what goes with the request."""
+    """The address of an object, its expiry, and the headers of the request."""
 
     url: str
     headers: Mapping[str, str]
@@ -111,7 +111,7 @@ class LfsServer:
         transfer: sends the requests.
         endpoint: the server's URL, to which `/objects/batch` is added.
         authorization: gives the Authorization header for an address; empty where our credentials are not for it.
-        clock: tells the time.
+        clock: returns the current time.
     """
 
     def __init__(
@@ -128,15 +128,15 @@ class LfsServer:
 
     @contextmanager
     def open(self, pointer: Pointer, path: str, offset: int, ahead: Iterable[Pointer] = ()) -> Iterator[ByteStream]:
-        """Open an object from `offset`, where its server can.
+        """Open an object from `offset`, or from the start where its server cannot resume.
 
-        An address that is refused is asked for once more: an earlier one may no longer hold, a new one not yet.
+        An address that is refused is requested once more: it may have expired, or not be valid yet.
 
         Args:
             pointer: the object.
             path: the file it belongs to, for messages.
-            offset: bytes already here.
-            ahead: objects that will be wanted next; their addresses are asked for in the same request.
+            offset: the bytes that the caller already has.
+            ahead: the objects that are opened next; the same request asks for their addresses.
 
         Raises:
             ModelNotFound: the server does not have the object.
@@ -168,7 +168,7 @@ class LfsServer:
         )
 
     def _download(self, pointer: Pointer, path: str, ahead: Iterable[Pointer], *, again: bool = False) -> _Download:
-        """Return where an object lies."""
+        """Return the address of an object."""
         with self._lock:
             if self._holds(pointer) and not again:
                 return self._downloads[pointer]
@@ -179,7 +179,7 @@ class LfsServer:
         return known is not None and (known.expires is None or known.expires > self._clock() + _MARGIN)
 
     def _ask(self, pointer: Pointer, path: str, ahead: Iterable[Pointer]) -> _Download:
-        """Ask for an object's address, and for those of the next ones where that does no harm."""
+        """Request an object's address, and those of the next objects where that does no harm."""
         wanted = list(islice(dict.fromkeys(chain([pointer], ahead)), BATCH_SIZE))
         try:
             answers = self._post(wanted)
@@ -198,17 +198,17 @@ class LfsServer:
         asked = self._clock()
         for one, answer in answers.items():
             if one != pointer and not answer.get("error"):
-                with suppress(SourceMisbehaved):  # it is told when that object is opened
+                with suppress(SourceMisbehaved):  # opening that object reports the error
                     self._downloads[one] = self._read(answer, asked)
         if pointer not in answers:
-            raise self._misbehaved("it says nothing about the object that it was asked for")
+            raise self._misbehaved("it leaves out the object of the request")
         if answers[pointer].get("error"):
             _refuse(answers[pointer]["error"], pointer, path)
         self._downloads[pointer] = self._read(answers[pointer], asked)
         return self._downloads[pointer]
 
     def _post(self, wanted: Sequence[Pointer]) -> dict[Pointer, dict[str, Any]]:
-        """Send one request and return the answers by what was asked; anything else in the answer is left out."""
+        """Send one request and return the entry of each requested object; other entries are left out."""
         objects = [{"oid": one.digest.hex, "size": one.size} for one in wanted]
         question = {"operation": "download", "transfers": ["basic"], "objects": objects, "hash_algo": "sha256"}
         document = self._transfer.read(
@@ -222,17 +222,17 @@ class LfsServer:
         try:
             answer = json.loads(document.content)
             if (answer.get("transfer") or "basic") != "basic" or (answer.get("hash_algo") or "sha256") != "sha256":
-                raise ValueError("it chooses a transfer that nobody offered")
+                raise ValueError("it chooses a transfer that was not offered")
             found = {one["oid"]: one for one in answer["objects"]}
             answers = {one: found[one.digest.hex] for one in wanted if one.digest.hex in found}
             if any((answer.get("size") or one.size) != one.size for one, answer in answers.items()):
-                raise ValueError("it gives an object another size")
+                raise ValueError("it names another size of an object")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._misbehaved(error) from error
         return answers
 
     def _read(self, answer: Mapping[str, Any], asked: datetime) -> _Download:
-        """Read where an object lies; header fields are the server's, credentials of ours go to our own host only."""
+        """Return the address of an object with the server's header fields; our credentials go only to our own host."""
         try:
             # The Batch API had `_links` before it had `actions`; Artifactory and Microsoft's servers still do.
             action = (answer.get("actions") or answer["_links"])["download"]
@@ -242,9 +242,9 @@ class LfsServer:
         except (ValueError, KeyError, TypeError, AttributeError, httpx.InvalidURL) as error:
             raise self._misbehaved(error) from error
         if url.scheme not in ("http", "https") or not url.host or url.userinfo or (url.port or 0) > 65_535:
-            raise self._misbehaved("it sends us to something that is no plain http or https address")
+            raise self._misbehaved("it names something that is not a plain http or https address")
         if url.scheme == "http" and self._batch.startswith("https:"):
-            raise self._misbehaved(f"it sends us from https to unprotected http at {url.host}")
+            raise self._misbehaved(f"it leads from https to unprotected http at {url.host}")
         given = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
         rest = {name: value for name, value in headers.items() if name.lower() != "authorization"}
         ours = "" if answer.get("authenticated") is True else self._authorization(str(url))
@@ -252,16 +252,16 @@ class LfsServer:
 
     def _misbehaved(self, why: object) -> SourceMisbehaved:
         return SourceMisbehaved(
-            f"{shown(self._batch)} gives no answer of the Git LFS Batch API: {why!s:.200}.",
+            f"{shown(self._batch)} does not answer as the Git LFS Batch API: {why!s:.200}.",
             "Check that Git LFS is served there.",
         )
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the header fields that a server wants to be sent, without those that are ours."""
+    """Return the header fields that a server requests, without those of the connection itself."""
     for name, value in given.items():
         if not _FIELD.fullmatch(name) or not isinstance(value, str) or not value.isascii() or not value.isprintable():
-            raise ValueError("it wants a header field that cannot be sent")
+            raise ValueError("it requests a header field that cannot be sent")
     return {name: value for name, value in given.items() if name.lower() not in _OURS}
 
 
@@ -273,16 +273,16 @@ def _expiry(action: Mapping[str, Any], asked: datetime) -> datetime | None:
         return None
     expires = datetime.fromisoformat(moment)
     expires = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
-    return expires if expires.year > 1 else None  # Go's zero time: it says nothing
+    return expires if expires.year > 1 else None  # Go's zero time means that none is set
 
 
 def _refuse(error: object, pointer: Pointer, path: str) -> NoReturn:
-    """Raise what a server says about one object."""
+    """Raise the error that a server reports for one object."""
     code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, None)
     said = _said(message)
     facts = {"path": path, "oid": pointer.digest.hex, "http_status": code}
     if code in (404, 410, 422):
-        gone = {410: "was removed by its owner", 422: "is not one that its server takes"}
+        gone = {410: "was removed by its owner", 422: "is not accepted by its server"}
         raise ModelNotFound(
             f"The Git LFS object of {path} {gone.get(code, 'is missing on its server')} (code {code}).{said}",
             "Its publisher has to push it: `git lfs push --all`.",
@@ -291,10 +291,10 @@ def _refuse(error: object, pointer: Pointer, path: str) -> NoReturn:
     if code in (401, 403):
         raise AccessDenied(f"The Git LFS server refuses {path}.{said}", "Name credentials that may read it.", **facts)
     if code in BUSY:
-        text = f"The Git LFS server cannot give {path} now (code {code}).{said}"
+        text = f"The Git LFS server cannot serve {path} now (code {code}).{said}"
         raise SourceUnavailable(text, "Try it later.", **facts)
     text = f"The Git LFS server refuses {path} with {code!r:.40}.{said}"
-    raise SourceMisbehaved(text, "Ask whoever runs it.", **facts)
+    raise SourceMisbehaved(text, "Ask its operator.", **facts)
 
 
 def _said(words: object) -> str:

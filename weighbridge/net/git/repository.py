@@ -1,8 +1,8 @@
-"""Another's git repository, read through the `git` program: what a name stands for, what a commit holds, and blobs.
+"""A foreign git repository, read through the `git` program: its branches and tags, the files of a commit, and blobs.
 
-The program works in an empty bare repository of its own in a temporary folder, which goes with its owner. It reads no
-configuration of this machine, asks nobody for a password, runs no hook and no filter, follows no submodule and no
-redirect, and never writes a work tree. Not here: Git LFS (git.lfs), and which repository to ask (sources).
+The program works in an empty bare repository of its own in a temporary folder, which is removed with its owner. It
+reads no configuration of this machine, never asks for a password, runs no hook and no filter, follows no submodule and
+no redirect, and never writes a work tree. Not here: Git LFS (git.lfs), and which repository to read (sources).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from weighbridge.net.addresses import port_of
 from weighbridge.net.git.errors import failure
 from weighbridge.net.retrying import Retrying
 
-#: Bytes from which on a blob stays with the server until it is asked for by its name.
+#: Blobs of this many bytes and more stay on the server until they are requested by their id.
 BLOB_LIMIT = 1024 * 1024
-#: Seconds that any one request to a server may take, however many bytes trickle in.
+#: The most seconds of one request to a server, even if bytes keep arriving.
 DEADLINE_S = 6 * 3600.0
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _MAX_REFS = 16 * 1024**2
 _MAX_RECORD = 64 * 1024
 _CHUNK = 1024 * 1024
-#: `ulimit -f` counts blocks of 512 bytes (POSIX): no file that git writes, and so no pack, grows beyond.
+#: `ulimit -f` limits every file that git writes, and so every pack, in blocks of 512 bytes (POSIX).
 _LIMITED = 'ulimit -f "$1" 2>/dev/null; shift; exec git "$@"'
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-#: Rewritten after every fetch: git notes there that it could get what is missing by itself, which it shall not.
+#: The file is rewritten after every fetch: git adds a setting to fetch missing blobs by itself, which it must not do.
 _CONFIG = """
 [core]
     repositoryformatversion = 0
@@ -64,7 +64,7 @@ _CONFIG = """
     auto = 0
 [maintenance]
     auto = false
-# Without redirects git follows no http-alternates either, which would lead to hosts that nobody judged.
+# Without redirects git follows no http-alternates either, which would lead to unchecked hosts.
 [http]
     followRedirects = false
     lowSpeedLimit = 1
@@ -77,10 +77,10 @@ class GitFile:
     """One entry of a commit's tree.
 
     Attributes:
-        path: as git has it, unchecked; bytes that are no UTF-8 as surrogates.
+        path: as git has it, unchecked; bytes that are not UTF-8 as surrogates.
         mode: `100644`, `100755`; `120000` for a symbolic link, `160000` for a submodule.
-        oid: the blob's name in git; a submodule's commit.
-        size: bytes, or None where the blob was left with the server.
+        oid: the blob's id in git; a submodule's commit.
+        size: bytes, or None where the blob stayed on the server.
     """
 
     path: str
@@ -90,26 +90,26 @@ class GitFile:
 
     @property
     def is_link(self) -> bool:
-        """Whether it is a symbolic link."""
+        """Return whether it is a symbolic link."""
         return self.mode == "120000"
 
     @property
     def is_submodule(self) -> bool:
-        """Whether it names a commit of another repository."""
+        """Return whether it names a commit of another repository."""
         return self.mode == "160000"
 
 
 class GitRepository:
-    """A repository on a server, and what was fetched of it; safe for several threads.
+    """A repository on a server, and the part of it that was fetched; safe for several threads.
 
     Args:
-        url: without user or password.
-        authorization: value of the Authorization header for the URL's origin; git gets it in its environment.
+        url: the address, without user or password.
+        authorization: value of the Authorization header for the URL's origin; git reads it from its environment.
         timeout_s: seconds without a byte after which a connection counts as dead.
-        max_size: bytes that one fetch may bring.
-        addresses: the IP addresses that the URL's host may be reached at; empty for what its name says.
+        max_size: the most bytes of one fetch.
+        addresses: the IP addresses that git may connect to; empty for those that the name resolves to.
         protocols: the transports that git may use.
-        retrying: how often a server that is unavailable is asked again.
+        retrying: how often a request to an unavailable server is repeated.
 
     Raises:
         SourceError: git is not installed, or too old.
@@ -138,11 +138,11 @@ class GitRepository:
         (self._folder / "config").write_text(self._config)
 
     def commit(self, revision: str) -> str:
-        """Ask which commit a branch, a tag or a whole `refs/…` name stands for; HEAD when it is empty.
+        """Return the commit of a branch, a tag or a whole `refs/…` name; that of HEAD when it is empty.
 
         Raises:
             ModelNotFound: there is none, or a branch and a tag of that name differ.
-            AccessDenied, SourceUnavailable, SourceMisbehaved: as `gitfailures.failure`, here and below.
+            AccessDenied, SourceUnavailable, SourceMisbehaved: as `git.errors.failure`, here and below.
         """
         names = [revision or "HEAD"]
         if revision and not revision.startswith("refs/"):
@@ -171,18 +171,18 @@ class GitRepository:
         return distinct[0]
 
     def fetch_commit(self, oid: str) -> str:
-        """Bring one commit, its trees and its small blobs, no history; return its name (a tag's is another).
+        """Fetch one commit, its trees and its small blobs, without history; return its id (that of a tag is different).
 
-        Blobs of `BLOB_LIMIT` bytes and more stay with servers that can leave them out.
+        Blobs of `BLOB_LIMIT` bytes and more stay on servers that can leave them out.
 
         Raises:
-            ModelNotFound: the server no longer gives it, or it is no commit.
+            ModelNotFound: the server no longer serves it, or it is not a commit.
         """
         with self._lock:
             self._fetch(oid, "--depth=1", f"--filter=blob:limit={BLOB_LIMIT}")
         commit = self._try("rev-parse", "--verify", "--quiet", f"{oid}^{{commit}}").decode().strip()
         if not commit:
-            raise ModelNotFound(f"{oid} is no commit of {self.url}.", "Name a commit, a branch or a tag.", oid=oid)
+            raise ModelNotFound(f"{oid} is not a commit of {self.url}.", "Name a commit, a branch or a tag.", oid=oid)
         return commit
 
     def _fetch(self, oid: str, *options: str) -> None:
@@ -193,7 +193,7 @@ class GitRepository:
             (self._folder / "config").write_text(self._config)
 
     def files(self, commit: str, folder: str = "") -> Iterator[GitFile]:
-        """Yield everything below a folder of a fetched commit, as it comes: a small tree may name endless files.
+        """Yield the entries below a folder of a fetched commit one by one, as a small tree may name endless files.
 
         Raises:
             ModelNotFound: the commit has no such folder.
@@ -210,7 +210,7 @@ class GitRepository:
                 yield _file(record)
 
     def contents(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield the content of small blobs that are here."""
+        """Yield the content of fetched small blobs."""
         with tempfile.TemporaryFile(dir=self._folder) as asked:
             asked.write("".join(f"{oid}\n" for oid in oids).encode())
             asked.seek(0)
@@ -230,7 +230,7 @@ class GitRepository:
         return next((value.rstrip(b"\0").decode(errors="replace") for value in values if value), "")
 
     def size(self, oid: str) -> int:
-        """Return a blob's size in bytes; brings the blob when it stayed with the server."""
+        """Return a blob's size in bytes; fetches the blob when it stayed on the server."""
         with self._lock:
             size = self._try("cat-file", "-s", oid)
             if not size:
@@ -240,14 +240,14 @@ class GitRepository:
 
     @contextmanager
     def blob(self, oid: str, offset: int = 0) -> Iterator[Iterator[bytes]]:
-        """Open a blob that is here; git compares it with its name while it reads."""
+        """Open a fetched blob; git checks its bytes against its id while it reads."""
         with self._process("cat-file", "blob", oid) as output:
             while offset and (skipped := output.read(min(offset, _CHUNK))):
                 offset -= len(skipped)
             yield iter(lambda: output.read(_CHUNK), b"")
 
     def _run(self, *arguments: str, network: bool = False) -> bytes:
-        """Return what a command prints; one that asks the server is run again while that is unavailable."""
+        """Return what a command prints; one that uses the network runs again while the server is unavailable."""
         if network:
             return self._retrying.call(lambda: self._run_once(*arguments, network=True))
         return self._run_once(*arguments, network=False)
@@ -260,14 +260,14 @@ class GitRepository:
         return content
 
     def _try(self, *arguments: str) -> bytes:
-        """Return what a local command prints, or nothing when it fails: what it was asked for is not there."""
+        """Return what a local command prints, or nothing when it fails because an object is missing."""
         with suppress(SourceError):
             return self._run(*arguments)
         return b""
 
     @contextmanager
     def _process(self, *arguments: str, network: bool = False, stdin: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
-        """Run git and yield its output; whoever does not read it to its end stops git."""
+        """Run git and yield its output; leaving the context before the output's end stops git."""
         command = ["sh", "-c", _LIMITED, "git", str(max(1, self._max_size // 512)), *arguments]
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
@@ -298,7 +298,7 @@ class GitRepository:
                 process.wait()
 
     def _environment(self, network: bool) -> dict[str, str]:
-        """Return all that git gets to know: nothing of this process but the path, proxies and trusted certificates."""
+        """Return git's environment: of this process only the path, proxies and trusted certificates."""
         values = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._folder),
@@ -348,7 +348,7 @@ def _records(output: IO[bytes]) -> Iterator[bytes]:
     while chunk := output.read(_MAX_RECORD):
         *records, rest = (rest + chunk).split(b"\0")
         if len(rest) > _MAX_RECORD:
-            raise UnsafePath("A file name in the repository is longer than any that can be stored.")
+            raise UnsafePath("A file name in the repository is too long to be stored.")
         yield from records
 
 
@@ -363,7 +363,7 @@ def _no_revision(url: str, revision: str) -> ModelNotFound:
         return ModelNotFound(f"{url} has no commit yet.", "Name a repository that holds a model.", url=url)
     remedy = "Check its name."
     if re.fullmatch(r"[0-9a-f]{4,39}", revision):
-        remedy = "If it is the beginning of a commit, write all of its 40 digits: servers know no abbreviations."
+        remedy = "If it is the beginning of a commit, write all of its 40 digits: servers accept no abbreviations."
     return ModelNotFound(f"{url} has no branch or tag “{revision}”.", remedy, url=url, revision=revision)
 
 

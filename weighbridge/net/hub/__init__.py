@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: what its refusals mean, and its Xet storage."""
+"""The Hugging Face Hub: its errors, its lists of files, and its Xet storage."""

@@ -1,6 +1,6 @@
-"""What the Hugging Face Hub's refusals mean: what huggingface_hub raises, as errors that say what to do.
+"""Conversion of the exceptions of huggingface_hub to `weighbridge.errors`, with a remedy for each.
 
-Not here: asking the Hub (sources), and answers of other servers (net.responses).
+Not here: requests to the Hub (sources), and responses of other servers (net.responses).
 """
 
 from __future__ import annotations
@@ -40,40 +40,41 @@ _HOW = "name its token with --token-env HF_TOKEN, --token-file or auth: in model
 
 @contextmanager
 def hub_errors(ref: ModelRef, endpoint: str, token: str, path: str = "") -> Iterator[None]:
-    """Turn what huggingface_hub raises into `weighbridge.errors`.
+    """Convert the exceptions of huggingface_hub to `weighbridge.errors`.
 
     Args:
-        ref: the repository that is asked for.
+        ref: the repository of the request.
         endpoint: the Hub's base URL.
         token: the token in use, or empty; only whether there is one shows in an error.
-        path: the file that is asked for, or empty.
+        path: the file of the request, or empty.
 
     Raises:
         AccessDenied: gated, disabled, or a token that is not accepted.
         ModelNotFound: no such repository (private ones look like that to strangers), revision or file.
         SourceUnavailable: busy, rate-limited (`retry_after_s`) or not reachable.
-        SourceMisbehaved: the answer is not one of a Hub.
-        InvalidReference: the id is none.
+        SourceMisbehaved: the response is not one of a Hub.
+        InvalidReference: the id is invalid.
     """
     try:
         yield
     except HFValidationError as error:
         raise InvalidReference(
-            f"“{ref.id}” is no repository of the Hub.", "Write hf:org/name@revision.", uri=ref.uri
+            f"“{ref.id}” is not a repository id of the Hub.", "Write hf:org/name@revision.", uri=ref.uri
         ) from error
     except HfHubHTTPError as error:
         raise _refusal(error, ref, endpoint, token, path) from error
     except OfflineModeIsEnabled as error:
         raise SourceError(
-            "HF_HUB_OFFLINE is set, so the Hub is not asked.", "Unset it, or ingest from a folder with file:/path."
+            "HF_HUB_OFFLINE is set, so no request goes to the Hub.",
+            "Unset it, or ingest from a folder with file:/path.",
         ) from error
     except httpx2.HTTPError as error:
         raise _broken_connection(error, endpoint) from error
     except (httpx2.InvalidURL, UnicodeError) as error:
-        raise InvalidReference(f"“{endpoint}” cannot be asked: {error}.", "Check HF_ENDPOINT.") from error
+        raise InvalidReference(f"No request can be sent to “{endpoint}”: {error}.", "Check HF_ENDPOINT.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:  # hostile JSON
         raise SourceMisbehaved(
-            f"The answer of {endpoint} about {ref.id} cannot be read: {type(error).__name__}.",
+            f"The response of {endpoint} about {ref.id} cannot be read: {type(error).__name__}.",
             "Check that the endpoint is a Hugging Face Hub or a true mirror of one.",
             uri=ref.uri,
         ) from error
@@ -87,7 +88,7 @@ def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, pa
     if isinstance(error, GatedRepoError):
         ask = f"Ask for access at {page}"
         return AccessDenied(
-            f"{ref.id} is gated: only accounts that its owner let in may download it.{why}",
+            f"{ref.id} is gated: only accounts with its owner's approval may download it.{why}",
             f"{ask}, with the account whose token is in use." if token else f"{ask}, then {_HOW}.",
             page=page,
             **facts,
@@ -115,15 +116,13 @@ def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, pa
 
 
 def _failure(status: int, error: HfHubHTTPError, endpoint: str, token: str, facts: dict[str, Any]) -> SourceError:
-    """Return the error for an answer that says nothing of the repository."""
+    """Return the error for a response that does not concern the repository."""
     if status == 401 and not token:
-        return AccessDenied(
-            f"{endpoint} wants to know who asks.{_said(error)}", f"If you have a token, {_HOW}.", **facts
-        )
+        return AccessDenied(f"{endpoint} requires credentials.{_said(error)}", f"If you have a token, {_HOW}.", **facts)
     if status == 401:
         return AccessDenied(
             f"{endpoint} does not accept the token.{_said(error)}",
-            "It is wrong, expired or revoked: make a new one in the account's settings, or name none for a public "
+            "It is wrong, expired or revoked: create a new one in the account's settings, or name none for a public "
             "model.",
             **facts,
         )
@@ -143,12 +142,12 @@ def _failure(status: int, error: HfHubHTTPError, endpoint: str, token: str, fact
     )
 
 
-#: What the Hub says in every such case, and what our own message says already.
+#: Texts of the Hub that only repeat our own message.
 _EMPTY_WORDS = ("Repository not found", "Entry not found", "Invalid rev id", "Invalid credentials in Authorization")
 
 
 def _said(error: HfHubHTTPError) -> str:
-    """Return a sentence with the server's own words, or nothing; a proxy before the Hub puts its reason there."""
+    """Return a sentence with the server's own words, such as the reason of a proxy in between, or nothing."""
     words = one_line(error.server_message or error.response.headers.get("x-error-message") or "")
     return f" It says: “{words}”." if words and not words.startswith(_EMPTY_WORDS) else ""
 
@@ -165,7 +164,7 @@ def _broken_connection(error: httpx2.HTTPError, endpoint: str) -> WeighbridgeErr
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return SourceMisbehaved(
             f"The certificate of {endpoint} is not trusted.",
-            "If your organisation has an authority of its own, name its file in SSL_CERT_FILE.",
+            "If your organisation has a certificate authority of its own, name its file in SSL_CERT_FILE.",
         )
     return SourceUnavailable(
         f"The connection to {endpoint} failed: {error or type(error).__name__}.",

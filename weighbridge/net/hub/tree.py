@@ -1,7 +1,7 @@
 """The files of a commit as a Hub lists them: `/tree` of the commit, page by page.
 
-The Hub's other list, `siblings` of a repository's description, is cut for large repositories. Not here: descriptions
-(sources.huggingface), and what refusals mean (net.hub.errors).
+The Hub's other list, `siblings` of a repository's description, is truncated for large repositories. Not here:
+descriptions (sources.huggingface), and the meaning of refusals (net.hub.errors).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from weighbridge.errors import SourceError, SourceMisbehaved
 from weighbridge.net.transfer import Transfer
 
-#: Entries that a page of the Hub has; the description of a repository with as many files may have been cut.
+#: The entries of a page of the Hub; a description with as many files may be truncated.
 PAGE = 1000
 _NEXT = re.compile(r"<([^<>]*)>\s*(?:;[^,<]*)?;\s*rel=\"?next\"?", re.IGNORECASE)
-#: Answers of mirrors that have no such list.
+#: Statuses of mirrors without such a list.
 _NO_TREE = frozenset({404, 405, 501})
 
 
@@ -29,9 +29,9 @@ class TreeFile:
 
     Attributes:
         path: as the Hub has it, unchecked.
-        size: bytes; None where a mirror does not say.
-        git_id: the name of its blob in git; of an LFS file, of its pointer.
-        sha256: of an LFS file; empty for others.
+        size: bytes; None where a mirror does not state it.
+        git_id: the id of its blob in git; for an LFS file, that of its pointer.
+        sha256: that of an LFS file; empty for others.
     """
 
     path: str
@@ -43,8 +43,8 @@ class TreeFile:
 def list_tree(transfer: Transfer, url: str, authorization: str, max_files: int) -> list[TreeFile] | None:
     """List every file of a commit, folders included; None where the endpoint has no such list.
 
-    The next page is always asked for at `url`, with the query of the `Link` header: a mirror may pass on links that
-    lead to the host it mirrors, where neither our question nor our token belongs.
+    The next page is always requested at `url`, with the query of the `Link` header: a mirror may pass on links that
+    lead to the host it mirrors, where neither our request nor our token belongs.
 
     Args:
         transfer: sends the requests.
@@ -53,7 +53,7 @@ def list_tree(transfer: Transfer, url: str, authorization: str, max_files: int) 
         max_files: more are not listed.
 
     Raises:
-        SourceMisbehaved: a page is no list of files, or pages have no end.
+        SourceMisbehaved: a page is not a list of files, or the pages do not end.
         AccessDenied, ModelNotFound, SourceUnavailable: as `Transfer.read`.
     """
     files: list[TreeFile] = []
@@ -78,13 +78,13 @@ def _files(content: bytes, url: str) -> Iterator[TreeFile]:
     try:
         entries = json.loads(content)
         if not isinstance(entries, list):
-            raise TypeError("it is no list")
+            raise TypeError("it is not a list")
         for entry in entries:
             if entry["type"] != "directory":
                 yield _file(entry)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceMisbehaved(
-            f"The answer at {url} is no list of a commit's files: {error!s:.100}.",
+            f"The response of {url} is not a list of a commit's files: {error!s:.100}.",
             "Check that the endpoint is a Hugging Face Hub or a true mirror of one.",
         ) from error
 

@@ -1,7 +1,7 @@
 """Xet transfers: a file's bytes, in order, from the storage behind the Hugging Face Hub, through hf_xet.
 
-Xet is fast, may use gigabytes of memory when it is not told otherwise, may stall for ever, and does not check what it
-delivers. So buffers are capped here and a watchdog ends stalls; whoever reads falls back to HTTP, and hashes.
+Xet is fast, may use gigabytes of memory by default, may stall for ever, and does not check what it delivers. So buffers
+are capped here and a watchdog ends stalls; the reader falls back to HTTP, and hashes the bytes.
 Not here: which files Xet has (sources), plain HTTP (net.transfer), digests (intake.fetching).
 """
 
@@ -19,15 +19,15 @@ from functools import cache
 from typing import Any
 
 _MIB = 1024 * 1024
-#: Smaller buffers bring no less memory, as terms of 64 MiB are held whole: 320 MB with two files at once at 500 MB/s,
-#: where hf_xet's own defaults allow 6 GB.
+#: Smaller buffers save no memory, as terms of 64 MiB are kept whole: 320 MB with two files at once at 500 MB/s,
+#: while hf_xet's own defaults allow 6 GB.
 _CONFIG = {
     "reconstruction.download_buffer_size": 64 * _MIB,
     "reconstruction.download_buffer_perfile_size": 16 * _MIB,
     "reconstruction.download_buffer_limit": 96 * _MIB,
     "reconstruction.min_prefetch_buffer": 64 * _MIB,
     "reconstruction.min_reconstruction_fetch_size": 64 * _MIB,
-    "client.retry_max_attempts": 1,  # HTTP is the better second attempt
+    "client.retry_max_attempts": 1,  # HTTP is the second attempt
     "client.retry_base_delay": "500ms",
     "telemetry.enabled": False,
 }
@@ -37,8 +37,8 @@ _CONFIG = {
 def _hf_xet() -> Any:
     """Return hf_xet, imported so that it writes nothing under HF_HOME.
 
-    It opens a log file there when it is imported, and a folder per storage when it connects; only the environment tells
-    it otherwise. What the user has set stays.
+    It opens a log file there when it is imported, and a folder per storage when it connects, unless the environment
+    names other places. Variables that the user has set stay.
     """
     if "HF_XET_CACHE" not in os.environ:
         os.environ["HF_XET_CACHE"] = folder = tempfile.mkdtemp(prefix="weighbridge-xet-")
@@ -55,12 +55,12 @@ class XetFailed(Exception):
 
 @dataclass(frozen=True)
 class XetFile:
-    """A file as Xet knows it.
+    """A file of Xet.
 
     Attributes:
         hash: its Xet hash, 64 hex digits.
         size: bytes.
-        refresh_url: the Hub's address that gives out the storage's address and short-lived tokens for it.
+        refresh_url: the Hub's address that returns the storage's address and short-lived tokens for it.
         authorization: header value for `refresh_url` only, or empty.
     """
 
@@ -73,11 +73,11 @@ class XetFile:
 class XetTransfer:
     """Downloads through Xet; safe for several threads, which share its connections.
 
-    After its first failure it is `broken` and stays so: waiting for a dead storage once per file would take hours.
+    After its first failure it stays `broken`: waiting for a dead storage once per file would take hours.
 
     Args:
-        timeout_s: seconds without a byte after which a download counts as stalled. Bytes come in terms of up to 64 MiB,
-            so that a link that needs longer for one is left to HTTP as well.
+        timeout_s: seconds without a byte after which a download counts as stalled. Bytes arrive in terms of up to
+            64 MiB, so a connection that takes longer for one falls back to HTTP as well.
     """
 
     def __init__(self, *, timeout_s: float) -> None:
@@ -91,7 +91,7 @@ class XetTransfer:
         """Yield the bytes of a file from `offset` to its end; they are not checked.
 
         Raises:
-            XetFailed: an error, a stall, or an end before the file's.
+            XetFailed: an error, a stall, or an early end.
         """
         position, stream = offset, None
         try:
@@ -126,9 +126,9 @@ class XetTransfer:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Abort what runs inside after `timeout_s`; everything that hf_xet raises becomes XetFailed.
+        """Abort the context's body after `timeout_s`; convert every exception of hf_xet to XetFailed.
 
-        Only the end of its whole session wakes a stalled stream; cancelling it or its group does not.
+        Only closing the whole session wakes a stalled stream; cancelling it or its group does not.
         """
         watchdog = threading.Timer(self._timeout_s, self._abort)
         watchdog.daemon = True

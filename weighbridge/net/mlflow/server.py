@@ -1,6 +1,6 @@
-"""An MLflow tracking server over its REST API: questions, listings and bytes, with refusals that say what to do.
+"""An MLflow tracking server over its REST API: requests, listings and bytes, with a remedy for each refusal.
 
-Not here: which version a reference means and what it consists of (sources.mlflow), and publishing (registries).
+Not here: the version that a reference names and its files (sources.mlflow), and publishing (registries).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Document, Transfer
 
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-#: Failures that MLflow explains in JSON.
+#: Statuses of failures that MLflow explains in JSON.
 _EXPLAINED = frozenset({400, 404})
-_MAX_ANSWER = 8 * 1024**2  # as Python's values it is thirty times as much
+_MAX_ANSWER = 8 * 1024**2  # parsed to Python's values it is thirty times as large
 _HOW = "name them with --token-env or --token-file, as user:password, or with auth: in models.yaml"
 
 
@@ -41,7 +41,7 @@ class Artifact:
     Attributes:
         name: one safe path component.
         is_dir: whether it is a folder.
-        size: bytes; None where the server says nothing, as MLflow does of empty files.
+        size: bytes; None where the server states none, as MLflow does for empty files.
     """
 
     name: str
@@ -55,7 +55,7 @@ class TrackingServer:
 
     Attributes:
         url: its tracking URI, without a slash at the end.
-        transfer: how it is reached.
+        transfer: sends the requests.
         auth: credentials; they are sent where `Auth.header` allows it.
     """
 
@@ -68,7 +68,7 @@ class TrackingServer:
         """Return the server at a tracking URI.
 
         Raises:
-            InvalidReference: the URI is none of a server, or holds a user or password, which are not repeated.
+            InvalidReference: the URI is not one of a server, or holds a user or password, which are not shown.
         """
         try:
             parts = urlsplit(uri)
@@ -78,17 +78,17 @@ class TrackingServer:
         if "@" in parts.netloc:
             raise InvalidReference(
                 "The MLflow tracking URI holds a user name or password.",
-                f"Take them out of it, and {_HOW}.",
+                f"Remove them from it, and {_HOW}.",
             )
         if not plain:
             raise InvalidReference(
-                "The MLflow tracking URI is no http or https address of a server.",
+                "The MLflow tracking URI is not an http or https address of a server.",
                 "Write https://host or https://host/prefix. Models of a local store are ingested with file:/path.",
             )
         return cls(uri.rstrip("/"), transfer, auth)
 
     def ask(self, path: str, **parameters: str) -> dict[str, Any]:
-        """Return the answer to a question, `model-versions/get` and such.
+        """Return the response to a request such as `model-versions/get`.
 
         Raises:
             ModelNotFound, InvalidReference: MLflow says RESOURCE_DOES_NOT_EXIST, or calls a parameter invalid.
@@ -97,15 +97,15 @@ class TrackingServer:
         return self._read(f"{self.url}/api/2.0/mlflow/{path}?{urlencode(parameters, quote_via=quote)}")
 
     def listing(self, folder: str) -> list[Artifact]:
-        """Return what lies in a folder of the artifacts that the server hands out, without its subfolders.
+        """Return the entries of a folder of the artifacts that the server serves.
 
         Raises:
-            SourceMisbehaved: it is no listing, one of several pages, or names a file that the server would not find.
+            SourceMisbehaved: it is not a listing, has several pages, or names a file that the server would not find.
             UnsafePath: a name that is not safe, or more than one path component.
         """
         answer = self._read(f"{self.url}{_ARTIFACTS}?{urlencode({'path': folder}, quote_via=quote)}")
         if answer.get("next_page_token"):
-            raise SourceMisbehaved(f"{self.url} lists {folder!r} on several pages, which MLflow has no way to ask for.")
+            raise SourceMisbehaved(f"{self.url} lists {folder!r} on several pages, which MLflow's API cannot request.")
         lines = answer.get("files", [])
         if not isinstance(lines, list):
             raise self.strange("a listing")
@@ -126,9 +126,9 @@ class TrackingServer:
         return self.transfer.stream(url, offset=offset, etag=etag, size=size, authorization=self.auth.header(url))
 
     def strange(self, what: str) -> SourceMisbehaved:
-        """Return the error for an answer that is not what MLflow documents."""
+        """Return the error for a response that is not what MLflow documents."""
         return SourceMisbehaved(
-            f"The answer of {self.url} is not {what} as MLflow has them.",
+            f"The response of {self.url} is not {what} of MLflow.",
             "Check that the tracking URI is that of an MLflow server, with its prefix.",
             uri=self.url,
         )
@@ -138,10 +138,10 @@ class TrackingServer:
         if not isinstance(name, str) or not isinstance(line.get("is_dir", False), bool):
             raise self.strange("a listing")
         if "/" in safe_path(name):
-            raise SourceMisbehaved(f"{self.url} lists {name!r}, which is no name of one file.", path=name)
+            raise SourceMisbehaved(f"{self.url} lists {name!r}, which is not the name of one file.", path=name)
         if _decoded(name) != name:
             raise SourceMisbehaved(
-                f"{self.url} lists a file {name!r}, and would send another one for it: MLflow decodes names twice.",
+                f"{self.url} lists a file {name!r}, and would send another one: MLflow decodes names twice.",
                 "Give the file a name without %, # and ; and register the model again.",
                 path=name,
             )
@@ -173,7 +173,7 @@ class TrackingServer:
             if document.content_type in ("text/html", "application/xhtml+xml") and document.status == 200:
                 raise SourceMisbehaved(
                     f"{self.url} answers with a web page, perhaps to log in, not with MLflow's API.",
-                    f"Name the tracking server itself, and credentials that it takes without a browser: {_HOW}.",
+                    f"Name the tracking server itself, and credentials that it accepts without a browser: {_HOW}.",
                     uri=self.url,
                 ) from error
             raise self.strange("one") from error
@@ -182,7 +182,7 @@ class TrackingServer:
         return answer
 
     def _refuse(self, answer: dict[str, Any], status: int) -> NoReturn:
-        """Raise what an explained failure means."""
+        """Raise the error for a failure that MLflow explains."""
         code, said = one_line(str(answer.get("error_code") or "")), one_line(str(answer.get("message") or ""))
         facts = {"uri": self.url, "http_status": status, "error_code": code}
         if code == "RESOURCE_DOES_NOT_EXIST":
@@ -201,7 +201,7 @@ class TrackingServer:
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
-        """Give refusals and failures a remedy that fits MLflow."""
+        """Give refusals and failures in the context a remedy for MLflow."""
         try:
             yield
         except AddressRefused:
@@ -211,8 +211,8 @@ class TrackingServer:
         except SourceUnavailable as error:
             if not (self.auth.header(self.url).startswith("Bearer") and error.facts.get("http_status") == 500):
                 raise
-            remedy = "A server with MLflow's basic authentication fails like that when it is given a token"
-            raise SourceUnavailable(error.problem, f"{remedy}: give user:password.", **error.facts) from error
+            remedy = "A server with MLflow's basic authentication fails like that when it gets a token"
+            raise SourceUnavailable(error.problem, f"{remedy}: use user:password.", **error.facts) from error
 
     def _denied(self, error: AccessDenied) -> SourceError:
         sent = self.auth.header(self.url)
@@ -225,7 +225,7 @@ class TrackingServer:
             )
         if not sent:
             return AccessDenied(
-                f"The MLflow server at {self.url} wants to know who asks.",
+                f"The MLflow server at {self.url} requires credentials.",
                 f"If you have credentials, {_HOW}.",
                 **error.facts,
             )
@@ -238,6 +238,6 @@ class TrackingServer:
 
 
 def _decoded(name: str) -> str:
-    """Return what MLflow's server makes of an artifact's name: it decodes what was decoded before."""
+    """Return an artifact's name as MLflow's server reads it, which decodes it a second time."""
     parts = urlparse(unquote(f"folder/{name}"))
     return urlunparse(parts._replace(fragment="")).removeprefix("folder/")

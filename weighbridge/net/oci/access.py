@@ -1,8 +1,8 @@
-"""Access to an OCI registry: Basic, or the tokens that a realm gives for one repository at a time.
+"""Access to an OCI registry: Basic, or the tokens that a realm issues for one repository at a time.
 
 The protocol of tokens is that of the Distribution project (docs/spec/auth/token.md), over Bearer of RFC 6750. Our
-credentials are shown to nobody who did not ask for them, except a bearer token of the user's, which is what he gave it
-for. Not here: which requests need access (oci.registry).
+credentials are sent only to servers that ask for them; only a bearer token of the user is sent without a challenge.
+Not here: which requests need access (oci.registry).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from weighbridge.net.auth import Auth
 from weighbridge.net.transfer import Transfer
 from weighbridge.net.www_authenticate import Challenge, read_challenges
 
-#: Seconds a token holds when its realm does not say (docs/spec/auth/token.md).
+#: Seconds for which a token is valid when its realm does not state it (docs/spec/auth/token.md).
 DEFAULT_LIFETIME_S = 60
-#: A token is renewed when it holds for less than this, so that none expires between two redirects.
+#: A token that is valid for less than this is renewed, so that none expires between two redirects.
 MARGIN_S = 5
 MAX_ANSWER = 256 * 1024
 _MAX_SCOPES = 8
@@ -33,7 +33,7 @@ _TokenText = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$", max_length=32_768)]
 
 
 class _Answer(BaseModel):
-    """What a realm answers."""
+    """The response of a realm."""
 
     model_config = ConfigDict(strict=True)
 
@@ -44,7 +44,7 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class _Grant:
-    """What a repository is asked with: a header, and for a token the URL it came from and when it ends."""
+    """The header for requests to a repository; for a token also the URL of its realm and its expiry."""
 
     header: str
     url: str = ""
@@ -55,14 +55,14 @@ class RegistryAccess:
     """The Authorization headers for one registry; safe for several threads.
 
     Credentials go to the registry itself; to a realm only when that has the registry's host name, on whatever port, or
-    when the credentials are limited to hosts (`Auth.hosts`) and both are among these. A realm elsewhere is asked
-    without any. A realm has to be reached over https, or as the registry itself is.
+    when the credentials are limited to hosts (`Auth.hosts`) and both are among these. A realm elsewhere gets none. A
+    realm has to be reached over https, or as the registry itself is.
 
     Args:
         url: the registry's base URL.
-        transfer: how a realm is asked.
+        transfer: sends the requests to a realm.
         auth: our credentials.
-        clock: seconds from some moment on.
+        clock: returns seconds that only increase.
     """
 
     def __init__(self, url: str, transfer: Transfer, auth: Auth, clock: Callable[[], float] = time.monotonic) -> None:
@@ -71,7 +71,7 @@ class RegistryAccess:
         self._grants: dict[str, _Grant] = {}
 
     def header(self, repository: str) -> str:
-        """Return the header for a repository as far as known; a token that ends soon is renewed first.
+        """Return the known header for a repository, or nothing; a token that expires soon is renewed first.
 
         Raises:
             AccessDenied, SourceUnavailable, SourceMisbehaved: as `answer`.
@@ -85,21 +85,21 @@ class RegistryAccess:
         return "" if self._auth.username else self._auth.header(self._url)
 
     def answer(self, repository: str, challenge: str, refused: str) -> str:
-        """Return the header that answers a challenge, or nothing when there is no better one than the refused one.
+        """Return the header that answers a challenge, or nothing when the refused one is the only one.
 
         Args:
             repository: its name in the registry.
             challenge: the WWW-Authenticate header.
-            refused: the Authorization header that was not enough, or empty.
+            refused: the Authorization header that was refused, or empty.
 
         Raises:
-            AccessDenied: the realm refuses, or lies where it may not be asked.
-            SourceUnavailable: the realm is out of reach or busy.
-            SourceMisbehaved: the realm is none, or its answer.
+            AccessDenied: the realm refuses, or its address is not allowed.
+            SourceUnavailable: the realm is unreachable or busy.
+            SourceMisbehaved: the realm is not a valid URL, or its response is not a token.
         """
         with self._lock:
             known = self._grants.get(repository)
-            if known and known.header != refused:  # another thread was quicker
+            if known and known.header != refused:  # another thread has renewed it
                 return known.header
             grant = self._granted(repository, read_challenges(challenge))
             if grant is None or grant.header == refused:
@@ -113,7 +113,7 @@ class RegistryAccess:
         bearer = offered.get("bearer")
         if bearer and bearer.parameters.get("realm"):
             if self._auth.token and self._auth.header(self._url):
-                return None  # it was sent, and is what the user has
+                return None  # the user's bearer token was refused, and there is nothing else
             return self._asked(_token_url(self._url, bearer, repository))
         if "basic" in offered and self._auth.username:
             header = self._auth.header(self._url)
@@ -121,7 +121,7 @@ class RegistryAccess:
         return None
 
     def _asked(self, url: str) -> _Grant:
-        """Ask a realm for a token."""
+        """Request a token from a realm."""
         host = urlsplit(url).hostname or ""
         began_s = self._clock()
         try:
@@ -133,34 +133,34 @@ class RegistryAccess:
             raise
         except AccessDenied as error:
             raise AccessDenied(
-                f"{host} gives no token for {self._url}.",
+                f"{host} issues no token for {self._url}.",
                 "Check user and password (user:password in --token-env or --token-file). They go to the registry's own "
                 "host only, unless auth: in models.yaml names the hosts they are for.",
                 **error.facts,
             ) from error
         except (ModelNotFound, InvalidReference, ValidationError) as error:
             raise SourceMisbehaved(
-                f"{self._url} sends for a token to {host}, which gives none.", "Ask whoever runs the registry."
+                f"{self._url} names {host} for tokens, which issues none.", "Ask the registry's operator."
             ) from error
         token = answer.token or answer.access_token
         if not token:
-            raise SourceMisbehaved(f"{host} answers without a token.", "Ask whoever runs the registry.")
+            raise SourceMisbehaved(f"{host} answers without a token.", "Ask the registry's operator.")
         lifetime_s = DEFAULT_LIFETIME_S if answer.expires_in is None else min(max(answer.expires_in, 0), 86_400)
         return _Grant(f"Bearer {token}", url, began_s + lifetime_s - (MARGIN_S if lifetime_s > 2 * MARGIN_S else 0))
 
     def _credentials(self, realm: str) -> str:
         if not self._auth.username:
             return ""
-        if self._auth.hosts:  # else a registry that is not among them could have a token made for itself
+        if self._auth.hosts:  # else a registry that is not among them could obtain a token
             return self._auth.header(realm) if self._auth.header(self._url) else ""
         return self._auth.header(realm) if urlsplit(realm).hostname == urlsplit(self._url).hostname else ""
 
 
 def _token_url(registry: str, challenge: Challenge, repository: str) -> str:
-    """Return where a token is asked for.
+    """Return the URL to request a token from.
 
     Raises:
-        SourceMisbehaved: the realm is no plain address, or less protected than the registry.
+        SourceMisbehaved: the realm is not a plain address, or is less protected than the registry.
     """
     realm = challenge.parameters["realm"]
     try:
@@ -169,11 +169,11 @@ def _token_url(registry: str, challenge: Challenge, repository: str) -> str:
     except ValueError:
         plain = False
     if not plain or not realm.isprintable() or " " in realm or parts.fragment:
-        raise SourceMisbehaved(f"{registry} sends for a token to something that is no address.")
+        raise SourceMisbehaved(f"{registry} names an invalid address for tokens.")
     if parts.scheme not in ("https", urlsplit(registry).scheme):
         raise SourceMisbehaved(
-            f"{registry} sends for a token to {parts.hostname} over “{parts.scheme}:”.",
-            "A token is asked for over https only: ask whoever runs the registry.",
+            f"{registry} names {parts.hostname} for tokens, over “{parts.scheme}:”.",
+            "Tokens are requested only over https: ask the registry's operator.",
         )
     service = challenge.parameters.get("service", "")
     query = ([("service", service)] if service else []) + [
@@ -183,7 +183,7 @@ def _token_url(registry: str, challenge: Challenge, repository: str) -> str:
 
 
 def _scopes(asked: str, repository: str) -> list[str]:
-    """Return what to ask rights for: the repositories that the registry names, and never more than to pull."""
+    """Return the scopes of a token: the repositories that the registry names, and no right but to pull."""
     scopes = []
     for scope in asked.split()[:_MAX_SCOPES]:
         kind, _, name = scope.rpartition(":")[0].partition(":")

@@ -1,7 +1,7 @@
 """An image manifest of OCI or Docker: a configuration and layers, each with type, size and sha256.
 
-Read from hostile bytes: https://github.com/opencontainers/image-spec/blob/main/manifest.md. Not here: asking for it
-(oci.registry), and what the layers of a model are (ollama_layers).
+Its bytes may be hostile; the format is https://github.com/opencontainers/image-spec/blob/main/manifest.md. Not here:
+requesting it (oci.registry), and the roles of a model's layers (ollama_layers).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
 )
-#: They are accepted so that a registry does not choose a platform in our place.
+#: The types of indexes. They are accepted so that a registry does not choose a platform for us.
 INDEX_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
@@ -43,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ImageManifest:
-    """What a manifest says; no two layers are the same in every respect."""
+    """The content of a manifest; no two layers are equal."""
 
     config: Layer
     layers: tuple[Layer, ...]
@@ -71,21 +71,21 @@ class _Manifest(BaseModel):
 
 
 def read_manifest(content: bytes, content_type: str, where: str) -> ImageManifest:
-    """Read a manifest.
+    """Return the manifest in a registry's bytes.
 
-    1. Neither the answer's type nor the content's own says that it is an index of several.
-    2. The two do not contradict each other, nor is it both (CVE-2021-41190).
+    1. Neither the response's type nor the content's own says that it is an index.
+    2. The two types do not contradict each other, and the content is not both (CVE-2021-41190).
     3. Every field has its type and range; digests are sha256.
     4. One digest has one size everywhere.
 
     Args:
         content: the bytes as the registry sent them.
-        content_type: of the answer, in lowercase; only manifests' types count, as not every registry says one.
-        where: the model in words, for errors.
+        content_type: that of the response, in lowercase; types other than manifests' are ignored.
+        where: the model's name, for messages.
 
     Raises:
         ModelNotFound: it is an index.
-        SourceMisbehaved: it is no manifest.
+        SourceMisbehaved: it is not a manifest.
     """
     try:
         kind = _Kind.model_validate_json(content)
@@ -95,13 +95,13 @@ def read_manifest(content: bytes, content_type: str, where: str) -> ImageManifes
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:80]
         raise SourceMisbehaved(
-            f"The manifest of {where} is none that can be read: {f'{place}: ' if place else ''}{first['msg'][:200]}.",
+            f"The manifest of {where} is invalid:  {f'{place}: ' if place else ''}{first['msg'][:200]}.",
             "The model's publisher has to push it again, with ollama push.",
         ) from error
     declared = {kind for kind in (manifest.media_type, content_type) if kind in MANIFEST_TYPES}
     if len(declared) > 1 or (manifest.media_type and manifest.media_type not in MANIFEST_TYPES):
         raise SourceMisbehaved(
-            f"The manifest of {where} says another type of itself than the registry does, or an unknown one.",
+            f"The manifest of {where} names another type than the registry does, or an unknown one.",
             "The model's publisher has to push it again, with ollama push.",
         )
     config = manifest.config.layer()
@@ -109,12 +109,12 @@ def read_manifest(content: bytes, content_type: str, where: str) -> ImageManifes
     sizes: dict[Digest, int] = {}
     for layer in (config, *layers):
         if sizes.setdefault(layer.digest, layer.size) != layer.size:
-            raise SourceMisbehaved(f"The manifest of {where} gives {layer.digest} two sizes.")
+            raise SourceMisbehaved(f"The manifest of {where} names two sizes of {layer.digest}.")
     return ImageManifest(config, layers)
 
 
 class _Kind(BaseModel):
-    """What tells an index from a manifest."""
+    """The fields that distinguish an index from a manifest."""
 
     media_type: Any = Field(None, alias="mediaType")
     manifests: Any = None
@@ -126,6 +126,6 @@ def _refuse_index(kind: _Kind, content_type: str, where: str) -> None:
         raise SourceMisbehaved(f"The manifest of {where} claims to be an index as well.")
     if kind.manifests is not None or kind.media_type in INDEX_TYPES or content_type in INDEX_TYPES:
         raise ModelNotFound(
-            f"{where} is an index of images for several platforms, not a model of Ollama's.",
+            f"{where} is an index of images for several platforms, not an Ollama model.",
             "Name the digest of one of its manifests: ollama:name@sha256:…",
         )

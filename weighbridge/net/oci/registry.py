@@ -1,7 +1,7 @@
 """An OCI registry, read only: manifests and blobs by digest, over the API of the distribution specification.
 
-https://github.com/opencontainers/distribution-spec/blob/main/spec.md. Not here: what a manifest says (oci.manifest),
-and how access is won (oci.access).
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md. Not here: the content of a manifest
+(oci.manifest), and credentials (oci.access).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class StoredManifest:
-    """A manifest's bytes as the registry has them, their sha256, and the type the answer gives them."""
+    """A manifest's bytes as the registry has them, their sha256, and the type in the response."""
 
     content: bytes
     digest: Digest
@@ -37,8 +37,8 @@ class OciRegistry:
     """One registry; safe for several threads.
 
     Args:
-        url: its base URL, what comes before `/v2/`.
-        transfer: how it is asked.
+        url: its base URL, the part before `/v2/`.
+        transfer: sends the requests.
         auth: our credentials.
     """
 
@@ -48,11 +48,11 @@ class OciRegistry:
         self._access = RegistryAccess(url, transfer, auth)
 
     def manifest(self, repository: str, reference: str) -> StoredManifest:
-        """Fetch a manifest by tag or digest; its bytes are held against every digest that is known of them.
+        """Fetch a manifest by tag or digest; its bytes are checked against every known digest of them.
 
         Raises:
             ModelNotFound: there is none.
-            SourceMisbehaved: the bytes are not those of the digest that was asked for, or that the answer names.
+            SourceMisbehaved: the bytes do not match the requested digest, or the one that the response names.
             AccessDenied, SourceUnavailable: as `Transfer.read`.
         """
         document = self._manifest(repository, reference)
@@ -64,7 +64,7 @@ class OciRegistry:
                 raise SourceMisbehaved(
                     f"{shown(self.url)} sends a manifest of {repository} that is not the one with the digest "
                     f"{expected[:80]}.",
-                    "The registry or a proxy before it is broken, or somebody changes models on the way.",
+                    "The registry or a proxy in front of it is broken, or a third party changes models in transit.",
                     expected=expected[:80],
                     actual=str(digest),
                 )
@@ -73,7 +73,7 @@ class OciRegistry:
     def _manifest(self, repository: str, reference: str) -> Document:
         paths = [f"manifests/{reference}"]
         if reference.startswith("sha256:"):
-            paths.append(f"blobs/{reference}")  # where some keep what tags no longer name
+            paths.append(f"blobs/{reference}")  # some registries serve untagged manifests only as blobs
         for path in paths[:-1]:
             try:
                 return self._read(repository, path, MAX_MANIFEST, _ACCEPT)
@@ -82,17 +82,17 @@ class OciRegistry:
         return self._read(repository, paths[-1], MAX_MANIFEST, _ACCEPT)
 
     def small_blob(self, repository: str, digest: Digest, size: int) -> bytes:
-        """Fetch a blob whole, verified.
+        """Fetch a whole blob and verify it.
 
         Raises:
-            SourceMisbehaved: it has other bytes than promised.
+            SourceMisbehaved: its bytes do not match the digest.
             ModelNotFound, AccessDenied, SourceUnavailable: as `Transfer.read`.
         """
         content = self._read(repository, f"blobs/{digest}", max(size, 1)).content if size else b""
         if len(content) != size or Digest.sha256(content) != digest:
             raise SourceMisbehaved(
                 f"{shown(self.url)} sends other bytes than those of {digest} in {repository}.",
-                "The registry or a proxy before it is broken, or somebody changes models on the way.",
+                "The registry or a proxy in front of it is broken, or a third party changes models in transit.",
                 expected=str(digest),
             )
         return content
@@ -125,7 +125,7 @@ class OciRegistry:
         return f"{self.url}/v2/{repository}/{path}"
 
     def _allowed(self, repository: str, ask: Callable[[str], _Result]) -> _Result:
-        """Ask with what access there is, and once more with what the registry asks for."""
+        """Send a request with the known header, and once more with the answer to the registry's challenge."""
         header = self._access.header(repository)
         try:
             return ask(header)
@@ -143,7 +143,7 @@ class OciRegistry:
             raise self._denied(repository, error) from error
 
     def _is_challenge(self, error: AccessDenied) -> bool:
-        """Whether the registry itself asks for credentials; what a redirect's target asks for is not answered."""
+        """Return whether the registry itself asks for credentials, not the target of a redirect."""
         facts = error.facts
         return bool(facts.get("http_status") == 401 and facts.get("challenge") and same_origin(facts["url"], self.url))
 

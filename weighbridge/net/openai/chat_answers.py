@@ -1,7 +1,7 @@
-"""A chat's answer, put together from the events of a stream or from one object: text, reasoning, refusal, tool calls.
+"""A chat's answer, assembled from the events of a stream or from one object: text, reasoning, refusal, tool calls.
 
 Each service has forms of its own: SGLang and DeepSeek (`reasoning_content`), OpenRouter, Ollama and vLLM (`reasoning`),
-Mistral (content in parts), Azure (events without text), TGI (other names for ends). Not here: what is asked (dialect,
+Mistral (content in parts), Azure (events without text), TGI (other finish reasons). Not here: requests (dialect,
 handlers.upstream, benchmarks.judging).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Ends under the names that other services have for OpenAI's.
+#: OpenAI's finish reason for each name that other services use.
 _ENDS = {
     "eos": "stop",
     "eos_token": "stop",
@@ -21,18 +21,18 @@ _ENDS = {
     "max_tokens": "length",
     "function_call": "tool_calls",
 }
-#: Characters of an end's name, and of reasoning, that are kept at most.
+#: The most characters of a finish reason, and of reasoning, that are kept.
 _MAX_NAME, _MAX_REASONING = 40, 16 * 1024**2
 _MAX_CALLS = 1024
 
 
 class NoChatAnswer(ValueError):
-    """An event is no part of a chat's answer; its text says what it is instead."""
+    """An event is not part of a chat's answer; the error's text says what it is instead."""
 
 
 @dataclass
 class _Call:
-    """One call of a tool, as far as it has arrived."""
+    """The part of one tool call that has arrived."""
 
     id: str = ""
     name: list[str] = field(default_factory=list)
@@ -40,15 +40,15 @@ class _Call:
 
 
 class ChatAnswer:
-    """An answer as far as it has arrived.
+    """The part of an answer that has arrived.
 
     Attributes:
         finish_reason: `stop`, `length`, `tool_calls`, `content_filter`, or a service's own; empty before the end.
-        usage: what the service counted last.
+        usage: the service's last token counts.
         model: the model's name as the service reports it.
-        size: characters of all that is an answer; reasoning is not.
-        begun: whether any of a message has arrived.
-        logprobs: what it says of each token, as it says it.
+        size: characters of the answer without its reasoning.
+        begun: whether any part of a message has arrived.
+        logprobs: the service's entry for each token, unchanged.
     """
 
     def __init__(self) -> None:
@@ -64,27 +64,27 @@ class ChatAnswer:
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """Return the text of the answer."""
         return "".join(self._text)
 
     @property
     def reasoning(self) -> str:
-        """What it thought before, where the service shows that; the first 16 million characters."""
+        """Return the reasoning, where the service sends it; the first 16 million characters."""
         return "".join(self._reasoning)
 
     @property
     def refusal(self) -> str:
-        """Why it does not answer, in its own words."""
+        """Return the model's own reason for not answering."""
         return "".join(self._refusal)
 
     @property
     def tool_calls(self) -> tuple[dict[str, Any], ...]:
-        """What it wants to be done, in OpenAI's form."""
+        """Return the tool calls in OpenAI's form."""
         said = [(call.id, {"name": "".join(call.name), "arguments": "".join(call.arguments)}) for call in self._calls]
         return tuple({"id": id_, "type": "function", "function": function} for id_, function in said)
 
     def add(self, event: Mapping[str, Any]) -> str | None:
-        """Take an event in; return the text that came with it, empty for other pieces of an answer, None for no piece.
+        """Add an event; return its text, empty for other parts of an answer, None for an event that is not a part.
 
         Raises:
             NoChatAnswer: it has another form.
@@ -106,7 +106,7 @@ class ChatAnswer:
         if isinstance(told, dict) and isinstance(told.get("content"), list):
             self.logprobs += told["content"]
         piece = choice.get("delta", choice.get("message"))
-        if piece is None:  # Azure's notes on what it filtered.
+        if piece is None:  # Azure reports its content filter like this.
             return None
         if not isinstance(piece, dict):
             raise NoChatAnswer("events that hold no text")
@@ -128,7 +128,7 @@ class ChatAnswer:
     def _call(self, piece: Mapping[str, Any]) -> bool:
         """Add to the tool calls; return whether there was anything to add."""
         calls = piece.get("tool_calls") or []
-        if isinstance(piece.get("function_call"), dict):  # OpenAI's older form: one call, without an id.
+        if isinstance(piece.get("function_call"), dict):  # OpenAI's older form is one call without an id.
             calls = [{"index": 0, "function": piece["function_call"]}]
         if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
             raise NoChatAnswer("tool calls in no known form")

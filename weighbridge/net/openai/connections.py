@@ -1,7 +1,7 @@
-"""HTTP connections to one service, each of which can be cut while somebody waits at it.
+"""HTTP connections to one service, each of which another thread can close while one waits for it.
 
-Who waits for a socket hears nothing meanwhile; only shutting the socket down ends that at once, and the service then
-knows that nobody wants its answer any more. Not here: what is asked (openai.endpoint).
+A thread that waits for a socket cannot be notified; only shutting the socket down ends the wait at once, and tells the
+service that its response is no longer needed. Not here: requests (openai.endpoint).
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ class Connections:
     """Clients of one connection each, lent to one call after another; safe for several threads.
 
     Args:
-        headers: of every request.
-        timeout_s: seconds without a byte after which the service counts as dead; 10 at most for connecting.
-        addresses: where it may lie; anywhere by default.
+        headers: those of every request.
+        timeout_s: seconds without a byte after which the service counts as dead; at most 10 for connecting.
+        addresses: where it may be; anywhere by default.
     """
 
     def __init__(self, headers: Mapping[str, str], timeout_s: float, addresses: AddressPolicy | None = None) -> None:
-        self._headers = {**headers, "Accept-Encoding": "identity"}  # Small answers that unpack to huge ones are none.
+        self._headers = {
+            **headers,
+            "Accept-Encoding": "identity",
+        }  # A small compressed response may expand without limit.
         self._timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _MAX_CONNECT_S))
         self._addresses = addresses or AddressPolicy()
         self._idle: list[_Line] = []
@@ -44,7 +47,7 @@ class Connections:
 
     @contextmanager
     def take(self, event: threading.Event | None) -> Iterator[httpx.Client]:
-        """Lend a client; when the event is set, its connection is cut and what waits there raises httpx's errors."""
+        """Lend a client; when the event is set, its connection is closed and a waiting call raises httpx's errors."""
         line = self._idle.pop() if self._idle else self._line()
         with contextlib.ExitStack() as stack:
             stack.callback(self._give_back, line)
@@ -53,12 +56,12 @@ class Connections:
             yield line.client
 
     def close(self) -> None:
-        """Close what nobody uses now; whoever asks again gets a new one."""
+        """Close the connections that are not in use; the next request opens a new one."""
         while self._idle:
             self._idle.pop().client.close()
 
     def _line(self) -> _Line:
-        # A proxy resolves names itself: there, only the judgement of the address as it is written is left.
+        # A proxy resolves names itself: there, only the address as it is written can be checked.
         pinned = self._addresses.private is not None and not getproxies()
         return _Line(self._headers, self._timeout, self._context, PinnedTransport(self._addresses) if pinned else None)
 
@@ -74,7 +77,7 @@ class Connections:
 
 
 class _Line:
-    """A client of one connection, which it remembers."""
+    """An HTTP client with one connection that can be closed from another thread."""
 
     def __init__(
         self,
@@ -95,10 +98,12 @@ class _Line:
         )
 
     def cut(self) -> None:
-        """End whatever waits at the connection, now or as soon as there is one."""
+        """Close the connection under a waiting call, now or as soon as there is one."""
         self.is_cut = True
         if self._stream is not None:
-            with contextlib.suppress(OSError):  # The plain socket's, as TLS would first take leave of the other side.
+            with contextlib.suppress(
+                OSError
+            ):  # The plain socket is shut down, as TLS would first notify the other side.
                 socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
     def _follow(self, request: httpx.Request) -> None:

@@ -1,8 +1,8 @@
 """A service that speaks OpenAI's REST protocol: vLLM, llama.cpp's server, OpenAI itself, or any other.
 
-Answers come from elsewhere: they are bounded, their shape is checked, and a stream that stops in the middle is an
-error. What may pass by itself has the fact `transient`, and `retry_after_s` where the service says when. Not here: what
-is asked of it (handlers.upstream, benchmarks), what its refusals say (refusals), and asking again.
+Responses are untrusted: their size is limited, their form is checked, and a stream that stops in the middle is an
+error. Errors worth retrying have the fact `transient`, and `retry_after_s` where the service names a time. Not here:
+the requests (handlers.upstream, benchmarks), the meaning of refusals (refusals), and retries.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from weighbridge.net.openai.connections import Connections
 from weighbridge.net.openai.refusals import error_of, refused
 
 _MAX_ANSWER_SIZE = 64 * 1024**2
-#: Of an answer that comes in events: bytes of one, and of all.
+#: The most bytes of one event of a stream, and of all its events.
 _MAX_EVENT_SIZE = 4 * 1024**2
 _MAX_STREAM_SIZE = 1024**3
 _QUOTED = 300
-#: Bytes of an error's answer that are read.
+#: The most bytes that are read of an error response.
 _MAX_ERROR_SIZE = 64 * 1024
-#: Azure's keys come in a header of their own, and its addresses may end with the version of its API.
+#: Azure's keys have a header of their own, and its addresses may end with the version of its API.
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _AZURE_VERSION = re.compile(rb"api-version=[0-9A-Za-z.-]{1,40}")
 
@@ -40,13 +40,13 @@ class OpenAIEndpoint:
     """One service; safe for several threads.
 
     Args:
-        base_url: up to and with its version, `https://host/v1`; Azure's may end with `?api-version=…`.
+        base_url: the address up to and including its version, `https://host/v1`; Azure's may end with `?api-version=…`.
         api_key_env: environment variable that holds the key, or empty for none.
         timeout_s: seconds without a byte after which it counts as dead.
-        addresses: where it may lie; anywhere by default.
+        addresses: where it may be; anywhere by default.
 
     Raises:
-        InvalidConfiguration: no such address, or an empty variable.
+        InvalidConfiguration: an invalid address, or an empty variable.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class OpenAIEndpoint:
         try:
             url = httpx.URL(base_url.rstrip("/"))
         except httpx.InvalidURL as error:
-            raise InvalidConfiguration("upstream_base_url is no address.", "Write https://host/v1.") from error
+            raise InvalidConfiguration("upstream_base_url is not a URL.", "Write https://host/v1.") from error
         versioned = _AZURE_VERSION.fullmatch(url.query) is not None
         if url.scheme not in ("http", "https") or not url.host or url.userinfo or (url.query and not versioned):
-            raise InvalidConfiguration("upstream_base_url is no plain http or https address.", "Write https://host/v1.")
+            raise InvalidConfiguration("upstream_base_url is not a plain http or https URL.", "Write https://host/v1.")
         key, place = os.environ.get(api_key_env, "").strip() if api_key_env else "", AuthPlace(token_env=api_key_env)
         if api_key_env and not key:
             raise InvalidConfiguration(
                 f"The environment variable {shown_name(place)} holds no key.",
-                f"Set it: export {shown_name(place)}=…; what is named is the variable, not the key.",
+                f"Set it: export {shown_name(place)}=…; the setting is the name of a variable, not the key.",
             )
         if not key.isascii() or not key.isprintable():
-            raise InvalidConfiguration(f"What {shown_name(place)} holds is no key.", "Set it to the key alone.")
+            raise InvalidConfiguration(f"The value of {shown_name(place)} is not a key.", "Set it to the key alone.")
         self._query = f"?{url.query.decode()}" if versioned else ""
         self.url, self.host = str(url.copy_with(query=None)).rstrip("/"), url.host
         self._timeout_s = timeout_s
@@ -79,7 +79,7 @@ class OpenAIEndpoint:
         self._connections = Connections(own if key else {}, timeout_s, addresses)
 
     def post(self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None) -> dict[str, Any]:
-        """Ask with JSON and return the answer's object; a bare list, as some services answer with, is its `data`.
+        """Send JSON and return the response's object; a bare list, which some services return, becomes its `data`.
 
         Raises:
             HandlerError, Cancelled: as `stream`.
@@ -95,22 +95,22 @@ class OpenAIEndpoint:
         file: BinaryIO,
         cancel_event: threading.Event | None = None,
     ) -> dict[str, Any]:
-        """Ask with a form that holds one file and return the answer's object. Raises HandlerError, Cancelled."""
+        """Send a form with one file and return the response's object. Raises HandlerError, Cancelled."""
         with self._asked(path, cancel_event, data=dict(fields), files={"file": (name, file)}) as answer:
             return self._object(answer)
 
     def stream(
         self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Ask with JSON and yield the objects of the answer's events (server-sent events, WHATWG HTML 9.2).
+        """Send JSON and yield the objects of the response's events (server-sent events, WHATWG HTML 9.2).
 
         Raises:
-            HandlerError: it refuses, hangs, sends something else or too much, or ends without `[DONE]` and without a
+            HandlerError: it refuses, hangs, sends another form or too much, or ends without `[DONE]` and without a
                 `finish_reason`.
             Cancelled: `cancel_event` was set.
         """
         with self._asked(path, cancel_event, json={**body, "stream": True}) as answer:
-            if answer.headers.get("content-type", "").startswith("application/json"):  # It does not stream.
+            if answer.headers.get("content-type", "").startswith("application/json"):  # This service does not stream.
                 yield self._object(answer)
                 return
             answer.stream = bounded = _Bounded(self.host, answer.stream)
@@ -126,13 +126,13 @@ class OpenAIEndpoint:
             if ended:
                 return
             raise HandlerError(
-                f"{self.host} ended its answer in the middle.",
-                "Look at its log; a proxy may cut long answers.",
+                f"{self.host} ended its response in the middle.",
+                "Look at its log; a proxy may cut long responses.",
                 transient=True,
             )
 
     def close(self) -> None:
-        """Close the connections that nobody uses now; whoever asks again gets new ones."""
+        """Close the connections that are not in use; the next request opens a new one."""
         self._connections.close()
 
     @contextmanager
@@ -145,7 +145,7 @@ class OpenAIEndpoint:
             if answer.status_code != 200:
                 raise self._refused(answer)
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise HandlerError(f"{self.host} answers in an encoding that was not asked for.")
+                raise HandlerError(f"{self.host} answers in an encoding that was not requested.")
             yield answer
 
     def _object(self, answer: httpx.Response) -> dict[str, Any]:
@@ -157,11 +157,11 @@ class OpenAIEndpoint:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise HandlerError(f"{self.host} answers with no JSON.", "Is this the address of its API?") from error
+            raise HandlerError(f"{self.host} does not answer with JSON.", "Is this the address of its API?") from error
         if isinstance(value, list):
             return {"data": value}
         if not isinstance(value, dict):
-            raise HandlerError(f"{self.host} answers with no JSON object.", "Is this the address of its API?")
+            raise HandlerError(f"{self.host} does not answer with a JSON object.", "Is this the address of its API?")
         if (said := error_of(value)) is not None:
             raise HandlerError(f"{self.host} refuses: {said[:_QUOTED]}.")
         return value
@@ -175,7 +175,7 @@ class OpenAIEndpoint:
             _refuse_cancelled(self.host, event)
             yield
         except HandlerError:
-            _refuse_cancelled(self.host, event)  # A connection that was cut may look like an answer's end.
+            _refuse_cancelled(self.host, event)  # A closed connection may look like the end of a response.
             raise
         except httpx.ConnectTimeout as error:
             raise HandlerError(
@@ -190,7 +190,7 @@ class OpenAIEndpoint:
         except (httpx.HTTPError, SSEError) as error:
             _refuse_cancelled(self.host, event)
             raise HandlerError(
-                f"{self.host} could not be asked: {str(error)[:_QUOTED] or type(error).__name__}.",
+                f"The request to {self.host} failed: {str(error)[:_QUOTED] or type(error).__name__}.",
                 "Check that it runs.",
                 transient=not isinstance(error, SSEError),
             ) from error
@@ -198,11 +198,11 @@ class OpenAIEndpoint:
 
 def _refuse_cancelled(host: str, event: threading.Event | None) -> None:
     if event is not None and event.is_set():
-        raise Cancelled(f"What {host} was asked for was cancelled.")
+        raise Cancelled(f"The request to {host} was cancelled.")
 
 
 class _Bounded(httpx.SyncByteStream):
-    """An answer's bytes, up to limits."""
+    """The bytes of a response, up to a limit."""
 
     def __init__(self, host: str, stream: Any) -> None:
         self._host, self._stream = host, stream
@@ -213,7 +213,7 @@ class _Bounded(httpx.SyncByteStream):
         for chunk in self._stream:
             total, self.since_event = total + len(chunk), self.since_event + len(chunk)
             if total > _MAX_STREAM_SIZE or self.since_event > _MAX_EVENT_SIZE:
-                raise HandlerError(f"{self._host} sends too much: {total:,} bytes.", "Look at what it does.")
+                raise HandlerError(f"{self._host} sends too much: {total:,} bytes.", "Look at its log.")
             yield chunk
 
     def close(self) -> None:
@@ -221,14 +221,14 @@ class _Bounded(httpx.SyncByteStream):
 
 
 def _ends(event: Mapping[str, Any]) -> bool:
-    """Tell whether an event of a chat says that the answer is whole."""
+    """Return whether an event of a chat marks the answer as complete."""
     choices = event.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return isinstance(first, dict) and isinstance(first.get("finish_reason"), str)
 
 
 def _start(answer: httpx.Response, size: int) -> bytes:
-    """Return what an answer begins with, about `size` bytes; the rest is never received."""
+    """Return the beginning of a response, about `size` bytes; the rest is never received."""
     content = bytearray()
     for chunk in answer.iter_raw():
         content += chunk

@@ -1,7 +1,7 @@
-"""What a service's error answer says: the message, the parameter that it is about, and when to ask again.
+"""The content of a service's error response: the message, the parameter that it concerns, and when to retry.
 
 Services have forms of their own: OpenAI's and Azure's `error`, Google's list of one, TEI's and Ollama's text, vLLM's
-older object, Mistral's and FastAPI's `detail`. Not here: sending (endpoint), and what is done about it (dialect).
+older object, Mistral's and FastAPI's `detail`. Not here: sending (endpoint), and the reaction (dialect).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from weighbridge.net.responses import retry_after_s
 from weighbridge.net.retrying import BUSY
 
 _QUOTED = 300
-#: Statuses that blame the request: its form, its length, or what it asks for.
+#: Statuses that blame the request: its form, its length, or its content.
 _WRONG = frozenset({400, 413, 422})
-#: Codes of refusals that look like a busy service's and do not pass by themselves.
+#: Codes of refusals that look like those of a busy service but are permanent.
 _LASTING = frozenset({"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"})
 _AGAIN = re.compile(r"(?:try again|retry)\s+(?:in|after)\s+((?:\d+(?:\.\d+)?\s*(?:ms|h|m|s)[a-z]*\s*)+)", re.IGNORECASE)
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|h|m|s)")
@@ -27,15 +27,15 @@ _REMEDIES = {
     401: "Check the key that upstream_api_key_env names.",
     403: "Check the key that upstream_api_key_env names.",
     404: "Check upstream_base_url and the model's name there.",
-    429: "Ask later, or less often.",
+    429: "Try again later, or send fewer requests.",
 }
 
 
 def refused(host: str, status: int, headers: Mapping[str, str], content: bytes) -> HandlerError:
-    """Return the error for an answer that is not 200; InvalidRequest where the request is to blame.
+    """Return the error for a response that is not 200; InvalidRequest where the request is to blame.
 
-    Its facts: `http_status`, `param` and `code` where the service names them, `transient` where it may pass by itself,
-    and `retry_after_s` where the service says when.
+    Its facts: `http_status`, `param` and `code` where the service names them, `transient` where a retry may succeed,
+    and `retry_after_s` where the service names a time.
     """
     message, code, param = _said(content)
     facts: dict[str, Any] = (
@@ -47,12 +47,12 @@ def refused(host: str, status: int, headers: Mapping[str, str], content: bytes) 
     said = f"{host} answers with HTTP {status}: {message[:_QUOTED]}"
     said = said if said.endswith((".", "!", "?")) else f"{said}."
     if status in _WRONG:
-        return InvalidRequest(said, "Change what is asked.", **facts)
+        return InvalidRequest(said, "Change the request.", **facts)
     return HandlerError(said, _REMEDIES.get(status, "Look at its log."), **facts)
 
 
 def error_of(value: Any) -> str | None:
-    """Return the message of an answer that is an error in the middle of a stream, or with HTTP 200; None for others."""
+    """Return the message of an error in the middle of a stream, or with HTTP 200; None for other values."""
     if not isinstance(value, dict):
         return None
     if isinstance(value.get("error"), dict | str) or value.get("object") == "error":
@@ -61,7 +61,7 @@ def error_of(value: Any) -> str | None:
 
 
 def _said(content: bytes) -> tuple[str, str, str]:
-    """Return an error answer's message, code and parameter; what is not there is empty."""
+    """Return an error response's message, code and parameter; missing ones are empty."""
     plain = " ".join(content.decode(errors="replace").split())
     try:
         value = json.loads(content)

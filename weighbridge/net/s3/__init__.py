@@ -1,1 +1,1 @@
-"""S3 and compatible object stores through boto3, every address judged before it is connected to."""
+"""S3 and compatible object stores through boto3, with every address checked before it is connected to."""

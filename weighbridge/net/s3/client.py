@@ -1,6 +1,6 @@
-"""AWS's client for S3 and the services that speak like it: credentials, region, endpoint, addressing, limits.
+"""AWS's client for S3 and compatible services: credentials, region, endpoint, addressing, limits.
 
-Not here: which requests are made (sources), how they travel (s3.connections), what failures mean (s3.errors).
+Not here: which requests are made (sources), their connections (s3.connections), the meaning of failures (s3.errors).
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from weighbridge.net.s3.hosts import is_aws
 from weighbridge.net.settings import SourceSettings
 
 DEFAULT_REGION = "us-east-1"
-#: Requests that botocore sends for one call: what is asked again is for `net.retrying` to say.
+#: Requests that botocore sends for one call: `net.retrying` decides on retries.
 _ATTEMPTS = 1
 
 
 def connect(settings: SourceSettings, *, region: str, endpoint: str, connections: int) -> Any:
-    """Return a boto3 client, safe for several threads; sends nothing but what AWS's credential chain may ask for.
+    """Return a boto3 client, safe for several threads; sends only the requests of AWS's credential chain.
 
     1. Named keys are used; else AWS's own chain: environment, profiles, roles, the machine's own.
-    2. Keys go to no host that they are not meant for (`Auth.hosts`); keys of the chain go to no endpoint that a
-       stranger has chosen (`AddressPolicy.private`). Without keys requests are unsigned, as public buckets take them.
-    3. The bucket stands in the path where the endpoint is not AWS's, unless AWS's configuration file says otherwise.
+    2. Keys go only to hosts that they are meant for (`Auth.hosts`); keys of the chain never go to an endpoint that a
+       stranger has chosen (`AddressPolicy.private`). Without keys requests are unsigned, as for public buckets.
+    3. The bucket is in the path where the endpoint is not AWS's, unless AWS's configuration file says otherwise.
 
     Args:
         settings: credentials, timeout and address policy.
-        region: of the bucket; empty for the chain's, else `DEFAULT_REGION`.
+        region: that of the bucket; empty for the chain's, else `DEFAULT_REGION`.
         endpoint: base URL; empty for the settings', the chain's (AWS_ENDPOINT_URL_S3), else AWS's own.
-        connections: connections that may be kept open.
+        connections: the most connections that stay open.
 
     Raises:
-        AccessDenied: a token alone, or a credential chain that is broken.
-        InvalidReference: an endpoint or region that cannot be.
+        AccessDenied: a token alone, or a broken credential chain.
+        InvalidReference: an invalid endpoint or region.
     """
     auth, chosen = settings.auth, endpoint or settings.endpoint
     if auth.token and not auth.username:
         raise AccessDenied(
-            "S3 takes no bearer token.",
+            "S3 accepts no bearer token.",
             "Name an access key id and its secret, written KEY_ID:SECRET, or two variables.",
         )
     if chosen and not (urlsplit(chosen).scheme in ("http", "https") and urlsplit(chosen).hostname):
-        raise InvalidReference(f"“{chosen[:200]}” is no endpoint.", "Write endpoint=https://host:port.")
+        raise InvalidReference(f"“{chosen[:200]}” is not an endpoint.", "Write endpoint=https://host:port.")
     options: dict[str, Any] = {
         "retries": {"total_max_attempts": _ATTEMPTS, "mode": "standard"},
         "connect_timeout": settings.timeout_s,
@@ -75,7 +75,7 @@ def connect(settings: SourceSettings, *, region: str, endpoint: str, connections
             )
 
         client = make()
-        first = dict(options)  # the endpoint is known only now: AWS's configuration may name it too
+        first = dict(options)  # the endpoint is known only now, as AWS's configuration may name it too
         if not is_aws(client.meta.endpoint_url) and not _configured_style(session):
             options["s3"] = {"addressing_style": "path"}
         if not _may_sign(session, settings, client.meta.endpoint_url, of_reference=bool(endpoint)):
@@ -88,7 +88,7 @@ def connect(settings: SourceSettings, *, region: str, endpoint: str, connections
 
 
 def _may_sign(session: Any, settings: SourceSettings, endpoint: str, *, of_reference: bool) -> bool:
-    """Whether there are keys, and they may be used for requests to `endpoint`."""
+    """Return whether there are keys that may be used for requests to `endpoint`."""
     auth, addresses = settings.auth, settings.addresses
     if auth.username:
         return auth.may_go_to(endpoint)
@@ -99,11 +99,11 @@ def _may_sign(session: Any, settings: SourceSettings, endpoint: str, *, of_refer
 
 
 def _configured_style(session: Any) -> bool:
-    """Whether the user's AWS configuration says how buckets are addressed."""
+    """Return whether the user's AWS configuration says how buckets are addressed."""
     section = session._session.get_scoped_config().get("s3", {})
     return isinstance(section, dict) and "addressing_style" in section
 
 
 def _certificates() -> str | None:
-    """Return the file of authorities that httpx would take too; None leaves it to AWS's configuration."""
+    """Return the file of certificate authorities that httpx uses too; None leaves it to AWS's configuration."""
     return None if os.environ.get("AWS_CA_BUNDLE") else os.environ.get("SSL_CERT_FILE") or None

@@ -1,7 +1,7 @@
-"""Connections of AWS's client under our policy: judged addresses, pinned names, answers of bounded size.
+"""Connections of AWS's client under our policy: checked addresses, pinned names, responses of limited size.
 
-botocore follows no redirects but sends again to another region or host on its own, so every request is judged here,
-right before it is sent. Not here: credentials and settings (s3.client), what answers mean (s3.errors, sources).
+botocore follows no redirects but repeats requests to another region or host on its own, so every request is checked
+here, right before it is sent. Not here: credentials and settings (s3.client), errors (s3.errors), results (sources).
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from weighbridge.errors import SourceMisbehaved, SourceUnavailable
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.deadlines import DOCUMENT_TIMES
 
-#: Bytes that an answer which is no object may have: 1,000 keys of a listing take at most some 4 MiB.
+#: The most bytes of a response that is not an object: 1,000 keys of a listing take at most some 4 MiB.
 MAX_DOCUMENT = 16 * 1024**2
 
 
 class GuardedSession:
-    """Takes the place of a client's HTTP session (botocore's `URLLib3Session`), which it sends with.
+    """Replaces a client's HTTP session (botocore's `URLLib3Session`) and sends through it.
 
     Args:
-        session: the session that botocore has set up: proxies, certificates and timeouts count as it reads them.
+        session: the session that botocore has set up, with its proxies, certificates and timeouts.
         policy: where requests may go.
-        timeout_s: seconds without a byte after which a connection is dead.
+        timeout_s: seconds without a byte after which a connection counts as dead.
     """
 
     def __init__(self, session: Any, policy: AddressPolicy, timeout_s: float) -> None:
         self._session, self._policy, self._timeout_s = session, policy, timeout_s
         if policy.private is not None:
-            # A proxy resolves names itself: the pools of proxies stay as they are.
+            # A proxy resolves names itself, so the pools of proxies stay as they are.
             session._manager.pool_classes_by_scheme = _pinned_pools(policy)
 
     def send(self, request: Any) -> Any:
         """Send one request.
 
         Raises:
-            AddressRefused: it may not go there.
-            SourceMisbehaved: the answer is no object and longer than `MAX_DOCUMENT`.
-            SourceUnavailable: it is none and takes too long.
+            AddressRefused: the address is not allowed.
+            SourceMisbehaved: the response is not an object and longer than `MAX_DOCUMENT`.
+            SourceUnavailable: it is not an object and takes too long.
         """
         self._policy.check(request.url)
         wants_object, request.stream_output = request.stream_output, True
@@ -58,7 +58,7 @@ class GuardedSession:
         if wants_object and answer.status_code < 300:
             return answer
         bounded = AWSResponse(answer.url, answer.status_code, answer.headers, _Bounded(answer.raw, self._timeout_s))
-        _ = bounded.content  # read now, as the connection would otherwise stay taken
+        _ = bounded.content  # read now, as the connection would otherwise stay in use
         return bounded
 
     def close(self) -> None:
@@ -67,29 +67,31 @@ class GuardedSession:
 
 
 class _Bounded:
-    """A body that is read whole, up to `MAX_DOCUMENT` bytes, and as long as any document may take."""
+    """A body that is read whole, within `MAX_DOCUMENT` bytes and the deadline of a document."""
 
     def __init__(self, raw: Any, timeout_s: float) -> None:
         self._raw, self._ends_at = raw, time.monotonic() + DOCUMENT_TIMES * timeout_s
 
     def stream(self, amt: int = 64 * 1024, decode_content: bool | None = None) -> Iterator[bytes]:
         received = 0
-        for chunk in iter(lambda: self._raw.read1(amt, decode_content=decode_content), b""):  # What is here, not `amt`.
+        for chunk in iter(
+            lambda: self._raw.read1(amt, decode_content=decode_content), b""
+        ):  # read1 returns what has arrived.
             received += len(chunk)
             if time.monotonic() > self._ends_at:
                 self._raw.close()
-                raise SourceUnavailable("An answer of the object store takes too long.", "Try again later.")
+                raise SourceUnavailable("A response of the object store takes too long.", "Try again later.")
             if received > MAX_DOCUMENT:
                 self._raw.close()
                 raise SourceMisbehaved(
-                    f"An answer of the object store is longer than {MAX_DOCUMENT} bytes.",
+                    f"A response of the object store is longer than {MAX_DOCUMENT} bytes.",
                     "Is the endpoint that of an S3 service?",
                 )
             yield chunk
 
 
 def _pinned_pools(policy: AddressPolicy) -> dict[str, type]:
-    """Return connection pools that connect to the very address that the policy has judged (DNS rebinding)."""
+    """Return connection pools that connect to the very address that the policy has checked (DNS rebinding)."""
 
     def connect(self: Any) -> socket.socket:
         failure: OSError = OSError("no address")

@@ -1,4 +1,4 @@
-"""What S3 and AWS's client say went wrong, as `weighbridge.errors`. Nothing is sent here (s3connections)."""
+"""Conversion of errors of S3 and AWS's client to `weighbridge.errors`. Not here: sending (s3.connections)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from weighbridge.errors import (
 from weighbridge.net.responses import one_line, retry_after_s
 from weighbridge.net.retrying import BUSY
 
-#: Where AWS's client looks for keys, for remedies.
+#: The places of keys, for remedies.
 _KEY_PLACES = (
     "Name the keys with --token-env AWS_ACCESS_KEY_ID (AWS_SECRET_ACCESS_KEY beside it), --token-file holding "
     "KEY_ID:SECRET, or auth: in models.yaml; or give AWS's own chain a profile (AWS_PROFILE, ~/.aws/credentials)."
 )
 _WRONG_KEYS = {
-    "InvalidAccessKeyId": "knows no such access key id",
+    "InvalidAccessKeyId": "has no such access key id",
     "SignatureDoesNotMatch": "says that the secret access key is not the one of this access key id",
     "ExpiredToken": "says that the session token has expired",
     "ExpiredTokenException": "says that the session token has expired",
@@ -67,11 +67,11 @@ _WRONG_ADDRESS = (
 
 @contextmanager
 def foreign_errors(what: str, host: str) -> Iterator[None]:
-    """Turn what botocore and urllib3 raise into `weighbridge.errors`.
+    """Convert the exceptions of botocore and urllib3 to `weighbridge.errors`.
 
     Args:
-        what: what was asked for, as it may be shown: `s3://bucket/key`.
-        host: who was asked.
+        what: the object of the request, safe to show: `s3://bucket/key`.
+        host: the service's host.
     """
     try:
         yield
@@ -80,29 +80,29 @@ def foreign_errors(what: str, host: str) -> Iterator[None]:
     except boto.ClientError as error:
         raise refused(error, what, host) from error
     except (boto.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
-        if isinstance(ours := error.__context__, WeighbridgeError):  # raised by our policy below botocore
+        if isinstance(ours := error.__context__, WeighbridgeError):  # our policy raised it below botocore
             raise ours from None
         raise _not_answered(error, what, host) from error
     except (ResponseParserError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # botocore takes the numbers and dates of an answer as they come.
+        # botocore does not check the numbers and dates of a response.
         raise SourceMisbehaved(
-            f"The answer of {host} about {what} cannot be read.", "Is the endpoint that of an S3 service?", host=host
+            f"The response of {host} about {what} cannot be read.", "Is the endpoint that of an S3 service?", host=host
         ) from error
 
 
 def _not_answered(error: Exception, what: str, host: str) -> SourceError | InvalidReference:
     name = type(error).__name__
     if isinstance(error, _NO_KEYS):
-        return AccessDenied(f"AWS's credential chain gives no keys for {what} ({name}).", _KEY_PLACES, host=host)
+        return AccessDenied(f"AWS's credential chain has no keys for {what} ({name}).", _KEY_PLACES, host=host)
     if isinstance(error, _WRONG_ADDRESS):
         return InvalidReference(
-            f"{what} cannot be asked for at {host or 'that endpoint'} ({name}).",
+            f"{what} cannot be requested from {host or 'that endpoint'} ({name}).",
             "Check the bucket's name, the region and the endpoint: s3://bucket/prefix?endpoint=https://host.",
         )
     if isinstance(error, boto.SSLError | urllib3.exceptions.SSLError):
         return SourceMisbehaved(
             f"The certificate of {host} is not trusted, or it speaks no TLS.",
-            "If your organisation has an authority of its own, name its file in AWS_CA_BUNDLE.",
+            "If your organisation has a certificate authority of its own, name its file in AWS_CA_BUNDLE.",
             host=host,
         )
     if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError | urllib3.exceptions.TimeoutError):
@@ -110,7 +110,7 @@ def _not_answered(error: Exception, what: str, host: str) -> SourceError | Inval
             f"{host} sent nothing for too long.", "Try again later, or raise the source's timeout.", host=host
         )
     if isinstance(error, boto.PaginationError):
-        return SourceMisbehaved(f"{host} lists {what} without an end.", "Ask whoever runs it.", host=host)
+        return SourceMisbehaved(f"{host} lists {what} without an end.", "Ask its operator.", host=host)
     through = " through the proxy" if isinstance(error, boto.ProxyConnectionError) else ""
     return SourceUnavailable(
         f"The connection to {host}{through} failed ({name}).",
@@ -120,7 +120,7 @@ def _not_answered(error: Exception, what: str, host: str) -> SourceError | Inval
 
 
 def refused(error: Any, what: str, host: str) -> SourceError:
-    """Return the error for an answer that is a refusal (botocore's `ClientError`)."""
+    """Return the error for a response that is a refusal (botocore's `ClientError`)."""
     answer = error.response.get("ResponseMetadata", {})
     status, headers = int(answer.get("HTTPStatusCode", 0)), answer.get("HTTPHeaders", {})
     code = str(error.response.get("Error", {}).get("Code", ""))[:64]
@@ -132,14 +132,14 @@ def refused(error: Any, what: str, host: str) -> SourceError:
     if code in _WRONG_KEYS:
         return AccessDenied(f"{host} {_WRONG_KEYS[code]}.", _KEY_PLACES, **facts)
     if code == "InvalidObjectState":
-        return AccessDenied(f"{what} lies in an archive class.", "Restore it first, then run this again.", **facts)
+        return AccessDenied(f"{what} is in an archive class.", "Restore it first, then run this again.", **facts)
     if code == "PreconditionFailed" or status == 412:
         return changed(what)
     region = headers.get("x-amz-bucket-region", "") or error.response.get("Error", {}).get("Region", "")
     if code in _ELSEWHERE and (region or status in (301, 307)):
         there = f"in the region {region}" if region else "at another endpoint"
         return SourceMisbehaved(
-            f"The bucket of {what} lies {there}.",
+            f"The bucket of {what} is {there}.",
             f"Add ?region={region} to the address." if region else "Name its region or endpoint in the address.",
             **facts,
         )
@@ -161,7 +161,7 @@ def refused(error: Any, what: str, host: str) -> SourceError:
 
 
 def changed(what: str) -> SourceError:
-    """Return the error for an object that is another than it was when it was listed."""
+    """Return the error for an object that changed after it was listed."""
     return SourceMisbehaved(
         f"{what} is no longer the object that it was a moment ago.",
         "Run the same command again: it starts with the object as it is now.",

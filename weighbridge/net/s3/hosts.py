@@ -1,12 +1,12 @@
-"""Which hosts are Amazon S3's own: those that keys may go to when nobody said more."""
+"""The hosts of Amazon S3 itself, which keys may go to by default."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-#: Patterns of names that only S3 has. Others below amazonaws.com are machines and load balancers that anybody can rent,
-#: under names that begin as he likes (`s3-mine-123.…elb.amazonaws.com`), but never with `s3.`.
+#: Patterns of names that only S3 has. Others below amazonaws.com are machines and load balancers that anyone can rent,
+#: under names of their choice (`s3-mine-123.…elb.amazonaws.com`), which never begin with `s3.`.
 AWS_HOSTS = (
     "s3.amazonaws.com",
     "s3-accelerate.amazonaws.com",
@@ -21,6 +21,6 @@ AWS_HOSTS = (
 
 
 def is_aws(endpoint: str) -> bool:
-    """Whether an endpoint is one of Amazon S3's own."""
+    """Return whether an endpoint is one of Amazon S3's own."""
     host = urlsplit(endpoint).hostname or ""
     return any(fnmatchcase(host, pattern) for pattern in AWS_HOSTS)
