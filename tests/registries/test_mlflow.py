@@ -246,7 +246,7 @@ def test_credentials_of_two_users_are_not_mixed(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "else")
-    with pytest.raises(RegistryError, match="given twice"):
+    with pytest.raises(RegistryError, match="are set, and they differ"):
         remote.publish(put(store), store)
 
 

@@ -27,5 +27,5 @@ def _export(settings: Settings, address: str = "") -> Registry:
     return ExportRegistry(Path(address) if address else settings.folder / "export")
 
 
-#: A registry's kind to what opens it: at an address that a publication names, or empty for the one of the settings.
+#: The opener of each registry kind, given the address of a publication, or an empty one for that of the settings.
 REGISTRIES: dict[str, Callable[..., Registry]] = {"mlflow": _mlflow, "export": _export}

@@ -1,6 +1,6 @@
 """Export: a version as files in a folder, plain or as a Hugging Face cache; once, or as a registry of many.
 
-Layout of the plain registry: `<folder>/<name>/<version>/…` holds the model's files and nothing else, `default` beside
+Layout of the plain registry: `<folder>/<name>/<version>/…` has the model's files and nothing else, `default` beside
 the versions links to the default one, `weighbridge.json` is the index. The other layout is hfcache's.
 """
 
@@ -43,19 +43,19 @@ Layout = Literal["plain", "hf-cache"]
 def export_folder(
     version: ModelVersion, blobs: BlobStore, target: Path, *, link: Link = "copy", heard: Heard = unheard
 ) -> Path:
-    """Write a version's files into a new folder, which appears whole or not at all, and return it.
+    """Write a version's files into a new folder, which appears whole or not at all, and return its publication.
 
-    A folder that holds exactly these files, byte for byte, is left as it is.
+    A folder with exactly these files, byte for byte, is left as it is.
 
     Args:
         version: a PASSED one.
-        blobs: where its content lies.
+        blobs: the store of its content.
         target: a folder that is missing or empty.
         link: `copy` proves every byte; `hardlink` and `symlink` give the store's own, which must not be changed.
-        heard: hears of the bytes put in place.
+        heard: called with the bytes put in place.
 
     Raises:
-        RegistryError: not PASSED, something else stands at the target, or the file system refused.
+        RegistryError: it is not PASSED, the target holds something else, or the file system refuses.
         IntegrityError: a blob in the store is damaged.
     """
     require_passed(version)
@@ -78,9 +78,9 @@ class ExportRegistry:
     """A registry in a folder, for machines that share a file system; satisfies `Registry`.
 
     Args:
-        folder: where models are given out.
+        folder: the folder of the models.
         layout: `plain`, or `hf-cache` for clients of the Hugging Face Hub.
-        link: how files get there; a hard link, where possible, needs no space.
+        link: how files are put there; a hard link, where possible, needs no space.
     """
 
     name: ClassVar[str] = "export"
@@ -90,23 +90,23 @@ class ExportRegistry:
 
     @property
     def address(self) -> str:
-        """The folder."""
+        """Return the folder."""
         return str(self._folder)
 
     def prepare(self) -> None:
-        """Nothing takes long here."""
+        """Do nothing: no preparation is needed."""
 
     def publish(
         self, version: ModelVersion, blobs: BlobStore, allow: Allow = always, heard: Heard = unheard
     ) -> Publication:
-        """Give a version out under its name; again is harmless and repairs. Raises RegistryError, IntegrityError."""
+        """Publish a version under its name; repeating it repairs. Raises RegistryError, IntegrityError."""
         require_passed(version)
         checked_version(version.version)
         publish = self._publish_plain if self._layout == "plain" else self._publish_hf
         return publish(version, blobs, allow, heard)
 
     def holds(self, version: ModelVersion, blobs: BlobStore) -> bool:
-        """Whether a version is given out as it is; see `Registry.holds`."""
+        """Return whether a version is published unchanged; see `Registry.holds`."""
         home = self._homes(version.name)[0] if self._layout == "plain" else self._hf_home(version)
         entry = read_index(home, version.name).get(version.version, {})
         if entry.get("manifest") != str(version.manifest.digest) or "withdrawn" in entry:
@@ -120,7 +120,7 @@ class ExportRegistry:
         return whole and (self._layout != "plain" or _leads_to(home, version.version) == version.default)
 
     def damaged(self, version: ModelVersion, blobs: BlobStore) -> list[str]:
-        """Return the files of a version that this registry gives out wrong; see `Registry.damaged`."""
+        """Return the files of a version that differ in this registry; see `Registry.damaged`."""
         home = self._homes(version.name)[0] if self._layout == "plain" else self._hf_home(version)
         folder = self._given_out(home, version)
         extra = (files_below(folder) if folder.is_dir() else set()) - set(version.manifest.by_path)
@@ -133,7 +133,7 @@ class ExportRegistry:
         return home / version.version if self._layout == "plain" else home / "snapshots" / commit_of(version.manifest)
 
     def listing(self) -> Iterator[Holding]:
-        """Yield every version of the index of every model, and every folder of a version that no index knows."""
+        """Yield every version in the indexes of the models, and every folder of a version that is in no index."""
         for index in sorted(self._folder.glob(f"*/{FILE_NAME}")):
             home, name = index.parent, index_owner(index)
             for version, entry in read_index(home, name).items():
@@ -150,7 +150,7 @@ class ExportRegistry:
                 yield Holding(name, folder.name, "", str(folder))
 
     def withdraw(self, name: str, version: str, reason: str) -> None:
-        """Remove a version's files; the reason stands in the index. What is not there is no error."""
+        """Remove a version's files and write the reason to the index. A missing version is not an error."""
         for home in self._homes(name):
             if home.is_dir():
                 with placing_errors(home), locked(home, folder_writer.WITHDRAWAL_PATIENCE_S):
@@ -161,7 +161,7 @@ class ExportRegistry:
         entry = versions.get(version)
         if entry is None:
             return
-        # First the word, then the deed: a process killed in between leaves a version that is known to be withdrawn.
+        # The index is written first: a process killed in between leaves a version that is already marked as withdrawn.
         write_index(home, name, versions | {version: entry | {"withdrawn": reason}})
         if self._layout == "plain":
             _remove_plain(home, version)
@@ -213,7 +213,7 @@ def _remove_plain(home: Path, version: str) -> None:
     if _leads_to(home, version):
         (home / "default").unlink()
     if (home / version).exists():
-        # An empty folder takes its place in one step, so that nobody reads half a model.
+        # An empty folder replaces it in one step, so that no reader sees half a model.
         with staged(home / version):
             pass
         shutil.rmtree(home / version)

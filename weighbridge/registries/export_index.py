@@ -1,7 +1,7 @@
 """The index of an exported model: a small JSON file beside its versions, for people and for withdrawing.
 
-It holds the model's own name, which the folder's name may not be able to say, and per version the manifest, or why it
-was withdrawn. The versions themselves hold the model's files and nothing else.
+It has the model's own name, which a folder's name may not be able to hold, and for each version the manifest, or the
+reason of its withdrawal. The versions themselves have the model's files and nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FORMAT = "weighbridge.export/1"
 
 
 def read_index(folder: Path, name: str) -> dict[str, dict[str, Any]]:
-    """Return what is known of each version of the model in a folder.
+    """Return the index entry of each version of the model in a folder.
 
     Raises:
         RegistryError: the folder belongs to another model, or its index cannot be read.
@@ -30,7 +30,7 @@ def read_index(folder: Path, name: str) -> dict[str, dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         owner, versions = content["name"], dict(content["versions"])
     except (ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"The index {path} cannot be read.", "Remove it; it is written anew.") from error
+        raise RegistryError(f"The index {path} cannot be read.", "Remove it; it is written again.") from error
     if owner != name:
         raise RegistryError(
             f"The folder {folder} belongs to the model {owner!r}, not to {name!r}.",
@@ -41,7 +41,7 @@ def read_index(folder: Path, name: str) -> dict[str, dict[str, Any]]:
 
 
 def index_owner(path: Path) -> str:
-    """Return the name of the model that an index file is of.
+    """Return the name of the model of an index file.
 
     Raises:
         RegistryError: the index cannot be read.
@@ -49,7 +49,7 @@ def index_owner(path: Path) -> str:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"The index {path} cannot be read.", "Remove it; it is written anew.") from error
+        raise RegistryError(f"The index {path} cannot be read.", "Remove it; it is written again.") from error
 
 
 def write_index(folder: Path, name: str, versions: dict[str, dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Putting a version's files into a folder: whole or not at all, proven while copied, safe to interrupt at any point.
+"""Writes a version's files to a folder: whole or not at all, verified while copied, safe to interrupt at any point.
 
 Not here: what the folder is for (registries).
 """
@@ -27,28 +27,28 @@ from weighbridge.store.claimed_folders import claim, sweep
 from weighbridge.store.interface import BlobStore
 
 _log = logging.getLogger(__name__)
-#: How a file gets there: its own bytes; the blob's bytes under a second name, where nobody here could write to them
-#: through it; or a link to the blob, for a moment.
+#: How a file is placed: a copy; a hard link to the blob, where this process could not write through it; or a symbolic
+#: link to the blob.
 Link = Literal["copy", "hardlink", "symlink"]
 _CHUNK = 4 * 1024 * 1024
-#: Seconds for which another process's work in a folder is waited for; it may be copying gigabytes.
+#: Seconds to wait for another process's work in a folder; it may be copying gigabytes.
 LOCK_PATIENCE_S = 1800.0
-#: Seconds for which a withdrawal waits for a publication; the publisher looks again before anything becomes visible.
+#: Seconds for which a withdrawal waits for a publication; the publisher checks again before anything becomes visible.
 WITHDRAWAL_PATIENCE_S = 20.0
 _LOCK_PAUSE_S = 0.05
-#: A hard link is impossible: another file system, one without links, too many links, or not ours (protected_hardlinks).
+#: Errors of impossible hard links: another file system, one without links, too many links, or protected_hardlinks.
 _NO_HARDLINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES)
 
 
 def require_passed(version: ModelVersion) -> None:
-    """Refuse a version that the gate did not pass.
+    """Raise RegistryError for a version that the gate did not pass.
 
     Raises:
         RegistryError: it is not PASSED.
     """
     if version.status != "PASSED":
         raise RegistryError(
-            f"{version.name}@{version.version} is {version.status}; only a version that PASSED is given out.",
+            f"{version.name}@{version.version} is {version.status}; only a version that PASSED is published.",
             "See weighbridge show for the reasons.",
             status=version.status,
         )
@@ -58,7 +58,7 @@ def content(entry: FileEntry) -> Digest:
     """Return the sha256 of a file of a computed manifest.
 
     Raises:
-        RegistryError: the manifest was never computed.
+        RegistryError: the manifest is not computed.
     """
     if entry.digest is None or entry.digest.algorithm != "sha256":
         raise RegistryError(f"The content of {entry.path} is not known.", "Ingest the model again.", path=entry.path)
@@ -66,14 +66,14 @@ def content(entry: FileEntry) -> Digest:
 
 
 def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, heard: Heard = unheard) -> None:
-    """Put one file at `target`, where nothing is yet; a hard link that is impossible or unsafe becomes a copy.
+    """Write one file to the unused path `target`; a hard link that is impossible or unsafe becomes a copy.
 
-    Root writes to files whatever their permissions say: what root gives out is a copy, so that no program that is
-    handed the file changes the store. `heard` hears of all its bytes while they are read.
+    Root can write to files despite their permissions, so a file that root places is a copy, and no program that opens
+    it can change the store. `heard` is called with all its bytes while they are read.
 
     Raises:
         BlobMissing: its blob is not in the store.
-        IntegrityError: the blob's bytes, hashed on their way out, are not what its name says.
+        IntegrityError: the blob's bytes, hashed while they are copied, do not match its name.
     """
     digest = content(entry)
     blob = blobs.path(digest)
@@ -93,19 +93,19 @@ def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, hea
 
 
 def _writable(blob: Path) -> bool:
-    """Whether this process could write to a blob, which is read-only."""
+    """Return whether this process could write to a blob, which is read-only."""
     return os.access(blob, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _look_like(blob: Path, target: Path) -> None:
-    """Make a copy read-only and as old as its blob: whoever writes to it makes it younger."""
+    """Make a copy read-only and as old as its blob, so that a later write is visible in its time stamp."""
     changed_ns = blob.stat().st_mtime_ns
     target.chmod(0o444)
     os.utime(target, ns=(changed_ns, changed_ns))
 
 
 def _linked(blob: Path, target: Path) -> bool:
-    """Whether a file got its second name; not where the file system has no such names."""
+    """Create a hard link and return whether that succeeded; False where the file system has none."""
     try:
         os.link(blob, target)
     except OSError as error:
@@ -116,7 +116,7 @@ def _linked(blob: Path, target: Path) -> bool:
 
 
 def place_all(blobs: BlobStore, manifest: Manifest, folder: Path, link: Link, heard: Heard = unheard) -> None:
-    """Put every file of a manifest below an empty folder; `heard` is `place_file`'s."""
+    """Write every file of a manifest below an empty folder; `heard` as in `place_file`."""
     for entry in manifest.files:
         target = folder / entry.path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def place_all(blobs: BlobStore, manifest: Manifest, folder: Path, link: Link, he
 
 
 def holds(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
-    """Whether a folder has a file of a manifest, byte for byte; the blob itself under a second name is not read."""
+    """Return whether a folder has a file of a manifest, byte for byte; a hard link to the blob is not read."""
     path = folder / entry.path
     if not path.is_file():
         return False
@@ -135,10 +135,10 @@ def holds(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
 
 
 def seems_whole(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
-    """Whether a folder has a file of a manifest, without reading what lies on another disk than the blobs.
+    """Return whether a folder seems to have a file of a manifest; files on another disk than the blobs are not read.
 
-    On the blobs' own disk a file is the blob under a second name, or a copy of the same age; one that is neither, such
-    as the damaged copy of a blob that was mended since, is read. A copy on another disk is compared by its size.
+    On the blobs' own disk a file is a hard link to the blob, or a copy of the same age; one that is neither, such as
+    the damaged copy of a blob that was repaired since, is read. A copy on another disk is compared by its size.
     """
     path, digest = folder / entry.path, content(entry)
     if path.is_file() and blobs.has(digest):
@@ -149,7 +149,7 @@ def seems_whole(folder: Path, entry: FileEntry, blobs: BlobStore) -> bool:
 
 
 def files_below(folder: Path) -> set[str]:
-    """Return the POSIX paths of everything below a folder that is no folder, links to folders included."""
+    """Return the POSIX paths of everything below a folder that is not a folder, including links to folders."""
     found: set[str] = set()
     for root, folders, names in os.walk(folder):
         links = [name for name in folders if (Path(root) / name).is_symlink()]
@@ -159,10 +159,10 @@ def files_below(folder: Path) -> set[str]:
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `target` that takes its place, in one step, when the block ends well.
+    """Yield an empty folder beside `target` that replaces it, in one step, when the block ends without an error.
 
-    A folder that a killed process left is removed by the next one: whoever fills one holds a lock on it, which ends
-    with its process. What stood at `target` is gone afterwards.
+    The next process removes the folder of a killed one: a process that fills one holds a lock on it, which ends with
+    the process. The former content of `target` is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{target.name[:100]}.partial-"
@@ -203,7 +203,7 @@ def _lock(descriptor: int, folder: Path, patience_s: float) -> None:
             if time.monotonic() > end:
                 raise RegistryUnavailable(
                     f"Another process has been writing to {folder} for {patience_s:.0f} seconds.",
-                    "Wait until it ends, or end it, then run the same command again; nothing was lost.",
+                    "Wait until it ends, or end it, then run the same command again; nothing is lost.",
                     path=str(folder),
                 ) from None
         if not told:
@@ -214,7 +214,7 @@ def _lock(descriptor: int, folder: Path, patience_s: float) -> None:
 
 @contextmanager
 def placing_errors(where: Path) -> Iterator[None]:
-    """Turn what the file system refuses into RegistryError."""
+    """Convert errors of the file system to RegistryError."""
     try:
         yield
     except OSError as error:
@@ -245,7 +245,7 @@ def _replace_folder(folder: Path, target: Path) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         target.unlink()
     elif target.exists() and any(target.iterdir()):
-        # Two steps, since no portable call swaps folders: between them the target is missing, never half there.
+        # This takes two steps, as no portable call swaps folders: in between the target is missing, never incomplete.
         old = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.partial-", dir=target.parent))
         os.rename(target, old)
         os.rename(folder, target)
@@ -265,9 +265,9 @@ def _copy(blobs: BlobStore, digest: Digest, target: Path, heard: Heard) -> None:
             heard(len(chunk))
     if hash_.hexdigest() != digest.hex:
         target.unlink()
-        blobs.prove(digest)  # Sets a damaged one aside, so that the next ingest fetches it anew.
+        blobs.prove(digest)  # This sets a damaged blob aside, so that the next ingest fetches it again.
         raise IntegrityError(
-            f"The blob {digest} in the store is damaged, so nothing was given out.",
+            f"The blob {digest} in the store is damaged, so nothing was published.",
             "Run weighbridge fsck, then ingest the model again.",
             expected=str(digest),
             actual=f"sha256:{hash_.hexdigest()}",

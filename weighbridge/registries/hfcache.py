@@ -1,8 +1,8 @@
 """A version in the layout of Hugging Face's cache, so that its clients load it by name without a network.
 
 The layout is huggingface_hub's: `models--org--name/blobs/<etag>`, `snapshots/<commit>/…` of relative links to blobs,
-`refs/<name>` holding a commit. An etag is the sha256 of what the Hub keeps in LFS or Xet and git's blob id of all else,
-so that a client that comes online later finds what it already has. Not here: publishing by name and version
+`refs/<name>` with a commit. An etag is the sha256 of a file that the Hub keeps in LFS or Xet, and git's blob id of any
+other, so that a client that comes online later recognises its files. Not here: publishing by name and version
 (registries.export).
 """
 
@@ -33,11 +33,11 @@ from weighbridge.registries.folder_writer import (
 )
 from weighbridge.store.interface import BlobStore
 
-#: The Hub takes nothing larger than this without LFS or Xet.
+#: The largest file that the Hub accepts without LFS or Xet.
 MAX_REGULAR_SIZE = 10 * 1024 * 1024
 _MAX_ATTRIBUTES_SIZE = 256 * 1024
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-#: What the Hub's own .gitattributes of a new repository keeps in LFS.
+#: The LFS patterns of the Hub's own .gitattributes of a new repository.
 # fmt: off
 _LFS_SUFFIXES = (
     ".7z", ".arrow", ".bin", ".bz2", ".ckpt", ".ftz", ".gguf", ".gz", ".h5", ".joblib", ".mlmodel", ".model",
@@ -57,23 +57,23 @@ def export_hf_cache(
     link: Link = "copy",
     heard: Heard = unheard,
 ) -> Path:
-    """Write a version into a Hugging Face cache and return its snapshot's folder; again is harmless and repairs.
+    """Write a version into a Hugging Face cache and return its snapshot's folder; repeating it repairs.
 
-    1. Every blob is put in place under its etag, whole.
-    2. The snapshot, relative links only, appears in one step when it is new.
+    1. Every blob is written whole under its etag.
+    2. A new snapshot, relative links only, appears in one step.
     3. The refs, which clients start from, are written last.
 
     Args:
-        version: a PASSED one. Its commit is the Hub's own where it came from there, else made from the manifest.
-        blobs: where its content lies.
-        cache_dir: what clients call `HF_HUB_CACHE` or `cache_dir`.
-        repo_id: the name that clients will ask for, `org/name` or `name`.
-        refs: branches and tags that shall lead to it.
-        link: how blobs get there; `symlink` keeps the store's path in the cache.
-        heard: hears of the bytes put in place.
+        version: a PASSED one. Its commit is the Hub's own where it came from there, else derived from the manifest.
+        blobs: the store of its content.
+        cache_dir: the folder that clients name in `HF_HUB_CACHE` or `cache_dir`.
+        repo_id: the name that clients load, `org/name` or `name`.
+        refs: the branches and tags that lead to it.
+        link: how blobs are placed; `symlink` leaves the store's path in the cache.
+        heard: called with the bytes put in place.
 
     Raises:
-        RegistryError: not PASSED, a wrong repository name, or the file system refused.
+        RegistryError: it is not PASSED, the repository name is invalid, or the file system refuses.
         IntegrityError: a blob in the store is damaged.
     """
     require_passed(version)
@@ -103,15 +103,15 @@ def storage_folder(manifest: Manifest, cache_dir: Path, repo_id: str) -> Path:
         validate_repo_id(repo_id)
     except HFValidationError as error:
         raise RegistryError(
-            f"{repo_id!r} is no repository name of the Hugging Face Hub.",
-            "Give one such as org/name with --repo.",
+            f"{repo_id!r} is not a repository name of the Hugging Face Hub.",
+            "Name one such as org/name with --repo.",
             repo_id=repo_id,
         ) from error
     return cache_dir / "--".join([manifest.ref.record.hub_folder or "models", *repo_id.split("/")])
 
 
 def commit_of(manifest: Manifest) -> str:
-    """Return the commit that stands for a manifest: the Hub's own, else the first 40 digits of its digest."""
+    """Return the commit of a manifest: the Hub's own, else the first 40 digits of the manifest's digest."""
     from_hub = manifest.ref.record.hub_folder and _COMMIT.fullmatch(manifest.ref.revision)
     return manifest.ref.revision if from_hub else manifest.digest.hex[:40]
 
@@ -148,7 +148,7 @@ def _etag(entry: FileEntry, blobs: BlobStore, patterns: list[tuple[str, bool]] |
 
 
 def _lfs_patterns(manifest: Manifest, blobs: BlobStore) -> list[tuple[str, bool]] | None:
-    """Return the repository's own patterns and whether each says LFS, or None where it brings none."""
+    """Return the repository's own patterns and whether each means LFS, or None where it has none."""
     entry = manifest.by_path.get(".gitattributes")
     if entry is None or (entry.size or 0) > _MAX_ATTRIBUTES_SIZE:
         return None
@@ -196,7 +196,7 @@ def _link_snapshot(storage: Path, snapshot: Path, etags: dict[str, str]) -> None
         aim = "../" * (path.count("/") + 2) + f"blobs/{etag}"
         if target.is_symlink() and os.readlink(target) == aim:
             continue
-        arriving = storage / ".arriving"  # Outside of the model's own folder, where a file may have any name.
+        arriving = storage / ".arriving"  # It is outside of the model's own folder, in which a file may have any name.
         arriving.unlink(missing_ok=True)
         arriving.symlink_to(aim)
         os.replace(arriving, target)

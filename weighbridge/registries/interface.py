@@ -1,4 +1,4 @@
-"""What a registry is: a place from which people load what passed. Adapters lie beside this file."""
+"""The interface of a registry, a place from which people load what passed. The adapters are beside this file."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.store.interface import BlobStore
 
-#: Asked right before a version becomes visible; it raises where that is no longer wanted, and nothing becomes visible.
+#: Called right before a version becomes visible; where it raises, nothing becomes visible.
 Allow = Callable[[], None]
 
 
 def always() -> None:
-    """Allow a publication without asking anybody."""
+    """Allow every publication."""
 
 
 @dataclass(frozen=True)
 class Holding:
-    """One version as a registry itself says that it gives it out.
+    """One version in a registry's own list.
 
     Attributes:
-        name: the model's name; the registry's own word for it where it does not know ours.
-        version: the number, or empty where the registry says none.
+        name: the model's name; the registry's own name for it where it does not know ours.
+        version: the number, or empty where the registry has none.
         manifest: the manifest digest as text, or empty.
-        location: how the registry names it.
+        location: the registry's own name of the place.
     """
 
     name: str
@@ -42,49 +42,49 @@ class Registry(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it is, without credentials; equal addresses, equal registries."""
+        """Return its address, without credentials; equal addresses mean the same registry."""
         ...
 
     def prepare(self) -> None:
-        """Do what can be done before there is anything to publish, such as loading a client; again is harmless."""
+        """Do the work that needs no version, such as loading a client; it may be repeated."""
         ...
 
     def publish(
         self, version: ModelVersion, blobs: BlobStore, allow: Allow = always, heard: Heard = unheard
     ) -> Publication:
-        """Make a version visible whole, or not at all; again is harmless and returns the same publication.
+        """Make a version visible whole, or not at all; repeating it returns the same publication.
 
-        Only `PASSED` versions are published; `version.default` says whether it becomes the default version. Every
-        file is hashed on its way out.
+        Only `PASSED` versions are published; `version.default` decides whether it becomes the default version. Every
+        file is hashed while it is copied.
 
         Args:
-            version: what is published.
-            blobs: where its content lies.
-            allow: called when every file is in place, right before they become visible.
-            heard: hears of the bytes put in place.
+            version: the version to publish.
+            blobs: the store of its content.
+            allow: called when every file is in place, right before the version becomes visible.
+            heard: called with the bytes put in place.
 
         Raises:
-            RegistryError: it is not `PASSED`, or the registry refused.
-            RegistryUnavailable: the registry could not be reached; try again later.
+            RegistryError: it is not `PASSED`, or the registry refuses.
+            RegistryUnavailable: the registry cannot be reached; try again later.
             IntegrityError: a blob is damaged.
         """
         ...
 
     def holds(self, version: ModelVersion, blobs: BlobStore) -> bool:
-        """Whether a version is given out as it is: by its digest, with whole files, and as the default or not.
+        """Return whether a version is published unchanged: with its digest, whole files, and the right default.
 
-        Local files are compared as `folder_writer.seems_whole` does, those of a server by their sizes.
+        Local files are compared as in `folder_writer.seems_whole`, those of a server by their sizes.
         """
         ...
 
     def damaged(self, version: ModelVersion, blobs: BlobStore) -> list[str]:
-        """Return the paths of a version that are given out with other bytes, lack or are too many; all is read."""
+        """Return the paths of a version that differ, are missing or not in the manifest; reads every byte."""
         ...
 
     def withdraw(self, name: str, version: str, reason: str) -> None:
-        """Make a version invisible to who loads by name; the reason stays readable. Again is harmless."""
+        """Make a version invisible to clients that load by name; the reason stays readable. It may be repeated."""
         ...
 
     def listing(self) -> Iterator[Holding]:
-        """Yield every version that is given out, whoever published it."""
+        """Yield every version that the registry serves, also those of other publishers."""
         ...

@@ -1,10 +1,10 @@
-"""The lines of Python that load a published version: they depend on what the model is, and on where its files are."""
+"""The lines of Python that load a published version; they depend on the kind of model and the place of its files."""
 
 from __future__ import annotations
 
 from weighbridge.domain.version import ModelVersion
 
-#: The Hub's task to the class of transformers that serves it; anything else loads with AutoModel.
+#: The class of transformers for each task of the Hub; any other task loads with AutoModel.
 _CLASSES = {
     "automatic-speech-recognition": "AutoModelForSpeechSeq2Seq",
     "fill-mask": "AutoModelForMaskedLM",
@@ -19,9 +19,9 @@ _CLASSES = {
 
 
 def load_line(version: ModelVersion, path: str = "path") -> str:
-    """Return the line that loads the files at the Python expression `path`; they are printed where no library is known.
+    """Return the line that loads the files at the Python expression `path`; it lists them where no library is known.
 
-    Names from upstream stand in it as Python literals only.
+    Names from upstream are in it only as Python literals.
     """
     paths = version.manifest.by_path
     gguf = sorted(name for name in paths if name.endswith(".gguf"))

@@ -1,9 +1,9 @@
 """The MLflow registry: embedded (SQLite and a folder) or a server, with versions that MLflow's own clients download.
 
-How a version stands there (docs/formats.md): a registered model called `registered_name` with the model's own name as
-a tag; a run in one experiment that holds the files below `model/`; a model version, created when every file is in
-place, with tags for version, verdict, policy, licence, source and digests; the alias `default`. No `MLmodel` file is
-added: what is downloaded is what was ingested, byte for byte.
+The form of a version (docs/formats.md): a registered model called `registered_name` with the model's own name as a tag;
+a run in one experiment with the files below `model/`; a model version, created when every file is in place, with tags
+for version, verdict, policy, licence, source and digests; the alias `default`. No `MLmodel` file is added: a download
+has the ingested bytes.
 
 A withdrawn version keeps its entry, with the reason as a tag, and loses its alias and its files.
 """
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 ALIAS = "default"
 EXPERIMENT = "weighbridge"
-#: Characters of a tag that MLflow keeps at most.
+#: The most characters of a tag that MLflow keeps.
 _MAX_TAG = 5000
-#: A run that began longer ago than this and never ended is what a dead upload left.
+#: A run that began longer ago than this and has not ended is the remains of a dead upload.
 _LEFT_OVER_MS = 24 * 3600 * 1000
 _PAGE = 1000
 
@@ -55,8 +55,8 @@ class MLflowRegistry:
 
     Args:
         tracking_uri: `http(s)://…` of a server, or `sqlite:////…` of the embedded registry.
-        artifact_root: where the embedded registry's files lie; hard links to the blob store where possible.
-        username, password: basic authentication; without them MLflow's own environment variables count.
+        artifact_root: the folder of the embedded registry's files; hard links to the blob store where possible.
+        username, password: basic authentication; without them MLflow's own environment variables apply.
         token: bearer authentication.
 
     Raises:
@@ -86,13 +86,13 @@ class MLflowRegistry:
 
     @classmethod
     def embedded(cls, folder: Path) -> MLflowRegistry:
-        """Return the registry that lives in a folder: `mlflow.db` and `artifacts/`."""
+        """Return the embedded registry in a folder: `mlflow.db` and `artifacts/`."""
         folder = folder.absolute()
         return cls(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
     @property
     def address(self) -> str:
-        """The tracking URI, without credentials."""
+        """Return the tracking URI, without credentials."""
         return self._server.uri
 
     def prepare(self) -> None:
@@ -107,12 +107,12 @@ class MLflowRegistry:
 
         1. The registered model exists and is this model's.
         2. The files are in place below a run of this manifest, each one of the right size, and nothing else is.
-        3. It is still allowed; else what was put in place is taken away.
+        3. The publication is still allowed; else the files are removed.
         4. The model version with this manifest's digest exists, once, with the newest tags.
-        5. The alias says which version is the default.
+        5. The alias names the default version.
 
-        A version that lost files gets them back. On a server an upload that was cut off is begun anew, in a run of its
-        own: nobody can tell what of it is whole.
+        A version that lost files gets them back. On a server an interrupted upload starts again in a new run, as it is
+        unknown which of its files are whole.
         """
         require_passed(version)
         checked_version(version.version)
@@ -134,13 +134,13 @@ class MLflowRegistry:
             self._point_alias(name, number, version.default)
             if settled.run_id == run.info.run_id:
                 self._client.set_terminated(run.info.run_id)
-            else:  # Another process was faster; its files are the ones.
+            else:  # Another process was faster; its files are the published ones.
                 self._discard(run)
             self._sweep(name)
         return self._publication(name, number, version)
 
     def holds(self, version: ModelVersion, blobs: BlobStore) -> bool:
-        """Whether a version is given out as it is; see `Registry.holds`."""
+        """Return whether a version is published unchanged; see `Registry.holds`."""
         with self._session(waiting=False):
             found = self._given_out(version)
             if found is None or any(found.tags.get(key) != value for key, value in tags_of(version).items()):
@@ -152,7 +152,7 @@ class MLflowRegistry:
             return self._files.seem_whole(self._client.get_run(found.run_id), version.manifest, blobs)
 
     def damaged(self, version: ModelVersion, blobs: BlobStore) -> list[str]:
-        """Return the files of a version that this registry gives out wrong; see `Registry.damaged`."""
+        """Return the files of a version that differ in this registry; see `Registry.damaged`."""
         with self._session(waiting=False):
             found = self._given_out(version)
             if found is None:
@@ -160,7 +160,7 @@ class MLflowRegistry:
             return self._files.damaged(self._client.get_run(found.run_id), version.manifest, blobs)
 
     def _given_out(self, version: ModelVersion) -> Any | None:
-        """Return the model version that a version is here, or None where it is not, or was withdrawn."""
+        """Return the MLflow model version of a version, or None where there is none, or it was withdrawn."""
         name = registered_name(version.name)
         model = self._model(name)
         if model is None or model.tags.get("weighbridge_name") != version.name:
@@ -169,7 +169,7 @@ class MLflowRegistry:
         return found[0] if len(found) == 1 and "withdrawn" not in found[0].tags else None
 
     def withdraw(self, name: str, version: str, reason: str) -> None:
-        """Tag a version with the reason, then take its alias and its files away; see `Registry.withdraw`.
+        """Tag a version with the reason, then remove its alias and its files; see `Registry.withdraw`.
 
         Raises:
             RegistryUnavailable: another process has been publishing to an embedded registry for a while.
@@ -213,7 +213,7 @@ class MLflowRegistry:
             with self._server.session():
                 yield
         else:
-            # One process at a time: MLflow creates its tables at the first use, and two must not.
+            # MLflow creates its tables at the first use, which two processes must not do at the same time.
             with placing_errors(root), locked(root, patience_s), self._server.session():
                 yield
 
@@ -228,7 +228,7 @@ class MLflowRegistry:
             upsert(self._client.set_registered_model_tag, name, "weighbridge_name", original)
         elif owner != original:
             raise RegistryError(
-                f"The registered model {name} holds {owner!r}, so {original!r} cannot be published under it.",
+                f"The registered model {name} belongs to {owner!r}, so {original!r} cannot be published under it.",
                 "Give the new model another name with --name.",
                 name=name,
             )
@@ -255,7 +255,7 @@ class MLflowRegistry:
         return sorted(found, key=lambda version: int(version.version))
 
     def _find(self, name: str, tag: str, value: str) -> Any | None:
-        """Return the model version with a tag; of several, which two racing processes leave, the first one remains."""
+        """Return the model version with a tag; of several, left by two racing processes, keep only the first one."""
         ordered = self._versions(name, tag, value)
         if tag == "manifest_digest":
             for double in ordered[1:]:
@@ -264,7 +264,7 @@ class MLflowRegistry:
         return ordered[0] if ordered else None
 
     def _run(self, name: str, version: ModelVersion) -> Any:
-        """Return the run that holds a manifest's files: in the embedded registry what a cut off publication left."""
+        """Return the run for a manifest's files; in the embedded registry that of an interrupted publication."""
         tags = {"registered_model": name, "manifest_digest": str(version.manifest.digest)}
         experiment = self._experiment()
         if self._artifact_root is not None:
@@ -281,7 +281,7 @@ class MLflowRegistry:
             self._client.delete_run(run.info.run_id)
 
     def _sweep(self, name: str) -> None:
-        """Remove what uploads of this model left on a server when they died; the embedded registry goes on with it."""
+        """Remove the remains of dead uploads of this model from a server; the embedded registry continues with them."""
         if self._artifact_root is not None:
             return
         before = int(time.time() * 1000) - _LEFT_OVER_MS
@@ -299,7 +299,7 @@ class MLflowRegistry:
             found = self._client.get_experiment_by_name(EXPERIMENT)
         if found.lifecycle_stage != "active":
             raise RegistryError(
-                f"MLflow's experiment “{EXPERIMENT}”, which holds the models' files, was deleted.",
+                f"MLflow's experiment “{EXPERIMENT}”, which has the models' files, was deleted.",
                 "Restore it in MLflow.",
             )
         return str(found.experiment_id)
@@ -352,7 +352,7 @@ def tags_of(version: ModelVersion) -> dict[str, str]:
 
 
 def description_of(version: ModelVersion) -> str:
-    """Return one line that says what a version is; MLflow's pages show it as markdown."""
+    """Return one line that describes a version; MLflow's pages show it as markdown."""
     card = version.card
     count, context = card.get("parameter_count"), card.get("context_length")
     parts = [

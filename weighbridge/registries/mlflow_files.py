@@ -1,7 +1,6 @@
 """The files of an MLflow run: in a folder of the embedded registry, or on a server.
 
-What stands there is exactly the manifest's files, or the version is not visible. Not here: which run belongs to which
-version (registries.mlflow).
+A visible version has exactly the manifest's files. Not here: which run belongs to which version (registries.mlflow).
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from weighbridge.registries.folder_writer import content, files_below, holds, pl
 from weighbridge.registries.mlflow_session import Server, load_mlflow
 from weighbridge.store.interface import BlobStore
 
-#: The folder of a run's artifacts that holds the model.
+#: The folder of the model among a run's artifacts.
 FOLDER = "model"
-#: MLflow writes it beside an `MLmodel` file into what it gives out, also where that is the registry's own folder.
+#: MLflow writes it beside an `MLmodel` file into a download, also where that is the registry's own folder.
 _META = "registered_model_meta"
-#: MLflow's clients build URLs from file names without escaping them.
+#: Characters of file names that MLflow's clients put into URLs without escaping them.
 _UNSERVABLE = frozenset("%#?")
 
 
@@ -32,7 +31,7 @@ class ModelFiles:
     """The files of runs.
 
     Args:
-        server: where the runs are.
+        server: the server of the runs.
         artifact_root: the folder of an embedded registry's files; None for a server.
     """
 
@@ -40,9 +39,9 @@ class ModelFiles:
         self._server, self._artifact_root = server, artifact_root
 
     def put(self, run: Any, manifest: Manifest, blobs: BlobStore, heard: Heard = unheard) -> None:
-        """Make the files of a run exactly those of a manifest; what is whole is left alone.
+        """Make the files of a run exactly those of a manifest; whole files are left alone.
 
-        `heard` hears of bytes that were placed; of a server, of each file once it has it whole.
+        `heard` is called with the bytes that were placed; with a server, for each file that it has whole.
 
         Raises:
             RegistryError: the server does not keep them as they are.
@@ -71,14 +70,14 @@ class ModelFiles:
             )
 
     def seem_whole(self, run: Any, manifest: Manifest, blobs: BlobStore) -> bool:
-        """Whether a run has exactly the files of a manifest, as `seems_whole` compares, or by the server's sizes."""
+        """Return whether a run has exactly a manifest's files, compared as in `seems_whole`, or by a server's sizes."""
         if self._artifact_root is None:
             return not differing(sizes(self._repository(run), FOLDER), manifest)
         folder = self._folder(run)
         return _same_names(folder, manifest) and all(seems_whole(folder, entry, blobs) for entry in manifest.files)
 
     def damaged(self, run: Any, manifest: Manifest, blobs: BlobStore) -> list[str]:
-        """Return the paths that a run gives out with other bytes, lacks, or has too many; it is read whole."""
+        """Return the paths of a run that differ, are missing or not in the manifest; reads every byte."""
         if self._artifact_root is not None:
             folder = self._folder(run)
             extra = (files_below(folder) if folder.is_dir() else set()) - set(manifest.by_path) - {_META}
@@ -92,7 +91,7 @@ class ModelFiles:
         return sorted(wrong)
 
     def remove(self, run: Any) -> None:
-        """Take the files of a run away, in the embedded registry in one step."""
+        """Remove the files of a run; in the embedded registry in one step."""
         if self._artifact_root is not None:
             folder = self._folder(run)
             if folder.exists():
@@ -105,7 +104,7 @@ class ModelFiles:
             repository.delete_artifacts(FOLDER)
 
     def _repository(self, run: Any) -> Any:
-        # Not through MlflowClient: that asks four times as many questions, each with a password to be hashed.
+        # MlflowClient would send four times as many requests, each with a password to hash.
         repositories = load_mlflow().store.artifact.artifact_repository_registry
         found = repositories.get_artifact_repository(run.info.artifact_uri, tracking_uri=self._server.uri)
         found.thread_pool = self._server.threads()
@@ -116,13 +115,13 @@ class ModelFiles:
         assert self._artifact_root is not None
         if not folder.is_relative_to(self._artifact_root):
             raise RegistryError(
-                f"The embedded MLflow registry was made for files in {folder.parent.parent}.",
+                f"The embedded MLflow registry was created for files in {folder.parent.parent}.",
                 f"Move it back there, or remove {self._artifact_root.parent} and ingest the models again.",
             )
         return folder / FOLDER
 
     def _upload(self, repository: Any, entries: list[FileEntry], blobs: BlobStore, heard: Heard) -> None:
-        # MLflow names a file after the path it reads: a folder of links gives every blob its name for that moment.
+        # MLflow names a file after the path it reads, so a folder of links gives every blob its name for the upload.
         with tempfile.TemporaryDirectory(prefix="weighbridge-") as folder:
             for position, entry in enumerate(entries):
                 parent, _, last = entry.path.rpartition("/")
@@ -141,19 +140,19 @@ def sizes(repository: Any, folder: str) -> dict[str, int]:
         if item.is_dir:
             found |= sizes(repository, item.path)
         else:
-            found[item.path] = item.file_size or 0  # MLflow leaves zeros out.
+            found[item.path] = item.file_size or 0  # MLflow omits a size of zero.
     return found
 
 
 def differing(here: dict[str, int], manifest: Manifest) -> list[str]:
-    """Return the paths that a server lacks, has with another size, or has beside the manifest's, sorted."""
+    """Return the sorted paths that a server lacks, has with another size, or has in addition to the manifest's."""
     wanted = {f"{FOLDER}/{entry.path}": entry.size for entry in manifest.files}
     wrong = {path for path in here.keys() | wanted.keys() if here.get(path) != wanted.get(path)}
     return sorted(path.removeprefix(f"{FOLDER}/") for path in wrong)
 
 
 def refuse_unservable(manifest: Manifest) -> None:
-    """Refuse file names that MLflow's clients could upload but not download from a server.
+    """Raise RegistryError for file names that MLflow's clients can upload but not download from a server.
 
     Raises:
         RegistryError: a name holds `%`, `#` or `?`.
@@ -173,7 +172,7 @@ def _same_names(folder: Path, manifest: Manifest) -> bool:
 
 
 def _own_bytes(path: Path) -> None:
-    """Replace a link to a blob by a copy: MLflow's own download writes to a file of this name."""
+    """Replace a link to a blob by a copy, as MLflow's own download writes to a file of this name."""
     if path.is_file():
         copy = path.with_name(f".{path.name}.copy")
         shutil.copyfile(path, copy)
@@ -181,7 +180,7 @@ def _own_bytes(path: Path) -> None:
 
 
 def _downloads(repository: Any, entry: FileEntry, folder: Path) -> bool:
-    """Whether a server gives a file out byte for byte."""
+    """Return whether a server serves a file byte for byte."""
     copy = Path(repository.download_artifacts(f"{FOLDER}/{entry.path}", str(folder)))
     with open(copy, "rb") as file:
         same = hashlib.file_digest(file, "sha256").hexdigest() == content(entry).hex

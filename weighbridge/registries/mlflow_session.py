@@ -1,6 +1,6 @@
-"""Speaking with MLflow: imported late and quietly, with credentials of our own, its errors as ours.
+"""Sessions with MLflow: a late and quiet import, our own credentials, and conversion of its errors to ours.
 
-Not here: what is said (registries.mlflow).
+Not here: the requests (registries.mlflow).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from weighbridge.errors import RegistryError, RegistryUnavailable
 
-#: The header of the session that the current thread speaks in.
+#: The Authorization header of the current thread's session.
 _authorization: ContextVar[str] = ContextVar("mlflow_authorization", default="")
 _loading = threading.Lock()
 _STATUS = re.compile(r"error code (\d{3}) != 200")
@@ -33,7 +33,7 @@ _BUSY_CODES = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 
 @dataclass(frozen=True)
 class Server:
-    """Where an MLflow registry is, and who we are there; secrets never show in a repr.
+    """The address of an MLflow registry and the credentials for it; secrets never show in a repr.
 
     Attributes:
         uri: tracking URI without credentials: `http(s)://…` or `sqlite:////…`.
@@ -48,7 +48,7 @@ class Server:
 
     @classmethod
     def of(cls, uri: str, username: str = "", password: str = "", token: str = "") -> Server:
-        """Build from what a user wrote; credentials in the URL are taken out of it."""
+        """Return the server of a user's settings; credentials in the URL are moved out of it."""
         parts = urlsplit(uri)
         if parts.scheme in ("http", "https") and "@" in parts.netloc:
             username = username or unquote(parts.username or "")
@@ -58,7 +58,7 @@ class Server:
 
     @property
     def authorization(self) -> str:
-        """The value of the Authorization header, or empty to let MLflow find credentials by its own rules."""
+        """Return the value of the Authorization header, or nothing to let MLflow find credentials by its own rules."""
         if self.token:
             return f"Bearer {self.token}"
         if self.username:
@@ -67,7 +67,7 @@ class Server:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Speak with this server: its credentials are sent, and MLflow's exceptions leave as RegistryError."""
+        """Send the context's requests with this server's credentials; convert MLflow's exceptions to RegistryError."""
         mlflow = load_mlflow()
         _refuse_ambient_credentials(self)
         from requests import RequestException
@@ -87,7 +87,7 @@ class Server:
             _authorization.reset(mark)
 
     def threads(self) -> ThreadPoolExecutor:
-        """Return threads for MLflow's clients that speak with this server, too; they know of no session."""
+        """Return threads in which MLflow's clients also use this server, as new threads have no session."""
         sent = self.authorization
         return ThreadPoolExecutor(4, thread_name_prefix="mlflow", initializer=_authorization.set, initargs=(sent,))
 
@@ -96,14 +96,14 @@ class Server:
         facts = {"uri": self.uri, "status": status, "code": code}
         if code in _REFUSED_CODES or status in (401, 403):
             return RegistryError(
-                f"The MLflow server at {self.uri} refused what was asked of it (HTTP {status}).",
+                f"The MLflow server at {self.uri} refused the request (HTTP {status}).",
                 "Check the user and the password or token of the MLflow credentials, and what they may do.",
                 **facts,
             )
         if code in _BUSY_CODES or status == 429 or status >= 500 or (status == 0 and _is_network(error)):
             return RegistryUnavailable(
                 f"The MLflow registry at {self.uri} is not available: {reason}.",
-                "Check that it runs, then run the same command again; nothing was lost.",
+                "Check that it runs, then run the same command again; nothing is lost.",
                 **facts,
             )
         return RegistryError(
@@ -116,15 +116,15 @@ class Server:
 def load_sql() -> None:
     """Import the parts of SQLAlchemy that MLflow uses and the catalog does not, before there are threads.
 
-    SQLAlchemy's parts find each other while they are imported: a statement of the catalog's that another thread
-    compiles in that moment meets a half of them.
+    SQLAlchemy's parts register with each other while they are imported: a statement of the catalog that another thread
+    compiles at that time would see only some of them.
     """
     import sqlalchemy.orm  # noqa: F401 (for what it does to sqlalchemy)
 
 
 def load_mlflow() -> Any:
     """Import MLflow, which takes over a second, without telemetry and without its log lines below warnings."""
-    with _loading:  # functools.cache lets two threads in: each would add our credentials to every request once more.
+    with _loading:  # functools.cache may run it in two threads, and each would add our credentials to every request.
         return _load_once()
 
 
@@ -133,14 +133,14 @@ def _load_once() -> Any:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
-        # It logs what it also raises, with the whole stack.
+        # MLflow also logs the errors that it raises, with the whole stack.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # Whoever waits has ours.
-    # MLflow's own 7 attempts with doubling pauses are four minutes before anybody learns that nobody listens.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # Our own progress is shown.
+    # With MLflow's own 7 attempts and doubling pauses, a server that is down takes four minutes to be reported.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     with warnings.catch_warnings():
-        # MLflow 3.17 configures its tables with an option that SQLAlchemy 2.1 calls deprecated.
+        # MLflow 3.17 configures its tables with an option that SQLAlchemy 2.1 deprecates.
         warnings.simplefilter("ignore")
         import mlflow
         import mlflow.artifacts
@@ -177,11 +177,11 @@ def suppressing(expected: Callable[[Exception], bool]) -> Iterator[None]:
 def upsert(write: Callable[..., None], *arguments: str) -> None:
     """Write a tag or an alias that another process may write for the first time at this moment.
 
-    MLflow reads the row and then inserts or updates it (`SqlAlchemyStore`, 3.17): of two that insert, one is told of a
-    database error. By then the row is there, so the same call again is an update.
+    MLflow reads the row and then inserts or updates it (`SqlAlchemyStore`, 3.17): of two inserts, one fails with a
+    database error. By then the row exists, so the repeated call is an update.
 
     Raises:
-        MlflowException: it failed for another reason.
+        MlflowException: the call fails for another reason.
     """
     try:
         write(*arguments)
@@ -192,17 +192,17 @@ def upsert(write: Callable[..., None], *arguments: str) -> None:
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether an MlflowException says that what was asked for does not exist."""
+    """Return whether an MlflowException means that the requested entity does not exist."""
     return getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
 
 
 def is_taken(error: Exception) -> bool:
-    """Whether an MlflowException says that what should be created exists already."""
+    """Return whether an MlflowException means that the entity to create already exists."""
     return getattr(error, "error_code", "") == "RESOURCE_ALREADY_EXISTS"
 
 
 def _refuse_ambient_credentials(server: Server) -> None:
-    # MLflow puts credentials that it finds in the environment or in ~/.mlflow over ours: another user would publish.
+    # MLflow prefers credentials in the environment or in ~/.mlflow to ours, so another user would publish.
     if not server.authorization:
         return
     found = load_mlflow().utils.credentials.read_mlflow_creds()
@@ -210,7 +210,7 @@ def _refuse_ambient_credentials(server: Server) -> None:
     same = (found.username or "", found.password or "") == (server.username, server.password)
     if (found.username and not same) or (token and token != server.token):
         raise RegistryError(
-            "MLflow credentials were given twice, and they differ.",
+            "Two MLflow credentials are set, and they differ.",
             "Unset MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and MLFLOW_TRACKING_TOKEN and see "
             "~/.mlflow/credentials, or leave the credentials out of Weighbridge's configuration.",
         )

@@ -1,4 +1,4 @@
-"""The names that models and versions get in registries, where `/` and `:` are not allowed: folders, MLflow, tags."""
+"""The names of models and versions in registries, where `/` and `:` are not allowed: folders, MLflow, tags."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _OUTSIDE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 def registered_name(name: str) -> str:
-    """Return the name under which registries keep a model: `org/name` becomes `org--name`.
+    """Return the name of a model in registries: `org/name` becomes `org--name`.
 
-    Anything else than letters, digits, `.`, `_`, `+` and `-` becomes `-`. Two models whose names become the same are
-    told apart by the original name, which registries keep beside it, and the second is refused.
+    Any other character than letters, digits, `.`, `_`, `+` and `-` becomes `-`. Registries also keep the original name,
+    so that the second of two models whose names become the same is refused.
 
     Raises:
-        RegistryError: nothing usable is left, or it is too long.
+        RegistryError: the result is empty or too long.
     """
     mapped = _OUTSIDE.sub("-", name.replace("/", "--")).strip("-.")
     if not mapped or len(mapped) > MAX_LENGTH:
@@ -31,11 +31,11 @@ def registered_name(name: str) -> str:
 
 
 def checked_version(version: str) -> str:
-    """Return a version number unchanged when it is a semantic version, and so safe as a folder, a tag and a ref.
+    """Return a version number unchanged if it is a semantic version, and so safe as a folder, a tag and a ref.
 
     Raises:
-        RegistryError: it is none.
+        RegistryError: it is not one.
     """
     if not _VERSION.fullmatch(version) or len(version) > MAX_LENGTH:
-        raise RegistryError(f"{version!r} is no semantic version.", "Write one such as 1.0.0.", version=version)
+        raise RegistryError(f"{version!r} is not a semantic version.", "Write one such as 1.0.0.", version=version)
     return version
