@@ -1,7 +1,7 @@
 """Runs the benchmarks and prints one table: `make bench`, or `python -m bench --rounds 1 --size 256` for a quick look.
 
-Everything happens in the same run, side by side, on a model of random weights behind a loopback hub, with one clamd
-that all contestants share (its cache of clean results off). Figures are medians; ratios are of medians.
+All contestants run in the same run, in turn, on a model of random weights behind a loopback hub, with one clamd that
+they share (without its cache of clean results). Figures are medians; ratios are of medians.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.table import Table
 from bench import scenarios
 from bench.scenarios import Result, Stage
 
-#: The aims of the main job, by row: what it is compared with, and the ratio it must not exceed.
+#: The aims of the main job by row: the row to compare with, and the largest ratio.
 AIMS = (
     ("e ingest", "d script", 0.9),
     ("e ingest", "slowest of a b c", 1.25),
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def figures(results: list[Result], title: str) -> Table:
-    """Render what each contestant cost."""
+    """Return a table of each contestant's cost."""
     table = Table(title=title, box=None, pad_edge=False, header_style="dim")
     for header in ("", "wall s", "min-max", "CPU s", "cores busy", "peak RSS MB", "requests", "note"):
         table.add_column(header, justify="left" if header in ("", "note") else "right")
@@ -75,7 +75,7 @@ def figures(results: list[Result], title: str) -> Table:
 
 
 def aims(results: list[Result]) -> Table:
-    """Render each aim with what was measured, and whether it was met."""
+    """Return a table of each aim with its measured value, and whether it was met."""
     by_name = {result.name: result for result in results}
     slowest = max((by_name[name] for name in by_name if name[0] in "abc"), key=lambda result: result.wall_s)
     by_name["slowest of a b c"] = slowest

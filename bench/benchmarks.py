@@ -1,8 +1,8 @@
 """Our harness against a bare transformers loop doing the same work: `python -m bench.benchmarks`.
 
-Both ask the same model for the same tokens in turn, so that a drift of the machine meets both. Overhead is the ratio of
-the medians, less one; its aim is 2 %. optimum-benchmark does the same after them, in its own environment. Start-up is
-the time from the command to the first token, and where it goes.
+Both ask the same model for the same tokens in turn, so that a drift of the machine affects both. Overhead is the ratio
+of the medians minus one; its aim is 2 %. optimum-benchmark does the same after them, in its own environment. Start-up
+is the time from the command to the first token, by part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from weighbridge.handlers.chat import TextChat
 
 MAX_OVERHEAD = 0.02
 PROMPT_TOKENS = 64
-#: Where `make bench` puts optimum-benchmark, which cannot share our environment.
+#: The environment of optimum-benchmark from `make bench`, which cannot share ours.
 OPTIMUM = Path(sys.prefix) / "optimum" / "bin" / "python"
 _STAGES = """
 import sys, time
@@ -86,7 +86,7 @@ def _overhead(handler: TextChat, rounds: int, tokens: int) -> Table:
 
 
 def _bare(handler: TextChat, seed: int, tokens: int) -> float:
-    """Return the seconds of one request as a user's own loop makes it."""
+    """Return the seconds of one request in a loop without Weighbridge's harness."""
     prompt = random_tokens(handler, PROMPT_TOKENS, seed)
     inputs: dict[str, Any] = {"input_ids": torch.tensor([prompt]), "attention_mask": torch.ones(1, len(prompt)).long()}
     start = time.perf_counter()

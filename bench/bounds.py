@@ -1,7 +1,7 @@
-"""Memory and time of models that claim much, each at half its size and whole: `python -m bench.bounds`.
+"""Memory and time for models of extreme sizes, each at half its size and whole: `python -m bench.bounds`.
 
-Memory is that of the command and its children together, clamd's own excepted, as it is one server for all. What a model
-says of itself must not move it beyond the limit, and twice the work may take about twice the time, never its square.
+Memory is that of the command and its children together, without clamd's own, as it is one server for all. No model may
+raise it beyond the limit, and twice the work may take about twice the time, not four times.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from bench.models import write_sharded, write_small
 from weighbridge.scanners.clamd.database import write_test_only
 
 MAX_RSS = 400 * 1000**2
-#: How many times longer the whole may take than its half.
+#: The largest ratio of the time for the whole to that for its half.
 MAX_GROWTH = 3.0
-#: Bytes of a tensor's entry in the headers written here, about.
+#: The approximate bytes of a tensor's entry in the headers written here.
 _ENTRY_SIZE = 130
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model that claims much.
+    """A model of an extreme size.
 
     Attributes:
-        name: what there is much of.
-        size: how much.
-        write: writes it into an empty folder at a size.
-        commands: what is measured over it, the last one; earlier ones prepare it.
+        name: what is measured.
+        size: its amount.
+        write: writes a model of a size into an empty folder.
+        commands: the commands; the last one is measured, earlier ones prepare it.
     """
 
     name: str
@@ -157,7 +157,7 @@ def run(case: Case, size: int) -> Measurement:
         for command in case.commands:
             words = [word.format(folder=folder / "model") for word in command]
             done = measure([sys.executable, "-m", "weighbridge", *words], environment=environment, log=folder / "log")
-            if done.status not in (0, 2):  # 2: the gate refused it, which is work as well.
+            if done.status not in (0, 2):  # 2: the gate rejected it, which is work as well.
                 raise SystemExit(f"{' '.join(words)} failed:\n{(folder / 'log').read_text()[-3000:]}")
         return done
     finally:

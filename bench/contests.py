@@ -1,4 +1,4 @@
-"""Who competes with each source: a real server with one model on it, the native clients' commands, and our URI."""
+"""The contest of each source: a real server with one model, the native clients' commands, and our URI."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.simulators.xet import XetStorage
 BIN = Path(sys.executable).parent
 MODEL = "bench/model"
 SHARDS = 4
-#: Where `make bench` puts clients that cannot share our environment.
+#: The environment of clients from `make bench` that cannot share ours.
 TOOLS = Path(sys.prefix) / "bench" / "bin"
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One source's server and who fetches from it.
+    """One source's server and the clients that fetch from it.
 
     Attributes:
-        port: of the server on this machine.
-        size: bytes of the model.
-        native: name of a client to the shell command with which it fetches the model into the working directory.
-        uri: our URI, given the port to ask: the server's or that of a wire before it.
-        environment: variables that the clients and we need, given that port.
+        port: the port of the server on this machine.
+        size: the bytes of the model.
+        native: by client, the shell command that fetches the model into the working directory.
+        uri: our URI for a port: the server's or that of a proxy in front of it.
+        environment: the variables for the clients and us, for that port.
     """
 
     port: int
@@ -51,7 +51,7 @@ def _huggingface(folder: Path, size: int) -> Iterator[Contest]:
         try:
             assert hub.stdout is not None
             port = int(hub.stdout.readline())
-            # The hub hashes its files once, before anything is measured.
+            # The hub hashes its files once, before the measurements.
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/models/{MODEL}?blobs=true").close()
             yield Contest(
                 port,
@@ -193,7 +193,7 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-#: Source to its contest; each makes a model of about so many bytes below a folder.
+#: The contest of each source; each writes a model of about the given bytes below a folder.
 CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
     "git-lfs": _git_lfs,
     "huggingface": _huggingface,

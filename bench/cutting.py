@@ -1,4 +1,4 @@
-"""A wire that is cut: a TCP proxy that counts the bytes a server sends and ends every connection at a given one."""
+"""A wire that is cut: a TCP proxy that closes every connection after a given number of bytes from the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CutWire:
     """Passes bytes between clients and one server on this machine.
 
     Args:
-        port: of the server.
+        port: the port of the server.
         cut_at: bytes from the server after which all connections are closed, once; None for never.
     """
 
@@ -61,7 +61,7 @@ class CutWire:
                 one.shutdown(socket.SHUT_RDWR)
 
     def _count(self, size: int) -> bool:
-        """Count bytes of the server's; True when they are the ones at which the wire is cut."""
+        """Count bytes of the server; return whether the wire is cut at them."""
         with self._lock:
             self.received += size
             if self.cut.is_set():

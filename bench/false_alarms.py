@@ -1,7 +1,7 @@
-"""How many harmless files are called pickles: `python -m bench.false_alarms`, 100,000 storages and layouts around them.
+"""Counts harmless files that are reported as pickles: `python -m bench.false_alarms`, 100,000 storages and layouts.
 
-Weights of every dtype and many lengths, drawn from what weights look like and from what they hardly ever do, and the
-layouts that tools write them in. Prints one line for each kind; the number has to be 0.
+The files are weights of every dtype and many lengths, from usual and from unusual distributions, and the layouts in
+which tools write them. It prints one line for each kind; the number has to be 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from weighbridge.content.pickles.chain import Chain, Source
 from weighbridge.content.pickles.machine import Budget
 from weighbridge.content.pickles.streams import MAX_PICKLES
 
-#: Bytes of the pool of each dtype and distribution from which storages are cut.
+#: The bytes of the pool of each dtype and distribution from which storages are cut.
 _POOL = 4 * 1024 * 1024
 _LONGEST = 8 * 1024
 
@@ -79,7 +79,7 @@ DISTRIBUTIONS: dict[str, Callable[[Generator, int], Numbers]] = {
 
 
 def storages(count: int, random: Generator) -> Iterator[tuple[str, bytes]]:
-    """Yield so many storages, each with its kind: of every dtype, from every distribution, of many lengths."""
+    """Yield `count` storages, each with its kind: of every dtype, from every distribution, of many lengths."""
     kinds = [*((dtype, name) for dtype in DTYPES for name in (*DISTRIBUTIONS, "constant", "zeros", "ones", "bits"))]
     for number, (dtype, name) in enumerate(kinds):
         size, encode = DTYPES[dtype]
@@ -99,7 +99,7 @@ def storages(count: int, random: Generator) -> Iterator[tuple[str, bytes]]:
 
 
 def layouts(count: int, random: Generator) -> Iterator[tuple[str, str, bytes]]:
-    """Yield so many files of tools' layouts, each with its kind and a name."""
+    """Yield `count` files in tools' layouts, each with its kind and a name."""
     makers = (_safetensors, _npy, _msgpack, _word2vec, _core_ml, _labels)
     for number in range(count):
         yield makers[number % len(makers)](random, number)
@@ -110,7 +110,7 @@ def _weights(random: Generator, count: int = 64) -> bytes:
 
 
 def _safetensors(random: Generator, number: int) -> tuple[str, str, bytes]:
-    """Headers of every length come up, as the length is the file's first bytes."""
+    """Return a file with a header of any length, as the length is the file's first bytes."""
     length = 2 + (number * 7919) % 70_000
     header = json.dumps({"w": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}).encode()
     return (
@@ -128,7 +128,7 @@ def _npy(random: Generator, number: int) -> tuple[str, str, bytes]:
 
 
 def _msgpack(random: Generator, number: int) -> tuple[str, str, bytes]:
-    """SpaCy's and thinc's files: a map, or an array, of a few keys with bytes."""
+    """Return a file of spaCy or thinc: a map, or an array, of a few keys with bytes."""
     key = b"attrs"
     return "msgpack", "model", bytes((0x80 + number % 32, 0xA0 + len(key))) + key + b"\xc5\1\0" + _weights(random)
 
@@ -150,19 +150,19 @@ def _labels(random: Generator, number: int) -> tuple[str, str, bytes]:
     return "labels", "labels.txt", "".join(f"{word}\n" for word in random.choice(_WORDS, 8)).encode()
 
 
-#: Names under which raw numbers lie, in a folder and in torch's zip.
+#: Names of files with raw numbers, in a folder and in torch's zip.
 _NAMES = ("pytorch_model.bin", "model.onnx_data", "openvino_model.bin", "weights.dat", "archive/data/7", "weights")
 
 
 def is_alarm(name: str, content: bytes) -> bool:
-    """Whether a harmless file is called a pickle, or said not to be readable as one."""
+    """Return whether a harmless file is reported as a pickle, or as an unreadable one."""
     kind = detect(name, content[:HEAD_SIZE], len(content))
     chain = Chain(Source(io.BytesIO(content), len(content), kind), Budget(), MAX_PICKLES)
     return any(True for _ in chain) or kind == "pickle" or bool(chain.unread) or len(chain.findings) > 0
 
 
 def measure(count: int, seed: int) -> tuple[Counter[str], Counter[str]]:
-    """Return how many files of each kind there were, and how many of them were called pickles."""
+    """Return the number of files of each kind, and how many of them were reported as pickles."""
     random = np.random.default_rng(seed)
     files, alarms = Counter[str](), Counter[str]()
     for number, (kind, content) in enumerate(storages(count, random)):
@@ -175,9 +175,9 @@ def measure(count: int, seed: int) -> tuple[Counter[str], Counter[str]]:
 
 
 def main() -> int:
-    """Measure and print; 1 when anything was called a pickle."""
+    """Measure and print; return 1 when a file was reported as a pickle."""
     parser = argparse.ArgumentParser(prog="python -m bench.false_alarms", description=__doc__)
-    parser.add_argument("--count", type=int, default=100_000, help="storages; a fifth as many layouts come with them")
+    parser.add_argument("--count", type=int, default=100_000, help="storages; a fifth as many layouts are added")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     start = time.monotonic()

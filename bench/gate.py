@@ -1,7 +1,7 @@
 """The gate beside other scanners of models, over the same folders: `python -m bench.gate`, set up by `make bench`.
 
-Each scanner sees each folder alone, as its own command does it. A hostile folder counts as caught when the scanner
-raises an alarm; a harmless one as a false alarm. What a scanner cannot read is counted apart and is neither.
+Each scanner reads each folder alone, through its own command. A hostile folder counts as caught when the scanner
+reports it; a harmless one as a false alarm. A folder that a scanner cannot read is counted separately.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.services.clamd import signatures
 Alarm = Literal["alarm", "quiet", "unread"]
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / ".venv" / "gate" / "bin"
-#: Asked of each file and of each member of a zip that looks like a pickle; above LIKELY_SAFE is an alarm.
+#: It checks each file, and each member of a zip, that looks like a pickle; more than LIKELY_SAFE is an alarm.
 _FICKLING = """
 import io, sys, zipfile
 from pathlib import Path
@@ -55,7 +55,7 @@ sys.exit(1 if worst > Severity.LIKELY_SAFE else 2 if broken else 0)
 
 @dataclass(frozen=True)
 class Count:
-    """What one scanner said of the set: names of folders by answer."""
+    """The results of one scanner: names of folders by answer."""
 
     caught: tuple[str, ...]
     missed: tuple[str, ...]
@@ -72,7 +72,7 @@ def _status(command: list[str], meanings: Mapping[int, Alarm], environment: Mapp
 
 
 def scanners(folder: Path) -> dict[str, Callable[[Path], Alarm]]:
-    """Return what asks each scanner of one folder; `folder` holds our own home and signatures."""
+    """Return a function for each scanner that scans one folder; `folder` has our own home and signatures."""
     foreign = {**os.environ, "PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
     foreign.pop("PYTHONPATH", None)
     ours = {
@@ -102,7 +102,7 @@ def scanners(folder: Path) -> dict[str, Callable[[Path], Alarm]]:
 
 
 def count(ask: Callable[[Path], Alarm], folders: Mapping[str, tuple[Sample, Path]]) -> Count:
-    """Ask one scanner of every folder."""
+    """Return the results of one scanner for every folder."""
     answers = {name: ask(path) for name, (_, path) in folders.items()}
     hostile = [name for name, (sample, _) in folders.items() if sample.hostile]
     harmless = [name for name, (sample, _) in folders.items() if not sample.hostile]
@@ -115,7 +115,7 @@ def count(ask: Callable[[Path], Alarm], folders: Mapping[str, tuple[Sample, Path
 
 
 def main() -> int:
-    """Write the folders, ask every scanner, print one table."""
+    """Write the folders, run every scanner, print one table."""
     parser = argparse.ArgumentParser(prog="python -m bench.gate", description=__doc__)
     parser.add_argument("--only", default="", help="names of scanners, separated by commas")
     parser.add_argument("--json", type=Path, help="file for the answers by folder")

@@ -1,13 +1,13 @@
-"""The handlers and the harness on a GPU, prepared so that it takes 15 minutes at most: `python -m bench.gpu`.
+"""The handlers and the harness on a GPU, within 15 minutes: `python -m bench.gpu`.
 
-1. Handlers of tiny random models answer on the device as on the processor: chat, embeddings, scores.
+1. Handlers of tiny random models give the same answers on the device and on the processor: chat, embeddings, scores.
 2. SmolLM2 and a Llama-shaped model of about 1 billion random parameters at batch 1 and 32: plain, with a static cache,
-   compiled, and by continuous batching. Each step reads all weights once, so that its tokens a second are given as a
-   share of what the memory's bandwidth would allow; the bandwidth is measured by copying.
+   compiled, and by continuous batching. Each step reads all weights once, so that its tokens a second are a share of
+   what the memory's bandwidth would allow; the bandwidth is measured by copying.
 3. The harness against a bare loop, as `bench.benchmarks`.
 
-A mode that this machine or transformers cannot do has the reason in its row. The tables are markdown for
-docs/benchmarks.md. `--device cpu --small` tries the script out where there is no GPU.
+The row of a mode that this machine or transformers does not support has the reason. The tables are markdown for
+docs/benchmarks.md. `--device cpu --small` tries the script where there is no GPU.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from weighbridge.handlers.rerank import TextRerank
 
 MAX_OVERHEAD = 0.02
 PROMPT_TOKENS = 64
-#: What transformers, torch and our handlers raise where a mode cannot be had.
+#: Exceptions of transformers, torch and our handlers for modes that are not supported.
 _UNABLE = (WeighbridgeError, RuntimeError, ValueError, TypeError, AttributeError, ImportError, OSError)
-#: Seconds that a mode may take with one model and batch: a machine is lent for 15 minutes.
+#: The most seconds of a mode with one model and batch: a machine is lent for 15 minutes.
 PATIENCE_S = 60
 _GREEDY = {"do_sample": False}
 _MODES: dict[str, dict[str, Any]] = {
@@ -67,13 +67,13 @@ _SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured.
+    """The extent of the measurements.
 
     Attributes:
-        device: where.
-        rounds: runs of each mode that count, and requests of the harness.
-        tokens: of each answer.
-        batches: prompts at once.
+        device: the device.
+        rounds: measured runs of each mode, and requests of the harness.
+        tokens: the tokens of each answer.
+        batches: the batch sizes.
     """
 
     device: str
@@ -83,7 +83,7 @@ class Extent:
 
 
 def main() -> int:
-    """Measure and print; 1 where a handler answers otherwise on the device."""
+    """Measure and print; return 1 where a handler answers differently on the device."""
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="tiny models and few rounds, to try the script out")
@@ -104,7 +104,7 @@ def main() -> int:
 
 
 def _tell(text: str) -> None:
-    print(text, flush=True)  # At once: the machine may be taken away.
+    print(text, flush=True)  # It is flushed at once, as the loan of the machine may end.
 
 
 def _name(device: str) -> str:
@@ -117,7 +117,7 @@ def _wait(device: str) -> None:
 
 
 def _handlers(device: str) -> bool:
-    """Compare what handlers answer on the device and on the processor; tell each, and return whether all are alike."""
+    """Print the comparison of handlers on the device and on the processor; return whether all are the same."""
     asked = [{"role": "user", "content": "Who are you?"}]
     how: dict[str, Any] = {"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0}
     texts = ["a", "a much longer text than the first", ""]
@@ -163,7 +163,7 @@ def _bandwidth(device: str, size: int) -> float:
 
 
 def _models(folder: Path, small: bool) -> list[tuple[str, Path]]:
-    """Return names and folders of the models that are measured."""
+    """Return the names and folders of the models to measure."""
     words = tiny.tokenizer(folder / "random")
     shape = _SMALL | {"vocab_size": len(words), "num_attention_heads": 4} if small else _LARGE
     torch.manual_seed(0)
@@ -179,7 +179,7 @@ def _models(folder: Path, small: bool) -> list[tuple[str, Path]]:
 
 
 def _speeds(title: str, handler: TextChat, extent: Extent, bandwidth: float) -> None:
-    """Tell the tokens a second of each mode and batch, and their share of what the bandwidth allows."""
+    """Print the tokens a second of each mode and batch, and their share of what the bandwidth allows."""
     weights = sum(part.numel() * part.element_size() for part in handler.model.parameters())
     for size in extent.batches:
         prompts = [random_tokens(handler, PROMPT_TOKENS, seed) for seed in range(size)]
@@ -187,7 +187,7 @@ def _speeds(title: str, handler: TextChat, extent: Extent, bandwidth: float) -> 
             try:
                 with _limited(PATIENCE_S):
                     taken_s = _taken_s(handler, mode, prompts, extent)
-            except _UNABLE as error:  # It is told, and the rest measured.
+            except _UNABLE as error:  # It is printed, and the rest is measured.
                 _tell(f"| {title} | {mode} | {size} | {type(error).__name__}: {str(error)[:80].strip()!r} | |")
                 continue
             share = weights * extent.tokens / taken_s / bandwidth
@@ -211,7 +211,7 @@ def _limited(seconds: int) -> Iterator[None]:
 
 
 def _taken_s(handler: TextChat, mode: str, prompts: list[list[int]], extent: Extent) -> float:
-    """Return the median of the seconds that all answers take together, after two runs that do not count."""
+    """Return the median of the seconds for all answers together, after two warm-up runs."""
     lengths = {"max_new_tokens": extent.tokens, "min_new_tokens": extent.tokens}
     config = GenerationConfig(eos_token_id=-1, pad_token_id=0, max_new_tokens=extent.tokens, **_GREEDY)
     times_s = []
@@ -220,7 +220,7 @@ def _taken_s(handler: TextChat, mode: str, prompts: list[list[int]], extent: Ext
         start = time.perf_counter()
         if mode == _CONTINUOUS:
             if not extent.device.startswith("cuda"):
-                raise NotImplementedError("transformers does it on GPUs alone")
+                raise NotImplementedError("transformers supports it only on GPUs")
             found = handler.model.generate_batch(prompts, generation_config=config)
             short = [one for one in found.values() if len(one.generated_tokens) != extent.tokens]
             if short or len(found) != len(prompts):
@@ -234,7 +234,7 @@ def _taken_s(handler: TextChat, mode: str, prompts: list[list[int]], extent: Ext
 
 
 def _overhead(title: str, handler: TextChat, extent: Extent) -> None:
-    """Tell the harness's seconds a request as a ratio to those of a bare loop; both in turn."""
+    """Print the ratio of the harness's seconds a request to those of a bare loop, measured in turn."""
     ours, bare = [], []
     for number in range(-1, 4 * extent.rounds):
         settings = BenchmarkSettings(

@@ -1,4 +1,4 @@
-"""Measuring: one command as a whole process: wall time, processor time, peak memory, and how busy the cores were."""
+"""Measures one command with its children: wall time, processor time, peak memory, and the load of the cores."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import psutil
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run of a command cost.
+    """The cost of one run of a command.
 
     Attributes:
         wall_s: from start to end.
-        cpu_s: processor time of the command, its children, and of the daemons it kept busy.
+        cpu_s: processor time of the command, its children, and the daemons that it uses.
         peak_rss: bytes, the largest sum over the command and its children at one moment.
         busy: share of all cores' time that was not idle, 0 to 1.
         status: the exit status.
@@ -35,7 +35,7 @@ class Measurement:
 def measure(
     command: Sequence[str], *, environment: Mapping[str, str], log: Path, daemons: Sequence[int] = ()
 ) -> Measurement:
-    """Run a command to its end and return what it cost; its output goes to `log`.
+    """Run a command to its end and return its cost; its output goes to `log`.
 
     Args:
         command: program and arguments.
@@ -67,13 +67,13 @@ def _busy(before: tuple[float, ...], after: tuple[float, ...]) -> float:
     spent = [b - a for a, b in zip(before, after, strict=True)]
     names = psutil.cpu_times()._fields
     idle = spent[names.index("idle")] + (spent[names.index("iowait")] if "iowait" in names else 0.0)
-    # guest time is counted within user time already.
+    # User time already includes guest time.
     total = sum(s for s, name in zip(spent, names, strict=True) if not name.startswith("guest"))
     return 1.0 - idle / total if total else 0.0
 
 
 def _high_water(pid: int) -> int:
-    """Return the most memory that a process has had since it runs its program, in bytes; 0 where nobody says."""
+    """Return the peak memory of a process since it runs its program, in bytes; 0 where it is unknown."""
     status = Path(f"/proc/{pid}/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
@@ -82,7 +82,7 @@ def _high_water(pid: int) -> int:
 class _Peak(threading.Thread):
     """Samples the memory of a process and its children until stopped.
 
-    What wait4 says of it would count this process's own memory too, which the child shares until it runs its program.
+    The figure of wait4 would include this process's own memory, which the child shares until it runs its program.
     """
 
     def __init__(self, pid: int) -> None:
@@ -95,9 +95,9 @@ class _Peak(threading.Thread):
             try:
                 process = psutil.Process(self._pid)
                 ours = process.cmdline()
-                # A child that does not run its program yet still has its parent's memory, and its parent's name.
+                # A child that does not run its program yet still has its parent's memory and name.
                 family = [process, *(p for p in process.children(recursive=True) if p.cmdline() != ours)]
-                # clamd is a server that every contestant uses; its memory is nobody's own.
+                # clamd is a server that all contestants share; its memory counts for none of them.
                 self.rss = max(
                     self.rss, _high_water(self._pid), sum(p.memory_info().rss for p in family if p.name() != "clamd")
                 )

@@ -1,7 +1,7 @@
 """optimum-benchmark's seconds a request, for `bench.benchmarks`; runs in an environment of its own (make bench).
 
-optimum-benchmark 0.6 needs transformers 4, and we stand on 5, so the two cannot share one. It gets the same weights,
-lengths and requests. `python -P bench/optimum.py FOLDER PROMPT_TOKENS TOKENS REQUESTS` prints one JSON object.
+optimum-benchmark 0.6 needs transformers 4, and we use 5, so the two cannot share one. It gets the same weights, lengths
+and requests. `python -P bench/optimum.py FOLDER PROMPT_TOKENS TOKENS REQUESTS` prints one JSON object.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bare requests: each model asked for once, with the Hub's own client, as side by side as Weighbridge asks."""
+"""Bare requests: one for each model, with the Hub's own client, as parallel as Weighbridge's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIDE_BY_SIDE = 8
 
 
 def main(endpoint: str, models: int) -> None:
-    """Ask for the metadata of every model and keep nothing."""
+    """Request the metadata of every model and store nothing."""
     api = HfApi(endpoint=endpoint)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for _ in pool.map(lambda n: api.model_info(f"many/model-{n}", files_metadata=True), range(models)):

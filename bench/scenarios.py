@@ -1,4 +1,4 @@
-"""The contestants: what a user would otherwise run, and Weighbridge, on one stage with one hub and one clamd."""
+"""The contestants: the commands of a user without Weighbridge, and Weighbridge, with one hub and one clamd."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from weighbridge.scanners.clamd.database import write_test_only
 
 BIN = Path(sys.executable).parent
 MODEL = "bench/model"
-#: Clean results are not remembered, or later runs would read nothing.
+#: clamd must not cache clean results, or later runs would read nothing.
 _NO_CACHE = "DisableCache yes\n"
 
 
@@ -51,22 +51,22 @@ class Result:
 
     @property
     def wall_s(self) -> float:
-        """Median seconds from start to end."""
+        """Return the median seconds from start to end."""
         return self._median("wall_s")
 
     @property
     def cpu_s(self) -> float:
-        """Median processor seconds, clamd's included."""
+        """Return the median processor seconds, including clamd's."""
         return self._median("cpu_s")
 
     @property
     def peak_rss(self) -> float:
-        """Median peak memory in bytes, clamd's not included."""
+        """Return the median peak memory in bytes, without clamd's."""
         return self._median("peak_rss")
 
     @property
     def busy(self) -> float:
-        """Median share of the cores' time that was not idle."""
+        """Return the median share of the cores' time that was not idle."""
         return self._median("busy")
 
     def to_json(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Stage:
         )
         assert self._hub.stdout is not None
         self.endpoint = f"http://127.0.0.1:{int(self._hub.stdout.readline())}"
-        self.get(f"/api/models/{MODEL}?blobs=true")  # The hub hashes its files once, before anything is measured.
+        self.get(f"/api/models/{MODEL}?blobs=true")  # The hub hashes its files once, before the measurements.
         return self
 
     def __exit__(
@@ -113,17 +113,17 @@ class Stage:
         self.daemon.stop()
 
     def get(self, path: str) -> bytes:
-        """Ask the hub."""
+        """Return the hub's response for a path."""
         with urllib.request.urlopen(self.endpoint + path) as answer:
             content: bytes = answer.read()
             return content
 
     def requests(self) -> int:
-        """How many requests the hub has answered."""
+        """Return the number of requests that the hub has answered."""
         return int(json.loads(self.get("/__stats"))["requests"]) - 1
 
     def environment(self, home: str) -> dict[str, str]:
-        """What every contestant runs with."""
+        """Return the environment of every contestant."""
         return {
             "HF_ENDPOINT": self.endpoint,
             "HF_HUB_DISABLE_XET": "1",
@@ -138,7 +138,7 @@ class Stage:
         }
 
     def measure(self, command: Sequence[str], home: str = "home") -> Measurement:
-        """Run a contestant; a failure ends the benchmark, for a failed run measures nothing."""
+        """Run a contestant; a failure ends the benchmark, as a failed run measures nothing."""
         clamd = self.daemon.pid
         assert clamd is not None
         done = measure(command, environment=self.environment(home), log=self.log, daemons=[clamd])
@@ -147,12 +147,12 @@ class Stage:
         return done
 
     def remove(self, name: str) -> None:
-        """Forget what an earlier run left."""
+        """Remove the files of an earlier run."""
         shutil.rmtree(self.folder / name, ignore_errors=True)
 
 
 def run(stage: Stage, rounds: int, say: Callable[[str], None]) -> list[Result]:
-    """Run every contestant in turn, round by round, so that a drift of the machine meets all of them."""
+    """Run every contestant in turn, round by round, so that a drift of the machine affects all of them."""
     target = stage.folder / "plain"
     download = [str(BIN / "hf"), "download", MODEL, "--local-dir", str(target)]
     hashes = ["sh", "-c", f"sha256sum {target}/*.safetensors"]
@@ -199,13 +199,13 @@ def _change_one_shard(stage: Stage) -> None:
 
 
 def _blob_reads(stage: Stage) -> int:
-    """How many blobs were read since they were written: their access times, where the file system keeps them."""
+    """Return how many blobs were read since they were written, by their access times."""
     blobs = (path.stat() for path in (stage.folder / "home" / "store" / "blobs").rglob("*") if path.is_file())
     return sum(1 for found in blobs if found.st_atime_ns > found.st_mtime_ns)
 
 
 def _sync(stage: Stage, rounds: int, say: Callable[[str], None]) -> list[Result]:
-    """Sync many unchanged models, against nothing but the requests that ask for them."""
+    """Sync many unchanged models, compared with the bare requests for them."""
     models = str(stage.folder / "models.yaml")
     sync = [str(BIN / "weighbridge"), "sync", "--models", models, "--json"]
     say(f"first sync of {stage.models} models")

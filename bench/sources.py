@@ -1,9 +1,9 @@
 """Each source against its native client: `python -m bench.sources`, or with `--kinds s3,url --size 256` for a look.
 
-A pair is the native client fetching a model and sha256sum reading what it fetched; `weighbridge fetch` does both in one
-pass. Same server, same run, in turn. Our home is empty, but made before: the catalog's tables are no part of a fetch.
-Then the wire is cut at 90 % and the same command is run until it succeeds: what the server sends after the cut is what
-had to be fetched again. Figures are medians.
+A pair is the native client that fetches a model and sha256sum that reads it; `weighbridge fetch` does both in one pass.
+They run in turn, in the same run, with the same server. Our home is empty but exists, as creating the catalog's tables
+is not part of a fetch. Then the wire is cut at 90 % and the same command is repeated until it succeeds: the bytes that
+the server sends after the cut are those that had to be fetched again. Figures are medians.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MAX_RSS = 400 * 1000**2
 MAX_RSS_XET = 1000**3
 MAX_AGAIN = 0.11
 CUT_AT = 0.9
-#: Seconds before each contestant: a virtual machine gives memory that was just freed back to its host, and whoever
-#: runs first after that pays for getting it again. Everybody does, then.
+#: Seconds before each contestant: a virtual machine returns freed memory to its host, and the next contestant pays for
+#: getting it again. With the pause, every contestant pays.
 PAUSE_S = 5
 #: Runs after a cut before a source counts as unable to resume.
 _ATTEMPTS = 4
@@ -43,10 +43,10 @@ class Result:
     """One source: its native pairs, ours, and what a cut costs.
 
     Attributes:
-        kind: of the source.
-        native: the runs by client.
+        kind: the source kind.
+        native: the runs of each client.
         ours: the runs of `weighbridge fetch`.
-        again: bytes sent after the cut to the bytes of the model; None where the wire cannot be cut.
+        again: the ratio of bytes sent after the cut to the model's bytes; None where the wire cannot be cut.
     """
 
     kind: str
@@ -126,7 +126,7 @@ def _cut(contest: Contest, folder: Path) -> float | None:
 
 
 def table(results: list[Result], title: str) -> Table:
-    """Render one row a pair."""
+    """Return a table with one row for each pair."""
     shown = Table(title=title, box=None, pad_edge=False, header_style="dim")
     for header in ("source", "against", "its s", "ours s", "ratio", "aim 1.0", "RSS MB", "again after a cut"):
         shown.add_column(header, justify="left" if header in ("source", "against", "aim 1.0") else "right")

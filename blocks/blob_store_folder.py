@@ -10,7 +10,7 @@ from pydantic import Field
 
 
 class BlobStoreFolder(Block):
-    """The folder of the blobs, as the workers see it.
+    """The folder of the blobs, as a path on the workers.
 
     Example:
         >>> from blocks import BlobStoreFolder
@@ -28,5 +28,5 @@ class BlobStoreFolder(Block):
     )
 
     def get_settings(self) -> dict[str, Any]:
-        """Return the `Settings` fields this block stands for."""
+        """Return the `Settings` fields of this block."""
         return {"store": Path(self.folder)}

@@ -29,5 +29,5 @@ class CatalogDatabase(Block):
     )
 
     def get_settings(self) -> dict[str, Any]:
-        """Return the `Settings` fields this block stands for."""
+        """Return the `Settings` fields of this block."""
         return {"catalog_url": self.url.get_secret_value(), "catalog_timeout_s": self.timeout_s}

@@ -1,4 +1,4 @@
-"""A clamd that runs already, as a service of the machine or of the network."""
+"""A clamd that is already running, as a service of the machine or of the network."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class ClamAVDaemon(Block):
 
     _block_type_name = "ClamAV Daemon"
     _block_type_slug = "clamav-daemon"
-    _description = "A clamd that runs already."
+    _description = "A clamd that is already running."
 
     address: str = Field(
         title="Address",
         pattern=r"^(unix:/.+|tcp://.+:\d+)$",
-        description="unix:/path or tcp://host:port; clamd knows no password, so keep it on a network of its own.",
+        description="unix:/path or tcp://host:port; clamd has no password, so keep it on a network of its own.",
     )
     limit: int = Field(
         25 * 1024**2,
         ge=1024,
         title="Limit in bytes",
-        description="Bytes that it surely takes whole: the smaller one of its MaxFileSize and StreamMaxLength.",
+        description="The largest file that it scans whole: the smaller one of its MaxFileSize and StreamMaxLength.",
     )
 
     def get_settings(self) -> dict[str, Any]:
-        """Return the `Settings` fields this block stands for."""
+        """Return the `Settings` fields of this block."""
         return {"clamd": self.address, "clamd_limit": self.limit}

@@ -1,4 +1,4 @@
-"""What blocks with credentials have in common: they give an `Auth`, and show no secret when they are filled in wrongly.
+"""Base classes of blocks with credentials: they return an `Auth`, and their validation errors show no secret.
 
 Not here: which source kind takes which block (loading).
 """
@@ -21,12 +21,12 @@ HOST = r"^(\*\.[A-Za-z0-9-]+\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-
 class Credentials(Block, ABC):
     """Credentials for a source of models."""
 
-    # A misspelt field would be kept and shown in clear; an error would quote what was given.
+    # A misspelt field would be kept and shown in clear text; an error would quote its value.
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     @abstractmethod
     def get_auth(self) -> Auth:
-        """Return the credentials as sources take them, with the hosts that they may be sent to."""
+        """Return the credentials for sources, with the hosts that they may be sent to."""
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Self:
@@ -38,21 +38,21 @@ class Credentials(Block, ABC):
 
 
 class HostCredentials(Credentials):
-    """A token, or user and password, for one host: whoever names this block may choose the model, not the host."""
+    """A token, or user and password, for one host: the person who names this block may not choose the host."""
 
     host: str = Field(
         title="Host",
         pattern=HOST,
         description="The host that these credentials are for, such as models.company.com, or *.company.com for every "
-        "host below. They are sent to no other, whatever address is asked for: whoever may name this block chooses the "
-        "address, too, and could otherwise have them sent to a host of his own.",
+        "host below. They are sent to no other host: a person who may name this block chooses the address, too, and "
+        "could otherwise have them sent to a host of their own.",
     )
     token: SecretStr = Field(SecretStr(""), title="Token", description="A bearer token; empty for user and password.")
     username: str = Field("", title="User", description="For basic authentication; empty for a token.")
-    password: SecretStr = Field(SecretStr(""), title="Password", description="Of that user.")
+    password: SecretStr = Field(SecretStr(""), title="Password", description="The password of that user.")
 
     def get_auth(self) -> Auth:
-        """Return the credentials as sources take them; they go to `host` only."""
+        """Return the credentials for sources; they go only to `host`."""
         token, password = (secret.get_secret_value().strip() for secret in (self.token, self.password))
         return Auth(token, self.username, password, (self.host,))
 

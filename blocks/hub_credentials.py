@@ -25,9 +25,9 @@ class HubCredentials(Credentials):
     token: SecretStr = Field(
         title="Token",
         min_length=1,
-        description="An access token; sent to the Hub that the worker's settings name, and to no other host.",
+        description="An access token; sent only to the Hub of the worker's settings.",
     )
 
     def get_auth(self) -> Auth:
-        """Return the credentials as sources take them; the Hub is chosen by a setting, so they name no host."""
+        """Return the credentials for sources, without hosts, as a setting names the Hub."""
         return Auth(self.token.get_secret_value().strip())

@@ -31,7 +31,7 @@ SETTINGS_BLOCKS: Mapping[str, type[SettingsBlock]] = {
 }
 
 
-#: Block types that hold credentials for sources; the record of a source kind names its own.
+#: Block types with credentials for sources; the record of a source kind names its own.
 CREDENTIALS: Mapping[str, type[Credentials]] = {
     kind.get_block_type_slug(): kind
     for kind in (
@@ -50,9 +50,9 @@ def load_block(name: str, kind: str) -> Auth:
     """Load credentials from a block.
 
     Args:
-        name: of a block of the kind's own type; or `<type>/<name>` for one of another type that fits, as every block
-            with a host does where the kind's own has one; or `secret/<name>` for one of Prefect's own Secret blocks.
-        kind: the source kind that they are for.
+        name: the name of a block of the kind's own type; or `<type>/<name>` for one of another type that fits, as every
+            block with a host does where the kind's own has one; or `secret/<name>` for one of Prefect's Secret blocks.
+        kind: the source kind that needs them.
 
     Raises:
         InvalidConfiguration: there is no such block, or it holds no credentials for that kind.
@@ -84,13 +84,13 @@ def _secret(name: str) -> Auth:
     value = cast("Secret[Any]", _load(Secret, name)).get()
     if not isinstance(value, str):
         raise InvalidConfiguration(
-            f"The block secret/{name} holds no text.", "Make it a token, user:password, or KEY_ID:SECRET."
+            f"The block secret/{name} holds no text.", "Set it to a token, user:password, or KEY_ID:SECRET."
         )
     return Auth.parse(value)
 
 
 def load_settings(names: Mapping[str, str]) -> dict[str, Any]:
-    """Return the `Settings` fields that blocks stand for.
+    """Return the `Settings` fields of blocks.
 
     Args:
         names: block type, one of `SETTINGS_BLOCKS`, to the block's name; an empty name leaves the type out.
@@ -108,7 +108,7 @@ def load_settings(names: Mapping[str, str]) -> dict[str, Any]:
 def _load(kind: type[Block], name: str) -> Block:
     try:
         return cast(Block, kind.load(name))
-    except ValueError:  # Not there, or not valid any more; what it says of that may quote a secret, so it ends here.
+    except ValueError:  # The block is missing or no longer valid; the error may quote a secret, so it is not kept.
         slug = kind.get_block_type_slug()
         raise InvalidConfiguration(
             f"Prefect has no usable block {slug}/{name}.",

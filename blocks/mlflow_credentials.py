@@ -1,4 +1,4 @@
-"""Credentials for MLflow servers that models come from; the one that is published to is `MLflowServer`."""
+"""Credentials for MLflow servers that models come from; `MLflowServer` is the server for publishing."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 
 class MLflowServer(Block):
-    """An MLflow server, with basic authentication where it asks for it.
+    """An MLflow server, with basic authentication where it requires it.
 
     Example:
         >>> from blocks import MLflowServer
@@ -24,20 +24,20 @@ class MLflowServer(Block):
 
     tracking_uri: str = Field(title="Tracking URI", description="https://host[:port][/prefix], without credentials.")
     username: str = Field("", title="User", description="For basic authentication; empty for none.")
-    password: SecretStr = Field(SecretStr(""), title="Password", description="Of that user.")
+    password: SecretStr = Field(SecretStr(""), title="Password", description="The password of that user.")
 
     @field_validator("tracking_uri")
     @classmethod
     def _without_credentials(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give an http:// or https:// address")
+            raise ValueError("enter an http:// or https:// address")
         if "@" in parts.netloc:
             raise ValueError("put user and password into their own fields: this one is shown in clear")
         return value
 
     def get_settings(self) -> dict[str, Any]:
-        """Return the `Settings` fields this block stands for; the registry takes the credentials out of the URI."""
+        """Return the `Settings` fields of this block; the registry moves the credentials out of the URI."""
         if not self.username:
             return {"mlflow_tracking_uri": self.tracking_uri}
         user, password = quote(self.username, safe=""), quote(self.password.get_secret_value(), safe="")

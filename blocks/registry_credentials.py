@@ -26,11 +26,11 @@ class RegistryCredentials(HostCredentials):
         "",
         title="Host of the realm",
         pattern=f"^$|{HOST}",
-        description="The host that gives tokens for this registry, where it is another one: gitlab.company.com for "
+        description="The host that issues tokens for this registry, where it is another one: gitlab.company.com for "
         "registry.company.com. User and password are sent there, too.",
     )
 
     def get_auth(self) -> Auth:
-        """Return the credentials as sources take them; they go to `host` and `realm_host` only."""
+        """Return the credentials for sources; they go only to `host` and `realm_host`."""
         auth = super().get_auth()
         return replace(auth, hosts=(*auth.hosts, self.realm_host)) if self.realm_host else auth

@@ -1,7 +1,7 @@
-"""Sets up the server that PREFECT_API_URL names: what prefect.yaml says, and what it cannot say.
+"""Sets up the server of PREFECT_API_URL: the deployments of prefect.yaml, and what that file cannot describe.
 
-That is the work pools, the block types, automations, parameters that are closed, and a limit for each device of this
-machine. Run it again at any time: what is there already is brought up to date.
+That is the work pools, the block types, automations, closed parameters, and a limit for each device of this machine.
+Run it again at any time: it updates what exists.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from tasks.device_slots import devices, make_slot
 from weighbridge.errors import InvalidConfiguration, WeighbridgeError
 
 PROJECT = Path(__file__).resolve().parent.parent
-#: Work pools: models are taken in by one, measured by the other, whose workers run on machines with devices for it.
-POOLS = {"weighbridge": "Weighbridge's flows.", "gpu": "Benchmarks: one a device at a time."}
+#: The work pools: one for taking models in, one for benchmarks, whose workers run on machines with devices.
+POOLS = {"weighbridge": "Weighbridge's flows.", "gpu": "Benchmarks: one on each device at a time."}
 AUTOMATION = "weighbridge: runs without a heartbeat have crashed"
 #: Two heartbeats, the second one late; workers set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.
 SILENCE = timedelta(seconds=60)
-#: Events carry the name of a state.
+#: The names of end states in events.
 ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused")
 
-#: What people want to hear of, and the event of flows.announcements that tells it.
+#: The news for people, each with its event of flows.announcements.
 NEWS = {
     "a model was quarantined": "weighbridge.model.quarantined",
     "a version was withdrawn": "weighbridge.model.withdrawn",
@@ -60,7 +60,7 @@ _PAYLOAD = """{
 
 
 def make_pools() -> None:
-    """Make the work pools whose workers run flows as processes, unless they are there."""
+    """Create the work pools whose workers run flows as processes, unless they exist."""
     with get_client(sync_client=True) as client:
         for name, description in POOLS.items():
             with suppress(ObjectAlreadyExists):
@@ -76,11 +76,11 @@ def register_blocks() -> tuple[str, ...]:
 
 
 def crash_silent_runs(ends: Iterable[str] = ENDS) -> None:
-    """Have runs whose worker was killed end as Crashed; otherwise they stay Running for ever and hold their place."""
+    """Create an automation that marks runs of a killed worker as Crashed; they would stay Running and hold a slot."""
     prefix = "prefect.flow-run"
     wanted = Automation(
         name=AUTOMATION,
-        description="A worker that was killed says no more; its runs must not hold places in the pool.",
+        description="A killed worker reports nothing more; its runs must not hold slots of the pool.",
         trigger=EventTrigger(
             after={f"{prefix}.heartbeat"},
             expect={f"{prefix}.heartbeat", *(f"{prefix}.{end}" for end in ends)},
@@ -96,7 +96,7 @@ def crash_silent_runs(ends: Iterable[str] = ENDS) -> None:
 
 
 def tell(block: str) -> tuple[str, ...]:
-    """Have a block tell people of `NEWS`, and return the names of the automations that do it.
+    """Create automations that send `NEWS` through a block, and return their names.
 
     Args:
         block: `type/name` of a notification or webhook block that the server has, such as `slack-webhook/operations`.
@@ -109,7 +109,7 @@ def tell(block: str) -> tuple[str, ...]:
         try:
             document = client.read_block_document_by_name(name, kind)
         except ObjectNotFound as error:
-            remedy = "Make it in the UI, below Blocks, and name it as TYPE/NAME."
+            remedy = "Create it in the UI, below Blocks, and name it as TYPE/NAME."
             raise InvalidConfiguration(f"The server has no block {block}.", remedy) from error
     action: CallWebhook | SendNotification = (
         CallWebhook(block_document_id=document.id, payload=_PAYLOAD)
@@ -134,21 +134,21 @@ def _save(wanted: Automation) -> None:
 
 
 def deploy() -> None:
-    """Deploy what prefect.yaml says. Raises CalledProcessError; Prefect has said why."""
+    """Create the deployments of prefect.yaml. Raises CalledProcessError; Prefect has printed the reason."""
     subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"], cwd=PROJECT, check=True)
 
 
 def close_parameters() -> tuple[str, ...]:
-    """Have the server refuse parameters that a flow does not know (HTTP 409), and return the deployments' names.
+    """Have the server refuse parameters that a flow does not have (HTTP 409), and return the deployments' names.
 
-    Prefect's own schema leaves them open: a misspelt parameter would only show when the run crashes.
+    Prefect's own schema allows them: a misspelt parameter would only be noticed when the run crashes.
     """
     with get_client(sync_client=True) as client:
         pool = WorkPoolFilter(name=WorkPoolFilterName(any_=list(POOLS)))
         found = client.read_deployments(work_pool_filter=pool)
         for deployment in found:
             closed = {**(deployment.parameter_openapi_schema or {}), "additionalProperties": False}
-            # The client's model of a schema knows no additionalProperties, so the request is sent as it is.
+            # The client's model of a schema has no additionalProperties, so the request is sent directly.
             client.request(
                 "PATCH",
                 "/deployments/{id}",
@@ -160,7 +160,7 @@ def close_parameters() -> tuple[str, ...]:
 
 
 def wait_for_server(url: str, wait_s: float) -> str:
-    """Return an empty text once the server answers, or why it does not."""
+    """Wait for the server; return an empty text when it answers, or the reason why it does not."""
     deadline, said = time.monotonic() + wait_s, False
     while True:
         with get_client(sync_client=True) as client:
@@ -176,7 +176,7 @@ def wait_for_server(url: str, wait_s: float) -> str:
 
 
 def set_up(notify: Iterable[str]) -> str:
-    """Set everything up and say what there is."""
+    """Set everything up and return a summary."""
     make_pools()
     slugs = register_blocks()
     crash_silent_runs()
@@ -193,14 +193,16 @@ def set_up(notify: Iterable[str]) -> str:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Set up the Prefect server that PREFECT_API_URL names.")
-    parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for a server that starts (60)")
-    blocks_help = "a block through which people hear of news, such as slack-webhook/NAME or webhook/NAME; repeatable"
+    parser.add_argument(
+        "--wait", type=float, default=60, metavar="SECONDS", help="the wait for a server that is starting (60)"
+    )
+    blocks_help = "a block that sends news to people, such as slack-webhook/NAME or webhook/NAME; repeatable"
     parser.add_argument("--notify", action="append", default=[], metavar="TYPE/NAME", help=blocks_help)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Set the server up; whatever stops that is one line."""
+    """Set the server up and return the exit status; an error is one line."""
     options, url = _options(arguments), PREFECT_API_URL.value()
     if not url:
         return _refuse("Name the server first: export PREFECT_API_URL=http://host:4200/api", 64)
@@ -211,11 +213,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except httpx.HTTPStatusError as error:
         if error.response.status_code != HTTPStatus.UNAUTHORIZED:
             raise
-        return _refuse(f"{url} wants a user and a password: export PREFECT_API_AUTH_STRING=user:password", 1)
+        return _refuse(f"{url} requires a user and a password: export PREFECT_API_AUTH_STRING=user:password", 1)
     except WeighbridgeError as error:
         return _refuse(str(error), 1)
     except subprocess.CalledProcessError:
-        return _refuse("`prefect deploy --all` failed; what it says is above.", 1)
+        return _refuse("`prefect deploy --all` failed; its message is above.", 1)
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Prefect flows, one a file: orchestration only. What a step does is in weighbridge, how it is a task in tasks."""
+"""Prefect flows, one a file: orchestration only. The work of a step is in weighbridge, its task in tasks."""

@@ -1,7 +1,7 @@
-"""What a run tells others when it ends: tags, by which pages filter, and events, on which automations act.
+"""The announcements of a run when it ends: tags, by which pages filter, and events, which trigger automations.
 
-The server keeps the tags that a run began with for all events of its states, so automations have events of their own.
-Not here: what a run ends as (end_states).
+The server uses the tags that a run began with for all events of its states, so automations have events of their own.
+Not here: the state in which a run ends (end_states).
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from weighbridge.intake.syncing import SyncReport
 
 ERROR, WITHDRAWN, REGRESSED = "error", "withdrawn", "regressed"
 VERDICTS = {"PASSED": "verdict:passed", "FAILED": "verdict:quarantined", "SKIPPED": "verdict:skipped"}
-#: What the catalog's log says of a version, and the tag of a run in which that came about.
+#: For each event of a version in the catalog's log, the tag of a run in which it occurred.
 _OF_LOG = {"version.withdrawn": WITHDRAWN, "version.unpublished": WITHDRAWN, "version.regressed": REGRESSED}
 
 
 def announced(
     state: EndState, tags: Iterable[str] = (), of_models: Mapping[str, Iterable[str]] | None = None
 ) -> EndState:
-    """Give the present flow run its tags, send its events, and return the state, whatever becomes of that.
+    """Add tags to the present flow run, send its events, and return the state, even if the server refuses them.
 
     Args:
-        state: what the run ends as; its message is the events' payload.
-        tags: of this module, of the run as a whole; of them `error` alone is an event.
-        of_models: further tags by the model that each is about; each is an event.
+        state: the state in which the run ends; its message is the events' payload.
+        tags: tags of this module for the run as a whole; of them only `error` is an event.
+        of_models: further tags by model; each is an event.
     """
     about = [(model, tag) for model, own in (of_models or {}).items() for tag in dict.fromkeys(own)]
     wanted = tuple(dict.fromkeys((*tags, *(tag for _, tag in about))))
@@ -49,7 +49,7 @@ def announced(
 
 
 def _event(tag: str, model: str, message: str) -> Event:
-    """Return `weighbridge.model.<word>` about a model, or `weighbridge.<flow>.failed` where there is none."""
+    """Return the event `weighbridge.model.<word>` of a model, or `weighbridge.<flow>.failed` without one."""
     flow = str(flow_run.flow_name)
     about = f"model.{model}" if model else f"flow.{flow}"
     event = f"model.{tag.rpartition(':')[2]}" if model else f"{flow}.failed"
@@ -63,23 +63,23 @@ def _event(tag: str, model: str, message: str) -> Event:
 
 
 def outcome_tags(outcome: Outcome, catalog: Catalog, since: datetime) -> dict[str, tuple[str, ...]]:
-    """Return the model of an ingest with its verdict, and `withdrawn` where people could load the version until now."""
+    """Return the model of an ingest with its verdict, and with `withdrawn` where its version was loadable until now."""
     version = outcome.version
     logged = log_tags(catalog, [f"{version.name}@{version.version}"], since)
     return {version.name: (VERDICTS[version.status], *logged.get(version.name, ()))}
 
 
 def sync_tags(done: SyncReport) -> tuple[str, ...]:
-    """Return the verdicts of all models of a sync, and `error` where one could not be taken in."""
+    """Return the verdicts of all models of a sync, and `error` where the ingest of one failed."""
     statuses = [*(outcome.version.status for outcome in done.ingested), *(held.status for held in done.held)]
     verdicts = [VERDICTS[status] for status in statuses if status in VERDICTS]
     return (*(verdicts or [VERDICTS["PASSED"]]), *([ERROR] if done.failed else []))
 
 
 def log_tags(catalog: Catalog, subjects: Iterable[str], since: datetime) -> dict[str, tuple[str, ...]]:
-    """Return the models of versions, `name@version`, of which the catalog's log tells something from a time on.
+    """Return the models of the versions, `name@version`, that have events in the catalog's log since a time.
 
-    Each has the tags for that, once.
+    Each model has the tags of its events, each tag once.
     """
     tags: dict[str, tuple[str, ...]] = {}
     for subject in dict.fromkeys(subjects):

@@ -1,4 +1,4 @@
-"""Keys of artifacts: what Prefect allows (lowercase letters, digits, dashes), from any model name."""
+"""Keys of artifacts for any model name, in the characters that Prefect allows (lowercase letters, digits, dashes)."""
 
 from __future__ import annotations
 

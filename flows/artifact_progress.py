@@ -1,6 +1,6 @@
-"""Progress as Prefect artifacts: one bar a step, written by a thread of its own so that no step waits for the server.
+"""Progress as Prefect artifacts: one bar a step, written in a separate thread so that no step waits for the server.
 
-Not here: what is kept after a run (artifact_report).
+Not here: the artifacts that stay after a run (artifact_report).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from weighbridge.domain.text import markdown_text
 from weighbridge.views.text import progress_text
 
 _log = logging.getLogger(__name__)
-#: Seconds between two writes: a person watches them, and each is a request.
+#: Seconds between two writes: people watch the bars, and each write is a request.
 INTERVAL_S = 2.0
 
 
 @dataclass
 class _Written:
-    """What the server has of a step."""
+    """The server's state of a step."""
 
     artifact: UUID
     text: str
@@ -42,7 +42,7 @@ class ArtifactProgress(Tally):
     Enter it inside a flow run: the artifacts belong to that run.
 
     Args:
-        model: the name of the model, or of what all of them are done for; part of the artifacts' keys.
+        model: the name of the model, or of the run's subject; part of the artifacts' keys.
         interval_s: seconds between two writes.
     """
 
@@ -53,7 +53,7 @@ class ArtifactProgress(Tally):
         self._ended = Event()
 
     def __enter__(self) -> Self:
-        # The copied context carries the flow run, to which artifacts attach themselves.
+        # The copied context has the flow run that the artifacts belong to.
         self._thread = Thread(target=copy_context().run, args=(self._write_until_ended,), name="progress", daemon=True)
         self._thread.start()
         return self
@@ -73,13 +73,15 @@ class ArtifactProgress(Tally):
         for reading in self.readings():
             text = f"{reading.step} {self._model}: {progress_text(reading)}"
             written = self._written.get(reading.step)
-            short = written is None and reading.unit != BYTES and reading.finished  # One question, answered at once.
+            short = (
+                written is None and reading.unit != BYTES and reading.finished
+            )  # A single request that has ended needs no bar.
             if short or (written is not None and written.text == text):
                 continue
             try:
                 self._written[reading.step] = self._write_step(reading, text, written)
             except (PrefectException, httpx.HTTPError):
-                # A bar that cannot be drawn must not stop the model; the next write tries again.
+                # A failed write must not stop the ingest; the next write tries again.
                 extra = {"model": self._model, "step": reading.step}
                 _log.warning("progress was not written", extra=extra, exc_info=True)
 

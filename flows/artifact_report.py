@@ -1,6 +1,6 @@
-"""What a run leaves in Prefect to be read: the report, the file table, a link. The facts themselves are in the catalog.
+"""The artifacts of a run in Prefect: the report, the file table, a link. The facts themselves are in the catalog.
 
-Not here: bars while a run works (artifact_progress), or how the report is worded (weighbridge.views.markdown).
+Not here: bars during a run (artifact_progress), or the text of the report (weighbridge.views.markdown).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from weighbridge.views.report_rows import sync_rows
 from weighbridge.views.text import counted
 
 _log = logging.getLogger(__name__)
-#: Rows of a table: Prefect keeps it whole in its database and shows it whole in a browser.
+#: The most rows of a table: Prefect stores it whole in its database and shows it whole in a browser.
 MAX_ROWS = 1000
-#: How loud the log tells of a model's status.
+#: The log level for each status of a model.
 _LEVELS = {"PASSED": logging.INFO, "ERROR": logging.ERROR}
 
 
 def keep_report(outcome: Outcome, settings: Settings) -> None:
-    """Keep what became of a model with the present flow run."""
+    """Write the outcome of an ingest to artifacts of the present flow run."""
     with outcome_stands(outcome.version.name):
         version = outcome.version
         title = shown(f"{version.name} {version.version}: {WORDS[version.status].lower()}")
@@ -53,10 +53,10 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
 
 
 def keep_sync(done: SyncReport) -> None:
-    """Keep what a sync came to with the present flow run, one row a model that changed, failed or is not passed."""
+    """Write the result of a sync to an artifact, one row for each model that changed, failed or is not passed."""
     rows = [vars(row) | {"why": shown(row.why)} for row in sync_rows(done)]
     description = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
-    with suppress(MissingContextError):  # Outside of a run there is no log.
+    with suppress(MissingContextError):  # There is no log outside of a run.
         logger = get_run_logger()
         for row in rows:
             logger.log(_LEVELS.get(row["status"], logging.WARNING), "%s", shown(" ".join(filter(None, row.values()))))
@@ -65,7 +65,7 @@ def keep_sync(done: SyncReport) -> None:
 
 
 def keep_check(found: StoreCheck, differences: Sequence[Difference]) -> None:
-    """Keep what a check of store and registries found with the present flow run, one row a difference."""
+    """Write the result of a check of store and registries to an artifact, one row for each difference."""
     rows = [{"where": "store", "what": f"{one.digest} is damaged"} for one in found.damaged]
     rows += [{"where": "store", "what": f"{digest} is missing"} for digest in found.missing]
     rows += [
@@ -82,7 +82,7 @@ def keep_check(found: StoreCheck, differences: Sequence[Difference]) -> None:
 
 @contextmanager
 def outcome_stands(about: str) -> Iterator[None]:
-    """Only log what keeps an artifact from being written: the work is done, and the catalog has its facts."""
+    """Log an error that keeps an artifact from being written: the work is done, and the catalog has its facts."""
     try:
         yield
     except (PrefectException, httpx.HTTPError):
@@ -92,7 +92,7 @@ def outcome_stands(about: str) -> Iterator[None]:
 def published_link(published: Iterable[Publication], settings: Settings) -> str:
     """Return the address of the first publication that a browser can open, without credentials; or empty.
 
-    A folder has none: no browser opens it from a page of a server's, on whatever machine it is.
+    A folder has none: no browser opens one from a page of a server, on any machine.
     """
     for found in published:
         if found.registry == "mlflow" and settings.mlflow_tracking_uri:

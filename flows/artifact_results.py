@@ -1,7 +1,7 @@
-"""What runs that use models leave in Prefect to be looked at: a table and a plot a result, a table of a cache.
+"""The artifacts of runs that use models: a table and a plot for each result, a table of a cache.
 
-A plot is an image artifact whose address holds the image itself: the server keeps no files, and a browser cannot reach
-the worker's. Not here: how a plot is drawn (result_plots).
+A plot is an image artifact whose address contains the image itself: the server stores no files, and a browser cannot
+reach the worker's. Not here: how a plot is drawn (result_plots).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLOTS = {"inference_latency": latency, "throughput": throughput}
 
 
 def keep_result(measurement: Measurement, result: BenchmarkResult) -> None:
-    """Keep a result with the present flow run: its table, and its plot where it has one."""
+    """Write a result to artifacts of the present flow run: its table, and its plot where it has one."""
     model = f"{measurement.model} {measurement.version}".strip()
     title = f"{model}: {result.benchmark}"
     with outcome_stands(title):
@@ -39,7 +39,7 @@ def keep_result(measurement: Measurement, result: BenchmarkResult) -> None:
 
 
 def keep_comparison(results: Iterable[tuple[str, BenchmarkResult]]) -> None:
-    """Keep the plot of quality against speed, where a model has both."""
+    """Write the plot of quality against speed to an artifact, where a model has both."""
     with outcome_stands("quality against speed"):
         found = points(results)
         if found:
@@ -47,7 +47,7 @@ def keep_comparison(results: Iterable[tuple[str, BenchmarkResult]]) -> None:
 
 
 def keep_preloaded(done: Iterable[Preloaded]) -> None:
-    """Keep what is in the cache with the present flow run, one row a model."""
+    """Write the content of the cache to an artifact, one row for each model."""
     with outcome_stands("preload"):
         create_table_artifact([one.to_json() for one in done], key="preload", description="In the Hugging Face cache")
 

@@ -1,7 +1,6 @@
-"""The flow `benchmark`: models that passed are measured, each benchmark a task, its result kept as soon as it is there.
+"""The flow `benchmark` measures models that passed; each benchmark is a task, whose result is stored at once.
 
-What is measured is weighbridge.benchmarks.planning's choice; that a device does one benchmark at a time is
-tasks.device_slots'.
+weighbridge.benchmarks.planning chooses the measurements; tasks.device_slots allows one benchmark at a time on a device.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from weighbridge.intake.workspace import open_workspace
 
 @dataclass
 class Measured:
-    """What a run came to: results, and why a measurement has none."""
+    """The outcome of a run: results, and the reason for each measurement without one."""
 
     results: list[tuple[Measurement, BenchmarkResult]] = field(default_factory=list)
     failures: list[tuple[Measurement, str]] = field(default_factory=list)
@@ -53,7 +52,7 @@ def _run_name() -> str:
 @flow(
     name="benchmark",
     flow_run_name=_run_name,
-    description="Measure models that passed: how fast they are, what they take, how good they are.",
+    description="Measure models that passed: their speed, memory and quality.",
     persist_result=False,
 )
 @taking(SETTINGS, in_form, before="models")
@@ -73,14 +72,14 @@ def benchmark(
         name: NAME or NAME@VERSION; everything that is new on this machine when empty.
         benchmarks: Which ones: inference_latency, throughput, …; those of models.yaml, else of the task, when empty.
         handler: Path of the handler's class, of ours or of models.yaml; that of the model or its task when empty.
-        device: auto, cpu, cuda:0, or several separated by commas, which then work side by side.
-        models: The models file that says how each model is loaded, in the worker's working directory, if it is there.
+        device: auto, cpu, cuda:0, or several separated by commas, which then work in parallel.
+        models: The models file with each model's handler, in the worker's working directory, if there is one.
         store_block: Blob Store Folder block with the blobs; the worker's own settings when empty.
         catalog_block: Catalog Database block to keep results in; the worker's own settings when empty.
         shots: Examples before each document of an lm-eval task; -1 for the task's own number.
         data: NAME=PATH, a file or folder in one of the worker's file_roots instead of a data set of the Hub.
         judge_key_env: Environment variable of the worker that holds the judge's key; one of its token_places.
-        **chosen: The settings of benchmarks, each a parameter.
+        **chosen: The settings of benchmarks, each as a parameter.
 
     Returns:
         One of the states of `flows.end_states`.
@@ -112,14 +111,14 @@ def benchmark(
 
 
 def _devices(names: str) -> tuple[str, ...]:
-    """Return the devices that a parameter names, separated by commas; the best one of the machine when it is empty."""
+    """Return the devices in a parameter, separated by commas; the best one of the machine when it is empty."""
     return tuple(found.strip() for found in names.split(",") if found.strip()) or ("auto",)
 
 
 def _measure(
     wanted: Sequence[Measurement], settings: Settings, places: int, keep: Callable[[Measurement, BenchmarkResult], None]
 ) -> Measured:
-    """Run a task for each measurement; when the run is cancelled, end those that work before it ends itself.
+    """Run a task for each measurement; a cancelled run first ends its running tasks.
 
     Raises:
         InvalidConfiguration: the chosen task runner is not installed.
@@ -135,8 +134,8 @@ def _measure(
                 of_future = {runner.submit(benchmark_task, {"sealed": Sealed(one)}): one for one in wanted}
                 for future in as_completed(list(of_future)):
                     _note(future, of_future[future], done, keep)
-            except BaseException:  # Prefect cancels a run by an exception of its own in this thread.
-                cancel_event.set()  # The runner waits for its threads, and they for their children.
+            except BaseException:  # Prefect cancels a run with its own exception in this thread.
+                cancel_event.set()  # The runner waits for its threads, which wait for their children.
                 raise
     finally:
         CANCEL_EVENT.reset(token)
@@ -158,7 +157,7 @@ def _note(
 
 
 def _keeper(catalog: Catalog) -> Callable[[Measurement, BenchmarkResult], None]:
-    """Return what keeps each result: in the catalog, which lasts, and with the run, which is looked at."""
+    """Return a function that stores each result in the catalog and in artifacts of the run."""
 
     def keep(measurement: Measurement, result: BenchmarkResult) -> None:
         catalog.add_result(result)

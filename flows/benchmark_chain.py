@@ -1,6 +1,6 @@
-"""From taken in to measured: a run of `benchmark` asked for once a model passed, and not waited for.
+"""Starts a run of `benchmark` after a model passed, without waiting for it.
 
-Where the server has the deployment, its workers do it, on machines that have devices for it; elsewhere it is a subflow.
+Where the server has the deployment, its workers run it, on machines with devices; elsewhere it is a subflow.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from weighbridge.domain.version import ModelVersion
 
 _log = logging.getLogger(__name__)
 DEPLOYMENT = "benchmark/on-demand"
-#: Stands for the benchmarks of models.yaml, or of the model's task.
+#: The name for the benchmarks of models.yaml, or of the model's task.
 DEFAULT = "default"
 
 
 def measure_later(version: ModelVersion, benchmarks: Iterable[str], models: str, store: str, catalog: str) -> None:
-    """Have a version measured. Whatever becomes of that, the version has passed.
+    """Start the benchmarks of a version; an error is only logged, as the version has passed.
 
     Args:
         version: a PASSED one.

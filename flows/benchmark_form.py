@@ -1,6 +1,6 @@
-"""The form of the flow `benchmark`: which settings a run may choose, and how Prefect shows each.
+"""The form of the flow `benchmark`: the settings that a run may choose, and how Prefect shows each.
 
-Not here: what a run may name (weighbridge.intake.measuring).
+Not here: the files and variables that a run may name (weighbridge.intake.measuring).
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from typing import Any
 
 from weighbridge.benchmarks.offered_settings import OfferedSetting, offered_settings
 
-#: What a run may choose; the Hub is the worker's.
+#: The settings that a run may choose; the worker's settings name the Hub.
 SETTINGS = offered_settings(without=("endpoint",))
 
 
 def in_form(setting: OfferedSetting) -> tuple[Any, Any]:
-    """Return type and default of a setting in a form, whose numbers are whole and are never left out."""
+    """Return type and default of a setting for a form, in which numbers are integers and never missing."""
     if setting.default is None:
         return int, -1
     return (int, int(setting.default)) if setting.type is float else (setting.type, setting.default)

@@ -1,7 +1,7 @@
-"""What spreads the benchmarks of a run over devices: threads of the worker, or a cluster of Dask's or Ray's.
+"""The task runner that distributes the benchmarks of a run: threads of the worker, or a cluster of Dask or Ray.
 
-Each benchmark is a process of its own whatever starts it, so threads are enough for all the cards of one machine. A
-cluster is for the cards of several machines; they share the folder of the blobs.
+Each benchmark is always a separate process, so threads are enough for all the cards of one machine. A cluster is for
+the cards of several machines, which share the folder of the blobs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from weighbridge.errors import InvalidConfiguration
 
 
 def device_runner(settings: Settings, places: int) -> TaskRunner[Any]:
-    """Return the task runner that the settings choose.
+    """Return the task runner of the settings.
 
     Args:
         settings: `task_runner` and `task_cluster`.
-        places: benchmarks at the same time; a cluster that is there already has its own number.
+        places: the number of parallel benchmarks; an existing cluster has its own number.
 
     Raises:
         InvalidConfiguration: its package is not installed.

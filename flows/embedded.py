@@ -1,6 +1,6 @@
 """Flows run inside the calling process, as the command line does.
 
-Where PREFECT_API_URL names a server the run shows there; otherwise Prefect starts one for as long as the process lives.
+Where PREFECT_API_URL names a server, it shows the run; otherwise Prefect starts one for the life of the process.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from weighbridge.intake.workspace import open_catalog
 
 
 def run_ingest(request: IngestRequest, progress: Progress) -> Outcome:
-    """Take one model in by a run of the flow `ingest`.
+    """Take one model in with a run of the flow `ingest`.
 
     Raises:
-        WeighbridgeError: what the run failed with.
+        WeighbridgeError: the error of the run.
     """
     with _prefect(), own_requests(progress):
         state = ingest(**request.to_json(), return_state=True)
@@ -38,10 +38,10 @@ def run_ingest(request: IngestRequest, progress: Progress) -> Outcome:
 
 
 def run_sync(request: SyncRequest, progress: Progress) -> SyncReport:
-    """Take in what changed by a run of the flow `sync`.
+    """Take in the models that changed with a run of the flow `sync`.
 
     Raises:
-        WeighbridgeError: what the run failed with.
+        WeighbridgeError: the error of the run.
     """
     with _prefect(), own_requests(progress):
         state = sync(**vars(request), return_state=True)
@@ -51,7 +51,7 @@ def run_sync(request: SyncRequest, progress: Progress) -> SyncReport:
 
 @contextmanager
 def _prefect() -> Iterator[None]:
-    """Tell in one paragraph when Prefect cannot be used; what a flow itself raises is in its state."""
+    """Convert an error of Prefect to one paragraph; an error of the flow itself is in its state."""
     try:
         yield
     except (PrefectException, httpx.HTTPError, RuntimeError) as error:

@@ -1,15 +1,15 @@
-"""How a run ends: Prefect's state for an outcome, and back.
+"""The end of a run: Prefect's state for an outcome, and the outcome of a state.
 
 | Prefect's state | first word of the message | tag | |
 |---|---|---|---|
 | Completed | Passed | `verdict:passed` | published |
 | Failed | Quarantined | `verdict:quarantined` | the gate rejected the model; it is kept for inspection only |
 | Failed | Skipped | `verdict:skipped` | the policy scans nothing, so nothing was published |
-| Failed | | `error` | the work could not be done; the message says what to do |
+| Failed | | `error` | the work could not be done; the message has the remedy |
 
-The states bear Prefect's own names, as its pages filter by them. A run that did not pass is of the type FAILED although
-it did its work: whoever looks only at the type (an n8n node, `run_deployment`, an automation) must never take a model
-that was not passed for one that was. Not here: how a run gets its tags (announcements).
+The states have Prefect's own names, as its pages filter by them. A run that did not pass is of the type FAILED although
+it did its work: a client that looks only at the type (an n8n node, `run_deployment`, an automation) must never treat a
+model that did not pass as one that did. Not here: the tags of a run (announcements).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State, StateType
-from prefect.results import ResultRecord  # type: ignore[attr-defined]  # Exported to Prefect itself only.
+from prefect.results import ResultRecord  # type: ignore[attr-defined]  # It is exported only for Prefect itself.
 
 from weighbridge.benchmarks.planning import Measurement
 from weighbridge.catalog import Catalog
@@ -34,10 +34,10 @@ WORDS = {"PASSED": "Passed", "FAILED": "Quarantined", "SKIPPED": "Skipped"}
 
 
 class EndState(State[Any]):
-    """A state whose result is what the run came to, whatever its type is.
+    """A state whose result is the run's data, also for the type FAILED.
 
-    Prefect's engine asks each run for its result, and the result of a FAILED one raises: every rejected model would end
-    its run's log with forty lines of traceback, which are for bugs only.
+    Prefect's engine reads the result of each run, and that of a FAILED one raises: the log of every rejected model
+    would end with forty lines of traceback, which are for bugs only.
     """
 
     def result(self, *_: Any, **__: Any) -> Any:
@@ -46,13 +46,13 @@ class EndState(State[Any]):
 
 
 def end_state(*, good: bool, message: str, data: Any) -> EndState:
-    """Return the state of a run that is COMPLETED when `good`; its message is made harmless."""
+    """Return the end state of a run, COMPLETED when `good`; its message is escaped."""
     kind = StateType.COMPLETED if good else StateType.FAILED
     return EndState(type=kind, message=shown(message), data=data)
 
 
 def ended(outcome: Outcome) -> EndState:
-    """Return the state of a run that did its work; its data is plain JSON that `outcome_of` reads."""
+    """Return the state of an ingest that did its work; its data is plain JSON for `outcome_of`."""
     version = outcome.version
     reasons = [reason.message for reason in version.decision.reasons if reason.effect == "reject"]
     told = f" {' '.join(reasons[:3])}" if reasons else ""
@@ -76,7 +76,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 
 def synced(done: SyncReport) -> EndState:
-    """Return the state of a sync; its data is plain JSON that `sync_report_of` reads."""
+    """Return the state of a sync; its data is plain JSON for `sync_report_of`."""
     counts = f"{len(done.unchanged)} unchanged, {len(done.ingested)} ingested, {len(done.failed)} failed"
     names = f": {', '.join(done.rejected[:10])}" if done.rejected else ""
     word = "Failed" if done.failed else WORDS["FAILED" if done.rejected else "PASSED"]
@@ -95,8 +95,8 @@ def measured(
 ) -> EndState:
     """Return the state of a benchmark run; its data is plain JSON.
 
-    A model that a benchmark fails on has a result that says so. Only a run that measured nothing of what was wanted
-    has failed.
+    A benchmark that fails on a model has a result that reports the failure. Only a run without any of the requested
+    results has failed.
     """
     broken = [f"{wanted.benchmark} of {wanted.model}: {result.failure}" for wanted, result in results if result.failure]
     broken += [f"{wanted.benchmark} of {wanted.model}: {why}" for wanted, why in failures]
@@ -104,7 +104,7 @@ def measured(
     more = f" And {len(broken) - 3} more." if len(broken) > 3 else ""
     good = sum(not result.failure for _, result in results)
     if not results and not failures:
-        message = "Nothing is new: every benchmark that is wanted has its result."
+        message = "Nothing is new: every requested benchmark has its result."
     else:
         message = f"{good} of {len(results) + len(failures)} measured.{told}{more}"
     data = {
@@ -137,35 +137,35 @@ def failed(error: WeighbridgeError) -> EndState:
 
 
 def result_of(state: State[Any]) -> Any:
-    """Return what a run of this process came to.
+    """Return the data of a run of this process.
 
     Raises:
-        WeighbridgeError: what the run failed with; or that it ended in a way it should not have.
+        WeighbridgeError: the error of the run; or its unexpected end.
     """
     found = state.result(raise_on_failure=False) if state.data is not None else None
     if isinstance(found, WeighbridgeError):
         raise found
     if found is None or isinstance(found, BaseException):
         raise WeighbridgeError(
-            f"The run ended as {state.name}: {state.message}", "Its log in Prefect says more."
+            f"The run ended as {state.name}: {state.message}", "Its log in Prefect has more."
         ) from found
     return found
 
 
 def outcome_of(state: State[Any], catalog: Catalog) -> Outcome:
-    """Return the outcome of an ingest that ran in this process, with the version as the catalog has it now.
+    """Return the outcome of an ingest that ran in this process, with the current version of the catalog.
 
     Raises:
-        WeighbridgeError: what the run failed with.
+        WeighbridgeError: the error of the run.
     """
     return _outcome(result_of(state), catalog)
 
 
 def sync_report_of(state: State[Any], catalog: Catalog) -> SyncReport:
-    """Return what a sync that ran in this process came to.
+    """Return the report of a sync that ran in this process.
 
     Raises:
-        WeighbridgeError: what the run failed with.
+        WeighbridgeError: the error of the run.
     """
     found = result_of(state)
     failures = (Failure(failure["name"], WeighbridgeError(failure["error"])) for failure in found["failed"])

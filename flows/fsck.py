@@ -1,4 +1,4 @@
-"""The flow `fsck`: every blob of the store hashed again, and registries held against the catalog, byte for byte."""
+"""The flow `fsck`: hashes every blob of the store again and compares registries with the catalog, byte for byte."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def fsck(
     store_block: str = "",
     catalog_block: str = "",
 ) -> State[Any]:
-    """Say what is broken, missing, or given out though it should not be; `weighbridge fsck --repair` mends it.
+    """Report what is damaged, missing, or wrongly published; `weighbridge fsck --repair` repairs it.
 
     Args:
-        registries: Compare what registries list and give out with the catalog, too.
+        registries: Compare what registries list and serve with the catalog, too.
         mlflow_block: MLflow Server block to compare; the worker's own settings when empty.
         store_block: Blob Store Folder block to check; the worker's own settings when empty.
         catalog_block: Catalog Database block to compare with; the worker's own settings when empty.
@@ -53,6 +53,6 @@ def fsck(
         message = f"Passed: {blobs}; registries and catalog agree."
     else:
         first = f" {differences[0].model or differences[0].registry}: {differences[0].what}" if differences else ""
-        mend = "`weighbridge fsck --repair` on the worker mends it."
+        mend = "`weighbridge fsck --repair` on the worker repairs it."
         message = f"Failed: {blobs}, {counted(len(differences), 'difference')}.{first} {mend}"
     return announced(end_state(good=done.whole, message=message, data=done.to_json()), [] if done.whole else [ERROR])

@@ -1,4 +1,4 @@
-"""The flow `ingest`: one model taken in, each step a task. Its steps and their order are weighbridge.intake.chain's."""
+"""The flow `ingest` takes one model in, each step as a task. weighbridge.intake.chain has the steps and their order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from weighbridge.intake.job import Job
 
 
 def _run_name() -> str:
-    """Name a run after its model; a URI that cannot be read is not shown, for it may hold a password."""
+    """Return the name of a run, that of its model; an invalid URI is not shown, as it may hold a password."""
     parameters = flow_run.parameters
     try:
         return str(parameters.get("name") or ModelRef.parse(parameters["uri"]).name)
@@ -62,9 +62,9 @@ def ingest(
 ) -> State[Any]:
     """Take one model in.
 
-    Parameters are kept by Prefect in clear: they name the place of a secret and never hold one. Files are looked for
-    from the worker's working directory. Whoever asks a worker for this run names what its operator has set aside for
-    others (docs/adr/0009), and may choose the host; so a secret goes to no host that it was not meant for.
+    Prefect stores parameters in clear text: they name the place of a secret and never hold one. Paths are relative to
+    the worker's working directory. A person who asks a worker for this run may name only what its operator has released
+    for others (docs/adr/0009), and may choose the host; so a secret goes only to the hosts that it is meant for.
 
     Args:
         uri: Where the model is: hf:org/name@rev, hf-dataset:org/name, xet:org/name, s3://bucket/prefix, mlflow:name/3,
@@ -72,18 +72,18 @@ def ingest(
             file:/path, mock:org/name. It holds no user and no password.
         name: The model's name here; the source's own name when empty.
         policy: A preset, or a file in the worker's working directory; the worker's own policy when empty.
-        benchmarks: What is measured of it once it passed: names, or `default` for those of models.yaml or of its task;
-            nothing when empty.
+        benchmarks: The benchmarks to run after it passed: names, or `default` for those of models.yaml or of its task;
+            none when empty.
         registries: Where to publish; the worker's own settings when empty.
         version: The semantic version it gets; computed when empty.
         hash: The manifest digest it must have, or nar:sha256-… for the hash that Nix gives its tree; empty for any.
         locked: Accept exactly what models.lock holds.
-        models: The models file that the lock lies beside, in the worker's working directory.
+        models: The models file beside the lock, in the worker's working directory.
         token_env: Environment variable of the worker that holds the source's token; one of its token_places.
         token_file: File of the worker that holds the source's token; one of its token_places.
         auth_block: Credentials block of the source's kind, such as Hub Credentials, S3 Credentials, Git Credentials or
             Web Credentials; or type/name for another one that fits, or secret/name.
-        another_source: Go on with a known name from another source; counts where the worker's operator asks.
+        another_source: Continue a known name from another source; only for requests of the worker's operator.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
         clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.
         store_block: Blob Store Folder block to keep blobs in; the worker's own settings when empty.

@@ -1,7 +1,7 @@
-"""Types of parameters: what the form offers, and what the server refuses with 409 before a run exists.
+"""Types of parameters: the choices of the form, and the values that the server refuses with 409 before a run exists.
 
-Only the schema is narrowed. What a flow takes in this process is read by the flow itself, whose messages say what to
-do; pydantic's would be many lines, and a policy file of models.yaml or of the command line is none of the presets.
+Only the schema is narrowed. In this process the flow itself reads its parameters, as its messages have remedies;
+pydantic's would be many lines, and a policy file of models.yaml or of the command line is not one of the presets.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ EXAMPLE = "hf:org/name"
 
 
 def uri_pattern(kinds: Iterable[SourceKind]) -> str:
-    """Return what a URI of one of these kinds looks like; a user or password in a URL is none.
+    """Return a regular expression of URIs of these kinds, without user or password in a URL.
 
-    Whatever it refuses, `weighbridge.domain.uris.read` refuses too. Python and browsers read it.
+    `weighbridge.domain.uris.read` refuses everything that it refuses. It is valid in Python and in browsers.
     """
     schemes: dict[str, list[str]] = {}
     for kind in kinds:
@@ -40,9 +40,9 @@ def _kinds() -> Iterator[SourceKind]:
 
 
 URI = Annotated[str, Field(json_schema_extra={"pattern": uri_pattern(_kinds()), "examples": [EXAMPLE]})]
-#: The source's own name when empty.
+#: A model's name; empty means the source's own name.
 Name = Annotated[str, Field(json_schema_extra={"pattern": names.PATTERN})]
-#: A preset, the operator's own policy when empty, or a file of his.
+#: A preset, or a file of the operator; empty means the operator's own policy.
 Policy = Annotated[
     str,
     Field(
@@ -56,5 +56,5 @@ Policy = Annotated[
 ]
 Registry = Annotated[str, Field(json_schema_extra={"enum": list(REGISTRIES)})]
 Benchmark = Annotated[str, Field(json_schema_extra={"enum": list(BENCHMARKS)})]
-#: `default` stands for the benchmarks of models.yaml or of the model's task.
+#: Names of benchmarks; `default` means those of models.yaml or of the model's task.
 BenchmarkOrDefault = Annotated[str, Field(json_schema_extra={"enum": ["default", *BENCHMARKS]})]

@@ -1,4 +1,4 @@
-"""A runner that runs steps as Prefect tasks, so that the one chain of weighbridge.intake.chain shows in Prefect.
+"""A runner that runs steps as Prefect tasks, so that Prefect shows the one chain of weighbridge.intake.chain.
 
 Not here: the order of the steps, or which function a task calls (tasks).
 """
@@ -19,8 +19,8 @@ from weighbridge.intake.chain import Pending
 
 T = TypeVar("T")
 
-#: Threads for tasks of one run. A scan waits in a thread for its fetch, and each file of 32 MiB or more has both; how
-#: many files are really received and scanned side by side is the settings' `connections` and `scan_slots`.
+#: Threads for tasks of one run. A scan waits in a thread for its fetch, and each file of 32 MiB or more has both; the
+#: settings `connections` and `scan_slots` limit how many files are received and scanned in parallel.
 THREADS = 16
 
 
@@ -30,7 +30,7 @@ class PrefectRunner:
     Values are wrapped so that Prefect neither walks through them (a manifest may name 100,000 files) nor copies them
     (a workspace holds locks and connections).
 
-    Leave it before the workspace closes: tasks that run are waited for, and after an error no other one starts.
+    Leave it before the workspace closes: leaving waits for running tasks, and after an error no other task starts.
     """
 
     def __init__(self) -> None:
@@ -53,10 +53,10 @@ class PrefectRunner:
         return state.result()  # Raises the error that a task ended with.
 
     def submit(self, step: Callable[..., T], *values: Any) -> Pending[T]:
-        """Start a step's task in a thread; it waits for the pending ones among its values.
+        """Start a step's task in a thread; it waits for its pending values.
 
-        Threads are given out in the order of submission and a task waits only for earlier ones, so that none can wait
-        for one that has no thread.
+        Threads are assigned in the order of submission and a task waits only for earlier ones, so it cannot wait for a
+        task without a thread.
         """
         future = cast("PrefectConcurrentFuture[T]", TASKS[step].submit(*(_wrapped(value) for value in values)))
         self._submitted.append(future)

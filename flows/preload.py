@@ -1,6 +1,6 @@
-"""The flow `preload`: chosen models of models.yaml, passed by the gate, put into the worker's Hugging Face cache.
+"""The flow `preload` puts chosen models of models.yaml that passed the gate into the worker's Hugging Face cache.
 
-What is missing is taken in by runs of `ingest`. All or none: weighbridge.intake.preloading says why.
+Runs of `ingest` take missing models in. It puts in all models or none: weighbridge.intake.preloading has the reason.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def preload(
     store_block: str = "",
     catalog_block: str = "",
 ) -> State[Any]:
-    """Put models into the cache that HF_HOME of the worker names, for who loads them there.
+    """Put models into the cache of the worker's HF_HOME, for programs that load them there.
 
     Args:
         only: Names of the models, separated by commas.

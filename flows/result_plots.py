@@ -19,7 +19,7 @@ _LATENCIES = {"ttft": "time to first token", "itl": "between tokens", "e2e": "wh
 
 @dataclass(frozen=True)
 class Point:
-    """A model in the plot of quality against speed: its name, tokens a second, and a share of right answers."""
+    """A model in the plot of quality against speed: its name, tokens a second, and the share of correct answers."""
 
     name: str
     speed: float
@@ -27,7 +27,7 @@ class Point:
 
 
 def latency(title: str, result: BenchmarkResult) -> bytes:
-    """Plot which share of the samples is below a time; empty when the result has no times."""
+    """Return a plot of the share of samples below each time; empty when the result has no times."""
     known = [(words, result.samples.get(name, [])) for name, words in _LATENCIES.items()]
     known = [(words, samples) for words, samples in known if samples]
     if not known:
@@ -44,7 +44,7 @@ def latency(title: str, result: BenchmarkResult) -> bytes:
 
 
 def throughput(title: str, result: BenchmarkResult) -> bytes:
-    """Plot tokens a second over batch sizes or request rates, with their intervals; empty when there are none."""
+    """Return a plot of tokens a second over batch sizes or request rates, with intervals; empty when there are none."""
     found = [
         (float(match[2]), match[1], metric)
         for metric in result.metrics
@@ -61,8 +61,8 @@ def throughput(title: str, result: BenchmarkResult) -> bytes:
 
 
 def quality(points: Sequence[Point]) -> bytes:
-    """Plot the share of right answers over tokens a second, a point a model."""
-    figure = _figure("quality against speed", "tokens a second", "share of right answers")
+    """Return a plot of the share of correct answers over tokens a second, a point for each model."""
+    figure = _figure("quality against speed", "tokens a second", "share of correct answers")
     for point in points:
         figure.axes[0].plot([point.speed], [point.quality], "o")
         figure.axes[0].annotate(point.name, (point.speed, point.quality), (4, 4), textcoords="offset points")

@@ -1,6 +1,6 @@
-"""The workspace of a run: opened from the worker's settings and the blocks a run names, shared with its subflows.
+"""The workspace of a run: opened from the worker's settings and the run's blocks, shared with its subflows.
 
-A run is on behalf of others unless the process that runs it has said `own_requests`: a worker never does.
+A run is on behalf of others unless its process has entered `own_requests`, which a worker never does.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from weighbridge.store.claimed_folders import gather_temporary_files
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
-#: Who watches a run that this very process asked for; None for a run of others.
+#: The progress of a run that this very process asked for; None for a run of others.
 _own: ContextVar[Progress | None] = ContextVar("own", default=None)
 
 
 @contextmanager
 def own_requests(watching: Progress | None = None) -> Iterator[None]:
-    """Have runs inside count as asked for by the user of this very process, who hears how far they are."""
+    """Treat runs in the context as requests of this process's own user, and report their progress."""
     token = _own.set(watching or Silent())
     try:
         yield
@@ -36,7 +36,7 @@ def own_requests(watching: Progress | None = None) -> Iterator[None]:
 
 
 def settings_blocks(mlflow: str, clamav: str, store: str, catalog: str) -> dict[str, str]:
-    """Return the names of the settings blocks that a run names, by block type."""
+    """Return the names of a run's settings blocks, by block type."""
     return {
         "mlflow-server": mlflow,
         "clamav-daemon": clamav,
@@ -50,9 +50,9 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
     """Open a workspace for the present flow run, or lend a subflow the one of its parent.
 
     Args:
-        blocks: type of a settings block to its name; empty names count as none.
-        progress: hears how far each step is, while this context lasts.
-        models: the file that says which models are wanted, or empty where the run's parameters do.
+        blocks: the name for each type of settings block; an empty name means none.
+        progress: receives the progress of each step in this context.
+        models: the file with the wanted models, or empty where the run's parameters name them.
 
     Raises:
         InvalidConfiguration: a block cannot be loaded.
@@ -62,15 +62,15 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
     if own is not None:
         progress = Several(progress, own)
     if lent is not None:
-        yield lent.heard_by(progress)  # Several runs may work in it side by side.
+        yield lent.heard_by(progress)  # Several runs may use it in parallel.
         return
     context = copy_context()
 
     def load(name: str, kind: str) -> Auth:
-        # Sources are opened in plain threads, which do not know which server this run talks to.
+        # Sources are opened in plain threads, which have no context with this run's server.
         return context.copy().run(load_block, name, kind)
 
-    if "PREFECT__FLOW_RUN_ID" in os.environ:  # A process that Prefect started for this run alone.
+    if "PREFECT__FLOW_RUN_ID" in os.environ:  # Prefect started this process only for this run.
         gather_temporary_files()
     settings = Settings(**load_settings(blocks))
     vouched = bool(models) and is_operators(Path(models), Path.cwd())

@@ -1,6 +1,6 @@
-"""The flow `sync`: every model of models.yaml asked once, each one that changed taken in by a run of `ingest`.
+"""The flow `sync` checks every model of models.yaml once and takes each changed one in with a run of `ingest`.
 
-What counts as unchanged is weighbridge.intake.syncing's. A model that did not change has no run and no task of its own.
+weighbridge.intake.syncing decides what is unchanged. A model that did not change has no run and no task of its own.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def sync(
     store_block: str = "",
     catalog_block: str = "",
 ) -> State[Any]:
-    """Take in every model that changed; one that fails stops no other.
+    """Take in every model that changed; a failure of one does not stop the others.
 
     Args:
         models: The list of wanted models, in the worker's working directory; models.local.yaml beside it overrides.
-        only: Names of the models to look at, separated by commas; all when empty.
+        only: Names of the models to check, separated by commas; all when empty.
         locked: Accept exactly what models.lock holds.
         mlflow_block: MLflow Server block to publish to; the worker's own settings when empty.
         clamav_block: ClamAV Daemon block to scan with; the worker's own settings when empty.

@@ -1,6 +1,6 @@
 """The steps of weighbridge.intake.steps as Prefect tasks, one a file. Thin: no work is done here.
 
-Not here: their order (weighbridge.intake.chain) and how they are run (flows).
+Not here: their order (weighbridge.intake.chain) and their runs (flows).
 """
 
 from __future__ import annotations

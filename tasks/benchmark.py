@@ -1,7 +1,7 @@
 """The task that measures a model: one benchmark on one device; `weighbridge.benchmarks.planning.measure` does the work.
 
-It runs in a thread of the flow, or in another process or machine, where nothing of the flow's can be reached: there it
-asks the server whether its run is still wanted.
+It runs in a thread of the flow, or in another process or machine without access to the flow's memory: there it asks the
+server whether its run is cancelled.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from weighbridge.benchmarks.planning import Measurement
 from weighbridge.domain.clock import utc_now
 from weighbridge.domain.result import BenchmarkResult
 
-#: Set by the flow, for tasks that run in its threads: ends them.
+#: The event with which the flow ends tasks in its threads.
 CANCEL_EVENT: ContextVar[threading.Event | None] = ContextVar("cancel_event", default=None)
-#: Seconds between two questions whether the run is still wanted.
+#: Seconds between two checks whether the run is cancelled.
 ASK_S = 5.0
 
 
 class Sealed:
     """A measurement that neither Prefect nor Dask walks through: a manifest may name 100,000 files.
 
-    Prefect's own `quote` is a tuple, and Dask hands its workers plain ones.
+    Prefect's own `quote` is a tuple, which Dask converts to a plain one.
     """
 
     def __init__(self, measurement: Measurement) -> None:
@@ -51,9 +51,9 @@ def _name(parameters: dict[str, Any]) -> str:
 
 @task(name="benchmark", task_run_name=_name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[arg-type]
 def benchmark(sealed: Sealed) -> BenchmarkResult:
-    """Measure on the machine that this runs on, when the device is free.
+    """Measure on this machine when the device is free.
 
-    It is not tried again: whatever the model does is a result, and what it measures would be measured twice.
+    It is not retried: a failure of the model is a result, and a retry would measure twice.
     """
     return attempt(_measure, sealed.measurement)
 
@@ -67,7 +67,7 @@ def _measure(measurement: Measurement) -> BenchmarkResult:
 
 @contextmanager
 def _cancel_event() -> Iterator[threading.Event]:
-    """Give the flow's event, or where there is none, one that is set when the run has ended without us."""
+    """Yield the flow's event, or without one an event that is set when the server reports the end of the run."""
     shared = CANCEL_EVENT.get()
     if shared is not None:
         yield shared
@@ -89,7 +89,7 @@ def _watch(run: UUID, event: threading.Event, over: threading.Event) -> None:
             try:
                 state = client.read_flow_run(run).state
             except (PrefectException, httpx.HTTPError):
-                continue  # A server that cannot be asked now has cancelled nothing.
+                continue  # An unreachable server has cancelled nothing.
             if state is not None and (state.is_final() or state.is_cancelling()):
                 event.set()
                 return

@@ -1,7 +1,7 @@
-"""One benchmark a device at a time, over all runs and all workers: a limit of Prefect's for each device.
+"""Slots of devices: one benchmark on a device at a time, across all runs and workers, through limits of Prefect.
 
-A graphics card's limit bears the card's own number, which it keeps in whatever container it is seen from; any other
-device's bears the machine's name. Not here: which device is used (flows.benchmark).
+The name of a graphics card's limit has the card's own number, which is the same in every container; that of any other
+device has the machine's name. Not here: which device is used (flows.benchmark).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from weighbridge.errors import Cancelled, InvalidConfiguration
 from weighbridge.handlers.loading import choose_device
 
-#: Seconds for which a place is waited for before it is looked whether anybody still wants it.
+#: Seconds to wait for a slot between two checks whether the run is cancelled.
 WAIT_S = 5.0
 
 
@@ -35,7 +35,7 @@ def devices() -> tuple[str, ...]:
 
 
 def chosen(device: str) -> str:
-    """Return the one device that `auto`, `cuda`, or a name means.
+    """Return the device of `auto`, `cuda`, or a name.
 
     Raises:
         InvalidConfiguration: this machine has no such device.
@@ -60,7 +60,7 @@ def limit_name(device: str) -> str:
 
 
 def make_slot(device: str) -> str:
-    """Make the limit of a device, of one, unless it is there; return its name. Whoever changed it keeps his change."""
+    """Create the limit of one for a device unless it exists, and return its name; a changed limit stays."""
     name = limit_name(device)
     with get_client(sync_client=True) as client:
         try:
@@ -70,7 +70,7 @@ def make_slot(device: str) -> str:
                 client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
             except ObjectAlreadyExists:
                 return name
-            except httpx.HTTPStatusError as error:  # Another worker made it meanwhile.
+            except httpx.HTTPStatusError as error:  # Another worker created it in between.
                 if error.response.status_code != HTTPStatus.CONFLICT:
                     raise
     return name
@@ -78,10 +78,10 @@ def make_slot(device: str) -> str:
 
 @contextmanager
 def occupied(device: str, cancel_event: threading.Event) -> Iterator[None]:
-    """Hold a device for as long as the context lasts; wait until it is free.
+    """Wait until a device is free and hold it for the context.
 
     Raises:
-        Cancelled: `cancel_event` was set meanwhile.
+        Cancelled: `cancel_event` was set during the wait.
     """
     name = make_slot(device)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Failing: what Prefect is told of a step that could not do its work, and when the step is run again.
+"""Failing steps: Prefect's state of a step that could not do its work, and when the step is retried.
 
 Not here: retries within a step, such as a transfer that resumes (weighbridge.net.transfer).
 """
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class TaskOptions(TypedDict):
-    """What every task of Weighbridge is declared with."""
+    """The options that every task of Weighbridge is declared with."""
 
     cache_policy: _CachePolicy
     persist_result: bool
@@ -36,11 +36,11 @@ class TaskOptions(TypedDict):
 
 
 def may_succeed_later(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a failed task is worth another try: only for errors that say so themselves."""
+    """Return whether a failed task is retried: only for errors that are marked as retryable."""
     return isinstance(state.data, WeighbridgeError) and state.data.retryable
 
 
-#: Nothing is cached or kept by Prefect: the store and the catalog know what was done, by digest, and a job holds
+#: Prefect caches and stores nothing: the store and the catalog know by digest what was done, and a job holds
 #: credentials that must not leave the process.
 OPTIONS: TaskOptions = {
     "cache_policy": NO_CACHE,
@@ -53,16 +53,16 @@ OPTIONS: TaskOptions = {
 
 
 def attempt(step: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
-    """Return what a step returns and log what it came to, or return the failed state that says why it could not.
+    """Return a step's result and log it, or return the failed state with the step's error.
 
-    Prefect takes a state that a task returns as the task's own, and raises the error in it to whoever asks for the
-    result. An error that is raised would be logged with a traceback, which is for bugs only.
+    Prefect uses a state that a task returns as the task's own, and raises its error for the caller that reads the
+    result. A raised error would be logged with a traceback, which is for bugs only.
     """
     try:
         result = step(*values, **named)
     except WeighbridgeError as error:
         return cast(T, Failed(message=str(error), data=error))
-    with suppress(MissingContextError):  # A task's function that is called outside of a run has no log.
+    with suppress(MissingContextError):  # There is no log outside of a run.
         logger = get_run_logger()
         for line in lines_of(step, result):
             logger.info("%s", line)

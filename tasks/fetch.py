@@ -1,4 +1,4 @@
-"""The task that brings a group of files into the store. The step itself is `weighbridge.intake.steps.fetch`."""
+"""The task that fetches a group of files into the store. The step itself is `weighbridge.intake.steps.fetch`."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def _name(parameters: dict[str, Any]) -> str:
 
 @task(name="fetch", task_run_name=_name, **OPTIONS)  # type: ignore[arg-type]  # Prefect types its callable as a class.
 def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received:
-    """Bring some files of a declared manifest into the store; what a try received, the next one keeps."""
+    """Fetch some files of a declared manifest into the store; a retry keeps what arrived before."""
     return attempt(steps.fetch, job, declared, wanted)

@@ -16,7 +16,7 @@ from weighbridge.domain.version import ModelVersion
 from weighbridge.intake import steps
 from weighbridge.intake.job import Job
 
-#: What settling a version comes to; a run's graph must not show that a rejected model was published.
+#: The result of settling a version; a run's graph must not show that a rejected model was published.
 _VERBS = {"PASSED": "publish", "FAILED": "quarantine", "SKIPPED": "withhold"}
 
 

@@ -1,4 +1,4 @@
-"""The task that asks the source what the model is now. The step itself is `weighbridge.intake.steps.resolve`."""
+"""The task that resolves a model at its source. The step itself is `weighbridge.intake.steps.resolve`."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from weighbridge.intake.job import Job
 
 @task(name="resolve", task_run_name="resolve {job.request.model}", **OPTIONS)
 def resolve(job: Job) -> Manifest:
-    """Ask the source what the model is now."""
+    """Return the model's current manifest at its source."""
     return attempt(steps.resolve, job)

@@ -1,4 +1,4 @@
-"""The task that holds what came against what was promised. The step itself is `weighbridge.intake.steps.verify`."""
+"""The task that compares received with declared files. The step itself is `weighbridge.intake.steps.verify`."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from weighbridge.intake.job import Job, Received
 
 @task(name="verify", task_run_name="verify {job.request.model}", **OPTIONS)
 def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[Manifest, Comparison]:
-    """Hold what was received against what the source, the pin and the lock promised."""
+    """Compare the received files with what the source, the pin and the lock declare."""
     return attempt(steps.verify, job, declared, received)
