@@ -64,6 +64,14 @@ class NameTaken(UsageError):
     """A model's name that belongs to another source."""
 
 
+class NotAuthenticated(WeighbridgeError):
+    """A request that names no key, or one that is not valid."""
+
+
+class NotPermitted(WeighbridgeError):
+    """The caller's role, or the models that its key is for, does not allow what was asked for."""
+
+
 class UnsafePath(WeighbridgeError):
     """A file name from upstream that would leave the model's folder or collide with another one."""
 

@@ -145,7 +145,9 @@ def test_a_report_by_its_id(catalog: Catalog) -> None:
 def test_a_catalog_from_before_loses_nothing(url: str, catalog: Catalog, open_catalog: Callable[..., Catalog]) -> None:
     settle(catalog, "a", "1.0.0")
     with catalog._database.write() as connection:
-        for column in ("removed_at", "purged_at"):
+        for table in ("listing_tags", "listings"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        for column in ("removed_at", "purged_at", "gated"):
             connection.execute(text(f"ALTER TABLE versions DROP COLUMN {column}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     catalog.close()

@@ -32,16 +32,6 @@ def test_a_line_says_what_the_version_says(catalog: Catalog) -> None:
     assert [version.registries for version in catalog.lists.versions("org/a")] == [(), (), ("export", "mlflow")]
 
 
-def test_models_come_in_pages(catalog: Catalog) -> None:
-    everything = _filled(catalog).lists.models()
-    assert [model.name for model in everything] == ["org/a", "org/b", "org/c"]
-    pages, after = [], ""
-    while page := catalog.lists.models(after=after, limit=2):
-        pages.append(page)
-        after = page[-1].name
-    assert pages == [everything[:2], everything[2:]]
-
-
 def test_a_version_is_found_by_its_files(catalog: Catalog) -> None:
     _filled(catalog)
     found = [catalog.having(name, manifest("of both").digest) for name in ("org/a", "org/b", "org/c")]

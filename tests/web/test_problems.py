@@ -31,9 +31,9 @@ def test_an_unknown_model(served: Served) -> None:
 
 
 def test_each_wrong_field_is_named(served: Served) -> None:
-    problem = served.get("/models?limit=x&cursor=%00").json()
+    problem = served.get("/models?limit=x&status=%00").json()
     assert problem["status"] == 422
-    assert {error["field"] for error in problem["errors"]} == {"query.limit", "query.cursor"}
+    assert {error["field"] for error in problem["errors"]} == {"query.limit", "query.status"}
     assert "query.limit" in problem["detail"]
 
 
@@ -77,13 +77,13 @@ def test_a_name_that_no_model_can_have(served: Served) -> None:
 def test_what_the_server_cannot_do_is_in_its_log_only(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         with served.catalog._database.write() as connection:
-            connection.execute(text("ALTER TABLE models RENAME TO moved"))
+            connection.execute(text("ALTER TABLE listings RENAME TO moved"))
         response = served.get("/models")
         served.stop()
     problem = response.json()
     assert (response.status_code, problem["title"]) == (500, "Internal error")
     assert str(tmp_path) not in response.text
-    assert "models" not in problem["detail"]
+    assert "listings" not in response.text
     line = next(line for line in served.said if problem["instance"] in line)
     assert str(tmp_path) in line
-    assert "no such table: models" in line
+    assert "no such table: listings" in line

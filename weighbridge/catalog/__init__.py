@@ -3,6 +3,6 @@
 from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
-from weighbridge.catalog.summaries import ModelSummary
+from weighbridge.catalog.listings import ModelQuery, ModelSummary
 
-__all__ = ["Catalog", "Event", "Ingest", "IngestStatus", "ModelSummary"]
+__all__ = ["Catalog", "Event", "Ingest", "IngestStatus", "ModelQuery", "ModelSummary"]

@@ -5,9 +5,9 @@ Not here: whole versions, and changes (catalog.catalog).
 
 from __future__ import annotations
 
-from weighbridge.catalog import summaries
+from weighbridge.catalog import listings, summaries
 from weighbridge.catalog.database import Database
-from weighbridge.catalog.summaries import ModelSummary
+from weighbridge.catalog.listings import ModelQuery, ModelSummary
 from weighbridge.domain.version import VersionSummary
 
 
@@ -17,15 +17,15 @@ class Lists:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def models(self, *, after: str = "", limit: int | None = None) -> list[ModelSummary]:
-        """Return one line for every model, sorted by name; a page of them from the first name after `after` on."""
+    def models(self, query: ModelQuery | None = None) -> list[ModelSummary]:
+        """Return one line for every model of a query, in its order; of all models, sorted by name, without one."""
         with self._database.read() as connection:
-            return summaries.models(connection, after, limit)
+            return listings.listed(connection, query or ModelQuery())
 
     def model(self, name: str) -> ModelSummary | None:
         """Return the line of one model, or None."""
         with self._database.read() as connection:
-            return summaries.model(connection, name)
+            return listings.of_model(connection, name)
 
     def versions(self, name: str) -> list[VersionSummary]:
         """Return one line for every version of a model, the latest first; none for an unknown name."""

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, select
 
-from weighbridge.catalog import schema
-from weighbridge.catalog.versions import require
+from weighbridge.catalog import listings, schema
+from weighbridge.catalog.versions import lock, require
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import StateConflict
 
@@ -25,11 +25,13 @@ def remove(connection: Connection, name: str, version: str, now: datetime) -> No
     Raises:
         CatalogError: there was never such a version.
     """
+    lock(connection, name)
     version_id, _ = require(connection, name, version, hold=True, removed=True)
     models, table = schema.models, schema.versions
     values = {"status": "FAILED", "removed_at": now, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
     connection.execute(models.update().where(models.c.fixed_version_id == version_id).values(fixed_version_id=None))
+    listings.refresh(connection, name)
 
 
 def purge(connection: Connection, name: str, version: str, now: datetime) -> None:
@@ -38,6 +40,7 @@ def purge(connection: Connection, name: str, version: str, now: datetime) -> Non
     Raises:
         CatalogError: no such version, or it is not FAILED.
     """
+    lock(connection, name)
     version_id, status = require(connection, name, version, hold=True)
     if status != "FAILED":
         raise StateConflict(
@@ -47,6 +50,7 @@ def purge(connection: Connection, name: str, version: str, now: datetime) -> Non
         )
     table = schema.versions
     connection.execute(table.update().where(table.c.id == version_id).values(purged_at=now, updated_at=now))
+    listings.refresh(connection, name)
 
 
 def needed(connection: Connection) -> set[Digest]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0004"
+HEAD = "0005"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -151,10 +151,46 @@ versions = Table(
     Column("withdrawn", PlainText, comment="why a person withdrew it; stays until reinstated"),
     Column("removed_at", Moment, comment="when a person removed it; the row keeps number and files together"),
     Column("purged_at", Moment, comment="since when nothing needs its bytes, though its verdict stays"),
+    Column("gated", Boolean, comment="whether the source gives it only to approved accounts; NULL where not known"),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("model_id", "version"),
     UniqueConstraint("model_id", "manifest_digest"),
+)
+
+listings = Table(
+    "listings",
+    metadata,
+    Column("model_id", ForeignKey("models.id"), primary_key=True, autoincrement=False),
+    Column("name", PlainText, nullable=False, unique=True),
+    Column("version_id", ForeignKey("versions.id"), nullable=False, comment="the default version, or the latest"),
+    Column("is_default", Boolean, nullable=False),
+    Column("versions", Integer, nullable=False, comment="how many there are"),
+    Column("status", Text, nullable=False),
+    Column("architecture", PlainText, nullable=False, comment="case folded, as what follows; empty for none"),
+    Column("licence", PlainText, nullable=False),
+    Column("task", PlainText, nullable=False),
+    Column("parameter_count", BigInteger, nullable=False, comment="0 where it is not known"),
+    Column("size", BigInteger, nullable=False),
+    Column("file_count", Integer, nullable=False),
+    Column("gated", Boolean),
+    Column("searched", PlainText, nullable=False, comment="what a search looks at, case folded"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    *(
+        Index(None, column, "name")
+        for column in (
+            *("architecture", "licence", "task", "status"),
+            *("size", "parameter_count", "created_at", "updated_at"),
+        )
+    ),
+)
+
+listing_tags = Table(
+    "listing_tags",
+    metadata,
+    Column("tag", PlainText, primary_key=True, comment="case folded"),
+    Column("model_id", ForeignKey("models.id"), primary_key=True, index=True),
 )
 
 version_reports = Table(

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
-from weighbridge.catalog import manifests, publications, reports, schema
+from weighbridge.catalog import listings, manifests, publications, reports, schema
 from weighbridge.catalog.database import insert
+from weighbridge.catalog.listings import default_id
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, Reason, VersionStatus
 from weighbridge.domain.manifest import Manifest
@@ -68,6 +69,7 @@ def settle(
         "archive": settlement.manifest.archive,
         "card": settlement.card.to_json(),
         "decision": settlement.decision.to_json(),
+        "gated": settlement.manifest.gated,
         "removed_at": None,
         "purged_at": None,
         "updated_at": now,
@@ -86,6 +88,7 @@ def settle(
         row |= {"model_id": model_id, "version": number, "manifest_digest": digest, "created_at": now}
         version_id = _inserted_id(connection.execute(table.insert().values(row)))
     reports.link(connection, version_id, settlement.reports)
+    listings.refresh(connection, settlement.name)
     return _load(connection, _select().where(table.c.id == version_id))[0]
 
 
@@ -145,6 +148,7 @@ def fix_default(connection: Connection, name: str, version: str | None) -> None:
         NotInCatalog: no such version.
         StateConflict: it is not PASSED.
     """
+    lock(connection, name)
     version_id = None
     if version is not None:
         version_id, status = require(connection, name, version)
@@ -158,6 +162,7 @@ def fix_default(connection: Connection, name: str, version: str | None) -> None:
     result = connection.execute(models.update().where(models.c.name == name).values(fixed_version_id=version_id))
     if not result.rowcount:
         raise _unknown(name, version)
+    listings.refresh(connection, name)
 
 
 def withdraw(connection: Connection, name: str, version: str, reason: str, now: datetime) -> None:
@@ -166,10 +171,12 @@ def withdraw(connection: Connection, name: str, version: str, reason: str, now: 
     Raises:
         NotInCatalog: no such version.
     """
+    lock(connection, name)
     version_id, _ = require(connection, name, version)
     table = schema.versions
     values = {"status": "FAILED", "withdrawn": reason, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
+    listings.refresh(connection, name)
 
 
 def reinstate(connection: Connection, name: str, version: str, now: datetime) -> None:
@@ -178,11 +185,13 @@ def reinstate(connection: Connection, name: str, version: str, now: datetime) ->
     Raises:
         NotInCatalog: no such version.
     """
+    lock(connection, name)
     version_id, _ = require(connection, name, version)
     table = schema.versions
     decision = connection.execute(select(table.c.decision).where(table.c.id == version_id)).scalar_one()
     values = {"status": decision["verdict"], "withdrawn": None, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
+    listings.refresh(connection, name)
 
 
 def require(
@@ -206,6 +215,12 @@ def require(
     if row is None:
         raise _unknown(name, version)
     return row.id, row.status
+
+
+def lock(connection: Connection, name: str) -> None:
+    """Lock a model until the transaction ends: what changes a model or its versions takes turns, in this order."""
+    models = schema.models
+    connection.execute(select(models.c.id).where(models.c.name == name).with_for_update())
 
 
 def _lock_model(connection: Connection, name: str, now: datetime) -> int:
@@ -232,18 +247,6 @@ def _select(*, removed: bool = False) -> Any:
     columns = (models.c.name, table, default_id().label("default_id"))
     query = select(*columns).join(table, table.c.model_id == models.c.id)
     return query if removed else query.where(table.c.removed_at.is_(None))
-
-
-def default_id() -> Any:
-    """Return, for the row of `models` in a query, the id of its default version, or NULL."""
-    models, other = schema.models, schema.versions.alias()
-    fixed = models.c.fixed_version_id
-    return (
-        select(func.max(other.c.id))
-        .where(other.c.model_id == models.c.id, other.c.status == "PASSED", (fixed.is_(None)) | (other.c.id == fixed))
-        .correlate(models)
-        .scalar_subquery()
-    )
 
 
 def _load(connection: Connection, query: Any) -> list[ModelVersion]:

@@ -24,7 +24,7 @@ from weighbridge.config.environment import (
 )
 from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.net.addresses import AddressPolicy, service_of
+from weighbridge.net.addresses import AddressPolicy, is_loopback, service_of
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
 #: Settings whose URLs may hold a user and a password: no repr shows them, and each use removes both first.
@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     serve_host: str = Field("127.0.0.1", description="Address that `serve` listens on; 0.0.0.0 or :: for all.")
     serve_port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on; 0 for a free one.")
     api_prefix: str = Field("/api", pattern=r"^(/[\w.~-]+)*$", description="Path that the registry's API is below.")
+    api_reading: Literal["", "open", "closed"] = Field(
+        "", description="Whether the API can be read without a key; empty: where it listens on this machine only."
+    )
     api_max_body: int = Field(1024**2, ge=1024, description="Bytes that the body of a request may have.")
 
     @property
@@ -209,6 +212,11 @@ class Settings(BaseSettings):
         private = () if on_behalf and self.private_networks is None else self.private_networks
         named = service_of(self.endpoint(kind))
         return AddressPolicy(self.allowed_hosts, self.allowed_schemes, private, (named,) if named else ())
+
+    @property
+    def reading_is_open(self) -> bool:
+        """Whether the API can be read without a key."""
+        return self.api_reading == "open" or (self.api_reading == "" and is_loopback(self.serve_host))
 
     @property
     def source_roots(self) -> tuple[Path, ...]:

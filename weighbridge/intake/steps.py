@@ -139,7 +139,8 @@ def verify(job: Job, declared: Manifest, received: Iterable[Received]) -> tuple[
         IntegrityError: anything differs.
         StoreError: a blob that step 2 reads is missing or has another size.
     """
-    computed = Manifest(declared.ref, tuple(entry for part in received for entry in part.files))
+    files = tuple(entry for part in received for entry in part.files)
+    computed = Manifest(declared.ref, files, gated=declared.gated)
     comparison = verifying.verify(declared, computed, pin=job.request.hash, locked=job.locked)
     if job.request.nar is not None:
         _verify_nar(job, computed, job.request.nar)

@@ -166,3 +166,11 @@ def _reached(address: Address) -> tuple[Address, ...]:
         return (address, ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
     return (address, inner) if inner else (address,)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on a host: an address, or `localhost`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from weighbridge.catalog.events import Event
-from weighbridge.catalog.summaries import ModelSummary
+from weighbridge.catalog.listings import ModelSummary
 from weighbridge.domain.report import ScanReport, engine_text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion, VersionSummary

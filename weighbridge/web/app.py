@@ -9,16 +9,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from weighbridge import __version__
 from weighbridge.config.settings import Settings
 from weighbridge.intake.workspace import open_resources
-from weighbridge.web import problems
 from weighbridge.web.api import models
 from weighbridge.web.api.names import NamesInPaths
+from weighbridge.web.authentication import needs
 from weighbridge.web.limits import RequestLimits
+from weighbridge.web.problems import add_handlers, documented
 
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
@@ -38,8 +39,8 @@ def create_app(settings: Settings) -> ASGIApp:
         redirect_slashes=False,
         lifespan=_lifespan(settings),
     )
-    problems.add_handlers(app)
-    api = APIRouter(prefix=prefix)
+    add_handlers(app)
+    api = APIRouter(prefix=prefix, dependencies=[Depends(needs("reader"))], responses=documented(401, 403))
     for router in _ROUTERS:
         api.include_router(router)
     app.include_router(api)

@@ -21,7 +21,9 @@ from starlette.responses import JSONResponse, Response
 
 from weighbridge.errors import (
     NameTaken,
+    NotAuthenticated,
     NotInCatalog,
+    NotPermitted,
     SourceError,
     StateConflict,
     UsageError,
@@ -31,6 +33,8 @@ from weighbridge.errors import (
 MEDIA_TYPE = "application/problem+json"
 #: The status of each kind of error; the nearest kind above an error counts. Kinds that may pass by themselves are 503.
 STATUSES: dict[type[WeighbridgeError], int] = {
+    NotAuthenticated: 401,
+    NotPermitted: 403,
     NotInCatalog: 404,
     NameTaken: 409,
     StateConflict: 409,
@@ -109,11 +113,13 @@ def of_error(error: WeighbridgeError) -> tuple[ProblemDetails, dict[str, str]]:
     """Return the problem of an error, and the headers of its response."""
     kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
     status = 503 if error.retryable else STATUSES[kind]
+    headers = {"www-authenticate": 'Bearer realm="weighbridge"'} if status == 401 else {}
     type_ = _TYPE + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
     if status < 500:
+        title = _TITLES[status]
         return ProblemDetails(
-            type=type_, title=_TITLES[status], status=status, detail=error.problem, remedy=error.remedy
-        ), {}
+            type=type_, title=title, status=status, detail=error.problem, remedy=error.remedy
+        ), headers
     instance = f"urn:uuid:{uuid.uuid4()}"
     _log.error("%s: %s", instance, error)
     problem = ProblemDetails(

@@ -7,6 +7,7 @@ import pytest
 from tests.catalog.test_catalog import settle
 from tests.services.weighbridge import Served
 from weighbridge.web.api import documents
+from weighbridge.web.api.cursors import cursor_of
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -30,21 +31,67 @@ def test_a_model_without_a_version_that_passed(served: Served) -> None:
     assert (found["version"], found["default_version"], found["status"]) == ("1.0.0", None, "FAILED")
 
 
-def test_models_come_in_parts(served: Served) -> None:
-    names = [f"parts/{number}" for number in range(5)]
-    for name in names:
-        settle(served.catalog, name=name)
-    found, cursor, parts = [], "", 0
+@pytest.mark.parametrize("order", [{}, {"sort": "size", "order": "desc"}, {"sort": "created"}, {"sort": "parameters"}])
+def test_models_come_in_parts(served: Served, order: dict[str, str]) -> None:
+    for number in range(5):
+        settle(served.catalog, "x" * number, name=f"parts/{number}")
+    found, cursor, sizes = [], "", []
     while True:
-        part = served.get("/models", params={"limit": 2, "cursor": cursor}).json()
+        part = served.get("/models", params={"limit": 2, "search": "PARTS/", "cursor": cursor, **order}).json()
         documents.Models.model_validate(part, strict=True)
         found += [model["name"] for model in part["items"]]
-        parts += 1
+        sizes.append(len(part["items"]))
         if not (cursor := part["next"]):
             break
-    assert [name for name in found if name.startswith("parts/")] == names
-    assert found == sorted(set(found))
-    assert parts == (len(found) + 1) // 2
+    names = [f"parts/{number}" for number in range(5)]
+    assert found == (names[::-1] if order.get("order") else names)
+    assert sizes == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("architecture=LLAMA", ["filters/a", "filters/b"]),
+        ("architecture=bert", []),
+        ("status=FAILED", ["filters/b"]),
+        ("min_size=4&max_size=4", ["filters/b"]),
+        ("max_params=7", ["filters/a", "filters/b"]),
+        ("max_params=6", []),
+        ("tag=x&tag=y", []),
+        ("gated=true", []),
+        ("gated=false&limit=1", ["filters/a"]),
+    ],
+)
+def test_filters(served: Served, query: str, expected: list[str]) -> None:
+    settle(served.catalog, "a", name="filters/a")
+    settle(served.catalog, "bb", verdict="FAILED", name="filters/b")
+    found = served.get(f"/models?search=filters/&{query}").json()
+    assert [model["name"] for model in found["items"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "query.limit"),
+        ("limit=201", "query.limit"),
+        ("min_size=9223372036854775808", "query.min_size"),
+        ("sort=colour", "query.sort"),
+        ("status=passed", "query.status"),
+        ("achitecture=llama", "query.achitecture"),
+        ("cursor=x", "query"),
+        (f"cursor={cursor_of(['name', 'asc', 'a'])}", "query"),
+        (f"cursor={cursor_of(['size', 'asc', 1, 'a'])}", "query"),
+        (f"sort=size&cursor={cursor_of(['size', 'asc', 2**63, 'a'])}", "query"),
+        (f"sort=size&cursor={cursor_of(['size', 'asc', '1', 'a'])}", "query"),
+        (f"sort=created&cursor={cursor_of(['created', 'asc', '2026-01-01', 'a'])}", "query"),
+        (f"sort=created&cursor={cursor_of(['created', 'asc', 'x', 'a'])}", "query"),
+        ("search=" + "x" * 301, "query.search"),
+    ],
+)
+def test_what_makes_no_list_is_named(served: Served, query: str, field: str) -> None:
+    problem = served.get(f"/models?{query}").json()
+    assert problem["status"] == 422
+    assert [error["field"] for error in problem["errors"]] == [field]
 
 
 def test_what_a_client_has_is_not_sent_again(served: Served) -> None:

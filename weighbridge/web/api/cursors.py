@@ -14,6 +14,8 @@ from fastapi import Query
 from pydantic import AfterValidator
 
 MAX_LIMIT = 200
+#: The largest number that a database compares.
+MAX_NUMBER = 2**63 - 1
 Key = list[str | int]
 
 
@@ -34,7 +36,9 @@ def key_of(cursor: str) -> Key | None:
         key = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
     except ValueError as error:
         raise ValueError("it is not a cursor: take `next` of the part before") from error
-    if not isinstance(key, list) or not all(type(part) in (str, int) for part in key):
+    if not isinstance(key, list) or not all(
+        type(part) is str or (type(part) is int and abs(part) <= MAX_NUMBER) for part in key
+    ):
         raise ValueError("it is not a cursor: take `next` of the part before")
     return key
 

@@ -47,6 +47,9 @@ class Model(Described):
     versions: int = Field(description="How many there are.")
     size: int = Field(description="Bytes of all files.")
     files: int = Field(description="How many files.")
+    gated: bool | None = Field(
+        description="Whether its source gives it only to approved accounts; null where that is not known."
+    )
     source: str = Field(examples=["hf:HuggingFaceTB/SmolLM2-135M-Instruct@12fd25f"])
     manifest_digest: str
     created_at: str = Field(description="ISO 8601, UTC.")
@@ -88,6 +91,7 @@ def model(summary: ModelSummary) -> dict[str, Any]:
         "versions": summary.versions,
         "size": summary.manifest.size,
         "files": summary.manifest.file_count,
+        "gated": summary.gated,
         "source": summary.source,
         "manifest_digest": str(summary.manifest.digest),
         "created_at": summary.created_at.isoformat(),

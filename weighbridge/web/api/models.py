@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from weighbridge.errors import NotInCatalog
 from weighbridge.web.answers import answer
 from weighbridge.web.api import documents
-from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, key_of
+from weighbridge.web.api.listing import Listing
 from weighbridge.web.api.names import Name
+from weighbridge.web.authentication import Reader
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog
 
 router = APIRouter(prefix="/models", tags=["models"])
 
 
-@router.get("", response_model=documents.Models, responses=documented(422, 503))
-def list_models(request: Request, catalog: SharedCatalog, cursor: Cursor = "", limit: Limit = 50) -> Response:
-    """List models, sorted by name."""
-    after = str((key_of(cursor) or [""])[0])
-    found = catalog.lists.models(after=after, limit=limit + 1)
-    shown = found[:limit]
-    following = cursor_of([shown[-1].name]) if len(found) > limit else None
-    return answer(request, {"items": [documents.model(one) for one in shown], "next": following})
+@router.get("", response_model=documents.Models, responses=documented(400, 422, 503))
+def list_models(
+    request: Request,
+    catalog: SharedCatalog,
+    caller: Reader,
+    wanted: Annotated[Listing, Query()],
+) -> Response:
+    """List models: those that fit every filter, sorted, in parts."""
+    query = wanted.query(caller.models)
+    found = catalog.lists.models(query)
+    shown = found[: wanted.limit]
+    following = wanted.cursor_after(query.key(shown[-1])) if len(found) > wanted.limit else None
+    items = [documents.model(one) for one in shown if caller.may("reader", one.name)]
+    return answer(request, {"items": items, "next": following})
 
 
 @router.get("/{id}", response_model=documents.WholeModel, responses=documented(404, 422, 503))

@@ -1,0 +1,55 @@
+"""Authentication: who makes a request, and whether that caller may do what it asks for.
+
+Every route below the API's path needs a reader; a route that changes something names the role that it needs. Where a
+route is about one model, its name has to match the patterns of the caller. Not here: what roles are (domain.access).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from weighbridge.domain.access import ANONYMOUS, Caller, Role
+from weighbridge.errors import NotAuthenticated, NotPermitted
+from weighbridge.web.process import SharedResources
+
+_BEARER = HTTPBearer(auto_error=False, description="A key: `weighbridge token create`, or a token of your issuer.")
+_HOW = "Send the header `Authorization: Bearer KEY`; `weighbridge token create NAME --role ROLE` makes a key."
+
+
+def _caller(request: Request, resources: SharedResources, _documented: Annotated[object, Depends(_BEARER)]) -> Caller:
+    header = request.headers.get("authorization")
+    if header is None:
+        if resources.settings.reading_is_open:
+            return ANONYMOUS
+        raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
+    raise NotAuthenticated("The key is not valid.", _HOW)
+
+
+def needs(role: Role) -> Callable[..., Caller]:
+    """Return a dependency that gives the caller, and refuses one that may not do what needs a role."""
+
+    def permitted(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+        model = unquote(request.path_params.get("id", ""))
+        if caller.may(role, model):
+            return caller
+        if caller is ANONYMOUS:
+            raise NotAuthenticated("Without a key, this registry can only be read.", _HOW)
+        if not caller.may(role):
+            raise NotPermitted(
+                f"This needs the role {role}, and the key has the role {caller.role}.", "Use another key."
+            )
+        raise NotPermitted(
+            f"The key is not for the model {model}, but for {', '.join(caller.models)}.", "Use another key.", name=model
+        )
+
+    return permitted
+
+
+Reader = Annotated[Caller, Depends(needs("reader"))]
+Publisher = Annotated[Caller, Depends(needs("publisher"))]
+Admin = Annotated[Caller, Depends(needs("admin"))]
