@@ -209,7 +209,7 @@ def test_what_the_source_no_longer_has_stays_broken(home: Home, web: WebServer, 
     for _ in range(2):
         status, told = home.run("fsck", "--repair")
         assert status == 1
-        assert "not brought back" in told
+        assert "not recovered" in told
         assert url in told
     assert home.store.corrupt(DIGEST) is not None
     assert not home.store.has(DIGEST)
@@ -321,8 +321,8 @@ def test_a_person_is_told(home: Home, ingested: Path) -> None:
     assert "fsck --repair" in told
     status, told = home.run("fsck", "--repair")
     assert status == 0
-    assert "mended with 1." in told
-    assert "company/model@1.0.0 in export is given out mended" in told
+    assert "repaired with 1." in told
+    assert "company/model@1.0.0 in export is repaired" in told
 
 
 def test_the_pinned_commit_is_asked_when_main_has_moved(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

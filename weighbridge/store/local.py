@@ -250,7 +250,7 @@ class LocalBlobStore:
         if damage is not None:
             raise IntegrityError(
                 f"The blob {digest} was damaged on the disk, so nothing was given out.",
-                "Run the same command again: the blob is fetched anew. See also `weighbridge fsck`.",
+                "Run the same command again: the blob is fetched again. See also `weighbridge fsck`.",
                 expected=str(digest),
                 actual=str(damage.actual),
             )

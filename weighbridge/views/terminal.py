@@ -40,10 +40,10 @@ from weighbridge.views.text import STATUS_COLOURS, bytes_text, counted
 
 _EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
 _REPAIRS = {
-    "range": "mended with {size} of {source}.",
-    "whole": "fetched anew, {size} of {source}.",
+    "range": "repaired with {size} of {source}.",
+    "whole": "fetched again, {size} of {source}.",
     "archive": "unpacked again.",
-    "lost": "not brought back; what is left of it stays in the store's corrupt folder.",
+    "lost": "not recovered; its remains stay in the store's corrupt folder.",
 }
 #: How many reasons and findings are shown; the rest is only counted, `--json` has all.
 SHOWN = 12
@@ -200,21 +200,21 @@ def check_table(check: StoreCheck, report: RepairReport | None = None) -> Render
     foreign = [Text(f"{shown(path)} is not a blob: remove it", style="yellow") for path in check.foreign]
     if check.sound and not (report and report.repairs):
         return Group(Text.assemble(("sound  ", "bold green"), whole), *foreign)
-    mended = report is not None and report.whole
-    lines = [Text.assemble(("mended  ", "bold green") if mended else ("damaged  ", "bold red"), whole)]
+    repaired = report is not None and report.whole
+    lines = [Text.assemble(("repaired  ", "bold green") if repaired else ("damaged  ", "bold red"), whole)]
     for damage in check.damaged:
         became = f"has become {damage.actual}" if damage.actual else "cannot be read from the disk"
         lines.append(Text(f"{damage.digest} {became}" + ("" if report else f"; moved to {damage.moved_to}")))
     lines += [Text(f"{digest} is missing") for digest in check.missing]
     if report is None:
-        remedy = "`weighbridge fsck --repair`, or an ingest, brings back what it lost"
+        remedy = "`weighbridge fsck --repair`, or an ingest, recovers what it lost"
         lines += [Text(f"{name}: {remedy}", style="yellow") for name in check.concerned]
         return Group(*lines, *foreign)
     for repair in report.repairs:
         style = "red" if repair.how == "lost" else ""
         how = _REPAIRS[repair.how].format(size=bytes_text(repair.received), source=repair.source)
         lines.append(Text(f"{repair.digest} {how} {repair.note}".rstrip(), style=style))
-    lines += [Text(f"{where} is given out mended") for where in report.given_out]
+    lines += [Text(f"{where} is repaired") for where in report.given_out]
     lines += [Text(where, style="red") for where in report.failed]
     return Group(*lines, *foreign)
 
