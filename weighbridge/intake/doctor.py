@@ -8,46 +8,70 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+from weighbridge.config.environment import without_passwords
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.content import sandbox
 from weighbridge.domain.extras import SIGNATURES_COMMAND, install_command
 from weighbridge.domain.source_kinds import KINDS, kinds_by_scheme, plugins
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.doctor_check import Check
+from weighbridge.intake.doctor_check import Check, Examination, side_by_side
 from weighbridge.intake.doctor_prefect import prefect_checks
+from weighbridge.intake.doctor_services import service_examinations
 from weighbridge.intake.workspace import open_catalog
 from weighbridge.net.settings import SourceSettings
 from weighbridge.registries import REGISTRIES
-from weighbridge.scanners import open_scanners
-from weighbridge.sources import open_source
+from weighbridge.scanners import SCANNERS, import_scanners
+from weighbridge.sources import import_source, open_source
 
 #: Bytes below which a model of ordinary size no longer fits.
 LOW_SPACE = 20 * 1024**3
+#: Seconds that a check which asks a server may take, unless the settings' `timeout_s` is less.
+SERVER_LIMIT_S = 10.0
 
 
 def examine(settings: Settings) -> Iterator[Check]:
-    """Yield one check after the other; a check that fails to run is itself `missing`."""
-    for check in (
-        _python,
-        _home,
-        _scanners,
-        _catalog,
-        _policy,
-        _registry,
-        _prefect,
-        _confinement,
-        _git,
-        _models,
-        _sources,
-    ):
-        try:
-            yield from check(settings)
-        except WeighbridgeError as error:
-            yield Check(check.__name__.lstrip("_"), "missing", error.problem, error.remedy)
+    """Yield the result of each check; one that fails to run, or hangs, is itself `missing`."""
+    _import_ahead()
+    yield from side_by_side(_examinations(settings), settings.folder)
+
+
+def _import_ahead() -> None:
+    """Import what the checks use, before threads start that would each import it."""
+    import_scanners()
+    for kind in KINDS:
+        import_source(kind)
+
+
+def _examinations(settings: Settings) -> list[Examination]:
+    def local(what: str, look: Callable[[Settings], Iterator[Check]]) -> Examination:
+        return Examination(what, partial(look, settings))
+
+    def asked(what: str, look: Callable[[Settings], Iterator[Check]], server: str) -> Examination:
+        return Examination(what, partial(look, settings), limit_s, server) if server else local(what, look)
+
+    limit_s = min(SERVER_LIMIT_S, settings.timeout_s)
+    tracking, prefect = map(without_passwords, (settings.mlflow_tracking_uri, os.environ.get("PREFECT_API_URL", "")))
+    database = "" if settings.database_url.startswith("sqlite") else "the database"
+    return [
+        local("python", _python),
+        local("home", _home),
+        *(asked(name, partial(_scanner, name), settings.clamd if name == "clamav" else "") for name in SCANNERS),
+        asked("catalog", _catalog, database),
+        local("policy", _policy),
+        asked("mlflow", _registry, tracking),
+        asked("prefect", _prefect, prefect),
+        local("confinement", _confinement),
+        local("git", _git),
+        local("handlers", _models),
+        *service_examinations(settings, limit_s),
+        local("sources", _sources),
+    ]
 
 
 def _python(settings: Settings) -> Iterator[Check]:
@@ -66,20 +90,15 @@ def _home(settings: Settings) -> Iterator[Check]:
     yield Check("home", "ok" if free >= LOW_SPACE else "warning", found, mend)
 
 
-def _scanners(settings: Settings) -> Iterator[Check]:
-    with open_scanners(settings) as scanners:
-        for scanner in scanners:
-            try:
-                engine = scanner.engine()
-            except WeighbridgeError as error:
-                yield Check(scanner.name, "missing", error.problem, error.remedy)
-                continue
-            facts = dict(engine.facts)
-            found = f"{engine.version}" + "".join(f", {name} {value}" for name, value in sorted(facts.items()))
-            if facts.get("database") == "test-only":
-                yield Check(scanner.name, "warning", found, SIGNATURES_COMMAND)
-            else:
-                yield Check(scanner.name, "ok", found)
+def _scanner(name: str, settings: Settings) -> Iterator[Check]:
+    with ExitStack() as stack:
+        engine = SCANNERS[name](settings, stack).engine()
+    facts = dict(engine.facts)
+    found = f"{engine.version}" + "".join(f", {name} {value}" for name, value in sorted(facts.items()))
+    if facts.get("database") == "test-only":
+        yield Check(name, "warning", found, SIGNATURES_COMMAND)
+    else:
+        yield Check(name, "ok", found)
 
 
 def _catalog(settings: Settings) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -29,6 +29,7 @@ from weighbridge.net.deadlines import DOCUMENT_TIMES, obey, within
 from weighbridge.net.hub.errors import hub_errors
 from weighbridge.net.hub.tree import PAGE, TreeFile, list_tree
 from weighbridge.net.hub.xet import XetFailed, XetFile, XetTransfer
+from weighbridge.net.responses import shown
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer, same_origin
@@ -37,6 +38,8 @@ from weighbridge.sources.interface import refuse_oversize, refuse_unknown_option
 logger = logging.getLogger(__name__)
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
+#: Bytes that the description of an account may have; it lists organisations.
+_MAX_WHOAMI = 4 * 1024**2
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -89,6 +92,20 @@ class HuggingFaceSource:
         chosen = Selection.of(ref).of_names((file.path for file in files), ref.id)
         entries = tuple(_entry(file, commit) for file in files if file.path in chosen)
         return refuse_oversize(Manifest(ref.pinned(commit), entries, gated=bool(info.gated)), self._settings)
+
+    def service(self, ref: ModelRef | None = None) -> str:
+        """Return the endpoint; see `interface.Service`."""
+        return shown(self._endpoint)
+
+    def greet(self, ref: ModelRef | None = None) -> str:
+        """Ask whom the token belongs to; see `interface.Service`. A mirror without accounts does not know."""
+        url, also = f"{self._endpoint}/api/whoami-v2", () if self._authorization else (401,)
+        with suppress(ModelNotFound):
+            self._transfer.read(
+                url, accept="application/json", authorization=self._authorization, max_size=_MAX_WHOAMI, also=also
+            )
+            return "the token is valid" if self._authorization else "without a token"
+        return ""
 
     def _info(self, ref: ModelRef, *, files: bool = False) -> ModelInfo | DatasetInfo:
         ask = self._api.model_info if self.repo_type == "model" else self._api.dataset_info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from weighbridge.domain import selection
 from weighbridge.domain.manifest import FileEntry, Manifest
@@ -37,6 +37,33 @@ class Source(Protocol):
             ref: the pinned reference of the manifest.
             entry: a file of that manifest.
             offset: the bytes that the caller already has.
+        """
+        ...
+
+
+@runtime_checkable
+class Service(Protocol):
+    """A source whose models come from a service that can be asked whether it works."""
+
+    def service(self, ref: ModelRef | None = None) -> str:
+        """Return the address of the service that a model comes from; sends nothing.
+
+        Args:
+            ref: the model; None for the service of the settings.
+
+        Returns:
+            The address as it may be shown; empty where there is no such service.
+        """
+        ...
+
+    def greet(self, ref: ModelRef | None = None) -> str:
+        """Ask that service one cheap question with the credentials of the settings.
+
+        Returns:
+            What the answer says of these credentials, a few words or nothing.
+
+        Raises:
+            AccessDenied, ModelNotFound, SourceUnavailable, SourceMisbehaved: it does not work.
         """
         ...
 

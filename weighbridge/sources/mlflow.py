@@ -24,6 +24,7 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceError, SourceUnavailable
 from weighbridge.net.mlflow.server import TrackingServer
+from weighbridge.net.responses import shown
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
@@ -93,6 +94,17 @@ class MLflowSource:
         resumable = bool(etag or entry.digest)
         with server.stream(path, offset=offset if resumable else 0, etag=etag, size=entry.size) as stream:
             yield stream
+
+    def service(self, ref: ModelRef | None = None) -> str:
+        """Return the tracking URI; see `interface.Service`."""
+        named = set(ref.option("tracking_uri")) if ref else set()
+        return shown((named or {self._settings.endpoint}).pop())
+
+    def greet(self, ref: ModelRef | None = None) -> str:
+        """Ask for one registered model; see `interface.Service`."""
+        server = TrackingServer.at(self.service(ref), self._transfer, self._settings.auth)
+        server.ask("registered-models/search", max_results="1")
+        return "with credentials" if server.auth.header(server.url) else ""
 
     def _path(self, ref: ModelRef, server: TrackingServer, entry: FileEntry) -> str:
         """Return the path of a file on the server; entries of a lock file have no locator, so the server is asked."""

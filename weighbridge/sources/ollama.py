@@ -24,6 +24,7 @@ from weighbridge.domain.selection import Selection
 from weighbridge.errors import InvalidReference, ModelNotFound
 from weighbridge.net.oci.manifest import read_manifest
 from weighbridge.net.oci.registry import OciRegistry
+from weighbridge.net.responses import shown
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import Transfer
@@ -106,6 +107,18 @@ class OllamaSource:
             return
         with registry.blob(name.repository, entry.digest, offset, entry.size) as stream:
             yield stream
+
+    def service(self, ref: ModelRef | None = None) -> str:
+        """Return the registry; see `interface.Service`."""
+        return shown(_base_url(ref, OllamaName.of(ref), self._settings.endpoint) if ref else self._default)
+
+    def greet(self, ref: ModelRef | None = None) -> str:
+        """Ask whether the registry speaks its protocol; see `interface.Service`."""
+        return OciRegistry(self.service(ref), self._transfer, self._settings.auth).greet()
+
+    @property
+    def _default(self) -> str:
+        return self._settings.endpoint.rstrip("/") or OLLAMA
 
     def _registry(self, ref: ModelRef, name: OllamaName) -> OciRegistry:
         url = _base_url(ref, name, self._settings.endpoint)

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 OPTIONS = frozenset({"file"})
 _STRONG = ("sha256", "sha512", "sha384")
 _MAX_VERSIONS_SHOWN = 8
+#: The package whose page shows that an index works: the page of the index itself may have 30 MB.
+_ASKED_PACKAGE = "pip"
 
 
 class PypiSource:
@@ -95,6 +97,18 @@ class PypiSource:
             url, offset=offset if entry.digest else 0, size=entry.size, authorization=authorization
         ) as stream:
             yield stream
+
+    def service(self, ref: ModelRef | None = None) -> str:
+        """Return the index; see `interface.Service`."""
+        return shown(_index(self._settings)[0])
+
+    def greet(self, ref: ModelRef | None = None) -> str:
+        """Ask for the page of one package, which the index may lack; see `interface.Service`."""
+        index, auth = _index(self._settings)
+        authorization = auth.header(index)
+        with suppress(ModelNotFound):
+            self._transfer.read(f"{index}{_ASKED_PACKAGE}/", accept=ACCEPT_ANY, authorization=authorization)
+        return "with credentials" if authorization else ""
 
     def _wheel(self, ref: ModelRef) -> tuple[DistributionPackage, str]:
         """Return the wheel that a reference names, and the Authorization for its address."""

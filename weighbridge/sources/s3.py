@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import Selection
-from weighbridge.errors import InvalidReference, ModelNotFound, SourceMisbehaved
+from weighbridge.errors import AccessDenied, InvalidReference, ModelNotFound, SourceMisbehaved
 from weighbridge.net.parallel_ranges import Windows
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.s3.client import connect
@@ -110,15 +110,41 @@ class S3Source:
             with self._windows.read(reading.range, offset, reading.size) as chunks:
                 yield ByteStream(offset, chunks, reading.size, reading.etag)
 
-    def _bucket(self, ref: ModelRef) -> _Bucket:
-        region, endpoint = (_single(ref, key) for key in ("region", "endpoint"))
-        name, _, prefix = ref.id.partition("/")
+    def service(self, ref: ModelRef | None = None) -> str:
+        """Return the bucket at its endpoint, or the endpoint of the settings; see `interface.Service`."""
+        endpoint = (_single(ref, "endpoint") if ref else "") or self._settings.endpoint
+        if ref is None:
+            return endpoint
+        return " at ".join(filter(None, (f"s3://{ref.id.partition('/')[0]}", endpoint)))
+
+    def greet(self, ref: ModelRef | None = None) -> str:
+        """Ask for the bucket, or for the names of all of them; see `interface.Service`."""
+        if ref is not None:
+            bucket = self._bucket(ref)
+            bucket.ask("head_bucket", Bucket=bucket.name)
+            return "the bucket is there"
+        client = self._client("", "")
+        try:
+            with foreign_errors("the list of buckets", urlsplit(client.meta.endpoint_url).hostname or ""):
+                client.list_buckets()
+            return "its buckets may be listed"
+        except AccessDenied as error:
+            if error.facts.get("code") != "AccessDenied":
+                raise
+            return "its buckets may not be listed"  # Rights on some of them are enough to work.
+
+    def _client(self, region: str, endpoint: str) -> Any:
         with self._lock:
             client = self._clients.get((region, endpoint))
             if client is None:
                 connections = 2 * self._settings.connections + self._windows.in_flight
                 client = connect(self._settings, region=region, endpoint=endpoint, connections=connections)
                 self._clients[region, endpoint] = client
+            return client
+
+    def _bucket(self, ref: ModelRef) -> _Bucket:
+        client = self._client(_single(ref, "region"), _single(ref, "endpoint"))
+        name, _, prefix = ref.id.partition("/")
         return _Bucket(client, name, prefix.strip("/"), self._settings.retrying)
 
 

@@ -189,4 +189,4 @@ def _scopes(asked: str, repository: str) -> list[str]:
         kind, _, name = scope.rpartition(":")[0].partition(":")
         if kind.partition("(")[0] == "repository" and name:
             scopes.append(f"{kind}:{name}:pull")
-    return list(dict.fromkeys(scopes)) or [f"repository:{repository}:pull"]
+    return list(dict.fromkeys(scopes)) or ([f"repository:{repository}:pull"] if repository else [])

@@ -44,8 +44,36 @@ class OciRegistry:
 
     def __init__(self, url: str, transfer: Transfer, auth: Auth) -> None:
         self.url = url
-        self._transfer = transfer
+        self._transfer, self._auth = transfer, auth
         self._access = RegistryAccess(url, transfer, auth)
+
+    def greet(self) -> str:
+        """Ask whether the registry is one, with our credentials where there are some.
+
+        Returns:
+            What the answer says of them, a few words or nothing.
+
+        Raises:
+            AccessDenied: it refuses the credentials.
+            SourceUnavailable, SourceMisbehaved: as `Transfer.read`.
+        """
+
+        def ask(authorization: str) -> Document:
+            url = f"{self.url}/v2/"
+            return self._transfer.read(url, accept="*/*", authorization=authorization, max_size=MAX_MANIFEST)
+
+        try:
+            if self._auth:
+                self._allowed("", ask)
+                return "the credentials are valid"
+            ask("")
+        except AccessDenied as error:
+            if self._auth or not self._is_challenge(error):
+                raise
+            return "without credentials, which it asks for"
+        except ModelNotFound:  # Ollama's own has manifests and blobs only.
+            pass
+        return ""
 
     def manifest(self, repository: str, reference: str) -> StoredManifest:
         """Fetch a manifest by tag or digest; its bytes are checked against every known digest of them.
@@ -148,8 +176,9 @@ class OciRegistry:
         return bool(facts.get("http_status") == 401 and facts.get("challenge") and same_origin(facts["url"], self.url))
 
     def _denied(self, repository: str, error: AccessDenied) -> AccessDenied:
+        what = f"access to {repository}, or has no such model" if repository else "these credentials"
         return AccessDenied(
-            f"{shown(self.url)} refuses access to {repository}, or has no such model.",
+            f"{shown(self.url)} refuses {what}.",
             "Check the name. For a private one name user and password (user:password in --token-env or --token-file, "
             "or auth: in models.yaml). The keys that `ollama signin` makes are not used here.",
             **{key: value for key, value in error.facts.items() if key != "challenge"},

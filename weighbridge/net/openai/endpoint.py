@@ -78,6 +78,19 @@ class OpenAIEndpoint:
         own = {"api-key": key} if url.host.endswith(_AZURE) else {"Authorization": f"Bearer {key}"}
         self._connections = Connections(own if key else {}, timeout_s, addresses)
 
+    def greet(self) -> None:
+        """Ask which models there are, with the key; a service that has no such list is there all the same.
+
+        Raises:
+            HandlerError: it refuses, hangs, or could not be asked.
+        """
+        try:
+            with self._asked("/models", None, method="GET") as answer:
+                self._object(answer)
+        except HandlerError as error:
+            if error.facts.get("http_status") not in (404, 405):
+                raise
+
     def post(self, path: str, body: Mapping[str, Any], cancel_event: threading.Event | None = None) -> dict[str, Any]:
         """Send JSON and return the response's object; a bare list, which some services return, becomes its `data`.
 
@@ -136,11 +149,13 @@ class OpenAIEndpoint:
         self._connections.close()
 
     @contextmanager
-    def _asked(self, path: str, event: threading.Event | None, **content: Any) -> Iterator[httpx.Response]:
+    def _asked(
+        self, path: str, event: threading.Event | None, *, method: str = "POST", **content: Any
+    ) -> Iterator[httpx.Response]:
         with (
             self._errors(event),
             self._connections.take(event) as client,
-            client.stream("POST", f"{self.url}{path}{self._query}", **content) as answer,
+            client.stream(method, f"{self.url}{path}{self._query}", **content) as answer,
         ):
             if answer.status_code != 200:
                 raise self._refused(answer)

@@ -1,0 +1,122 @@
+"""The doctor's checks of services: those that models come from, and those at which models of models.yaml work.
+
+Not here: what a service is asked (sources, net.openai.endpoint), and the registries (doctor).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from weighbridge.config.models_file import ModelEntry, read_models
+from weighbridge.config.settings import Settings
+from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.source_kinds import KINDS, record_of
+from weighbridge.errors import WeighbridgeError
+from weighbridge.intake.doctor_check import Check, Examination, State
+from weighbridge.net.credentials import read_auth
+from weighbridge.net.openai.endpoint import OpenAIEndpoint
+from weighbridge.net.retrying import Retrying
+from weighbridge.net.settings import SourceSettings
+from weighbridge.sources import open_source
+from weighbridge.sources.interface import Service, Source
+
+#: The models file that is looked at, in the working directory.
+_MODELS = Path("models.yaml")
+#: The most services that are asked: each takes a thread.
+_MOST = 64
+#: Variables that say that this machine has keys for AWS.
+_AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")
+
+
+def service_examinations(settings: Settings, limit_s: float) -> list[Examination]:
+    """Return an examination of each service that the settings and ./models.yaml name, and of the public ones.
+
+    One that nobody named, such as the public Hub, is worth a warning where it cannot be reached. Services with
+    credentials in a Prefect block are left to the runs that may read it.
+
+    Args:
+        settings: the settings.
+        limit_s: seconds that a service may take.
+    """
+    entries: tuple[ModelEntry, ...] = ()
+    broken = []
+    try:
+        entries = read_models(_MODELS) if _MODELS.exists() else ()
+    except WeighbridgeError as error:
+        broken.append(Examination(_MODELS.name, partial(_raise, error)))
+    return [*broken, *_sources(settings, entries, limit_s), *_upstreams(entries, limit_s)][:_MOST]
+
+
+def _sources(settings: Settings, entries: Sequence[ModelEntry], limit_s: float) -> Iterator[Examination]:
+    seen = set()
+    for kind, place, ref in _places(entries):
+        what = f"source {kind}"
+        try:
+            source = open_source(kind, _settings(settings, kind, place, limit_s))
+            where = _address(source, ref)
+        except WeighbridgeError as error:
+            yield Examination(what, partial(_raise, error))
+            continue
+        key = (record_of(kind).endpoint_setting, where, place)
+        if where and isinstance(source, Service) and key not in seen:
+            seen.add(key)
+            failed: State = "missing" if ref or settings.endpoint(kind) else "warning"
+            yield Examination(what, partial(_greeted, what, where, source, ref), limit_s, where, failed)
+
+
+def _address(source: Source, ref: ModelRef | None) -> str:
+    """Return the address of a source's service; AWS has none of its own, and is asked where there are keys for it."""
+    where = source.service(ref) if isinstance(source, Service) else ""
+    return "AWS" if source.kind == "s3" and not where and any(name in os.environ for name in _AWS_KEYS) else where
+
+
+def _places(entries: Sequence[ModelEntry]) -> Iterator[tuple[str, AuthPlace, ModelRef | None]]:
+    """Yield kind, place of credentials and model: of each kind for the settings' service, then of models.yaml."""
+    for setting in dict.fromkeys(record.endpoint_setting for record in KINDS.values() if record.endpoint_setting):
+        kind = next(name for name, record in KINDS.items() if record.endpoint_setting == setting)
+        yield kind, AuthPlace(), None
+    for request in (entry.request() for entry in entries if not entry.skip_download):
+        if record_of(request.ref.kind).endpoint_setting and not request.auth.block:
+            yield request.ref.kind, request.auth, request.ref
+
+
+def _settings(settings: Settings, kind: str, place: AuthPlace, limit_s: float) -> SourceSettings:
+    endpoint = settings.endpoint(kind)
+    return SourceSettings(
+        auth=read_auth(place, kind, endpoint),
+        endpoint=endpoint,
+        timeout_s=2 * limit_s,  # The examination ends first, with the same words for every service.
+        max_redirects=settings.max_redirects,
+        addresses=settings.addresses(kind, on_behalf=False),
+        retrying=Retrying(attempts=1),
+    )
+
+
+def _greeted(what: str, where: str, source: Service, ref: ModelRef | None) -> Iterator[Check]:
+    words = source.greet(ref)
+    yield Check(what, "ok", f"{where}: {words}" if words else where)
+
+
+def _raise(error: WeighbridgeError) -> Iterator[Check]:
+    raise error
+
+
+def _upstreams(entries: Sequence[ModelEntry], limit_s: float) -> Iterator[Examination]:
+    named = ((entry.upstream_base_url, entry.upstream_api_key_env) for entry in entries if entry.upstream_base_url)
+    for url, key in dict.fromkeys(named):
+        try:
+            endpoint = OpenAIEndpoint(url, key, timeout_s=2 * limit_s)
+        except WeighbridgeError as error:
+            yield Examination("upstream", partial(_raise, error))
+            continue
+        yield Examination("upstream", partial(_answered, endpoint), limit_s, endpoint.url)
+
+
+def _answered(endpoint: OpenAIEndpoint) -> Iterator[Check]:
+    endpoint.greet()
+    endpoint.close()
+    yield Check("upstream", "ok", endpoint.url)
