@@ -43,7 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "config": {"errors", "domain", "net", "handlers"},
     "sources": {"errors", "domain", "net", "content"},
     "scanners": {"errors", "domain", "content", "config"},
-    "registries": {"errors", "domain", "store", "config"},
+    "registries": {"errors", "domain", "store", "net", "config"},
     "benchmarks": {"errors", "domain", "store", "net", "catalog", "handlers", "config", "registries"},
     "intake": {
         *("errors", "domain", "store", "net", "catalog", "content", "config"),

@@ -11,11 +11,14 @@ from itertools import product
 
 import pytest
 
+from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
-from weighbridge.errors import SourceUnavailable
+from weighbridge.errors import RegistryUnavailable, SourceError
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.transfer import Transfer
+from weighbridge.registries import REGISTRIES
+from weighbridge.registries.mlflow_session import load_mlflow
 from weighbridge.sources import open_source
 
 TIMEOUT_S = 0.1
@@ -68,7 +71,7 @@ def ends(ask: Callable[[], object]) -> None:
     def work() -> None:
         try:
             ask()
-        except SourceUnavailable as error:
+        except (SourceError, RegistryUnavailable) as error:
             raised.append(error)
 
     asking = threading.Thread(target=work, daemon=True)
@@ -102,14 +105,24 @@ def test_a_file_whose_answer_never_begins_ends(trickle: tuple[bytes, bytes]) -> 
     ("uri", "trickle"),
     [
         *product(("hf:org/name", "pypi:tiny", "mlflow:tiny/1", "ollama:tiny"), ("a letter of a head", "a body")),
-        ("s3://bucket/tiny", "a body"),
+        *product(("s3://bucket/tiny",), TRICKLES),
+        *product(("git+{}/tiny.git",), TRICKLES),
     ],
 )
 def test_a_source_ends(uri: str, trickle: str) -> None:
-    ref = ModelRef.parse(uri)
     with trickling(*TRICKLES[trickle]) as url:
+        ref = ModelRef.parse(uri.format(url))
         source = open_source(ref.kind, SourceSettings(endpoint=url, timeout_s=TIMEOUT_S, retrying=ONCE))
         ends(lambda: source.resolve(ref))
+
+
+@pytest.mark.parametrize("trickle", ["a letter of a head", "a body", "what ends a chunked body"])
+def test_a_registry_ends(trickle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    load_mlflow()
+    with trickling(*TRICKLES[trickle]) as url:
+        settings = Settings(mlflow_tracking_uri=url, timeout_s=TIMEOUT_S)
+        ends(REGISTRIES["mlflow"](settings).prepare)
 
 
 def test_what_is_in_time_comes_whole() -> None:

@@ -160,6 +160,8 @@ class Workspace:
                 connections=self.settings.connections,
                 file_roots=self.settings.source_roots if self.asker.is_stranger else None,
                 retrying=self.retrying,
+                lowest_speed=self.settings.lowest_speed,
+                max_transfer_s=self.settings.max_transfer_s,
             )
             self._sources[key] = open_source(kind, settings)
         return self._sources[key]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.auth import Auth
+from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
 
 
@@ -25,6 +26,8 @@ class SourceSettings:
         connections: the files that are received in parallel.
         file_roots: resolved folders of this machine that may be read; None for any.
         retrying: how often a request to an unreachable or busy source is repeated.
+        lowest_speed: bytes a second, over `timeout_s`, below which a server counts as dead.
+        max_transfer_s: the most seconds that one answer may take, at any speed.
     """
 
     auth: Auth = field(default_factory=Auth)
@@ -37,3 +40,10 @@ class SourceSettings:
     connections: int = 4
     file_roots: tuple[Path, ...] | None = None
     retrying: Retrying = field(default_factory=Retrying)
+    lowest_speed: int = 1024
+    max_transfer_s: float = 24 * 3600.0
+
+    @property
+    def pace(self) -> Pace:
+        """The slowest pace that is accepted of a server."""
+        return Pace(self.timeout_s, self.lowest_speed, lifetime_s=self.max_transfer_s)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.net.pace import Pace
 from weighbridge.registries.export import ExportRegistry
 from weighbridge.registries.interface import Registry
 from weighbridge.registries.mlflow import MLflowRegistry
@@ -20,7 +21,8 @@ def _mlflow(settings: Settings, address: str = "") -> Registry:
     if address.startswith(_DATABASE):
         return MLflowRegistry.embedded(Path(address.removeprefix(_DATABASE)).parent)
     uri = address or settings.mlflow_tracking_uri
-    return MLflowRegistry(uri) if uri else MLflowRegistry.embedded(settings.folder / "mlflow")
+    pace = Pace(settings.timeout_s, settings.lowest_speed)
+    return MLflowRegistry(uri, pace=pace) if uri else MLflowRegistry.embedded(settings.folder / "mlflow")
 
 
 def _export(settings: Settings, address: str = "") -> Registry:

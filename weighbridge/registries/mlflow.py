@@ -21,6 +21,7 @@ from weighbridge.domain.report import scanned_with
 from weighbridge.domain.text import markdown_text, shown
 from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
+from weighbridge.net.pace import Pace
 from weighbridge.registries import folder_writer
 from weighbridge.registries.folder_writer import LOCK_PATIENCE_S, locked, placing_errors, require_passed
 from weighbridge.registries.interface import Allow, Holding, always
@@ -58,6 +59,7 @@ class MLflowRegistry:
         artifact_root: the folder of the embedded registry's files; hard links to the blob store where possible.
         username, password: basic authentication; without them MLflow's own environment variables apply.
         token: bearer authentication.
+        pace: the slowest pace that is accepted of a server.
 
     Raises:
         RegistryError: a database without an artifact root.
@@ -73,9 +75,10 @@ class MLflowRegistry:
         username: str = "",
         password: str = "",
         token: str = "",
+        pace: Pace | None = None,
     ) -> None:
         load_sql()
-        self._server = Server.of(tracking_uri, username, password, token)
+        self._server = Server.of(tracking_uri, username, password, token, pace)
         self._artifact_root = artifact_root.absolute() if artifact_root else None
         self._files = ModelFiles(self._server, self._artifact_root)
         if not self._server.uri.startswith(("http://", "https://")) and artifact_root is None:

@@ -21,9 +21,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from weighbridge.errors import RegistryError, RegistryUnavailable
+from weighbridge.net.pace import Pace
 
-#: The Authorization header of the current thread's session.
-_authorization: ContextVar[str] = ContextVar("mlflow_authorization", default="")
+#: The server of the current thread's session.
+_server: ContextVar[Server | None] = ContextVar("mlflow_server", default=None)
 _loading = threading.Lock()
 _STATUS = re.compile(r"error code (\d{3}) != 200")
 _NETWORK = re.compile(r"^API request to .* failed with (timeout )?exception", re.DOTALL)
@@ -39,22 +40,25 @@ class Server:
         uri: tracking URI without credentials: `http(s)://…` or `sqlite:////…`.
         username, password: for basic authentication.
         token: for bearer authentication.
+        pace: the slowest pace that is accepted of it.
     """
 
     uri: str
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    pace: Pace = field(default_factory=Pace)
 
     @classmethod
-    def of(cls, uri: str, username: str = "", password: str = "", token: str = "") -> Server:
+    def of(cls, uri: str, username: str = "", password: str = "", token: str = "", pace: Pace | None = None) -> Server:
         """Return the server of a user's settings; credentials in the URL are moved out of it."""
         parts = urlsplit(uri)
         if parts.scheme in ("http", "https") and "@" in parts.netloc:
             username = username or unquote(parts.username or "")
             password = password or unquote(parts.password or "")
             uri = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        return cls(uri.rstrip("/") if parts.scheme in ("http", "https") else uri, username, password, token)
+        uri = uri.rstrip("/") if parts.scheme in ("http", "https") else uri
+        return cls(uri, username, password, token, pace or Pace())
 
     @property
     def authorization(self) -> str:
@@ -73,7 +77,7 @@ class Server:
         from requests import RequestException
         from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-        mark = _authorization.set(self.authorization)
+        mark = _server.set(self)
         try:
             yield
         except mlflow.exceptions.MlflowException as error:
@@ -84,12 +88,11 @@ class Server:
             code = _BUSY_CODES[0] if isinstance(error, OperationalError) else ""
             raise self._translate(error, 400, code) from error
         finally:
-            _authorization.reset(mark)
+            _server.reset(mark)
 
     def threads(self) -> ThreadPoolExecutor:
         """Return threads in which MLflow's clients also use this server, as new threads have no session."""
-        sent = self.authorization
-        return ThreadPoolExecutor(4, thread_name_prefix="mlflow", initializer=_authorization.set, initargs=(sent,))
+        return ThreadPoolExecutor(4, thread_name_prefix="mlflow", initializer=_server.set, initargs=(self,))
 
     def _translate(self, error: Exception, status: int, code: str) -> RegistryError:
         reason = "it cannot be reached" if _is_network(error) else str(error).strip().partition("\n")[0][:500]
@@ -150,18 +153,52 @@ def _load_once() -> Any:
         import mlflow.tracking.request_header.abstract_request_header_provider as providers
         import mlflow.tracking.request_header.registry as registry
         import mlflow.utils.credentials
+        import mlflow.utils.request_utils
 
     class Authorization(providers.RequestHeaderProvider):  # type: ignore[misc]
         """Adds the current session's credentials to MLflow's requests."""
 
         def in_context(self) -> bool:
-            return bool(_authorization.get())
+            return bool(_sent())
 
         def request_headers(self) -> dict[str, str]:
-            return {"Authorization": _authorization.get()}
+            return {"Authorization": _sent()}
 
     registry._request_header_provider_registry.register(Authorization)
+    _keep_pace(mlflow.utils.request_utils)
     return mlflow
+
+
+def _sent() -> str:
+    """Return the Authorization header of the current thread's session."""
+    server = _server.get()
+    return server.authorization if server else ""
+
+
+def _pace() -> Pace:
+    server = _server.get()
+    return server.pace if server else Pace()
+
+
+def _keep_pace(request_utils: Any) -> None:
+    """Make the sessions that MLflow opens from now on give up servers that trickle; it has timeouts of sockets only."""
+    from weighbridge.net.paced_connections import paced_pools
+
+    pools = paced_pools(_pace)
+
+    class PacedAdapter(request_utils.TCPKeepAliveHTTPAdapter):  # type: ignore[misc]
+        """MLflow's adapter with our pools."""
+
+        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+            super().init_poolmanager(*arguments, **options)
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+            manager = super().proxy_manager_for(*arguments, **options)
+            manager.pool_classes_by_scheme = pools
+            return manager
+
+    request_utils.TCPKeepAliveHTTPAdapter = PacedAdapter
 
 
 @contextmanager

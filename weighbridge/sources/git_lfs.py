@@ -164,7 +164,7 @@ class GitLFSSource:
         return GitRepository(
             where,
             authorization=self._authorization(url, where),
-            timeout_s=self._settings.timeout_s,
+            pace=self._settings.pace,
             max_size=self._settings.max_size,
             addresses=self._addresses(where),
             retrying=self._settings.retrying,

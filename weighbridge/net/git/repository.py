@@ -27,12 +27,11 @@ from urllib.request import getproxies
 from weighbridge.errors import ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
 from weighbridge.net.addresses import port_of
 from weighbridge.net.git.errors import failure
+from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
 
 #: Blobs of this many bytes and more stay on the server until they are requested by their id.
 BLOB_LIMIT = 1024 * 1024
-#: The most seconds of one request to a server, even if bytes keep arriving.
-DEADLINE_S = 6 * 3600.0
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _MAX_REFS = 16 * 1024**2
 _MAX_RECORD = 64 * 1024
@@ -67,8 +66,8 @@ _CONFIG = """
 # Without redirects git follows no http-alternates either, which would lead to unchecked hosts.
 [http]
     followRedirects = false
-    lowSpeedLimit = 1
-    lowSpeedTime = {timeout_s}
+    lowSpeedLimit = {lowest_speed}
+    lowSpeedTime = {window_s}
 """
 
 
@@ -105,7 +104,7 @@ class GitRepository:
     Args:
         url: the address, without user or password.
         authorization: value of the Authorization header for the URL's origin; git reads it from its environment.
-        timeout_s: seconds without a byte after which a connection counts as dead.
+        pace: the slowest pace of a server, and the longest life of one request, even if bytes keep arriving.
         max_size: the most bytes of one fetch.
         addresses: the IP addresses that git may connect to; empty for those that the name resolves to.
         protocols: the transports that git may use.
@@ -120,7 +119,7 @@ class GitRepository:
         url: str,
         *,
         authorization: str = "",
-        timeout_s: float = 60.0,
+        pace: Pace | None = None,
         max_size: int = 4 * 1024**4,
         addresses: Sequence[str] = (),
         protocols: Sequence[str] = ("https", "http"),
@@ -133,7 +132,11 @@ class GitRepository:
         self._secret_settings = _secret_settings(url, authorization, addresses)
         self._folder = Path(tempfile.mkdtemp(prefix="weighbridge-git-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._config = _CONFIG.format(timeout_s=max(1, round(timeout_s)))
+        pace = pace or Pace()
+        self._deadline_s = pace.lifetime_s
+        # At 0, curl would not notice a server that sends nothing at all.
+        speed, window_s = max(1, pace.lowest_speed), max(1, round(pace.window_s))
+        self._config = _CONFIG.format(lowest_speed=speed, window_s=window_s)
         self._run("init", "--quiet", "--bare", "--template=", ".")
         (self._folder / "config").write_text(self._config)
 
@@ -281,7 +284,7 @@ class GitRepository:
             )
             output = process.stdout
             assert output is not None
-            late = Timer(DEADLINE_S, _kill, [process])
+            late = Timer(self._deadline_s, _kill, [process])
             late.daemon = True
             late.start()
             try:

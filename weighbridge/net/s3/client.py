@@ -81,9 +81,7 @@ def connect(settings: SourceSettings, *, region: str, endpoint: str, connections
         if not _may_sign(session, settings, client.meta.endpoint_url, of_reference=bool(endpoint)):
             options["signature_version"] = UNSIGNED
         client = make() if options != first else client
-        client._endpoint.http_session = GuardedSession(
-            client._endpoint.http_session, settings.addresses, settings.timeout_s
-        )
+        client._endpoint.http_session = GuardedSession(client._endpoint.http_session, settings.addresses, settings.pace)
     return client
 
 

@@ -11,22 +11,19 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.awsrequest import (
-    AWSHTTPConnection,
-    AWSHTTPConnectionPool,
-    AWSHTTPSConnection,
-    AWSHTTPSConnectionPool,
-    AWSResponse,
-)
+from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool, AWSResponse
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
 from weighbridge.errors import SourceMisbehaved, SourceUnavailable
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.deadlines import DOCUMENT_TIMES
+from weighbridge.net.pace import Pace
+from weighbridge.net.paced_connections import paced_pools
 
 #: The most bytes of a response that is not an object: 1,000 keys of a listing take at most some 4 MiB.
 MAX_DOCUMENT = 16 * 1024**2
+_POOLS: dict[str, Any] = {"http": AWSHTTPConnectionPool, "https": AWSHTTPSConnectionPool}
 
 
 class GuardedSession:
@@ -35,14 +32,16 @@ class GuardedSession:
     Args:
         session: the session that botocore has set up, with its proxies, certificates and timeouts.
         policy: where requests may go.
-        timeout_s: seconds without a byte after which a connection counts as dead.
+        pace: the slowest pace of a response; its window is also the time without a byte after which a connection
+            counts as dead.
     """
 
-    def __init__(self, session: Any, policy: AddressPolicy, timeout_s: float) -> None:
-        self._session, self._policy, self._timeout_s = session, policy, timeout_s
-        if policy.private is not None:
-            # A proxy resolves names itself, so the pools of proxies stay as they are.
-            session._manager.pool_classes_by_scheme = _pinned_pools(policy)
+    def __init__(self, session: Any, policy: AddressPolicy, pace: Pace) -> None:
+        self._session, self._policy, self._timeout_s = session, policy, pace.window_s
+        # A proxy resolves names itself, so the pools of proxies are not pinned.
+        session._pool_classes_by_scheme = paced_pools(lambda: pace, _POOLS)
+        direct = _POOLS if policy.private is None else _pinned_pools(policy)
+        session._manager.pool_classes_by_scheme = paced_pools(lambda: pace, direct)
 
     def send(self, request: Any) -> Any:
         """Send one request.
@@ -105,10 +104,8 @@ def _pinned_pools(policy: AddressPolicy) -> dict[str, type]:
         raise NewConnectionError(self, str(failure)) from failure
 
     pools: dict[str, type] = {}
-    for scheme, pool, connection in (
-        ("http", AWSHTTPConnectionPool, AWSHTTPConnection),
-        ("https", AWSHTTPSConnectionPool, AWSHTTPSConnection),
-    ):
+    for scheme, pool in _POOLS.items():
+        connection = pool.ConnectionCls
         pinned = type(f"Pinned{connection.__name__}", (connection,), {"_new_conn": connect})
         pools[scheme] = type(f"Pinned{pool.__name__}", (pool,), {"ConnectionCls": pinned})
     return pools

@@ -19,6 +19,7 @@ from weighbridge.errors import (
     SourceUnavailable,
     WeighbridgeError,
 )
+from weighbridge.net.paced_connections import TooSlow
 from weighbridge.net.responses import one_line, retry_after_s
 from weighbridge.net.retrying import BUSY
 
@@ -106,6 +107,8 @@ def _not_answered(error: Exception, what: str, host: str) -> SourceError | Inval
             host=host,
         )
     if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError | urllib3.exceptions.TimeoutError):
+        if _is_slow(error):
+            return SourceUnavailable(f"{host} answers too slowly about {what}.", "Try it later.", host=host, slow=True)
         return SourceUnavailable(
             f"{host} sent nothing for too long.", "Try again later, or raise the source's timeout.", host=host
         )
@@ -117,6 +120,13 @@ def _not_answered(error: Exception, what: str, host: str) -> SourceError | Inval
         "Check the network, the endpoint and the proxy settings, then run the same command again: it resumes.",
         host=host,
     )
+
+
+def _is_slow(error: BaseException | None) -> bool:
+    """Return whether a library's error began with a response that trickles."""
+    while error is not None and not isinstance(error, TooSlow):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def refused(error: Any, what: str, host: str) -> SourceError:
