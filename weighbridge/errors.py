@@ -64,6 +64,10 @@ class NameTaken(UsageError):
     """A model's name that belongs to another source."""
 
 
+class KeyReused(UsageError):
+    """An idempotency key that a caller has sent before, with another request."""
+
+
 class NotAuthenticated(WeighbridgeError):
     """A request that names no key, or one that is not valid."""
 

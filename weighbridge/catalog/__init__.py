@@ -3,6 +3,18 @@
 from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
 from weighbridge.catalog.listings import ModelQuery, ModelSummary
 
-__all__ = ["Catalog", "Event", "Ingest", "IngestStatus", "ModelQuery", "ModelSummary"]
+__all__ = [
+    "Catalog",
+    "Event",
+    "Ingest",
+    "IngestStatus",
+    "JobEnd",
+    "JobOrder",
+    "JobState",
+    "ModelQuery",
+    "ModelSummary",
+    "StoredJob",
+]

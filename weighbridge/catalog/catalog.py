@@ -24,6 +24,7 @@ from weighbridge.catalog import (
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.publications import Place
 from weighbridge.catalog.regressions import regressions
@@ -80,6 +81,11 @@ class Catalog:
     def lists(self) -> Lists:
         """Models and versions in lists, read without files and reports."""
         return Lists(self._database)
+
+    @property
+    def jobs(self) -> JobQueue:
+        """Work that others asked for."""
+        return JobQueue(self._database, self._clock)
 
     # Ingests
 

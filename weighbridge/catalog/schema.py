@@ -1,7 +1,7 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
 Not here: how they are created (`migrations`), or how they are read and written (manifests, versions, reports, results,
-events, ingests, publications).
+events, ingests, jobs, publications).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0005"
+HEAD = "0006"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -247,6 +247,32 @@ events = Table(
     Column("detail", JSON, nullable=False),
     Index(None, "subject", "id"),
     Index(None, "kind", "id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True, comment="random: an answer that names it is for its asker"),
+    Column("kind", Text, nullable=False),
+    Column("name", PlainText, nullable=False, comment="the model's"),
+    Column("request", JSON, nullable=False, comment="holds no secret"),
+    Column("declared", JSON, nullable=False, comment="what the asker says of the model"),
+    Column("asker", PlainText, nullable=False),
+    Column("key", PlainText, comment="the asker's own key of the order"),
+    Column("state", Text, nullable=False, comment="of JobState"),
+    Column("owner", Text, comment="the process that works on it"),
+    Column("leased_until", Moment, comment="when another process may take it over"),
+    Column("beginnings", Integer, nullable=False, comment="how often a process has begun it"),
+    Column("cancel_wanted", Boolean, nullable=False),
+    Column("run_url", PlainText, nullable=False),
+    Column("progress", JSON, nullable=False, comment="the steps"),
+    Column("outcome", JSON(none_as_null=True), comment="JobEnd.to_json()"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    UniqueConstraint("asker", "key"),
+    Index(None, "state", "created_at"),
+    Index(None, "created_at", "id"),
 )
 
 results = Table(

@@ -148,6 +148,12 @@ class Settings(BaseSettings):
     task_cluster: str = Field("", description="Address of that cluster; empty to start one on this machine.")
     serve_host: str = Field("127.0.0.1", description="Address that `serve` listens on; 0.0.0.0 or :: for all.")
     serve_port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on; 0 for a free one.")
+    serve_jobs: int = Field(
+        2, ge=0, le=64, description="Models that a process of `serve` takes in at once; 0 leaves it to other processes."
+    )
+    job_lease_s: float = Field(
+        30.0, ge=1, description="Seconds after which the work of a process that was killed goes on in another one."
+    )
     api_prefix: str = Field("/api", pattern=r"^(/[\w.~-]+)*$", description="Path that the registry's API is below.")
     api_reading: Literal["", "open", "closed"] = Field(
         "", description="Whether the API can be read without a key; empty: where it listens on this machine only."

@@ -46,13 +46,46 @@ def next_version(
     return str(before.bump_patch())
 
 
-def _accept(wanted: str, before: str | None) -> str:
+def contradiction(previous: tuple[str, ModelCard, Manifest], card: ModelCard, manifest: Manifest, given: str) -> str:
+    """Return how a number that a user gave contradicts what changed since the version before; empty where it does not.
+
+    Args:
+        previous: version, card and files of the version before.
+        card: what the model is now.
+        manifest: its files now.
+        given: its number.
+    """
+    before, computed = previous[0], next_version(previous, card, manifest)
+    change = _change(before, computed)
+    if change == _change(before, given):
+        return ""
+    return f"What changed since {before} is a {change} change, which would be {computed}; it was given {given}."
+
+
+def _change(before: str, after: str) -> str:
+    old, new = Version.parse(before), Version.parse(after)
+    return next(
+        part for part in ("major", "minor", "patch") if part == "patch" or getattr(old, part) != getattr(new, part)
+    )
+
+
+def checked_number(number: str) -> str:
+    """Return a version's number unchanged when it is a semantic version. Raises UsageError."""
+    _parsed(number)
+    return number
+
+
+def _parsed(number: str) -> Version:
     try:
-        version = Version.parse(wanted)
+        return Version.parse(number)
     except ValueError as error:
         raise UsageError(
-            f"“{wanted}” is not a semantic version.", "Write major.minor.patch, such as 1.2.0.", version=wanted
+            f"“{number}” is not a semantic version.", "Write major.minor.patch, such as 1.2.0.", version=number
         ) from error
+
+
+def _accept(wanted: str, before: str | None) -> str:
+    version = _parsed(wanted)
     if before is not None and version <= Version.parse(before):
         raise UsageError(
             f"The version {wanted} is not greater than {before}, the one before it.",

@@ -20,6 +20,8 @@ class Asker:
         load_block: loads credentials for a source kind from a Prefect block, or None where Prefect is not in use.
         on_behalf: whether others than this process's user ask for models, so that private addresses are refused.
         vouched: whether a file of the operator names those models, and so the places of secrets and the folders.
+        may_continue: whether the asker, not being the operator, may go on with a model's name from another source,
+            where the request says so: a caller whose role holds for that name.
     """
 
     progress: Progress = field(default_factory=Silent)
@@ -27,6 +29,7 @@ class Asker:
     load_block: Callable[[str, str], Auth] | None = None
     on_behalf: bool = False
     vouched: bool = False
+    may_continue: bool = False
 
     @property
     def is_stranger(self) -> bool:

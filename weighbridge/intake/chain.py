@@ -14,10 +14,12 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from weighbridge.domain.names import checked_name
+from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake import steps
 from weighbridge.intake.job import Job, Received
+from weighbridge.intake.workspace import Workspace
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -105,11 +107,38 @@ def ingest(job: Job, runner: Runner) -> Outcome:
         InvalidName: the name is not valid; no request was sent.
         WeighbridgeError: a step could not do its work; nothing was published.
     """
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        return _recorded(job, lambda number: _ingest(job, runner, number, pool))
+
+
+def rescan(version: ModelVersion, workspace: Workspace, runner: Runner) -> Outcome:
+    """Scan a version's files again and judge it under today's policy: scan, describe, decide, publish or withdraw.
+
+    Its source is not asked. A file that today's engines with today's signatures have seen is not read again.
+
+    Raises:
+        WeighbridgeError: a step could not do its work; nothing was published.
+    """
+    job = Job.of(IngestRequest(version.manifest.ref, name=version.name), workspace)
+    return _recorded(job, lambda number: _rescan(job, version, runner, number))
+
+
+def _rescan(job: Job, version: ModelVersion, runner: Runner, number: int) -> Outcome:
+    job.workspace.import_ahead([job.request])
+    job.workspace.catalog.update_ingest(number, "SCANNING")
+    manifest = version.manifest
+    reports = [runner.call(steps.scan, job, Received(manifest.files))]
+    card = runner.call(steps.describe, job, manifest)
+    decision = runner.call(steps.decide, job, manifest, reports, card)
+    return Outcome(runner.call(steps.publish, job, manifest, reports, card, decision), unchanged=True)
+
+
+def _recorded(job: Job, work: Callable[[int], Outcome]) -> Outcome:
+    """Record an attempt in the catalog, with its end; `work` gets its number."""
     catalog = job.workspace.catalog
     number = catalog.begin_ingest(checked_name(job.request.model), job.request.ref.uri)
     try:
-        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
-            outcome = _ingest(job, runner, number, pool)
+        outcome = work(number)
     except BaseException as error:
         told = str(error) if isinstance(error, WeighbridgeError) else f"It was stopped by {type(error).__name__}."
         if not isinstance(error, Exception):

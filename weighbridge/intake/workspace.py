@@ -234,7 +234,8 @@ class Workspace:
         if not origins or ref.origin in origins:
             return
         if self.asker.is_stranger:
-            if any(fnmatchcase(request.model, pattern) for pattern in self.settings.shared_names):
+            continued = request.another_source and self.asker.may_continue
+            if continued or any(fnmatchcase(request.model, pattern) for pattern in self.settings.shared_names):
                 return
         elif request.another_source or self.asker.vouched:
             return

@@ -1,0 +1,151 @@
+"""Jobs in the catalog: asked for once, taken by one process, taken over when it ends without a word."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.catalog.conftest import Clock
+from weighbridge.catalog import Catalog, JobEnd, JobOrder
+from weighbridge.catalog.jobs import MOST_BEGINNINGS
+from weighbridge.domain.decision import Reason
+from weighbridge.errors import KeyReused, NotInCatalog, StateConflict
+
+ORDER = JobOrder("ingest", "org/name", {"uri": "mock:org/name"}, "key:ci", "k1", {"changelog": "better\ud800"})
+PASSED = JobEnd("done", "PASSED", "1.0.0", (Reason("warn", "licence", "It has no licence."),))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def catalog(url: str, clock: Clock, open_catalog: Callable[..., Catalog]) -> Catalog:
+    found = open_catalog(url)
+    found._clock = clock
+    return found
+
+
+def test_a_job_from_order_to_end(catalog: Catalog) -> None:
+    queue = catalog.jobs
+    job = queue.add(ORDER)
+    assert (job.order, job.state, job.end, job.ended) == (ORDER, "queued", None, False)
+    taken = queue.take("process 1", 30)
+    assert taken is not None
+    assert (taken.id, taken.state, taken.beginnings) == (job.id, "running", 1)
+    assert queue.take("process 2", 30) is None
+    assert queue.renew(job.id, "process 1", 30, {"progress": {"status": "SCANNING"}, "run_url": "http://run"})
+    assert queue.get(job.id).progress == {"status": "SCANNING"}
+    queue.end(job.id, "process 1", PASSED, {"status": "PASSED"})
+    ended = queue.get(job.id)
+    assert (ended.state, ended.end, ended.ended, ended.run_url) == ("done", PASSED, True, "http://run")
+    assert ended.created_at < ended.updated_at == ended.ended_at
+    assert queue.take("process 2", 30) is None
+    assert [event.kind for event in catalog.history("org/name")] == ["job.queued", "job.done"]
+
+
+def test_an_order_is_queued_once_by_its_key(catalog: Catalog) -> None:
+    queue = catalog.jobs
+    first = queue.add(ORDER)
+    assert queue.add(ORDER).id == first.id
+    assert queue.add(replace(ORDER, asker="key:other")).id != first.id
+    assert queue.add(replace(ORDER, key="k2")).id != first.id
+    assert queue.add(replace(ORDER, key="")).id != queue.add(replace(ORDER, key="")).id
+    for other in ({"request": {"uri": "mock:org/other"}}, {"kind": "rescan"}, {"declared": {}}, {"name": "other"}):
+        with pytest.raises(KeyReused, match="sent before"):
+            queue.add(replace(ORDER, **other))
+    assert len(queue.listed()) == 5
+
+
+def test_the_oldest_is_taken_first_and_the_newest_listed_first(catalog: Catalog) -> None:
+    queue = catalog.jobs
+    ids = [queue.add(replace(ORDER, key=f"k{n}")).id for n in range(3)]
+    assert [getattr(queue.take("p", 30), "id", None) for _ in range(4)] == [*ids, None]
+    listed = queue.listed(limit=2)
+    assert [job.id for job in listed] == ids[:0:-1]
+    last = listed[-1]
+    assert [job.id for job in queue.listed(before=(last.created_at, last.id))] == ids[:1]
+    assert queue.listed(state="queued") == []
+
+
+def test_a_process_that_is_gone_loses_its_job(catalog: Catalog, clock: Clock) -> None:
+    queue = catalog.jobs
+    job = queue.add(ORDER)
+    assert queue.take("gone", 30)
+    clock.now += timedelta(seconds=31)
+    taken = queue.take("next", 30)
+    assert taken is not None
+    assert (taken.id, taken.beginnings) == (job.id, 2)
+    assert not queue.renew(job.id, "gone", 30, {})
+    assert not queue.is_wanted(job.id, "gone")
+    queue.give_back(job.id, "gone")
+    queue.end(job.id, "gone", JobEnd("failed"), {})
+    assert queue.get(job.id).state == "running"
+    assert queue.is_wanted(job.id, "next")
+
+
+def test_a_job_that_ends_every_process_fails(catalog: Catalog, clock: Clock) -> None:
+    queue = catalog.jobs
+    job, other = queue.add(ORDER), queue.add(replace(ORDER, key="k2"))
+    for number in range(MOST_BEGINNINGS):
+        taken = queue.take(f"process {number}", 30)
+        assert taken is not None
+        assert taken.id == job.id
+        clock.now += timedelta(seconds=31)
+    taken = queue.take("the next", 30)
+    assert taken is not None
+    assert taken.id == other.id
+    ended = queue.get(job.id)
+    assert ended.end is not None
+    assert (ended.state, ended.end.error) == ("failed", "UnexpectedError")
+    assert ended.end.problem == "Each of the 5 processes that worked on it ended before it did."
+
+
+def test_a_process_that_stops_in_order_gives_its_job_back(catalog: Catalog) -> None:
+    queue = catalog.jobs
+    job = queue.add(ORDER)
+    for _ in range(MOST_BEGINNINGS + 1):
+        assert queue.take("stopping", 30)
+        queue.give_back(job.id, "stopping")
+    assert (queue.get(job.id).state, queue.get(job.id).beginnings) == ("queued", 0)
+
+
+def test_cancelling(catalog: Catalog, clock: Clock) -> None:
+    queue = catalog.jobs
+    waiting, running, gone, done = (queue.add(replace(ORDER, key=f"k{n}")).id for n in range(4))
+    assert queue.cancel(waiting).state == "cancelled"
+    assert queue.cancel(waiting).state == "cancelled"
+    assert queue.take("process", 30)
+    assert queue.cancel(running).state == "running"
+    assert not queue.is_wanted(running, "process")
+    queue.end(running, "process", JobEnd("cancelled"), {})
+    assert queue.take("killed", 30)
+    queue.cancel(gone)
+    clock.now += timedelta(seconds=31)
+    assert getattr(queue.take("next", 30), "id", None) == done
+    assert queue.get(gone).state == "cancelled"
+    queue.end(done, "next", PASSED, {})
+    with pytest.raises(StateConflict, match="ended already"):
+        queue.cancel(done)
+    for unknown in (queue.get, queue.cancel):
+        with pytest.raises(NotInCatalog, match="no job nothing"):
+            unknown("nothing")
+
+
+def test_of_several_processes_each_takes_other_jobs(url: str, catalog: Catalog) -> None:
+    ids = {catalog.jobs.add(replace(ORDER, key=f"k{n}")).id for n in range(30)}
+    program = (
+        "import sys\nfrom weighbridge.catalog import Catalog\nfrom weighbridge.domain.clock import utc_now\n"
+        "with Catalog.open(sys.argv[1], utc_now) as catalog:\n"
+        "    while job := catalog.jobs.take(sys.argv[2], 3600): print(job.id, flush=True)\n"
+    )
+    command = [sys.executable, "-c", program, url]
+    processes = [subprocess.Popen([*command, f"process {n}"], stdout=subprocess.PIPE, text=True) for n in range(3)]
+    taken = [line for process in processes for line in process.communicate()[0].split()]
+    assert sorted(taken) == sorted(ids)

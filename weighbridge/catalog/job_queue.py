@@ -1,0 +1,105 @@
+"""The queue of jobs, which `Catalog.jobs` returns: one transaction a method, safe for threads and processes.
+
+Not here: the rows (catalog.jobs), and the process that works through the queue (intake.job_worker).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from weighbridge.catalog import events, jobs
+from weighbridge.catalog.database import Database
+from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
+
+
+class JobQueue:
+    """Jobs that wait, run, or have ended. Its errors are those of `Catalog`."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database, self._clock = database, clock
+
+    def add(self, order: JobOrder) -> StoredJob:
+        """Queue an order and return its job; one that the asker has sent before, by its key, is not queued twice.
+
+        Raises:
+            KeyReused: the key belongs to another order of this asker.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            job, is_new = jobs.add(connection, order, now)
+            if is_new:
+                _record(connection, "queued", job, now)
+        return job
+
+    def get(self, id_: str) -> StoredJob:
+        """Return a job. Raises NotInCatalog."""
+        with self._database.read() as connection:
+            return jobs.get(connection, id_)
+
+    def listed(
+        self, *, state: JobState | None = None, before: tuple[datetime, str] | None = None, limit: int = 100
+    ) -> list[StoredJob]:
+        """Return the newest jobs first, those before a time and an id only."""
+        with self._database.read() as connection:
+            return jobs.listed(connection, state, before, limit)
+
+    def take(self, owner: str, lease_s: float) -> StoredJob | None:
+        """Give a process the oldest job that waits, or whose process has not renewed its lease; None for no job.
+
+        Args:
+            owner: the process; its name is used once.
+            lease_s: seconds after which another process takes the job over, unless the lease is renewed.
+        """
+        now = self._clock()
+        with self._database.read() as connection:
+            if not jobs.is_waiting(connection, now):
+                return None
+        with self._database.write() as connection:
+            return jobs.take(connection, owner, now, now + timedelta(seconds=lease_s))
+
+    def renew(self, id_: str, owner: str, lease_s: float, changes: Mapping[str, Any]) -> bool:
+        """Extend a lease and change `progress` or `run_url`; return False when the job is no longer that process's."""
+        now = self._clock()
+        with self._database.write() as connection:
+            return jobs.renew(connection, id_, owner, now + timedelta(seconds=lease_s), now, changes)
+
+    def is_wanted(self, id_: str, owner: str) -> bool:
+        """Return whether a job is still a process's, and nobody has asked to stop it."""
+        with self._database.read() as connection:
+            return jobs.is_wanted(connection, id_, owner)
+
+    def give_back(self, id_: str, owner: str) -> None:
+        """Queue a process's job again, as if the process had not begun it."""
+        with self._database.write() as connection:
+            jobs.give_back(connection, id_, owner, self._clock())
+
+    def end(self, id_: str, owner: str, end: JobEnd, progress: Mapping[str, Any]) -> None:
+        """Store what a process's job came to; nothing when it is no longer that process's."""
+        now = self._clock()
+        with self._database.write() as connection:
+            if jobs.end(connection, id_, owner, end, progress, now):
+                _record(connection, end.state, jobs.get(connection, id_), now)
+
+    def cancel(self, id_: str) -> StoredJob:
+        """Cancel a job: one that waits at once, one that runs as soon as its process hears of it.
+
+        Raises:
+            NotInCatalog: there is none.
+            StateConflict: it has ended in another way.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            job = jobs.cancel(connection, id_, now)
+            _record(connection, "cancelled" if job.ended else "cancelling", job, now)
+        return job
+
+
+def _record(connection: Connection, what: str, job: StoredJob, now: datetime) -> None:
+    detail = {"job": job.id, "kind": job.order.kind, "asker": job.order.asker}
+    if job.end is not None:
+        detail |= {"status": job.end.status, "version": job.end.version}
+    events.record(connection, f"job.{what}", job.order.name, detail, now)

@@ -1,0 +1,296 @@
+"""Jobs in the catalog: work that others asked for, the process that does it, and what it came to.
+
+A process takes a job with a lease that it renews; when it ends without a word, the lease runs out and another process
+takes the job over. Not here: one transaction a method (catalog.job_queue), and the work (intake.job_run).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, select
+
+from weighbridge.catalog import schema
+from weighbridge.catalog.database import insert
+from weighbridge.domain.decision import Reason
+from weighbridge.errors import KeyReused, NotInCatalog, StateConflict
+
+JobKind = Literal["ingest", "rescan"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+#: How often a job is begun: after that, it is what ends the processes that work on it.
+MOST_BEGINNINGS = 5
+_ENDED = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class JobOrder:
+    """What somebody asks for.
+
+    Attributes:
+        kind: the kind of work.
+        name: the model's name.
+        request: plain JSON: `IngestRequest.to_json`, or name and version of what is scanned again.
+        asker: who asks, as the audit log names callers.
+        key: the caller's own key for this order, so that sending it twice asks once; empty for none.
+        declared: what the caller says of the model, such as a changelog; plain JSON.
+    """
+
+    kind: JobKind
+    name: str
+    request: Mapping[str, Any]
+    asker: str
+    key: str = ""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """What a job came to.
+
+    Attributes:
+        state: `done` with a verdict, whichever it is; `failed` where the work could not be done; `cancelled`.
+        status: the version's status; empty without a verdict.
+        version: the version's number; empty without one.
+        reasons: those of the verdict.
+        warnings: what the asker should know besides, a sentence each.
+        problem: why the work could not be done; empty otherwise.
+        remedy: what to do about it.
+        error: the kind of that error.
+        retryable: whether the same order may succeed later.
+    """
+
+    state: Literal["done", "failed", "cancelled"]
+    status: str = ""
+    version: str = ""
+    reasons: tuple[Reason, ...] = ()
+    warnings: tuple[str, ...] = ()
+    problem: str = ""
+    remedy: str = ""
+    error: str = ""
+    retryable: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        reasons = [asdict(reason) for reason in self.reasons]
+        return {**vars(self), "reasons": reasons, "warnings": list(self.warnings)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> JobEnd:
+        """Read what `to_json` wrote."""
+        reasons = tuple(Reason(**reason) for reason in value["reasons"])
+        return cls(**{**value, "reasons": reasons, "warnings": tuple(value["warnings"])})
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """An order in the catalog.
+
+    Attributes:
+        id: cannot be guessed.
+        order: what was asked for.
+        state: of `JobState`.
+        beginnings: how often a process has begun it.
+        cancel_wanted: whether somebody has asked to stop it.
+        run_url: the page of the run that does it; empty for none.
+        progress: the steps with what each has done; plain JSON.
+        end: what it came to; None before.
+        created_at: when it was asked for; UTC.
+        updated_at: when any of this last changed; UTC.
+        ended_at: when it ended; UTC.
+    """
+
+    id: str
+    order: JobOrder
+    state: JobState
+    beginnings: int
+    cancel_wanted: bool
+    run_url: str
+    progress: Mapping[str, Any]
+    end: JobEnd | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in _ENDED
+
+
+_table = schema.jobs
+
+
+def add(connection: Connection, order: JobOrder, now: datetime) -> tuple[StoredJob, bool]:
+    """Store an order, and return its job and whether it is new: the same one again, by its key, is the first one's.
+
+    Raises:
+        KeyReused: the key belongs to another order of this asker.
+    """
+    id_ = secrets.token_hex(16)
+    row = {
+        "id": id_,
+        "kind": order.kind,
+        "name": order.name,
+        "request": dict(order.request),
+        "declared": dict(order.declared),
+        "asker": order.asker,
+        "key": order.key or None,
+        "state": "queued",
+        "beginnings": 0,
+        "cancel_wanted": False,
+        "run_url": "",
+        "progress": {},
+        "created_at": now,
+        "updated_at": now,
+    }
+    statement = insert(connection, _table).values(row).on_conflict_do_nothing(index_elements=["asker", "key"])
+    if connection.execute(statement.returning(_table.c.id)).first():
+        return get(connection, id_), True
+    earlier = _one(connection, (_table.c.asker == order.asker) & (_table.c.key == order.key))
+    assert earlier is not None
+    if earlier.order != order:
+        raise KeyReused(
+            "This idempotency key was sent before, with another request.",
+            f"Choose a new key for a new request; the earlier one is {earlier.id}.",
+            id=earlier.id,
+        )
+    return earlier, False
+
+
+def get(connection: Connection, id_: str) -> StoredJob:
+    """Return a job. Raises NotInCatalog."""
+    return _required(_one(connection, _table.c.id == id_), id_)
+
+
+def listed(
+    connection: Connection, state: JobState | None, before: tuple[datetime, str] | None, limit: int
+) -> list[StoredJob]:
+    """Return the newest jobs first, those before a time and an id only."""
+    query = select(_table).order_by(_table.c.created_at.desc(), _table.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(_table.c.state == state)
+    if before is not None:
+        at, id_ = before
+        query = query.where((_table.c.created_at < at) | ((_table.c.created_at == at) & (_table.c.id < id_)))
+    return [_job(row) for row in connection.execute(query)]
+
+
+def is_waiting(connection: Connection, now: datetime) -> bool:
+    """Return whether there is a job that a process may take."""
+    return connection.execute(select(_table.c.id).where(_free(now)).limit(1)).first() is not None
+
+
+def take(connection: Connection, owner: str, now: datetime, until: datetime) -> StoredJob | None:
+    """Give a process the oldest job that is free, if there is one; of two processes, each gets another one.
+
+    A job that somebody wants to stop, or that was begun too often, ends instead, and the next one is looked at.
+    """
+    oldest = select(_table).where(_free(now)).order_by(_table.c.created_at, _table.c.id).limit(1)
+    while row := connection.execute(oldest.with_for_update(skip_locked=True)).first():
+        if row.cancel_wanted:
+            _change(connection, row.id, now, _ending(JobEnd("cancelled"), now))
+        elif row.beginnings >= MOST_BEGINNINGS:
+            problem = f"Each of the {row.beginnings} processes that worked on it ended before it did."
+            remedy = "The server's log may say why: too little memory, for instance. Ask again once that is mended."
+            end = JobEnd("failed", problem=problem, remedy=remedy, error="UnexpectedError")
+            _change(connection, row.id, now, _ending(end, now))
+        else:
+            changes = {"state": "running", "owner": owner, "leased_until": until, "beginnings": row.beginnings + 1}
+            _change(connection, row.id, now, changes)
+            return get(connection, row.id)
+    return None
+
+
+def renew(
+    connection: Connection, id_: str, owner: str, until: datetime, now: datetime, changes: Mapping[str, Any]
+) -> bool:
+    """Extend a process's lease of a job and change columns; return False when the job is no longer that process's."""
+    return _change(connection, id_, now, {**changes, "leased_until": until}, owner)
+
+
+def is_wanted(connection: Connection, id_: str, owner: str) -> bool:
+    """Return whether a job is still a process's, and nobody has asked to stop it."""
+    mine = (_table.c.id == id_) & (_table.c.owner == owner) & (_table.c.state == "running")
+    query = select(_table.c.id).where(mine & _table.c.cancel_wanted.is_(False))
+    return connection.execute(query).first() is not None
+
+
+def give_back(connection: Connection, id_: str, owner: str, now: datetime) -> bool:
+    """Queue a process's job again, as if the process had not begun it; return whether it still was that process's."""
+    changes = {**_without_owner("queued"), "beginnings": _table.c.beginnings - 1}
+    return _change(connection, id_, now, changes, owner)
+
+
+def end(connection: Connection, id_: str, owner: str, end: JobEnd, progress: Mapping[str, Any], now: datetime) -> bool:
+    """Store what a process's job came to; return False, storing nothing, when it is no longer that process's."""
+    return _change(connection, id_, now, {**_ending(end, now), "progress": dict(progress)}, owner)
+
+
+def cancel(connection: Connection, id_: str, now: datetime) -> StoredJob:
+    """Cancel a job: one that waits at once, one that runs as soon as its process hears of it.
+
+    Raises:
+        NotInCatalog: there is none.
+        StateConflict: it has ended in another way.
+    """
+    row = connection.execute(select(_table).where(_table.c.id == id_).with_for_update()).first()
+    job = _required(_job(row) if row else None, id_)
+    if job.state in ("done", "failed"):
+        raise StateConflict(f"The job {id_} has ended already: it is {job.state}.", "It cannot be cancelled.", id=id_)
+    if job.state == "queued":
+        _change(connection, id_, now, {**_ending(JobEnd("cancelled"), now), "cancel_wanted": True})
+    elif job.state == "running":
+        _change(connection, id_, now, {"cancel_wanted": True})
+    return get(connection, id_)
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    return (_table.c.state == "queued") | ((_table.c.state == "running") & (_table.c.leased_until < now))
+
+
+def _without_owner(state: JobState) -> dict[str, Any]:
+    return {"state": state, "owner": None, "leased_until": None}
+
+
+def _ending(end: JobEnd, now: datetime) -> dict[str, Any]:
+    return {**_without_owner(end.state), "outcome": end.to_json(), "ended_at": now}
+
+
+def _change(connection: Connection, id_: str, now: datetime, changes: Mapping[str, Any], owner: str = "") -> bool:
+    """Change a job's columns; with an owner, only while the job is that process's. Return whether it was changed."""
+    wanted = _table.c.id == id_
+    if owner:
+        wanted &= (_table.c.owner == owner) & (_table.c.state == "running")
+    done = connection.execute(_table.update().where(wanted).values({"updated_at": now, **changes}))
+    return bool(done.rowcount)
+
+
+def _one(connection: Connection, wanted: ColumnElement[bool]) -> StoredJob | None:
+    row = connection.execute(select(_table).where(wanted)).first()
+    return _job(row) if row else None
+
+
+def _required(job: StoredJob | None, id_: str) -> StoredJob:
+    if job is None:
+        raise NotInCatalog(f"There is no job {id_}.", "Its id is in the answer that accepted it.", id=id_)
+    return job
+
+
+def _job(row: Row[Any]) -> StoredJob:
+    return StoredJob(
+        id=row.id,
+        order=JobOrder(row.kind, row.name, row.request, row.asker, row.key or "", row.declared),
+        state=row.state,
+        beginnings=row.beginnings,
+        cancel_wanted=row.cancel_wanted,
+        run_url=row.run_url,
+        progress=row.progress,
+        end=JobEnd.from_json(row.outcome) if row.outcome else None,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        ended_at=row.ended_at,
+    )

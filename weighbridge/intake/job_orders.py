@@ -1,0 +1,70 @@
+"""Orders of jobs: checks what can be checked at once of what somebody asks for, and queues it.
+
+What takes a request to a source, or reads a file, is the job's own work, and its end says what was wrong. Not here:
+whether the asker may ask for it (domain.access), and the work (intake.job_run).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from weighbridge.catalog import JobOrder, StoredJob
+from weighbridge.domain.names import checked_name
+from weighbridge.domain.next_version import checked_number
+from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import InvalidReference, StateConflict
+from weighbridge.intake.workspace import Workspace
+from weighbridge.net.on_behalf import refuse_place
+
+
+@dataclass(frozen=True)
+class OrderSlip:
+    """What goes with an order besides the request.
+
+    Attributes:
+        asker: who asks, as the audit log names callers.
+        key: the caller's own key for this order, so that sending it twice asks once; empty for none.
+        declared: what the caller says of the model; plain JSON.
+    """
+
+    asker: str
+    key: str = ""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+
+def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) -> StoredJob:
+    """Queue an ingest.
+
+    Raises:
+        UsageError: the name, the reference or the number is not valid, or this asker may not name the policy or the
+            place of a secret; or the key belongs to another order.
+    """
+    name = checked_name(request.model)
+    if request.ref.mistake:
+        raise InvalidReference(f"{request.ref.mistake}.", "Correct the reference.", uri=request.ref.uri)
+    if request.version:
+        checked_number(request.version)
+    workspace.policy(request)
+    refuse_place(request.auth, workspace.settings.token_places)
+    order = JobOrder("ingest", name, request.to_json(), slip.asker, slip.key, slip.declared)
+    return workspace.catalog.jobs.add(order)
+
+
+def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -> StoredJob:
+    """Queue another scan of a version.
+
+    Raises:
+        StateConflict: its bytes were removed.
+        KeyReused: the key belongs to another order.
+    """
+    if version.purged:
+        raise StateConflict(
+            f"The bytes of {version.name} {version.version} were removed, so that they cannot be scanned.",
+            "Take the model in again.",
+            name=version.name,
+        )
+    request = {"name": version.name, "version": version.version}
+    return workspace.catalog.jobs.add(JobOrder("rescan", version.name, request, slip.asker, slip.key, slip.declared))
