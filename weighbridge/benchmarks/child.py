@@ -41,6 +41,7 @@ _NO_CHOICE = frozenset(
         "name",
         "generation_defaults",
         "converted",
+        "matryoshka",
         "dtype",
         "trust_remote_code",
         "allow_pickle",

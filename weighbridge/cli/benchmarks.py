@@ -47,6 +47,13 @@ class Timestamps(StrEnum):
     segment = "segment"
 
 
+class EncodingFormat(StrEnum):
+    """The ways in which a vector is printed."""
+
+    float = "float"
+    base64 = "base64"
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("preload", epilog=examples("weighbridge preload --only smollm2-135m-instruct"))(_preload)
@@ -98,6 +105,12 @@ def _try(
     top_p: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Share of the likeliest tokens; models.yaml's, or 1.")
     ] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(min=1, help="Numbers of a vector; as many as the model makes by default.")
+    ] = None,
+    encoding_format: Annotated[
+        EncodingFormat | None, typer.Option(help="How a vector is printed: numbers, or base64 of float32.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which it is ended.")] = 600.0,
     models: ModelsOption = DEFAULT_MODELS,
     json_: AsJSON = False,
@@ -115,6 +128,8 @@ def _try(
         "language": language,
         "translate": translate,
         "timestamps": timestamps or "",
+        "dimensions": dimensions,
+        "encoding_format": encoding_format or "",
     }
     with (
         bars(json_) as shown,

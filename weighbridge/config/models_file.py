@@ -68,6 +68,7 @@ class HandlerOptions(BaseModel):
     supports_structured_outputs: bool = False
     pooling: str = ""
     normalize: bool | None = None
+    matryoshka: bool | None = None
     dtype: Literal["", "auto", "float32", "float16", "bfloat16"] = ""
     gguf_file: str = ""
     max_duration_s: Annotated[float, Field(gt=0)] | None = None

@@ -25,10 +25,12 @@ from weighbridge.handlers.conversion import converted, merged
 from weighbridge.handlers.inference import finite, inferring, max_tokens, refuse_cancelled, watched
 from weighbridge.handlers.interface import Device
 from weighbridge.handlers.local_model import LocalModel
+from weighbridge.handlers.matryoshka import read_matryoshka
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading, locate, model_folder
 from weighbridge.handlers.request import checked_text
 from weighbridge.handlers.sentence import Sentence, read_sentence
 from weighbridge.handlers.sentence_layers import MASK, MODES, SENTENCE, TEXT_MASK, TOKENS, Normalize, text_mask
+from weighbridge.handlers.vectors import wanted_vectors
 
 #: What models.yaml may name, and the mode that it is.
 POOLINGS = {"last" if mode == "lasttoken" else mode: mode for mode in MODES}
@@ -50,7 +52,8 @@ class TextEmbedding(LocalModel):
         hf_repo_id: repository in the cache, or a folder.
         device: where it runs.
         cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `pooling` (of `POOLINGS`), `normalize`, `dtype`, `gguf_file`, and what `locate` takes besides.
+        kwargs: `name`, `pooling` (of `POOLINGS`), `normalize`, `matryoshka`, `dtype`, `gguf_file`, and what `locate`
+            takes besides.
 
     Raises:
         InvalidConfiguration: there is no such pooling.
@@ -60,7 +63,7 @@ class TextEmbedding(LocalModel):
     """
 
     capabilities = ["text-embedding"]
-    options = ["pooling", "normalize", "dtype", "gguf_file"]
+    options = ["pooling", "normalize", "matryoshka", "dtype", "gguf_file"]
     joins = True
 
     def __init__(self, hf_repo_id: str, device: Device, cache_dir: str | None = None, **kwargs: Any) -> None:
@@ -87,23 +90,31 @@ class TextEmbedding(LocalModel):
         self.max_tokens = max_tokens(self.tokenizer, self.model, sentence.max_tokens)
         self._words = threading.Lock()
         self._layers = torch.nn.Sequential(*sentence.layers).to(device).eval()
-        self._size, self._normalizes = sentence.size, kwargs.get("normalize")
+        self._normalizes = kwargs.get("normalize")
         if self._normalizes is False:
             kept = [layer for layer in self._layers if not isinstance(layer, Normalize) or layer.writes != SENTENCE]
             self._layers = torch.nn.Sequential(*kept)
-        self._prepare(sentence)
+        self._prepare(sentence, kwargs.get("matryoshka"))
 
-    def embed(self, texts: list[str], cancel_event: threading.Event | None = None) -> np.ndarray:
+    def embed(self, texts: list[str], cancel_event: threading.Event | None = None, **options: Any) -> np.ndarray:
         """Return float32 vectors of shape (texts, dim); texts longer than `max_tokens` are cut, which `count_cut` says.
 
+        Args:
+            texts: what is embedded.
+            cancel_event: ends it.
+            options: of `WantedVectors`. Of vectors with fewer `dimensions` the rest is cut off, and they have length 1
+                where whole ones have.
+
         Raises:
-            InvalidRequest: it is no list of texts.
+            InvalidRequest: it is no list of texts, or the model has no vectors of so many dimensions.
             HandlerError: the model fails or computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
+        dimensions = wanted_vectors(self.name, options).dimensions
+        self._matryoshka.check(self.name, dimensions)
         tokens = self._tokens(texts, cut=True)
-        vectors = np.zeros((len(texts), self.dim), np.float32)
+        vectors = np.zeros((len(texts), dimensions or self.dim), np.float32)
         with (
             self.turns.take(self.name, cancel_event),
             watched(self.model, self.name, cancel_event),
@@ -111,7 +122,7 @@ class TextEmbedding(LocalModel):
         ):
             for batch in self._batches(tokens):
                 refuse_cancelled(self.name, cancel_event)
-                vectors[batch] = self._vectors([tokens[index] for index in batch])
+                vectors[batch] = self._vectors([tokens[index] for index in batch], dimensions)
         return vectors
 
     def count_tokens(self, texts: list[str]) -> int:
@@ -122,7 +133,7 @@ class TextEmbedding(LocalModel):
         """Return how many of the texts are longer than `max_tokens`, so are cut. Raises InvalidRequest."""
         return sum(len(entry["input_ids"]) > self.max_tokens for entry in self._tokens(texts, cut=False))
 
-    def _prepare(self, sentence: Sentence) -> None:
+    def _prepare(self, sentence: Sentence, matryoshka: bool | None) -> None:
         """Finish loading with what needs the whole model: lower case, the prompt's length, dimensions, padding."""
         if sentence.lower_case:
             inner = getattr(self.tokenizer, "backend_tokenizer", None)
@@ -140,12 +151,15 @@ class TextEmbedding(LocalModel):
         self._inputs = None if free else set(takes)
         self._width = int(self.model.config.get_text_config().hidden_size)
         with torch.inference_mode(), inferring(self.name, str(self.device), "embeddings"):
-            self.dim = self._vectors([{"input_ids": [], "attention_mask": []}]).shape[1]
+            length = self._pooled([{"input_ids": [], "attention_mask": []}]).shape[1]
+            self.dim = min(sentence.size or length, length)
             short, long = self._tokens(list(_PROBE), cut=True)
             alone, beside = self._vectors([short])[0], self._vectors([short, long])[0]
         same = _SAME if self.model.dtype == torch.float32 else _SAME_SHORT
         # Some models look at padding whatever the mask says (FNet): they get texts of one length at a time.
         self._pads = bool(alone @ beside >= same * np.linalg.norm(alone) * np.linalg.norm(beside))
+        truncates = sentence.size is not None
+        self._matryoshka = read_matryoshka(self.model.config, length, truncates=truncates, option=matryoshka)
 
     def _tokens(self, texts: Sequence[str], *, cut: bool) -> list[dict[str, list[int]]]:
         if isinstance(texts, str):
@@ -171,8 +185,22 @@ class TextEmbedding(LocalModel):
         if batch:
             yield batch
 
-    def _vectors(self, tokens: Sequence[dict[str, list[int]]]) -> np.ndarray:
-        """Return the vectors of texts that are computed together.
+    def _vectors(self, tokens: Sequence[dict[str, list[int]]], dimensions: int | None = None) -> np.ndarray:
+        """Return the vectors of texts that are computed together, of the model's own length or a shorter one."""
+        pooled = self._pooled(tokens)[:, : dimensions or self.dim]
+        if self._normalizes or (dimensions is not None and self._is_unit):
+            pooled = torch.nn.functional.normalize(pooled, dim=-1)
+        found: np.ndarray = pooled.cpu().numpy()
+        return found
+
+    @property
+    def _is_unit(self) -> bool:
+        """Whether whole vectors have length 1 by what the model says."""
+        last = self._layers[-1]
+        return isinstance(last, Normalize) and last.writes == SENTENCE
+
+    def _pooled(self, tokens: Sequence[dict[str, list[int]]]) -> torch.Tensor:
+        """Return what texts that are computed together become by all layers, uncut.
 
         Padding goes to the right whatever side the tokenizer prefers: positions that a model counts from the left are
         then those of the text alone. Pooling goes by the mask.
@@ -187,11 +215,7 @@ class TextEmbedding(LocalModel):
             known = {key: value for key, value in inputs.items() if self._inputs is None or key in self._inputs}
             states = finite(self.name, self.model(**known).last_hidden_state.float())
         values = {TOKENS: states, MASK: mask, TEXT_MASK: text_mask(mask, self._prompt_length)}
-        pooled = finite(self.name, self._layers(values)[SENTENCE])[:, : self._size]
-        if self._normalizes:
-            pooled = torch.nn.functional.normalize(pooled, dim=-1)
-        found: np.ndarray = pooled.cpu().numpy()
-        return found
+        return finite(self.name, self._layers(values)[SENTENCE])
 
 
 def _auto(place: Place) -> Any:

@@ -5,6 +5,7 @@ Not here: how messages become tokens (chat, vision).
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -88,15 +89,24 @@ def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
         raise InvalidRequest(f"{name} takes no {', '.join(unknown)}.", "Leave it out, or ask a service that takes it.")
     check_sampling(options["max_new_tokens"], options["temperature"], options["top_p"])
     for key in ("top_k", "seed"):
-        if not isinstance(given.get(key, 0), int) or isinstance(given.get(key), bool) or given.get(key, 0) < 0:
+        if not whole_number(given.get(key, 0)) or given.get(key, 0) < 0:
             raise InvalidRequest(f"{key} is {given[key]!r}.", "Ask for a whole number, 0 or more.")
     check_penalties_and_logprobs(given)
     return Wanted(**{**given, "stop": tuple(stop_strings(options.get("stop")))})
 
 
+def check_taken(name: str, method: Any, options: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest for an option that a handler's method does not take."""
+    taken = inspect.signature(method).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    if unknown := sorted(options.keys() - taken.keys()):
+        raise InvalidRequest(f"{name} takes no {', '.join(unknown)}.", "Leave it out.")
+
+
 def check_sampling(max_new_tokens: Any, temperature: Any, top_p: Any) -> None:
     """Raise InvalidRequest for a length, a temperature or a `top_p` that cannot be."""
-    if not isinstance(max_new_tokens, int) or isinstance(max_new_tokens, bool) or max_new_tokens < 1:
+    if not whole_number(max_new_tokens) or max_new_tokens < 1:
         raise InvalidRequest(f"The most tokens of an answer are {max_new_tokens!r}.", "Ask for 1 or more.")
     if not _number(temperature) or temperature < 0:
         raise InvalidRequest(f"The temperature is {temperature!r}.", "Ask for 0 or more.")
@@ -113,7 +123,7 @@ def check_penalties_and_logprobs(options: Mapping[str, Any]) -> None:
     told, top = options.get("logprobs", False), options.get("top_logprobs", 0)
     if not isinstance(told, bool):
         raise InvalidRequest(f"logprobs is {told!r}.", "Send true or false.")
-    if not isinstance(top, int) or isinstance(top, bool) or not 0 <= top <= _MAX_TOP_LOGPROBS:
+    if not whole_number(top) or not 0 <= top <= _MAX_TOP_LOGPROBS:
         raise InvalidRequest(f"top_logprobs is {top!r}.", f"Ask for 0 to {_MAX_TOP_LOGPROBS}.")
     if top and not told:
         raise InvalidRequest("top_logprobs is asked for without logprobs.", "Send logprobs: true, too.")
@@ -121,7 +131,7 @@ def check_penalties_and_logprobs(options: Mapping[str, Any]) -> None:
 
 def check_one(n: Any) -> None:
     """Raise InvalidRequest where a call asks for several answers, of which `generate` gives one."""
-    if n is not None and (not isinstance(n, int) or isinstance(n, bool) or n != 1):
+    if n is not None and (not whole_number(n) or n != 1):
         raise InvalidRequest(f"n is {n!r}, and a call gives one answer.", "Ask weighbridge.handlers.choices for more.")
 
 
@@ -132,7 +142,7 @@ def asks_for_form(response_format: Any) -> bool:
 
 def check_top_k(top_k: Any) -> None:
     """Raise InvalidRequest for a number of documents that cannot be; None asks for all of them."""
-    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0):
+    if top_k is not None and (not whole_number(top_k) or top_k < 0):
         raise InvalidRequest(f"top_k is {top_k!r}.", "Ask for 0 documents or more.")
 
 
@@ -218,6 +228,11 @@ def _content(message: dict[str, Any], name: str) -> str:
             )
         texts.append(checked_text(part.get(kind)))
     return "\n".join(texts)
+
+
+def whole_number(value: Any) -> bool:
+    """Tell whether a value is an integer; JSON's true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> bool:

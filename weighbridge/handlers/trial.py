@@ -15,7 +15,9 @@ from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import opened
+from weighbridge.handlers.request import check_taken
 from weighbridge.handlers.sampling import sampling
+from weighbridge.handlers.vectors import encoded
 
 _WORDS_SHOWN = 8
 #: Fields of a trial that only some models take, as the command line calls them.
@@ -29,6 +31,8 @@ _OPTIONS = {
     "language": "--language",
     "translate": "--translate",
     "timestamps": "--timestamps",
+    "dimensions": "--dimensions",
+    "encoding_format": "--encoding-format",
 }
 _MAX_IMAGE_SIZE = 20 * 1024**2
 
@@ -50,6 +54,8 @@ class Trial:
         language: of the speech, or empty for the model to find out.
         translate: whether speech is translated to English.
         timestamps: `word` or `segment` for the times of a transcript, or empty.
+        dimensions: numbers of a vector; None for the model's own.
+        encoding_format: `float` or `base64`, how a vector is answered; empty for numbers.
     """
 
     handler: str
@@ -66,6 +72,8 @@ class Trial:
     language: str = ""
     translate: bool = False
     timestamps: str = ""
+    dimensions: int | None = None
+    encoding_format: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,19 @@ def _asked(handler: Any, trial: Trial, on_text: Callable[[str], None]) -> Reply:
         _refuse_others(handler, trial, {"text", "documents"})
         return _ranked(handler, trial)
     if "text-embedding" in able and trial.text:
-        _refuse_others(handler, trial, {"text"})
-        vector = [float(value) for value in handler.embed([trial.text])[0]]
-        first = ", ".join(f"{value:.4f}" for value in vector[:_WORDS_SHOWN])
-        return Reply(vector, f"[{first}{', …' if len(vector) > _WORDS_SHOWN else ''}] of {len(vector)} dimensions")
+        _refuse_others(handler, trial, {"text", "dimensions", "encoding_format"})
+        return _embedded(handler, trial)
     raise InvalidRequest(_wanted(handler, able))
+
+
+def _embedded(handler: Any, trial: Trial) -> Reply:
+    options = {} if trial.dimensions is None else {"dimensions": trial.dimensions}
+    check_taken(handler.name, handler.embed, options)
+    (vector,) = encoded(handler.embed([trial.text], **options), trial.encoding_format)
+    if trial.encoding_format == "base64":
+        return Reply(vector, vector)
+    first = ", ".join(f"{value:.4f}" for value in vector[:_WORDS_SHOWN])
+    return Reply(vector, f"[{first}{', …' if len(vector) > _WORDS_SHOWN else ''}] of {len(vector)} dimensions")
 
 
 def _answered(handler: Any, trial: Trial, on_text: Callable[[str], None]) -> Reply:

@@ -18,7 +18,8 @@ from weighbridge.handlers.interface import Device, RerankResult
 from weighbridge.handlers.ranking import ranked
 from weighbridge.handlers.request import check_top_k, checked_text
 from weighbridge.handlers.upstream_service import UpstreamService
-from weighbridge.handlers.vectors import from_base64
+from weighbridge.handlers.vectors import WantedVectors, from_base64, wanted_vectors
+from weighbridge.net.openai.dialect import Dialect
 
 #: Texts in one request until a service says that it takes fewer.
 _BATCH = 256
@@ -61,38 +62,59 @@ class UpstreamEmbedding(_InBatches):
     def __init__(self, hf_repo_id: str, device: Device = "cpu", cache_dir: str | None = None, **kwargs: Any) -> None:
         super().__init__(hf_repo_id, device, cache_dir, **kwargs)
         self._dim: int | None = None
+        self._dialect = Dialect()
 
     @property
     def dim(self) -> int:
         """The length of a vector, found by asking for one once."""
         return self._dim if self._dim is not None else int(self.embed(["dimension"]).shape[1])
 
-    def embed(self, texts: list[str], cancel_event: threading.Event | None = None) -> np.ndarray:
-        """Return float32 vectors of shape (texts, dim). Raises InvalidRequest, HandlerError, Cancelled."""
+    def embed(self, texts: list[str], cancel_event: threading.Event | None = None, **options: Any) -> np.ndarray:
+        """Return float32 vectors of shape (texts, dim).
+
+        Args:
+            texts: what is embedded.
+            cancel_event: ends it.
+            options: of `WantedVectors`, which the service gets.
+
+        Raises:
+            InvalidRequest: the service says so, or it is no list of texts.
+            HandlerError: the service fails, or answers with vectors of another length.
+            Cancelled: `cancel_event` was set.
+        """
+        wanted = wanted_vectors(self.name, options)
         if isinstance(texts, str):
             raise InvalidRequest(f"{self.name} embeds a list of texts, and got one text.", "Put it into a list.")
         if not texts:
-            return np.zeros((0, self.dim), np.float32)
-        found = [vectors for vectors, _ in self._ask(texts, cancel_event)]
-        lengths = {vectors.shape[1] for vectors in found} | ({self._dim} if self._dim is not None else set())
+            return np.zeros((0, wanted.dimensions or self.dim), np.float32)
+        found = [vectors for vectors, _ in self._ask(texts, cancel_event, wanted)]
+        expected = self._dim if wanted.dimensions is None else wanted.dimensions
+        lengths = {vectors.shape[1] for vectors in found} | ({expected} if expected is not None else set())
         if len(lengths) > 1:
-            raise self.wrong("vectors of several lengths")
-        (self._dim,) = lengths
+            asked = "" if wanted.dimensions is None else f", and {wanted.dimensions:,} dimensions were asked for"
+            raise self.wrong(f"vectors of the lengths {', '.join(map(str, sorted(lengths)))}{asked}")
+        if wanted.dimensions is None:
+            (self._dim,) = lengths
         return np.concatenate(found)
 
     def count_tokens(self, texts: list[str]) -> int:
         """Return the tokens that the service counts. Raises HandlerError where it counts none."""
-        counted = [tokens for _, tokens in self._ask(texts, None)]
+        counted = [tokens for _, tokens in self._ask(texts, None, WantedVectors())]
         if None in counted:
             raise HandlerError(f"{self.device} does not count the tokens of {self.name}.", "Count them elsewhere.")
         return sum(filter(None, counted))
 
-    def _ask(self, texts: Sequence[str], cancel_event: threading.Event | None) -> list[tuple[np.ndarray, int | None]]:
+    def _ask(
+        self, texts: Sequence[str], cancel_event: threading.Event | None, wanted: WantedVectors
+    ) -> list[tuple[np.ndarray, int | None]]:
         whole = [checked_text(text) for text in texts]
-        return self._in_batches(whole, lambda some: self._vectors(some, cancel_event))
+        chosen = {key: value for key, value in vars(wanted).items() if value is not None}
+        return self._in_batches(whole, lambda some: self._vectors(some, cancel_event, chosen))
 
-    def _vectors(self, texts: Sequence[str], event: threading.Event | None) -> tuple[np.ndarray, int | None]:
-        answer = self._endpoint.post("/embeddings", {"model": self._model, "input": list(texts)}, event)
+    def _vectors(
+        self, texts: Sequence[str], event: threading.Event | None, chosen: Mapping[str, Any]
+    ) -> tuple[np.ndarray, int | None]:
+        answer = self._post({"model": self._model, "input": list(texts), **chosen}, event)
         usage = answer.get("usage")
         usage = usage if isinstance(usage, dict) else {}
         tokens = usage.get("prompt_tokens", usage.get("total_tokens"))
@@ -109,6 +131,15 @@ class UpstreamEmbedding(_InBatches):
         if places != list(range(len(texts))) or vectors.ndim != 2 or not np.isfinite(vectors).all():
             raise self.wrong(f"vectors of the shape {vectors.shape} for {len(texts)} texts, or with no numbers in them")
         return vectors, tokens
+
+    def _post(self, body: Mapping[str, Any], event: threading.Event | None) -> dict[str, Any]:
+        while True:
+            said = self._dialect.adapted(body)
+            try:
+                return self._endpoint.post("/embeddings", said, event)
+            except HandlerError as error:
+                if not self._dialect.learn(error, said):
+                    raise
 
 
 class UpstreamRerank(_InBatches):

@@ -8,7 +8,6 @@ Not here: the other end (worker_process).
 
 from __future__ import annotations
 
-import inspect
 import json
 import queue
 import sys
@@ -21,6 +20,7 @@ from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
 from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import ATTRIBUTES
 from weighbridge.handlers.loading import opened
+from weighbridge.handlers.request import check_taken
 from weighbridge.handlers.vectors import as_base64
 
 #: What a worker knows of its handler beside the attributes of every handler; some handlers lack some of them.
@@ -74,11 +74,7 @@ class _Calls:
         ask = getattr(self._handler, method, None)
         if ask is None:
             raise InvalidRequest(f"{self._handler.name} has no {method}.", "Ask for what it can do.")
-        taken = inspect.signature(ask).parameters
-        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values()):
-            unknown = sorted(options.keys() - taken.keys())
-            if unknown:
-                raise InvalidRequest(f"{self._handler.name} takes no {', '.join(unknown)}.", "Leave it out.")
+        check_taken(self._handler.name, ask, options)
         return ask(*arguments, **options)
 
 

@@ -1,4 +1,4 @@
-"""The parameters of a chat that one model of a service accepts, learned from its refusals.
+"""The parameters of a request that one model of a service accepts, learned from its refusals.
 
 OpenAI's newer models take `max_completion_tokens` instead of `max_tokens` and only their default temperature; others
 have no `stream_options`. A service refuses the first request in the usual form; later requests have the accepted form.
@@ -21,6 +21,7 @@ _OTHERWISE = {
     "top_p": "",
     "stop": "",
     "stream_options": "",
+    "encoding_format": "",
 }
 _NOT_TAKEN = re.compile(
     r"unsupported|not supported|not support|unrecogni[sz]ed|unknown|unexpected|extra (?:inputs|fields)|not permitted"
