@@ -97,7 +97,7 @@ def _fsck(
         bool, typer.Option("--repair", help="Bring back what is broken or missing; only damaged pieces where possible.")
     ] = False,
     registries: Annotated[
-        bool, typer.Option("--registries", help="Compare what registries list and give out with the catalog, too.")
+        bool, typer.Option("--registries", help="Compare what registries list and serve with the catalog, too.")
     ] = False,
     models: ModelsOption = DEFAULT_MODELS,
     json_: AsJSON = False,
