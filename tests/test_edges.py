@@ -50,7 +50,7 @@ LAYERS: dict[str, set[str]] = {
         *("handlers", "sources", "scanners", "registries", "benchmarks"),
     },
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
-    "web": {"errors", "domain", "catalog", "config", "intake"},
+    "web": {"errors", "domain", "catalog", "config", "benchmarks", "intake"},
     "cli": {
         *("errors", "domain", "store", "handlers", "config"),
         *("benchmarks", "intake", "views", "web"),

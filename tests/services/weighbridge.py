@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import BaseModel
 
 from weighbridge.catalog import Catalog
 from weighbridge.domain.clock import utc_now
@@ -75,3 +76,12 @@ def serving(home: Path, environment: Mapping[str, str] | None = None, *options: 
         process.wait()
         reading.join()
         process.stderr.close()
+
+
+def holds(model: type[BaseModel], response: httpx.Response) -> Any:
+    """Return the JSON of a response, which is exactly what a document of the API promises."""
+    assert response.status_code == 200, response.text
+    content = response.json()
+    promised = model.model_validate(content, strict=True).model_dump()
+    assert promised == content
+    return content

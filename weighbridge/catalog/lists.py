@@ -8,6 +8,7 @@ from __future__ import annotations
 from weighbridge.catalog import listings, summaries
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.listings import ModelQuery, ModelSummary
+from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.version import VersionSummary
 
 
@@ -27,7 +28,15 @@ class Lists:
         with self._database.read() as connection:
             return listings.of_model(connection, name)
 
-    def versions(self, name: str) -> list[VersionSummary]:
-        """Return one line for every version of a model, the latest first; none for an unknown name."""
+    def versions(self, name: str, *, before: str = "", limit: int | None = None) -> list[VersionSummary]:
+        """Return one line for every version of a model, the latest first; none for an unknown name.
+
+        With `before`, a part of them: those that were added before that version.
+        """
         with self._database.read() as connection:
-            return summaries.of_model(connection, name)
+            return summaries.of_model(connection, name, before, limit)
+
+    def files(self, name: str, version: str, *, after: str = "", limit: int | None = None) -> list[FileEntry]:
+        """Return files of a version, sorted by path, from the first path after `after` on."""
+        with self._database.read() as connection:
+            return summaries.files(connection, name, version, after, limit)

@@ -14,12 +14,34 @@ from weighbridge.catalog import manifests, schema
 from weighbridge.catalog.listings import default_id
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.version import ManifestSummary, VersionSummary
 
 
-def of_model(connection: Connection, name: str) -> list[VersionSummary]:
-    """Return a line for every version of a model, the latest first."""
-    return _load(connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()))
+def of_model(connection: Connection, name: str, before: str, limit: int | None) -> list[VersionSummary]:
+    """Return a line for every version of a model, the latest first; with `before`, of those added before that one."""
+    models, table = schema.models, schema.versions
+    query = _select().where(models.c.name == name).order_by(table.c.id.desc()).limit(limit)
+    if before:
+        other = table.alias()
+        of_same = (other.c.model_id == table.c.model_id, other.c.version == before)
+        query = query.where(table.c.id < select(other.c.id).where(*of_same).correlate(table).scalar_subquery())
+    return _load(connection, query)
+
+
+def files(connection: Connection, name: str, version: str, after: str, limit: int | None) -> list[FileEntry]:
+    """Return files of a version, sorted by path, from the first path after `after` on."""
+    models, table, entries = schema.models, schema.versions, schema.files
+    query = (
+        select(entries)
+        .join(table, table.c.manifest_digest == entries.c.manifest_digest)
+        .join(models, models.c.id == table.c.model_id)
+        .where(models.c.name == name, table.c.version == version, table.c.removed_at.is_(None))
+        .order_by(entries.c.path)
+        .limit(limit)
+    )
+    rows = connection.execute(query.where(entries.c.path > after) if after else query)
+    return [FileEntry(row.path, row.size, Digest.parse(row.digest) if row.digest else None) for row in rows]
 
 
 def of_manifests(connection: Connection, digests: Iterable[str]) -> list[VersionSummary]:

@@ -11,12 +11,12 @@ from rich.console import Group as Shown
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.benchmarks.leaderboard import Filter, Group, Row, leaderboard
+from weighbridge.benchmarks.leaderboard import Filter, Group, Row
 from weighbridge.cli.console import AsJSONList, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import UsageError
+from weighbridge.intake.ranking import RankingRequest, rank
 from weighbridge.intake.workspace import open_catalog
 from weighbridge.views.leaderboard_files import write_csv, write_parquet
 from weighbridge.views.text import count_text, interval_text, metric_text
@@ -49,32 +49,23 @@ def _leaderboard(
     json_: AsJSONList = False,
 ) -> None:
     """Rank the versions that passed by a benchmark; only comparable results are ranked against each other."""
-    if benchmark and benchmark not in BENCHMARKS:
-        raise UsageError(f"There is no benchmark “{benchmark}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
     weights = _number(min_params, 0.0), _number(max_params, float("inf"))
     wanted = Filter(architecture, *weights, licence, task, definition, hardware)
     with open_catalog(Settings()) as catalog:
-        versions, results = catalog.measured(benchmark or None)
-    _refuse_unknown(sort, results)
-    groups = leaderboard(versions, results, wanted, sort)
+        ranking = rank(RankingRequest(wanted, benchmark, sort), catalog)
+    groups = ranking.groups
     if csv:
         write_csv(groups, csv)
     if parquet:
         write_parquet(groups, parquet)
     rows = [row.to_json() for group in groups for row in group.rows]
-    nothing = "No version fits." if results else "No results yet: weighbridge benchmark NAME"
+    nothing = "No version fits." if ranking.measured else "No results yet: weighbridge benchmark NAME"
     say(
         "leaderboard-row",
         rows,
         lambda: out.print(Shown(*map(_drawn, groups)) if groups else nothing, crop=False),
         json_,
     )
-
-
-def _refuse_unknown(sort: str, results: list[BenchmarkResult]) -> None:
-    known = sorted({metric.name for result in results for metric in result.metrics})
-    if sort and known and sort not in known:
-        raise UsageError(f"No result has a metric “{sort}”.", f"There are: {', '.join(known)}.")
 
 
 def _number(text: str, default: float) -> float:

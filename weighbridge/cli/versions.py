@@ -143,7 +143,7 @@ def _diff(
     Exit status 0, whether they differ or not.
     """
     with open_catalog(Settings()) as catalog:
-        found = compare(before, after, catalog)
+        found = compare(lookup.find(catalog, before), lookup.find(catalog, after), catalog)
     say("difference", found.to_json(), lambda: out.print(catalog_tables.difference(found), crop=False), json_)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from weighbridge.catalog import Catalog
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake.lookup import find
 
 
 @dataclass(frozen=True, order=True)
@@ -60,9 +59,8 @@ class Difference:
         }
 
 
-def compare(before: str, after: str, catalog: Catalog) -> Difference:
-    """Compare the versions of two texts `NAME[@VERSION]`. Raises UsageError where one does not exist."""
-    one, two = find(catalog, before), find(catalog, after)
+def compare(one: ModelVersion, two: ModelVersion, catalog: Catalog) -> Difference:
+    """Compare two versions."""
     results = [catalog.results([version.manifest.digest]) for version in (one, two)]
     changes = [
         *_changed("version", _facts(one), _facts(two)),

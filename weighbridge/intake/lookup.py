@@ -26,6 +26,21 @@ def find(catalog: Catalog, text: str) -> ModelVersion:
     return version if version is not None else _fail(catalog, name, number)
 
 
+def exact(catalog: Catalog, name: str, number: str = "") -> ModelVersion:
+    """Return what `find` returns. Raises NotInCatalog without naming others, which a stranger may not know of."""
+    version = catalog.get(name, number or None)
+    if version is None:
+        raise not_there(name, number)
+    return version
+
+
+def not_there(name: str, number: str = "") -> NotInCatalog:
+    """Return the error for a model or a version that the catalog does not have, which names no other ones."""
+    what = f"version {number} of {name}" if number else f"model {name}"
+    where = f"GET /models/{name}/versions" if number else "GET /models"
+    return NotInCatalog(f"There is no {what}.", f"{where} lists those that there are.", name=name, version=number)
+
+
 def find_of(catalog: Catalog, text: str, entry: ModelEntry | None) -> ModelVersion:
     """Return what `find` does for a model that models.yaml may call by another name."""
     name, sign, number = text.partition("@")

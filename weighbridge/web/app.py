@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from weighbridge import __version__
 from weighbridge.config.settings import Settings
 from weighbridge.intake.workspace import open_resources
-from weighbridge.web.api import models
+from weighbridge.web.api import leaderboard, models, scans, versions
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.authentication import needs
 from weighbridge.web.limits import RequestLimits
@@ -23,11 +23,18 @@ from weighbridge.web.problems import add_handlers, documented
 
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
-_ROUTERS = (models.router,)
+_ROUTERS = (leaderboard.router, models.router, versions.router, scans.router)
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    """Return the application of a process; it opens the process's resources when the server starts it."""
+    """Return what a server runs; it opens the process's resources when the server starts it."""
+    app = create_api(settings)
+    names = NamesInPaths(app, f"{settings.api_prefix}/models", app.openapi()["paths"])
+    return RequestLimits(names, settings.api_max_body)
+
+
+def create_api(settings: Settings) -> FastAPI:
+    """Return the application: every route of the API with its documents."""
     prefix = settings.api_prefix
     app = FastAPI(
         title="Weighbridge",
@@ -44,8 +51,7 @@ def create_app(settings: Settings) -> ASGIApp:
     for router in _ROUTERS:
         api.include_router(router)
     app.include_router(api)
-    paths = app.openapi()["paths"]
-    return RequestLimits(NamesInPaths(app, f"{prefix}/models", paths), settings.api_max_body)
+    return app
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from tests.catalog.test_catalog import settle
 from tests.services.weighbridge import Served
+from weighbridge.config.settings import Settings
 from weighbridge.domain.names import MAX_NAME_BYTES, checked_name
 from weighbridge.errors import InvalidName
-from weighbridge.web.api.names import NamesInPaths, path_of
+from weighbridge.web.api.names import RESERVED, NamesInPaths, path_of
+from weighbridge.web.app import create_api
 
 pytestmark = pytest.mark.xdist_group("web")
 ROUTES = (
@@ -67,6 +69,12 @@ def test_where_a_name_ends(raw: str, segments: list[str]) -> None:
 def test_a_word_of_a_route_counts_as_it_is_written() -> None:
     assert NAMES.routed("/api/models/leaderboard", "/api/models/leaderboard") == "/api/models/leaderboard"
     assert NAMES.routed("/api/models/%6Ceaderboard", "/api/models/leaderboard") != "/api/models/leaderboard"
+
+
+def test_the_words_that_are_reserved() -> None:
+    paths = create_api(Settings()).openapi()["paths"]
+    words = {path.removeprefix("/api/models/") for path in paths if path.startswith("/api/models/")}
+    assert {word.partition("/")[0] for word in words if not word.startswith("{")} == RESERVED
 
 
 def _valid(name: str) -> bool:

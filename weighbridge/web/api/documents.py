@@ -5,7 +5,7 @@ Not here: the JSON that commands print (views.schemas).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -13,6 +13,9 @@ from weighbridge.catalog import ModelSummary
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.licences import LICENCES
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.version import ModelVersion, VersionSummary
+from weighbridge.intake.comparing import Difference as Compared
 
 
 class Restrictions(BaseModel):
@@ -79,6 +82,139 @@ class Models(Page):
     """Models."""
 
     items: list[Model]
+
+
+class Version(Described):
+    """A version in a list."""
+
+    name: str = Field(examples=["smollm2-135m-instruct"])
+    version: str = Field(examples=["1.0.0"])
+    status: VersionStatus
+    default: bool = Field(description="Whether people get it who name no version.")
+    purged: bool = Field(description="Whether its bytes were deleted, so that only its verdict is left.")
+    size: int = Field(description="Bytes of all files.")
+    files: int = Field(description="How many files.")
+    registries: list[str] = Field(description="The kinds of registries that have it.", examples=[["mlflow"]])
+    source: str
+    manifest_digest: str
+    created_at: str = Field(description="ISO 8601, UTC.")
+
+
+class Versions(Page):
+    """Versions of a model, the latest first."""
+
+    items: list[Version]
+
+
+class ReasonDocument(BaseModel):
+    """Why a verdict is what it is."""
+
+    effect: Literal["reject", "warn", "waive"]
+    rule: str = Field(examples=["licence.unknown"])
+    message: str
+    path: str = Field(description="The file that it is about, or empty.")
+    report: str = Field(description="The id of the report that it rests on, or empty.")
+
+
+class DecisionDocument(BaseModel):
+    """The gate's verdict."""
+
+    verdict: Literal["PASSED", "FAILED", "SKIPPED"]
+    policy: str
+    policy_digest: str
+    reasons: list[ReasonDocument] = Field(description="Rejections first.")
+
+
+class Published(BaseModel):
+    """Where a version can be had."""
+
+    registry: str
+    location: str
+    load: list[str] = Field(description="Lines of Python that load it from there.")
+    address: str
+
+
+class WholeVersion(Version):
+    """A version with its card, the gate's decision, and where it can be had."""
+
+    read: dict[str, CardField] = Field(description="What the files say, by field.")
+    decision: DecisionDocument
+    published: list[Published]
+
+
+class File(BaseModel):
+    """A file of a version."""
+
+    path: str = Field(examples=["model.safetensors"])
+    size: int | None = Field(description="Bytes.")
+    sha256: str | None
+
+
+class Files(Page):
+    """Files of a version, sorted by path."""
+
+    items: list[File]
+
+
+class DifferenceDocument(BaseModel):
+    """In what two versions of a model differ."""
+
+    before: str = Field(description="The number of the first version.", examples=["1.0.0"])
+    after: str = Field(description="The number of the second version.", examples=["1.1.0"])
+    same_files: bool
+    changes: list[ChangeDocument]
+
+
+class ChangeDocument(BaseModel):
+    """One difference; null is what one of the two does not have."""
+
+    area: Literal["version", "file", "card", "finding", "result"]
+    what: str = Field(description="Which one: a path, a field, a rule with its path, a metric.")
+    before: Any
+    after: Any
+
+
+def version(summary: VersionSummary) -> dict[str, Any]:
+    """Return a `Version` document."""
+    return {
+        "name": summary.name,
+        "version": summary.version,
+        "status": summary.status,
+        "default": summary.default,
+        "purged": summary.purged,
+        "size": summary.manifest.size,
+        "files": summary.manifest.file_count,
+        "registries": list(summary.registries),
+        "source": summary.source,
+        "manifest_digest": str(summary.manifest.digest),
+        "created_at": summary.created_at,
+        **described(summary.card),
+    }
+
+
+def whole_version(whole: ModelVersion) -> dict[str, Any]:
+    """Return a `WholeVersion` document."""
+    decision = whole.decision.to_json()
+    return {
+        **version(whole.summary),
+        "read": whole.card.to_json(),
+        "decision": {name: decision[name] for name in DecisionDocument.model_fields},
+        "published": [
+            {"registry": one.registry, "location": one.location, "load": list(one.load), "address": one.address}
+            for one in whole.published
+        ],
+    }
+
+
+def file(entry: FileEntry) -> dict[str, Any]:
+    """Return a `File` document."""
+    return {"path": entry.path, "size": entry.size, "sha256": entry.digest.hex if entry.digest else None}
+
+
+def difference(found: Compared) -> dict[str, Any]:
+    """Return a `Difference` document."""
+    content = found.to_json()
+    return {**content, "before": found.before.version, "after": found.after.version}
 
 
 def model(summary: ModelSummary) -> dict[str, Any]:

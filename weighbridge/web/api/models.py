@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from weighbridge.errors import NotInCatalog
+from weighbridge.intake.lookup import not_there
 from weighbridge.web.answers import answer
 from weighbridge.web.api import documents
 from weighbridge.web.api.listing import Listing
@@ -39,5 +39,5 @@ def get_model(request: Request, catalog: SharedCatalog, name: Name) -> Response:
     """Return a model as its default version, or the latest where none is the default, describes it."""
     summary = catalog.lists.model(name)
     if summary is None:
-        raise NotInCatalog(f"There is no model {name}.", "GET /models lists those that there are.", name=name)
+        raise not_there(name)
     return answer(request, documents.whole_model(summary))

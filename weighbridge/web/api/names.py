@@ -43,9 +43,13 @@ Number = Annotated[
 ]
 
 
+#: Words that stand for something else directly below `/models`: a model of such a name is written escaped.
+RESERVED = frozenset({"leaderboard"})
+
+
 def path_of(name: str) -> str:
     """Return a model's name as a segment of a path."""
-    return quote(name, safe="")
+    return _escaped(name) if name in RESERVED else quote(name, safe="")
 
 
 class NamesInPaths:

@@ -1,0 +1,67 @@
+"""The versions of a model: the list, one version, its files, and in what two of them differ.
+
+Not here: what scanners say of them (web.api.scans).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from weighbridge.intake import lookup
+from weighbridge.intake.comparing import compare
+from weighbridge.web.answers import answer
+from weighbridge.web.api import documents
+from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, key_of
+from weighbridge.web.api.names import Name, Number
+from weighbridge.web.problems import documented
+from weighbridge.web.process import SharedCatalog
+
+router = APIRouter(prefix="/models/{id}", tags=["versions"], responses=documented(404, 422, 503))
+_NUMBER = Query(max_length=255, description="The number of a version; empty for the default version, or the latest.")
+
+
+@router.get("/versions", response_model=documents.Versions)
+def list_versions(
+    request: Request, catalog: SharedCatalog, name: Name, cursor: Cursor = "", limit: Limit = 50
+) -> Response:
+    """List the versions of a model, the latest first."""
+    (before,) = key_of(cursor) or [""]
+    found = catalog.lists.versions(name, before=str(before), limit=limit + 1)
+    if not found and not catalog.lists.model(name):
+        raise lookup.not_there(name)
+    following = cursor_of([found[limit - 1].version]) if len(found) > limit else None
+    return answer(request, {"items": [documents.version(one) for one in found[:limit]], "next": following})
+
+
+@router.get("/versions/{version}", response_model=documents.WholeVersion)
+def get_version(request: Request, catalog: SharedCatalog, name: Name, number: Number) -> Response:
+    """Return a version with its card, the gate's decision and its reasons, and where it can be had."""
+    return answer(request, documents.whole_version(lookup.exact(catalog, name, number)))
+
+
+@router.get("/versions/{version}/files", response_model=documents.Files)
+def list_files(
+    request: Request, catalog: SharedCatalog, name: Name, number: Number, cursor: Cursor = "", limit: Limit = 50
+) -> Response:
+    """List the files of a version with size and sha256, sorted by path."""
+    if catalog.state(name, number) is None:
+        raise lookup.not_there(name, number)
+    (after,) = key_of(cursor) or [""]
+    found = catalog.lists.files(name, number, after=str(after), limit=limit + 1)
+    following = cursor_of([found[limit - 1].path]) if len(found) > limit else None
+    return answer(request, {"items": [documents.file(one) for one in found[:limit]], "next": following})
+
+
+@router.get("/diff", response_model=documents.DifferenceDocument)
+def diff(
+    request: Request,
+    catalog: SharedCatalog,
+    name: Name,
+    before: Annotated[str, _NUMBER],
+    after: Annotated[str, _NUMBER] = "",
+) -> Response:
+    """Compare two versions: files, sizes, card, findings, verdict, results of benchmarks."""
+    one, two = (lookup.exact(catalog, name, number) for number in (before, after))
+    return answer(request, documents.difference(compare(one, two, catalog)))
