@@ -17,7 +17,7 @@ from weighbridge.domain.progress import Progress, Several, Silent
 from weighbridge.intake.workspace import Workspace, open_workspace
 from weighbridge.net.auth import Auth
 from weighbridge.net.on_behalf import is_operators
-from weighbridge.store.claimed_folders import gather_temporary_files
+from weighbridge.system.claimed_folders import gather_temporary_files
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)

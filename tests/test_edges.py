@@ -34,17 +34,18 @@ ADAPTERS = {
 #: what stands above it in this table, and a permission that nothing uses fails too.
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "system": set(),
     "domain": {"errors"},
     "store": {"errors", "domain"},
-    "net": {"errors", "domain"},
+    "net": {"errors", "system", "domain"},
     "catalog": {"errors", "domain"},
-    "content": {"errors", "domain", "store"},
-    "handlers": {"errors", "domain", "net"},
+    "content": {"errors", "system", "domain", "store"},
+    "handlers": {"errors", "system", "domain", "net"},
     "config": {"errors", "domain", "net", "handlers"},
     "sources": {"errors", "domain", "net", "content"},
-    "scanners": {"errors", "domain", "content", "config"},
-    "registries": {"errors", "domain", "store", "net", "config"},
-    "benchmarks": {"errors", "domain", "store", "net", "catalog", "handlers", "config", "registries"},
+    "scanners": {"errors", "system", "domain", "content", "config"},
+    "registries": {"errors", "system", "domain", "store", "net", "config"},
+    "benchmarks": {"errors", "system", "domain", "store", "net", "catalog", "handlers", "config", "registries"},
     "intake": {
         *("errors", "domain", "store", "net", "catalog", "content", "config"),
         *("handlers", "sources", "scanners", "registries", "benchmarks"),
@@ -52,7 +53,7 @@ LAYERS: dict[str, set[str]] = {
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
     "web": {"errors", "domain", "catalog", "config", "benchmarks", "intake"},
     "cli": {
-        *("errors", "domain", "store", "handlers", "config"),
+        *("errors", "system", "domain", "store", "handlers", "config"),
         *("benchmarks", "intake", "views", "web"),
     },
 }
@@ -108,14 +109,18 @@ ENTRY_POINTS = "weighbridge.domain.source_kinds.plugins"
 MANY_PARAMETERS = ("flows.", "weighbridge.cli.")
 MAX_PARAMETERS = 8
 FORBIDDEN_NAMES = {"util", "utils", "common", "helper", "helpers", "core", "base", "manager", "managers", "misc"}
-#: Modules that start a program, and which.
+#: The one module that starts programs and kills them, and the ones that use it, with what they start.
+PROCESSES = "weighbridge.system.processes"
 STARTS_PROGRAMS = {
     "weighbridge.benchmarks.codesandbox": "a model's code, and what judges its answers",
     "weighbridge.content.sandbox": "readers that cannot be trusted with memory",
     "weighbridge.handlers.child_process": "a model at work",
-    "weighbridge.handlers.worker_process": "none itself: it waits for one of child_process",
     "weighbridge.net.git.repository": "git",
     "weighbridge.scanners.clamd.daemon": "clamd",
+}
+#: Modules that kill, and whom.
+KILLS_ITSELF = {
+    "weighbridge.handlers.child_process": "the child, its own group when its parent is gone",
 }
 #: Modules outside of `net` that compare statuses, and why.
 READS_STATUSES = {
@@ -364,10 +369,11 @@ def test_the_clock_is_read_in_one_place() -> None:
 
 
 def test_these_modules_start_programs_and_no_others() -> None:
-    starters = {module for module in SHIPPED if "subprocess" in _imports(module)}
-    assert starters == set(STARTS_PROGRAMS)
-    ending = _where(lambda node: isinstance(node, ast.Attribute) and node.attr == "killpg")
-    assert ending <= starters
+    assert {module for module in SHIPPED if PROCESSES in _imports(module)} == set(STARTS_PROGRAMS)
+    assert {module for module in SHIPPED if _imports(module) & {"subprocess", "multiprocessing"}} == {PROCESSES}
+    starting = ("os.fork", "os.kill", "os.killpg", "os.exec", "os.posix_spawn", "os.system", "os.popen", "os.spawn")
+    ways = _where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node).startswith(starting))
+    assert ways - {PROCESSES} == set(KILLS_ITSELF)
 
 
 def test_lists_of_http_statuses_are_the_clients_own() -> None:

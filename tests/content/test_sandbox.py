@@ -1,21 +1,30 @@
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from weighbridge.content import confinement, sandbox
 from weighbridge.content.sandbox import Limits, read
+from weighbridge.system import processes
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module that the child imports as the reader `gguf`; the test writes it."""
     package = tmp_path / "root" / "weighbridge"
-    (package / "content" / "headers").mkdir(parents=True)
-    for name in ("__init__.py", "content/__init__.py", "content/headers/__init__.py"):
+    for folder in ("content/headers", "system"):
+        (package / folder).mkdir(parents=True)
+    for name in ("__init__.py", "content/__init__.py", "content/headers/__init__.py", "system/__init__.py"):
         (package / name).write_text("")
-    for module in (sandbox, confinement):
-        (package / "content" / Path(module.__file__).name).write_text(Path(module.__file__).read_text())
+    for module in (sandbox, confinement, processes):
+        path = Path(module.__file__)
+        (package / path.parent.name / path.name).write_text(path.read_text())
     monkeypatch.setattr(sandbox, "__file__", str(package / "content" / "sandbox.py"))
     return package / "content" / "headers" / "gguf.py"
 
@@ -53,6 +62,34 @@ def test_a_child_that_fails_is_a_reason(reader: Path, body: str, limits: Limits,
 def test_a_child_that_wants_too_much_memory_is_a_reason(reader: Path) -> None:
     reader.write_text("def walk_file(path):\n    return {'a': len(bytearray(1024 ** 3))}")
     assert "more than 512 MiB" in read("gguf", Path("/dev/null"), Limits(memory_size=512 * 1024**2)).reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="by means of Linux")
+def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "model.gguf")  # The child waits for what somebody writes.
+    asking = (
+        f"from pathlib import Path; from weighbridge.content.sandbox import read; read('gguf', Path({str(path)!r}))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", asking], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    writing = _opened_by_another(path)
+    try:
+        (child,) = psutil.Process(parent.pid).children()
+        parent.kill()
+        parent.wait()
+        psutil.wait_procs([child], timeout=10)
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    finally:
+        os.close(writing)
+
+
+def _opened_by_another(fifo: Path) -> int:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # Nobody reads yet.
+            assert time.monotonic() < until
+            time.sleep(0.02)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="by means of Linux")

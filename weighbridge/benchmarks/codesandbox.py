@@ -12,9 +12,7 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from pathlib import Path
 from weighbridge.benchmarks import sandboxed
 from weighbridge.benchmarks.syscallfilter import syscall_filter
 from weighbridge.errors import BenchmarkFailed
-from weighbridge.handlers.child_process import kill
+from weighbridge.system.processes import PIPE, Child, time_limit
 
 #: What the sandbox is, for a result's settings; change it when code that passed may fail or the reverse.
 DEFINITION = "bwrap+seccomp/2"
@@ -114,16 +112,12 @@ class CodeSandbox:
                 _write(calls_to, text)
             question = word + b"\n" + test.encode(errors="surrogatepass")
             channels = (calls_to, results_from)
-            judge = self._start(
-                "tests", len(question), stdin=subprocess.PIPE, stdout=subprocess.PIPE, channels=channels
-            )
+            judge = self._start("tests", len(question), stdin=PIPE, stdout=PIPE, channels=channels)
         finally:
             _close(calls_from, calls_to, results_from, results_to)
         return self._judge(of_program, judge, question, word)
 
-    def _start(
-        self, role: str, size: int, *, stdin: int, stdout: int, channels: tuple[int, ...] = ()
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, role: str, size: int, *, stdin: int, stdout: int, channels: tuple[int, ...] = ()) -> Child:
         limits = (str(self.limits.cpu_time_s), str(self.limits.memory_size), str(size), *map(str, channels))
         rules_from, rules_to = os.pipe()
         try:
@@ -137,45 +131,31 @@ class CodeSandbox:
                 "-c",
                 _INSIDE.read_text(),
             ]
-            return subprocess.Popen(
+            return Child(
                 [*command, role, *limits],
+                {"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/python/lib", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
                 stdin=stdin,
                 stdout=stdout,
-                stderr=subprocess.PIPE,
-                env={"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/python/lib", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
+                stderr=PIPE,
+                folder=Path("/"),
                 pass_fds=(rules_from, *channels),
-                cwd="/",
-                start_new_session=True,
             )
         finally:
             os.close(rules_from)
 
-    def _judge(
-        self, program: subprocess.Popen[bytes], judge: subprocess.Popen[bytes], question: bytes, word: bytes
-    ) -> tuple[Verdict, str]:
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            kill(judge)
-            kill(program)
-
-        timer = threading.Timer(self.limits.wall_time_s, end)
-        timer.start()
+    def _judge(self, program: Child, judge: Child, question: bytes, word: bytes) -> tuple[Verdict, str]:
         try:
-            assert judge.stdin is not None
-            assert judge.stdout is not None
-            with suppress(BrokenPipeError), judge.stdin:
-                judge.stdin.write(question)
-            answer = judge.stdout.read(len(word) + 1)
-            judge.stdout.close()
-            status = judge.wait()
-            # Nobody calls it any more, so it ends, or has ended.
-            with suppress(subprocess.TimeoutExpired):
-                program.wait(_LAST_S)
-            broken = program.returncode or 0
+            with time_limit(self.limits.wall_time_s, judge, program) as late:
+                assert judge.stdin is not None
+                assert judge.stdout is not None
+                with suppress(BrokenPipeError), judge.stdin:
+                    judge.stdin.write(question)
+                answer = judge.stdout.read(len(word) + 1)
+                judge.stdout.close()
+                status = judge.wait()
+                program.ends_within(_LAST_S)  # Nobody calls it any more.
+                broken = program.returncode or 0
         finally:
-            timer.cancel()
             said = "".join(map(_reaped, (program, judge)))
         if late.is_set():
             return Verdict(False, f"it was killed after {self.limits.wall_time_s:g} s"), said
@@ -215,12 +195,11 @@ def _why(status: int, limits: CodeLimits) -> str:
     return f"it ended with {status}"
 
 
-def _reaped(process: subprocess.Popen[bytes]) -> str:
+def _reaped(process: Child) -> str:
     """End a process with all that it started, and return what bubblewrap complained of."""
-    kill(process)
-    process.wait()
-    assert process.stderr is not None
-    with process.stderr:
+    with process:
+        process.kill()
+        assert process.stderr is not None
         return process.stderr.read(2000).decode(errors="replace").strip()
 
 

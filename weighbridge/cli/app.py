@@ -63,8 +63,8 @@ from weighbridge.intake.lookup import find
 from weighbridge.intake.previewing import preview
 from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import open_catalog, open_workspace
-from weighbridge.store.claimed_folders import gather_temporary_files, remove_temporary_files
 from weighbridge.store.local import LocalBlobStore
+from weighbridge.system.claimed_folders import gather_temporary_files, remove_temporary_files
 from weighbridge.views import catalog_tables, preview_text, terminal
 from weighbridge.views.schemas import named
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 import socket
 import struct
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 _NEW_NETWORK, _NEW_USER = 0x40000000, 0x10000000
-_NO_NEW_PRIVILEGES = 38
+_PARENT_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38
 # Landlock's calls have the same numbers on every machine.
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446
 _BENEATH, _VERSION = 1, 1
@@ -38,12 +39,13 @@ _SYSTEM = (
 
 
 def confine(path: Path) -> None:
-    """Give up network and files but for `path`; for a process with one thread, for good."""
+    """Give up network, files but for `path`, and life without a parent; for a process with one thread, for good."""
     if not sys.platform.startswith("linux"):
         return
     libc = ctypes.CDLL(None, use_errno=True)
     with suppress(AttributeError):  # A C library without it.
         libc.unshare(_NEW_USER | _NEW_NETWORK)
+    libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)  # After `unshare`, which would lift it.
     version = libc.syscall(_CREATE, None, 0, _VERSION)
     if version < 1:
         return

@@ -10,7 +10,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -21,6 +20,7 @@ from threading import Lock
 from typing import Any
 
 from weighbridge.content.confinement import confine
+from weighbridge.system.processes import Child, inherited
 
 #: Readers by name: a function of a path that returns plain JSON.
 READERS = {
@@ -73,33 +73,19 @@ def read(reader: str, path: Path, limits: Limits | None = None) -> Reading:
     root = str(Path(__file__).resolve().parents[2])
     values = [reader, str(path), *map(str, (limits.cpu_time_s, limits.memory_size, limits.address_space))]
     values.append(str(limits.output_size))
+    command = [sys.executable, "-s", "-P", "-m", __name__, *values]
     with _turn, tempfile.TemporaryFile() as output:
-        child = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-m", __name__, *values],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.DEVNULL,
-            env=_environment(root),
-            start_new_session=True,
-        )
-        try:
-            code = child.wait(limits.wall_time_s)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-            return Reading(None, f"reading its header took longer than {limits.wall_time_s:g} s")
-        except BaseException:
-            child.kill()
-            child.wait()
-            raise
-        if code:
-            return Reading(None, _why(code, limits))
+        with Child(command, _environment(root), stdout=output) as child:
+            if not child.ends_within(limits.wall_time_s):
+                return Reading(None, f"reading its header took longer than {limits.wall_time_s:g} s")
+        if child.returncode:
+            return Reading(None, _why(child.returncode, limits))
         output.seek(0)
         return _answer(output.read(limits.output_size))
 
 
 def _environment(root: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
+    kept = inherited("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV")
     # Numeric libraries would reserve address space for a thread per core.
     return kept | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from typing import IO, Any
 
 from weighbridge import errors
 from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
+from weighbridge.system.processes import PIPE, Child, time_limit
 
 #: What a child gets of this process's environment: a model's own code may run there, and reads all of it.
 # fmt: off
@@ -90,23 +90,17 @@ def ask(
     Raises:
         Cancelled: `cancel_event` was set; the child is gone.
     """
-    cancel_event = cancel_event or threading.Event()
-    with tempfile.TemporaryFile() as said:
-        process = start(module, environment, keys, said)
-        ended, late = threading.Event(), threading.Event()
-        watch = threading.Thread(target=_watch, args=(process, timeout_s, cancel_event, ended, late), daemon=True)
-        watch.start()
-        try:
-            value = _asked(process, question, hear)
-        finally:
-            ended.set()
-            kill(process)
-            watch.join()
-        if cancel_event.is_set():
+    with (
+        tempfile.TemporaryFile() as said,
+        start(module, environment, keys, said) as child,
+        time_limit(timeout_s, child, cancel_event=cancel_event) as late,
+    ):
+        value = _asked(child, question, hear)
+        if cancel_event is not None and cancel_event.is_set():
             raise Cancelled("The work was cancelled; its process is gone.")
         if late.is_set():
             return Answer(None, f"It was killed after {timeout_s:g} s.", late=True)
-        return Answer(value) if value is not None else Answer(None, failure(process.returncode, _end_of(said)))
+        return Answer(value) if value is not None else Answer(None, failure(child.returncode, _end_of(said)))
 
 
 def answer_stdin(work: Callable[[Any, Tell], dict[str, Any]]) -> None:
@@ -128,33 +122,21 @@ def start(
     module: str,
     environment: Mapping[str, str] | None = None,
     keys: Collection[str] = (),
-    said: IO[bytes] | int = subprocess.PIPE,
-) -> subprocess.Popen[bytes]:
-    """Start `python -m module` with pipes, as the head of a process group of its own; with what `ask` says it gets.
+    said: IO[bytes] | int = PIPE,
+) -> Child:
+    """Start `python -m module` with pipes, and with the environment that `ask` describes.
 
     `said` takes what it prints to stderr.
     """
-    return subprocess.Popen(
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        env=_kept(keys) | dict(environment or {}),
-        start_new_session=True,
-    )
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child and whatever it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    command = [sys.executable, "-m", module]
+    return Child(command, _kept(keys) | dict(environment or {}), stdin=PIPE, stdout=PIPE, stderr=said)
 
 
 def failure(status: int, said: bytes) -> str:
     """Return why a child gave no answer, one sentence.
 
     Args:
-        status: its process's, as `subprocess` has it.
+        status: its process's, negative for a signal.
         said: to stderr.
     """
     if status == -signal.SIGKILL:
@@ -203,7 +185,7 @@ def _end_with_parent(parent: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _asked(process: subprocess.Popen[bytes], question: Any, hear: Tell) -> dict[str, Any] | None:
+def _asked(process: Child, question: Any, hear: Tell) -> dict[str, Any] | None:
     """Return the child's answer, or None where it ends without a whole one."""
     assert process.stdin
     assert process.stdout
@@ -231,20 +213,3 @@ def _read(line: bytes) -> dict[str, Any]:
 def _end_of(said: IO[bytes]) -> bytes:
     said.seek(max(0, said.seek(0, os.SEEK_END) - 4 * _QUOTED))
     return said.read()
-
-
-def _watch(
-    process: subprocess.Popen[bytes],
-    timeout_s: float,
-    cancel_event: threading.Event,
-    ended: threading.Event,
-    late: threading.Event,
-) -> None:
-    """Kill the child when its work is cancelled, or when its time is over, which `late` then says."""
-    deadline = time.monotonic() + timeout_s
-    while not ended.wait(0.1):
-        if cancel_event.is_set() or time.monotonic() > deadline:
-            if not cancel_event.is_set():
-                late.set()
-            kill(process)
-            return

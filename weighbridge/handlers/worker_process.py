@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import subprocess
 import threading
 from collections.abc import Mapping
 from typing import IO, Any
@@ -87,13 +86,12 @@ class WorkerProcess:
     def end(self) -> None:
         """Let it end when it has nothing more to do, and kill it if it does not."""
         self._out.put(None)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEAVE_S)
+        self._process.ends_within(_LEAVE_S)
         self.kill()
 
     def kill(self) -> None:
         """Kill it with whatever it started; return when it is gone."""
-        child_process.kill(self._process)
+        self._process.kill()
         self._process.wait()
         self._out.put(None)
         for thread in self._threads:
@@ -127,7 +125,7 @@ class WorkerProcess:
                     break
                 self._in.put(message)
         if self.alive:
-            child_process.kill(self._process)  # What sends something else, or too much, is of no use.
+            self._process.kill()  # What sends something else, or too much, is of no use.
         self._in.put(None)
 
     def _listen(self, pipe: IO[bytes]) -> None:

@@ -23,8 +23,8 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, RegistryError, RegistryUnavailable
-from weighbridge.store.claimed_folders import claim, sweep
 from weighbridge.store.interface import BlobStore
+from weighbridge.system.claimed_folders import claim, sweep
 
 _log = logging.getLogger(__name__)
 #: How a file is placed: a copy; a hard link to the blob, where this process could not write through it; or a symbolic

@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import subprocess
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Lock
 from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -29,6 +27,7 @@ from weighbridge.net.addresses import port_of
 from weighbridge.net.git.errors import failure
 from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
+from weighbridge.system.processes import DEVNULL, PIPE, Child, inherited, printed_by, time_limit
 
 #: Blobs of this many bytes and more stay on the server until they are requested by their id.
 BLOB_LIMIT = 1024 * 1024
@@ -272,38 +271,29 @@ class GitRepository:
     def _process(self, *arguments: str, network: bool = False, stdin: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
         """Run git and yield its output; leaving the context before the output's end stops git."""
         command = ["sh", "-c", _LIMITED, "git", str(max(1, self._max_size // 512)), *arguments]
-        with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
+        with (
+            tempfile.TemporaryFile() as errors,
+            Child(
                 command,
-                cwd=self._folder,
-                env=self._environment(network),
-                stdin=stdin or subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                self._environment(network),
+                stdin=stdin or DEVNULL,
+                stdout=PIPE,
                 stderr=errors,
-                start_new_session=True,
-            )
+                folder=self._folder,
+            ) as process,
+            time_limit(self._deadline_s, process),
+        ):
             output = process.stdout
             assert output is not None
-            late = Timer(self._deadline_s, _kill, [process])
-            late.daemon = True
-            late.start()
-            try:
-                yield output
-                if output.read(1):
-                    return
-                if process.wait():
-                    errors.seek(-min(errors.tell(), 4096), os.SEEK_END)
-                    raise failure(self.url, errors.read(), self._max_size)
-            finally:
-                late.cancel()
-                _kill(process)
-                output.close()
-                process.wait()
+            yield output
+            if not output.read(1) and process.wait():
+                errors.seek(-min(errors.tell(), 4096), os.SEEK_END)
+                raise failure(self.url, errors.read(), self._max_size)
 
     def _environment(self, network: bool) -> dict[str, str]:
         """Return git's environment: of this process only the path, proxies and trusted certificates."""
         values = {
-            "PATH": os.environ.get("PATH", os.defpath),
+            **inherited("PATH"),
             "HOME": str(self._folder),
             "LC_ALL": "C",
             "GIT_DIR": str(self._folder),
@@ -319,7 +309,7 @@ class GitRepository:
         }
         if not network:
             return values
-        values |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
+        values |= inherited(*_PROXIES)
         for ours, gits in (("SSL_CERT_FILE", "GIT_SSL_CAINFO"), ("SSL_CERT_DIR", "GIT_SSL_CAPATH")):
             if os.environ.get(ours):
                 values[gits] = os.environ[ours]
@@ -337,13 +327,6 @@ def _secret_settings(url: str, authorization: str, addresses: Sequence[str]) -> 
         port = port_of(parts.scheme, parts.port)
         settings.append(("http.curloptResolve", f"{parts.hostname}:{port}:{','.join(addresses)}"))
     return settings
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End git and the programs that it started."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _records(output: IO[bytes]) -> Iterator[bytes]:
@@ -372,10 +355,9 @@ def _no_revision(url: str, revision: str) -> ModelNotFound:
 
 @cache
 def _git_version() -> tuple[int, int]:
-    if not shutil.which("git"):
-        return (0, 0)
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-    text = subprocess.run(["git", "version"], env=environment, capture_output=True, text=True, check=False).stdout
+    text = ""
+    with suppress(OSError):
+        text = printed_by(["git", "version"], {**inherited("PATH"), "LC_ALL": "C"})
     match = re.search(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
 from functools import cached_property
@@ -16,11 +14,15 @@ from weighbridge.errors import ScannerUnavailable
 from weighbridge.scanners.clamd import database
 from weighbridge.scanners.clamd.connection import Address, Connection
 from weighbridge.scanners.clamd.database import Database
+from weighbridge.system.processes import PIPE, Child, inherited, printed_by
 
 #: clamd's hard maximum for one file in bytes; it clamps larger settings silently.
 MAX_FILE_SIZE = 2_147_483_645
 #: Seconds that loading the official signatures may take on a slow machine.
 START_TIMEOUT_S = 180.0
+_END_TIMEOUT_S = 30.0
+#: All that clamd gets of this process's environment: no token and no password.
+_INHERITED = ("PATH", "LANG", "TMPDIR")
 #: Seconds that clamd may spend on one file. Its largest takes two minutes, but it unpacks to any size, and
 #: a bomb of a kind that only clamd opens must not hold a thread for ever. Past it, clamd says so: a `partial` report.
 MAX_SCAN_TIME_S = 1800.0
@@ -112,7 +114,7 @@ class Daemon:
         self._home, self._configured = home, signatures
         self._threads, self.limit = threads or os.cpu_count() or 1, limit
         self._lock = Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         self._folder, self._socket = Path(), Path()
 
     def signatures(self) -> tuple[Path, Database]:
@@ -134,12 +136,10 @@ class Daemon:
     def version(self) -> str:
         """The engine's version, such as `1.4.6`, without starting it. Raises ScannerUnavailable."""
         try:
-            answer = subprocess.run(
-                [executable(), "--version"], env=_environment(), capture_output=True, text=True, timeout=60, check=True
-            )
-        except (OSError, subprocess.SubprocessError) as error:
+            answer = printed_by([executable(), "--version"], inherited(*_INHERITED))
+        except OSError as error:
             raise ScannerUnavailable(f"clamd cannot be run: {error}.", "Reinstall ClamAV.") from error
-        return answer.stdout.split("/")[0].removeprefix("ClamAV ").strip()
+        return answer.split("/")[0].removeprefix("ClamAV ").strip()
 
     def connection(self) -> Connection:
         """Return a connection to the running daemon, starting it when it is not. Raises ScannerUnavailable."""
@@ -177,10 +177,8 @@ class Daemon:
             return
         assert self._process.stdin is not None
         self._process.stdin.close()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if not self._process.ends_within(_END_TIMEOUT_S):
+            self._process.kill()
             self._process.wait()
         self._process = None
 
@@ -206,13 +204,12 @@ class Daemon:
         except OSError as error:
             raise _no_folder(Path(tempfile.gettempdir()), error) from error
         with open(self._folder / "output", "wb") as output:
-            self._process = subprocess.Popen(
+            self._process = Child(
                 ["/bin/sh", "-c", _GUARD, "sh", program, str(self._folder), str(self._socket.parent)],
-                stdin=subprocess.PIPE,
+                inherited(*_INHERITED),
+                stdin=PIPE,
                 stdout=output,
                 stderr=output,
-                env=_environment(),
-                start_new_session=True,
             )
         self._wait()
 
@@ -226,11 +223,6 @@ class Daemon:
         self._end()
         why = words[-1] if words else "it said nothing"
         raise ScannerUnavailable(f"clamd did not start: {why}.", "Run `weighbridge doctor`.")
-
-
-def _environment() -> dict[str, str]:
-    """Return all that clamd gets to know of this process: no token and no password."""
-    return {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
 
 
 def _no_folder(folder: Path, error: OSError) -> ScannerUnavailable:
