@@ -5,7 +5,6 @@ Format in docs/formats.md. Not here: comparing with what was received (intake.ve
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.system import whole_files
 
 FORMAT: Literal["weighbridge.lock/1"] = "weighbridge.lock/1"
 #: A line that git leaves where two branches changed a file.
@@ -164,9 +164,4 @@ def write_lock(path: Path, locked: Mapping[str, tuple[str, Manifest]], relative_
             "files": files,
         }
     text = _HEADER + yaml.safe_dump({"format": FORMAT, "models": models}, sort_keys=False, allow_unicode=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        staged.write_text(text, encoding="utf-8")
-        os.replace(staged, path)
-    finally:
-        staged.unlink(missing_ok=True)
+    whole_files.write(path, text, durable=True)

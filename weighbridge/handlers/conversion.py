@@ -23,6 +23,7 @@ from transformers import AutoTokenizer
 from weighbridge.errors import HandlerError
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading
 from weighbridge.handlers.split_gguf import merge, parts_of
+from weighbridge.system.claimed_folders import claimed
 
 _log = logging.getLogger(__name__)
 _MERGED = "merged.gguf"
@@ -76,20 +77,20 @@ def merged(place: Place) -> Iterator[Place]:
             "Take in all of its parts.",
         )
     # Beside what is kept: /tmp may be a disk in memory, too small for a model.
-    beside = place.converted.parent if place.converted and place.converted.parent.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix=".merging-", dir=beside, ignore_cleanup_errors=True) as name:
+    kept = place.converted.parent if place.converted else None
+    with claimed(kept if kept and kept.is_dir() else Path(tempfile.gettempdir()), ".merging-") as folder:
         for file in place.folder.iterdir():
             if file.suffix != ".gguf":
-                (Path(name) / file.name).symlink_to(file.resolve())
+                (folder / file.name).symlink_to(file.resolve())
         with loading(place, "the disk"):
-            merge([place.folder / part for part in parts], Path(name) / _MERGED)
-        yield replace(place, folder=Path(name), gguf=_MERGED)
+            merge([place.folder / part for part in parts], folder / _MERGED)
+        yield replace(place, folder=folder, gguf=_MERGED)
 
 
 def _keep(target: Path, model: Any, tokenizer: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".arriving-", dir=target.parent, ignore_cleanup_errors=True) as name:
-        folder = Path(name) / "model"
+    with claimed(target.parent, ".arriving-") as arriving:
+        folder = arriving / "model"
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         try:

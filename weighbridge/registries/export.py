@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -34,6 +33,7 @@ from weighbridge.registries.interface import Allow, Holding, always
 from weighbridge.registries.load_lines import load_line
 from weighbridge.registries.naming import checked_version, registered_name
 from weighbridge.store.interface import BlobStore
+from weighbridge.system import whole_files
 
 __all__ = ["ExportRegistry", "export_folder", "export_hf_cache"]
 
@@ -236,10 +236,6 @@ def _leads_to(home: Path, version: str) -> bool:
 def _point_default(home: Path, version: ModelVersion) -> None:
     default, leads_here = home / "default", _leads_to(home, version.version)
     if version.default and not leads_here:
-        arriving = home / ".default.arriving"
-        with suppress(FileNotFoundError):
-            arriving.unlink()
-        arriving.symlink_to(version.version)
-        os.replace(arriving, default)
+        whole_files.replace_link(default, version.version, home / ".default.arriving")
     elif leads_here and not version.default:
         default.unlink()

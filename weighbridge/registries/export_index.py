@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import RegistryError
-from weighbridge.registries.folder_writer import write_text
+from weighbridge.system import whole_files
 
 FILE_NAME = "weighbridge.json"
 FORMAT = "weighbridge.export/1"
@@ -55,4 +55,5 @@ def index_owner(path: Path) -> str:
 def write_index(folder: Path, name: str, versions: dict[str, dict[str, Any]]) -> None:
     """Write the index of a model's folder, in one step."""
     content = {"format": FORMAT, "name": name, "versions": dict(sorted(versions.items()))}
-    write_text(folder / FILE_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    whole_files.write(folder / FILE_NAME, text, mode=0o644, durable=True)

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, RegistryError, RegistryUnavailable
 from weighbridge.store.interface import BlobStore
-from weighbridge.system.claimed_folders import claim, sweep
+from weighbridge.system.claimed_folders import claimed
 
 _log = logging.getLogger(__name__)
 #: How a file is placed: a copy; a hard link to the blob, where this process could not write through it; or a symbolic
@@ -165,16 +165,10 @@ def staged(target: Path) -> Iterator[Path]:
     the process. The former content of `target` is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{target.name[:100]}.partial-"
-    sweep(target.parent, prefix)
-    folder, descriptor = claim(target.parent, prefix)
-    try:
+    with claimed(target.parent, f".{target.name[:100]}.partial-") as folder:
         yield folder
         folder.chmod(0o755)
         _replace_folder(folder, target)
-    finally:
-        os.close(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -224,21 +218,6 @@ def placing_errors(where: Path) -> Iterator[None]:
             "Free some space or choose another folder." if full else "Check that this user may write there.",
             path=str(where),
         ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
 
 
 def _replace_folder(folder: Path, target: Path) -> None:

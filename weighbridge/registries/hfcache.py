@@ -29,9 +29,9 @@ from weighbridge.registries.folder_writer import (
     place_file,
     placing_errors,
     require_passed,
-    write_text,
 )
 from weighbridge.store.interface import BlobStore
+from weighbridge.system import whole_files
 
 #: The largest file that the Hub accepts without LFS or Xet.
 MAX_REGULAR_SIZE = 10 * 1024 * 1024
@@ -86,7 +86,9 @@ def export_hf_cache(
         snapshot = storage / "snapshots" / commit
         _link_snapshot(storage, snapshot, etags)
         for ref in refs:
-            write_text(storage / "refs" / safe_path(ref), commit)
+            path = storage / "refs" / safe_path(ref)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole_files.write(path, commit, mode=0o644, durable=True)
     return snapshot
 
 
@@ -196,10 +198,8 @@ def _link_snapshot(storage: Path, snapshot: Path, etags: dict[str, str]) -> None
         aim = "../" * (path.count("/") + 2) + f"blobs/{etag}"
         if target.is_symlink() and os.readlink(target) == aim:
             continue
-        arriving = storage / ".arriving"  # It is outside of the model's own folder, in which a file may have any name.
-        arriving.unlink(missing_ok=True)
-        arriving.symlink_to(aim)
-        os.replace(arriving, target)
+        # The stage is outside of the model's own folder, where a file may have any name.
+        whole_files.replace_link(target, aim, storage / ".arriving")
     if folder is staging:
         staging.mkdir(exist_ok=True)
         snapshot.parent.mkdir(exist_ok=True)

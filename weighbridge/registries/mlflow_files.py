@@ -18,6 +18,7 @@ from weighbridge.errors import RegistryError
 from weighbridge.registries.folder_writer import content, files_below, holds, place_all, seems_whole, staged
 from weighbridge.registries.mlflow_session import Server, load_mlflow
 from weighbridge.store.interface import BlobStore
+from weighbridge.system import whole_files
 
 #: The folder of the model among a run's artifacts.
 FOLDER = "model"
@@ -174,9 +175,8 @@ def _same_names(folder: Path, manifest: Manifest) -> bool:
 def _own_bytes(path: Path) -> None:
     """Replace a link to a blob by a copy, as MLflow's own download writes to a file of this name."""
     if path.is_file():
-        copy = path.with_name(f".{path.name}.copy")
-        shutil.copyfile(path, copy)
-        copy.replace(path)
+        with open(path, "rb") as blob, whole_files.replacing(path) as copy:
+            shutil.copyfileobj(blob, copy)
 
 
 def _downloads(repository: Any, entry: FileEntry, folder: Path) -> bool:

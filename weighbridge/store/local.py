@@ -31,6 +31,7 @@ from weighbridge.store.incoming import Incoming
 from weighbridge.store.leases import Lease, Leases
 from weighbridge.store.piece_sums import PIECE, SumsFile, read_sums
 from weighbridge.store.turns import turn
+from weighbridge.system import whole_files
 
 _CHUNK = 4 * 1024 * 1024
 #: A file that only reserves room, and its bytes: enough for SQLite's index of what is being written, and a lease.
@@ -47,11 +48,12 @@ class Damage:
 
 
 _TOP, _HEX = ("blobs", "partial", "aliases", "pieces", "corrupt", "leases", "trash"), 64
-#: The folders below a root, and the files in them; `tmp…` is being written, or was when its process ended.
+#: The folders below a root, and the files in them; `tmp…` and `.writing-…` are being written, or were at a kill.
 _FOLDERS = re.compile(r"blobs|partial|aliases|pieces|corrupt|leases|trash|(blobs/sha256|aliases|pieces)(/[0-9a-f]{2})?")
 _FILES = re.compile(
     r"(blobs/sha256|aliases|pieces)/([0-9a-f]{2})/(\2[0-9a-f]{62}|tmp\w+)|(corrupt|trash)/[0-9a-f]{64}"
     r"|partial/([0-9a-f]{64}|tmp\w+)(\.lock|(\.writing)?\.pieces)?|leases/(gate|tmp\w+\.lease)"
+    r"|(aliases/[0-9a-f]{2}|partial)/\.writing-\w+"
 )
 
 
@@ -171,10 +173,7 @@ class LocalBlobStore:
         path = self._alias(alias)
         with store_errors(path):
             path.parent.mkdir(exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(str(digest))
-            os.replace(name, path)
+            whole_files.write(path, str(digest))
 
     def recall(self, alias: str) -> Digest | None:
         """Return the blob of an alias, when it is still in the store; else None."""
@@ -209,7 +208,13 @@ class LocalBlobStore:
 
     def _parts(self) -> list[Path]:
         here = (self.root / "partial").iterdir()
-        return [path for path in here if path.suffix not in (".lock", ".pieces") and self._is_file(path)]
+        return [
+            path
+            for path in here
+            if path.suffix not in (".lock", ".pieces")
+            and not path.name.startswith(whole_files.WRITING)
+            and self._is_file(path)
+        ]
 
     def unfinished(self) -> int:
         """Return the number of downloads that were cut off and can be resumed."""
@@ -290,6 +295,8 @@ class LocalBlobStore:
     def drop_partial(self, older_than_s: float, *, dry_run: bool = False) -> int:
         """Delete unfinished downloads that did not grow for so long, and return their bytes."""
         size, oldest = 0, time.time() - older_than_s
+        for folder in () if dry_run else (self.root / "partial", *(self.root / "aliases").glob("??")):
+            whole_files.remove_unfinished(folder)
         for part in self._parts():
             with suppress(Timeout, FileNotFoundError):
                 if part.stat().st_mtime >= oldest:
@@ -313,16 +320,14 @@ def reserve(root: Path) -> None:
     path = root / _RESERVE
     with suppress(OSError):
         if not path.exists():
-            arriving = path.with_suffix(".arriving")
-            arriving.write_bytes(bytes(_RESERVE_SIZE))
-            os.replace(arriving, path)
+            whole_files.write(path, bytes(_RESERVE_SIZE))
 
 
 def use_reserve(root: Path) -> None:
     """Release the room that `reserve` took: a catalog on a full disk cannot even be read without some."""
     with suppress(OSError):
         (root / _RESERVE).unlink(missing_ok=True)
-        (root / _RESERVE).with_suffix(".arriving").unlink(missing_ok=True)
+        whole_files.remove_unfinished(root)
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from weighbridge.system import whole_files
+
 #: Bytes of a piece.
 PIECE = 1024 * 1024
 #: Bytes of the smallest blob with stored sums: a smaller one is fetched as fast as it is repaired.
@@ -58,9 +60,7 @@ class SumsFile:
         if not sums:
             self._path.unlink(missing_ok=True)
         elif not self._path.exists() or self._path.read_bytes() != content:
-            writing = self._path.with_suffix(".writing.pieces")
-            writing.write_bytes(content)
-            os.replace(writing, self._path)
+            whole_files.write(self._path, content)
 
     def append(self, piece_sum: bytes) -> None:
         """Append one sum."""

@@ -1,1 +1,1 @@
-"""What Weighbridge asks of the operating system: child processes, and folders that a process claims."""
+"""What Weighbridge asks of the operating system: child processes, whole files, and folders that a process claims."""

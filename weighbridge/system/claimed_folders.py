@@ -10,7 +10,8 @@ import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: The name of the folder for a process's temporary files.
@@ -39,6 +40,18 @@ def sweep(parent: Path, prefix: str) -> None:
                 shutil.rmtree(path)
             finally:
                 os.close(descriptor)
+
+
+@contextmanager
+def claimed(parent: Path, prefix: str) -> Iterator[Path]:
+    """Yield a new folder that the block may move away; remove it at the end, and first what killed processes left."""
+    sweep(parent, prefix)
+    folder, descriptor = claim(parent, prefix)
+    try:
+        yield folder
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def gather_temporary_files() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from weighbridge.errors import ScannerUnavailable
+from weighbridge.system import whole_files
 
 #: Where the usual packages of Debian, FreeBSD and Homebrew keep the official databases.
 FOLDERS = ("/var/lib/clamav", "/usr/local/var/lib/clamav", "/opt/homebrew/var/lib/clamav", "/usr/local/share/clamav")
@@ -126,9 +125,7 @@ def write_test_only(folder: Path) -> None:
     path, content = folder / _TEST_ONLY, f"Weighbridge.Test.EICAR:0:*:{eicar().hex()}\n"
     if path.is_file() and path.read_text() == content:
         return
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as staged:
-        staged.write(content)
-    os.replace(staged.name, path)
+    whole_files.write(path, content)
 
 
 def eicar() -> bytes:
@@ -165,9 +162,7 @@ def _remember(cache: Path, digests: dict[str, str]) -> None:
     # Without it the next run reads the signatures again, nothing worse.
     with contextlib.suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache.parent, delete=False) as staged:
-            json.dump(digests, staged)
-        os.replace(staged.name, cache)
+        whole_files.write(cache, json.dumps(digests))
 
 
 def _header(path: Path) -> tuple[str, str]:
