@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.benchmarks.conversations import Body, entries, judge, parts
 from tests.handlers import tiny
 from tests.simulators.hub import Hub
 from tests.simulators.openai import OpenAIService
-from weighbridge.benchmarks import mt_bench
+from weighbridge.benchmarks import mt_bench, mt_bench_grading
 from weighbridge.benchmarks.child import Work, run_in_child
 from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
 from weighbridge.benchmarks.mt_bench import MTBench
@@ -58,7 +58,8 @@ def far() -> Iterator[OpenAIService]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mt_bench, "Patience", lambda: Patience(5.0, 3, 0.01, 1.0))
+    for module in (mt_bench, mt_bench_grading):
+        monkeypatch.setattr(module, "Patience", lambda: Patience(5.0, 3, 0.01, 1.0))
 
 
 @pytest.fixture
@@ -202,7 +203,7 @@ def test_a_judge_that_fails_ends_the_run(
     fault: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mt_bench, "Patience", lambda: Patience(0.2, 2, 0.01, 1.0))
+    monkeypatch.setattr(mt_bench_grading, "Patience", lambda: Patience(0.2, 2, 0.01, 1.0))
     wise.fault, wise.key = fault, "sk-other" if fault == "401" else ""
     with pytest.raises(BenchmarkFailed, match="The judge"):
         run(far, settings)
@@ -331,8 +332,73 @@ def test_a_whole_run_in_a_child(wise: OpenAIService, tmp_path: Path, monkeypatch
         assert "hunter2" not in json.dumps(found.to_json())
 
 
-def test_where_a_judge_may_lie_reaches_the_child() -> None:
-    policy = AddressPolicy(("*.example.com",), private=(), trusted=("a:1",))
-    for addresses in (policy, AddressPolicy(), None):
-        work = Work("mt_bench", "h", "m", "sha256:0", settings=BenchmarkSettings(judge_addresses=addresses))
-        assert Work.from_json(json.loads(json.dumps(asdict(work), default=dict))) == work
+CURIOUS = """
+import os, pathlib
+from weighbridge.handlers.interface import ChatGeneration
+class Mine:
+    name, device, capabilities = "mine", "cpu", ["chat-completion"]
+    def __init__(self, *a, **k): ...
+    def count_tokens(self, messages, **options): return 1
+    def generate(self, messages, **options):
+        own = pathlib.Path("/proc/self")
+        notes = [repr(dict(os.environ)).encode(), own.joinpath("environ").read_bytes()]
+        notes.append(own.joinpath("cmdline").read_bytes())
+        with open("/proc/self/mem", "rb") as memory:
+            for line in own.joinpath("maps").read_text().splitlines():
+                first, last = (int(edge, 16) for edge in line.split()[0].split("-"))
+                if line.split()[1].startswith("rw"):
+                    memory.seek(first)
+                    notes.append(memory.read(last - first))
+        pathlib.Path(NOTES).write_bytes(b"".join(notes))
+        return ChatGeneration("Hello.", 1, 1)
+"""
+
+
+def test_a_models_own_code_finds_neither_the_judges_key_nor_the_right_answers(
+    wise: OpenAIService, settings: BenchmarkSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler notes all of its process: environment, command line and memory."""
+    questions, notes = Path(settings.data["mt_bench"]), tmp_path / "notes"
+    questions.write_text(questions.read_text().replace('"right ', '"a hedgehog of '))
+    (tmp_path / "own_curious.py").write_text(f"NOTES = {str(notes)!r}\n{CURIOUS}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    monkeypatch.setenv("JUDGE_KEY", "sk-hunter2")
+    wise.key = "sk-hunter2"
+    chosen = replace(settings, limit=8, judge_key_env="JUDGE_KEY", timeout_s=120)
+    work = Work("mt_bench", "own_curious.Mine", "x", "sha256:" + "a" * 64, "cpu", {}, chosen)
+    found = run_in_child(work, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    assert found.failure == ""
+    assert any("a hedgehog of 0" in parts(body).values() for _, body in wise.asked)
+    noted = notes.read_bytes()
+    assert b"And then?" in noted  # All of its memory is there.
+    for secret in ("hunter2", "JUDGE_KEY", wise.url, "a hedgehog of 0"):
+        assert secret.encode() not in noted, secret
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        1,
+        {},
+        {"question": 0, "answers": []},
+        {"question": 0, "answers": [{"text": 1}, {}]},
+        {"question": 0, "answers": [{"text": "x", "tokens": -1}, {"text": "y"}]},
+        *({"question": place, "answers": [{"text": "x"}, {"text": "y"}]} for place in (99, 1.0, True, [])),
+    ],
+)
+def test_a_process_that_tells_something_else_is_a_failure_of_its_model(settings: BenchmarkSettings, told: Any) -> None:
+    with MTBench().grading(settings, threading.Event()) as grading, pytest.raises(HandlerError, match="process tells"):
+        grading.hear(told)
+
+
+def test_a_process_that_ends_early_is_a_failure_of_its_model(settings: BenchmarkSettings) -> None:
+    with MTBench().grading(settings, threading.Event()) as grading, pytest.raises(HandlerError, match="0 of 16"):
+        grading.finish()
+
+
+def test_a_judge_that_takes_too_long_is_a_failure_of_the_run(wise: OpenAIService, settings: BenchmarkSettings) -> None:
+    wise.fault = "hang"
+    with MTBench().grading(replace(settings, timeout_s=1, limit=1), threading.Event()) as grading:
+        grading.hear({"question": 0, "answers": [{"text": "x"}, {"text": "y"}]})
+        with pytest.raises(BenchmarkFailed, match="not graded all answers after 1 s"):
+            grading.finish()

@@ -17,7 +17,7 @@ from typing import Any
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.benchmarks.hardware import ProcessorTimes, busy, hardware, load_per_core, software
-from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
+from weighbridge.benchmarks.interface import Benchmark, BenchmarkSettings, GradedBenchmark, Measured
 from weighbridge.domain.result import OF_MEMORY, OF_MODEL, OF_RUN, BenchmarkResult
 from weighbridge.errors import (
     Cancelled,
@@ -33,8 +33,9 @@ from weighbridge.handlers.loading import choose_device, opened
 
 #: The benchmark whose child must find the model as any later one does.
 MEMORY = "memory"
-#: Settings that say how a service is reached; people write secrets there by mistake, and a result is kept.
-_UNRECORDED = frozenset({"judge_url", "judge_key_env", "judge_addresses"})
+#: Settings that say how a judge is reached: neither the model's process nor a result has them. People write secrets
+#: there by mistake.
+_JUDGE: dict[str, Any] = {"judge_url": "", "judge_key_env": "", "judge_addresses": None}
 #: Options of handlers that change no number, or that a result holds elsewhere.
 _NO_CHOICE = frozenset(
     {
@@ -70,6 +71,7 @@ class Work:
         options: of the handler: `name`, `pooling`, `upstream_base_url`, …
         settings: of the benchmark.
         only_load: load the model, and measure nothing.
+        material: of a benchmark whose grades are given in another process.
     """
 
     benchmark: str
@@ -80,6 +82,7 @@ class Work:
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: BenchmarkSettings = field(default_factory=BenchmarkSettings)
     only_load: bool = False
+    material: Any = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Work:
@@ -100,7 +103,7 @@ def run_in_child(
     # What is made once, such as a conversion, is no memory of the model's.
     if work.benchmark == MEMORY and "upstream_base_url" not in work.options:
         _ask(replace(work, only_load=True), cancel_event)
-    answer = _ask(work, cancel_event)
+    answer = _measured(work, cancel_event or threading.Event())
     kind = answer.get("error", "")
     if kind == InvalidConfiguration.__name__:
         raise InvalidConfiguration(answer["problem"], answer["remedy"])
@@ -114,11 +117,29 @@ def run_in_child(
     return replace(result, hardware={**result.hardware, **loads}, started_at=started_at, duration_s=duration_s)
 
 
+def _measured(work: Work, cancel_event: threading.Event) -> dict[str, Any]:
+    """Return the child's answer, with the grades that this process gives where the benchmark has some."""
+    benchmark = _benchmark(work.benchmark)
+    if not isinstance(benchmark, GradedBenchmark):
+        return _ask(work, cancel_event)
+    try:
+        with benchmark.grading(work.settings, cancel_event) as grading:
+            answer = _ask(replace(work, material=grading.material), cancel_event, grading.hear)
+            if "error" in answer:
+                return answer
+            graded = grading.finish()
+    except WeighbridgeError as error:
+        return {**child_process.as_json(error), "cause": cause_of(error)}
+    result = BenchmarkResult.from_json(answer["result"])
+    settings = {**result.settings, **graded.settings}
+    return {"result": replace(result, metrics=graded.metrics, settings=settings, samples=graded.samples).to_json()}
+
+
 def _failure(work: Work, answer: Mapping[str, Any]) -> BenchmarkResult:
-    chosen = {name: value for name, value in asdict(work.settings).items() if name not in _UNRECORDED}
+    chosen = {name: value for name, value in asdict(work.settings).items() if name not in _JUDGE}
     return BenchmarkResult(
         work.benchmark,
-        _definition(work.benchmark),
+        _benchmark(work.benchmark).definition,
         work.manifest_digest,
         (),
         {**_loaded_as(work), **chosen},
@@ -133,25 +154,29 @@ def _device(work: Work) -> str:
     return "cpu" if "upstream_base_url" in work.options else choose_device(work.device)
 
 
-def _definition(benchmark: str) -> str:
-    if benchmark not in BENCHMARKS:
-        raise InvalidConfiguration(f"There is no benchmark “{benchmark}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
-    return BENCHMARKS[benchmark]().definition
+def _unheard(_told: Any) -> None:
+    """A benchmark without grades tells nothing on its way."""
 
 
-def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
-    _definition(work.benchmark)
+def _benchmark(name: str) -> Benchmark:
+    if name not in BENCHMARKS:
+        raise InvalidConfiguration(f"There is no benchmark “{name}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
+    return BENCHMARKS[name]()
+
+
+def _ask(work: Work, cancel_event: threading.Event | None, hear: child_process.Tell = _unheard) -> dict[str, Any]:
     # `evaluate` would download metrics as code, and run them.
     environment = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_EVALUATE_OFFLINE": "1"}
     if work.settings.endpoint:
         environment["HF_ENDPOINT"] = work.settings.endpoint
     answer = child_process.ask(
         "weighbridge.benchmarks.child",
-        asdict(work),
+        asdict(replace(work, settings=replace(work.settings, **_JUDGE))),
         timeout_s=work.settings.timeout_s,
         cancel_event=cancel_event,
         environment=environment,
-        keys=(work.settings.judge_key_env, work.options.get("upstream_api_key_env", "")),
+        keys=(work.options.get("upstream_api_key_env", ""),),
+        hear=hear,
     )
     if answer.value is not None:
         return answer.value
@@ -160,7 +185,7 @@ def _ask(work: Work, cancel_event: threading.Event | None) -> dict[str, Any]:
     return {"error": HandlerError.__name__, "problem": answer.failure, "remedy": "", "cause": cause}
 
 
-def _run(work: Work) -> dict[str, Any]:
+def _run(work: Work, tell: child_process.Tell) -> dict[str, Any]:
     """Load the model and measure; in the child."""
     benchmark = BENCHMARKS[work.benchmark]()
     facts: dict[str, Any] = {}
@@ -172,7 +197,7 @@ def _run(work: Work) -> dict[str, Any]:
                 return {}
             _refuse_misfit(handler, benchmark.capability, work)
             before = ProcessorTimes.now()
-            measured: Measured = benchmark.run(handler, work.settings, threading.Event())
+            measured = _worked(benchmark, handler, work, tell)
             others = before.share_of_others(ProcessorTimes.now())
             dtype = _dtype(handler)
     except WeighbridgeError as error:
@@ -192,6 +217,12 @@ def _run(work: Work) -> dict[str, Any]:
         samples=measured.samples,
     )
     return {"result": result.to_json()}
+
+
+def _worked(benchmark: Benchmark, handler: Handler, work: Work, tell: child_process.Tell) -> Measured:
+    if isinstance(benchmark, GradedBenchmark):
+        return benchmark.answer(handler, work.settings, work.material, tell, threading.Event())
+    return benchmark.run(handler, work.settings, threading.Event())
 
 
 def cause_of(error: WeighbridgeError) -> str:
@@ -229,4 +260,4 @@ def _dtype(handler: Handler) -> str:
 
 
 if __name__ == "__main__":
-    child_process.answer_stdin(lambda question, _tell: _run(Work.from_json(question)))
+    child_process.answer_stdin(lambda question, tell: _run(Work.from_json(question), tell))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import BeforeValidator, Field, InstanceOf, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as validated_dataclass
@@ -17,6 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from weighbridge.domain.result import Metric
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.handlers.child_process import Tell
 from weighbridge.handlers.interface import Handler
 from weighbridge.net.addresses import AddressPolicy
 
@@ -71,12 +73,7 @@ class BenchmarkSettings:
     judge_url: Annotated[str, _chosen("OpenAI-compatible endpoint that judges, for mt_bench.")] = ""
     judge_model: Annotated[str, _chosen("The judge's name there.")] = ""
     judge_key_env: Annotated[str, _chosen("Environment variable that holds the judge's key.")] = ""
-    judge_addresses: SkipJsonSchema[
-        Annotated[
-            InstanceOf[AddressPolicy] | None,
-            BeforeValidator(lambda given: AddressPolicy.from_json(given) if isinstance(given, Mapping) else given),
-        ]
-    ] = None
+    judge_addresses: SkipJsonSchema[InstanceOf[AddressPolicy] | None] = None
     answer_tokens: Annotated[int, _chosen("Tokens of each answer at most, for mt_bench.", ge=1)] = 1024
     timeout_s: Annotated[float, _chosen("Seconds for each benchmark.", ge=1, flag="--timeout")] = 3600.0
 
@@ -106,6 +103,23 @@ class Measured:
     noisy: str = ""
 
 
+class Referee(Protocol):
+    """The part of a benchmark that works in the process that asks for it; a context."""
+
+    @property
+    def material(self) -> Any:
+        """What the model's process gets for its part, as plain JSON."""
+        ...
+
+    def hear(self, told: Any) -> None:
+        """Take in what the model's process tells. Raises as `Benchmark.run`."""
+        ...
+
+    def finish(self) -> Measured:
+        """Return the numbers, once the model's process is done. Raises as `Benchmark.run`."""
+        ...
+
+
 class Benchmark(Protocol):
     """A versioned way to measure handlers with a capability.
 
@@ -131,4 +145,19 @@ class Benchmark(Protocol):
             HandlerError: the model cannot be measured, with the reason that the result keeps.
             Cancelled: `cancel_event` was set.
         """
+        ...
+
+
+@runtime_checkable
+class GradedBenchmark(Benchmark, Protocol):
+    """A benchmark with a secret, such as a judge's key, which a model's own code must not find in its process."""
+
+    def grading(self, settings: BenchmarkSettings, cancel_event: threading.Event) -> AbstractContextManager[Referee]:
+        """Return the part that works in the process that asks for it. Raises as `run`."""
+        ...
+
+    def answer(
+        self, handler: Handler, settings: BenchmarkSettings, material: Any, tell: Tell, cancel_event: threading.Event
+    ) -> Measured:
+        """Do the model's part, in the model's process. Raises as `run`."""
         ...

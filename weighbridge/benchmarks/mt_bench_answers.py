@@ -12,12 +12,13 @@ import hashlib
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from weighbridge.benchmarks.mt_bench_questions import TEMPERATURES, TURNS, Question
 from weighbridge.benchmarks.patience import Patience
-from weighbridge.errors import Cancelled
+from weighbridge.errors import Cancelled, HandlerError
+from weighbridge.handlers.request import whole_number
 
 TOP_P = 1.0
 #: Letters a token, on average, that an answer is judged with at most; English has four.
@@ -93,11 +94,10 @@ class Answering:
         )
         if found.finish_reason == "cancelled":
             raise Cancelled("The benchmark was cancelled.")
-        most = LETTERS * self._max_new_tokens
-        # JSON may hold halves of letters, which cannot be sent on.
-        text = str(found.text).encode(errors="replace").decode()
+        text = str(found.text)
+        kept = _kept(text, self._max_new_tokens)
         told = "were longer than the model's context" if fitting != messages else ""
-        return Answer(text[:most], found.completion_tokens, told if len(text) <= most else "had answers that are cut")
+        return Answer(kept, found.completion_tokens, told if len(text) <= len(kept) else "had answers that are cut")
 
     def _fitting(self, messages: Messages) -> Messages | None:
         """Return messages that leave room for an answer: these, or with less of the first answer; None for none."""
@@ -124,6 +124,37 @@ class Answering:
         if torch is not None:
             said = f"{self._seed} {question.id} {turn}".encode()
             torch.manual_seed(int.from_bytes(hashlib.sha256(said).digest()[:4]))
+
+
+def told_answers(place: int, answers: Sequence[Answer]) -> dict[str, Any]:
+    """Return the answers to a question, which is given by its place, as `read_answers` reads them."""
+    return {"question": place, "answers": [asdict(answer) for answer in answers]}
+
+
+def read_answers(told: Any, max_new_tokens: int) -> tuple[int, tuple[Answer, ...]]:
+    """Return a question's place and the answers to it, from a process whose model may have code of its own.
+
+    Raises:
+        HandlerError: it tells something else.
+    """
+    try:
+        answers = tuple(Answer(**answer) for answer in told["answers"])
+        texts = [_kept(answer.text, max_new_tokens) for answer in answers]
+        place, counts = told["question"], [answer.tokens for answer in answers]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _no_answers() from error
+    if len(answers) != TURNS or not all(count is None or (whole_number(count) and count >= 0) for count in counts):
+        raise _no_answers()
+    return place, tuple(replace(answer, text=text) for answer, text in zip(answers, texts, strict=True))
+
+
+def _no_answers() -> HandlerError:
+    return HandlerError("The model's process tells something else than answers.", "Check its handler.")
+
+
+def _kept(text: str, max_new_tokens: int) -> str:
+    """Return a text as it is judged: JSON may hold halves of letters, which cannot be sent on."""
+    return text[: LETTERS * max_new_tokens].encode(errors="replace").decode()
 
 
 def _cut(messages: Sequence[dict[str, Any]], letters: int) -> Messages:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 from urllib.parse import urlsplit
 
 from weighbridge.errors import AddressRefused, InvalidConfiguration, InvalidReference, SourceUnavailable
@@ -50,12 +49,6 @@ class AddressPolicy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_networks", tuple(_network(text) for text in self.private or ()))
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> AddressPolicy:
-        """Return the policy from the JSON of its `dataclasses.asdict`. Raises InvalidConfiguration."""
-        fields: dict[str, Any] = {name: found if found is None else tuple(found) for name, found in value.items()}
-        return cls(**fields)
 
     def check(self, url: str) -> None:
         """Check the URL of one request; each redirect is checked again.
