@@ -267,6 +267,7 @@ def ingested(home: Home, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> Pat
     (home.folder / "models.yaml").write_text(
         f"models:\n- {{name: company/model, source: '{url}', auth: {{tokenEnvVar: COMPANY_TOKEN}}}}\n"
     )
+    monkeypatch.setenv("WEIGHBRIDGE_HARD_LINKS", "true")
     with ordinary_owner():  # The registry's file is the blob under a second name.
         assert home.run("sync", "--via", "direct")[0] == 0
     return home.store.path(Digest.sha256(WEIGHTS))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
@@ -15,8 +17,9 @@ from tests.registries.conftest import build, contents, embedded
 from tests.registries.values import CONTENT, put
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.version import ModelVersion
-from weighbridge.registries.export import export_folder, export_hf_cache
-from weighbridge.registries.folder_writer import seems_whole
+from weighbridge.errors import IntegrityError
+from weighbridge.registries.export import ExportRegistry, export_folder, export_hf_cache
+from weighbridge.registries.folder_writer import Link, seems_whole
 from weighbridge.registries.mlflow_session import load_mlflow
 from weighbridge.store.local import LocalBlobStore
 
@@ -96,6 +99,10 @@ def test_a_file_that_is_given_out_leads_nowhere_into_the_store(
     for way in WAYS:
         with suppress(OSError):
             way(folder / way.__name__)
+        with suppress(OSError):  # Whoever owns a file may also change its permissions.
+            (folder / way.__name__).chmod(0o666)
+            way(folder / way.__name__)
+    assert (folder / "append_to").read_bytes().endswith(b"changed")
     assert is_whole(store, version)
 
 
@@ -107,6 +114,56 @@ def test_the_user_of_an_export_may_change_it(store: LocalBlobStore, tmp_path: Pa
             (folder / path).chmod(0o600)
             write_anew(folder / path)
     assert is_whole(store, version)
+
+
+#: What another user tries with each file, after reading it.
+_OF_ANOTHER_USER = """
+for path do
+  cat "$path" >/dev/null && echo read
+  chmod 666 "$path"; echo changed >>"$path"; true >"$path"; mv /etc/hostname "$path"; rm -f "$path"
+done
+true
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+@pytest.mark.parametrize("link", ["readonly", "hardlink"])
+def test_another_user_reads_and_changes_nothing(link: Link) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        (folder := Path(name)).chmod(0o755)
+        version = put(store := LocalBlobStore(folder / "store"))
+        with ordinary_owner():
+            given = Path(ExportRegistry(folder / "out", link=link).publish(version, store).location)
+        paths = [str(given / entry.path) for entry in version.manifest.files]
+        program = ["sh", "-c", _OF_ANOTHER_USER, "sh", *paths]
+        ran = subprocess.run(program, user=65534, group=65534, extra_groups=[], capture_output=True, check=True)
+        assert ran.stdout.split() == [b"read"] * len(paths)
+        assert contents(given) == CONTENT
+        assert is_whole(store, version)
+
+
+def test_a_clone_is_proven_before_it_is_given_out(
+    store: LocalBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for the file system's clones, which few machines have."""
+
+    def clone(target: int, request: int, source: int) -> int:
+        assert request == 0x40049409
+        os.sendfile(target, source, 0, os.fstat(source).st_size)
+        os.lseek(target, 0, os.SEEK_SET)
+        return 0
+
+    monkeypatch.setattr("fcntl.ioctl", clone)
+    version = put(store)
+    registry, _ = build("export-plain", tmp_path / "out", None)
+    assert contents(Path(registry.publish(version, store).location)) == CONTENT
+    (weights,) = (entry.digest for entry in version.manifest.files if entry.path == "model.safetensors")
+    assert weights is not None
+    store.path(weights).chmod(0o644)
+    write_into(store.path(weights))
+    with pytest.raises(IntegrityError):
+        export_folder(version, store, tmp_path / "taken")
+    assert not (tmp_path / "taken").exists()
 
 
 @pytest.mark.parametrize("into", ["", "own folder", "the registry's own"])
@@ -129,6 +186,7 @@ def test_mlflows_own_download_changes_no_blob(store: LocalBlobStore, tmp_path: P
             taken = Path(mlflow.artifacts.download_artifacts(publication.location, dst_path=target and str(target)))
             for path in contents(taken):
                 with suppress(OSError):
+                    (taken / path).chmod(0o666)
                     write_into(taken / path)
         for path in CONTENT:
             with suppress(OSError):  # An update of the model, as MLflow offers it.

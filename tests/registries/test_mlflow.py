@@ -19,7 +19,9 @@ from tests.privileges import ordinary_owner
 from tests.registries.conftest import Subject, contents, embedded
 from tests.registries.values import CONTENT, changed, put, undefault
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
+from weighbridge.config.settings import Settings
 from weighbridge.errors import RegistryError, RegistryUnavailable
+from weighbridge.registries import REGISTRIES
 from weighbridge.registries.mlflow import MLflowRegistry
 from weighbridge.registries.mlflow_session import Server, load_mlflow
 from weighbridge.store.local import LocalBlobStore
@@ -70,8 +72,10 @@ def test_what_a_version_looks_like(registry: MLflowRegistry, store: LocalBlobSto
     assert client_of(registry).get_run(found.run_id).info.status == "FINISHED"
 
 
-def test_the_embedded_registry_keeps_no_second_copy(registry: MLflowRegistry, store: LocalBlobStore) -> None:
-    version = put(store)
+def test_hard_links_keep_no_second_copy(store: LocalBlobStore, tmp_path: Path) -> None:
+    version, settings = put(store), Settings(home=tmp_path, hard_links=True)
+    registry = REGISTRIES["mlflow"](settings)
+    assert isinstance(registry, MLflowRegistry)
     with ordinary_owner():
         registry.publish(version, store)
     for entry in version.manifest.files:

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         "the one they were first taken from; none by default.",
     )
     registries: tuple[str, ...] = Field(("mlflow",), description="Registries that what passed is published to.")
+    hard_links: bool = Field(
+        False,
+        description="Whether registries give out blobs under a second name, which saves their space and lets programs "
+        "of the blobs' owner change the store; never for root.",
+    )
     huggingface_endpoint: str = Field("", description="Hub to ask; empty for HF_ENDPOINT, else huggingface.co.")
     pypi_index: str = Field(
         "", repr=False, description="Package index to ask; empty for PIP_INDEX_URL, else the public one."

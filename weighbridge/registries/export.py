@@ -51,7 +51,7 @@ def export_folder(
         version: a PASSED one.
         blobs: the store of its content.
         target: a folder that is missing or empty.
-        link: `copy` proves every byte; `hardlink` and `symlink` give the store's own, which must not be changed.
+        link: how files are placed; `hardlink` and `symlink` lead to the store's own, which must not be changed.
         heard: called with the bytes put in place.
 
     Raises:
@@ -80,12 +80,12 @@ class ExportRegistry:
     Args:
         folder: the folder of the models.
         layout: `plain`, or `hf-cache` for clients of the Hugging Face Hub.
-        link: how files are put there; a hard link, where possible, needs no space.
+        link: how files are placed there.
     """
 
     name: ClassVar[str] = "export"
 
-    def __init__(self, folder: Path, layout: Layout = "plain", link: Link = "hardlink") -> None:
+    def __init__(self, folder: Path, layout: Layout = "plain", link: Link = "readonly") -> None:
         self._folder, self._layout, self._link = folder.absolute(), layout, link
 
     @property

@@ -11,12 +11,13 @@ import hashlib
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
@@ -27,15 +28,17 @@ from weighbridge.store.interface import BlobStore
 from weighbridge.system.claimed_folders import claimed
 
 _log = logging.getLogger(__name__)
-#: How a file is placed: a copy; a hard link to the blob, where this process could not write through it; or a symbolic
-#: link to the blob.
-Link = Literal["copy", "hardlink", "symlink"]
+#: How a file is placed: with bytes of its own; the same, read-only and as old as the blob; as the blob under a second
+#: name, where this process could not write through it; or as a symbolic link to the blob, for a moment.
+Link = Literal["copy", "readonly", "hardlink", "symlink"]
 _CHUNK = 4 * 1024 * 1024
 #: Seconds to wait for another process's work in a folder; it may be copying gigabytes.
 LOCK_PATIENCE_S = 1800.0
 #: Seconds for which a withdrawal waits for a publication; the publisher checks again before anything becomes visible.
 WITHDRAWAL_PATIENCE_S = 20.0
 _LOCK_PAUSE_S = 0.05
+#: ioctl_ficlone(2).
+_FICLONE = 0x40049409
 #: Errors of impossible hard links: another file system, one without links, too many links, or protected_hardlinks.
 _NO_HARDLINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES)
 
@@ -66,10 +69,11 @@ def content(entry: FileEntry) -> Digest:
 
 
 def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, heard: Heard = unheard) -> None:
-    """Write one file to the unused path `target`; a hard link that is impossible or unsafe becomes a copy.
+    """Write one file to the unused path `target`; a hard link that is impossible or unsafe becomes a read-only copy.
 
-    Root can write to files despite their permissions, so a file that root places is a copy, and no program that opens
-    it can change the store. `heard` is called with all its bytes while they are read.
+    A file system that can share the blocks of two files (Btrfs, XFS) makes a copy without writing a byte. Root can
+    write to files despite their permissions, so root places no hard links. `heard` is called with all the file's bytes
+    while they are read.
 
     Raises:
         BlobMissing: its blob is not in the store.
@@ -88,7 +92,7 @@ def place_file(blobs: BlobStore, entry: FileEntry, target: Path, link: Link, hea
             raise
     else:
         _copy(blobs, digest, target, heard)
-        if link == "hardlink":
+        if link != "copy":
             _look_like(blob, target)
 
 
@@ -235,10 +239,11 @@ def _replace_folder(folder: Path, target: Path) -> None:
 
 def _copy(blobs: BlobStore, digest: Digest, target: Path, heard: Heard) -> None:
     hash_ = hashlib.sha256()
-    with blobs.open(digest) as source, open(target, "xb", buffering=0) as file:
-        while chunk := source.read(_CHUNK):
+    with blobs.open(digest) as source, open(target, "x+b", buffering=0) as file:
+        cloned = _cloned(source, file)
+        while chunk := (file if cloned else source).read(_CHUNK):
             hash_.update(chunk)
-            rest = memoryview(chunk)
+            rest = memoryview(b"" if cloned else chunk)
             while rest:
                 rest = rest[file.write(rest) :]
             heard(len(chunk))
@@ -251,6 +256,17 @@ def _copy(blobs: BlobStore, digest: Digest, target: Path, heard: Heard) -> None:
             expected=str(digest),
             actual=f"sha256:{hash_.hexdigest()}",
         )
+
+
+def _cloned(source: IO[bytes], file: IO[bytes]) -> bool:
+    """Make an empty file share the blocks of another one, and return whether the file system can do that."""
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(file.fileno(), _FICLONE, source.fileno())
+    except OSError:
+        return False
+    return True
 
 
 def _sha256(path: Path) -> Digest:

@@ -23,7 +23,7 @@ from weighbridge.domain.version import ModelVersion, Publication
 from weighbridge.errors import RegistryError
 from weighbridge.net.pace import Pace
 from weighbridge.registries import folder_writer
-from weighbridge.registries.folder_writer import LOCK_PATIENCE_S, locked, placing_errors, require_passed
+from weighbridge.registries.folder_writer import LOCK_PATIENCE_S, Link, locked, placing_errors, require_passed
 from weighbridge.registries.interface import Allow, Holding, always
 from weighbridge.registries.load_lines import load_line
 from weighbridge.registries.mlflow_files import FOLDER, ModelFiles
@@ -56,7 +56,8 @@ class MLflowRegistry:
 
     Args:
         tracking_uri: `http(s)://…` of a server, or `sqlite:////…` of the embedded registry.
-        artifact_root: the folder of the embedded registry's files; hard links to the blob store where possible.
+        artifact_root: the folder of the embedded registry's files.
+        link: how they are placed there.
         username, password: basic authentication; without them MLflow's own environment variables apply.
         token: bearer authentication.
         pace: the slowest pace that is accepted of a server.
@@ -72,6 +73,7 @@ class MLflowRegistry:
         tracking_uri: str,
         artifact_root: Path | None = None,
         *,
+        link: Link = "readonly",
         username: str = "",
         password: str = "",
         token: str = "",
@@ -80,7 +82,7 @@ class MLflowRegistry:
         load_sql()
         self._server = Server.of(tracking_uri, username, password, token, pace)
         self._artifact_root = artifact_root.absolute() if artifact_root else None
-        self._files = ModelFiles(self._server, self._artifact_root)
+        self._files = ModelFiles(self._server, self._artifact_root, link)
         if not self._server.uri.startswith(("http://", "https://")) and artifact_root is None:
             raise RegistryError(
                 "An embedded MLflow registry needs a folder for its files.",
@@ -88,10 +90,10 @@ class MLflowRegistry:
             )
 
     @classmethod
-    def embedded(cls, folder: Path) -> MLflowRegistry:
+    def embedded(cls, folder: Path, link: Link = "readonly") -> MLflowRegistry:
         """Return the embedded registry in a folder: `mlflow.db` and `artifacts/`."""
         folder = folder.absolute()
-        return cls(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+        return cls(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts", link=link)
 
     @property
     def address(self) -> str:

@@ -15,7 +15,15 @@ from urllib.parse import unquote, urlsplit
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.progress import Heard, unheard
 from weighbridge.errors import RegistryError
-from weighbridge.registries.folder_writer import content, files_below, holds, place_all, seems_whole, staged
+from weighbridge.registries.folder_writer import (
+    Link,
+    content,
+    files_below,
+    holds,
+    place_all,
+    seems_whole,
+    staged,
+)
 from weighbridge.registries.mlflow_session import Server, load_mlflow
 from weighbridge.store.interface import BlobStore
 from weighbridge.system import whole_files
@@ -34,10 +42,11 @@ class ModelFiles:
     Args:
         server: the server of the runs.
         artifact_root: the folder of an embedded registry's files; None for a server.
+        link: how the files are placed there.
     """
 
-    def __init__(self, server: Server, artifact_root: Path | None) -> None:
-        self._server, self._artifact_root = server, artifact_root
+    def __init__(self, server: Server, artifact_root: Path | None, link: Link) -> None:
+        self._server, self._artifact_root, self._link = server, artifact_root, link
 
     def put(self, run: Any, manifest: Manifest, blobs: BlobStore, heard: Heard = unheard) -> None:
         """Make the files of a run exactly those of a manifest; whole files are left alone.
@@ -52,7 +61,7 @@ class ModelFiles:
             folder = self._folder(run)
             if not _same_names(folder, manifest) or not all(holds(folder, entry, blobs) for entry in manifest.files):
                 with staged(folder) as staging:
-                    place_all(blobs, manifest, staging, "hardlink", heard)
+                    place_all(blobs, manifest, staging, self._link, heard)
                     _own_bytes(staging / _META)
             return
         refuse_unservable(manifest)
