@@ -7,13 +7,21 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.handlers import tiny
+from tests.services.clamd import signatures
+
 SIZE = 8_000_000
+#: What a git server begins with: its capabilities, in protocol 2.
+ADVERTISEMENT = b"001e# service=git-upload-pack\n0000000eversion 2\n0000"
 
 
 class _Silent(BaseHTTPRequestHandler):
@@ -26,12 +34,19 @@ class _Silent(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self.send_response(200)
+        if ".git/" in self.path:
+            self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
         self.send_header("Content-Length", str(SIZE))
         self.send_header("ETag", '"a"')
         self.end_headers()
 
     def do_GET(self) -> None:
         self.server.asked.append(self.headers.get("Range", ""))  # type: ignore[attr-defined]
+        if ".git/" in self.path and not self.headers["User-Agent"].startswith("git/"):  # We ask before git does.
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n")
+            self.wfile.write(ADVERTISEMENT)
+            return
         self.do_HEAD()
         self.wfile.write(bytes(SIZE // 2))
         self.wfile.flush()
@@ -79,6 +94,88 @@ def test_an_interrupt_ends_a_fetch_that_waits(
     asked = server.asked  # type: ignore[attr-defined]
     assert asked[0] == ""
     assert asked[1].startswith("bytes=")
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("git", signal.SIGTERM),
+        ("git", signal.SIGKILL),
+        ("archive", signal.SIGINT),
+        ("archive", signal.SIGKILL),
+        pytest.param("benchmark", signal.SIGTERM, marks=pytest.mark.xdist_group("torch")),
+    ],
+)
+def test_an_interrupt_leaves_no_temporary_file(
+    server: ThreadingHTTPServer, tmp_path: Path, kind: str, number: signal.Signals
+) -> None:
+    """Of git in the middle of an answer, an archive in an archive that is unpacked, and a model that is measured."""
+    (scratch := tmp_path / "tmp").mkdir()
+    environment = {
+        **os.environ,
+        "WEIGHBRIDGE_HOME": str(tmp_path / "home"),
+        "WEIGHBRIDGE_CLAMAV_DATABASE": str(signatures(tmp_path / "signatures")),
+        "WEIGHBRIDGE_POLICY": str(Path(__file__).parents[2] / "deployments" / "demo" / "policy.yaml"),
+        "WEIGHBRIDGE_REGISTRIES": "export",
+        "TMPDIR": str(scratch),
+    }
+    command = [sys.executable, "-m", "weighbridge"]
+    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    at_work = "weighbridge-process-*/*"
+    if kind == "git":
+        at_work = "weighbridge-process-*/weighbridge-git-*"
+        arguments = ["fetch", f"git+http://127.0.0.1:{server.server_address[1]}/model.git@main"]
+    elif kind == "archive":
+        arguments = ["scan", str(_nested(tmp_path / "model.zip"))]
+    else:
+        at_work = "weighbridge-process-*/weighbridge-model-*/model/*"
+        (tiny.llama(tmp_path / "tiny") / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+        subprocess.run([*command, "ingest", f"file:{tmp_path / 'tiny'}"], check=True, **quiet)  # type: ignore[call-overload]
+        arguments = ["benchmark", "tiny", "-b", "inference_latency", "-n", "100000", "--device", "cpu"]
+    with subprocess.Popen([*command, *arguments], **quiet) as process:  # type: ignore[call-overload]
+        assert kind != "git" or server.half.wait(60)  # type: ignore[attr-defined]
+        while not any(_is_at_work(path, kind) for path in scratch.glob(at_work)):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+    assert process.returncode in (-number, 128 + number)
+    if number == signal.SIGKILL:
+        assert list(scratch.iterdir()) != []
+        subprocess.run([*command, "--version"], check=True, **quiet)  # type: ignore[call-overload]
+    assert list(scratch.iterdir()) == []
+    while number != signal.SIGKILL and _children_at(scratch):  # They end with their parent, within a second or two.
+        time.sleep(0.05)
+    assert list(scratch.iterdir()) == []
+
+
+def _is_at_work(path: Path, kind: str) -> bool:
+    with suppress(FileNotFoundError):
+        return kind != "archive" or path.stat().st_size > 1_000_000
+    return False
+
+
+def _nested(path: Path) -> Path:
+    """Write a zip archive whose one member is an archive of thirty megabytes."""
+    block = os.urandom(1_000_000)  # What packs well counts as a bomb.
+    with (
+        zipfile.ZipFile(path, "w") as outer,
+        outer.open("inner.zip", "w") as stream,
+        zipfile.ZipFile(stream, "w") as inner,
+        inner.open("weights.bin", "w") as weights,
+    ):
+        for _ in range(30):
+            weights.write(block)
+    return path
+
+
+def _children_at(scratch: Path) -> list[str]:
+    """Return the processes whose TMPDIR lies there."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if str(scratch).encode() in environment.read_bytes():
+                found.append(environment.parent.name)
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -26,9 +26,9 @@ def gpu_worker(prefect_server: PrefectServer) -> Iterator[psutil.Process]:
     """Start a worker of the pool `gpu`, as deployments/README.md says."""
     with open(prefect_server.folder / "gpu-worker.log", "wb") as log:
         command = prefect("worker", "start", "--pool", "gpu")
-        process = subprocess.Popen(
-            command, env=prefect_server.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-        )
+        (scratch := prefect_server.folder / "gpu-tmp").mkdir()
+        environment = {**prefect_server.environment, "TMPDIR": str(scratch)}
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
     yield psutil.Process(process.pid)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(30)
@@ -65,11 +65,16 @@ def test_what_passed_is_measured_elsewhere_and_a_cancelled_run_leaves_nothing(
     while not (found := children(gpu_worker)):
         assert time.monotonic() < deadline, "the benchmark never started"
         time.sleep(0.2)
+    assert list((prefect_server.folder / "gpu-tmp").glob("**/weighbridge-*"))
     state = {"state": {"type": "CANCELLING"}, "force": False}
     prefect_server.http.post(f"/flow_runs/{run_id}/set_state", json=state).raise_for_status()
     assert prefect_server.ended(run_id)["state_type"] == "CANCELLED"
     _, alive = psutil.wait_procs(found, timeout=30)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    deadline = time.monotonic() + 30
+    while left := list((prefect_server.folder / "gpu-tmp").glob("**/weighbridge-*")):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
     limits = prefect_server.http.post("/v2/concurrency_limits/filter", json={}).json()
     deadline = time.monotonic() + 30
     while [limit for limit in limits if limit["name"].startswith("cpu:") and limit["active_slots"]]:
