@@ -5,6 +5,7 @@ Afterwards catalog, store and registry agree, whatever the moment was.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import shutil
 import uuid
@@ -14,11 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.intake.test_syncing import DENY, LOOSE, Night
+from tests.intake.test_syncing import DENY, LOOSE, Night, take_in
 from tests.registries.killing import Arm, around_commit, before_file_event, before_request, run_and_die, samples
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest
 from weighbridge.intake import publishing
 from weighbridge.intake.auditing import audit
+from weighbridge.intake.job import Job
 from weighbridge.intake.repairing import RepairReport, repair_store
 from weighbridge.registries.export import export_folder
 from weighbridge.store.checking import check_store
@@ -28,6 +32,17 @@ multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.intake.
 
 def sync(night: Night) -> None:
     night.sync()
+
+
+def ingest(night: Night) -> None:
+    request = IngestRequest(ref=ModelRef.parse(f"file:{night.folder}/m"), name=night.name)
+    with night.open() as workspace:
+        take_in(Job.of(request, workspace))
+
+
+def change(night: Night) -> None:
+    """Change a file of the model at its source, so that an ingest makes a new version."""
+    night.put("config.json", json.dumps({"model_type": "llama", "changed": str(uuid.uuid4())}))
 
 
 def deny(night: Night) -> None:
@@ -91,6 +106,7 @@ class Command:
 
 #: In this order each command finds what the one before it leaves.
 COMMANDS = {
+    "ingest": (Command(ingest, change),),
     "sync that withdraws": (Command(sync, deny, "FAILED"), Command(sync, allow)),
     "withdraw": (Command(withdraw, allow, "FAILED"), Command(reinstate, allow)),
     "repair": (Command(repair, damage),),
@@ -106,7 +122,9 @@ def assert_agreement(night: Night, status: str, moment: object) -> None:
     with night.open() as workspace:
         registries = [workspace.registry_at(name) for name in workspace.settings.registries]
         assert publishing.due(version, registries, workspace) == [], moment
-        assert [one for one in audit([version], workspace) if one.model in ("", f"{night.name}@1.0.0")] == [], moment
+        assert [
+            one for one in audit([version], workspace) if one.model in ("", f"{night.name}@{version.version}")
+        ] == [], moment
         assert check_store(workspace.store, [version], workspace.progress, 2).sound, moment
         assert not list(workspace.store.corrupt_digests()), moment
 
