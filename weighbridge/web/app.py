@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from weighbridge import __version__
 from weighbridge.config.settings import Settings
 from weighbridge.intake.workspace import open_resources
+from weighbridge.web import reference
 from weighbridge.web.api import leaderboard, models, scans, versions
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.authentication import needs
 from weighbridge.web.limits import RequestLimits
-from weighbridge.web.problems import add_handlers, documented
+from weighbridge.web.problems import add_handlers, documented, name_media_type
 
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
@@ -33,10 +36,20 @@ def create_app(settings: Settings) -> ASGIApp:
     return RequestLimits(names, settings.api_max_body)
 
 
+class Api(FastAPI):
+    """The application; its OpenAPI document has the media type of problems."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, which is made once."""
+        if self.openapi_schema is None:
+            name_media_type(super().openapi())
+        return super().openapi()
+
+
 def create_api(settings: Settings) -> FastAPI:
     """Return the application: every route of the API with its documents."""
     prefix = settings.api_prefix
-    app = FastAPI(
+    app = Api(
         title="Weighbridge",
         version=__version__,
         summary="The registry of models that were weighed.",
@@ -45,13 +58,27 @@ def create_api(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan(settings),
+        generate_unique_id_function=lambda route: route.name,
     )
     add_handlers(app)
     api = APIRouter(prefix=prefix, dependencies=[Depends(needs("reader"))], responses=documented(401, 403))
     for router in _ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    _add_reference(app, prefix)
     return app
+
+
+def _add_reference(app: FastAPI, prefix: str) -> None:
+    """Add the page about the API and its style sheet; both are open, as the OpenAPI document is."""
+
+    @app.get(f"{prefix}/docs", include_in_schema=False)
+    def page() -> Response:
+        return HTMLResponse(reference.page(app.openapi(), prefix))
+
+    @app.get(f"{prefix}/docs/style.css", include_in_schema=False)
+    def style() -> Response:
+        return Response(reference.STYLE, media_type="text/css")
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

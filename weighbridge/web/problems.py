@@ -89,10 +89,16 @@ class ProblemDetails(BaseModel):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the entries of an OpenAPI document for the problems that an operation may answer with."""
-    return {
-        status: {"model": ProblemDetails, "description": _TITLES[status], "content": {MEDIA_TYPE: {}}}
-        for status in statuses
-    }
+    return {status: {"model": ProblemDetails, "description": _TITLES[status]} for status in statuses}
+
+
+def name_media_type(document: dict[str, Any]) -> None:
+    """Write the media type of problems into an OpenAPI document, in which FastAPI calls all content JSON."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status >= "400" and "application/json" in response["content"]:
+                    response["content"] = {MEDIA_TYPE: response["content"].pop("application/json")}
 
 
 def add_handlers(app: FastAPI) -> None:
