@@ -84,8 +84,8 @@ def log_tags(catalog: Catalog, subjects: Iterable[str], since: datetime) -> dict
     tags: dict[str, tuple[str, ...]] = {}
     for subject in dict.fromkeys(subjects):
         model = subject.rpartition("@")[0]
-        events = (event for kind in _OF_LOG for event in catalog.events(subject=subject, kind=kind))
-        found = [_OF_LOG[event.kind] for event in events if event.at >= since]
+        rows = (row for action in _OF_LOG for row in catalog.audit.rows(object_=subject, action=action))
+        found = [_OF_LOG[row.action] for row in rows if row.at >= since]
         if found:
             tags[model] = tuple(dict.fromkeys((*tags.get(model, ()), *found)))
     return tags

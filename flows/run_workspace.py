@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from pathlib import Path
 
+from prefect.runtime import flow_run
+
 from blocks import load_block, load_settings
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress, Several, Silent
@@ -23,6 +25,11 @@ from weighbridge.system.claimed_folders import gather_temporary_files
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
 #: The progress of a run that this very process asked for; None for a run of others.
 _own: ContextVar[Progress | None] = ContextVar("own", default=None)
+
+
+def run_actor() -> str:
+    """Return the present flow run as the actor of its changes, `flow:NAME`."""
+    return f"flow:{flow_run.flow_name}"
 
 
 @contextmanager
@@ -75,7 +82,12 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
     settings = Settings(**load_settings(blocks))
     vouched = bool(models) and is_operators(Path(models), Path.cwd())
     with open_workspace(
-        settings, progress=progress, load_block=load, on_behalf=own is None, vouched=vouched
+        settings,
+        progress=progress,
+        load_block=load,
+        on_behalf=own is None,
+        vouched=vouched,
+        actor=run_actor() if own is None else "",
     ) as workspace:
         token = _shared.set(workspace)
         try:

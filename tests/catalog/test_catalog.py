@@ -209,18 +209,18 @@ def test_one_line_a_model(catalog: Catalog) -> None:
 def test_publications(catalog: Catalog) -> None:
     settle(catalog)
     there = Publication("mlflow", "models:/org--name/1", ("import mlflow", "…"))
-    catalog.add_publication("org/name", "1.0.0", replace(there, load=()))
-    catalog.add_publication("org/name", "1.0.0", there)
-    catalog.add_publication("org/name", "1.0.0", Publication("export", "/models"))
+    catalog.places.add("org/name", "1.0.0", replace(there, load=()))
+    catalog.places.add("org/name", "1.0.0", there)
+    catalog.places.add("org/name", "1.0.0", Publication("export", "/models"))
     found = catalog.get("org/name")
     assert found is not None
     assert found.published == (Publication("export", "/models"), there)
-    catalog.remove_publications("org/name", "1.0.0", "mlflow")
+    catalog.places.remove("org/name", "1.0.0", "mlflow")
     found = catalog.get("org/name")
     assert found is not None
     assert found.published == (Publication("export", "/models"),)
     with pytest.raises(CatalogError, match="knows no"):
-        catalog.add_publication("org/name", "7.0.0", there)
+        catalog.places.add("org/name", "7.0.0", there)
 
 
 def test_ingests(catalog: Catalog) -> None:
@@ -300,18 +300,19 @@ def test_thousands_of_files(catalog: Catalog) -> None:
     assert catalog.recall_resolution("many") == many
 
 
-def test_events(catalog: Catalog) -> None:
+def test_each_change_is_a_row_of_the_audit_log(catalog: Catalog) -> None:
     settle(catalog)
     catalog.withdraw("org/name", "1.0.0", "\0 ½")
     catalog.set_default("org/name", None)
-    settled, withdrawn, default = catalog.events()
-    assert (settled.kind, settled.subject) == ("version.settled", "org/name@1.0.0")
-    assert settled.detail["status"] == "PASSED"
-    assert withdrawn.detail == {"reason": "\0 ½"}
-    assert catalog.events(after=settled.id) == [withdrawn, default]
-    assert catalog.events(kind="version.settled") == [settled]
-    assert catalog.events(subject="org/name") == [default]
-    assert catalog.events(limit=1) == [settled]
+    settled, withdrawn, default = catalog.audit.rows()
+    assert (settled.action, settled.object, settled.before) == ("version.settled", "org/name@1.0.0", None)
+    assert settled.after is not None
+    assert settled.after["status"] == "PASSED"
+    assert (withdrawn.before, withdrawn.after) == ({"status": "PASSED"}, {"status": "FAILED", "reason": "\0 ½"})
+    assert catalog.audit.rows(after=settled.number) == [withdrawn, default]
+    assert catalog.audit.rows(action="version.settled") == [settled]
+    assert catalog.audit.rows(object_="org/name") == [default]
+    assert catalog.audit.rows(limit=1) == [settled]
 
 
 def test_text_that_no_database_takes(catalog: Catalog) -> None:

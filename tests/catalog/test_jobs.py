@@ -28,7 +28,7 @@ def clock() -> Clock:
 @pytest.fixture
 def catalog(url: str, clock: Clock, open_catalog: Callable[..., Catalog]) -> Catalog:
     found = open_catalog(url)
-    found._clock = clock
+    found._changes.clock = clock
     return found
 
 
@@ -47,7 +47,7 @@ def test_a_job_from_order_to_end(catalog: Catalog) -> None:
     assert (ended.state, ended.end, ended.ended, ended.run_url) == ("done", PASSED, True, "http://run")
     assert ended.created_at < ended.updated_at == ended.ended_at
     assert queue.take("process 2", 30) is None
-    assert [event.kind for event in catalog.history("org/name")] == ["job.queued", "job.done"]
+    assert [row.action for row in catalog.audit.of_model("org/name")] == ["job.queued", "job.done"]
 
 
 def test_an_order_is_queued_once_by_its_key(catalog: Catalog) -> None:

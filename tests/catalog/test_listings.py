@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from tests.catalog.earlier import take_back
 from tests.catalog.test_catalog import settle
 from tests.catalog.values import decision, manifest
 from weighbridge.catalog import Catalog, ModelQuery, ModelSummary, schema
@@ -166,10 +167,7 @@ def test_a_catalog_from_before_gets_the_same_rows(
     catalog.remove("org/gone", "1.0.0")
     before = _rows(catalog)
     with catalog._database.write() as connection:
-        for table in ("listing_tags", "listings"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("ALTER TABLE versions DROP COLUMN gated"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+        take_back(connection, "0004")
     catalog.close()
     assert _rows(open_catalog(url)) == [
         [{**row, "gated": None} if "gated" in row else row for row in rows] for rows in before

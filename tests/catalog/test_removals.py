@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
 
+from tests.catalog.earlier import take_back
 from tests.catalog.test_catalog import settle
 from tests.catalog.values import CARD, decision, digest, manifest, report
 from weighbridge.catalog import Catalog
@@ -82,13 +82,13 @@ def test_a_fixed_default_that_is_removed_is_fixed_no_longer(catalog: Catalog) ->
 
 def test_an_upload_of_a_removed_version_does_not_become_visible(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
-    assert catalog.begin_upload("org/name", "1.0.0", "export", "/there")
+    assert catalog.places.begin_upload("org/name", "1.0.0", "export", "/there")
     catalog.remove("org/name", "1.0.0")
-    assert not catalog.add_publication("org/name", "1.0.0", Publication("export", "/there/1", (), "/there"))
-    assert not catalog.begin_upload("org/name", "1.0.0", "export", "/there")
-    assert [place.address for place in catalog.places("org/name", "1.0.0")] == ["/there"]
-    catalog.remove_publications("org/name", "1.0.0", "export", "/there")
-    assert catalog.places("org/name", "1.0.0") == []
+    assert not catalog.places.add("org/name", "1.0.0", Publication("export", "/there/1", (), "/there"))
+    assert not catalog.places.begin_upload("org/name", "1.0.0", "export", "/there")
+    assert [place.address for place in catalog.places.of("org/name", "1.0.0")] == ["/there"]
+    catalog.places.remove("org/name", "1.0.0", "export", "/there")
+    assert catalog.places.of("org/name", "1.0.0") == []
 
 
 def test_which_blobs_are_needed(catalog: Catalog) -> None:
@@ -127,13 +127,13 @@ def test_the_history_of_a_model_is_its_own(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0", name="org/name-2")
     catalog.set_default("org/name", None)
     catalog.remove("org/name", "1.0.0")
-    kinds = [(event.kind, event.subject) for event in catalog.history("org/name")]
+    kinds = [(row.action, row.object) for row in catalog.audit.of_model("org/name")]
     assert kinds == [
         ("version.settled", "org/name@1.0.0"),
         ("model.default", "org/name"),
         ("version.removed", "org/name@1.0.0"),
     ]
-    assert [event.subject for event in catalog.history("org_name")] == ["org_name@1.0.0"]
+    assert [row.object for row in catalog.audit.of_model("org_name")] == ["org_name@1.0.0"]
 
 
 def test_a_report_by_its_id(catalog: Catalog) -> None:
@@ -145,11 +145,7 @@ def test_a_report_by_its_id(catalog: Catalog) -> None:
 def test_a_catalog_from_before_loses_nothing(url: str, catalog: Catalog, open_catalog: Callable[..., Catalog]) -> None:
     settle(catalog, "a", "1.0.0")
     with catalog._database.write() as connection:
-        for table in ("listing_tags", "listings"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        for column in ("removed_at", "purged_at", "gated"):
-            connection.execute(text(f"ALTER TABLE versions DROP COLUMN {column}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        take_back(connection, "0003")
     catalog.close()
     again = open_catalog(url)
     assert [model.version for model in again.lists.models()] == ["1.0.0"]

@@ -179,17 +179,17 @@ def test_what_makes_two_results_incomparable(change: dict[str, Any]) -> None:
 
 
 def regressed(catalog: Catalog) -> list[tuple[str, Any, Any, Any]]:
-    events = catalog.events(kind="version.regressed")
-    return [(event.subject, event.detail["before"], event.detail["was"], event.detail["now"]) for event in events]
+    rows = [(row.object, row.after or {}) for row in catalog.audit.rows(action="version.regressed")]
+    return [(subject, found["before"], found["was"], found["now"]) for subject, found in rows]
 
 
 def test_a_version_that_is_worse_beyond_both_intervals_is_told_with_the_facts(catalog: Catalog) -> None:
     one, two = settle(catalog, "1.0.0", "a"), settle(catalog, "1.1.0", "b")
     catalog.add_result(result(one, 1.0))
     catalog.add_result(result(two, 1.5, noisy="busy"))
-    (event,) = catalog.events(kind="version.regressed")
-    assert event.subject == "m@1.1.0"
-    assert event.detail == {
+    (row,) = catalog.audit.rows(action="version.regressed")
+    assert row.object == "m@1.1.0"
+    assert row.after == {
         "subject": "m@1.1.0",
         "before": "1.0.0",
         "benchmark": "inference_latency",
@@ -316,7 +316,7 @@ def test_a_catalog_of_the_first_schema_is_brought_up_to_date(url: str, open_cata
         connection.execute(text(added), {"at": datetime(2026, 1, 1, tzinfo=UTC).isoformat(" ")})
     assert not inspect(engine).has_table("results")
     catalog = open_catalog(url)
-    assert [event.subject for event in catalog.events()] == ["old"]
+    assert [row.object for row in catalog.audit.rows()] == ["old"]
     catalog.add_result(result(settle(catalog, "1.0.0", "a")))
     assert len(catalog.results()) == 1
     with engine.connect() as connection:

@@ -17,7 +17,7 @@ def _filled(catalog: Catalog) -> Catalog:
     settle(catalog, "of both", "2.0.0", name="org/a")
     settle(catalog, "of both", "1.2.0", name="org/b")
     for registry in ("mlflow", "export", "mlflow"):
-        catalog.add_publication("org/a", "1.0.0", Publication(registry, f"at {registry}", (), registry))
+        catalog.places.add("org/a", "1.0.0", Publication(registry, f"at {registry}", (), registry))
     catalog.withdraw("org/c", "1.0.0", "recalled")
     settle(catalog, "gone", "3.0.0", name="org/c")
     catalog.remove("org/c", "3.0.0")

@@ -48,7 +48,7 @@ def test_a_version_is_removed_and_no_byte_with_it(two: Bench) -> None:
     again = two.run("rm", "tiny@1.0.1", "--yes")
     assert (again.status, "It has 1.0.0." in again.err) == (64, True)
     assert two.run("fsck", "--registries").status == 0
-    kinds = [event["kind"] for event in two.run("history", "tiny", "--json").json]
+    kinds = [row["action"] for row in two.run("history", "tiny", "--json").json]
     assert kinds[kinds.index("version.removed") :].count("version.unpublished") == 1
 
 

@@ -20,12 +20,15 @@ from flows.ingest import ingest
 from tests.flows.conftest import SHIPPED, model
 from tests.simulators.web import WebServer
 from weighbridge.cli import app
+from weighbridge.config.settings import Settings
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.progress import Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidReference, ModelNotFound
+from weighbridge.intake.asker import process_user
 from weighbridge.intake.syncing import SyncRequest
+from weighbridge.intake.workspace import open_catalog
 from weighbridge.scanners.clamd.database import eicar
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
@@ -74,6 +77,17 @@ def test_passed(home: Path) -> None:
         "resolve tiny",
         "scan README.md and 2 more",
         "verify tiny",
+    ]
+
+
+def test_the_audit_log_says_whether_a_run_or_the_user_changed_the_catalog(home: Path) -> None:
+    run(model(home))
+    run_ingest(IngestRequest(ModelRef.parse(model(home)), name="own"), Silent())
+    with open_catalog(Settings()) as catalog:
+        rows = catalog.audit.rows(action="version.settled")
+    assert [(row.object, row.actor) for row in rows] == [
+        ("tiny@1.0.0", "flow:ingest"),
+        ("own@1.0.0", process_user()),
     ]
 
 

@@ -269,7 +269,7 @@ def test_a_version_that_is_rejected_while_it_is_published_does_not_stay(
         assert verdicts(night.sync()) == {"m": "FAILED"}
         assert (night.given_out, night.version.published) == ([], ())
         with night.open() as workspace:
-            assert workspace.catalog.places("m", "1.0.0") == []
+            assert workspace.catalog.places.of("m", "1.0.0") == []
             workspace.catalog.reinstate("m", "1.0.0")
     monkeypatch.undo()
     night.sync()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +17,9 @@ from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, NameTaken
 from weighbridge.intake import chain
+from weighbridge.intake.asker import Asker, process_user
 from weighbridge.intake.job import Job
-from weighbridge.intake.workspace import Workspace, open_workspace
+from weighbridge.intake.workspace import Workspace, open_workspace, workspace_of
 
 HOUSE = "name: house\nextends: minimal\ndeny_formats: [pickle]\n"
 
@@ -109,3 +111,28 @@ def test_addresses_that_end_alike_make_no_versions_of_one_model(door: Door) -> N
     with pytest.raises(NameTaken, match="--name"):
         door.ask(IngestRequest(door.other))
     assert door.ask(IngestRequest(door.one)).version == "1.0.0"
+
+
+def test_changes_are_the_askers(door: Door) -> None:
+    user = process_user()
+    assert re.fullmatch(r"cli:[^:]+", user)
+    door.ask(IngestRequest(door.one, name="m"), actor="key:ci")
+    with door.open(actor="issuer:jane") as workspace:
+        workspace.catalog.withdraw("m", "1.0.0", "recalled")
+    with door.open() as workspace, workspace_of(workspace.resources, Asker(folder=door.folder)) as another:
+        another.catalog.reinstate("m", "1.0.0")
+        rows = workspace.catalog.audit.rows()
+    actors = {row.action: row.actor for row in rows}
+    assert actors == {
+        **dict.fromkeys((row.action for row in rows[:-2]), "key:ci"),
+        "version.withdrawn": "issuer:jane",
+        "version.reinstated": user,
+    }
+    assert actors["version.settled"] == "key:ci"
+
+
+def test_the_environment_does_not_say_who_the_user_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = process_user()
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert process_user() == user

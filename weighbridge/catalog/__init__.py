@@ -1,14 +1,12 @@
 """The catalog: models, their versions, scans, results and history, in one SQL database."""
 
 from weighbridge.catalog.catalog import Catalog
-from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
 from weighbridge.catalog.listings import ModelQuery, ModelSummary
 
 __all__ = [
     "Catalog",
-    "Event",
     "Ingest",
     "IngestStatus",
     "JobEnd",

@@ -11,22 +11,21 @@ from datetime import datetime
 from typing import Any
 
 from weighbridge.catalog import (
-    events,
     ingests,
     manifests,
-    publications,
     removals,
     reports,
     results,
     summaries,
     versions,
 )
+from weighbridge.catalog.audit import AuditLog
+from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
-from weighbridge.catalog.events import Event
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.lists import Lists
-from weighbridge.catalog.publications import Place
+from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.versions import Settlement
 from weighbridge.domain.card import ModelCard
@@ -35,24 +34,35 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.result import OF_RUN, BenchmarkResult
-from weighbridge.domain.version import ModelVersion, Publication, VersionSummary
+from weighbridge.domain.version import ModelVersion, VersionSummary
 
 
 class Catalog:
-    """The catalog in a database whose schema is up to date; `Catalog.open` makes one."""
+    """The catalog in a database whose schema is up to date; `Catalog.open` makes one.
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        self._database = database
-        self._clock = clock
+    Attributes:
+        audit: the log of all changes.
+        jobs: work that others asked for.
+        lists: models and versions in lists, read without files and reports.
+        places: the registries that have each version.
+    """
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes, self._database = changes, changes.database
+        self.audit = AuditLog(self._database)
+        self.jobs = JobQueue(changes)
+        self.lists = Lists(self._database)
+        self.places = Places(changes)
 
     @classmethod
-    def open(cls, url: str, clock: Callable[[], datetime], *, timeout_s: float = 30.0) -> Catalog:
+    def open(cls, url: str, clock: Callable[[], datetime], *, timeout_s: float = 30.0, actor: str = UNKNOWN) -> Catalog:
         """Open a catalog, creating it or bringing its schema up to date.
 
         Args:
             url: `sqlite:////path/catalog.db` or `postgresql+psycopg://user:password@host/database`.
             clock: returns the current time, with a time zone.
             timeout_s: seconds to wait for another process's lock, or for a connection.
+            actor: whose changes the audit log says they are.
 
         Raises:
             InvalidConfiguration: the URL names no such database.
@@ -65,7 +75,11 @@ class Catalog:
         except BaseException:  # Also after an interrupt: nothing else would close the connections.
             database.close()
             raise
-        return cls(database, clock)
+        return cls(Changes(database, clock, actor))
+
+    def acting(self, actor: str) -> Catalog:
+        """Return this catalog, with its connections, for changes of another actor."""
+        return Catalog(self._changes.of(actor))
 
     def close(self) -> None:
         """Close every connection."""
@@ -77,22 +91,14 @@ class Catalog:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    @property
-    def lists(self) -> Lists:
-        """Models and versions in lists, read without files and reports."""
-        return Lists(self._database)
-
-    @property
-    def jobs(self) -> JobQueue:
-        """Work that others asked for."""
-        return JobQueue(self._database, self._clock)
-
     # Ingests
 
     def begin_ingest(self, name: str, uri: str, *, run_url: str = "") -> int:
         """Record a new attempt to take a model in, as PENDING, and return its id."""
-        with self._database.write() as connection:
-            return ingests.begin(connection, name, uri, run_url, self._clock())
+        with self._changes.begin() as change:
+            id_ = ingests.begin(change.connection, name, uri, run_url, change.now)
+            change.record("ingest.begun", f"ingest:{id_}", after={"status": "PENDING", "model": name, "uri": uri})
+            return id_
 
     def update_ingest(
         self,
@@ -106,8 +112,12 @@ class Catalog:
         """Change the recorded state of an attempt; arguments that are None change nothing."""
         known = {"version": version, "error": error, "run_url": run_url}
         changes: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
-        with self._database.write() as connection:
-            ingests.update(connection, ingest_id, changes | {"status": status}, self._clock())
+        with self._changes.begin() as change:
+            before = ingests.update(change.connection, ingest_id, changes | {"status": status}, change.now)
+            after = {name: value for name, value in changes.items() if name != "run_url"}
+            change.record(
+                "ingest.updated", f"ingest:{ingest_id}", before={"status": before}, after={"status": status, **after}
+            )
 
     def ingests(self, name: str | None = None, *, limit: int = 100) -> list[Ingest]:
         """Return the newest attempts first, of one model or of all."""
@@ -124,8 +134,14 @@ class Catalog:
             computed: the manifest of the bytes received.
             dropped: declared paths that do not belong to the model.
         """
-        with self._database.write() as connection:
-            manifests.remember(connection, fingerprint, computed, dropped, self._clock())
+        with self._changes.begin() as change:
+            before = manifests.remember(change.connection, fingerprint, computed, dropped, change.now)
+            change.record(
+                "resolution.remembered",
+                fingerprint,
+                before={"manifest": before} if before else None,
+                after={"manifest": str(computed.digest), "uri": computed.ref.uri},
+            )
 
     def recall_resolution(self, fingerprint: str) -> Manifest | None:
         """Return the computed manifest of a declared one, or None; `FileEntry.version` and `locator` are empty."""
@@ -151,8 +167,11 @@ class Catalog:
 
     def add_reports(self, new: Iterable[ScanReport]) -> None:
         """Store scan reports; the one added last under a `ScanReport.key` counts, the others stay as history."""
-        with self._database.write() as connection:
-            reports.add(connection, new, self._clock())
+        added = tuple(new)
+        with self._changes.begin() as change:
+            reports.add(change.connection, added, change.now)
+            if added:
+                change.record("reports.added", "reports", after={"ids": sorted({report.id for report in added})})
 
     def reports(self, digests: Iterable[Digest]) -> list[ScanReport]:
         """Return the reports that count for these blobs, however many, sorted by key."""
@@ -169,16 +188,17 @@ class Catalog:
     def add_result(self, result: BenchmarkResult) -> None:
         """Store a benchmark's result beside earlier ones. A failure of the run is not stored: it is no fact of a model.
 
-        Each metric that is worse, beyond both intervals, than the comparable one of the version before adds an event
-        `version.regressed`.
+        Each metric that is worse, beyond both intervals, than the comparable one of the version before adds a row
+        `version.regressed` to the audit log.
         """
         if result.cause == OF_RUN:
             return
-        now = self._clock()
-        with self._database.write() as connection:
-            results.add(connection, result, now)
-            for regression in regressions(connection, result):
-                events.record(connection, "version.regressed", regression.subject, regression.to_json(), now)
+        with self._changes.begin() as change:
+            results.add(change.connection, result, change.now)
+            about = {"benchmark": result.benchmark, "comparable_key": result.comparable_key}
+            change.record("result.added", str(result.manifest_digest), after={**about, "failed": bool(result.failure)})
+            for regression in regressions(change.connection, result):
+                change.record("version.regressed", regression.subject, after=regression.to_json())
 
     def results(
         self, manifests: Iterable[Digest] | None = None, benchmark: str | None = None, *, samples: bool = False
@@ -221,11 +241,14 @@ class Catalog:
             InvalidName: the name is not valid.
         """
         settlement = Settlement(name, source_uri, manifest, card, decision, tuple(reports))
-        now = self._clock()
-        with self._database.write() as connection:
-            version = versions.settle(connection, settlement, choose, now)
-            detail = {"status": version.status, "manifest": str(manifest.digest), "policy": decision.policy}
-            events.record(connection, "version.settled", f"{name}@{version.version}", detail, now)
+        with self._changes.begin() as change:
+            version, before = versions.settle(change.connection, settlement, choose, change.now)
+            change.record(
+                "version.settled",
+                f"{name}@{version.version}",
+                before={"status": before} if before else None,
+                after={"status": version.status, "manifest": str(manifest.digest), "policy": decision.policy},
+            )
         return version
 
     def get(self, name: str, version: str | None = None) -> ModelVersion | None:
@@ -263,23 +286,22 @@ class Catalog:
         Raises:
             CatalogError: no such version, or it is not PASSED.
         """
-        now = self._clock()
-        with self._database.write() as connection:
-            versions.fix_default(connection, name, version)
-            events.record(connection, "model.default", name, {"version": version}, now)
+        with self._changes.begin() as change:
+            before = versions.fix_default(change.connection, name, version)
+            change.record("model.default", name, before={"version": before}, after={"version": version})
 
     def withdraw(self, name: str, version: str, reason: str) -> None:
         """Make a version FAILED on a person's request; later decisions do not change that until `reinstate`.
 
-        Its publications stay recorded until `remove_publications`, so that they can be found and taken down.
+        Its publications stay recorded until `places.remove`, so that they can be found and taken down.
 
         Raises:
             CatalogError: no such version.
         """
-        now = self._clock()
-        with self._database.write() as connection:
-            versions.withdraw(connection, name, version, reason, now)
-            events.record(connection, "version.withdrawn", f"{name}@{version}", {"reason": reason}, now)
+        with self._changes.begin() as change:
+            before = versions.withdraw(change.connection, name, version, reason, change.now)
+            after = {"status": "FAILED", "reason": reason}
+            change.record("version.withdrawn", f"{name}@{version}", before={"status": before}, after=after)
 
     def reinstate(self, name: str, version: str) -> None:
         """Take a withdrawal back: the version has its last decision's verdict again.
@@ -287,10 +309,9 @@ class Catalog:
         Raises:
             CatalogError: no such version.
         """
-        now = self._clock()
-        with self._database.write() as connection:
-            versions.reinstate(connection, name, version, now)
-            events.record(connection, "version.reinstated", f"{name}@{version}", {}, now)
+        with self._changes.begin() as change:
+            before, after = versions.reinstate(change.connection, name, version, change.now)
+            change.record("version.reinstated", f"{name}@{version}", before={"status": before}, after={"status": after})
 
     def remove(self, name: str, version: str) -> None:
         """Hide a version: nothing shows it, and no upload of it becomes visible; a second call is harmless.
@@ -300,10 +321,9 @@ class Catalog:
         Raises:
             CatalogError: there was never such a version.
         """
-        now = self._clock()
-        with self._database.write() as connection:
-            removals.remove(connection, name, version, now)
-            events.record(connection, "version.removed", f"{name}@{version}", {}, now)
+        with self._changes.begin() as change:
+            before = removals.remove(change.connection, name, version, change.now)
+            change.record("version.removed", f"{name}@{version}", before={"status": before})
 
     def purge(self, name: str, version: str) -> None:
         """Mark the bytes of a FAILED version as no longer needed; its verdict stays.
@@ -311,10 +331,9 @@ class Catalog:
         Raises:
             CatalogError: no such version, or it is not FAILED.
         """
-        now = self._clock()
-        with self._database.write() as connection:
-            removals.purge(connection, name, version, now)
-            events.record(connection, "version.purged", f"{name}@{version}", {}, now)
+        with self._changes.begin() as change:
+            removals.purge(change.connection, name, version, change.now)
+            change.record("version.purged", f"{name}@{version}", before={"purged": False}, after={"purged": True})
 
     def needed(self) -> set[Digest]:
         """Return every blob of every version, whatever its status, except removed and purged ones."""
@@ -326,75 +345,3 @@ class Catalog:
         """Whether the catalog has never had a model."""
         with self._database.read() as connection:
             return removals.is_blank(connection)
-
-    # Publications
-
-    def begin_upload(self, name: str, version: str, registry: str, address: str) -> bool:
-        """Record that an upload to a registry begins; return False, recording nothing, unless the version is PASSED.
-
-        Raises:
-            CatalogError: no such version.
-        """
-        now = self._clock()
-        with self._database.write() as connection:
-            version_id, status = versions.require(connection, name, version, hold=True, removed=True)
-            if status == "PASSED":
-                publications.begin_upload(connection, version_id, registry, address, now)
-            return status == "PASSED"
-
-    def add_publication(self, name: str, version: str, publication: Publication) -> bool:
-        """Record where a version was published, and that its upload ended; a second call is harmless.
-
-        Returns False, recording nothing, when the version is no longer PASSED: the caller has to take it back.
-
-        Raises:
-            CatalogError: no such version.
-        """
-        now = self._clock()
-        with self._database.write() as connection:
-            version_id, status = versions.require(connection, name, version, hold=True, removed=True)
-            if status != "PASSED":
-                return False
-            publications.add(connection, version_id, publication, now)
-            publications.end_upload(connection, version_id, publication.registry, publication.address)
-            detail = {"registry": publication.registry, "location": publication.location}
-            events.record(connection, "version.published", f"{name}@{version}", detail, now)
-            return True
-
-    def remove_publications(self, name: str, version: str, registry: str, address: str = "") -> None:
-        """Delete the records of publications and uploads to a registry, once the version is withdrawn there.
-
-        Raises:
-            CatalogError: no such version.
-        """
-        now = self._clock()
-        with self._database.write() as connection:
-            version_id, _ = versions.require(connection, name, version, removed=True)
-            publications.remove(connection, version_id, registry, address)
-            publications.end_upload(connection, version_id, registry, address)
-            detail = {"registry": registry, "address": address}
-            events.record(connection, "version.unpublished", f"{name}@{version}", detail, now)
-
-    def places(self, name: str, version: str) -> list[Place]:
-        """Return every registry that has a version, or may have parts of it from an upload that did not end.
-
-        Raises:
-            CatalogError: no such version.
-        """
-        with self._database.read() as connection:
-            version_id, _ = versions.require(connection, name, version, removed=True)
-            return publications.places(connection, version_id, self._clock())
-
-    # Events
-
-    def history(self, name: str) -> list[Event]:
-        """Return what was done to a model and its versions, in order."""
-        with self._database.read() as connection:
-            return events.of_model(connection, name)
-
-    def events(
-        self, *, subject: str | None = None, kind: str | None = None, after: int = 0, limit: int = 1000
-    ) -> list[Event]:
-        """Return the audit log in order, from the event after id `after` on."""
-        with self._database.read() as connection:
-            return events.listed(connection, subject, kind, after, limit)

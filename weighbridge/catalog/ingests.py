@@ -52,16 +52,19 @@ def begin(connection: Connection, name: str, uri: str, run_url: str, now: dateti
     return int(key[0])
 
 
-def update(connection: Connection, id_: int, changes: dict[str, Any], now: datetime) -> None:
-    """Change an attempt's status and other columns.
+def update(connection: Connection, id_: int, changes: dict[str, Any], now: datetime) -> str:
+    """Change an attempt's status and other columns, and return the status that it had.
 
     Raises:
         CatalogError: there is no such attempt.
     """
     table = schema.ingests
-    statement = table.update().where(table.c.id == id_).values(changes | {"updated_at": now})
-    if not connection.execute(statement).rowcount:
+    query = select(table.c.status).where(table.c.id == id_).with_for_update()
+    before: str | None = connection.execute(query).scalar_one_or_none()
+    if before is None:
         raise CatalogError(f"The catalog knows no ingest {id_}.", "Ids come from begin_ingest.", id=id_)
+    connection.execute(table.update().where(table.c.id == id_).values(changes | {"updated_at": now}))
+    return before
 
 
 def listed(connection: Connection, name: str | None, limit: int) -> list[Ingest]:

@@ -5,22 +5,23 @@ Not here: the rows (catalog.jobs), and the process that works through the queue 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
-from weighbridge.catalog import events, jobs
-from weighbridge.catalog.database import Database
+from weighbridge.catalog import jobs
+from weighbridge.catalog.changes import Changes, Transaction
 from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
 
 
 class JobQueue:
-    """Jobs that wait, run, or have ended. Its errors are those of `Catalog`."""
+    """Jobs that wait, run, or have ended. Its errors are those of `Catalog`.
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        self._database, self._clock = database, clock
+    Orders and ends are changes of the asker; taking a job, and renewing its lease, is in no audit log.
+    """
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes, self._database = changes, changes.database
 
     def add(self, order: JobOrder) -> StoredJob:
         """Queue an order and return its job; one that the asker has sent before, by its key, is not queued twice.
@@ -28,11 +29,10 @@ class JobQueue:
         Raises:
             KeyReused: the key belongs to another order of this asker.
         """
-        now = self._clock()
-        with self._database.write() as connection:
-            job, is_new = jobs.add(connection, order, now)
+        with self._changes.of(order.asker).begin() as change:
+            job, is_new = jobs.add(change.connection, order, change.now)
             if is_new:
-                _record(connection, "queued", job, now)
+                _record(change, "queued", job)
         return job
 
     def get(self, id_: str) -> StoredJob:
@@ -54,7 +54,7 @@ class JobQueue:
             owner: the process; its name is used once.
             lease_s: seconds after which another process takes the job over, unless the lease is renewed.
         """
-        now = self._clock()
+        now = self._changes.clock()
         with self._database.read() as connection:
             if not jobs.is_waiting(connection, now):
                 return None
@@ -63,7 +63,7 @@ class JobQueue:
 
     def renew(self, id_: str, owner: str, lease_s: float, changes: Mapping[str, Any]) -> bool:
         """Extend a lease and change `progress` or `run_url`; return False when the job is no longer that process's."""
-        now = self._clock()
+        now = self._changes.clock()
         with self._database.write() as connection:
             return jobs.renew(connection, id_, owner, now + timedelta(seconds=lease_s), now, changes)
 
@@ -75,14 +75,14 @@ class JobQueue:
     def give_back(self, id_: str, owner: str) -> None:
         """Queue a process's job again, as if the process had not begun it."""
         with self._database.write() as connection:
-            jobs.give_back(connection, id_, owner, self._clock())
+            jobs.give_back(connection, id_, owner, self._changes.clock())
 
     def end(self, id_: str, owner: str, end: JobEnd, progress: Mapping[str, Any]) -> None:
         """Store what a process's job came to; nothing when it is no longer that process's."""
-        now = self._clock()
-        with self._database.write() as connection:
-            if jobs.end(connection, id_, owner, end, progress, now):
-                _record(connection, end.state, jobs.get(connection, id_), now)
+        asker = self.get(id_).order.asker
+        with self._changes.of(asker).begin() as change:
+            if jobs.end(change.connection, id_, owner, end, progress, change.now):
+                _record(change, end.state, jobs.get(change.connection, id_))
 
     def cancel(self, id_: str) -> StoredJob:
         """Cancel a job: one that waits at once, one that runs as soon as its process hears of it.
@@ -91,15 +91,14 @@ class JobQueue:
             NotInCatalog: there is none.
             StateConflict: it has ended in another way.
         """
-        now = self._clock()
-        with self._database.write() as connection:
-            job = jobs.cancel(connection, id_, now)
-            _record(connection, "cancelled" if job.ended else "cancelling", job, now)
+        with self._changes.begin() as change:
+            job = jobs.cancel(change.connection, id_, change.now)
+            _record(change, "cancelled" if job.ended else "cancelling", job)
         return job
 
 
-def _record(connection: Connection, what: str, job: StoredJob, now: datetime) -> None:
-    detail = {"job": job.id, "kind": job.order.kind, "asker": job.order.asker}
+def _record(change: Transaction, what: str, job: StoredJob) -> None:
+    after = {"job": job.id, "kind": job.order.kind, "asker": job.order.asker}
     if job.end is not None:
-        detail |= {"status": job.end.status, "version": job.end.version}
-    events.record(connection, f"job.{what}", job.order.name, detail, now)
+        after |= {"status": job.end.status, "version": job.end.version}
+    change.record(f"job.{what}", job.order.name, after=after)

@@ -77,8 +77,11 @@ def assemble(digest: str, ref: Mapping[str, Any], entries: tuple[FileEntry, ...]
 
 def remember(
     connection: Connection, fingerprint: str, manifest: Manifest, dropped: tuple[str, ...], now: datetime
-) -> None:
-    """Record the computed manifest of a declared one by its fingerprint; the newest record counts."""
+) -> str | None:
+    """Record the computed manifest of a declared one by its fingerprint, and return the digest recorded before."""
+    table = schema.resolutions
+    query = select(table.c.manifest_digest).where(table.c.fingerprint == fingerprint)
+    before: str | None = connection.execute(query).scalar_one_or_none()
     row = {
         "fingerprint": fingerprint,
         "manifest_digest": store(connection, manifest, now),
@@ -87,9 +90,10 @@ def remember(
         "dropped": list(dropped),
         "remembered_at": now,
     }
-    statement = insert(connection, schema.resolutions).values(row)
+    statement = insert(connection, table).values(row)
     changes = {name: value for name, value in row.items() if name != "fingerprint"}
     connection.execute(statement.on_conflict_do_update(index_elements=["fingerprint"], set_=changes))
+    return before
 
 
 def recall(connection: Connection, fingerprint: str) -> Manifest | None:

@@ -13,25 +13,28 @@ from sqlalchemy import Connection, exists, select
 
 from weighbridge.catalog import listings, schema
 from weighbridge.catalog.versions import lock, require
+from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import StateConflict
 
 
-def remove(connection: Connection, name: str, version: str, now: datetime) -> None:
+def remove(connection: Connection, name: str, version: str, now: datetime) -> VersionStatus:
     """Make a version invisible and FAILED, so that no running upload makes it visible; a second call is harmless.
 
-    Where it was fixed as the default version, the default follows the newest PASSED version again.
+    Returns the status that it had. Where it was fixed as the default version, the default follows the newest PASSED
+    version again.
 
     Raises:
         CatalogError: there was never such a version.
     """
     lock(connection, name)
-    version_id, _ = require(connection, name, version, hold=True, removed=True)
+    version_id, before = require(connection, name, version, hold=True, removed=True)
     models, table = schema.models, schema.versions
     values = {"status": "FAILED", "removed_at": now, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
     connection.execute(models.update().where(models.c.fixed_version_id == version_id).values(fixed_version_id=None))
     listings.refresh(connection, name)
+    return before
 
 
 def purge(connection: Connection, name: str, version: str, now: datetime) -> None:

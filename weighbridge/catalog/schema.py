@@ -1,7 +1,7 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
 Not here: how they are created (`migrations`), or how they are read and written (manifests, versions, reports, results,
-events, ingests, jobs, publications).
+catalog.audit, ingests, jobs, publications).
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0006"
+HEAD = "0007"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Return a text with U+FFFD in place of characters that a database does not accept."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 class PlainText(TypeDecorator[str]):
@@ -43,7 +48,7 @@ class PlainText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Return the text in storable form."""
-        return _UNSTORABLE.sub("\ufffd", value) if value is not None else None
+        return storable(value) if value is not None else None
 
 
 class Moment(TypeDecorator[datetime]):
@@ -237,16 +242,48 @@ ingests = Table(
     Index(None, "name", "id"),
 )
 
-events = Table(
-    "events",
+access_keys = Table(
+    "access_keys",
     metadata,
     Column("id", _ID, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column(
+        "hash", Text, nullable=False, unique=True, comment="domain.access.hash_of; the key itself is stored nowhere"
+    ),
+    Column("role", Text, nullable=False, comment="of Role"),
+    Column("models", JSON, nullable=False, comment="patterns of models' names; empty for every model"),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("used_at", Moment, comment="last use, to a minute"),
+    # A name is free again once its key is revoked.
+    Index(
+        None, "name", unique=True, sqlite_where=text("revoked_at IS NULL"), postgresql_where=text("revoked_at IS NULL")
+    ),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("subject", PlainText, nullable=False),
-    Column("detail", JSON, nullable=False),
-    Index(None, "subject", "id"),
-    Index(None, "kind", "id"),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    Column("hash", Text, nullable=False, comment="domain.audit.AuditRow.hash_after of the row before"),
+    Index(None, "object", "number"),
+    Index(None, "action", "number"),
+    Index(None, "actor", "number"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="1: there is one row"),
+    Column("number", BigInteger, nullable=False, comment="of the newest row of audit"),
+    Column("hash", Text, nullable=False, comment="of the newest row of audit"),
 )
 
 jobs = Table(

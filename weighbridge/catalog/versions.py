@@ -48,8 +48,8 @@ class Settlement:
 
 def settle(
     connection: Connection, settlement: Settlement, choose: Callable[[ModelVersion | None], str], now: datetime
-) -> ModelVersion:
-    """Store a new version, or update the one that has this manifest.
+) -> tuple[ModelVersion, VersionStatus | None]:
+    """Store a new version, or update the one that has this manifest; return it and the status that it had, if any.
 
     1. The model's row is locked, so that of two processes the second sees the first one's version.
     2. Manifest and reports are stored.
@@ -75,7 +75,9 @@ def settle(
         "updated_at": now,
     }
     known = connection.execute(
-        select(table.c.id, table.c.withdrawn).where(table.c.model_id == model_id, table.c.manifest_digest == digest)
+        select(table.c.id, table.c.status, table.c.withdrawn).where(
+            table.c.model_id == model_id, table.c.manifest_digest == digest
+        )
     ).one_or_none()
     if known is not None:
         if known.withdrawn is not None:
@@ -89,7 +91,8 @@ def settle(
         version_id = _inserted_id(connection.execute(table.insert().values(row)))
     reports.link(connection, version_id, settlement.reports)
     listings.refresh(connection, settlement.name)
-    return _load(connection, _select().where(table.c.id == version_id))[0]
+    (version,) = _load(connection, _select().where(table.c.id == version_id))
+    return version, known.status if known is not None else None
 
 
 def latest(connection: Connection, name: str, *, removed: bool = False) -> ModelVersion | None:
@@ -141,8 +144,8 @@ def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
     return {manifests.ref_from_json(ref).origin for ref in connection.execute(query).scalars()}
 
 
-def fix_default(connection: Connection, name: str, version: str | None) -> None:
-    """Fix the default version; None lets it follow the newest PASSED again.
+def fix_default(connection: Connection, name: str, version: str | None) -> str | None:
+    """Fix the default version, and return the one fixed before; None lets it follow the newest PASSED again.
 
     Raises:
         NotInCatalog: no such version.
@@ -158,40 +161,46 @@ def fix_default(connection: Connection, name: str, version: str | None) -> None:
                 "Only a version that passed the gate can.",
                 status=status,
             )
-    models = schema.models
-    result = connection.execute(models.update().where(models.c.name == name).values(fixed_version_id=version_id))
-    if not result.rowcount:
+    models, table = schema.models, schema.versions
+    fixed = models.outerjoin(table, table.c.id == models.c.fixed_version_id)
+    query = select(models.c.id, table.c.version).select_from(fixed).where(models.c.name == name)
+    before = connection.execute(query.with_for_update(of=models)).one_or_none()
+    if before is None:
         raise _unknown(name, version)
+    connection.execute(models.update().where(models.c.id == before.id).values(fixed_version_id=version_id))
     listings.refresh(connection, name)
+    return str(before.version) if before.version is not None else None
 
 
-def withdraw(connection: Connection, name: str, version: str, reason: str, now: datetime) -> None:
-    """Make a version FAILED until `reinstate`, whatever later decisions are.
+def withdraw(connection: Connection, name: str, version: str, reason: str, now: datetime) -> VersionStatus:
+    """Make a version FAILED until `reinstate`, whatever later decisions are, and return the status that it had.
 
     Raises:
         NotInCatalog: no such version.
     """
     lock(connection, name)
-    version_id, _ = require(connection, name, version)
+    version_id, before = require(connection, name, version, hold=True)
     table = schema.versions
     values = {"status": "FAILED", "withdrawn": reason, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
     listings.refresh(connection, name)
+    return before
 
 
-def reinstate(connection: Connection, name: str, version: str, now: datetime) -> None:
-    """Take a withdrawal back: the status is the last decision's verdict again.
+def reinstate(connection: Connection, name: str, version: str, now: datetime) -> tuple[VersionStatus, VersionStatus]:
+    """Take a withdrawal back: the status is the last decision's verdict again. Returns the statuses before and after.
 
     Raises:
         NotInCatalog: no such version.
     """
     lock(connection, name)
-    version_id, _ = require(connection, name, version)
+    version_id, before = require(connection, name, version, hold=True)
     table = schema.versions
     decision = connection.execute(select(table.c.decision).where(table.c.id == version_id)).scalar_one()
     values = {"status": decision["verdict"], "withdrawn": None, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
     listings.refresh(connection, name)
+    return before, decision["verdict"]
 
 
 def require(

@@ -124,13 +124,13 @@ def _reinstate(name: Numbered, json_: AsJSON = False) -> None:
 
 
 def _history(name: NameOnly, json_: AsJSONList = False) -> None:
-    """Show what was done to a model and its versions, and when; removed ones too."""
+    """Show what was done to a model and its versions, when and by whom; removed ones too."""
     with open_catalog(Settings()) as catalog:
-        events = catalog.history(name)
-        if not events:
+        rows = catalog.audit.of_model(name)
+        if not rows:
             lookup.find_all(catalog, name)
-    content = [event.to_json() for event in events]
-    say("event", content, lambda: out.print(catalog_tables.history(events), crop=False), json_)
+    content = [row.to_json() for row in rows]
+    say("audit-row", content, lambda: out.print(catalog_tables.history(rows), crop=False), json_)
 
 
 def _diff(

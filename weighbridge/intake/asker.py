@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.net.auth import Auth
+
+
+def process_user() -> str:
+    """Return the user of this process as an actor, `cli:USER`; by the system's word, not the environment's."""
+    try:
+        import pwd
+
+        return f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"
+    except (ImportError, KeyError):  # no POSIX system, or a user without a name, as in containers
+        return f"cli:{os.geteuid()}" if hasattr(os, "geteuid") else "cli"
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,7 @@ class Asker:
         vouched: whether a file of the operator names those models, and so the places of secrets and the folders.
         may_continue: whether the asker, not being the operator, may go on with a model's name from another source,
             where the request says so: a caller whose role holds for that name.
+        actor: whose changes the audit log says they are; without one, this process's user, where no one else asks.
     """
 
     progress: Progress = field(default_factory=Silent)
@@ -30,6 +42,11 @@ class Asker:
     on_behalf: bool = False
     vouched: bool = False
     may_continue: bool = False
+    actor: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.actor and not self.on_behalf:
+            object.__setattr__(self, "actor", process_user())
 
     @property
     def is_stranger(self) -> bool:

@@ -64,7 +64,7 @@ def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Diffe
 
 def _uploads(versions: Iterable[ModelVersion], workspace: Workspace) -> Iterator[Difference]:
     for version in versions:
-        for place in workspace.catalog.places(version.name, version.version):
+        for place in workspace.catalog.places.of(version.name, version.version):
             if place.uploading:
                 what = "An upload to it began and has not ended."
                 yield Difference(place.registry, place.address, _label(version), what)

@@ -80,7 +80,7 @@ class JobRun:
         2. A job that somebody wants to stop is `cancelled`; what it has received stays for the next attempt.
         3. Where the process ends meanwhile, the job waits again, and goes on where it was.
         """
-        asker = Asker(progress=self._progress, on_behalf=True, may_continue=True)
+        asker = Asker(progress=self._progress, on_behalf=True, may_continue=True, actor=self.job.order.asker)
         try:
             with workspace_of(self.resources, asker) as workspace, self._lease_kept(workspace.retrying.stopped):
                 end = self._end(workspace)

@@ -51,7 +51,7 @@ def due(version: ModelVersion, registries: Sequence[Registry], workspace: Worksp
     if version.status == "PASSED":
         missing = (registry for registry in registries if not _stands(version, registry, workspace))
         return [f"publish to {registry.name} at {registry.address}" for registry in missing]
-    places = workspace.catalog.places(version.name, version.version)
+    places = workspace.catalog.places.of(version.name, version.version)
     return [f"withdraw from {place.registry} at {place.address or 'its usual place'}" for place in places]
 
 
@@ -119,7 +119,7 @@ def withdraw_everywhere(name: str, number: str, why: str, workspace: Workspace) 
     afterwards; its record is deleted once that process must have ended. Raises RegistryError.
     """
     catalog = workspace.catalog
-    for place in catalog.places(name, number):
+    for place in catalog.places.of(name, number):
         registry = workspace.registry_at(place.registry, place.address)
         try:
             registry.withdraw(name, number, why)
@@ -130,7 +130,7 @@ def withdraw_everywhere(name: str, number: str, why: str, workspace: Workspace) 
         if place.uploading and not place.dead:
             continue
         _move_default(name, registry, workspace)
-        catalog.remove_publications(name, number, place.registry, place.address)
+        catalog.places.remove(name, number, place.registry, place.address)
 
 
 def _move_default(name: str, registry: Registry, workspace: Workspace) -> None:
@@ -149,7 +149,7 @@ def _stands(version: ModelVersion, registry: Registry, workspace: Workspace) -> 
 def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -> None:
     """Publish a version; if it is, or becomes, no longer PASSED, nothing of it stays in the registry."""
     catalog, name, number = workspace.catalog, version.name, version.version
-    if not catalog.begin_upload(name, number, registry.name, registry.address):
+    if not catalog.places.begin_upload(name, number, registry.name, registry.address):
         return
 
     def allow() -> None:
@@ -163,11 +163,11 @@ def _give_out(version: ModelVersion, registry: Registry, workspace: Workspace) -
     try:
         publication = registry.publish(version, workspace.store, allow, partial(progress.advance, "publish"))
     except _NoLongerPassed:
-        catalog.remove_publications(name, number, registry.name, registry.address)
+        catalog.places.remove(name, number, registry.name, registry.address)
         return
-    if not catalog.add_publication(name, number, publication):
+    if not catalog.places.add(name, number, publication):
         registry.withdraw(name, number, "It was rejected while it was being published.")
-        catalog.remove_publications(name, number, registry.name, registry.address)
+        catalog.places.remove(name, number, registry.name, registry.address)
         return
     if catalog.state(name, number) == ("PASSED", not version.default):
         # Another version became, or stopped being, the default one.
@@ -194,7 +194,7 @@ def mend(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[tuple[
     done: list[str] = []
     failed: list[str] = []
     for version in versions:
-        for place in workspace.catalog.places(version.name, version.version):
+        for place in workspace.catalog.places.of(version.name, version.version):
             where = f"{version.name}@{version.version} in {place.registry}"
             try:
                 registry = workspace.registry_at(place.registry, place.address)

@@ -61,7 +61,7 @@ def remove(text: str, workspace: Workspace) -> Removal:
         catalog.remove(name, number)
     elif not (name and _is_half_removed(name, number, catalog)):
         find_numbered(catalog, text)
-    places = tuple(f"{place.registry} at {place.address}" for place in catalog.places(name, number))
+    places = tuple(f"{place.registry} at {place.address}" for place in catalog.places.of(name, number))
     publishing.withdraw_everywhere(name, number, _REASON, workspace)
     default = catalog.get(name)
     number_now = default.version if default is not None and default.default else ""
@@ -71,7 +71,7 @@ def remove(text: str, workspace: Workspace) -> Removal:
 def _is_half_removed(name: str, number: str, catalog: Catalog) -> bool:
     """Whether an earlier call removed the version from the catalog, and a registry then refused."""
     try:
-        return bool(catalog.places(name, number))
+        return bool(catalog.places.of(name, number))
     except CatalogError:
         return False
 

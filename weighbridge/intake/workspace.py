@@ -29,7 +29,7 @@ from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.asker import Asker
+from weighbridge.intake.asker import Asker, process_user
 from weighbridge.intake.engine_pool import OpenEngines
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.scanning import Engines
@@ -64,6 +64,7 @@ class Workspace:
 
     def __init__(self, resources: Resources, asker: Asker) -> None:
         self.resources, self.asker = resources, asker
+        self._catalog = resources.catalog.acting(asker.actor)
         self.retrying = Retrying()
         self._opening = Lock()
         self._borrowed: list[OpenEngines] = []
@@ -83,8 +84,8 @@ class Workspace:
 
     @property
     def catalog(self) -> Catalog:
-        """The catalog."""
-        return self.resources.catalog
+        """The catalog, for changes of the asker."""
+        return self._catalog
 
     @property
     def scan_slots(self) -> BoundedSemaphore:
@@ -251,8 +252,13 @@ class Workspace:
 
 
 def open_catalog(settings: Settings) -> Catalog:
-    """Open the catalog that the settings name, with its folder where it is SQLite. Raises CatalogError."""
-    return Catalog.open(settings.database_url, utc_now, timeout_s=settings.catalog_timeout_s)
+    """Open the catalog that the settings name for this process's user, with its folder where it is SQLite.
+
+    Raises:
+        CatalogError: it cannot be opened.
+    """
+    timeout_s = settings.catalog_timeout_s
+    return Catalog.open(settings.database_url, utc_now, timeout_s=timeout_s, actor=process_user())
 
 
 @contextmanager
@@ -292,12 +298,14 @@ def open_workspace(
     load_block: Callable[[str, str], Auth] | None = None,
     on_behalf: bool = False,
     vouched: bool = False,
+    actor: str = "",
 ) -> Iterator[Workspace]:
     """Open resources for one piece of work alone, as a command or a run does. The arguments are `Asker`'s.
 
     Raises:
         CatalogError, StoreError: a part cannot be opened.
     """
-    asker = Asker(progress or Silent(), folder or Path.cwd(), load_block, on_behalf, vouched)
+    place = folder or Path.cwd()
+    asker = Asker(progress or Silent(), place, load_block, on_behalf=on_behalf, vouched=vouched, actor=actor)
     with open_resources(settings) as resources, workspace_of(resources, asker) as workspace:
         yield workspace

@@ -13,8 +13,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.catalog.events import Event
 from weighbridge.catalog.listings import ModelSummary
+from weighbridge.domain.audit import AuditRow
 from weighbridge.domain.report import ScanReport, engine_text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion, VersionSummary
@@ -25,6 +25,8 @@ from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text, count
 
 #: The most characters of a publisher's text in any column but the last.
 _CELL = 40
+#: Values that say nothing.
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _RIGHT = ("versions", "parameters", "size", "files")
 
 
@@ -98,18 +100,31 @@ def moment_text(moment: str) -> str:
     return moment[:19].replace("T", " ")
 
 
-def history(events: Iterable[Event]) -> RenderableType:
-    """Render the events of a model, the oldest first."""
-    rows = (
-        (moment_text(event.at.isoformat()), event.kind, Text(shown(event.subject), style="bold"), _detail_text(event))
-        for event in events
+def history(rows: Iterable[AuditRow]) -> RenderableType:
+    """Render rows of the audit log, the oldest first."""
+    cells = (
+        (
+            moment_text(row.at.isoformat()),
+            shown(row.actor, _CELL),
+            row.action,
+            Text(shown(row.object), style="bold"),
+            _values_text(row),
+        )
+        for row in rows
     )
-    return lines(("when (UTC)", "what", "of", "more"), rows)
+    return lines(("when (UTC)", "who", "what", "of", "more"), cells)
 
 
-def _detail_text(event: Event) -> str:
-    values = ((name, value) for name, value in event.detail.items() if value not in (None, "", [], {}))
-    return ", ".join(f"{name} {shown(value, 2 * _CELL)}" for name, value in values)
+def _values_text(row: AuditRow) -> str:
+    before, after = dict(row.before or {}), dict(row.after or {})
+    texts = []
+    for name in {**after, **before}:
+        now, was = (
+            shown(found[name], 2 * _CELL) if found.get(name) not in _NOTHING else "" for found in (after, before)
+        )
+        changed = f"{name} {now}{f' (was {was})' if was and was != now else ''}" if now else f"{name} was {was}"
+        texts += [changed] if now or was else []
+    return ", ".join(texts)
 
 
 def report(found: ScanReport) -> RenderableType:

@@ -12,12 +12,12 @@ from typing import Any
 SCHEMAS = {
     "answer": 1,
     "arrival": 1,
+    "audit-row": 1,
     "check": 1,
     "collection": 1,
     "default": 1,
     "difference": 1,
     "error": 1,
-    "event": 1,
     "explanation": 1,
     "export": 1,
     "fsck": 1,

@@ -1,0 +1,36 @@
+"""Catalogs as earlier versions of Weighbridge made them: what each migration added is taken back."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, Connection, DateTime, Integer, MetaData, Table, Text, text
+
+_EVENTS = Table(
+    "events",
+    MetaData(),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+#: The tables and the columns of `versions` that each migration added, the newest first.
+_ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "0007": (("audit_head", "audit", "access_keys"), ()),
+    "0006": (("jobs",), ()),
+    "0005": (("listing_tags", "listings"), ("gated",)),
+    "0004": ((), ("removed_at", "purged_at")),
+}
+
+
+def take_back(connection: Connection, revision: str) -> None:
+    """Make a catalog one of an earlier revision; models and versions stay, the audit log does not."""
+    for later, (tables, columns) in _ADDED.items():
+        if later <= revision:
+            break
+        for table in tables:
+            connection.execute(text(f"DROP TABLE {table}"))
+        for column in columns:
+            connection.execute(text(f"ALTER TABLE versions DROP COLUMN {column}"))
+        if later == "0007":
+            _EVENTS.create(connection)
+    connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})

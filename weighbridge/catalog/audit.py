@@ -1,0 +1,113 @@
+"""The audit log in the catalog: a row for each change, in one chain; no row is ever changed or removed.
+
+The row `audit_head` has the newest number and hash. A transaction that appends rows locks it until its commit, so that
+writers take turns, and the order of the numbers is the order of the commits. Not here: the chain itself
+(domain.audit), or the transactions (catalog.changes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from weighbridge.catalog import schema
+from weighbridge.catalog.database import Database
+from weighbridge.domain.audit import AuditProof, AuditRow, Head, prove
+
+_BATCH = 1000
+
+
+def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
+    """Append rows, which get their numbers and hashes here; call it last, as other writers wait until the commit."""
+    if not rows:
+        return
+    last = _head(connection, hold=True)
+    chained = []
+    for row in rows:
+        numbered = replace(row, number=last.number + 1)
+        last = Head(numbered.number, numbered.hash_after(last.hash))
+        chained.append(vars(numbered) | {"hash": last.hash})
+    connection.execute(schema.audit.insert(), chained)
+    connection.execute(schema.audit_head.update().values(number=last.number, hash=last.hash))
+
+
+class AuditLog:
+    """The audit log of a catalog, for readers; `Catalog.audit` is one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rows(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        object_: str | None = None,
+        action: str | None = None,
+        actor: str | None = None,
+    ) -> list[AuditRow]:
+        """Return rows in order, those with a number above `after` only; None stands for any object, action and actor.
+
+        Numbers are given in the order of the commits: who asks again from the last one on misses nothing.
+        """
+        table = schema.audit
+        query = select(table).where(table.c.number > after).order_by(table.c.number).limit(limit)
+        for column, wanted in ((table.c.object, object_), (table.c.action, action), (table.c.actor, actor)):
+            query = query if wanted is None else query.where(column == wanted)
+        with self._database.read() as connection:
+            return list(_read(connection, query))
+
+    def newest(self, limit: int = 100, *, model: str | None = None) -> list[AuditRow]:
+        """Return the newest rows, in order; of one model and its versions, or of all."""
+        query = _of_model(model) if model is not None else select(schema.audit)
+        with self._database.read() as connection:
+            return list(_read(connection, query.order_by(schema.audit.c.number.desc()).limit(limit)))[::-1]
+
+    def of_model(self, name: str) -> list[AuditRow]:
+        """Return what was done to a model and its versions, in order."""
+        with self._database.read() as connection:
+            return list(_read(connection, _of_model(name).order_by(schema.audit.c.number)))
+
+    def each(self) -> Iterator[AuditRow]:
+        """Yield every row in order, as the log is at the first one."""
+        with self._database.read() as connection:
+            yield from _each(connection)
+
+    def prove(self, kept: Iterable[Head] = ()) -> AuditProof:
+        """Return whether rows were changed, removed or inserted; `kept` are earlier heads, kept elsewhere."""
+        with self._database.read() as connection:
+            return prove(_each(connection), _head(connection), kept)
+
+
+def _head(connection: Connection, *, hold: bool = False) -> Head:
+    query = select(schema.audit_head)
+    row = connection.execute(query.with_for_update() if hold else query).one()
+    return Head(row.number, row.hash)
+
+
+def _each(connection: Connection) -> Iterator[AuditRow]:
+    table, last = schema.audit, None
+    while True:
+        query = select(table).order_by(table.c.number).limit(_BATCH)
+        batch = list(_read(connection, query if last is None else query.where(table.c.number > last)))
+        if not batch:
+            return
+        yield from batch
+        last = batch[-1].number
+
+
+def _of_model(name: str) -> Select[Any]:
+    table = schema.audit
+    its_own = (table.c.object == name) | table.c.object.startswith(f"{name}@", autoescape=True)
+    return select(table).where(its_own)
+
+
+def _read(connection: Connection, query: Select[Any]) -> Iterator[AuditRow]:
+    return map(_row, connection.execute(query))
+
+
+def _row(row: Row[Any]) -> AuditRow:
+    return AuditRow(row.number, row.at, row.actor, row.action, row.object, row.before, row.after, row.hash)
