@@ -35,6 +35,8 @@ HOSTILE = {
     "m.safetensors": safetensors({"a": TWO}, bytes(7)),
     "x.yaml": b"a: !!python/object/apply:os.system [id]",
     "x.bin": b"\xff\xd8\xff\xe0" + bytes(508) + b"\x89HDF\r\n\x1a\n" + bytes(40),
+    "far.jpg": (b"\xff\xd8\xff\xe0".ljust(2**20) + b"\x89HDF\r\n\x1a\n").ljust(2**20 + 8000),
+    "end.jpg": b"\xff\xd8\xff\xe0" + bytes(9000) + b"\x20\0\0\0PAR1",
 }
 
 
@@ -107,6 +109,25 @@ def test_a_header_is_read_though_its_tensors_are_not_written(findings: Callable[
     )
     assert findings(samples.tar_of({"model.safetensors": content})) == []
     assert findings(samples.tar_of({"model.safetensors": content[:-1]})) != []
+
+
+@pytest.mark.parametrize("packed", ["zip", "tar.gz"])
+def test_the_format_of_a_member_is_that_of_the_file(tmp_path: Path, packed: str) -> None:
+    long = pickle.dumps([{"a": number} for number in range(5000)], 0)
+    members = {
+        "words.txt": b"words\n" * 2000 + b"\0\xff" * 2000,
+        "numbers.bin": long,
+        "numbers.pkl": pickle.dumps([1.5] * 5000, 2),
+        "cut.bin": pickle.dumps(["x" * 9000])[:-1] + b"\xff",
+        "w.dat": b"x\x9c" + np.random.default_rng(2).bytes(9000),
+        "config.json": b'{"a": "' + b"x" * 9000,
+        **{f"{size}.txt": b"a" * size for size in (4095, 4096, 4097)},
+    }
+    (path := tmp_path / "archive").write_bytes(PACKED[packed](members))
+    formats = {member.name: member.format for member in walk(path)}
+    for name, content in members.items():
+        (file := tmp_path / name).write_bytes(content)
+        assert formats[name] == detect_file(name, file), name
 
 
 def test_one_temporary_file_serves_members_of_any_size(findings: Callable[[bytes], list[Finding]]) -> None:

@@ -1,15 +1,18 @@
 """What is two things to two readers is told, and what is one is not."""
 
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.content.headers.samples import TWO, safetensors
 from tests.content.test_detection import tar_behind
 from tests.simulators import samples
-from weighbridge.content.detection import detect_file
-from weighbridge.content.second_readings import second_readings
+from weighbridge.content.detection import HEAD_SIZE, detect_file
+from weighbridge.content.second_readings import Excerpts, second_readings
 
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(40)
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -41,3 +44,25 @@ def test_second_readings(tmp_path: Path, content: bytes, others: tuple[str, ...]
     path = tmp_path / "x"
     path.write_bytes(content)
     assert second_readings(path, detect_file("x", path), len(content)) == others
+
+
+@given(
+    place=st.sampled_from([511, 512, 1024, 2048, 4096, 8192]),
+    size=st.integers(0, 9000),
+    cuts=st.lists(
+        st.one_of(st.integers(0, 9000), st.sampled_from([511, 515, 1030, 4096, 8191, 8193, 8199])), max_size=6
+    ),
+    footer=st.booleans(),
+)
+def test_content_that_streams_by_reads_as_the_file(
+    tmp_path_factory: pytest.TempPathFactory, place: int, size: int, cuts: list[int], footer: bool
+) -> None:
+    content = ((PNG.ljust(place, b"\0") + HDF5)[:size] + FOOTER * footer).ljust(size, b"\0")
+    path = tmp_path_factory.getbasetemp() / "streamed"
+    path.write_bytes(content)
+    excerpts = Excerpts(content[:HEAD_SIZE])
+    edges = [0, *sorted(min(cut, len(content)) for cut in cuts), len(content)]
+    for start, end in pairwise(edges):
+        excerpts.add(content[start:end])
+    kind = detect_file("x", path)
+    assert excerpts.second_readings(kind) == second_readings(path, kind, len(content))

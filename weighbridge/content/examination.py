@@ -34,7 +34,7 @@ from weighbridge.content.headers import (
     torch_program,
     xml_text,
 )
-from weighbridge.content.second_readings import second_readings
+from weighbridge.content.second_readings import Excerpts, second_readings
 from weighbridge.content.templates import inspection
 from weighbridge.domain.format_names import ARCHIVE_FORMATS
 from weighbridge.domain.report import Finding, Status
@@ -93,14 +93,21 @@ class Structure(Protocol):
         """Why the structure could not be read to its end, or empty."""
 
 
-def examine(item: Item) -> Check:
+def examine(item: Item, excerpts: Excerpts | None = None) -> Check:
     """Check one file as the format that it was detected to be, and whether it is another one to some reader.
 
     Bad content is a finding.
+
+    Args:
+        item: the file.
+        excerpts: of its whole content, where the file holds no more than its check reads.
     """
     try:
         check = CHECKS[item.format](item)
-        others = second_readings(item.path, item.format, item.size)
+        if excerpts is None:
+            others = second_readings(item.path, item.format, item.size)
+        else:
+            others = excerpts.second_readings(item.format)
     except OSError as error:
         return Check(covered=0, status="failed", reason=f"cannot be read: {error.strerror}")
     if others:

@@ -14,6 +14,7 @@ from typing import Self
 from weighbridge.content.archives import Member
 from weighbridge.content.archives.member_walk import raise_if_ours
 from weighbridge.content.examination import Check, Item, examine, reads
+from weighbridge.content.second_readings import Excerpts
 from weighbridge.domain.code_names import code_name
 from weighbridge.domain.report import Finding
 
@@ -25,8 +26,8 @@ _HEADER_SIZE = 256 * 1024**2
 class MemberExaminer:
     """Examines members one after the other; use it as a context.
 
-    What a check opens goes to a temporary file first, one for all members; stored tensors are not written there: of
-    files of which only a header is read, the rest is a hole of the right length.
+    What a check opens goes to a temporary file first, one for all members. Stored tensors are not written there: where
+    only a header is read, the rest is a hole of the right length, and what no check opens is not written at all.
     """
 
     def __enter__(self) -> Self:
@@ -46,24 +47,30 @@ class MemberExaminer:
         Raises:
             ScannerUnavailable: there is no space for it here.
         """
-        path = member.path or self._spooled(member)
-        check = examine(Item(member.name, path, member.size, member.format))
+        if member.path:
+            check = examine(Item(member.name, member.path, member.size, member.format))
+        else:
+            excerpts = Excerpts(member.head)
+            path = self._spooled(member, excerpts)
+            check = examine(Item(member.name, path, member.size, member.format), excerpts)
         findings = [_located(finding, member.location) for finding in check.findings]
         if member.format != "empty" and (named := code_name(member.name)):
             findings.append(Finding("code.run-by-name", named.level, named.message, member.location))
         return replace(check, findings=tuple(findings))
 
-    def _spooled(self, member: Member) -> Path:
-        """Write what is read of a member to the file: all, its header or its head."""
-        kept = _HEADER_SIZE if member.format in _HEADERS_ONLY else None
+    def _spooled(self, member: Member, excerpts: Excerpts) -> Path:
+        """Read a member, and write what its check opens to the file: all, its header or nothing."""
+        opened = reads(member.format)
         try:
             self._file.seek(0)
-            self._file.truncate()
-            for chunk in member.chunks() if reads(member.format) else (member.head,):
-                if kept is None or self._file.tell() < kept:
+            for chunk in member.chunks():
+                excerpts.add(chunk)
+                if opened and (member.format not in _HEADERS_ONLY or self._file.tell() < _HEADER_SIZE):
                     self._file.write(chunk)
-            self._file.truncate(member.size)
-            self._file.flush()
+            if opened:
+                # Cutting off what an earlier member has beyond it is quicker than emptying the file for each.
+                self._file.truncate()
+                self._file.truncate(member.size)
         except OSError as error:
             raise_if_ours(error)
             raise

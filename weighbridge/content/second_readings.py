@@ -24,6 +24,33 @@ _ENDS = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"))
 _NAMES = frozenset({"image", "audio", "video", "font", "postscript"})
 
 
+class Excerpts:
+    """What second readings look at of content that streams by, so that no tensor is written to a temporary file.
+
+    Args:
+        head: its first bytes, `HEAD_SIZE` of them or all; `add` gets them too.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self._head, self._tail, self._size = head, b"", 0
+        self._place = HDF5_BLOCK
+        self._marked = False
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next piece of the content."""
+        start, self._size = self._size, self._size + len(chunk)
+        while self._place + len(HDF5_MARK) <= self._size:
+            at = self._place - start
+            around = chunk[at : at + len(HDF5_MARK)] if at >= 0 else (self._tail + chunk)[_TAIL_SIZE + at :]
+            self._marked |= around.startswith(HDF5_MARK)
+            self._place *= 2
+        self._tail = (self._tail + chunk[-_TAIL_SIZE:])[-_TAIL_SIZE:]
+
+    def second_readings(self, kind: str) -> tuple[str, ...]:
+        """Return what the function of that name does, once all of the content was taken."""
+        return _judged(kind, self._size, self._head, self._tail, marked=self._marked)
+
+
 def second_readings(path: Path, kind: str, size: int) -> tuple[str, ...]:
     """Return the formats that other readers find in a file besides its own, sorted.
 
@@ -37,17 +64,25 @@ def second_readings(path: Path, kind: str, size: int) -> tuple[str, ...]:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         head = os.pread(file, HEAD_SIZE, 0)
-        found = set()
-        if is_tar(head) and (other := mark(head, text=False)) and not _printable(head, other):
-            found.add(other)
-        # What lies in an archive is a member, and examined as one.
-        if kind not in ARCHIVE_FORMATS:
-            found |= {"hdf5" for place in _doubled(size) if os.pread(file, len(HDF5_MARK), place) == HDF5_MARK}
-            tail = os.pread(file, _TAIL_SIZE, size - _TAIL_SIZE)
-            found |= {other for end, other in _ENDS if tail.endswith(end) and _has_footer(tail, end, size)}
+        tail = os.pread(file, _TAIL_SIZE, size - _TAIL_SIZE)
+        marked = any(os.pread(file, len(HDF5_MARK), place) == HDF5_MARK for place in _doubled(size))
     finally:
         os.close(file)
-    return tuple(sorted(found - {kind}))
+    return _judged(kind, size, head, tail, marked=marked)
+
+
+def _judged(kind: str, size: int, head: bytes, tail: bytes, *, marked: bool) -> tuple[str, ...]:
+    """Return the other formats, by a file's first and last bytes and whether HDF5's mark is where its readers look."""
+    if size < _SMALLEST:
+        return ()
+    others = set()
+    if is_tar(head) and (other := mark(head, text=False)) and not _printable(head, other):
+        others.add(other)
+    # What is stored in an archive is a member, and examined as one.
+    if kind not in ARCHIVE_FORMATS:
+        others |= {"hdf5"} if marked else set()
+        others |= {other for end, other in _ENDS if tail.endswith(end) and _has_footer(tail, end, size)}
+    return tuple(sorted(others - {kind}))
 
 
 def _doubled(size: int) -> Iterator[int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.content.test_detection import tar_behind
 from tests.simulators import samples
 from weighbridge.content.detection import detect_file
 from weighbridge.content.pickles.globals import classify
@@ -42,6 +43,12 @@ def search(tmp_path: Path) -> Callable[[str, bytes], Searched]:
     return run
 
 
+def _jumps_over_a_tar() -> bytes:
+    """Return a tar, which is also a pickle: its first member's name is an opcode that goes past all of the archive."""
+    archive = tar_behind(b"\x80\x03B" + struct.pack("<I", 9000))
+    return archive.ljust(9007, b"\0") + b"0" + samples.malicious_pickle(0)
+
+
 HIDDEN = {
     "a second array of objects": ("w.npy", NUMBERS + OBJECTS),
     "a pickle after an array": ("w.npy", NUMBERS + EVIL),
@@ -57,6 +64,8 @@ HIDDEN = {
     "an extension code": ("m.pkl", b"\x80\x02\x82\x07(X\x02\0\0\0idtR."),
     "an extension code without a mark": ("m.pkl", b"\x82\x07(X\x02\0\0\0idtR."),
     "a renamed member": ("m.zip", samples.zip_of({"weights.png": EVIL})),
+    "far behind plain pickles of a member": ("m.zip", samples.zip_of({"x.dat": b"N." * 5000 + EVIL})),
+    "a member that is an archive too": ("m.zip", samples.zip_of({"x.tar": _jumps_over_a_tar()})),
     "a member that is no storage": ("m.pt", samples.zip_of({"a/data.pkl": EVIL, "a/data/1": EVIL})),
 }  # fmt: skip
 

@@ -28,6 +28,7 @@ class Links:
         self._walk, self._prefix = walk, prefix
         self._links: set[str] = set()
         self._folders: dict[str, str] = {}
+        self._passed: set[str] = set()
 
     def add(self, name: str, target: str, *, hard: bool = False) -> None:
         """Judge a link; a hard one names its target from the archive's root, a symbolic one from its own folder."""
@@ -46,6 +47,10 @@ class Links:
 
     def pass_through(self, name: str) -> None:
         """Note a member whose folder may be a link: it is written wherever that leads."""
+        written = name.rpartition("/")[0]
+        if written in self._passed:
+            return
+        self._passed.add(written)
         for folder in PurePosixPath(name).parents:
             self._folders.setdefault(str(folder), name)
 

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -77,7 +78,7 @@ class Member:
         location: its path through the archives, `inner.zip!a.bin`.
         depth: 1 for a member of the outermost archive.
         format: what it is, by content first.
-        head: its first bytes.
+        head: its first bytes, `HEAD_SIZE` at most, so that its format is that of a file with the same content.
         size: bytes counted while they streamed; whole once the walk went on to the next member.
         path: of one that is an archive itself: where its whole content lies while it is looked at; else None.
         name: what its archive calls it, unchecked and as it stands there, but for a leading `./`.
@@ -199,6 +200,7 @@ class Walk:
             raise LimitReached(str(error)) from error
         except Exception as error:  # noqa: BLE001 (hostile archives make the parsers raise anything; unread is said)
             raise_if_ours(error)
+            self.stop_when_over()
             text = f"It cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
             self.problem("archive.malformed", "error", text, prefix, unread=True)
 
@@ -233,7 +235,9 @@ class Walk:
         head = b""
         while len(head) < HEAD_SIZE and (chunk := next(metered, b"")):
             head += chunk
-        return Member(location, depth, head, metered, name)
+        # A decompressor may give more than it was asked for.
+        rest = chain((head[HEAD_SIZE:],), metered) if len(head) > HEAD_SIZE else metered
+        return Member(location, depth, head[:HEAD_SIZE], rest, name)
 
     def stop_when_over(self) -> None:
         """Raise LimitReached when a member's content was cut off by a limit."""
@@ -251,15 +255,19 @@ class Walk:
 
     def _metered(self, stream: Readable, location: str) -> Iterator[bytes]:
         """Yield a member's content; what stops it is noted here, since whoever asks is no part of the walk."""
+        head_left = HEAD_SIZE
         try:
-            while chunk := stream.read(CHUNK_SIZE):
+            while chunk := stream.read(head_left or CHUNK_SIZE):
                 if reason := self.exceeded(len(chunk)):
                     self._over = reason
                     return
                 self._unpacked += len(chunk)
+                head_left = max(0, head_left - len(chunk))
                 yield chunk
         except Exception as error:  # noqa: BLE001 (hostile members make the decompressors raise anything; unread is said)
             raise_if_ours(error)
+            if self._over:
+                return  # The archive that it is in was cut off by a limit.
             text = f"The member cannot be read to its end: {type(error).__name__}: {str(error)[:120]!r}."
             self.problem("archive.malformed", "error", text, location, unread=True)
 

@@ -142,20 +142,19 @@ class Unbrotli:
     def __init__(self) -> None:
         self._stream = brotli.Decompressor()
         self.unused_data = b""
+        self.needs_input = True
 
     @property
     def eof(self) -> bool:
         """Whether the stream's end was reached."""
         return bool(self._stream.is_finished())
 
-    @property
-    def needs_input(self) -> bool:
-        """Whether what was given is used up."""
-        return bool(self._stream.can_accept_more_data())
-
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Decompress up to `max_length` bytes, or some more, as brotli gives out whole blocks."""
-        return bytes(self._stream.process(data, output_buffer_limit=max_length))
+        content = bytes(self._stream.process(data, output_buffer_limit=max_length))
+        # Input that is used up may have more output than the limit let out.
+        self.needs_input = self._stream.can_accept_more_data() and len(content) < max_length
+        return content
 
 
 @dataclass(frozen=True)

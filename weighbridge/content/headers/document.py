@@ -31,7 +31,12 @@ MAX_DEPTH = 100
 #: Keys that are no ordinary words of a text.
 _TELLING = [entry.name for entry in LOADER_KEYS if not entry.beside and re.search("[_/-]", entry.name)]
 #: What a text cannot be without when its keys or tags make a loader run something; any letter may be escaped.
-_MENTIONS = re.compile("|".join([r"!!python|!(new|name|apply|module):|\\u00[2-7]", *map(re.escape, _TELLING)]).encode())
+_MENTIONS = (
+    b"!!python",
+    *(b"!%b:" % tag for tag in (b"new", b"name", b"apply", b"module")),
+    *(b"\\u00%d" % digit for digit in range(2, 8)),
+    *(name.encode() for name in _TELLING),
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def _decoded(text: str, decoder: json.JSONDecoder, *, lines: bool) -> Any:
 
 def mentions_loader_key(content: bytes) -> bool:
     """Whether a text that cannot be parsed has a key or tag by which loaders run something, perhaps escaped."""
-    return _MENTIONS.search(content) is not None
+    return any(mention in content for mention in _MENTIONS)
 
 
 def deeper_than(value: Any, levels: int) -> bool:

@@ -41,7 +41,7 @@ _PLAIN_OPTION = re.compile(
 )
 _TRUSTED = re.compile(r"^--(trusted-host|config-settings|global-option)\b")
 #: What a text cannot be without when one of its lines is more than the name of a package.
-_ACTS = re.compile(r"^\s*-|://|^\s*[./~]|@", re.MULTILINE)
+_ACTS = re.compile(r"^\s*[-./~]", re.MULTILINE)
 #: What ends a requirement's line: options of its own, and a comment.
 _TAIL = re.compile(r"\s+(#.*|--hash[=\s].*|--(config-settings|global-option)[=\s].*)$")
 
@@ -54,7 +54,7 @@ def rulings(text: str) -> Iterator[Ruling]:
 
 def is_requirements(text: str) -> bool:
     """Whether pip would read a text as requirements: it refuses the whole file when one line is none."""
-    if not _ACTS.search(text):
+    if "://" not in text and "@" not in text and not _ACTS.search(text):
         return False
     lines = list(_lines(text))
     addresses = [found for found in lines if re.match(r"[a-z+]+://", found)]

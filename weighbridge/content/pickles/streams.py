@@ -85,9 +85,7 @@ class Search:
             if member.format == "npy":
                 yield from self._array(member)
                 continue
-            # What lies in an archive follows as members; its own head says whether it is a pickle too.
-            whole = member.format not in ARCHIVES and _may_hold_pickle(member)
-            with _spooled(member.chunks() if whole else (member.head,)) as file:
+            with _searched(member) as file:
                 for stream in self._file(Source(file, file.seek(0, 2), member.format, member.location)):
                     storages.name(stream.location, stream.walked.sizes.storages)
                     yield stream
@@ -168,14 +166,27 @@ def _codec(head: bytes) -> Codec | None:
     return next((codec for begins, codec in _COMPRESSED if begins.match(head)), None)
 
 
+@contextmanager
+def _searched(member: Member) -> Iterator[IO[bytes]]:
+    """Give what is searched of a member: all of it where a pickle may begin, else its head."""
+    if member.path:
+        # What lies in an archive follows as members; the archive may be a pickle too.
+        with open(member.path, "rb") as archive:
+            yield archive
+        return
+    with _spooled(member.chunks() if _may_hold_pickle(member) else (member.head,)) as file:
+        yield file
+
+
 def _may_hold_pickle(member: Member) -> bool:
-    """Whether a pickle may begin with a member's head, so that weights need not be written to a temporary file."""
+    """Whether a member's head may begin a pickle, or a chain of some, so that weights need no temporary file."""
     if member.format == "pickle" or _codec(member.head):
         return True
     head = io.BytesIO(member.head)
     walked = machine.walk(head, 1 << 62)
     marked = MARK.match(member.head) is not None
-    return head.tell() >= len(member.head) or is_pickle(walked, marked=marked, opened=True, ends=False)
+    cut = head.tell() >= len(member.head)
+    return cut or walked.stopped or is_pickle(walked, marked=marked, opened=True, ends=False)
 
 
 def _beyond(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
