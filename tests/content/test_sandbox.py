@@ -1,14 +1,17 @@
+import errno
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from weighbridge.content import confinement, sandbox
 from weighbridge.content.sandbox import Limits, read
+from weighbridge.errors import ScannerUnavailable
 from weighbridge.system import processes
 
 ROOT = Path(__file__).parents[2]
@@ -97,3 +100,20 @@ def test_the_child_has_no_network_and_sees_the_file_it_reads_only(tmp_path: Path
     (path := tmp_path / "model.gguf").write_bytes(b"GGUF")
     assert read("probe", path).answer == {"network": False, "files": False}
     assert confinement.probe(path) == {"network": True, "files": True}
+
+
+def test_a_machine_short_of_processes_is_asked_again(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader.write_text("def walk_file(path): return {'read': path.name}")
+    monkeypatch.setattr(sandbox, "_PAUSES_S", (0.0, 0.0))
+    refusals = [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")] * 2
+
+    def busy(*arguments: Any, **settings: Any) -> processes.Child:
+        if refusals:
+            raise refusals.pop()
+        return processes.Child(*arguments, **settings)
+
+    monkeypatch.setattr(sandbox, "Child", busy)
+    assert read("gguf", Path("/dev/null")).answer == {"read": "null"}
+    refusals += [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")] * 3
+    with pytest.raises(ScannerUnavailable, match="cannot be started: Resource temporarily unavailable"):
+        read("gguf", Path("/dev/null"))

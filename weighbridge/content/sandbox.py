@@ -6,20 +6,23 @@ the run. Not here: what the child may reach (confinement), or the readers.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import signal
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import IO, Any
 
 from weighbridge.content.confinement import confine
+from weighbridge.errors import ScannerUnavailable
 from weighbridge.system.processes import Child, inherited
 
 #: Readers by name: a function of a path that returns plain JSON.
@@ -35,6 +38,10 @@ READERS = {
     "probe": "weighbridge.content.confinement:probe",
     "fickling": "weighbridge.content.pickles.engines:judge_with_fickling",
 }
+
+#: What a machine under load refuses a new process with, and seconds until it is asked again.
+_SHORT = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_PAUSES_S = (0.2, 1.0, 3.0)
 
 #: One child at a time, so that what a model says of itself takes memory once.
 _turn = Lock()
@@ -68,20 +75,41 @@ class Reading:
 
 
 def read(reader: str, path: Path, limits: Limits | None = None) -> Reading:
-    """Run a reader of `READERS` over a file in a child process; never raises because of the file."""
+    """Run a reader of `READERS` over a file in a child process; never raises because of the file.
+
+    Raises:
+        ScannerUnavailable: this machine cannot start a process now.
+    """
     limits = limits or Limits()
     root = str(Path(__file__).resolve().parents[2])
     values = [reader, str(path), *map(str, (limits.cpu_time_s, limits.memory_size, limits.address_space))]
     values.append(str(limits.output_size))
     command = [sys.executable, "-s", "-P", "-m", __name__, *values]
     with _turn, tempfile.TemporaryFile() as output:
-        with Child(command, _environment(root), stdout=output) as child:
+        with _started(command, _environment(root), output) as child:
             if not child.ends_within(limits.wall_time_s):
                 return Reading(None, f"reading its header took longer than {limits.wall_time_s:g} s")
         if child.returncode:
             return Reading(None, _why(child.returncode, limits))
         output.seek(0)
         return _answer(output.read(limits.output_size))
+
+
+def _started(command: list[str], environment: dict[str, str], output: IO[bytes]) -> Child:
+    """Start a child; a machine short of processes or memory is asked again before it counts as unable to."""
+    pauses = iter(_PAUSES_S)
+    while True:
+        try:
+            return Child(command, environment, stdout=output)
+        except OSError as error:
+            pause_s = next(pauses, None)
+            if pause_s is None or error.errno not in _SHORT:
+                raise ScannerUnavailable(
+                    f"A process that reads a file cannot be started: {error.strerror}.",
+                    "Run it again when the machine has less to do, or raise its limits on processes, files and memory.",
+                    errno=error.errno,
+                ) from error
+        time.sleep(pause_s)
 
 
 def _environment(root: str) -> dict[str, str]:
