@@ -133,8 +133,8 @@ SAME_NAMES = {
     **dict.fromkeys(
         ("Answer", "Answering", "Check", "Database", "Difference", "Document", "Group", "Malformed", "Measured"), 2
     ),
-    **dict.fromkeys(("Memory", "Reading", "Reply", "Source", "Verdict"), 2),
-    **dict.fromkeys(("Judgement", "Layout", "Limits", "Place"), 3),
+    **dict.fromkeys(("Limits", "Memory", "Reading", "Reply", "Source", "Verdict"), 2),
+    **dict.fromkeys(("Judgement", "Layout", "Place"), 3),
 }
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 400, 500, 60
 

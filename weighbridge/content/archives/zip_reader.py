@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, cast
 
 from weighbridge.content.archives import streams
@@ -47,8 +48,29 @@ _CODECS = {zipfile.ZIP_DEFLATED: streams.DEFLATE, zipfile.ZIP_BZIP2: streams.BZI
 _SUPPORTED = {zipfile.ZIP_STORED, _LZMA, *_CODECS}
 
 
+@dataclass(frozen=True)
+class ZipEntry:
+    """A file of a zip archive, as the directory and the file's own header describe it.
+
+    Attributes:
+        name: without a leading `./`.
+        info: its entry in the directory.
+        start: where its content begins.
+    """
+
+    name: str
+    info: zipfile.ZipInfo
+    start: int
+
+
 def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
     """Yield the files of a zip archive; checksums are compared after they are read."""
+    for entry in entries(walk, file, prefix):
+        yield from member(walk, file, entry, prefix, depth)
+
+
+def entries(walk: Walk, file: IO[bytes], prefix: str = "") -> Iterator[ZipEntry]:
+    """Yield the files that can be read; what is wrong with any entry is noted in the walk before it."""
     with zipfile.ZipFile(cast("IO[bytes]", Bounded(file, _MAX_DIRECTORY))) as archive:
         starts = _judge_layout(walk, file, archive, prefix)
         names, links = Names(walk, prefix), Links(walk, prefix)
@@ -80,7 +102,7 @@ def read(walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Membe
                 walk.problem("archive.unsupported", "error", text, location, unread=True)
             elif info.header_offset in starts:
                 links.pass_through(name)
-                yield from _member(walk, file, info, name, starts[info.header_offset], prefix, depth)
+                yield ZipEntry(name, info, starts[info.header_offset])
         links.finish()
 
 
@@ -166,13 +188,12 @@ def _lzma_codec(window: Window) -> Codec:
     return Codec(lambda: lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[options]))
 
 
-def _member(
-    walk: Walk, file: IO[bytes], info: zipfile.ZipInfo, name: str, start: int, prefix: str, depth: int
-) -> Iterator[Member]:
-    location = walk.location(prefix, name)
-    content = _Content(file, info, start)
+def member(walk: Walk, file: IO[bytes], entry: ZipEntry, prefix: str, depth: int) -> Iterator[Member]:
+    """Yield an entry's member and what is in it; its size and checksum are compared after it is read."""
+    info, location = entry.info, walk.location(prefix, entry.name)
+    content = _Content(file, info, entry.start)
     before = len(walk.problems)
-    yield from walk.member(name, content, prefix, depth)
+    yield from walk.member(entry.name, content, prefix, depth)
     if any(problem.location == location and problem.unread for problem in walk.problems[before:]):
         return
     if content.trailing:

@@ -19,6 +19,7 @@ from weighbridge.content.archives import Limits, Problem, Walk, walk_outermost
 from weighbridge.content.detection import detect_file
 from weighbridge.content.litter import LEFT_BEHIND, is_litter
 from weighbridge.content.unpacking.interface import DroppedMember, Unpacked, below_shared_folder
+from weighbridge.content.unpacking.refusal import NAMES, refuse
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.progress import Progress, Silent
@@ -27,10 +28,8 @@ from weighbridge.errors import (
     ModelNotFound,
     ScannerUnavailable,
     SourceError,
-    SourceMisbehaved,
     StoreError,
     UnsafePath,
-    WeighbridgeError,
 )
 from weighbridge.store.local import LocalBlobStore
 
@@ -38,17 +37,12 @@ from weighbridge.store.local import LocalBlobStore
 KINDS = ("zip", "tar", "gzip", "bzip2", "xz", "zstd")
 LIMITS = Limits(max_members=100_000, max_size=4 * 1024**4, max_ratio=200, free_size=256 * 1024**2)
 _EXCLUDED = "excluded"
-#: What says more than other problems of the same archive.
-_FIRST = frozenset({"archive.bomb", "archive.overlap"})
-_NAMES = frozenset(
-    {"archive.unsafe-name", "archive.duplicate", "archive.case-collision", "archive.link", "archive.device"}
-)
 #: Those that do nothing where the member is excluded.
-_EXCLUDABLE = _NAMES | {"archive.sparse"}
+_EXCLUDABLE = NAMES | {"archive.sparse"}
 _AS_IT_IS = "Leave out extract=true to take the file as it is."
 _UNPACKED = "Unpacked are zip, and tar plain or compressed with gzip, bzip2, xz or zstd."
 #: What to do about a problem of which its publisher needs not know.
-_REMEDIES = dict.fromkeys(_NAMES, "Leave that member out with exclude, or its publisher has to build it anew.") | {
+_REMEDIES = dict.fromkeys(NAMES, "Leave that member out with exclude, or its publisher has to build it anew.") | {
     "archive.sparse": "Leave that member out with exclude, or pack the archive anew without tar's --sparse (-S).",
     "archive.unsupported": f"{_AS_IT_IS} {_UNPACKED}",
 }
@@ -181,15 +175,4 @@ def _tell(walked: Walk, told: int, progress: Progress) -> int:
 
 
 def _refuse(walked: Walk, selection: Selection) -> None:
-    serious = _serious(walked, selection)
-    if not serious:
-        return
-    problem = next((found for found in serious if found.rule in _FIRST), serious[0])
-    kind: type[WeighbridgeError] = UnsafePath if problem.rule in _NAMES else SourceMisbehaved
-    where = f" at {problem.location}" if problem.location else ""
-    raise kind(
-        f"The archive is not unpacked: {problem.message.rstrip('.')}{where} ({problem.rule}).",
-        f"Nothing of it was published. {_REMEDIES.get(problem.rule, 'Its publisher has to build it anew.')}",
-        rule=problem.rule,
-        path=problem.location,
-    )
+    refuse("archive", _serious(walked, selection), _REMEDIES)

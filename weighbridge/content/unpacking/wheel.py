@@ -19,57 +19,48 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
-import errno
 import io
 import posixpath
 import re
-import stat
-import struct
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from weighbridge.content.archives import Limits, zip_reader
+from weighbridge.content.archives.member_walk import Member, Walk
+from weighbridge.content.archives.single_level import Outermost
+from weighbridge.content.archives.zip_reader import ZipEntry
 from weighbridge.content.unpacking.interface import DroppedMember, Unpacked, below_shared_folder
+from weighbridge.content.unpacking.refusal import refuse
 from weighbridge.domain.digest import ALGORITHMS, Digest, Hasher
 from weighbridge.domain.manifest import FileEntry
-from weighbridge.domain.paths import safe_path
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.selection import Selection
-from weighbridge.errors import IntegrityError, ModelNotFound, SourceMisbehaved, UnsafePath
+from weighbridge.errors import (
+    IntegrityError,
+    ModelNotFound,
+    ScannerUnavailable,
+    SourceMisbehaved,
+    StoreError,
+    UnsafePath,
+)
 from weighbridge.store.local import LocalBlobStore
 
-_CHUNK_SIZE = 1024 * 1024
-_LOCAL_HEADER_SIZE = 30
 _STRONG = ("sha256", "sha384", "sha512")
 _PYTHON = re.compile(r"\.(py|pyi|pyc|pyo|pyx|pxd|pth)$")
 _COMPILED = re.compile(r"\.(so(\.\d+)*|pyd|dll|dylib|exe|a|lib)$")
 _SCRIPTS = re.compile(r"^[^/]+\.data/(scripts|headers)/")
 _LICENCE = re.compile(r"^(licen[cs]es?|copying|notice|authors)([._-].*)?$", re.IGNORECASE)
 #: RECORD cannot list its own digest, nor its signatures that of what signs them.
+_RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an archive may cost; each is checked before or while the bytes are read, never after.
-
-    Attributes:
-        max_members: members in the archive.
-        max_size: bytes of all members together.
-        max_ratio: bytes of all members to bytes of the archive, once they are more than `free_size`.
-        free_size: bytes that any archive may have, whatever its ratio.
-        max_record_size: bytes of RECORD.
-    """
-
-    max_members: int = 20_000
-    max_size: int = 1024**4
-    max_ratio: int = 100
-    free_size: int = 64 * 1024**2
-    max_record_size: int = 16 * 1024**2
+LIMITS = Limits(max_members=20_000, max_size=1024**4, max_ratio=100, free_size=64 * 1024**2)
+#: Bytes of RECORD: a line for each member.
+MAX_RECORD_SIZE = 16 * 1024**2
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_REBUILD = "It is not unpacked; its publisher has to build it anew."
 
 
 def unpack_wheel(
@@ -82,40 +73,102 @@ def unpack_wheel(
 ) -> Unpacked:
     """Store a wheel's model files as blobs and return them, sorted by path.
 
-    1. The list of members is read, bounded; names, kinds, positions and compression are checked.
+    1. The strict walk lists the members, and notes what two readers of the zip could see differently: all of it is
+       refused, and so is what no wheel has.
     2. RECORD must name every member, and no other, with sha256 or stronger.
-    3. Each member is read once, hashed and held against RECORD; the model's go into the store meanwhile.
+    3. Each member is read once, hashed and compared with RECORD; the model's are stored meanwhile.
 
     Again is harmless: what is in the store already is only hashed.
 
     Raises:
         IntegrityError: a member is not what RECORD promises, is not promised, or is missing.
-        SourceMisbehaved: it is no wheel, is damaged, encrypted, or breaks the limits.
-        UnsafePath: a member's name is not safe, or it is a link.
+        SourceMisbehaved: it is not a wheel, is damaged, encrypted, or breaks the limits.
+        UnsafePath: a member's name is not safe or there twice, or it is a link.
         ModelNotFound: it holds nothing but code.
-        StoreFull: no space left.
+        StoreError: no space left, or the wheel cannot be read here.
     """
-    limits, progress = limits or Limits(), progress or Silent()
-    with _hostile_archive(), _Bounded(path, limits.max_members * 1024) as file, zipfile.ZipFile(file) as archive:
-        wheel_size = path.stat().st_size
-        members = _members(archive, limits, wheel_size)
-        dist_info = _dist_info(members)
-        record = _read_record(archive, members[f"{dist_info}/RECORD"], limits)
-        _compare_names(members, record, dist_info)
-        names, dropped = _select(members, dist_info)
-        taken = (selection or Selection()).of_names(names.values(), "The wheel")
-        names = {member: name for member, name in names.items() if name in taken}
-        left = _Budget(min(limits.max_size, max(limits.free_size, limits.max_ratio * wheel_size)))
-        entries = []
-        progress.expect("unpack", sum(members[member].file_size for member in record))
-        for member, promise in sorted(record.items()):
-            progress.say("unpack", member)
-            with archive.open(members[member]) as stream:
-                chunks = _told(_checked(stream, promise, left), progress)
-                digest = _receive(chunks, promise, store if member in names else None)
-            if member in names:
-                entries.append(FileEntry(names[member], store.size(digest), digest))
-    return Unpacked(tuple(sorted(entries, key=lambda entry: entry.path)), dropped)
+    try:
+        return _unpack(_Members(path, limits or LIMITS), store, progress or Silent(), selection or Selection())
+    except ScannerUnavailable as error:  # The walk raises it where this machine failed.
+        raise StoreError("The wheel cannot be read from the store.", "Check its disk, then run it again.") from error
+
+
+def _unpack(members: _Members, store: LocalBlobStore, progress: Progress, selection: Selection) -> Unpacked:
+    sizes = members.sizes
+    dist_info = _dist_info(sizes)
+    record = _record(members.read_first(MAX_RECORD_SIZE), f"{dist_info}/")
+    _compare_names(sizes, record, dist_info)
+    names, dropped = _select(sizes, dist_info)
+    taken = selection.of_names(names.values(), "The wheel")
+    names = {member: name for member, name in names.items() if name in taken}
+    files = []
+    progress.expect("unpack", sum(sizes[name] for name in record))
+    for member in members:
+        if not (promise := record.get(member.name)):
+            continue
+        progress.say("unpack", member.name)
+        chunks = _told(_checked(member, promise), progress)
+        if member.name in names and not store.has(promise.digest):
+            digest = _stored(chunks, promise, store, members)
+        else:
+            digest = _hashed(chunks, promise, members)
+        if member.name in names:
+            files.append(FileEntry(names[member.name], store.size(digest), digest))
+    return Unpacked(tuple(sorted(files, key=lambda entry: entry.path)), dropped)
+
+
+class _Members:
+    """The members of a wheel: RECORD first, whatever its place, then the others by name. Any problem is refused.
+
+    Args:
+        path: the wheel.
+        limits: what it may cost.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._entries: list[ZipEntry] = []
+        self._walk = Outermost(path, {"zip": self._read}, limits, "zip")
+        self._left = iter(self._walk)
+        self._following = next(self._left, None)
+        self.refuse()
+        for entry in self._entries:
+            _judge_entry(entry)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each member by its name, as the directory says."""
+        return {entry.name: entry.info.file_size for entry in self._entries}
+
+    def read_first(self, most: int) -> bytes:
+        """Return the content of the first member, of at most so many bytes."""
+        content = b""
+        for chunk in next(iter(self)).chunks():
+            content += chunk
+            if len(content) > most:
+                raise _refusal("has a RECORD that is too long")
+        self.end()
+        return content
+
+    def __iter__(self) -> Iterator[Member]:
+        while member := self._following:
+            yield member
+            if self._following is member:
+                self.end()
+
+    def end(self) -> None:
+        """End the present member: its checksum is compared as the walk goes on."""
+        self._following = next(self._left, None)
+        self.refuse()
+
+    def refuse(self) -> None:
+        """Raise for what is wrong so far; names that differ by case are two files here."""
+        refuse("wheel", (found for found in self._walk.problems if found.rule != "archive.case-collision"), {})
+
+    def _read(self, walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
+        entries = zip_reader.entries(walk, file, prefix)
+        self._entries += sorted(entries, key=lambda entry: (not _RECORD.fullmatch(entry.name), entry.name))
+        for entry in self._entries:
+            yield from zip_reader.member(walk, file, entry, prefix, depth)
 
 
 @dataclass(frozen=True)
@@ -125,6 +178,11 @@ class _Promise:
     path: str
     digest: Digest
     size: int | None
+
+    def compare_size(self, size: int) -> None:
+        """Raise for fewer bytes than promised; more are refused while they are read."""
+        if self.size is not None and size != self.size:
+            raise self.broken(f"{size} bytes long", f"{self.size} bytes")
 
     def broken(self, actual: object, expected: object) -> IntegrityError:
         return IntegrityError(
@@ -136,98 +194,34 @@ class _Promise:
         )
 
 
-class _Budget:
-    """Bytes that may still come out of the archive."""
-
-    def __init__(self, size: int) -> None:
-        self._left = size
-
-    def spend(self, size: int) -> None:
-        self._left -= size
-        if self._left < 0:
-            raise _refusal("unpacks to more than its limits allow")
-
-
-class _Bounded(io.BufferedReader):
-    """A file that refuses one huge read: zipfile reads the list of members at once, however long it says it is."""
-
-    def __init__(self, path: Path, max_read: int) -> None:
-        super().__init__(io.FileIO(path))
-        self._max_read = max_read
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > self._max_read:
-            raise _refusal("has a list of members that is too long")
-        return super().read(size)
-
-
 def _refusal(what: str, **facts: str) -> SourceMisbehaved:
-    return SourceMisbehaved(f"The wheel {what}.", "It is not unpacked; its publisher has to build it anew.", **facts)
+    return SourceMisbehaved(f"The wheel {what}.", _REBUILD, **facts)
 
 
-@contextmanager
-def _hostile_archive() -> Iterator[None]:
-    """Turn everything that zipfile, zlib and csv raise on hostile input into one error."""
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, csv.Error, struct.error, EOFError, RuntimeError, ValueError) as error:
-        raise _refusal(f"cannot be read: {error}") from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # EINVAL: a position before the start of the file
-            raise
-        raise _refusal("names impossible positions in itself") from error
+def _judge_entry(entry: ZipEntry) -> None:
+    """Refuse what other archives may have and no wheel has."""
+    written = entry.info.orig_filename
+    if entry.info.compress_type not in _COMPRESSIONS:
+        raise _refusal(f"holds {entry.name} in a compression that wheels do not use", path=entry.name)
+    if written.startswith("./") or "\\" in written:
+        raise UnsafePath(f"{written!r} in the wheel is spelled as no wheel spells names.", _REBUILD, path=written)
 
 
-def _members(archive: zipfile.ZipFile, limits: Limits, wheel_size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the files in the archive by name, after every check that needs no content."""
-    infos = archive.infolist()
-    if len(infos) > limits.max_members:
-        raise _refusal(f"has {len(infos):,} members, more than the {limits.max_members:,} allowed")
-    _refuse_overlap(infos, wheel_size)
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in infos:
-        name = safe_path(info.orig_filename.removesuffix("/"))
-        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise UnsafePath(f"{name} in the wheel is a link or a device.", "Wheels hold plain files.", path=name)
-        if info.flag_bits & 0x61:
-            raise _refusal(f"holds {name} encrypted", path=name)
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refusal(f"holds {name} in a compression that wheels do not use", path=name)
-        if info.is_dir():
-            if info.file_size:
-                raise _refusal(f"holds {name} as a folder with content", path=name)
-            continue
-        if name in members:
-            raise _refusal(f"holds {name} twice", path=name)
-        members[name] = info
-    return members
-
-
-def _refuse_overlap(infos: list[zipfile.ZipInfo], wheel_size: int) -> None:
-    """Refuse members that share bytes, the way in which small archives unpack to petabytes."""
-    ordered = sorted(infos, key=lambda info: info.header_offset)
-    ends = [info.header_offset for info in ordered[1:]] + [wheel_size]
-    for info, end in zip(ordered, ends, strict=False):
-        if info.header_offset + _LOCAL_HEADER_SIZE + info.compress_size > end:
-            raise _refusal(f"holds {info.filename!r} in bytes that belong to another member")
-
-
-def _dist_info(members: dict[str, zipfile.ZipInfo]) -> str:
-    found = [name.removesuffix("/RECORD") for name in members if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
+def _dist_info(names: Iterable[str]) -> str:
+    found = [name.removesuffix("/RECORD") for name in names if _RECORD.fullmatch(name)]
     if len(found) != 1:
         raise _refusal("has no RECORD of its content" if not found else "has more than one RECORD")
     return found[0]
 
 
-def _read_record(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits) -> dict[str, _Promise]:
+def _record(content: bytes, folder: str) -> dict[str, _Promise]:
     """Return what RECORD promises, by path; RECORD itself and its signatures have no line here."""
-    with archive.open(info) as stream:
-        content = stream.read(limits.max_record_size + 1)
-    if len(content) > limits.max_record_size:
-        raise _refusal("has a RECORD that is too long")
-    folder = info.filename.removesuffix("RECORD")
     record: dict[str, _Promise] = {}
-    for row in csv.reader(io.StringIO(content.decode())):
+    try:
+        rows = list(csv.reader(io.StringIO(content.decode())))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise _refusal(f"has a RECORD that cannot be read: {error}") from error
+    for row in rows:
         if not row or row[0] in {folder + name for name in _UNRECORDED}:
             continue
         if len(row) != 3 or row[0] in record:
@@ -253,8 +247,8 @@ def _promise(path: str, hash_: str, size: str) -> _Promise:
     return _Promise(path, Digest(algorithm, hex_), int(size) if size else None)
 
 
-def _compare_names(members: dict[str, zipfile.ZipInfo], record: dict[str, _Promise], dist_info: str) -> None:
-    held = members.keys() - {f"{dist_info}/{name}" for name in _UNRECORDED}
+def _compare_names(sizes: dict[str, int], record: dict[str, _Promise], dist_info: str) -> None:
+    held = sizes.keys() - {f"{dist_info}/{name}" for name in _UNRECORDED}
     missing, unlisted = sorted(record.keys() - held), sorted(held - record.keys())
     if missing or unlisted:
         which = f"promises {missing[0]!r}, which is not there" if missing else f"does not list {unlisted[0]!r}"
@@ -266,13 +260,11 @@ def _compare_names(members: dict[str, zipfile.ZipInfo], record: dict[str, _Promi
         )
 
 
-def _select(members: dict[str, zipfile.ZipInfo], dist_info: str) -> tuple[dict[str, str], tuple[DroppedMember, ...]]:
+def _select(sizes: dict[str, int], dist_info: str) -> tuple[dict[str, str], tuple[DroppedMember, ...]]:
     """Return the model's name for each member that is kept, and the others; the rules stand in the module."""
-    packages = {posixpath.dirname(name) for name in members if posixpath.basename(name) == "__init__.py"} | {""}
-    reasons = {name: _why_dropped(name, packages, dist_info) for name in members}
-    dropped = tuple(
-        DroppedMember(name, members[name].file_size, reason) for name, reason in sorted(reasons.items()) if reason
-    )
+    packages = {posixpath.dirname(name) for name in sizes if posixpath.basename(name) == "__init__.py"} | {""}
+    reasons = {name: _why_dropped(name, packages, dist_info) for name in sizes}
+    dropped = tuple(DroppedMember(name, sizes[name], reason) for name, reason in sorted(reasons.items()) if reason)
     kept = sorted(name for name, reason in reasons.items() if not reason)
     model = [name for name in kept if not name.startswith(f"{dist_info}/")]
     if not model:
@@ -305,17 +297,14 @@ def _why_dropped(name: str, packages: set[str], dist_info: str) -> str:
     return "Python code of the package" if _PYTHON.search(name) and posixpath.dirname(name) in packages else ""
 
 
-def _checked(stream: IO[bytes], promise: _Promise, budget: _Budget) -> Iterator[bytes]:
-    """Yield a member's bytes; raise as soon as they are more than promised or allowed, or fewer at the end."""
+def _checked(member: Member, promise: _Promise) -> Iterator[bytes]:
+    """Yield a member's bytes; raise as soon as they are more than promised."""
     size = 0
-    while chunk := stream.read(_CHUNK_SIZE):
+    for chunk in member.chunks():
         size += len(chunk)
-        budget.spend(len(chunk))
         if promise.size is not None and size > promise.size:
             raise promise.broken("longer", f"{promise.size} bytes")
         yield chunk
-    if promise.size is not None and size != promise.size:
-        raise promise.broken(f"{size} bytes long", f"{promise.size} bytes")
 
 
 def _told(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
@@ -324,19 +313,29 @@ def _told(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
         progress.advance("unpack", len(chunk))
 
 
-def _receive(chunks: Iterator[bytes], promise: _Promise, store: LocalBlobStore | None) -> Digest:
-    """Hash a member, keep it when a store is given that lacks it, and return its sha256 once it is as promised."""
-    if store is None or store.has(promise.digest):
-        hasher = Hasher((promise.digest.algorithm,))
-        for chunk in chunks:
-            hasher.update(chunk)
-        if hasher.digests[promise.digest.algorithm] != promise.digest:
-            raise promise.broken(hasher.digests[promise.digest.algorithm], promise.digest)
-        return hasher.digests["sha256"]
+def _hashed(chunks: Iterator[bytes], promise: _Promise, members: _Members) -> Digest:
+    """Return a member's sha256, once it is as promised."""
+    hasher, size = Hasher((promise.digest.algorithm,)), 0
+    for chunk in chunks:
+        hasher.update(chunk)
+        size += len(chunk)
+    members.end()
+    promise.compare_size(size)
+    if hasher.digests[promise.digest.algorithm] != promise.digest:
+        raise promise.broken(hasher.digests[promise.digest.algorithm], promise.digest)
+    return hasher.digests["sha256"]
+
+
+def _stored(chunks: Iterator[bytes], promise: _Promise, store: LocalBlobStore, members: _Members) -> Digest:
+    """Store a member and return its sha256, once it is as promised and its checksum holds."""
     with store.receive(f"wheel member {promise.digest}", extra=(promise.digest.algorithm,)) as incoming:
         incoming.restart()
+        size = 0
         for chunk in chunks:
             incoming.write(chunk)
+            size += len(chunk)
+        members.end()
+        promise.compare_size(size)
         try:
             return incoming.commit(promise.digest)
         except IntegrityError as error:
