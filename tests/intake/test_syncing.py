@@ -391,16 +391,20 @@ import sys, threading
 from pathlib import Path
 class Recorder:
     def find_spec(self, name, path=None, target=None):
-        if threading.current_thread() is not threading.main_thread():
+        thread = threading.current_thread()
+        if thread is not threading.main_thread() and (thread.name != "prepare" or name.startswith(SQL)):
             late.add(name)
+SQL = ("sqlalchemy", "alembic", "weighbridge")
 late = set()
 sys.meta_path.insert(0, Recorder())
 from weighbridge.config.settings import Settings
 from weighbridge.errors import UsageError
-from weighbridge.intake import syncing, workspace
+from weighbridge.intake import steps, syncing, workspace
 from weighbridge.net.retrying import Retrying
 def take_in(job):
-    job.workspace.registries(job.request)
+    prepare = threading.Thread(target=steps.prepare, args=(job.workspace.registries(job.request),), name="prepare")
+    prepare.start()
+    prepare.join()
     job.workspace.engines
     raise UsageError("enough")
 names = ("huggingface_endpoint", "pypi_index", "mlflow_source", "s3_endpoint", "ollama_registry")
@@ -413,5 +417,5 @@ print(len(done.failed), *sorted(late))
     asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     failed, *late = asked.stdout.split()
     assert int(failed) == len(sources)
-    ours = ("weighbridge", "sqlalchemy", "huggingface_hub", "botocore", "pypi_simple", "requests", "urllib3")
+    ours = ("weighbridge", "sqlalchemy", "alembic", "huggingface_hub", "botocore", "pypi_simple", "requests", "urllib3")
     assert [name for name in late if name == "boto3" or name.partition(".")[0] in ours] == []

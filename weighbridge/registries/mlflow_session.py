@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import importlib
 import logging
 import os
 import re
@@ -26,6 +27,20 @@ from weighbridge.net.pace import Pace
 #: The server of the current thread's session.
 _server: ContextVar[Server | None] = ContextVar("mlflow_server", default=None)
 _loading = threading.Lock()
+#: Modules that MLflow's import would otherwise bring in whatever thread it happens.
+_SQL = (
+    "sqlalchemy.orm",
+    "sqlalchemy.ext.compiler",
+    "sqlalchemy.ext.mutable",
+    "sqlalchemy.dialects.mssql",
+    "sqlalchemy.dialects.mysql",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.dialects.sqlite",
+    "alembic.command",
+    "alembic.config",
+    "alembic.migration",
+    "weighbridge.net.paced_connections",
+)
 _STATUS = re.compile(r"error code (\d{3}) != 200")
 _NETWORK = re.compile(r"^API request to .* failed with (timeout )?exception", re.DOTALL)
 _REFUSED_CODES = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
@@ -119,10 +134,11 @@ class Server:
 def load_sql() -> None:
     """Import the parts of SQLAlchemy that MLflow uses and the catalog does not, before there are threads.
 
-    SQLAlchemy's parts register with each other while they are imported: a statement of the catalog that another thread
-    compiles at that time would see only some of them.
+    SQLAlchemy's parts, and Alembic's, register with each other while they are imported: a statement of the catalog that
+    another thread compiles at that time would see only some of them.
     """
-    import sqlalchemy.orm  # noqa: F401 (for what it does to sqlalchemy)
+    for name in _SQL:
+        importlib.import_module(name)
 
 
 def load_mlflow() -> Any:
