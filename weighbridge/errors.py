@@ -72,6 +72,10 @@ class NotAuthenticated(WeighbridgeError):
     """A request that names no key, or one that is not valid."""
 
 
+class TooManyFailures(WeighbridgeError):
+    """An address has sent too many keys that are not valid. `facts['retry_after_s']` says when it may go on."""
+
+
 class NotPermitted(WeighbridgeError):
     """The caller's role, or the models that its key is for, does not allow what was asked for."""
 

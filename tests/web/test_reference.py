@@ -46,7 +46,7 @@ def test_every_operation_says_how_it_may_be_refused(served: Served) -> None:
     assert "HTTPValidationError" not in str(document)
     for operations in document["paths"].values():
         for operation in operations.values():
-            assert {"401", "403", "422", "503"} <= operation["responses"].keys()
+            assert {"401", "403", "422", "429", "503"} <= operation["responses"].keys()
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(response["content"]) == ["application/problem+json"], (operation["operationId"], status)

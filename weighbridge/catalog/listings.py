@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, exists, func, literal, or_, select, tuple_
 
 from weighbridge.catalog import schema
 from weighbridge.domain.card import ModelCard
@@ -224,7 +224,7 @@ def _conditions(query: ModelQuery) -> Iterable[Any]:
     if query.status:
         yield table.status == query.status
     for tag in query.tags:
-        yield table.model_id.in_(select(tags.c.model_id).where(tags.c.tag == tag.casefold()))
+        yield exists().where(tags.c.tag == tag.casefold(), tags.c.model_id == table.model_id)
     if query.gated is not None:
         yield table.gated.is_(query.gated)
     if query.search:

@@ -38,6 +38,7 @@ _EXAMPLES = {
     "benchmark_data": '{"speech": "/srv/speech.wav"}',
     "via": "direct",
     "task_runner": "threads",
+    "serve_proxies": "127.0.0.1,10.0.0.5",
     "api_prefix": "/api",
 }
 

@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     job_lease_s: float = Field(
         30.0, ge=1, description="Seconds after which the work of a process that was killed goes on in another one."
     )
+    serve_proxies: tuple[str, ...] = Field(
+        (), description="Addresses of reverse proxies that are believed where a request comes from; none by default."
+    )
     api_prefix: str = Field("/api", pattern=r"^(/[\w.~-]+)*$", description="Path that the registry's API is below.")
     api_reading: Literal["", "open", "closed"] = Field(
         "", description="Whether the API can be read without a key; empty: where it listens on this machine only."

@@ -21,6 +21,7 @@ from weighbridge.web import reference
 from weighbridge.web.api import leaderboard, models, scans, versions
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.authentication import needs
+from weighbridge.web.failures import Failures
 from weighbridge.web.limits import RequestLimits
 from weighbridge.web.problems import add_handlers, documented, name_media_type
 
@@ -60,8 +61,9 @@ def create_api(settings: Settings) -> FastAPI:
         lifespan=_lifespan(settings),
         generate_unique_id_function=lambda route: route.name,
     )
+    app.state.failures = Failures()
     add_handlers(app)
-    api = APIRouter(prefix=prefix, dependencies=[Depends(needs("reader"))], responses=documented(401, 403))
+    api = APIRouter(prefix=prefix, dependencies=[Depends(needs("reader"))], responses=documented(401, 403, 429))
     for router in _ROUTERS:
         api.include_router(router)
     app.include_router(api)

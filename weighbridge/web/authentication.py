@@ -15,18 +15,26 @@ from fastapi.security import HTTPBearer
 
 from weighbridge.domain.access import ANONYMOUS, Caller, Role
 from weighbridge.errors import NotAuthenticated, NotPermitted
-from weighbridge.web.process import SharedResources
+from weighbridge.web.process import SharedFailures, SharedResources
 
 _BEARER = HTTPBearer(auto_error=False, description="A key: `weighbridge token create`, or a token of your issuer.")
 _HOW = "Send the header `Authorization: Bearer KEY`; `weighbridge token create NAME --role ROLE` makes a key."
 
 
-def _caller(request: Request, resources: SharedResources, _documented: Annotated[object, Depends(_BEARER)]) -> Caller:
+def _caller(
+    request: Request,
+    resources: SharedResources,
+    failures: SharedFailures,
+    _documented: Annotated[object, Depends(_BEARER)],
+) -> Caller:
     header = request.headers.get("authorization")
     if header is None:
         if resources.settings.reading_is_open:
             return ANONYMOUS
         raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
+    address = request.client.host if request.client else ""
+    failures.refuse(address)
+    failures.record(address)
     raise NotAuthenticated("The key is not valid.", _HOW)
 
 

@@ -26,6 +26,7 @@ from weighbridge.errors import (
     NotPermitted,
     SourceError,
     StateConflict,
+    TooManyFailures,
     UsageError,
     WeighbridgeError,
 )
@@ -35,6 +36,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUSES: dict[type[WeighbridgeError], int] = {
     NotAuthenticated: 401,
     NotPermitted: 403,
+    TooManyFailures: 429,
     NotInCatalog: 404,
     NameTaken: 409,
     StateConflict: 409,
@@ -119,8 +121,12 @@ def of_error(error: WeighbridgeError) -> tuple[ProblemDetails, dict[str, str]]:
     """Return the problem of an error, and the headers of its response."""
     kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
     status = 503 if error.retryable else STATUSES[kind]
-    headers = {"www-authenticate": 'Bearer realm="weighbridge"'} if status == 401 else {}
     type_ = _TYPE + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
+    headers = {}
+    if status == 401:
+        headers["www-authenticate"] = 'Bearer realm="weighbridge"'
+    if error.retryable or status == 429:
+        headers["retry-after"] = str(int(error.facts.get("retry_after_s") or _RETRY_AFTER_S))
     if status < 500:
         title = _TITLES[status]
         return ProblemDetails(
@@ -136,8 +142,7 @@ def of_error(error: WeighbridgeError) -> tuple[ProblemDetails, dict[str, str]]:
         remedy="Try again later." if error.retryable else "Ask its operator: its log has the reason.",
         instance=instance,
     )
-    wait_s = error.facts.get("retry_after_s") or _RETRY_AFTER_S
-    return problem, {"retry-after": str(int(wait_s))} if error.retryable else {}
+    return problem, headers
 
 
 def of_status(status: int, detail: str = "", remedy: str = "", errors: Sequence[FieldProblem] = ()) -> ProblemDetails:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from weighbridge.catalog import Catalog as CatalogOfProcess
 from weighbridge.intake.resources import Resources
+from weighbridge.web.failures import Failures
 
 
 def _resources(request: Request) -> Resources:
@@ -19,5 +20,11 @@ def _catalog(request: Request) -> CatalogOfProcess:
     return _resources(request).catalog
 
 
+def _failures(request: Request) -> Failures:
+    failures: Failures = request.app.state.failures
+    return failures
+
+
+SharedFailures = Annotated[Failures, Depends(_failures)]
 SharedResources = Annotated[Resources, Depends(_resources)]
 SharedCatalog = Annotated[CatalogOfProcess, Depends(_catalog)]

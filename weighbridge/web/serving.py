@@ -57,7 +57,8 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.serve_proxies),
+        forwarded_allow_ips=list(settings.serve_proxies),
         ws="none",
         timeout_graceful_shutdown=GRACE_S,
     )

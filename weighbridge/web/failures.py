@@ -1,0 +1,68 @@
+"""Failed attempts to authenticate, by address: after too many, an address has to wait, whatever key it sends.
+
+They are counted in the process that serves: several of them count apart. Not here: what a failure is
+(web.authentication).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from threading import Lock
+
+from weighbridge.errors import TooManyFailures
+
+#: Failures that an address may have within `WINDOW_S`.
+LIMIT = 20
+WINDOW_S = 60.0
+#: Addresses that are remembered; the one whose last failure is the oldest is forgotten first.
+_MAX_ADDRESSES = 10_000
+
+
+class Failures:
+    """The failures of one process; safe for threads.
+
+    Args:
+        clock: returns seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._lock = Lock()
+
+    def refuse(self, address: str) -> None:
+        """Refuse an address with too many failures. Raises TooManyFailures."""
+        with self._lock:
+            times = self._times.get(_group(address), deque())
+            wait_s = times[0] + WINDOW_S - self._clock() if len(times) == LIMIT else 0.0
+        if wait_s > 0:
+            raise TooManyFailures(
+                f"Too many requests from {address} had no valid key.",
+                f"Wait {math.ceil(wait_s)} seconds, then send a valid one.",
+                retry_after_s=math.ceil(wait_s),
+            )
+
+    def record(self, address: str) -> None:
+        """Count a failure of an address."""
+        with self._lock:
+            group = _group(address)
+            self._times.setdefault(group, deque(maxlen=LIMIT)).append(self._clock())
+            self._times.move_to_end(group)
+            if len(self._times) > _MAX_ADDRESSES:
+                self._times.popitem(last=False)
+
+
+def _group(address: str) -> str:
+    """Return what is counted together: an IPv4 address, or the 64 bits of an IPv6 network, which one customer has."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    mapped = found.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((found, 64), strict=False))
