@@ -45,6 +45,7 @@ class TextChat(LocalModel):
             self.model = load_model(AutoModelForCausalLM, whole, device)
         self._words = threading.Lock()
         self._generation = Generation(self.name, device, self.model, self.tokenizer, self.turns)
+        self.supports_structured_outputs = not self._generation.structures.missing
 
     @property
     def generation_settings(self) -> GenerationSettings:
@@ -76,8 +77,8 @@ class TextChat(LocalModel):
             top_p: share of the likeliest tokens that may be drawn.
             stop: strings that end the answer.
             cancel_event: ends it; what was generated until then is returned, with the reason `cancelled`.
-            options: `top_k`, `seed`, `presence_penalty`, `frequency_penalty`, `logprobs`, `top_logprobs`; `tools` in
-                OpenAI's form and `chat_template_kwargs`, for the model's own template.
+            options: `top_k`, `seed`, `presence_penalty`, `frequency_penalty`, `logprobs`, `top_logprobs`,
+                `response_format`; `tools` in OpenAI's form and `chat_template_kwargs`, for the model's own template.
 
         Raises:
             InvalidRequest: the messages or an option are wrong, or the messages are too long.

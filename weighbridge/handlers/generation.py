@@ -22,6 +22,7 @@ from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, wa
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.penalties import Penalties
 from weighbridge.handlers.request import Wanted, stop_strings
+from weighbridge.handlers.structure import Structures
 from weighbridge.handlers.tool_calls import CallFormat
 from weighbridge.handlers.turns import Turns
 
@@ -43,6 +44,7 @@ class Generation:
         self._name, self._device, self._model, self._tokenizer = name, device, model, tokenizer
         self.turns = turns
         self.settings = read_settings(model)
+        self.structures = Structures(name, tokenizer, self.settings.ends)
         if self.settings.overridden:
             _log.info(
                 "settings of generation_config.json that do not count here",
@@ -88,10 +90,15 @@ class Generation:
             on_text: called with each piece of the text, as soon as it belongs to the answer.
 
         Raises:
+            InvalidRequest: the answer cannot be held to the form that is asked for.
             HandlerError: the model fails or computes no numbers.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set before there was a token.
         """
+        if wanted.schema and calls:
+            raise InvalidRequest(
+                "An answer that has to have a form calls no tool.", "Leave out tools, or response_format."
+            )
         words = [*wanted.stop, *self.settings.stop]
         answering = Answering(self._tokenizer, self.settings.ends, words, wanted, on_text, calls)
         listens = on_text or cancel_event or answering.logprobs
@@ -130,9 +137,12 @@ class Generation:
         }
 
     def _processors(self, wanted: Wanted, start: int) -> list[LogitsProcessor]:
-        if not wanted.presence_penalty and not wanted.frequency_penalty:
-            return []
-        return [Penalties(start, wanted.presence_penalty, wanted.frequency_penalty)]
+        processors: list[LogitsProcessor] = []
+        if wanted.presence_penalty or wanted.frequency_penalty:
+            processors.append(Penalties(start, wanted.presence_penalty, wanted.frequency_penalty))
+        if wanted.schema:
+            processors.append(self.structures.holding(wanted.schema, start))
+        return processors
 
     def complete(
         self,

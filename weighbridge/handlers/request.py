@@ -52,6 +52,7 @@ class Wanted:
         frequency_penalty: what it loses for each time that it is, -2 to 2.
         logprobs: whether to tell how likely each token was.
         top_logprobs: how many of the likeliest tokens to tell of in each place, 0 to 20.
+        schema: JSON schema that the answer has to have the form of; empty for none.
     """
 
     max_new_tokens: int
@@ -64,6 +65,7 @@ class Wanted:
     frequency_penalty: float = 0.0
     logprobs: bool = False
     top_logprobs: int = 0
+    schema: str = ""
 
 
 def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
@@ -71,20 +73,16 @@ def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
 
     Args:
         name: of the model, for errors.
-        options: of the call: those of `Wanted`, of which the first three must be there; `n` of 1, and a
-            `response_format` of text, which ask for nothing.
+        options: of the call: those of `Wanted` but `schema`, of which the first three must be there; `response_format`,
+            and `n` of 1, which asks for nothing.
 
     Raises:
         InvalidRequest: one cannot be, or is not taken by models that run here.
     """
     check_one(options.get("n"))
-    if asks_for_form(options.get("response_format")):
-        raise InvalidRequest(
-            f"{name} cannot be held to a form: nothing here keeps a model to JSON while it writes.",
-            "Leave response_format out and say it in words, or ask a service that has supports_structured_outputs.",
-        )
+    schema = schema_of(options.get("response_format"))
     given = {key: value for key, value in options.items() if value is not None and key not in ("n", "response_format")}
-    unknown = sorted(given.keys() - Wanted.__dataclass_fields__.keys())
+    unknown = sorted(given.keys() - (Wanted.__dataclass_fields__.keys() - {"schema"}))
     if unknown:
         raise InvalidRequest(f"{name} takes no {', '.join(unknown)}.", "Leave it out, or ask a service that takes it.")
     check_sampling(options["max_new_tokens"], options["temperature"], options["top_p"])
@@ -92,7 +90,7 @@ def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
         if not whole_number(given.get(key, 0)) or given.get(key, 0) < 0:
             raise InvalidRequest(f"{key} is {given[key]!r}.", "Ask for a whole number, 0 or more.")
     check_penalties_and_logprobs(given)
-    return Wanted(**{**given, "stop": tuple(stop_strings(options.get("stop")))})
+    return Wanted(**{**given, "stop": tuple(stop_strings(options.get("stop"))), "schema": schema})
 
 
 def check_taken(name: str, method: Any, options: Mapping[str, Any]) -> None:
@@ -138,6 +136,27 @@ def check_one(n: Any) -> None:
 def asks_for_form(response_format: Any) -> bool:
     """Tell whether an answer is to have a form; OpenAI's `{"type": "text"}` asks for none."""
     return response_format is not None and response_format != {"type": "text"}
+
+
+def schema_of(response_format: Any) -> str:
+    """Return the JSON schema that OpenAI's `response_format` asks for, as JSON; empty where it asks for text.
+
+    Raises:
+        InvalidRequest: it is in no known form.
+    """
+    if not asks_for_form(response_format):
+        return ""
+    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
+    if kind == "json_object":
+        return json.dumps({"type": "object"})
+    named = response_format.get("json_schema") if kind == "json_schema" else None
+    schema = named.get("schema") if isinstance(named, Mapping) else None
+    if not isinstance(schema, Mapping):
+        raise InvalidRequest(
+            "response_format is in no known form.",
+            'Send {"type": "json_object"}, or {"type": "json_schema", "json_schema": {"name": …, "schema": …}}.',
+        )
+    return json.dumps(schema, default=dict)
 
 
 def check_top_k(top_k: Any) -> None:

@@ -58,6 +58,7 @@ class VisionChat(LocalModel):
         self.model = load_model(AutoModelForImageTextToText, place, device)
         self._words = threading.Lock()
         self._generation = Generation(self.name, device, self.model, self.tokenizer, self.turns)
+        self.supports_structured_outputs = not self._generation.structures.missing
 
     @property
     def generation_settings(self) -> GenerationSettings:
