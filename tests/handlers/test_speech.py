@@ -125,6 +125,45 @@ def test_nothing_is_said_where_nobody_speaks(speech: WhisperSpeech, tmp_path: Pa
     assert speech.transcribe(str(tmp_path / "sound.wav"), **PLAIN).text == ""
 
 
+@pytest.mark.parametrize("granularity", [None, "segment", "word"])
+def test_dots_are_no_words(
+    speech: WhisperSpeech,
+    beckett: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    granularity: str | None,
+) -> None:
+    """Models write them for minutes of quiet noise, which this does not wait for."""
+    chosen = PLAIN | {"timestamp_granularity": granularity}
+    found, hear = speech.transcribe(str(beckett), **chosen), speech._segments
+
+    def with_dots(*arguments: Any) -> list[Any]:
+        dots = torch.tensor(speech._tokenizer(" . .", add_special_tokens=False).input_ids)
+        times = torch.full((len(dots),), 9.0)
+        segment = {"start": torch.tensor(9.0), "end": torch.tensor(10.0), "tokens": dots, "token_timestamps": times}
+        return [*hear(*arguments), segment]
+
+    monkeypatch.setattr(speech, "_segments", with_dots)
+    assert speech.transcribe(str(beckett), **chosen) == found
+
+
+def test_what_is_repeated_at_each_time_is_a_repetition(speech: WhisperSpeech) -> None:
+    """OpenAI's program takes an answer for doubtful from 2.4 on; the times between its words do not count."""
+
+    first = speech._tokenizer.convert_tokens_to_ids("<|notimestamps|>") + 1
+
+    def tokens(text: str) -> list[int]:
+        found: list[int] = speech._tokenizer(text, add_special_tokens=False).input_ids
+        return found
+
+    def ratio(tokens: list[int]) -> float:
+        return float(speech.model._retrieve_compression_ratio(torch.tensor(tokens), speech.model.config.vocab_size))
+
+    timed = [token for number in range(20) for token in (first + 50 * number, *tokens(" you"))]
+    assert ratio(timed) == ratio(tokens(" you" * 20)) > 2.4
+    assert ratio([first]) == 0
+    assert ratio(tokens(" Ever tried, ever failed. No matter, try again.")) < 2.4
+
+
 def test_a_doubtful_sound_has_the_same_text_each_time(speech: WhisperSpeech, tmp_path: Path) -> None:
     """At temperature 0 higher ones are tried by the same dice, and other dice go on as if nothing had been drawn."""
     soundfile.write(tmp_path / "sound.wav", sounds()["tone"], RATE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -32,10 +34,10 @@ from weighbridge.handlers.sound import RATE, SILENCE, Sound, read_sound
 _MAX_DURATION_S = 2 * 3600.0
 #: Temperatures of OpenAI's own program where nobody asks for one above 0: the next where an answer is doubtful.
 _TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-#: An answer is doubtful when it repeats itself (compressed more than 1.35 times, counted in tokens) or is unlikely; and
-#: silence is skipped.
+#: An answer is doubtful when it repeats itself (its text is compressed more than 2.4 times) or is unlikely; and silence
+#: is skipped. These are OpenAI's own numbers.
 _DOUBTS: dict[str, Any] = {
-    "compression_ratio_threshold": 1.35,
+    "compression_ratio_threshold": 2.4,
     "logprob_threshold": -1.0,
     "no_speech_threshold": 0.6,
 }
@@ -73,6 +75,8 @@ class WhisperSpeech(LocalModel):
             raise HandlerError(f"{self.name} is no Whisper model.", "Name another handler in models.yaml.")
         self._tokenizer = self.processor.tokenizer
         _complete(self.model, self._tokenizer)
+        # transformers compresses tokens, the times among them, so that what is repeated at each time is no repetition.
+        self.model._retrieve_compression_ratio = partial(_compression_ratio, self._tokenizer)
 
     @property
     def multilingual(self) -> bool:
@@ -129,7 +133,7 @@ class WhisperSpeech(LocalModel):
                 code = code or self._detect(features)
                 options |= {"language": code, "task": task}
             found = self._segments(features, ids, temperature, watch, options)
-        segments = [segment for segment in found if _heard(segment, sound)]
+        segments = [segment for segment in found if _heard(segment, sound) and self._has_words(segment)]
         text = "".join(self._text(segment) for segment in segments).strip()
         wanted, end = timestamp_granularity, sound.duration_s
         return SpeechResult(
@@ -213,6 +217,10 @@ class WhisperSpeech(LocalModel):
     def _text(self, segment: dict[str, Any]) -> str:
         return str(self._tokenizer.decode(segment["tokens"][self._said(segment)], skip_special_tokens=True))
 
+    def _has_words(self, segment: dict[str, Any]) -> bool:
+        """Return whether a phrase is more than dots, which models write for steady noise."""
+        return any(map(str.isalnum, self._text(segment)))
+
     def _phrases(self, segments: Sequence[dict[str, Any]], end_s: float) -> tuple[SpeechSegment, ...]:
         phrases, now = [], 0.0
         for segment in segments:
@@ -252,6 +260,12 @@ class _Watch(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         self.check()
         return torch.zeros(len(input_ids), device=input_ids.device, dtype=torch.bool)
+
+
+def _compression_ratio(tokenizer: Any, tokens: torch.Tensor, _vocab_size: int) -> float:
+    """Return how many times a text is compressed, as OpenAI's own program counts it: without times."""
+    text = tokenizer.decode([token for token in tokens.tolist() if token < tokenizer.eos_token_id]).strip().encode()
+    return len(text) / len(zlib.compress(text))
 
 
 def _heard(segment: dict[str, Any], sound: Sound) -> bool:
