@@ -20,7 +20,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from weighbridge.content.detection import HEAD_SIZE, detect
-from weighbridge.content.pickles.chain import Chain, Source
+from weighbridge.content.pickles.chain import Chain, SearchedFile
 from weighbridge.content.pickles.machine import Budget
 from weighbridge.content.pickles.streams import MAX_PICKLES
 
@@ -157,7 +157,7 @@ _NAMES = ("pytorch_model.bin", "model.onnx_data", "openvino_model.bin", "weights
 def is_alarm(name: str, content: bytes) -> bool:
     """Return whether a harmless file is reported as a pickle, or as an unreadable one."""
     kind = detect(name, content[:HEAD_SIZE], len(content))
-    chain = Chain(Source(io.BytesIO(content), len(content), kind), Budget(), MAX_PICKLES)
+    chain = Chain(SearchedFile(io.BytesIO(content), len(content), kind), Budget(), MAX_PICKLES)
     return any(True for _ in chain) or kind == "pickle" or bool(chain.unread) or len(chain.findings) > 0
 
 

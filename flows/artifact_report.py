@@ -21,7 +21,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.text import markdown_text, shown
 from weighbridge.domain.version import Publication
-from weighbridge.intake.auditing import Difference
+from weighbridge.intake.auditing import RegistryDifference
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.syncing import SyncReport
 from weighbridge.store.checking import StoreCheck
@@ -64,7 +64,7 @@ def keep_sync(done: SyncReport) -> None:
         create_table_artifact(rows[:MAX_ROWS], key="sync", description=description)
 
 
-def keep_check(found: StoreCheck, differences: Sequence[Difference]) -> None:
+def keep_check(found: StoreCheck, differences: Sequence[RegistryDifference]) -> None:
     """Write the result of a check of store and registries to an artifact, one row for each difference."""
     rows = [{"where": "store", "what": f"{one.digest} is damaged"} for one in found.damaged]
     rows += [{"where": "store", "what": f"{digest} is missing"} for digest in found.missing]

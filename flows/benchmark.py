@@ -38,7 +38,7 @@ from weighbridge.intake.workspace import open_workspace
 
 
 @dataclass
-class Measured:
+class MeasuredModels:
     """The outcome of a run: results, and the reason for each measurement without one."""
 
     results: list[tuple[Measurement, BenchmarkResult]] = field(default_factory=list)
@@ -117,13 +117,13 @@ def _devices(names: str) -> tuple[str, ...]:
 
 def _measure(
     wanted: Sequence[Measurement], settings: Settings, places: int, keep: Callable[[Measurement, BenchmarkResult], None]
-) -> Measured:
+) -> MeasuredModels:
     """Run a task for each measurement; a cancelled run first ends its running tasks.
 
     Raises:
         InvalidConfiguration: the chosen task runner is not installed.
     """
-    done = Measured()
+    done = MeasuredModels()
     if not wanted:
         return done
     cancel_event = threading.Event()
@@ -145,7 +145,7 @@ def _measure(
 def _note(
     future: PrefectFuture[Any],
     measurement: Measurement,
-    done: Measured,
+    done: MeasuredModels,
     keep: Callable[[Measurement, BenchmarkResult], None],
 ) -> None:
     found = future.result(raise_on_failure=False)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from weighbridge.content import confinement, sandbox
-from weighbridge.content.sandbox import Limits, read
+from weighbridge.content.sandbox import ReadingLimits, read
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.system import processes
 
@@ -46,15 +46,15 @@ def test_the_child_knows_none_of_our_secrets(reader: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("body", "limits", "reason"),
     [
-        ("while True: pass", Limits(cpu_time_s=1), "1 s of processor time"),
-        ("import time; time.sleep(60)", Limits(wall_time_s=0.5), "longer than 0.5 s"),
-        ("raise ValueError(path)", Limits(), "broke the reader"),
-        ("import os; os.abort()", Limits(), "ended with code -6"),
-        ("return {'a': 'x' * 100_000}", Limits(output_size=1000), "more than the reader may answer"),
-        ("return [1]", Limits(), "gave no answer"),
+        ("while True: pass", ReadingLimits(cpu_time_s=1), "1 s of processor time"),
+        ("import time; time.sleep(60)", ReadingLimits(wall_time_s=0.5), "longer than 0.5 s"),
+        ("raise ValueError(path)", ReadingLimits(), "broke the reader"),
+        ("import os; os.abort()", ReadingLimits(), "ended with code -6"),
+        ("return {'a': 'x' * 100_000}", ReadingLimits(output_size=1000), "more than the reader may answer"),
+        ("return [1]", ReadingLimits(), "gave no answer"),
     ],
 )
-def test_a_child_that_fails_is_a_reason(reader: Path, body: str, limits: Limits, reason: str) -> None:
+def test_a_child_that_fails_is_a_reason(reader: Path, body: str, limits: ReadingLimits, reason: str) -> None:
     reader.write_text(f"def walk_file(path):\n    {body}")
     found = read("gguf", Path("/dev/null"), limits)
     assert found.answer is None
@@ -64,7 +64,7 @@ def test_a_child_that_fails_is_a_reason(reader: Path, body: str, limits: Limits,
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS sets no limit on address space")
 def test_a_child_that_wants_too_much_memory_is_a_reason(reader: Path) -> None:
     reader.write_text("def walk_file(path):\n    return {'a': len(bytearray(1024 ** 3))}")
-    assert "more than 512 MiB" in read("gguf", Path("/dev/null"), Limits(memory_size=512 * 1024**2)).reason
+    assert "more than 512 MiB" in read("gguf", Path("/dev/null"), ReadingLimits(memory_size=512 * 1024**2)).reason
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="by means of Linux")

@@ -11,14 +11,14 @@ import pytest
 from tests.flows.conftest import SHIPPED, model
 from tests.services.prefect import CREDENTIALS, PrefectServer, serving
 from weighbridge.cli import app
-from weighbridge.intake.doctor_check import Check
+from weighbridge.intake.doctor_check import DoctorCheck
 from weighbridge.intake.doctor_prefect import prefect_checks
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 SYNC, MEASURE, PRELOAD = "sync/nightly", "benchmark/nightly", "preload/on-demand"
 
 
-def checks(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, Check]:
+def checks(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, DoctorCheck]:
     monkeypatch.setenv("PREFECT_API_URL", server.url)
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", CREDENTIALS)
     return {check.what: check for check in prefect_checks()}

@@ -16,7 +16,7 @@ from tests.services.seaweedfs import ADMIN, READER, S3Server
 from tests.simulators.web import Page, WebServer
 from weighbridge.config.settings import Settings
 from weighbridge.intake.doctor import examine
-from weighbridge.intake.doctor_check import Check, Examination, side_by_side
+from weighbridge.intake.doctor_check import DoctorCheck, Examination, side_by_side
 from weighbridge.net.auth import Auth
 
 SECRET = "pa55word"
@@ -74,7 +74,7 @@ _UPSTREAM = "weighbridge.handlers.upstream.UpstreamChat"
 MAY_HOLD_PASSWORD = ("source pypi", "mlflow", "catalog", "prefect")
 
 
-def checked(**settings: Any) -> dict[str, Check]:
+def checked(**settings: Any) -> dict[str, DoctorCheck]:
     return {check.what: check for check in examine(Settings(**settings))}
 
 
@@ -212,10 +212,10 @@ def test_a_public_service_that_is_out_of_reach_is_a_warning() -> None:
 
 
 def test_a_bug_in_a_check_is_its_result(tmp_path: Path) -> None:
-    def broken() -> list[Check]:
+    def broken() -> list[DoctorCheck]:
         raise ZeroDivisionError
 
-    good: Callable[[], list[Check]] = lambda: [Check("good", "ok", "")]  # noqa: E731
+    good: Callable[[], list[DoctorCheck]] = lambda: [DoctorCheck("good", "ok", "")]  # noqa: E731
     found = list(side_by_side([Examination("bad", broken), Examination("good", good)], tmp_path))
     assert [(check.what, check.state) for check in found] == [("bad", "missing"), ("good", "ok")]
     assert "unexpected-error.txt" in found[0].mend

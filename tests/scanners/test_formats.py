@@ -135,8 +135,8 @@ def test_what_could_not_be_read_is_a_failed_report(scan: Scan, name: str, conten
 def test_a_reader_that_runs_out_of_time_is_a_failed_report(
     scan: Scan, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
 ) -> None:
-    usual = sandbox.Limits.__init__.__defaults__ or ()
-    monkeypatch.setattr(sandbox.Limits.__init__, "__defaults__", (0.001, *usual[1:]))
+    usual = sandbox.ReadingLimits.__init__.__defaults__ or ()
+    monkeypatch.setattr(sandbox.ReadingLimits.__init__, "__defaults__", (0.001, *usual[1:]))
     found = scan(name, content)
     assert (found.status, found.reason) == ("failed", "reading its header took longer than 0.001 s")
 

@@ -10,9 +10,9 @@ from rich.console import Console, RenderableType
 from tests.views.test_markdown import DIGEST, version
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.decision import Decision, Reason
-from weighbridge.intake.auditing import Difference
+from weighbridge.intake.auditing import RegistryDifference
 from weighbridge.intake.chain import Outcome
-from weighbridge.intake.doctor_check import Check
+from weighbridge.intake.doctor_check import DoctorCheck
 from weighbridge.intake.repairing import Repair, RepairReport
 from weighbridge.store.checking import Damage, StoreCheck
 from weighbridge.views.terminal import (
@@ -77,7 +77,7 @@ def test_hostile_text_is_harmless_everywhere() -> None:
         card_table(card),
         decision_text(Decision("FAILED", "house", "d", (reason,))),
         *left_out([HOSTILE]),
-        differences_table((Difference("export", "/x", HOSTILE, HOSTILE),)),
+        differences_table((RegistryDifference("export", "/x", HOSTILE, HOSTILE),)),
         check_table(replace(SOUND, foreign=(HOSTILE,))),
     )
     assert "\x1b" not in text
@@ -105,10 +105,16 @@ class TestChecks:
 
     def test_agreement_and_difference(self) -> None:
         assert seen(differences_table(())) == "registries and catalog agree\n"
-        assert "tiny@1.0.0" in seen(differences_table((Difference("export", "/x", "tiny@1.0.0", "It lacks a file."),)))
+        assert "tiny@1.0.0" in seen(
+            differences_table((RegistryDifference("export", "/x", "tiny@1.0.0", "It lacks a file."),))
+        )
 
     def test_a_diagnosis_has_the_command_that_fixes_it(self) -> None:
-        text = seen(doctor_table((Check("git", "ok", "2.47"), Check("clamd", "missing", "none", "apt install clamav"))))
+        text = seen(
+            doctor_table(
+                (DoctorCheck("git", "ok", "2.47"), DoctorCheck("clamd", "missing", "none", "apt install clamav"))
+            )
+        )
         first, second, third = text.splitlines()
         assert first.split() == ["✓", "git", "2.47"]
         assert second.split()[0] == "✗"

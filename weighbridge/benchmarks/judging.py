@@ -41,7 +41,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Judgement:
+class JudgedAnswer:
     """What a judge said of one answer.
 
     Attributes:
@@ -103,7 +103,7 @@ class Judge:
     def _max_tokens(self) -> int:
         return MAX_THINKING_TOKENS if "max_tokens" in self._dialect.refused else MAX_TOKENS
 
-    def judge(self, question: Question, answers: tuple[str, ...], stop: threading.Event) -> Judgement:
+    def judge(self, question: Question, answers: tuple[str, ...], stop: threading.Event) -> JudgedAnswer:
         """Have the last of these answers graded.
 
         Raises:
@@ -115,14 +115,14 @@ class Judge:
             reply, whole = self._ask(messages, stop)
             grade = verdict(reply) if whole else None
             if grade is not None:
-                return Judgement(grade, number)
+                return JudgedAnswer(grade, number)
             said = [{"role": "assistant", "content": reply}] if 0 < len(reply) <= _MAX_ECHOED else []
             reminder = judge_prompts.REMINDER.format(turn=len(answers))
             if said:
                 messages = [messages[0], *said, {"role": "user", "content": reminder}]
             else:
                 messages = [{"role": "user", "content": f"{messages[0]['content']}\n{reminder}"}]
-        return Judgement(None, REPLIES)
+        return JudgedAnswer(None, REPLIES)
 
     def _ask(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> tuple[str, bool]:
         """Return a reply, and whether it is whole."""

@@ -138,7 +138,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Group:
+class RankedGroup:
     """Rows that can be compared with one another.
 
     Attributes:
@@ -158,7 +158,7 @@ def leaderboard(
     results: Iterable[BenchmarkResult],
     wanted: Filter | None = None,
     sort: str = "",
-) -> tuple[Group, ...]:
+) -> tuple[RankedGroup, ...]:
     """Rank versions, group by group; of one benchmark the group with most ranks comes first.
 
     Args:
@@ -185,14 +185,14 @@ def leaderboard(
     having = {result.benchmark for result in shown if result.metric(sort)}
     having |= {benchmark for benchmark, names in MAIN_METRICS.items() if sort in names}
     ranked = [
-        Group(key, benchmark, metric, _ranked(found, by_manifest, metric))
+        RankedGroup(key, benchmark, metric, _ranked(found, by_manifest, metric))
         for (key, benchmark, metric), found in groups.items()
         if not sort or any(one.metric(sort) or (one.failure and benchmark in having) for one in found)
     ]
     return tuple(sorted(ranked, key=_place))
 
 
-def _place(group: Group) -> tuple[str, str, int, int, str]:
+def _place(group: RankedGroup) -> tuple[str, str, int, int, str]:
     ranks = sum(row.rank is not None for row in group.rows)
     return group.benchmark, group.metric, -ranks, -len(group.rows), group.key
 

@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
-from weighbridge.benchmarks.mt_bench_answers import TOP_P, Answer, Answering, told_answers
+from weighbridge.benchmarks.mt_bench_answers import TOP_P, Answer, ChatAsker, told_answers
 from weighbridge.benchmarks.mt_bench_grading import SIDE_BY_SIDE, Grading
 from weighbridge.benchmarks.mt_bench_questions import TEMPERATURES, Question
 from weighbridge.benchmarks.patience import Patience
@@ -73,7 +73,7 @@ class MTBench:
             Cancelled: `cancel_event` was set.
         """
         questions = [Question(one["id"], one["category"], tuple(one["turns"])) for one in material]
-        answering = Answering(handler, settings.answer_tokens, settings.seed, Patience(), SIDE_BY_SIDE)
+        answering = ChatAsker(handler, settings.answer_tokens, settings.seed, Patience(), SIDE_BY_SIDE)
         chosen = {
             "temperatures": dict(TEMPERATURES),
             "top_p": TOP_P,
@@ -93,7 +93,7 @@ def _generation(handler: Any) -> dict[str, Any]:
 
 
 def _answered(
-    questions: Sequence[Question], answering: Answering, tell: Tell, cancel_event: threading.Event
+    questions: Sequence[Question], answering: ChatAsker, tell: Tell, cancel_event: threading.Event
 ) -> list[Answer]:
     """Return all answers, each of which was told; end all work when one fails or the run is cancelled."""
     stop, answers = threading.Event(), list[Answer]()

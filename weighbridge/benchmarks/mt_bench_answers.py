@@ -43,7 +43,7 @@ class Answer:
     shortened: str = ""
 
 
-class Answering:
+class ChatAsker:
     """Asks a chat handler; safe for several threads, of which as many work as the handler takes.
 
     Args:

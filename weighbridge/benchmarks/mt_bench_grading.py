@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from weighbridge.benchmarks import mt_bench_questions
 from weighbridge.benchmarks.interface import BenchmarkSettings, Measured
-from weighbridge.benchmarks.judging import HIGHEST, LOWEST, Judge, Judgement
+from weighbridge.benchmarks.judging import HIGHEST, LOWEST, Judge, JudgedAnswer
 from weighbridge.benchmarks.mt_bench_answers import Answer, read_answers
 from weighbridge.benchmarks.mt_bench_questions import TEMPERATURES, TURNS, Question
 from weighbridge.benchmarks.patience import Patience
@@ -39,7 +39,7 @@ class Graded:
 
     question: Question
     answers: tuple[Answer, ...]
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[JudgedAnswer, ...]
 
     @property
     def grades(self) -> list[float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from weighbridge.catalog import publications, versions
 from weighbridge.catalog.changes import Changes
-from weighbridge.catalog.publications import Place
+from weighbridge.catalog.publications import RegistryPlace
 from weighbridge.domain.version import Publication
 
 
@@ -62,7 +62,7 @@ class Places:
             before = {"registry": registry, "address": address}
             change.record("version.unpublished", f"{name}@{version}", before=before)
 
-    def of(self, name: str, version: str) -> list[Place]:
+    def of(self, name: str, version: str) -> list[RegistryPlace]:
         """Return every registry that has a version, or may have parts of it from an upload that did not end.
 
         Raises:

@@ -21,7 +21,7 @@ UPLOAD_LIFETIME = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Place:
+class RegistryPlace:
     """A registry that holds a version, or may hold parts of it.
 
     Attributes:
@@ -79,16 +79,18 @@ def remove(connection: Connection, version_id: int, registry: str, address: str)
     )
 
 
-def places(connection: Connection, version_id: int, now: datetime) -> list[Place]:
+def places(connection: Connection, version_id: int, now: datetime) -> list[RegistryPlace]:
     """Return every registry that has a version or may have parts of it, sorted; each once."""
     published, uploads = schema.publications, schema.uploads
     rows = connection.execute(
         select(published.c.registry, published.c.address).where(published.c.version_id == version_id).distinct()
     )
-    found = {(row.registry, row.address): Place(row.registry, row.address) for row in rows}
+    found = {(row.registry, row.address): RegistryPlace(row.registry, row.address) for row in rows}
     for row in connection.execute(select(uploads).where(uploads.c.version_id == version_id)):
         dead = now - row.begun_at > UPLOAD_LIFETIME
-        found.setdefault((row.registry, row.address), Place(row.registry, row.address, uploading=True, dead=dead))
+        found.setdefault(
+            (row.registry, row.address), RegistryPlace(row.registry, row.address, uploading=True, dead=dead)
+        )
     return [found[key] for key in sorted(found)]
 
 

@@ -91,7 +91,7 @@ TokenEnvOption = Annotated[str, typer.Option(help="Environment variable that hol
 TokenFileOption = Annotated[str, typer.Option(help="File that holds the token, or user:password.")]
 
 
-class Layout(StrEnum):
+class ExportLayout(StrEnum):
     """The layouts of `export`."""
 
     plain = "plain"
@@ -239,7 +239,7 @@ def export(
     target: Annotated[
         Path, typer.Argument(help="Folder to write to; for the layout huggingface, the HF cache (HF_HOME/hub).")
     ],
-    layout: Annotated[Layout, typer.Option(help="plain folder, or a Hugging Face cache.")] = Layout.plain,
+    layout: Annotated[ExportLayout, typer.Option(help="plain folder, or a Hugging Face cache.")] = ExportLayout.plain,
     repo: Annotated[
         str, typer.Option(help="Repository name in the Hugging Face cache; the model's name by default.")
     ] = "",

@@ -11,7 +11,7 @@ from rich.console import Group as Shown
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.benchmarks.leaderboard import Filter, Group, Row
+from weighbridge.benchmarks.leaderboard import Filter, RankedGroup, Row
 from weighbridge.cli.console import AsJSONList, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult
@@ -77,7 +77,7 @@ def _number(text: str, default: float) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _drawn(group: Group) -> Shown:
+def _drawn(group: RankedGroup) -> Shown:
     """Render one group: what was measured, where and how, its rows, and notes about some of them."""
     unit = next((row.metric.unit for row in group.rows if row.metric), "")
     plain = unit not in _CONVERTED

@@ -23,7 +23,7 @@ from pydantic import (
 from semver import Version
 
 from weighbridge.config.relative_paths import anchored, is_relative
-from weighbridge.config.source_factories import Place, SourceFactory, read_factories, read_source
+from weighbridge.config.source_factories import FieldPlace, SourceFactory, read_factories, read_source
 from weighbridge.config.source_options import AuthOptions
 from weighbridge.config.yaml_file import YamlFile
 from weighbridge.domain.adapter_names import BENCHMARKS, REGISTRIES
@@ -252,7 +252,7 @@ def requests(entries: tuple[ModelEntry, ...]) -> tuple[IngestRequest, ...]:
     return tuple(entry.request() for entry in entries if not entry.skip_download)
 
 
-def _overridden(known: list[ModelEntry], entry: ModelEntry, place: Place) -> ModelEntry | None:
+def _overridden(known: list[ModelEntry], entry: ModelEntry, place: FieldPlace) -> ModelEntry | None:
     """Return the earlier entry that a new one replaces: the one of its name, else of its hf_repo_id.
 
     Raises:
@@ -268,12 +268,14 @@ def _overridden(known: list[ModelEntry], entry: ModelEntry, place: Place) -> Mod
     return alike[0] if alike else None
 
 
-def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]) -> list[tuple[Place, ModelEntry]]:
+def _entries(
+    file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFactory]
+) -> list[tuple[FieldPlace, ModelEntry]]:
     """Read the models of one file, each with its place there; InvalidConfiguration names every mistake."""
-    entries: dict[str, tuple[Place, ModelEntry]] = {}
+    entries: dict[str, tuple[FieldPlace, ModelEntry]] = {}
     mistakes = []
     for number, content in enumerate(top.models):
-        place = Place(file, ("models", number))
+        place = FieldPlace(file, ("models", number))
         try:
             entry = _entry(content, place, factories)
             _check_name(entry, place)
@@ -292,7 +294,7 @@ def _entries(file: YamlFile, top: ModelsFile, factories: Mapping[str, SourceFact
     return list(entries.values())
 
 
-def _entry(content: Mapping[str, Any], place: Place, factories: Mapping[str, SourceFactory]) -> ModelEntry:
+def _entry(content: Mapping[str, Any], place: FieldPlace, factories: Mapping[str, SourceFactory]) -> ModelEntry:
     source = None
     if content.get("source") is not None:
         source, auth = read_source(content["source"], place / "source", factories)
@@ -310,14 +312,14 @@ def _entry(content: Mapping[str, Any], place: Place, factories: Mapping[str, Sou
     return entry
 
 
-def _check_name(entry: ModelEntry, place: Place) -> None:
+def _check_name(entry: ModelEntry, place: FieldPlace) -> None:
     try:
         checked_name(entry.key)
     except InvalidName as error:
         raise (place / "name" if entry.name else place).problem(error.problem.rstrip(".")) from error
 
 
-def _check_options(entry: ModelEntry, place: Place) -> None:
+def _check_options(entry: ModelEntry, place: FieldPlace) -> None:
     """Refuse a name that is neither a field nor an option of the handler. Raises InvalidConfiguration."""
     known = known_options(entry.handler) if entry.handler else ()
     for name in entry.model_extra or ():

@@ -22,14 +22,14 @@ AUTH = "auth"
 
 
 @dataclass(frozen=True)
-class Place:
+class FieldPlace:
     """A place in a file: its path and the field."""
 
     file: YamlFile
     location: Location
 
-    def __truediv__(self, key: int | str) -> Place:
-        return Place(self.file, (*self.location, key))
+    def __truediv__(self, key: int | str) -> FieldPlace:
+        return FieldPlace(self.file, (*self.location, key))
 
     def problem(self, message: str, more: int = 0) -> InvalidConfiguration:
         """Return the error for the value at this place."""
@@ -50,10 +50,10 @@ class Given:
     kind: str
     options: type[SourceOptions]
     values: Mapping[str, Any]
-    places: Mapping[str, Place]
+    places: Mapping[str, FieldPlace]
 
     @classmethod
-    def of(cls, kind: str, content: Any, place: Place) -> Given:
+    def of(cls, kind: str, content: Any, place: FieldPlace) -> Given:
         """Read the names of options.
 
         Raises:
@@ -67,7 +67,7 @@ class Given:
             raise place.problem(f"write the options of {kind} as a mapping")
         spellings = options.spellings()
         values: dict[str, Any] = {}
-        places: dict[str, Place] = {}
+        places: dict[str, FieldPlace] = {}
         for key, value in (content or {}).items():
             field = spellings.get(key, str(key))
             if field not in options.model_fields and options.model_config.get("extra") != "allow":
@@ -84,14 +84,14 @@ class Given:
         kept = {name: value for name, value in self.values.items() if name not in chosen}
         return Given(self.kind, self.options, {**kept, **other.values}, {**self.places, **other.places})
 
-    def ref(self, place: Place) -> ModelRef:
+    def ref(self, place: FieldPlace) -> ModelRef:
         """Return the reference of these options. Raises InvalidConfiguration, at `place` for a missing option."""
         try:
             return self.options.model_validate(self.values).ref()
         except ValidationError as error:
             raise self._first(error.errors(), place) from error
 
-    def check(self, place: Place) -> None:
+    def check(self, place: FieldPlace) -> None:
         """Raise InvalidConfiguration for options that are wrong whatever else is chosen."""
         try:
             self.options.model_validate(self.values)
@@ -100,12 +100,12 @@ class Given:
             if wrong:
                 raise self._first(wrong, place) from error
 
-    def _first(self, errors: list[Any], place: Place) -> InvalidConfiguration:
+    def _first(self, errors: list[Any], place: FieldPlace) -> InvalidConfiguration:
         first, more = errors[0], len(errors) - 1
         if not first["loc"]:
             return place.problem(told(first), more)
         key, *rest = first["loc"]
-        found: Place = self.places.get(self.options.spellings().get(key, key), place / key)
+        found: FieldPlace = self.places.get(self.options.spellings().get(key, key), place / key)
         for part in rest:
             found = found / part
         return found.problem(told(first), more)
@@ -124,7 +124,7 @@ class SourceFactory:
     auth: AuthOptions | None
 
     @classmethod
-    def read(cls, content: Any, place: Place) -> SourceFactory:
+    def read(cls, content: Any, place: FieldPlace) -> SourceFactory:
         """Read a value of `sources`: `{<kind>: {<option>: …}, auth: {…}}`; required options may be left to the models.
 
         Raises:
@@ -148,14 +148,14 @@ def read_factories(files: Iterable[YamlFile]) -> dict[str, SourceFactory]:
         InvalidConfiguration: a factory has a mistake, whether anything uses it or not.
     """
     return {
-        str(name): SourceFactory.read(content, Place(file, ("sources", name)))
+        str(name): SourceFactory.read(content, FieldPlace(file, ("sources", name)))
         for file in files
         for name, content in (file.content.get("sources") or {}).items()
     }
 
 
 def read_source(
-    content: Any, place: Place, factories: Mapping[str, SourceFactory]
+    content: Any, place: FieldPlace, factories: Mapping[str, SourceFactory]
 ) -> tuple[ModelRef, AuthOptions | None]:
     """Read a model's `source`: a URI, `{<kind>: {<option>: …}}`, or `{use: <factory>, <option>: …}`.
 

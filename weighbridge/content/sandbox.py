@@ -48,7 +48,7 @@ _turn = Lock()
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReadingLimits:
     """What one reading may cost.
 
     Attributes:
@@ -67,20 +67,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Reading:
+class HeaderReading:
     """What a child gave: an answer, or the reason why there is none."""
 
     answer: dict[str, Any] | None
     reason: str = ""
 
 
-def read(reader: str, path: Path, limits: Limits | None = None) -> Reading:
+def read(reader: str, path: Path, limits: ReadingLimits | None = None) -> HeaderReading:
     """Run a reader of `READERS` over a file in a child process; never raises because of the file.
 
     Raises:
         ScannerUnavailable: this machine cannot start a process now.
     """
-    limits = limits or Limits()
+    limits = limits or ReadingLimits()
     root = str(Path(__file__).resolve().parents[2])
     values = [reader, str(path), *map(str, (limits.cpu_time_s, limits.memory_size, limits.address_space))]
     values.append(str(limits.output_size))
@@ -88,9 +88,9 @@ def read(reader: str, path: Path, limits: Limits | None = None) -> Reading:
     with _turn, tempfile.TemporaryFile() as output:
         with _started(command, _environment(root), output) as child:
             if not child.ends_within(limits.wall_time_s):
-                return Reading(None, f"reading its header took longer than {limits.wall_time_s:g} s")
+                return HeaderReading(None, f"reading its header took longer than {limits.wall_time_s:g} s")
         if child.returncode:
-            return Reading(None, _why(child.returncode, limits))
+            return HeaderReading(None, _why(child.returncode, limits))
         output.seek(0)
         return _answer(output.read(limits.output_size))
 
@@ -118,7 +118,7 @@ def _environment(root: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 
-def _why(code: int, limits: Limits) -> str:
+def _why(code: int, limits: ReadingLimits) -> str:
     if code == _OUT_OF_MEMORY:
         return f"reading its header needs more than {limits.memory_size / 2**20:.0f} MiB"
     if code == _BROKEN:
@@ -130,12 +130,16 @@ def _why(code: int, limits: Limits) -> str:
     return f"the reader of its header ended with code {code}"
 
 
-def _answer(content: bytes) -> Reading:
+def _answer(content: bytes) -> HeaderReading:
     try:
         answer = json.loads(content)
     except ValueError:
-        return Reading(None, "the reader of its header gave no answer")
-    return Reading(answer) if isinstance(answer, dict) else Reading(None, "the reader of its header gave no answer")
+        return HeaderReading(None, "the reader of its header gave no answer")
+    return (
+        HeaderReading(answer)
+        if isinstance(answer, dict)
+        else HeaderReading(None, "the reader of its header gave no answer")
+    )
 
 
 _OUT_OF_MEMORY = 3

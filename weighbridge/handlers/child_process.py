@@ -50,7 +50,7 @@ Tell = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChildAnswer:
     """What a child answered.
 
     Attributes:
@@ -73,7 +73,7 @@ def ask(
     environment: Mapping[str, str] | None = None,
     keys: Collection[str] = (),
     hear: Tell = lambda told: None,
-) -> Answer:
+) -> ChildAnswer:
     """Run `python -m module`, hand it a question as JSON, and return its answer.
 
     It gets no token, no password and no setting of this process, only what a model needs to be loaded.
@@ -99,8 +99,8 @@ def ask(
         if cancel_event is not None and cancel_event.is_set():
             raise Cancelled("The work was cancelled; its process is gone.")
         if late.is_set():
-            return Answer(None, f"It was killed after {timeout_s:g} s.", late=True)
-        return Answer(value) if value is not None else Answer(None, failure(child.returncode, _end_of(said)))
+            return ChildAnswer(None, f"It was killed after {timeout_s:g} s.", late=True)
+        return ChildAnswer(value) if value is not None else ChildAnswer(None, failure(child.returncode, _end_of(said)))
 
 
 def answer_stdin(work: Callable[[Any, Tell], dict[str, Any]]) -> None:

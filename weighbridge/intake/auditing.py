@@ -20,7 +20,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, order=True)
-class Difference:
+class RegistryDifference:
     """One difference between a registry and the catalog.
 
     Attributes:
@@ -40,7 +40,7 @@ class Difference:
         return dict(vars(self))
 
 
-def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Difference, ...]:
+def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[RegistryDifference, ...]:
     """Compare every registry that is configured, or that the catalog names, with the catalog.
 
     1. Each entry of a registry is a PASSED version of the catalog with the same manifest, and recorded as published.
@@ -58,19 +58,21 @@ def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Diffe
             registry = workspace.registry_at(name, address)
             found += _of_registry(registry, versions, workspace)
         except WeighbridgeError as error:
-            found.append(Difference(name, address, "", f"It cannot be compared: {error}"))
+            found.append(RegistryDifference(name, address, "", f"It cannot be compared: {error}"))
     return tuple(sorted(set(found)))
 
 
-def _uploads(versions: Iterable[ModelVersion], workspace: Workspace) -> Iterator[Difference]:
+def _uploads(versions: Iterable[ModelVersion], workspace: Workspace) -> Iterator[RegistryDifference]:
     for version in versions:
         for place in workspace.catalog.places.of(version.name, version.version):
             if place.uploading:
                 what = "An upload to it began and has not ended."
-                yield Difference(place.registry, place.address, _label(version), what)
+                yield RegistryDifference(place.registry, place.address, _label(version), what)
 
 
-def _left_behind(versions: Iterable[ModelVersion], configured: Iterable[tuple[str, str]]) -> Iterator[Difference]:
+def _left_behind(
+    versions: Iterable[ModelVersion], configured: Iterable[tuple[str, str]]
+) -> Iterator[RegistryDifference]:
     for version in versions:
         places = {(found.registry, found.address) for found in version.published}
         for name, address in sorted(configured):
@@ -78,10 +80,12 @@ def _left_behind(versions: Iterable[ModelVersion], configured: Iterable[tuple[st
             if former and (name, address) not in places:
                 command = f"weighbridge ingest {version.source} --name {version.name}"
                 what = f"It is published at {former[0]} and not here; `{command}` publishes it."
-                yield Difference(name, address, _label(version), what)
+                yield RegistryDifference(name, address, _label(version), what)
 
 
-def _of_registry(registry: Registry, versions: Sequence[ModelVersion], workspace: Workspace) -> Iterator[Difference]:
+def _of_registry(
+    registry: Registry, versions: Sequence[ModelVersion], workspace: Workspace
+) -> Iterator[RegistryDifference]:
     known = {(version.name, version.version): version for version in versions}
     listed = set()
     for holding in registry.listing():
@@ -90,7 +94,7 @@ def _of_registry(registry: Registry, versions: Sequence[ModelVersion], workspace
         what = _listed_wrong(holding, version, registry)
         if what:
             label = f"{holding.name}@{holding.version or holding.location}"
-            yield Difference(registry.name, registry.address, label, what)
+            yield RegistryDifference(registry.name, registry.address, label, what)
     noted = [(_label(version), version) for version in versions if _is_noted(version, registry)]
     for version in counted(workspace.progress, registry.name, "versions", noted, len(noted)):
         if (version.name, version.version) not in listed:
@@ -118,8 +122,8 @@ def _is_noted(version: ModelVersion, registry: Registry) -> bool:
     return (registry.name, registry.address) in places
 
 
-def _difference(registry: Registry, version: ModelVersion, what: str) -> Difference:
-    return Difference(registry.name, registry.address, _label(version), what)
+def _difference(registry: Registry, version: ModelVersion, what: str) -> RegistryDifference:
+    return RegistryDifference(registry.name, registry.address, _label(version), what)
 
 
 def _label(version: ModelVersion) -> str:

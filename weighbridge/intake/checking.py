@@ -11,7 +11,7 @@ from typing import Any
 
 from weighbridge.config.models_file import requests
 from weighbridge.domain.auth_place import AuthPlace
-from weighbridge.intake.auditing import Difference, audit
+from weighbridge.intake.auditing import RegistryDifference, audit
 from weighbridge.intake.repairing import RepairReport, repair_store
 from weighbridge.intake.workspace import Workspace
 from weighbridge.store.checking import StoreCheck, check_store
@@ -46,7 +46,7 @@ class CheckReport:
     request: CheckRequest
     found: StoreCheck
     repairs: RepairReport | None = None
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[RegistryDifference, ...] = ()
 
     @property
     def whole(self) -> bool:

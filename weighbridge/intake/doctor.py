@@ -20,7 +20,7 @@ from weighbridge.content import sandbox
 from weighbridge.domain.extras import SIGNATURES_COMMAND, install_command
 from weighbridge.domain.source_kinds import KINDS, kinds_by_scheme, plugins
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.doctor_check import Check, Examination, side_by_side
+from weighbridge.intake.doctor_check import DoctorCheck, Examination, side_by_side
 from weighbridge.intake.doctor_prefect import prefect_checks
 from weighbridge.intake.doctor_services import service_examinations
 from weighbridge.intake.workspace import open_catalog
@@ -35,7 +35,7 @@ LOW_SPACE = 20 * 1024**3
 SERVER_LIMIT_S = 10.0
 
 
-def examine(settings: Settings) -> Iterator[Check]:
+def examine(settings: Settings) -> Iterator[DoctorCheck]:
     """Yield the result of each check; one that fails to run, or hangs, is itself `missing`."""
     _import_ahead()
     yield from side_by_side(_examinations(settings), settings.folder)
@@ -49,10 +49,10 @@ def _import_ahead() -> None:
 
 
 def _examinations(settings: Settings) -> list[Examination]:
-    def local(what: str, look: Callable[[Settings], Iterator[Check]]) -> Examination:
+    def local(what: str, look: Callable[[Settings], Iterator[DoctorCheck]]) -> Examination:
         return Examination(what, partial(look, settings))
 
-    def asked(what: str, look: Callable[[Settings], Iterator[Check]], server: str) -> Examination:
+    def asked(what: str, look: Callable[[Settings], Iterator[DoctorCheck]], server: str) -> Examination:
         return Examination(what, partial(look, settings), limit_s, server) if server else local(what, look)
 
     limit_s = min(SERVER_LIMIT_S, settings.timeout_s)
@@ -74,63 +74,63 @@ def _examinations(settings: Settings) -> list[Examination]:
     ]
 
 
-def _python(settings: Settings) -> Iterator[Check]:
-    yield Check("python", "ok" if sys.version_info >= (3, 11) else "missing", platform.python_version())
+def _python(settings: Settings) -> Iterator[DoctorCheck]:
+    yield DoctorCheck("python", "ok" if sys.version_info >= (3, 11) else "missing", platform.python_version())
 
 
-def _home(settings: Settings) -> Iterator[Check]:
+def _home(settings: Settings) -> Iterator[DoctorCheck]:
     folder = settings.folder
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(existing, os.W_OK):
-        yield Check("home", "missing", f"{folder} is not writable", f"sudo chown -R $USER {folder}")
+        yield DoctorCheck("home", "missing", f"{folder} is not writable", f"sudo chown -R $USER {folder}")
         return
     free = shutil.disk_usage(existing).free
     found = f"{folder}, {free / 1024**3:.0f} GiB free"
     mend = "" if free >= LOW_SPACE else "export WEIGHBRIDGE_HOME=/a/larger/disk"
-    yield Check("home", "ok" if free >= LOW_SPACE else "warning", found, mend)
+    yield DoctorCheck("home", "ok" if free >= LOW_SPACE else "warning", found, mend)
 
 
-def _scanner(name: str, settings: Settings) -> Iterator[Check]:
+def _scanner(name: str, settings: Settings) -> Iterator[DoctorCheck]:
     with ExitStack() as stack:
         engine = SCANNERS[name](settings, stack).engine()
     facts = dict(engine.facts)
     found = f"{engine.version}" + "".join(f", {name} {value}" for name, value in sorted(facts.items()))
     if facts.get("database") == "test-only":
-        yield Check(name, "warning", found, SIGNATURES_COMMAND)
+        yield DoctorCheck(name, "warning", found, SIGNATURES_COMMAND)
     else:
-        yield Check(name, "ok", found)
+        yield DoctorCheck(name, "ok", found)
 
 
-def _catalog(settings: Settings) -> Iterator[Check]:
+def _catalog(settings: Settings) -> Iterator[DoctorCheck]:
     if not settings.catalog_url and not settings.folder.exists():
-        yield Check("catalog", "ok", "is made by the first ingest")
+        yield DoctorCheck("catalog", "ok", "is made by the first ingest")
         return
     with open_catalog(settings) as catalog:
-        yield Check("catalog", "ok", f"{len(catalog.lists.models())} models")
+        yield DoctorCheck("catalog", "ok", f"{len(catalog.lists.models())} models")
 
 
-def _policy(settings: Settings) -> Iterator[Check]:
-    yield Check("policy", "ok", load_policy(settings.policy, Path.cwd()).name)
+def _policy(settings: Settings) -> Iterator[DoctorCheck]:
+    yield DoctorCheck("policy", "ok", load_policy(settings.policy, Path.cwd()).name)
 
 
-def _registry(settings: Settings) -> Iterator[Check]:
+def _registry(settings: Settings) -> Iterator[DoctorCheck]:
     """Look for MLflow, and ask the server of the settings; an embedded registry is not opened."""
     if not importlib.util.find_spec("mlflow"):
-        yield Check("mlflow", "missing", "not installed", "pip install mlflow")
+        yield DoctorCheck("mlflow", "missing", "not installed", "pip install mlflow")
         return
     if settings.mlflow_tracking_uri:
         registry = REGISTRIES["mlflow"](settings, "")
         registry.prepare()
-        yield Check("mlflow", "ok", registry.address)
+        yield DoctorCheck("mlflow", "ok", registry.address)
     else:
-        yield Check("mlflow", "ok", "embedded")
+        yield DoctorCheck("mlflow", "ok", "embedded")
 
 
-def _prefect(settings: Settings) -> Iterator[Check]:
+def _prefect(settings: Settings) -> Iterator[DoctorCheck]:
     yield from prefect_checks()
 
 
-def _confinement(settings: Settings) -> Iterator[Check]:
+def _confinement(settings: Settings) -> Iterator[DoctorCheck]:
     """Ask a child that reads headers what it still can reach."""
     with tempfile.NamedTemporaryFile() as file:
         reached = sandbox.read("probe", Path(file.name)).answer or {}
@@ -139,23 +139,23 @@ def _confinement(settings: Settings) -> Iterator[Check]:
         f"children that read headers still reach {' and '.join(open_)}" if open_ else "header children reach nothing"
     )
     mend = "A kernel with Landlock (5.13) and user namespaces; docker run --security-opt seccomp=unconfined"
-    yield Check("confinement", "warning" if open_ else "ok", found, mend if open_ else "")
+    yield DoctorCheck("confinement", "warning" if open_ else "ok", found, mend if open_ else "")
 
 
-def _git(settings: Settings) -> Iterator[Check]:
+def _git(settings: Settings) -> Iterator[DoctorCheck]:
     git = shutil.which("git")
     found = git or "not installed: models in git repositories cannot be fetched"
-    yield Check("git", "ok" if git else "warning", found, "" if git else "apt-get install git")
+    yield DoctorCheck("git", "ok" if git else "warning", found, "" if git else "apt-get install git")
 
 
-def _models(settings: Settings) -> Iterator[Check]:
+def _models(settings: Settings) -> Iterator[DoctorCheck]:
     """Look for the libraries that load models; taking models in and serving them works without."""
     there = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
     found = "torch and transformers" if there else "not installed: no `try`, no `benchmark`"
-    yield Check("handlers", "ok" if there else "warning", found, "" if there else install_command("benchmark"))
+    yield DoctorCheck("handlers", "ok" if there else "warning", found, "" if there else install_command("benchmark"))
 
 
-def _sources(settings: Settings) -> Iterator[Check]:
+def _sources(settings: Settings) -> Iterator[DoctorCheck]:
     """Load the sources of installed packages, each on its own."""
     for name, entries in plugins.installed().items():
         package = " and ".join(plugins.package_of(entry) for entry in entries)
@@ -163,6 +163,6 @@ def _sources(settings: Settings) -> Iterator[Check]:
             plugins.refuse_taken({name} & {*KINDS, *kinds_by_scheme()})
             open_source(plugins.kind_of(name), SourceSettings())
         except WeighbridgeError as error:
-            yield Check(f"source {name}", "missing", error.problem, error.remedy)
+            yield DoctorCheck(f"source {name}", "missing", error.problem, error.remedy)
         else:
-            yield Check(f"source {name}", "ok", package)
+            yield DoctorCheck(f"source {name}", "ok", package)

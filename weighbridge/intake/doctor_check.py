@@ -22,7 +22,7 @@ LOCAL_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """The result of one check.
 
     Attributes:
@@ -51,13 +51,13 @@ class Examination:
     """
 
     what: str
-    look: Callable[[], Iterable[Check]]
+    look: Callable[[], Iterable[DoctorCheck]]
     limit_s: float = LOCAL_LIMIT_S
     server: str = ""
     failed: State = "missing"
 
 
-def side_by_side(examinations: Sequence[Examination], folder: Path) -> Iterator[Check]:
+def side_by_side(examinations: Sequence[Examination], folder: Path) -> Iterator[DoctorCheck]:
     """Yield the results of all examinations in their order, each within its limit.
 
     Args:
@@ -71,8 +71,8 @@ def side_by_side(examinations: Sequence[Examination], folder: Path) -> Iterator[
         yield from _results(one, future, folder)
 
 
-def _started(one: Examination) -> Future[list[Check]]:
-    future: Future[list[Check]] = Future()
+def _started(one: Examination) -> Future[list[DoctorCheck]]:
+    future: Future[list[DoctorCheck]] = Future()
 
     def work() -> None:
         try:
@@ -84,13 +84,13 @@ def _started(one: Examination) -> Future[list[Check]]:
     return future
 
 
-def _results(one: Examination, future: Future[list[Check]], folder: Path) -> list[Check]:
+def _results(one: Examination, future: Future[list[DoctorCheck]], folder: Path) -> list[DoctorCheck]:
     where = f"{one.server}: " if one.server else ""
     if not future.done():
         mend = "Look at its log, and at the proxies and firewalls on the way" if one.server else ""
-        return [Check(one.what, one.failed, f"{where}no answer within {one.limit_s:g} s", mend)]
+        return [DoctorCheck(one.what, one.failed, f"{where}no answer within {one.limit_s:g} s", mend)]
     error = future.exception()
     if not isinstance(error, Exception):
         return future.result()
     known = foreseen(error, f"doctor: {one.what}", folder)
-    return [Check(one.what, one.failed, known.problem, known.remedy)]
+    return [DoctorCheck(one.what, one.failed, known.problem, known.remedy)]

@@ -16,7 +16,7 @@ from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.source_kinds import KINDS, record_of
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.doctor_check import Check, Examination, State
+from weighbridge.intake.doctor_check import DoctorCheck, Examination, State
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.openai.endpoint import OpenAIEndpoint
 from weighbridge.net.retrying import Retrying
@@ -96,12 +96,12 @@ def _settings(settings: Settings, kind: str, place: AuthPlace, limit_s: float) -
     )
 
 
-def _greeted(what: str, where: str, source: Service, ref: ModelRef | None) -> Iterator[Check]:
+def _greeted(what: str, where: str, source: Service, ref: ModelRef | None) -> Iterator[DoctorCheck]:
     words = source.greet(ref)
-    yield Check(what, "ok", f"{where}: {words}" if words else where)
+    yield DoctorCheck(what, "ok", f"{where}: {words}" if words else where)
 
 
-def _raise(error: WeighbridgeError) -> Iterator[Check]:
+def _raise(error: WeighbridgeError) -> Iterator[DoctorCheck]:
     raise error
 
 
@@ -116,7 +116,7 @@ def _upstreams(entries: Sequence[ModelEntry], limit_s: float) -> Iterator[Examin
         yield Examination("upstream", partial(_answered, endpoint), limit_s, endpoint.url)
 
 
-def _answered(endpoint: OpenAIEndpoint) -> Iterator[Check]:
+def _answered(endpoint: OpenAIEndpoint) -> Iterator[DoctorCheck]:
     endpoint.greet()
     endpoint.close()
-    yield Check("upstream", "ok", endpoint.url)
+    yield DoctorCheck("upstream", "ok", endpoint.url)

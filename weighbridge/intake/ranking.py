@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from weighbridge.benchmarks import BENCHMARKS
-from weighbridge.benchmarks.leaderboard import Filter, Group, leaderboard
+from weighbridge.benchmarks.leaderboard import Filter, RankedGroup, leaderboard
 from weighbridge.catalog import Catalog
 from weighbridge.errors import UsageError
 
@@ -35,7 +35,7 @@ class RankingRequest:
 class Ranking:
     """Groups of comparable rows, and whether there is any result at all."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[RankedGroup, ...]
     measured: bool
 
 

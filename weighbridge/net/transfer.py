@@ -66,7 +66,7 @@ class Description:
 
 
 @dataclass(frozen=True)
-class Document:
+class FetchedDocument:
     """A small response, whole in memory; `status` is 200 unless the caller accepts others too.
 
     The names of `headers` are in lowercase.
@@ -171,7 +171,7 @@ class Transfer:
         content_type: str = "",
         headers: Mapping[str, str] = NONE,
         also: Collection[int] = (),
-    ) -> Document:
+    ) -> FetchedDocument:
         """Fetch a small document whole with GET, or with POST where there is `content`.
 
         Args:
@@ -190,7 +190,7 @@ class Transfer:
         fixed = {"Accept": accept} | ({"Content-Type": content_type} if content_type else {})
         method = "GET" if content is None else "POST"
 
-        def ask() -> Document:
+        def ask() -> FetchedDocument:
             with self._answer(method, url, authorization, fixed, headers, content) as answer:
                 if answer.status_code not in also:
                     refuse_failure(answer)
@@ -289,7 +289,7 @@ class Transfer:
         )
 
 
-def _document(answer: httpx.Response, max_size: int) -> Document:
+def _document(answer: httpx.Response, max_size: int) -> FetchedDocument:
     received = bytearray()
     for chunk in _chunks(answer):
         received += chunk
@@ -299,7 +299,7 @@ def _document(answer: httpx.Response, max_size: int) -> Document:
             )
     charset = answer.charset_encoding or "utf-8"
     kind, status, fields = media_type(answer), answer.status_code, dict(answer.headers)
-    return Document(str(answer.url), bytes(received), kind, charset, status, fields)
+    return FetchedDocument(str(answer.url), bytes(received), kind, charset, status, fields)
 
 
 def same_origin(one: str, other: str) -> bool:

@@ -21,7 +21,7 @@ from weighbridge.domain.format_names import WEIGHTS_FORMATS
 from weighbridge.domain.report import WINDOWED, Finding, ScanReport, Status
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.scanners.clamd import database
-from weighbridge.scanners.clamd.connection import Address, Connection, Reply
+from weighbridge.scanners.clamd.connection import Address, Connection, ScanReply
 from weighbridge.scanners.clamd.daemon import Daemon
 from weighbridge.scanners.clamd.room import Room
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
@@ -233,14 +233,14 @@ class ClamAVScanner:
                 break
         return seen
 
-    def _whole(self, subject: Subject) -> Reply:
+    def _whole(self, subject: Subject) -> ScanReply:
         connection = self._backend.connection()
         with open(subject.path, "rb") as file:
             if connection.address.path:
                 return connection.scan_descriptor(file.fileno())
             return connection.scan_stream(_read(file, subject.size))
 
-    def _part(self, path: Path, start: int) -> Reply:
+    def _part(self, path: Path, start: int) -> ScanReply:
         with open(path, "rb") as file:
             file.seek(start)
             return self._backend.connection().scan_stream(_read(file, self._window))
@@ -311,7 +311,7 @@ class _Windows:
             yield part
 
 
-def _judge(reply: Reply, location: str = "") -> _Seen:
+def _judge(reply: ScanReply, location: str = "") -> _Seen:
     """Read clamd's answer: what it did not look at is partial, whatever else it says."""
     if reply.kind == "ok":
         return _Seen()

@@ -12,7 +12,7 @@ from weighbridge.content.archives import Limits
 from weighbridge.content.findings import quoted
 from weighbridge.content.pickles import engines
 from weighbridge.content.pickles.chain import Stream
-from weighbridge.content.pickles.engines import Verdict
+from weighbridge.content.pickles.engines import EngineVerdict
 from weighbridge.content.pickles.judgement import Judgement, judge
 from weighbridge.content.pickles.streams import Search
 from weighbridge.domain.report import Finding, ScanReport
@@ -99,7 +99,7 @@ def _batches(search: Iterable[Stream]) -> Iterator[list[Stream]]:
         yield batch
 
 
-def _broken(stream: Stream, verdicts: Iterable[Verdict]) -> str:
+def _broken(stream: Stream, verdicts: Iterable[EngineVerdict]) -> str:
     """Return which engine broke on a pickle that we could not read to its end either: nobody knows what it holds."""
     if _is_read(stream):
         return ""
@@ -114,7 +114,7 @@ def _is_read(stream: Stream) -> bool:
     return stream.walked.stopped and not stream.walked.problem
 
 
-def _findings(stream: Stream, verdicts: tuple[Verdict, ...], digest: str) -> Iterator[Finding]:
+def _findings(stream: Stream, verdicts: tuple[EngineVerdict, ...], digest: str) -> Iterator[Finding]:
     """Yield what our own list says, what the other engines say, and whether they disagree."""
     judged = judge(stream.walked)
     yield from _of_list(judged, stream.location, digest)

@@ -43,7 +43,7 @@ from weighbridge.net.git.repository import BLOB_LIMIT, COMMIT, GitFile, GitRepos
 from weighbridge.net.responses import shown
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
-from weighbridge.net.transfer import Document, Transfer, same_origin
+from weighbridge.net.transfer import FetchedDocument, Transfer, same_origin
 from weighbridge.sources.git_tree import read_tree
 from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
@@ -170,7 +170,7 @@ class GitLFSSource:
             retrying=self._settings.retrying,
         )
 
-    def _advertisement(self, url: str) -> Document:
+    def _advertisement(self, url: str) -> FetchedDocument:
         """Return the ref advertisement, the first response of a clone; git requests it again at the resulting URL."""
         try:
             return self._transfer.read(

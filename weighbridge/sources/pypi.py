@@ -35,7 +35,7 @@ from weighbridge.net.pip_configuration import configured_index
 from weighbridge.net.responses import shown
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
-from weighbridge.net.transfer import Document, Transfer, same_origin
+from weighbridge.net.transfer import FetchedDocument, Transfer, same_origin
 from weighbridge.sources.interface import refuse_oversize, refuse_unknown_options
 
 logger = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ def _authorization_for(url: str, settings: SourceSettings) -> str:
     return auth.header(url) if auth.hosts or same_origin(index, url) else ""
 
 
-def _parse(name: str, document: Document) -> ProjectPage:
+def _parse(name: str, document: FetchedDocument) -> ProjectPage:
     where = shown(document.url)
     try:
         if document.content_type in ("application/vnd.pypi.simple.v1+json", "application/json"):

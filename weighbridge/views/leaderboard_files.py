@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weighbridge.benchmarks.leaderboard import Group
+from weighbridge.benchmarks.leaderboard import RankedGroup
 from weighbridge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _GREATEST = 2**63 - 1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def frame(groups: Iterable[Group]) -> pandas.DataFrame:
+def frame(groups: Iterable[RankedGroup]) -> pandas.DataFrame:
     """Return all rows as a data frame, with every column of `COLUMNS` and no other."""
     import pandas  # It takes longer to import than the rest of a command.
 
@@ -52,7 +52,7 @@ def frame(groups: Iterable[Group]) -> pandas.DataFrame:
     return pandas.DataFrame(columns)
 
 
-def write_csv(groups: Iterable[Group], path: Path) -> None:
+def write_csv(groups: Iterable[RankedGroup], path: Path) -> None:
     """Write the rows as UTF-8 with a line of names; a text that a spreadsheet would run gets a `'` before it.
 
     Raises:
@@ -65,7 +65,7 @@ def write_csv(groups: Iterable[Group], path: Path) -> None:
     _write(table.to_csv, path)
 
 
-def write_parquet(groups: Iterable[Group], path: Path) -> None:
+def write_parquet(groups: Iterable[RankedGroup], path: Path) -> None:
     """Write the rows as parquet.
 
     Raises:

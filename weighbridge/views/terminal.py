@@ -18,9 +18,9 @@ from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake.auditing import Difference
+from weighbridge.intake.auditing import RegistryDifference
 from weighbridge.intake.chain import Outcome
-from weighbridge.intake.doctor_check import Check
+from weighbridge.intake.doctor_check import DoctorCheck
 from weighbridge.intake.receiving import Arrival
 from weighbridge.intake.repairing import RepairReport
 from weighbridge.intake.syncing import Plan, SyncReport
@@ -219,7 +219,7 @@ def check_table(check: StoreCheck, report: RepairReport | None = None) -> Render
     return Group(*lines, *foreign)
 
 
-def differences_table(differences: Sequence[Difference]) -> RenderableType:
+def differences_table(differences: Sequence[RegistryDifference]) -> RenderableType:
     """Render the differences between registries and the catalog."""
     if not differences:
         return Text("registries and catalog agree", style="green")
@@ -232,7 +232,7 @@ def differences_table(differences: Sequence[Difference]) -> RenderableType:
     return table
 
 
-def doctor_table(checks: Sequence[Check]) -> Table:
+def doctor_table(checks: Sequence[DoctorCheck]) -> Table:
     """Render the doctor's checks, each with the command that fixes it."""
     table = Table(box=None, pad_edge=False, show_header=False)
     marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("✗", "red")}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.services.clamd import SMALL_LIMIT, clamd, eicar, small_clamd
 from weighbridge.errors import InvalidConfiguration, ScannerUnavailable
-from weighbridge.scanners.clamd.connection import Address, Connection, Reply
+from weighbridge.scanners.clamd.connection import Address, Connection, ScanReply
 from weighbridge.scanners.clamd.daemon import Daemon
 
 __all__ = ["clamd", "small_clamd"]
@@ -35,8 +35,8 @@ def answering(answer: bytes) -> Iterator[Connection]:
 def test_streams_are_scanned(clamd: Daemon) -> None:
     connection = clamd.connection()
     assert connection.scan_stream([b"clean", eicar()]).kind == "found"
-    assert connection.scan_stream([b"clean"]) == Reply("ok")
-    assert connection.scan_stream([]) == Reply("ok")
+    assert connection.scan_stream([b"clean"]) == ScanReply("ok")
+    assert connection.scan_stream([]) == ScanReply("ok")
 
 
 def test_a_descriptor_is_scanned(clamd: Daemon, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_stream_that_is_too_long_is_an_error(small_clamd: tuple[Daemon, Addres
     daemon, tcp = small_clamd
     for connection in (daemon.connection(), Connection(tcp)):
         reply = connection.scan_stream(b" " * 10_000 for _ in range(size // 10_000 + 1))
-        assert reply == Reply("error", "INSTREAM size limit exceeded.")
+        assert reply == ScanReply("error", "INSTREAM size limit exceeded.")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def read_parquet(path: Path) -> ArrowHeader:
         with open(path, "rb") as file:
             footer = _footer(file, path.stat().st_size, b"PAR1", 4)
         _inspect_footer(footer, findings)
-    except (_Broken, thrift.Malformed) as error:
+    except (_Broken, thrift.MalformedThrift) as error:
         return ArrowHeader(findings=findings.all, failure=f"its footer cannot be read: {error}")
     return ArrowHeader(len(footer), findings.all)
 

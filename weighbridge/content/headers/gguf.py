@@ -69,7 +69,7 @@ class GgufHeader:
         return not self.failure and all(finding.level != "error" for finding in self.findings)
 
 
-def read(path: Path, limits: sandbox.Limits | None = None) -> GgufHeader:
+def read(path: Path, limits: sandbox.ReadingLimits | None = None) -> GgufHeader:
     """Read a file's header in a child process; never raises because of its content."""
     reading = sandbox.read("gguf", path, limits)
     if reading.answer is None:

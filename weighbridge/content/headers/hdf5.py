@@ -51,7 +51,7 @@ class Hdf5Header:
     failure: str = ""
 
 
-def read(path: Path, limits: sandbox.Limits | None = None) -> Hdf5Header:
+def read(path: Path, limits: sandbox.ReadingLimits | None = None) -> Hdf5Header:
     """Read a file's structure in a child process; never raises because of its content."""
     reading = sandbox.read("hdf5", path, limits)
     if reading.answer is None:

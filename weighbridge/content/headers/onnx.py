@@ -71,7 +71,7 @@ class OnnxHeader:
     failure: str = ""
 
 
-def read(path: Path, limits: sandbox.Limits | None = None) -> OnnxHeader:
+def read(path: Path, limits: sandbox.ReadingLimits | None = None) -> OnnxHeader:
     """Read a file's structure in a child process; never raises because of its content."""
     reading = sandbox.read("onnx", path, limits)
     if reading.answer is None:

@@ -61,7 +61,7 @@ class RdsHeader:
     failure: str = ""
 
 
-def read(path: Path, limits: sandbox.Limits | None = None) -> RdsHeader:
+def read(path: Path, limits: sandbox.ReadingLimits | None = None) -> RdsHeader:
     """Walk a file's objects in a child process; never raises because of its content."""
     reading = sandbox.read("rds", path, limits)
     if reading.answer is None:

@@ -85,7 +85,7 @@ class _File:
     nodes: int = 0
 
 
-def read(path: Path, limits: sandbox.Limits | None = None) -> GraphHeader:
+def read(path: Path, limits: sandbox.ReadingLimits | None = None) -> GraphHeader:
     """Read a file's graphs in a child process; never raises because of its content."""
     reading = sandbox.read("tensorflow", path, limits)
     if reading.answer is None:

@@ -16,7 +16,7 @@ _INTEGERS = frozenset({_I16, _I32, _I64})
 Place = tuple[int, ...]
 
 
-class Malformed(ValueError):
+class MalformedThrift(ValueError):
     """The bytes are no such structure; the text says why."""
 
 
@@ -38,7 +38,7 @@ class _Walker:
 
     def _byte(self) -> int:
         if self._at >= len(self._content):
-            raise Malformed("it ends inside of a value")
+            raise MalformedThrift("it ends inside of a value")
         self._at += 1
         return self._content[self._at - 1]
 
@@ -49,17 +49,17 @@ class _Walker:
             value |= (byte & 0x7F) << (7 * index)
             if byte < 0x80:
                 return value
-        raise Malformed("a number is too long")
+        raise MalformedThrift("a number is too long")
 
     def _take(self, length: int) -> bytes:
         if length > len(self._content) - self._at:
-            raise Malformed("a text ends after its structure does")
+            raise MalformedThrift("a text ends after its structure does")
         self._at += length
         return self._content[self._at - length : self._at]
 
     def structure(self, place: Place, depth: int) -> Iterator[tuple[Place, bytes]]:
         if depth > MAX_DEPTH:
-            raise Malformed(f"it is nested deeper than {MAX_DEPTH} structures")
+            raise MalformedThrift(f"it is nested deeper than {MAX_DEPTH} structures")
         number = 0
         while header := self._byte():
             kind, step = header & 15, header >> 4
@@ -89,25 +89,25 @@ class _Walker:
         elif kind == _STRUCT:
             yield from self.structure(place, depth + 1)
         else:
-            raise Malformed(f"it has a value of the type {kind}")
+            raise MalformedThrift(f"it has a value of the type {kind}")
 
     def _elements(self, place: Place, depth: int) -> Iterator[tuple[Place, bytes]]:
         if depth > MAX_DEPTH:
-            raise Malformed(f"it is nested deeper than {MAX_DEPTH} structures")
+            raise MalformedThrift(f"it is nested deeper than {MAX_DEPTH} structures")
         header = self._byte()
         count = header >> 4 if header >> 4 < 15 else self._varint()
         if count > len(self._content) - self._at:
-            raise Malformed("a list has more elements than bytes are left")
+            raise MalformedThrift("a list has more elements than bytes are left")
         for index in range(count):
             yield from self._value(header & 15, (*place, index), depth + 1, element=True)
 
     def _map(self, place: Place, depth: int) -> Iterator[tuple[Place, bytes]]:
         if depth > MAX_DEPTH:
-            raise Malformed(f"it is nested deeper than {MAX_DEPTH} structures")
+            raise MalformedThrift(f"it is nested deeper than {MAX_DEPTH} structures")
         if count := self._varint():
             kinds = self._byte()
             if count > len(self._content) - self._at:
-                raise Malformed("a map has more entries than bytes are left")
+                raise MalformedThrift("a map has more entries than bytes are left")
             for index in range(count):
                 yield from self._value(kinds >> 4, (*place, index, 0), depth + 1, element=True)
                 yield from self._value(kinds & 15, (*place, index, 1), depth + 1, element=True)

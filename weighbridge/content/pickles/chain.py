@@ -36,7 +36,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Source:
+class SearchedFile:
     """What is searched: a file, or a member of an archive.
 
     Attributes:
@@ -68,7 +68,7 @@ class Chain:
         found: how many pickles there were.
     """
 
-    def __init__(self, source: Source, budget: Budget, most: int) -> None:
+    def __init__(self, source: SearchedFile, budget: Budget, most: int) -> None:
         self._source, self._budget, self._most = source, budget, most
         self._unsure: list[Stream] = []
         self._layout = storages.layout(source.file, source.location)

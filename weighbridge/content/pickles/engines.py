@@ -26,12 +26,12 @@ from weighbridge.content.pickles.symbols import Import
 Opinion = Literal["clean", "suspicious", "dangerous", "none"]
 #: Bytes of all the copies of one blob that other engines are asked about.
 MAX_COPIES_SIZE = 32 * 1024 * 1024
-_FICKLING_LIMITS = sandbox.Limits(wall_time_s=120, cpu_time_s=60)
+_FICKLING_LIMITS = sandbox.ReadingLimits(wall_time_s=120, cpu_time_s=60)
 _WORST: tuple[Opinion, ...] = ("dangerous", "none", "suspicious", "clean")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class EngineVerdict:
     """What one engine says of one pickle.
 
     Attributes:
@@ -47,41 +47,43 @@ class Verdict:
     skipped: bool = False
 
 
-def ask_globals(streams: Sequence[Stream]) -> list[Verdict]:
+def ask_globals(streams: Sequence[Stream]) -> list[EngineVerdict]:
     """Judge pickles by the closed list of globals: what is not on it, or not used as it allows, is suspicious."""
     return [_judge_globals(stream) for stream in streams]
 
 
-def _judge_globals(stream: Stream) -> Verdict:
+def _judge_globals(stream: Stream) -> EngineVerdict:
     judged = judge(stream.walked)
     if judged.harmful:
-        return Verdict("globals", "dangerous", judged.harmful)
-    return Verdict("globals", "suspicious", judged.unknown) if judged.unknown else Verdict("globals", "clean")
+        return EngineVerdict("globals", "dangerous", judged.harmful)
+    return (
+        EngineVerdict("globals", "suspicious", judged.unknown) if judged.unknown else EngineVerdict("globals", "clean")
+    )
 
 
-def ask_picklescan(streams: Sequence[Stream]) -> list[Verdict]:
+def ask_picklescan(streams: Sequence[Stream]) -> list[EngineVerdict]:
     """Ask picklescan (https://github.com/mmaitre314/picklescan)."""
     return [_worst("picklescan", [_ask_picklescan(copy) for copy in copies]) for copies in _copies(streams)]
 
 
-def _ask_picklescan(copy: bytes) -> Verdict:
+def _ask_picklescan(copy: bytes) -> EngineVerdict:
     from picklescan.scanner import SafetyLevel, scan_pickle_bytes
 
     logging.getLogger("picklescan").setLevel(logging.CRITICAL)  # Its findings are reported here, not logged.
     try:
         result = scan_pickle_bytes(io.BytesIO(copy), "", False)
     except Exception as error:  # noqa: BLE001 (hostile input may break it in any way; it then has no opinion)
-        return Verdict("picklescan", "none", (f"it broke: {type(error).__name__}",))
+        return EngineVerdict("picklescan", "none", (f"it broke: {type(error).__name__}",))
     opinions: dict[Any, Opinion] = {SafetyLevel.Dangerous: "dangerous", SafetyLevel.Suspicious: "suspicious"}
     named: dict[Opinion, set[str]] = {}
     for found in result.globals:
         named.setdefault(opinions.get(found.safety, "clean"), set()).add(f"{found.module}.{found.name}")
     if result.scan_err and "dangerous" not in named:
-        return Verdict("picklescan", "none", ("it could not read it",))
+        return EngineVerdict("picklescan", "none", ("it could not read it",))
     return _named("picklescan", named)
 
 
-def ask_fickling(streams: Sequence[Stream]) -> list[Verdict]:
+def ask_fickling(streams: Sequence[Stream]) -> list[EngineVerdict]:
     """Ask fickling (https://github.com/trailofbits/fickling), with limits on time and memory: once for all of them."""
     copies = _copies(streams)
     with tempfile.TemporaryDirectory(prefix="weighbridge-pickles-") as folder:
@@ -89,10 +91,10 @@ def ask_fickling(streams: Sequence[Stream]) -> list[Verdict]:
             for place, copy in enumerate(parts):
                 Path(folder, f"{number}-{place}").write_bytes(copy)
         asked = any(copies)
-        reading = sandbox.read("fickling", Path(folder), _FICKLING_LIMITS) if asked else sandbox.Reading({})
+        reading = sandbox.read("fickling", Path(folder), _FICKLING_LIMITS) if asked else sandbox.HeaderReading({})
     if reading.answer is None:
         reason = reading.reason.replace("reading its header", "judging it").replace("its header", "it")
-        return [_worst("fickling", [Verdict("fickling", "none", (reason,)) for _ in parts]) for parts in copies]
+        return [_worst("fickling", [EngineVerdict("fickling", "none", (reason,)) for _ in parts]) for parts in copies]
     answers: dict[str, Any] = reading.answer
     return [
         _worst("fickling", [_fickling_verdict(answers.get(f"{number}-{place}")) for place in range(len(parts))])
@@ -100,11 +102,11 @@ def ask_fickling(streams: Sequence[Stream]) -> list[Verdict]:
     ]
 
 
-def _fickling_verdict(answer: dict[str, Any] | None) -> Verdict:
+def _fickling_verdict(answer: dict[str, Any] | None) -> EngineVerdict:
     if answer is None:
-        return Verdict("fickling", "none", ("it gave no answer",))
+        return EngineVerdict("fickling", "none", ("it gave no answer",))
     opinion: Opinion = answer["opinion"]
-    return Verdict("fickling", opinion, (str(answer["detail"]),))
+    return EngineVerdict("fickling", opinion, (str(answer["detail"]),))
 
 
 def judge_with_fickling(folder: Path) -> dict[str, Any]:
@@ -137,14 +139,14 @@ def _imports_harmless(trigger: str) -> bool:
 
 
 #: Each gives one verdict for each stream.
-ENGINES: dict[str, Callable[[Sequence[Stream]], list[Verdict]]] = {
+ENGINES: dict[str, Callable[[Sequence[Stream]], list[EngineVerdict]]] = {
     "globals": ask_globals,
     "picklescan": ask_picklescan,
     "fickling": ask_fickling,
 }
 
 
-def ask(streams: Sequence[Stream]) -> list[tuple[Verdict, ...]]:
+def ask(streams: Sequence[Stream]) -> list[tuple[EngineVerdict, ...]]:
     """Return what every engine says of each pickle."""
     return list(zip(*(engine(streams) for engine in ENGINES.values()), strict=True))
 
@@ -165,15 +167,15 @@ def _copies(streams: Sequence[Stream]) -> list[list[bytes]]:
     return kept
 
 
-def _named(engine: str, by_opinion: dict[Opinion, set[str]]) -> Verdict:
+def _named(engine: str, by_opinion: dict[Opinion, set[str]]) -> EngineVerdict:
     """Return the worst opinion with the globals it is about."""
     for opinion in _WORST:
         if opinion != "clean" and opinion in by_opinion:
-            return Verdict(engine, opinion, tuple(sorted(by_opinion[opinion])))
-    return Verdict(engine, "clean")
+            return EngineVerdict(engine, opinion, tuple(sorted(by_opinion[opinion])))
+    return EngineVerdict(engine, "clean")
 
 
-def _worst(engine: str, verdicts: list[Verdict]) -> Verdict:
+def _worst(engine: str, verdicts: list[EngineVerdict]) -> EngineVerdict:
     if not verdicts:
-        return Verdict(engine, "none", ("it is too large for it",), skipped=True)
+        return EngineVerdict(engine, "none", ("it is too large for it",), skipped=True)
     return min(verdicts, key=lambda verdict: _WORST.index(verdict.opinion))

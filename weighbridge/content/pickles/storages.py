@@ -27,7 +27,7 @@ _MAX_KEYS_SIZE = 64 * 1024 * 1024
 _TEXTS = re.compile("UNICODE|STRING")
 
 
-class Layout:
+class StorageLayout:
     """A file where nothing but pickles and arrays is.
 
     Attributes:
@@ -57,7 +57,7 @@ class Layout:
         return end
 
 
-class _Legacy(Layout):
+class _Legacy(StorageLayout):
     """A file whose fifth pickle is the list of the storages that follow it."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Legacy(Layout):
         return position
 
 
-class _TarStorages(Layout):
+class _TarStorages(StorageLayout):
     """The member with storages: how many, then for each a pickle of key, place and type, and the storage."""
 
     def after(self, file: IO[bytes], start: int, walked: Walked, size: int) -> int:
@@ -84,7 +84,7 @@ class _TarStorages(Layout):
         return walked.end
 
 
-class _TarTensors(Layout):
+class _TarTensors(StorageLayout):
     """The member with tensors: how many, then for each a pickle of key, storage and type, and its shape in numbers."""
 
     def after(self, file: IO[bytes], start: int, walked: Walked, size: int) -> int:
@@ -98,13 +98,13 @@ class _TarTensors(Layout):
         return end if dimensions >= 0 and end <= size else walked.end
 
 
-def layout(file: IO[bytes], location: str) -> Layout:
+def layout(file: IO[bytes], location: str) -> StorageLayout:
     """Return how a file is laid out; members of torch's tar are known by their names."""
     name = re.split("[!/]", location)[-1]
     if location and name in ("storages", "tensors"):
         return _TarStorages() if name == "storages" else _TarTensors()
     file.seek(0)
-    return _Legacy() if _NUMBER.match(file.read(64)) else Layout()
+    return _Legacy() if _NUMBER.match(file.read(64)) else StorageLayout()
 
 
 def _texts(file: IO[bytes], start: int, end: int) -> list[str]:

@@ -20,7 +20,7 @@ from weighbridge.content.archives.streams import LZMA_ALONE, ZLIB, Codec, Decomp
 from weighbridge.content.detection import detect_file
 from weighbridge.content.findings import Findings
 from weighbridge.content.pickles import machine, npy
-from weighbridge.content.pickles.chain import Chain, Source, Stream
+from weighbridge.content.pickles.chain import Chain, SearchedFile, Stream
 from weighbridge.content.pickles.recognition import MARK, is_pickle
 from weighbridge.content.pickles.stack import Bytes
 from weighbridge.content.pickles.storage_members import StorageMembers
@@ -67,7 +67,7 @@ class Search:
         size = self._path.stat().st_size
         with open(self._path, "rb") as file:
             # A file can be an archive to one loader and a pickle to another.
-            yield from self._file(Source(file, size, self._kind))
+            yield from self._file(SearchedFile(file, size, self._kind))
         if self._kind in ARCHIVES:
             yield from self._archive(walk(self._path, self._limits, self._kind))
         elif zip_at_end(self._path):
@@ -86,7 +86,7 @@ class Search:
                 yield from self._array(member)
                 continue
             with _searched(member) as file:
-                for stream in self._file(Source(file, file.seek(0, 2), member.format, member.location)):
+                for stream in self._file(SearchedFile(file, file.seek(0, 2), member.format, member.location)):
                     storages.name(stream.location, stream.walked.sizes.storages)
                     yield stream
         if members.unread:
@@ -102,9 +102,9 @@ class Search:
             if member.size < end:
                 text = f"Its array needs {end - member.size} bytes more than there are."
                 self.findings.add("pickle.inconsistent", "error", text, member.location)
-            yield from self._file(Source(file, file.seek(0, 2), "npy", member.location, offset=end))
+            yield from self._file(SearchedFile(file, file.seek(0, 2), "npy", member.location, offset=end))
 
-    def _file(self, source: Source, *, inflated: bool = False) -> Iterator[Stream]:
+    def _file(self, source: SearchedFile, *, inflated: bool = False) -> Iterator[Stream]:
         """Yield the pickles of one file, compressed as joblib does it or not."""
         source.file.seek(0)
         codec = _codec(source.file.read(_COMPRESSED_HEAD))
@@ -143,7 +143,7 @@ class Search:
         for found in inner.findings.all:
             self.findings.add(found.rule, found.level, found.message, f"{where}!{found.location}".rstrip("!"))
 
-    def _inflated(self, codec: Codec, source: Source) -> Iterator[Stream]:
+    def _inflated(self, codec: Codec, source: SearchedFile) -> Iterator[Stream]:
         """Yield the pickles of a compressed stream, which joblib reads whatever the file is called.
 
         A stream that breaks off is searched up to there: a pickle runs before anybody comes to its container's end.
@@ -155,7 +155,7 @@ class Search:
         found = False
         with _spooled(content) as inflated:
             size = inflated.seek(0, 2)
-            for stream in self._file(Source(inflated, size, source.format, inner), inflated=True):
+            for stream in self._file(SearchedFile(inflated, size, source.format, inner), inflated=True):
                 found = True
                 yield stream
             if content.problem and (found or content.limited):

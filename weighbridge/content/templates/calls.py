@@ -12,8 +12,8 @@ from jinja2 import nodes
 
 from weighbridge.content.templates import folding, operations, scopes
 from weighbridge.content.templates.expressions import Expressions
-from weighbridge.content.templates.judgement import Judgement
-from weighbridge.content.templates.memory import ARGUMENTS, CALLED, CALLER, LOOP, Memory
+from weighbridge.content.templates.judgement import TemplateJudgement
+from weighbridge.content.templates.memory import ARGUMENTS, CALLED, CALLER, LOOP, TemplateMemory
 from weighbridge.content.templates.values import (
     MADE,
     NOTHING,
@@ -62,7 +62,7 @@ class Arguments:
 class Calls:
     """Works out calls, filters and tests over a memory."""
 
-    def __init__(self, memory: Memory, judgement: Judgement) -> None:
+    def __init__(self, memory: TemplateMemory, judgement: TemplateJudgement) -> None:
         """Take the memory and who judges names."""
         self._memory = memory
         self._judgement = judgement

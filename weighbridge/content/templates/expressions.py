@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import nodes
 
 from weighbridge.content.templates import folding
-from weighbridge.content.templates.judgement import Judgement
-from weighbridge.content.templates.memory import LOOP, Memory
+from weighbridge.content.templates.judgement import TemplateJudgement
+from weighbridge.content.templates.memory import LOOP, TemplateMemory
 from weighbridge.content.templates.values import MADE, NOTHING, NUMBER, OBJECT, Kind, Value, constant, union
 
 #: Expressions that one template may have worked out, all passes together; the largest in use need about 200,000.
@@ -27,7 +27,7 @@ class TooIntertwined(Exception):
 class Expressions:
     """Works out expressions over a memory."""
 
-    def __init__(self, memory: Memory, judgement: Judgement, call: Callable[..., Value]) -> None:
+    def __init__(self, memory: TemplateMemory, judgement: TemplateJudgement, call: Callable[..., Value]) -> None:
         """Take the memory, who judges names, and what works out calls, filters and tests."""
         self.memory = memory
         self.judgement = judgement

@@ -15,8 +15,8 @@ from weighbridge.content.findings import Findings
 from weighbridge.content.templates import scopes
 from weighbridge.content.templates.calls import Calls, literals
 from weighbridge.content.templates.expressions import TooIntertwined
-from weighbridge.content.templates.judgement import Judgement
-from weighbridge.content.templates.memory import ARGUMENTS, CALLED, CALLER, LOOP, Memory
+from weighbridge.content.templates.judgement import TemplateJudgement
+from weighbridge.content.templates.memory import ARGUMENTS, CALLED, CALLER, LOOP, TemplateMemory
 from weighbridge.content.templates.values import MADE, NOTHING, NUMBER, Value, constant, union
 
 #: Passes through a template; constants are told apart in the first ones only, so that it takes a dozen at most.
@@ -40,8 +40,8 @@ def follow(tree: nodes.Template, key: str, findings: Findings) -> None:
             stored.add(name)
     macros = {macro.name for macro in tree.find_all(nodes.Macro)}
     read_before = {name for name, is_stored in first.items() if not is_stored} - macros
-    memory = Memory(stored, read_before, _own_keys(tree))
-    judgement = Judgement(key, findings)
+    memory = TemplateMemory(stored, read_before, _own_keys(tree))
+    judgement = TemplateJudgement(key, findings)
     flow = _Flow(memory, Calls(memory, judgement))
     for _ in range(_MAX_PASSES):
         memory.begin()
@@ -90,7 +90,7 @@ def _own_keys(tree: nodes.Template) -> frozenset[tuple[str, str]]:
 class _Flow:
     """Runs statements over a memory."""
 
-    def __init__(self, memory: Memory, calls: Calls) -> None:
+    def __init__(self, memory: TemplateMemory, calls: Calls) -> None:
         self._memory = memory
         self._calls = calls
         self._value = calls.expressions.value

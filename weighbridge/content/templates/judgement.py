@@ -15,7 +15,7 @@ from weighbridge.content.templates.values import Kind, Value
 _MADE_UP = "whose name is made up while the template runs; it may lead to Python's internals"
 
 
-class Judgement:
+class TemplateJudgement:
     """Collects what is wrong with the names of one template, once `listening`."""
 
     def __init__(self, key: str, findings: Findings) -> None:

@@ -25,7 +25,7 @@ _TEXT_ATTRIBUTES = frozenset(dir(str))
 _OTHER_ATTRIBUTES = frozenset({*dir(dict), *dir(list), *dir(tuple)})
 
 
-class Memory:
+class TemplateMemory:
     """Variables and places; `changed` says whether the last pass learnt anything.
 
     Attributes:

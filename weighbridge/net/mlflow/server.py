@@ -25,7 +25,7 @@ from weighbridge.errors import (
 from weighbridge.net.auth import Auth
 from weighbridge.net.responses import one_line
 from weighbridge.net.streams import ByteStream
-from weighbridge.net.transfer import Document, Transfer
+from weighbridge.net.transfer import FetchedDocument, Transfer
 
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 #: Statuses of failures that MLflow explains in JSON.
@@ -166,7 +166,7 @@ class TrackingServer:
             self._refuse(answer, document.status)
         return answer
 
-    def _json(self, document: Document) -> dict[str, Any]:
+    def _json(self, document: FetchedDocument) -> dict[str, Any]:
         try:
             answer = json.loads(document.content)
         except (ValueError, RecursionError) as error:

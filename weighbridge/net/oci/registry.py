@@ -18,7 +18,7 @@ from weighbridge.net.oci.access import RegistryAccess
 from weighbridge.net.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST
 from weighbridge.net.responses import shown
 from weighbridge.net.streams import ByteStream
-from weighbridge.net.transfer import Document, Transfer, same_origin
+from weighbridge.net.transfer import FetchedDocument, Transfer, same_origin
 
 _ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
 _Result = TypeVar("_Result")
@@ -58,7 +58,7 @@ class OciRegistry:
             SourceUnavailable, SourceMisbehaved: as `Transfer.read`.
         """
 
-        def ask(authorization: str) -> Document:
+        def ask(authorization: str) -> FetchedDocument:
             url = f"{self.url}/v2/"
             return self._transfer.read(url, accept="*/*", authorization=authorization, max_size=MAX_MANIFEST)
 
@@ -98,7 +98,7 @@ class OciRegistry:
                 )
         return StoredManifest(document.content, digest, document.content_type)
 
-    def _manifest(self, repository: str, reference: str) -> Document:
+    def _manifest(self, repository: str, reference: str) -> FetchedDocument:
         paths = [f"manifests/{reference}"]
         if reference.startswith("sha256:"):
             paths.append(f"blobs/{reference}")  # some registries serve untagged manifests only as blobs
@@ -141,10 +141,10 @@ class OciRegistry:
 
             yield self._allowed(repository, enter)
 
-    def _read(self, repository: str, path: str, max_size: int, accept: str = "*/*") -> Document:
+    def _read(self, repository: str, path: str, max_size: int, accept: str = "*/*") -> FetchedDocument:
         url = self._address(repository, path)
 
-        def read(authorization: str) -> Document:
+        def read(authorization: str) -> FetchedDocument:
             return self._transfer.read(url, accept=accept, authorization=authorization, max_size=max_size)
 
         return self._allowed(repository, read)

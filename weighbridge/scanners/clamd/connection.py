@@ -52,7 +52,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ScanReply:
     """clamd's answer to a scan.
 
     Attributes:
@@ -93,14 +93,14 @@ class Connection:
         except ScannerUnavailable:
             return False
 
-    def scan_descriptor(self, descriptor: int) -> Reply:
+    def scan_descriptor(self, descriptor: int) -> ScanReply:
         """Scan an open file of this machine, whole; unix sockets only. Raises ScannerUnavailable."""
         with self._open(self._scan_timeout_s) as link:
             link.sendall(b"zFILDES\0")
             socket.send_fds(link, [b"\0"], [descriptor])
             return _parse(_read(link))
 
-    def scan_stream(self, chunks: Iterable[bytes]) -> Reply:
+    def scan_stream(self, chunks: Iterable[bytes]) -> ScanReply:
         """Scan a stream, whole; clamd refuses one above its StreamMaxLength.
 
         Raises:
@@ -176,15 +176,15 @@ def _read(link: socket.socket) -> str:
     return reply[:-1].decode(errors="replace").strip()
 
 
-def _parse(reply: str) -> Reply:
+def _parse(reply: str) -> ScanReply:
     """Read `stream: OK`, `fd[9]: Name FOUND` or `… ERROR`; raises _Nonsense at anything else: it is never clean."""
     _, separator, rest = reply.partition(": ")
     if separator and rest == "OK":
-        return Reply("ok")
+        return ScanReply("ok")
     if separator and rest.endswith(" FOUND"):
-        return Reply("found", rest.removesuffix(" FOUND"))
+        return ScanReply("found", rest.removesuffix(" FOUND"))
     if reply.endswith("ERROR"):
-        return Reply("error", (rest or reply).removesuffix("ERROR").strip() or "it did not say which error")
+        return ScanReply("error", (rest or reply).removesuffix("ERROR").strip() or "it did not say which error")
     raise _Nonsense(f"it answered {reply[:80]!r}")
 
 

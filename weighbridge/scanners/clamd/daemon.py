@@ -13,7 +13,7 @@ from threading import Lock
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.scanners.clamd import database
 from weighbridge.scanners.clamd.connection import Address, Connection
-from weighbridge.scanners.clamd.database import Database
+from weighbridge.scanners.clamd.database import SignatureDatabase
 from weighbridge.system.processes import PIPE, Child, inherited, printed_by
 
 #: clamd's hard maximum for one file in bytes; it clamps larger settings silently.
@@ -117,7 +117,7 @@ class Daemon:
         self._process: Child | None = None
         self._folder, self._socket = Path(), Path()
 
-    def signatures(self) -> tuple[Path, Database]:
+    def signatures(self) -> tuple[Path, SignatureDatabase]:
         """Return the folder of the signatures and what they are; writes test-only ones where there are none.
 
         Raises:

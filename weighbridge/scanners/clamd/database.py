@@ -28,7 +28,7 @@ Kind = Literal["official", "custom", "test-only", "unknown"]
 
 
 @dataclass(frozen=True)
-class Database:
+class SignatureDatabase:
     """The signatures a clamd scans with.
 
     Attributes:
@@ -73,7 +73,7 @@ def find(configured: Path | None) -> Path | None:
     return next((Path(folder) for folder in FOLDERS if files(Path(folder))), None)
 
 
-def read(folder: Path, cache: Path | None = None) -> Database:
+def read(folder: Path, cache: Path | None = None) -> SignatureDatabase:
     """Describe the databases of a folder; the fingerprint is taken over each file's name and content.
 
     Args:
@@ -100,20 +100,20 @@ def read(folder: Path, cache: Path | None = None) -> Database:
         kind = "official"
     elif [path.name for path in found] == [_TEST_ONLY]:
         kind = "test-only"
-    return Database(kind, digest.hexdigest(), *newest)
+    return SignatureDatabase(kind, digest.hexdigest(), *newest)
 
 
-def from_version(reply: str) -> Database:
+def from_version(reply: str) -> SignatureDatabase:
     """Describe the signatures of a clamd elsewhere by its VERSION: `ClamAV 1.4.6/27700/Thu Oct  1 12:00:00 2026`."""
     parts = reply.split("/")
     fingerprint = hashlib.sha256(reply.encode()).hexdigest()
     if len(parts) < 3 or not parts[1].isdigit():
-        return Database("unknown", fingerprint)
+        return SignatureDatabase("unknown", fingerprint)
     try:
         built = datetime.strptime(parts[2].strip(), "%a %b %d %H:%M:%S %Y").date().isoformat()
     except ValueError:
         built = ""
-    return Database("official", fingerprint, parts[1], built)
+    return SignatureDatabase("official", fingerprint, parts[1], built)
 
 
 def write_test_only(folder: Path) -> None:

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from threading import Lock
 
-from weighbridge.scanners.clamd.connection import Reply
+from weighbridge.scanners.clamd.connection import ScanReply
 from weighbridge.scanners.clamd.database import eicar
 
 #: Files of fewer bytes than this need no room of their own: what is proven before the first one is enough for them.
@@ -33,7 +33,7 @@ class Room:
         limit: bytes of the largest file that it takes whole.
     """
 
-    def __init__(self, ask: Callable[[Iterator[bytes]], Reply], limit: int) -> None:
+    def __init__(self, ask: Callable[[Iterator[bytes]], ScanReply], limit: int) -> None:
         self._ask, self._limit = ask, limit
         self._lock, self._proven = Lock(), 0
 
