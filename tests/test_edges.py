@@ -129,6 +129,19 @@ READS_STATUSES = {
     "weighbridge.registries.mlflow_session": "MLflow's own client raises, so that no response comes to net",
     "weighbridge.sources.s3_listing": "a service without versions of objects refuses to list them in its own way",
 }
+#: Modules that rename besides `system.whole_files`, and what.
+RENAMES = {
+    "weighbridge.handlers.conversion": "a folder with a converted model",
+    "weighbridge.registries.folder_writer": "a folder with a version",
+    "weighbridge.registries.hfcache": "a snapshot, and blobs under a lock",
+    "weighbridge.store.local": "blobs that are whole: to their names, to the corrupt ones, to the trash",
+    "weighbridge.store.piece_sums": "sums that are whole, beside their blob",
+}
+#: Modules that replace characters that cannot be printed, besides `domain.text`, and why.
+REPLACES_CHARACTERS = {
+    "weighbridge.content.archives.member_walk": "a location keeps a member's name, escaped to ASCII",
+    "weighbridge.content.findings": "a card keeps values without them",
+}
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 400, 500, 60
 
 
@@ -367,6 +380,17 @@ def test_these_modules_start_programs_and_no_others() -> None:
     starting = ("os.fork", "os.kill", "os.killpg", "os.exec", "os.posix_spawn", "os.system", "os.popen", "os.spawn")
     ways = _where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node).startswith(starting))
     assert ways - {PROCESSES} == set(KILLS_ITSELF)
+
+
+def test_files_appear_whole_by_one_module() -> None:
+    renaming = ("os.replace", "os.rename")
+    found = _where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node) in renaming)
+    assert found == {"weighbridge.system.whole_files", *RENAMES}
+
+
+def test_text_for_people_is_made_harmless_in_one_place() -> None:
+    found = _where(lambda node: isinstance(node, ast.IfExp) and ".isprintable()" in ast.unparse(node.test))
+    assert found == set(REPLACES_CHARACTERS)
 
 
 def test_lists_of_http_statuses_are_the_clients_own() -> None:

@@ -15,6 +15,7 @@ from weighbridge.benchmarks.leaderboard import Filter, RankedGroup, Row
 from weighbridge.cli.console import AsJSONList, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult
+from weighbridge.domain.text import shown
 from weighbridge.errors import UsageError
 from weighbridge.intake.ranking import RankingRequest, rank
 from weighbridge.intake.workspace import open_catalog
@@ -93,15 +94,15 @@ def _drawn(group: RankedGroup) -> Shown:
         value = metric_text(metric.value, "" if plain else unit) if metric and metric.value is not None else ""
         table.add_row(
             Text(_rank_text(row), style="bold green" if row.possible == (1, 1) else ""),
-            Text(_shown(row.names), style="" if row.rank else "dim"),
+            Text(shown(row.names), style="" if row.rank else "dim"),
             value,
             interval_text(metric) if metric else "",
             str(metric.n) if metric else "",
             count_text(weights) if isinstance(weights, int) else "",
-            *([Text(_shown(str(card.get("licence") or "")))] * wide),
+            *([Text(shown(str(card.get("licence") or "")))] * wide),
         )
         told = [row.reason, f"noisy: {row.result.noisy}" if row.result.noisy else ""]
-        notes += [Text(_shown(f"{row.names}: {note}"), style="yellow") for note in told if note]
+        notes += [Text(shown(f"{row.names}: {note}"), style="yellow") for note in told if note]
     return Shown(table, *notes)
 
 
@@ -125,15 +126,10 @@ def _title(metric: str, result: BenchmarkResult) -> Text:
     machine = result.machine or "an unknown machine"
     return Text.assemble(
         (f"\n{metric}", "bold"),
-        _shown(f"  {result.definition} on {machine}"),
-        ("\n" + _shown(versions if result.failure else f"{chosen}; {versions}"), "dim"),
+        shown(f"  {result.definition} on {machine}"),
+        ("\n" + shown(versions if result.failure else f"{chosen}; {versions}"), "dim"),
     )
 
 
 def _setting_text(value: object) -> str:
     return "/".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
-
-
-def _shown(text: str) -> str:
-    """Return a text that may come from a stranger, with terminal control characters made visible."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

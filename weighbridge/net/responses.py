@@ -19,6 +19,7 @@ from urllib.parse import unquote
 import httpx
 
 from weighbridge.domain.clock import utc_now
+from weighbridge.domain.text import shown as shown_text
 from weighbridge.errors import InvalidReference, SourceError, SourceMisbehaved, SourceUnavailable
 
 #: The most characters that are shown of a server's own words.
@@ -108,9 +109,8 @@ def strong_etag(answer: httpx.Response) -> str:
 
 
 def one_line(words: str) -> str:
-    """Return a server's words in a form that is safe to show: a short line without control characters and last dot."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in words[: 4 * MAX_WORDS]).split())
-    return f"{line[:MAX_WORDS]}…" if len(line) > MAX_WORDS else line.rstrip(".")
+    """Return a server's words in a form that is safe to show: a short line of visible characters without a last dot."""
+    return shown_text(" ".join(words[: 4 * MAX_WORDS].split()), MAX_WORDS).rstrip(".")
 
 
 def media_type(answer: httpx.Response) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.text import shown
 from weighbridge.errors import SourceError
 from weighbridge.net.mlflow.server import TrackingServer
 from weighbridge.net.transfer import same_origin
@@ -105,8 +106,7 @@ def _elsewhere(ref: ModelRef, number: str, server: TrackingServer, location: str
     except ValueError as error:
         raise server.strange("a location") from error
     host = parts.netloc if parts.scheme in _CONTAINERS else parts.netloc.rpartition("@")[2]
-    place = parts._replace(netloc=host, query="", fragment="").geturl()[:300]
-    place = "".join(letter if letter.isprintable() else " " for letter in place)
+    place = shown(parts._replace(netloc=host, query="", fragment="").geturl(), 300)
     if parts.scheme in ("s3", "s3a", "s3n"):
         remedy = f"Ingest s3://{host}{parts.path} directly, with credentials of that store."
     elif parts.scheme in ("", "file"):

@@ -73,7 +73,7 @@ def test_kinds(printed: bytes, kind: type[WeighbridgeError]) -> None:
 def test_the_words_of_the_server_are_quoted_on_one_line_without_control_characters() -> None:
     said = b"remote: Repository is\x1b[31m archived.\nremote: Ask \xe2\x80\xaeops.\nfatal: repository 'x' not found\n"
     error = failure(URL, said, 10)
-    assert "It says: “Repository is?[31m archived. Ask ?ops”." in error.problem
+    assert "It says: “Repository is\\x1b[31m archived. Ask \\u202eops”." in error.problem
     assert "\n" not in error.problem
 
 

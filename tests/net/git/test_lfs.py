@@ -214,7 +214,7 @@ class TestRefusals:
         self, web: WebServer, server: LfsServer, code: object, kind: type[SourceError]
     ) -> None:
         answer(web, {"oid": OID, "size": len(CONTENT), "error": {"code": code, "message": "no\x1b[31m"}})
-        with pytest.raises(kind, match=r"a/b\.gguf.* It says: “no \[31m”\."):
+        with pytest.raises(kind, match=r"a/b\.gguf.* It says: “no\\x1b\[31m”\."):
             read(server)
 
     @pytest.mark.parametrize(("status", "kind"), [(404, ModelNotFound), (401, AccessDenied), (500, SourceUnavailable)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from weighbridge.domain.text import shown
 from weighbridge.errors import (
     AccessDenied,
     InvalidReference,
@@ -73,14 +74,10 @@ def _telling_line(text: str) -> str:
     """Return the first line that names an error, safe to show."""
     lines = [line for line in text.splitlines() if line.strip()] or ["it gives no reason"]
     telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-    return _shown(telling[0]).removeprefix("fatal: ").removeprefix("error: ")[:200].rstrip(". ")
+    return shown(telling[0]).removeprefix("fatal: ").removeprefix("error: ")[:200].rstrip(". ")
 
 
 def _remote_words(text: str) -> str:
     """Return a sentence with the server's own words, or nothing."""
     words = " ".join(line.removeprefix("remote:").strip() for line in text.splitlines() if line.startswith("remote:"))
-    return f" It says: “{_shown(words)[:400].rstrip('. ')}”." if words.strip() else ""
-
-
-def _shown(words: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in words)
+    return f" It says: “{shown(words)[:400].rstrip('. ')}”." if words.strip() else ""
