@@ -4,14 +4,12 @@ import ast
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import cache
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.modules import MODULES, ROOT, SHIPPED, executed_at_import, functions, imports, reached, room_of, tree, where
+
 #: Each top package and the ones of ours that it may import, besides itself (design.md).
 MAY_IMPORT = {
     "weighbridge": set(),
@@ -142,52 +140,7 @@ REPLACES_CHARACTERS = {
     "weighbridge.content.archives.member_walk": "a location keeps a member's name, escaped to ASCII",
     "weighbridge.content.findings": "a card keeps values without them",
 }
-MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 400, 500, 60
-
-
-def _paths() -> list[Path]:
-    return sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
-
-
-def _name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-MODULES = {_name(path): path for path in _paths()}
-#: What is at work: not the tests, and neither what measures nor what sets a server up.
-SHIPPED = {module for module in MODULES if module.partition(".")[0] not in ("tests", "bench", "deployments")}
-
-
-@cache
-def _imports(module: str) -> frozenset[str]:
-    """Every module that a module imports, anywhere in it; of ours down to the module, with its packages left out."""
-    found: set[str] = set()
-    for node in ast.walk(_tree(MODULES[module])):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} imports relatively"
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                found.add(inner if inner in MODULES else str(node.module))
-    return frozenset(found)
-
-
-def _reached(module: str) -> Iterator[str]:
-    """Every module of ours that a module imports, directly or through others that are no packages."""
-    seen, waiting = {module}, [module]
-    while waiting:
-        for found in _imports(waiting.pop()):
-            if found in MODULES and found not in seen:
-                seen.add(found)
-                yield found
-                if MODULES[found].name != "__init__.py":
-                    waiting.append(found)
+MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 
 
 def _adapters(package: str) -> set[str]:
@@ -196,17 +149,12 @@ def _adapters(package: str) -> set[str]:
     for module, path in MODULES.items():
         if module.rpartition(".")[0] != package or module.endswith(".interface"):
             continue
-        for node in _tree(path).body:
+        for node in tree(path).body:
             if isinstance(node, ast.ClassDef):
                 methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
                 if methods >= ADAPTERS[package]:
                     found.add(module)
     return found
-
-
-def _room(module: str) -> str:
-    """Return the package of the library that a module is in; empty for the library itself."""
-    return module.partition(".")[2].partition(".")[0] if module.startswith("weighbridge.") else ""
 
 
 def test_the_library_has_these_rooms_and_no_other() -> None:
@@ -217,11 +165,11 @@ def test_the_library_has_these_rooms_and_no_other() -> None:
 @pytest.mark.parametrize("room", LAYERS)
 def test_layers_are_exact_and_point_downwards(room: str) -> None:
     imported = {
-        _room(found)
+        room_of(found)
         for module in MODULES
-        if _room(module) == room
-        for found in _imports(module)
-        if found in MODULES and _room(found)
+        if room_of(module) == room
+        for found in imports(module)
+        if found in MODULES and room_of(found)
     }
     assert imported - {room} == LAYERS[room]
     order = list(LAYERS)
@@ -233,7 +181,7 @@ def test_a_library_has_one_owner(library: str) -> None:
     users = {
         module.removeprefix("weighbridge.")
         for module in MODULES
-        if module.startswith("weighbridge.") and any(name.split(".")[0] == library for name in _imports(module))
+        if module.startswith("weighbridge.") and any(name.split(".")[0] == library for name in imports(module))
     }
     unused = {owner for owner in OWNERS[library] if not any(f"{user}.".startswith(f"{owner}.") for user in users)}
     strangers = {user for user in users if not any(f"{user}.".startswith(f"{owner}.") for owner in OWNERS[library])}
@@ -244,12 +192,12 @@ def test_the_domain_does_no_input_or_output() -> None:
     wrong = {
         (module, name)
         for module in MODULES
-        if _room(module) == "domain"
-        for name in _imports(module)
+        if room_of(module) == "domain"
+        for name in imports(module)
         if name.split(".")[0] in INPUT_OUTPUT or name in INPUT_OUTPUT or name.split(".")[0] in OWNERS
     }
     assert wrong == set()
-    readers = {module for module in MODULES if _room(module) == "domain" and "importlib.metadata" in _imports(module)}
+    readers = {module for module in MODULES if room_of(module) == "domain" and "importlib.metadata" in imports(module)}
     assert readers == {ENTRY_POINTS}
 
 
@@ -273,7 +221,7 @@ def test_packages_import_downwards_only(package: str) -> None:
     for module in MODULES:
         if module.partition(".")[0] != package:
             continue
-        for found in _imports(module):
+        for found in imports(module):
             top = found.partition(".")[0]
             allowed = top in MAY_IMPORT[package] | {package} or (module, top) in EXCEPTIONS
             if top in MAY_IMPORT and not allowed:
@@ -283,14 +231,14 @@ def test_packages_import_downwards_only(package: str) -> None:
 
 def test_the_library_needs_no_prefect() -> None:
     of_library = [module for module in MODULES if module.partition(".")[0] == "weighbridge"]
-    assert [module for module in of_library if any(name.split(".")[0] == "prefect" for name in _imports(module))] == []
+    assert [module for module in of_library if any(name.split(".")[0] == "prefect" for name in imports(module))] == []
 
 
 def test_the_command_line_imports_flows_only_when_it_runs_one() -> None:
     """Prefect takes seconds to import: a module-level import would cost them to everybody."""
-    at_import = [node for node in _tree(MODULES["weighbridge.cli.app"]).body if isinstance(node, ast.ImportFrom)]
+    at_import = [node for node in tree(MODULES["weighbridge.cli.app"]).body if isinstance(node, ast.ImportFrom)]
     assert all(not str(node.module).startswith("flows") for node in at_import)
-    assert any(name.startswith("flows.") for name in _imports("weighbridge.cli.app"))
+    assert any(name.startswith("flows.") for name in imports("weighbridge.cli.app"))
 
 
 @pytest.mark.parametrize("package", ADAPTERS)
@@ -298,9 +246,9 @@ def test_adapters_do_not_know_each_other(package: str) -> None:
     adapters = _adapters(package)
     everyone = {adapter for other in ADAPTERS for adapter in _adapters(other)}
     assert len(adapters) >= 2, "adapters were not found: the methods of their protocol have changed"
-    wrong = {(adapter, found) for adapter in adapters for found in _reached(adapter) if found in everyone}
+    wrong = {(adapter, found) for adapter in adapters for found in reached(adapter) if found in everyone}
     assert wrong == set()
-    assert {adapter for adapter in adapters if package in _imports(adapter)} == set(), "an adapter imports its dict"
+    assert {adapter for adapter in adapters if package in imports(adapter)} == set(), "an adapter imports its dict"
 
 
 @pytest.mark.parametrize("package", ADAPTERS)
@@ -309,7 +257,7 @@ def test_adapters_know_their_interface_or_only_values(package: str) -> None:
     above = ("catalog", "intake", "views", "cli", "domain.policy", "config.policy_file")
     names = tuple(f"weighbridge.{name}" for name in above)
     wrong = {
-        (adapter, found) for adapter in _adapters(package) for found in _reached(adapter) if found.startswith(names)
+        (adapter, found) for adapter in _adapters(package) for found in reached(adapter) if found.startswith(names)
     }
     assert wrong == set()
 
@@ -332,70 +280,46 @@ def test_no_environment_is_read_at_import(package: str) -> None:
     for module, path in MODULES.items():
         if module.partition(".")[0] != package or module == "weighbridge.catalog.migrations.env":
             continue
-        for node in _executed_at_import(_tree(path)):
+        for node in executed_at_import(tree(path)):
             read = ast.unparse(node) if isinstance(node, ast.Attribute | ast.Call) else ""
             if read.startswith(("os.environ", "os.getenv", "Settings()")):
                 wrong.append(f"{module}:{node.lineno}: {read}")
     assert wrong == []
 
 
-def _executed_at_import(node: ast.AST) -> Iterator[ast.AST]:
-    for inner in ast.iter_child_nodes(node):
-        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
-            for default in (*inner.decorator_list, *inner.args.defaults, *(d for d in inner.args.kw_defaults if d)):
-                yield default
-                yield from _executed_at_import(default)
-        elif not isinstance(inner, ast.Lambda):
-            yield inner
-            yield from _executed_at_import(inner)
-
-
 def test_modules_fit_a_head() -> None:
     lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
-    limits = {module: MAX_TEST_LINES if module.startswith("tests.") else MAX_LINES for module in MODULES}
-    assert {module: length for module, length in lengths.items() if length > limits[module]} == {}
-
-
-def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for module, path in MODULES.items():
-        for node in ast.walk(_tree(path)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield module, node
-
-
-def _where(found: Callable[[ast.AST], bool]) -> set[str]:
-    """The modules of `SHIPPED` that have such a node."""
-    return {module for module in SHIPPED if any(found(node) for node in ast.walk(_tree(MODULES[module])))}
+    assert {module: length for module, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_the_clock_is_read_in_one_place() -> None:
     clocks = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today")
-    read = _where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node).endswith(clocks))
+    read = where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node).endswith(clocks))
     assert read == {"weighbridge.domain.clock"}
 
 
 def test_these_modules_start_programs_and_no_others() -> None:
-    assert {module for module in SHIPPED if PROCESSES in _imports(module)} == set(STARTS_PROGRAMS)
-    assert {module for module in SHIPPED if _imports(module) & {"subprocess", "multiprocessing"}} == {PROCESSES}
+    assert {module for module in SHIPPED if PROCESSES in imports(module)} == set(STARTS_PROGRAMS)
+    assert {module for module in SHIPPED if imports(module) & {"subprocess", "multiprocessing"}} == {PROCESSES}
     starting = ("os.fork", "os.kill", "os.killpg", "os.exec", "os.posix_spawn", "os.system", "os.popen", "os.spawn")
-    ways = _where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node).startswith(starting))
+    ways = where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node).startswith(starting))
     assert ways - {PROCESSES} == set(KILLS_ITSELF)
 
 
 def test_files_appear_whole_by_one_module() -> None:
     renaming = ("os.replace", "os.rename")
-    found = _where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node) in renaming)
+    found = where(lambda node: isinstance(node, ast.Attribute) and ast.unparse(node) in renaming)
     assert found == {"weighbridge.system.whole_files", *RENAMES}
 
 
 def test_text_for_people_is_made_harmless_in_one_place() -> None:
-    found = _where(lambda node: isinstance(node, ast.IfExp) and ".isprintable()" in ast.unparse(node.test))
+    found = where(lambda node: isinstance(node, ast.IfExp) and ".isprintable()" in ast.unparse(node.test))
     assert found == set(REPLACES_CHARACTERS)
 
 
 def test_lists_of_http_statuses_are_the_clients_own() -> None:
     """What is busy, denied or missing is one table in `net`; what a single request's status means has its reason."""
-    statuses = _where(_lists_statuses)
+    statuses = where(_lists_statuses)
     assert {module for module in statuses if not module.startswith("weighbridge.net.")} == set(READS_STATUSES)
 
 
@@ -412,7 +336,7 @@ def test_no_public_class_has_the_name_of_another() -> None:
     names = Counter(
         node.name
         for module in SHIPPED
-        for node in _tree(MODULES[module]).body
+        for node in tree(MODULES[module]).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert {name for name, count in names.items() if count > 1} == set()
@@ -421,7 +345,7 @@ def test_no_public_class_has_the_name_of_another() -> None:
 def test_functions_fit_a_screen() -> None:
     """Signatures count; docstrings do not: what a public function means may take its room."""
     wrong = []
-    for module, node in _functions():
+    for module, node in functions():
         first = node.body[0]
         docstring = (first.end_lineno or 0) - first.lineno + 1 if ast.get_docstring(node) is not None else 0
         length = (node.end_lineno or 0) - node.lineno + 1 - docstring
@@ -432,7 +356,7 @@ def test_functions_fit_a_screen() -> None:
 
 def test_functions_take_few_parameters() -> None:
     wrong = []
-    for module, node in _functions():
+    for module, node in functions():
         named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         count = len([argument for argument in named if argument.arg not in ("self", "cls")])
         if count > MAX_PARAMETERS and not module.startswith(MANY_PARAMETERS):

@@ -80,15 +80,6 @@ def test_a_cut_archive_is_never_complete(scan: Callable[..., ScanReport], tmp_pa
     assert report.bytes_covered == 0
 
 
-def test_members_are_measured_and_named(tmp_path: Path) -> None:
-    path = tmp_path / "outer.zip"
-    path.write_bytes(samples.zip_of({"inner.tar": samples.tar_of({"a.bin": b"x" * 3_000_000})}))
-    found = walk(path)
-    sizes = {member.location: member for member in found}
-    assert sizes["inner.tar!a.bin"].size == 3_000_000
-    assert sizes["inner.tar!a.bin"].depth == 2
-
-
 @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", "C:\\x", "a\\..\\b"])
 def test_names_that_leave_the_folder(scan: Callable[..., ScanReport], name: str) -> None:
     assert "archive.unsafe-name" in rules(scan(samples.zip_of({name: b"x"})))
@@ -210,15 +201,6 @@ def test_bytes_after_the_end_are_unread(scan: Callable[..., ScanReport], tmp_pat
     report = scan(CLEAN[name](tmp_path) + b"MZ is hidden here", name)
     assert rules(report) == {"archive.hidden-data"}
     assert (report.status, report.bytes_covered) == ("partial", 0)
-
-
-def test_streams_after_each_other_are_one(tmp_path: Path) -> None:
-    for compress in (gzip.compress, bz2.compress, lzma.compress, zstd.compress):
-        path = tmp_path / "two"
-        path.write_bytes(compress(b"one") + compress(b"two"))
-        found = walk(path)
-        assert [b"".join(member.chunks()) for member in found] == [b"onetwo"]
-        assert not found.problems
 
 
 def test_bytes_that_belong_to_no_member(scan: Callable[..., ScanReport]) -> None:

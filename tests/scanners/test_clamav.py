@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-import py7zr
 import pytest
 from backports import zstd
 
+from tests.scanners.containers import CLEAN, encrypted_zip, seven_zip, tarred, zipped
 from tests.services.clamd import SMALL_LIMIT, WHOLE_FILE_MALWARE, clamd, eicar, signatures, small_clamd
 from weighbridge.content.archives import Limits
 from weighbridge.content.detection import detect_file
@@ -34,47 +34,11 @@ from weighbridge.scanners.interface import Subject
 
 __all__ = ["clamd", "small_clamd"]
 
-CLEAN = b"clean " * 1000
-
 
 def subject(path: Path) -> Subject:
     size = path.stat().st_size
     digest = Digest.sha256(path.read_bytes()) if size < 2**24 else Digest("sha256", "0" * 64)
     return Subject(digest, path, size, path.name, detect_file(path.name, path))
-
-
-def zipped(method: int = zipfile.ZIP_DEFLATED, /, **members: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def tarred(name: str, content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        info = tarfile.TarInfo(name)
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def seven_zip(name: str, content: bytes, method: str = "FILTER_LZMA2", password: str | None = None) -> bytes:
-    more = {"FILTER_PPMD": {"order": 6, "mem": 24}, "FILTER_BROTLI": {"level": 3}}.get(method, {})
-    filters = None if password else [{"id": getattr(py7zr, method), **more}]
-    buffer = io.BytesIO()
-    with py7zr.SevenZipFile(buffer, "w", filters=filters, password=password) as archive:
-        archive.writestr(content, name)
-    return buffer.getvalue()
-
-
-def encrypted_zip() -> bytes:
-    """Return a zip whose one member is flagged as encrypted, in its header and in the directory."""
-    content = bytearray(zipped(secret=CLEAN))
-    content[6] |= 1
-    content[content.index(b"PK\x01\x02") + 8] |= 1
-    return bytes(content)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import bz2
 import collections
-import io
 import os
 import pickle
 import random
@@ -18,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.content.pickles import assembled as a
+from tests.content.pickles.test_machine_noise import walked_of
 from tests.simulators import samples
 from weighbridge.config.policy_file import load_policy
 from weighbridge.content.archives import Limits
 from weighbridge.content.detection import detect_file
 from weighbridge.content.pickles import engines, machine
 from weighbridge.content.pickles.globals import classify
-from weighbridge.content.pickles.machine import Walked
 from weighbridge.content.pickles.streams import Search
 from weighbridge.content.pickles.symbols import Import
 from weighbridge.domain.digest import Digest
@@ -49,10 +48,6 @@ def scan(tmp_path: Path) -> Callable[..., ScanReport]:
         return scanner.scan(wanted)
 
     return run
-
-
-def walked_of(content: bytes) -> Walked:
-    return machine.walk(io.BytesIO(content), len(content))
 
 
 def errors(report: ScanReport) -> list[str]:
@@ -321,35 +316,6 @@ def test_a_flood_of_globals_hides_no_error(scan: Callable[..., ScanReport]) -> N
     assert errors(report).count("pickle.global") == 3
 
 
-def test_a_long_argument_is_skipped_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "large.pkl"
-    path.write_bytes(pickle.dumps([b"x" * 5_000_000, "y" * 5_000_000], protocol=5))
-    walked = walked_of(path.read_bytes())
-    assert walked.stopped
-    assert walked.end == path.stat().st_size
-    assert sum(map(len, walked.copies)) < 100
-
-
-@settings(max_examples=300, deadline=None)
-@given(content=st.binary(max_size=200))
-def test_no_bytes_break_the_walk(content: bytes) -> None:
-    walked = walked_of(content)
-    assert walked.stopped or walked.problem
-
-
-@settings(max_examples=100, deadline=None)
-@given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-       lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner)),
-       protocol=st.integers(0, 5))  # fmt: skip
-def test_plain_values_are_walked_to_their_end(value: object, protocol: int) -> None:
-    content = pickle.dumps(value, protocol=protocol)
-    walked = walked_of(content)
-    assert (walked.stopped, walked.problem, walked.end) == (True, "", len(content))
-    assert not walked.imports.keys() - {Import("_codecs", "encode"), Import("__builtin__", "bytes")}
-    # Other engines are given copies that mean the same.
-    assert pickle.dumps(pickle.loads(b"".join(walked.copies))) == pickle.dumps(pickle.loads(content))
-
-
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(min_size=1, max_size=300), name=st.sampled_from(["a.pkl", "a.bin", "a.npy", "a.zip", "a"]))
 def test_no_bytes_break_a_scan(tmp_path: Path, content: bytes, name: str) -> None:
@@ -383,51 +349,6 @@ def test_no_change_of_one_byte_of_an_archive_hides_its_code(tmp_path: Path) -> N
         read += same
         assert seen or not same
     assert read > 100
-
-
-def outcome(content: bytes) -> str:
-    """What the audit hooks of a child process would see; here: whether unpickling calls os.system. Runs nothing."""
-
-    class Watched(pickle.Unpickler):
-        def find_class(self, module: str, name: str) -> object:
-            if name == "system" and module in ("os", "posix"):
-                raise Reached
-            return super().find_class(module, name) if module in ("collections", "builtins") else Inert
-
-    try:
-        Watched(io.BytesIO(content)).load()
-    except Reached:
-        return "reached"
-    except Exception:  # noqa: BLE001 (changed pickles break in every way)
-        return "broken"
-    return "loaded"
-
-
-class Reached(Exception):
-    """Unpickling came to the malicious global."""
-
-
-class Inert:
-    """Stands for every other class."""
-
-    def __init__(self, *arguments: object) -> None:
-        pass
-
-
-def test_no_change_of_one_byte_hides_code_that_still_runs() -> None:
-    """Python's own unpickler is the judge: where it still reaches the code, so must the walk."""
-    changes = random.Random(7)
-    judged = 0
-    for protocol in (0, 2, 4):
-        evil = pickle.dumps([collections.OrderedDict(a=1), samples.calling(os.system, "true")], protocol=protocol)
-        for _ in range(1500):
-            content = bytearray(evil)
-            content[changes.randrange(len(evil))] = changes.randrange(256)
-            if outcome(bytes(content)) == "reached":
-                judged += 1
-                found = walked_of(bytes(content)).imports
-                assert any(classify(one) == "dangerous" for one in found), bytes(content)
-    assert judged > 500
 
 
 def loaded_by_torch(content: bytes) -> bytes:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.simulators.hub import Hub
+from tests.sources.hub_models import FILES, REF, WEIGHTS, hub, read, source, tree
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.ref import ModelRef
@@ -19,48 +20,13 @@ from weighbridge.errors import (
     SourceError,
     SourceMisbehaved,
     SourceUnavailable,
-    UnsafePath,
 )
 from weighbridge.intake.fetching import fetch
-from weighbridge.net.auth import Auth
 from weighbridge.net.settings import SourceSettings
 from weighbridge.sources.huggingface import HuggingFaceDatasetSource, HuggingFaceSource
 from weighbridge.store.local import LocalBlobStore
 
-WEIGHTS = bytes(range(256)) * 8192  # 2 MiB
-FILES = {
-    "config.json": b'{"model_type": "llama"}',
-    "model.safetensors": WEIGHTS,
-    "onnx/model.onnx": b"onnx" * 100,
-    "empty.txt": b"",
-    "sub dir/näme #1.txt": b"odd",
-}
-REF = ModelRef.parse("hf:org/name")
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        hub.add("org/name", FILES)
-        yield hub
-
-
-def source(hub: Hub, token: str = "", **settings: Any) -> HuggingFaceSource:
-    return HuggingFaceSource(SourceSettings(endpoint=hub.url, auth=Auth(token), **settings))
-
-
-def commit(hub: Hub, name: str = "org/name") -> str:
-    return hub.repositories["models", name].branches["main"]
-
-
-def tree(hub: Hub, name: str = "org/name") -> str:
-    return f"/tree/{commit(hub, name)}"
-
-
-def read(hub: Hub, manifest: Manifest, path: str, offset: int = 0, token: str = "") -> bytes:
-    with source(hub, token).open(manifest.ref, manifest.by_path[path], offset) as stream:
-        assert stream.offset == offset
-        return b"".join(stream.chunks)
+__all__ = ["hub"]
 
 
 class TestResolving:
@@ -205,73 +171,6 @@ class TestRefusals:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(Exception, match="HF_HUB_OFFLINE"):
             source(hub).resolve(REF)
-
-
-class TestHostileListings:
-    @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", "nul\0byte", "a\\b"])
-    def test_names(self, hub: Hub, name: str) -> None:
-        hub.add("org/evil", {name: b"x"})
-        with pytest.raises(UnsafePath):
-            source(hub).resolve(ModelRef.parse("hf:org/evil"))
-
-    def test_names_that_differ_by_case_are_two_files(self, hub: Hub) -> None:
-        hub.add("org/cases", {"README.md": b"x", "readme.md": b"y"})
-        names = [entry.path for entry in source(hub).resolve(ModelRef.parse("hf:org/cases")).files]
-        assert names == ["README.md", "readme.md"]
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            b"",
-            b"[]",
-            b"null",
-            b"<html>",
-            b"[" * 50_000,
-            b'{"id": "org/name"}',
-            b'{"id": "org/name", "sha": 7, "siblings": []}',
-            b'{"id": "org/name", "sha": "main", "siblings": []}',
-            b'{"id": "o/n", "sha": "%s", "siblings": [{}]}' % (b"a" * 40),
-            b'{"id": "o/n", "sha": "%s", "siblings": [{"rfilename": 7}]}' % (b"a" * 40),
-            b'{"id": "o/n", "sha": "%s", "siblings": [{"rfilename": "a", "size": "x"}]}' % (b"a" * 40),
-            b'{"id": "o/n", "sha": "%s", "siblings": [{"rfilename": "a", "size": -1}]}' % (b"a" * 40),
-            b'{"id": "o/n", "sha": "%s", "siblings": [{"rfilename": "a", "blobId": "x"}]}' % (b"a" * 40),
-            b'{"id": "o/n", "sha": "%s", "siblings": [{"rfilename": "a", "lfs": {"sha256": 1, "size": 1}}]}'
-            % (b"a" * 40),
-        ],
-    )
-    def test_documents(self, hub: Hub, body: bytes) -> None:
-        body = body.replace(b"a" * 40, commit(hub).encode())
-        hub.fault("/api/models/org/name", content=body)
-        hub.fault(tree(hub), status=404)
-        hub.fault(f"/revision/{commit(hub)}", content=body)  # what is asked where a mirror has no tree
-        with pytest.raises(SourceMisbehaved):
-            source(hub).resolve(REF)
-
-    @pytest.mark.parametrize(
-        "entry",
-        [
-            b"{}",
-            b'{"type": "file", "path": 7, "size": 1, "oid": ""}',
-            b'{"type": "file", "path": "a", "size": "x"}',
-            b'{"type": "file", "path": "a", "size": true}',
-            b'{"type": "file", "path": "a", "size": -1}',
-            b'{"type": "file", "path": "a", "size": 1, "oid": "x"}',
-            b'{"type": "file", "path": "a", "size": 1, "lfs": {"oid": 1, "size": 1}}',
-            b'{"type": "symlink", "path": "a", "size": 1}',
-        ],
-    )
-    def test_trees(self, hub: Hub, entry: bytes) -> None:
-        for body in (b"[" + entry + b"]", entry):
-            hub.fault(tree(hub), content=body, times=1)
-            with pytest.raises(SourceMisbehaved):
-                source(hub).resolve(REF)
-
-    def test_another_commit_than_the_pinned_one(self, hub: Hub) -> None:
-        old = source(hub).resolve(REF).ref
-        repository = hub.repositories["models", "org/name"]
-        repository.branches[old.revision] = repository.commit({"config.json": b"{}"})
-        with pytest.raises(SourceMisbehaved, match="describes the commit"):
-            source(hub).resolve(old)
 
 
 class TestBytes:

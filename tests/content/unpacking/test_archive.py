@@ -9,11 +9,9 @@ import io
 import lzma
 import os
 import random
-import signal
 import stat
 import struct
 import subprocess
-import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -23,65 +21,16 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
+from tests.content.unpacking.archives import FILES, FORMATS, SMALL, WEIGHTS, Unpack, left, refused, tar_with, unpack
 from tests.simulators import samples
 from weighbridge.content.archives import Limits
 from weighbridge.content.unpacking import UNPACKERS
-from weighbridge.content.unpacking.archive import unpack_archive
-from weighbridge.content.unpacking.interface import Unpacked
 from weighbridge.domain.digest import Digest
-from weighbridge.errors import SourceError, SourceMisbehaved, StoreError, UnsafePath, WeighbridgeError
+from weighbridge.errors import SourceError, SourceMisbehaved, UnsafePath, WeighbridgeError
 from weighbridge.sources.installed import ARCHIVES
 from weighbridge.store.local import LocalBlobStore
 
-Unpack = Callable[..., Unpacked]
-WEIGHTS = random.Random(1).randbytes(600_000) + bytes(900_000)
-FILES = {"model/config.json": b"{}", "model/sub/w.bin": WEIGHTS, "model/empty": b""}
-FORMATS: dict[str, Callable[[samples.Members], bytes]] = {
-    "zip": lambda members: samples.zip_of(members, zipfile.ZIP_DEFLATED),
-    "zip-stored": samples.zip_of,
-    "tar": samples.tar_of,
-    "tar.gz": lambda members: samples.tar_of(members, "w:gz"),
-    "tar.bz2": lambda members: samples.tar_of(members, "w:bz2"),
-    "tar.xz": lambda members: samples.tar_of(members, "w:xz"),
-    "tar.zst": lambda members: zstd.compress(samples.tar_of(members)),
-}
-SMALL = Limits(free_size=1024 * 1024, max_ratio=20, max_members=50)
-
-
-@pytest.fixture
-def unpack(tmp_path: Path, store: LocalBlobStore) -> Unpack:
-    def run(content: bytes, limits: Limits | None = None) -> Unpacked:
-        path = tmp_path / "archive"
-        path.write_bytes(content)
-        return unpack_archive(path, store, limits=limits)
-
-    return run
-
-
-def refused(unpack: Unpack, content: bytes, rule: str, limits: Limits | None = None) -> WeighbridgeError:
-    with pytest.raises((SourceMisbehaved, UnsafePath)) as error:
-        unpack(content, limits)
-    assert error.value.facts["rule"] == f"archive.{rule}", error.value
-    assert error.value.remedy
-    return error.value
-
-
-def left(store: LocalBlobStore) -> list[str]:
-    """Files of the store that hold bytes."""
-    return [path.name for path in store.root.rglob("*") if path.is_file() and path.stat().st_size]
-
-
-def tar_with(*members: tuple[str, bytes | None, dict[str, object]], tar_format: int = tarfile.PAX_FORMAT) -> bytes:
-    """Return a tar whose headers have further attributes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tar_format) as archive:
-        for name, content, attributes in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content or b"")
-            for key, value in attributes.items():
-                setattr(info, key, value)
-            archive.addfile(info, io.BytesIO(content or b""))
-    return buffer.getvalue()
+__all__ = ["unpack"]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -380,47 +329,6 @@ class TestHostileZips:
     def test_a_folder_with_content(self, unpack: Unpack) -> None:
         refused(unpack, samples.zip_of({"a/": b"x"}), "ambiguous")
         assert [entry.path for entry in unpack(samples.zip_of({"a/": b"", "a/w": b"1"})).files] == ["w"]
-
-
-class TestAgain:
-    _DIES = """
-import os, signal, sys
-from pathlib import Path
-from weighbridge.store.incoming import Incoming
-from weighbridge.store.local import LocalBlobStore
-from weighbridge.content.unpacking.archive import unpack_archive
-write, count = Incoming.write, [0]
-def dying(self, chunk):
-    write(self, chunk)
-    count[0] += len(chunk)
-    if count[0] > 1_000_000:
-        os.kill(os.getpid(), signal.SIGKILL)
-Incoming.write = dying
-unpack_archive(Path(sys.argv[1]), LocalBlobStore(Path(sys.argv[2])))
-"""
-
-    @pytest.mark.parametrize("kind", ["zip", "tar.zst"])
-    def test_after_being_killed_in_the_middle(self, tmp_path: Path, store: LocalBlobStore, kind: str) -> None:
-        path = tmp_path / "x"
-        path.write_bytes(FORMATS[kind](FILES))
-        child = [sys.executable, "-c", self._DIES, str(path), str(store.root)]
-        assert subprocess.run(child, check=False).returncode == -signal.SIGKILL
-        assert not store.has(Digest.sha256(WEIGHTS))
-        assert len(unpack_archive(path, store).files) == 3
-        assert store.unfinished() == 0
-
-    def test_an_archive_that_cannot_be_read_here(
-        self, tmp_path: Path, store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = tmp_path / "x"
-        path.write_bytes(samples.tar_of(FILES))
-
-        def broken(*values: object) -> bytes:
-            raise OSError(5, "Input/output error")
-
-        monkeypatch.setattr("weighbridge.content.archives.tar_reader.Window.read", broken)
-        with pytest.raises(StoreError, match="cannot be read from the store"):
-            unpack_archive(path, store)
 
 
 def test_every_flipped_byte_is_noticed_or_harmless(unpack: Unpack) -> None:
