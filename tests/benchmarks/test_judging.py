@@ -18,8 +18,11 @@ from weighbridge.benchmarks.mt_bench_questions import Question
 from weighbridge.benchmarks.patience import Patience
 from weighbridge.errors import BenchmarkFailed, Cancelled
 from weighbridge.net.addresses import AddressPolicy
+from weighbridge.net.retrying import Retrying
 
 PATIENCE = Patience(timeout_s=0.3, attempts=3, first_wait_s=0.01, longest_wait_s=5)
+#: As it is when no test replaces it.
+PAUSE = Retrying.pause
 QUESTION = Question(1, "math", ("How much is 2 + 2?", "And 3 + 3?"), ("4", "6"))
 
 
@@ -174,7 +177,8 @@ def test_a_judge_that_sends_something_else_is_told(service: OpenAIService, lie: 
         judged(service)
 
 
-def test_what_passes_is_waited_for(service: OpenAIService) -> None:
+def test_what_passes_is_waited_for(service: OpenAIService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Retrying, "pause", PAUSE)
     service.faults, service.retry_after = ["429", "500"], "0"
     assert judged(service) == JudgedAnswer(7, 1)
     assert len(service.asked) == 3

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from weighbridge.errors import Cancelled, HandlerError
+from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.net.retrying import Retrying
 
 Answer = TypeVar("Answer")
 
@@ -36,15 +37,9 @@ class Patience:
             HandlerError: the last failure.
             Cancelled: `stop` was set.
         """
-        attempt = 1
-        while True:
-            try:
-                return call()
-            except HandlerError as error:
-                wait_s = error.facts.get("retry_after_s", self.first_wait_s * 4 ** (attempt - 1))
-                given_up = attempt >= self.attempts or wait_s > self.longest_wait_s
-                if given_up or not error.facts.get("transient"):
-                    raise
-            attempt += 1
-            if stop.wait(wait_s):
-                raise Cancelled("The benchmark was cancelled.")
+        retrying = Retrying(self.attempts, self.first_wait_s, self.longest_wait_s, stopped=stop, growth=4)
+        return retrying.call(call, may_pass=_is_transient)
+
+
+def _is_transient(error: WeighbridgeError) -> bool:
+    return isinstance(error, HandlerError) and bool(error.facts.get("transient"))
