@@ -40,6 +40,10 @@ def test_samples_are_those_of_the_metric() -> None:
     of_quality = BenchmarkResult("mmlu", "", "", (), {}, {}, {}, samples=samples)
     assert samples_of(of_quality, Metric("accuracy", 0.5, "1", 2)) == [0.0, 1.0]
     assert samples_of(of_quality, Metric("accuracy/mmlu_b", 1.0, "1", 1)) == [1.0]
+    of_tasks = {"acc/arc_easy": [1.0], "acc_norm/arc_easy": [0.0], "acc/piqa": [2.0]}
+    of_any = BenchmarkResult("lm_eval", "", "", (), {}, {}, {}, samples=of_tasks)
+    assert samples_of(of_any, Metric("acc_norm/arc_easy", 0.0, "1", 1)) == [0.0]
+    assert samples_of(of_any, Metric("acc", 1.0, "1", 2)) == [1.0, 2.0]
     assert (
         samples_of(BenchmarkResult("memory", "", "", (), {}, {}, {}, samples=samples), Metric("weights", 1, "bytes", 1))
         == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -66,6 +67,36 @@ def judged(service: OpenAIService, *answers: str, **settings: Any) -> JudgedAnsw
 )
 def test_the_last_line_of_a_reply_is_its_verdict(reply: str, grade: float | None) -> None:
     assert verdict(reply) == grade
+
+
+def fastchat(reply: str) -> float | None:
+    """Return the grade that FastChat reads in a reply: the first one in double brackets, or else in single ones."""
+    found = re.search(r"\[\[(\d+\.?\d*)\]\]", reply) or re.search(r"\[(\d+\.?\d*)\]", reply)
+    return float(found[1]) if found else None
+
+
+@pytest.mark.parametrize(
+    ("reply", "grade"),
+    [
+        ("The answer is right, and says why.\n\nRating: [[9]]", 9),
+        ("Explanation: it leaves out the second part.\n\n**Rating: [[4.5]]**", 4.5),
+        ("It is vague.\n\n**Rating:** [[3]]\n", 3),
+        ("Final rating: [[10]].", 10),
+        # Asked for once more, as they may be quoted: a grade within a sentence, or in other brackets.
+        ("The answer is right, and says why. Rating: [[9]]", None),
+        ("It is vague.\n\nRating: [3]", None),
+        # No grade at all.
+        ("I cannot rate this.", None),
+    ],
+)
+def test_a_grade_is_the_one_that_fastchat_reads_or_is_asked_for_again(reply: str, grade: float | None) -> None:
+    assert verdict(reply) == grade
+    assert grade in (None, fastchat(reply))
+
+
+def test_a_grade_that_an_answer_gives_itself_is_read_by_fastchat_and_not_here() -> None:
+    reply = "The assistant writes “[[10]]”, which is no answer.\n\nRating: [[1]]"
+    assert (fastchat(reply), verdict(reply)) == (10, 1)
 
 
 def test_a_grade_is_asked_for_as_it_is_recorded(service: OpenAIService) -> None:

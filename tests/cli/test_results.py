@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.benchmarks.test_leaderboard import result, settle
+from weighbridge.benchmarks import BENCHMARKS
+from weighbridge.benchmarks.leaderboard import MAIN_METRICS
 from weighbridge.catalog import Catalog
 from weighbridge.cli import app
 from weighbridge.domain.result import Interval, Metric
@@ -44,6 +48,41 @@ def test_a_number_is_traced_to_all_that_it_rests_on(known: Path, capsys: pytest.
     told = capsys.readouterr().out
     for words in ("the 50 % quantile", "n 60; 3 raw ones from 0.5 to 2", "order statistics", "busy", "with two 1.0.0"):
         assert words in " ".join(told.split())
+
+
+#: What each benchmark measures first, and the names of its raw samples.
+BOARD = [
+    ("inference_latency", "ttft_p50", ["ttft"]),
+    ("throughput", "output_tokens_per_second_batch_1", ["output_tokens_per_second_batch_1"]),
+    ("memory", "peak_rss", []),
+    ("memory", "peak_allocated", []),
+    ("embedding_rate", "sentences_per_second", ["sentences_per_second"]),
+    ("rerank_rate", "documents_per_second", ["documents_per_second"]),
+    ("speech_rate", "real_time_factor", ["real_time_factor"]),
+    ("mmlu", "accuracy", ["acc/mmlu_anatomy", "acc/mmlu_virology"]),
+    ("humaneval", "pass_at_1", ["pass_at_1/humaneval"]),
+    ("lm_eval", "exact_match,strict-match", ["exact_match,strict-match/gsm8k"]),
+    ("mt_bench", "score", ["score_turn_1", "score_turn_2"]),
+]
+
+
+def test_each_number_of_the_board_is_explained(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert {benchmark for benchmark, _, _ in BOARD} == set(BENCHMARKS)
+    assert {metric for _, metric, _ in BOARD} >= {name for names in MAIN_METRICS.values() for name in names}
+    for place, (benchmark, metric, names) in enumerate(BOARD):
+        store, name = LocalBlobStore(known / "store"), f"of-{place}"
+        with Catalog.open(f"sqlite:///{known / 'catalog.db'}", lambda: datetime(2026, 1, 2, tzinfo=UTC)) as catalog:
+            measured = result(settle(catalog, store, name, "1.0.0", name.encode()), 1.0)
+            values = (Metric(metric, 4.0, "1", 2, Interval(3.0, 5.0)),)
+            samples = {one: [3.0, 5.0] for one in names}
+            changes: dict[str, Any] = {"benchmark": benchmark, "definition": f"{benchmark}/1"}
+            catalog.add_result(replace(measured, metrics=values, samples=samples, **changes))
+        assert app.run(["results", name, "--explain", metric, "--json"]) == 0
+        (facts,) = json.loads(capsys.readouterr().out)
+        assert (facts["metric"], facts["value"], facts["definition"]) == (metric, 4.0, f"{benchmark}/1")
+        assert facts["formula"] != "as its definition says"
+        assert facts["samples"] == [3.0, 5.0] * len(names)
+        assert facts["hardware"]["cores"] == 2
 
 
 def test_everything_that_was_measured_is_shown(known: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,11 @@ _JUDGED = (
     Formula(r"score/(.+)", "the mean over the questions of {0} of the mean of their grades", _MEAN, "score_turn"),
     Formula(r"grades_missing", "answers without a grade / answers", _SHARE, "replies_turn"),
 )
-_ANY = Formula(r"(.+)", "lm-eval's own {0}, over the documents of the task", _HARNESS)
+#: Of several tasks each metric has its task in its name; raw samples always have.
+_ANY = (
+    Formula(r"(.+)/([^/]+)", "lm-eval's own {0}, over the documents of {1}", _HARNESS, "{0}/{1}"),
+    Formula(r"(.+)", "lm-eval's own {0}, over the documents of the task", _HARNESS, "{0}/"),
+)
 #: The formulas of each benchmark; the first whose pattern is the whole name of a metric is its own.
 FORMULAS: Mapping[str, tuple[Formula, ...]] = {
     "inference_latency": _TIMES,
@@ -111,14 +115,14 @@ FORMULAS: Mapping[str, tuple[Formula, ...]] = {
         Formula(r"real_time_factor", "the mean of seconds of work / seconds of sound", _MEAN, "real_time_factor"),
     ),
     "mmlu": (
-        Formula(r"accuracy", "questions whose likeliest letter is the right one / questions", _SHARE, "acc"),
+        Formula(r"accuracy", "questions whose likeliest letter is the right one / questions", _SHARE, "acc/"),
         Formula(r"accuracy/(.+)", "the same of {0} alone", _SHARE, "acc/{0}"),
-        _ANY,
+        *_ANY,
     ),
     "humaneval": (
         Formula(r"pass_at_1", "functions that pass their tests at the first attempt / functions", _SHARE, "pass_at_1"),
     ),
-    "lm_eval": (_ANY,),
+    "lm_eval": _ANY,
     "mt_bench": _JUDGED,
 }
 
