@@ -23,7 +23,7 @@ from flows.benchmark_form import SETTINGS, in_form
 from flows.device_runner import device_runner
 from flows.end_states import failed, measured
 from flows.parameter_types import Benchmark
-from flows.run_workspace import run_actor, settings_blocks
+from flows.run_workspace import own_temporary_files, run_actor, settings_blocks
 from tasks.benchmark import CANCEL_EVENT, Sealed
 from tasks.benchmark import benchmark as benchmark_task
 from weighbridge.benchmarks.offered_settings import taking
@@ -90,7 +90,7 @@ def benchmark(
         data = tuple(chosen.pop("data", ()))
         request = MeasureRequest(name, tuple(benchmarks), handler, devices[0], models, data, chosen)
         settings = Settings(**load_settings(settings_blocks("", "", store_block, catalog_block)))
-        with open_workspace(settings, on_behalf=True, actor=run_actor()) as workspace:
+        with own_temporary_files(), open_workspace(settings, on_behalf=True, actor=run_actor()) as workspace:
             catalog = workspace.catalog
             prepared = prepare(request, workspace)
             wanted = measurements(

@@ -19,7 +19,7 @@ from weighbridge.domain.progress import Progress, Several, Silent
 from weighbridge.intake.workspace import Workspace, open_workspace
 from weighbridge.net.auth import Auth
 from weighbridge.net.on_behalf import is_operators
-from weighbridge.system.claimed_folders import gather_temporary_files
+from weighbridge.system.claimed_folders import gather_temporary_files, remove_temporary_files
 
 #: The workspace of the run that a subflow belongs to: a second one would start a second clamd.
 _shared: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
@@ -53,6 +53,24 @@ def settings_blocks(mlflow: str, clamav: str, store: str, catalog: str) -> dict[
 
 
 @contextmanager
+def own_temporary_files() -> Iterator[None]:
+    """Give a process that Prefect started for one run a folder for its temporary files, removed with the process.
+
+    A cancelled one may be ended by a signal, without the clean-up at its exit, so the folder is removed before.
+    """
+    if "PREFECT__FLOW_RUN_ID" not in os.environ:
+        yield
+        return
+    gather_temporary_files()
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            remove_temporary_files()
+        raise
+
+
+@contextmanager
 def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "") -> Iterator[Workspace]:
     """Open a workspace for the present flow run, or lend a subflow the one of its parent.
 
@@ -77,18 +95,15 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
         # Sources are opened in plain threads, which have no context with this run's server.
         return context.copy().run(load_block, name, kind)
 
-    if "PREFECT__FLOW_RUN_ID" in os.environ:  # Prefect started this process only for this run.
-        gather_temporary_files()
     settings = Settings(**load_settings(blocks))
     vouched = bool(models) and is_operators(Path(models), Path.cwd())
-    with open_workspace(
-        settings,
-        progress=progress,
-        load_block=load,
-        on_behalf=own is None,
-        vouched=vouched,
-        actor=run_actor() if own is None else "",
-    ) as workspace:
+    actor = run_actor() if own is None else ""
+    with (
+        own_temporary_files(),
+        open_workspace(
+            settings, progress=progress, load_block=load, on_behalf=own is None, vouched=vouched, actor=actor
+        ) as workspace,
+    ):
         token = _shared.set(workspace)
         try:
             yield workspace
