@@ -144,6 +144,10 @@ class StateConflict(CatalogError):
     """What was asked for contradicts what a version is: its status, its files, or a change made meanwhile."""
 
 
+class ChangedMeanwhile(StateConflict):
+    """A change was asked for of what is no longer there, because another one came before it."""
+
+
 class CatalogUnavailable(CatalogError):
     """The catalog's database is locked or not reachable."""
 

@@ -17,7 +17,7 @@ from tests.catalog.values import decision, manifest
 from weighbridge.catalog import Catalog, ModelQuery, ModelSummary, schema
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.decision import Verdict
-from weighbridge.errors import CatalogError
+from weighbridge.errors import CatalogError, ChangedMeanwhile
 
 
 def add(catalog: Catalog, name: str, verdict: Verdict = "PASSED", gated: bool = False, **card: Any) -> None:
@@ -197,3 +197,30 @@ def test_changes_side_by_side_leave_the_right_row(catalog: Catalog) -> None:
     line = catalog.lists.model("org/name")
     assert line is not None
     assert (line.version, line.default, line.status) == ("1.0.0", True, "PASSED")
+
+
+def test_of_two_changes_that_rest_on_the_same_reading_one_is_refused(catalog: Catalog) -> None:
+    for number in ("1.0.0", "1.1.0", "1.2.0"):
+        settle(catalog, number, number)
+    read = catalog.lists.model("org/name")
+    refused: list[str] = []
+
+    def change(number: str) -> None:
+        def check(model: ModelSummary) -> None:
+            if model != read:
+                raise ChangedMeanwhile("It was changed.")
+
+        try:
+            catalog.set_default("org/name", number, check)
+        except ChangedMeanwhile:
+            refused.append(number)
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in ("1.0.0", "1.1.0")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    line = catalog.lists.model("org/name")
+    assert line is not None
+    assert {line.version, *refused} == {"1.0.0", "1.1.0"}
+    assert len(refused) == 1

@@ -24,6 +24,7 @@ from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.job_queue import JobQueue
+from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
@@ -278,16 +279,17 @@ class Catalog:
         with self._database.read() as connection:
             return versions.origins(connection, name)
 
-    def set_default(self, name: str, version: str | None) -> None:
+    def set_default(self, name: str, version: str | None, check: Callable[[ModelSummary], None] | None = None) -> None:
         """Fix a model's default version; None lets it follow the newest PASSED one again.
 
         While a fixed version is not PASSED the model has no default: no other version takes its place by itself.
+        `check` gets the model's line in the same transaction; what it raises prevents the change.
 
         Raises:
             CatalogError: no such version, or it is not PASSED.
         """
         with self._changes.begin() as change:
-            before = versions.fix_default(change.connection, name, version)
+            before = versions.fix_default(change.connection, name, version, check)
             change.record("model.default", name, before={"version": before}, after={"version": version})
 
     def withdraw(self, name: str, version: str, reason: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 
 from weighbridge.catalog import listings, manifests, publications, reports, schema
 from weighbridge.catalog.database import insert
-from weighbridge.catalog.listings import default_id
+from weighbridge.catalog.listings import ModelSummary, default_id
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, Reason, VersionStatus
 from weighbridge.domain.manifest import Manifest
@@ -144,14 +144,21 @@ def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
     return {manifests.ref_from_json(ref).origin for ref in connection.execute(query).scalars()}
 
 
-def fix_default(connection: Connection, name: str, version: str | None) -> str | None:
+def fix_default(
+    connection: Connection, name: str, version: str | None, check: Callable[[ModelSummary], None] | None = None
+) -> str | None:
     """Fix the default version, and return the one fixed before; None lets it follow the newest PASSED again.
+
+    What `check` raises, which gets the model's line, prevents the change.
 
     Raises:
         NotInCatalog: no such version.
         StateConflict: it is not PASSED.
     """
     lock(connection, name)
+    model = listings.of_model(connection, name)
+    if check is not None and model is not None:
+        check(model)
     version_id = None
     if version is not None:
         version_id, status = require(connection, name, version)

@@ -8,9 +8,10 @@ here: how a registry publishes and withdraws (registries), or why a version pass
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from weighbridge.catalog import ModelSummary
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, RegistryUnavailable, WeighbridgeError
 from weighbridge.intake.workspace import Workspace
@@ -80,13 +81,16 @@ def reinstate(name: str, version: str, workspace: Workspace) -> ModelVersion:
     return reconcile(found, [workspace.registry_at(one) for one in workspace.settings.registries], workspace)
 
 
-def set_default(name: str, version: str | None, workspace: Workspace) -> ModelVersion | None:
+def set_default(
+    name: str, version: str | None, workspace: Workspace, check: Callable[[ModelSummary], None] | None = None
+) -> ModelVersion | None:
     """Make a version the default one, here and in every registry that has it, and return it.
 
     Args:
         name: the model's name.
         version: its number; None lets the default follow the newest PASSED version again.
         workspace: the workspace to use.
+        check: is called with the model's line before it changes; what it raises prevents the change.
 
     Returns:
         The default version; None where no version is PASSED.
@@ -97,7 +101,7 @@ def set_default(name: str, version: str | None, workspace: Workspace) -> ModelVe
     """
     catalog = workspace.catalog
     before = catalog.get(name)
-    catalog.set_default(name, version)
+    catalog.set_default(name, version, check)
     now = catalog.get(name)
     for one in (now, _required(name, before.version, workspace) if before else None):
         if one is not None and one.status == "PASSED":

@@ -9,26 +9,43 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+
+from weighbridge.errors import ChangedMeanwhile
 
 #: Clients may keep an answer and have to ask whether it is still true; no shared cache may keep it.
 _CACHING = "private, no-cache"
 
 
-def answer(request: Request, document: BaseModel | Any, status: int = 200) -> Response:
+def answer(request: Request, document: Any, status: int = 200) -> Response:
     """Return a document as JSON with its ETag; status 304 without a body where the client's copy is equal."""
-    content = document.model_dump() if isinstance(document, BaseModel) else document
-    # A lone surrogate in a publisher's text becomes “?”: no UTF-8 has it.
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    headers = {"etag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "cache-control": _CACHING}
-    if status == 200 and request.method in ("GET", "HEAD") and _matches(request, headers["etag"]):
+    body = _written(document)
+    headers = {"etag": _etag(body), "cache-control": _CACHING}
+    if status == 200 and request.method == "GET" and _names(request, "if-none-match", headers["etag"]):
         return Response(status_code=304, headers=headers)
     return Response(body, status, headers, media_type="application/json")
 
 
-def _matches(request: Request, etag: str) -> bool:
-    """Whether `If-None-Match` names this tag; it is compared weakly (RFC 9110, 13.1.2)."""
-    wanted = request.headers.get("if-none-match", "")
+def refuse_changed(request: Request, document: Any) -> None:
+    """Refuse a change whose `If-Match` names another document than there is. Raises ChangedMeanwhile."""
+    if "if-match" in request.headers and not _names(request, "if-match", _etag(_written(document))):
+        raise ChangedMeanwhile(
+            "It is not what the request's If-Match names: somebody changed it meanwhile.",
+            "Read it again, look at what changed, and send its ETag.",
+        )
+
+
+def _written(document: Any) -> bytes:
+    # A lone surrogate in a publisher's text becomes “?”: no UTF-8 has it.
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _names(request: Request, condition: str, etag: str) -> bool:
+    """Whether a condition's header names a tag; a proxy that compresses answers makes their tags weak."""
+    wanted = request.headers.get(condition, "")
     return wanted.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in wanted.split(","))

@@ -18,7 +18,7 @@ from weighbridge import __version__
 from weighbridge.config.settings import Settings
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
-from weighbridge.web.api import leaderboard, models, scans, versions
+from weighbridge.web.api import leaderboard, models, scans, versions, withdrawals
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.authentication import needs
 from weighbridge.web.failures import Failures
@@ -27,7 +27,7 @@ from weighbridge.web.problems import add_handlers, documented, name_media_type
 
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
-_ROUTERS = (leaderboard.router, models.router, versions.router, scans.router)
+_ROUTERS = (leaderboard.router, models.router, versions.router, scans.router, withdrawals.router)
 
 
 def create_app(settings: Settings) -> ASGIApp:

@@ -21,12 +21,16 @@ HEADERS = {
 }
 
 
+#: The type that curl gives a body of `-d`; no form is understood here, and a page of another site has no key.
+_FORM = b"application/x-www-form-urlencoded"
+
+
 class _TooLarge(Exception):
     """A body is larger than it may be."""
 
 
 class RequestLimits:
-    """Refuses large bodies, answers HEAD like GET, and adds `HEADERS`.
+    """Refuses large bodies, answers HEAD like GET, reads a form as JSON, and adds `HEADERS`.
 
     Args:
         app: the application.
@@ -64,7 +68,7 @@ class RequestLimits:
         try:
             if _declared(scope) > self._max_body:
                 raise _TooLarge
-            await self._app(_read_as_get(scope), receive_limited, send_with_headers)
+            await self._app(_understood(scope), receive_limited, send_with_headers)
         except _TooLarge:
             if begun:
                 raise
@@ -77,6 +81,11 @@ def _declared(scope: Scope) -> int:
     return int(value) if value.isdigit() else 0
 
 
-def _read_as_get(scope: Scope) -> Scope:
-    """Return HEAD as GET for the application; the server sends no body for it."""
-    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+def _understood(scope: Scope) -> Scope:
+    """Return HEAD as GET, for which the server sends no body, and what `curl -d` calls a form as JSON."""
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    headers = [
+        (name, b"application/json" if name == b"content-type" and value == _FORM else value)
+        for name, value in scope["headers"]
+    ]
+    return {**scope, "method": method, "headers": headers}

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from weighbridge.errors import (
+    ChangedMeanwhile,
     NameTaken,
     NotAuthenticated,
     NotInCatalog,
@@ -40,6 +41,7 @@ STATUSES: dict[type[WeighbridgeError], int] = {
     NotInCatalog: 404,
     NameTaken: 409,
     StateConflict: 409,
+    ChangedMeanwhile: 412,
     UsageError: 400,
     SourceError: 502,
     WeighbridgeError: 500,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from weighbridge.catalog import Catalog as CatalogOfProcess
+from weighbridge.domain.access import Caller
+from weighbridge.intake.asker import Asker
 from weighbridge.intake.resources import Resources
+from weighbridge.intake.workspace import Workspace, workspace_of
 from weighbridge.web.failures import Failures
 
 
@@ -26,5 +31,14 @@ def _failures(request: Request) -> Failures:
 
 
 SharedFailures = Annotated[Failures, Depends(_failures)]
+
+
+@contextmanager
+def acting(resources: Resources, caller: Caller) -> Iterator[Workspace]:
+    """Yield a workspace in which a caller's work is done, within the rules for work on behalf of others."""
+    with workspace_of(resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
+        yield workspace
+
+
 SharedResources = Annotated[Resources, Depends(_resources)]
 SharedCatalog = Annotated[CatalogOfProcess, Depends(_catalog)]
