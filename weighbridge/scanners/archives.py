@@ -12,7 +12,7 @@ from weighbridge.content.members import MemberExaminer
 from weighbridge.domain.report import Finding, ScanReport, Status
 from weighbridge.scanners.interface import Engine, Scanner, Subject, Worst, report
 
-VERSION = "6"
+VERSION = "7"
 #: Findings kept of one archive; the rest is counted in one more.
 MAX_FINDINGS = 200
 

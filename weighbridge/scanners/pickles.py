@@ -18,7 +18,7 @@ from weighbridge.content.pickles.streams import Search
 from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
 
-VERSION = "4"
+VERSION = "5"
 #: Findings kept of one blob; the rest is counted in one more.
 MAX_FINDINGS = 200
 #: Globals that one finding names, and classes.
