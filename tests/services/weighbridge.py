@@ -78,9 +78,9 @@ def serving(home: Path, environment: Mapping[str, str] | None = None, *options: 
         process.stderr.close()
 
 
-def holds(model: type[BaseModel], response: httpx.Response) -> Any:
+def holds(model: type[BaseModel], response: httpx.Response, status: int = 200) -> Any:
     """Return the JSON of a response, which is exactly what a document of the API promises."""
-    assert response.status_code == 200, response.text
+    assert response.status_code == status, response.text
     content = response.json()
     promised = model.model_validate(content, strict=True).model_dump()
     assert promised == content

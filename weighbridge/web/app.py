@@ -16,18 +16,23 @@ from starlette.types import ASGIApp
 
 from weighbridge import __version__
 from weighbridge.config.settings import Settings
+from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
-from weighbridge.web.api import leaderboard, models, scans, versions, withdrawals
+from weighbridge.web.api import ingests, leaderboard, models, orders, scans, versions, withdrawals
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.authentication import needs
 from weighbridge.web.failures import Failures
 from weighbridge.web.limits import RequestLimits
 from weighbridge.web.problems import add_handlers, documented, name_media_type
+from weighbridge.web.stopping import stop_event
 
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
-_ROUTERS = (leaderboard.router, models.router, versions.router, scans.router, withdrawals.router)
+_ROUTERS = (
+    *(leaderboard.router, models.router, versions.router, scans.router),
+    *(withdrawals.router, orders.router, ingests.router),
+)
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -87,8 +92,12 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     @asynccontextmanager
     async def opened(app: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = _THREADS
-        with open_resources(settings) as resources:
-            app.state.resources = resources
+        with (
+            open_resources(settings) as resources,
+            JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
+        ):
+            app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
+            app.state.prefix = settings.api_prefix
             yield
 
     return opened

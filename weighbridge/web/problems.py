@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from weighbridge.errors import (
     ChangedMeanwhile,
+    KeyReused,
     NameTaken,
     NotAuthenticated,
     NotInCatalog,
@@ -42,6 +43,7 @@ STATUSES: dict[type[WeighbridgeError], int] = {
     NameTaken: 409,
     StateConflict: 409,
     ChangedMeanwhile: 412,
+    KeyReused: 422,
     UsageError: 400,
     SourceError: 502,
     WeighbridgeError: 500,
@@ -123,7 +125,7 @@ def of_error(error: WeighbridgeError) -> tuple[ProblemDetails, dict[str, str]]:
     """Return the problem of an error, and the headers of its response."""
     kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
     status = 503 if error.retryable else STATUSES[kind]
-    type_ = _TYPE + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
+    type_ = problem_type(type(error))
     headers = {}
     if status == 401:
         headers["www-authenticate"] = 'Bearer realm="weighbridge"'
@@ -145,6 +147,11 @@ def of_error(error: WeighbridgeError) -> tuple[ProblemDetails, dict[str, str]]:
         instance=instance,
     )
     return problem, headers
+
+
+def problem_type(kind: type[WeighbridgeError]) -> str:
+    """Return the type of the problems of a kind of error."""
+    return _TYPE + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
 
 
 def of_status(status: int, detail: str = "", remedy: str = "", errors: Sequence[FieldProblem] = ()) -> ProblemDetails:

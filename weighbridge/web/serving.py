@@ -22,6 +22,9 @@ from weighbridge.web.app import create_app
 #: Seconds that requests may take to end after the server was told to stop.
 GRACE_S = 10
 _BACKLOG = 2048
+#: Seconds that one of several processes may take to start or to answer its parent, before it is replaced: a busy
+#: machine takes a while to import everything.
+_START_S = 60
 
 
 class _Server(uvicorn.Server):
@@ -61,6 +64,7 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
         forwarded_allow_ips=list(settings.serve_proxies),
         ws="none",
         timeout_graceful_shutdown=GRACE_S,
+        timeout_worker_healthcheck=_START_S,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     announce(_address(listening))

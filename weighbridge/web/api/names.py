@@ -44,7 +44,7 @@ Number = Annotated[
 
 
 #: Words that stand for something else directly below `/models`: a model of such a name is written escaped.
-RESERVED = frozenset({"leaderboard"})
+RESERVED = frozenset({"import", "leaderboard"})
 
 
 def path_of(name: str) -> str:

@@ -1,0 +1,116 @@
+"""The resource `/ingests`: jobs that were asked for, how far each is, and the end of it.
+
+Not here: asking for one (web.api.orders).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from threading import Event
+from typing import Annotated, Any
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from weighbridge.catalog import Catalog, JobState, StoredJob
+from weighbridge.domain.access import Caller
+from weighbridge.errors import CatalogUnavailable, NotInCatalog, UsageError
+from weighbridge.web.answers import answer
+from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, key_of
+from weighbridge.web.api.job_documents import JobDocument, Jobs, job_document
+from weighbridge.web.authentication import Publisher, Reader
+from weighbridge.web.problems import documented
+from weighbridge.web.process import SharedCatalog
+
+router = APIRouter(prefix="/ingests", tags=["ingests"])
+
+Id = Annotated[
+    str, Path(alias="job", description="The job's id, as the answer that accepted it has it.", max_length=64)
+]
+#: Seconds between two looks at a job that is watched, and after which a silent stream says that it lives.
+_LOOK_S, _ALIVE_S = 0.5, 15.0
+_EVENT_STREAM = "text/event-stream"
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events; the data of each is the job.", "content": {_EVENT_STREAM: {}}}
+}
+
+
+@router.get("", response_model=Jobs, responses=documented(400, 422, 503))
+def list_jobs(
+    request: Request,
+    catalog: SharedCatalog,
+    caller: Publisher,
+    state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
+    cursor: Cursor = "",
+    limit: Limit = 50,
+) -> Response:
+    """List jobs, the newest first."""
+    found = catalog.jobs.listed(state=state, before=_place(cursor), limit=limit + 1)
+    shown = found[:limit]
+    following = cursor_of([shown[-1].created_at.isoformat(), shown[-1].id]) if len(found) > limit else None
+    items = [job_document(job, caller) for job in shown if caller.may("reader", job.order.name)]
+    return answer(request, {"items": items, "next": following})
+
+
+@router.get("/{job}", response_model=JobDocument, responses=documented(404, 422, 503))
+def get_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: Id) -> Response:
+    """Return a job: its steps with their progress, and at the end the verdict with its reasons."""
+    return answer(request, job_document(_found(catalog, id_, caller), caller))
+
+
+@router.delete("/{job}", response_model=JobDocument, responses=documented(404, 409, 422, 503))
+def cancel_job(request: Request, catalog: SharedCatalog, caller: Publisher, id_: Id) -> Response:
+    """Cancel a job. One that runs stops soon: watch its state; what it received stays for the next attempt."""
+    _found(catalog, id_, caller)
+    return answer(request, job_document(catalog.acting(caller.actor).jobs.cancel(id_), caller))
+
+
+@router.get("/{job}/events", response_class=Response, responses=_EVENTS | documented(404, 422, 503))
+async def watch_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: Id) -> Response:
+    """Watch a job: server-sent events `progress` with its document at each change, and `end` with the last one."""
+    job = await run_sync(_found, catalog, id_, caller)
+    events = _events(job, catalog, caller, request.app.state.stopping)
+    return StreamingResponse(events, media_type=_EVENT_STREAM)
+
+
+async def _events(job: StoredJob, catalog: Catalog, caller: Caller, stopping: Event) -> AsyncIterator[str]:
+    sent, silent_s = "", 0.0
+    while True:
+        text = json.dumps(job_document(job, caller), separators=(",", ":"))
+        if text != sent:
+            yield f"event: {'end' if job.ended else 'progress'}\ndata: {text}\n\n"
+            sent, silent_s = text, 0.0
+        elif silent_s >= _ALIVE_S:
+            yield ": still there\n\n"
+            silent_s = 0.0
+        if job.ended or stopping.is_set():
+            return
+        await anyio.sleep(_LOOK_S)
+        silent_s += _LOOK_S
+        try:
+            job = await run_sync(catalog.jobs.get, job.id)
+        except CatalogUnavailable:
+            continue
+
+
+def _found(catalog: Catalog, id_: str, caller: Caller) -> StoredJob:
+    """Return a job of a model that a caller may see; to others there is none. Raises NotInCatalog."""
+    job = catalog.jobs.get(id_)
+    if not caller.may("reader", job.order.name):
+        raise NotInCatalog(f"There is no job {id_}.", "Its id is in the answer that accepted it.", id=id_)
+    return job
+
+
+def _place(cursor: str) -> tuple[datetime, str] | None:
+    key = key_of(cursor)
+    if key is None:
+        return None
+    try:
+        at, id_ = (str(part) for part in key)
+        return datetime.fromisoformat(at).astimezone(UTC), id_
+    except (ValueError, OverflowError) as error:
+        raise UsageError("The cursor is of another list.", "Take `next` of the part before.") from error

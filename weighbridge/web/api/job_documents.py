@@ -1,0 +1,122 @@
+"""What answers say of a job.
+
+Not here: what requests for work hold (web.api.order_documents).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from weighbridge import errors
+from weighbridge.catalog import JobState, StoredJob
+from weighbridge.domain.access import Caller
+from weighbridge.web.api.documents import Page
+from weighbridge.web.problems import problem_type
+
+JobStatus = Literal["PENDING", "FETCHING", "SCANNING", "PASSED", "FAILED", "SKIPPED", "ERROR", "CANCELLED"]
+#: Errors that speak of the asker's model and source; others name folders and services of the operator's.
+_FOR_ASKERS = (errors.UsageError, errors.SourceError, errors.IntegrityError, errors.UnsafePath, errors.StateConflict)
+_HIDDEN = {"problem": "The server could not do this.", "remedy": "Ask its operator: an admin's key sees the reason."}
+
+
+class JobStep(BaseModel):
+    """One step of a job."""
+
+    name: str = Field(examples=["fetch"])
+    state: Literal["waiting", "running", "done"]
+    unit: str = Field(description="What is counted.", examples=["bytes"])
+    done: int
+    total: int | None = Field(description="Null where it is not known.")
+    speed: int | None = Field(description="Of that unit a second; null where it is not running.")
+    working_on: str
+
+
+class JobReason(BaseModel):
+    """Why the verdict is what it is."""
+
+    effect: Literal["reject", "warn", "waive"]
+    rule: str
+    message: str
+    path: str
+    report: str
+
+
+class JobError(BaseModel):
+    """Why the work could not be done."""
+
+    type: str = Field(examples=["urn:weighbridge:problem:model-not-found"])
+    problem: str
+    remedy: str
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+
+
+class JobDocument(BaseModel):
+    """Work that was asked for: an ingest of a model, or another scan of a version."""
+
+    id: str
+    kind: Literal["ingest", "rescan"]
+    name: str = Field(description="The model's name.")
+    status: JobStatus = Field(description="Of the version meanwhile and at the end; ERROR where there is no verdict.")
+    state: JobState
+    source: str = Field(description="The URI that was asked for; empty for a scan.")
+    version: str | None = Field(description="The version it led to.")
+    steps: list[JobStep]
+    reasons: list[JobReason]
+    warnings: list[str]
+    error: JobError | None
+    declared: dict[str, Any] = Field(description="What the asker said of the model.")
+    asked_by: str
+    cancel_wanted: bool
+    run_url: str | None = Field(description="The page of the Prefect run that does it.")
+    created_at: str = Field(description="ISO 8601, UTC.")
+    updated_at: str = Field(description="ISO 8601, UTC.")
+    ended_at: str | None = Field(description="ISO 8601, UTC.")
+
+
+class Jobs(Page):
+    """Jobs, the newest first."""
+
+    items: list[JobDocument]
+
+
+def job_document(job: StoredJob, caller: Caller) -> dict[str, Any]:
+    """Return a `JobDocument`; only an admin sees what an error says of the operator's machines."""
+    end = job.end
+    return {
+        "id": job.id,
+        "kind": job.order.kind,
+        "name": job.order.name,
+        "status": _status(job),
+        "state": job.state,
+        "source": job.order.request.get("uri", ""),
+        "version": (end.version or None) if end else None,
+        "steps": job.progress.get("steps", []),
+        "reasons": end.to_json()["reasons"] if end else [],
+        "warnings": list(end.warnings) if end else [],
+        "error": _error(end.to_json(), caller) if end and end.error else None,
+        "declared": dict(job.order.declared),
+        "asked_by": job.order.asker,
+        "cancel_wanted": job.cancel_wanted,
+        "run_url": job.run_url or None,
+        "created_at": job.created_at.isoformat(),
+        "updated_at": job.updated_at.isoformat(),
+        "ended_at": job.ended_at.isoformat() if job.ended_at else None,
+    }
+
+
+def _status(job: StoredJob) -> str:
+    if job.end is not None:
+        return {"done": job.end.status, "failed": "ERROR", "cancelled": "CANCELLED"}[job.end.state]
+    begun = "SCANNING" if job.order.kind == "rescan" else "FETCHING"
+    return "PENDING" if job.state == "queued" else str(job.progress.get("status", begun))
+
+
+def _error(end: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    kind = getattr(errors, end["error"], errors.WeighbridgeError)
+    shown = {name: end[name] for name in ("problem", "remedy")}
+    if not issubclass(kind, _FOR_ASKERS) and not caller.may("admin"):
+        shown = _HIDDEN
+    return {"type": problem_type(kind), **shown, "retryable": end["retryable"]}

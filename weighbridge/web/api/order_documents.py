@@ -1,0 +1,182 @@
+"""What requests for work hold: imports, registrations, new versions, scans.
+
+Not here: what answers say of the work (web.api.job_documents).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from weighbridge.domain.names import MAX_NAME_BYTES
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest, unsigned
+from weighbridge.domain.source_kinds import KINDS, kinds_by_scheme
+from weighbridge.errors import InvalidReference
+
+#: Kinds of sources that hold what people upload themselves.
+_STORAGE = ("s3", "file")
+_MAX_REFERENCE, _MAX_TEXT = 4096, 10_000
+
+Short = Annotated[str, Field(max_length=300)]
+Reference = Annotated[str, Field(max_length=_MAX_REFERENCE)]
+ModelName = Annotated[str, Field(max_length=MAX_NAME_BYTES)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Wanted(_Body):
+    """What every request to take a model in may say besides where it is."""
+
+    policy: Short = Field("", description="A preset or policy no weaker than the operator's; empty for that one.")
+    hash: Short = Field("", description="The manifest digest it must have; empty for any.")
+    token_env: Short = Field("", description="Variable of the server with the source's token; one of its token_places.")
+    token_file: Short = Field("", description="File of the server with the source's token; one of its token_places.")
+    auth_block: Short = Field("", description="Prefect block with the source's credentials, where Prefect runs jobs.")
+
+    def requested(self, ref: ModelRef, name: str, version: str = "", *, another_source: bool = False) -> IngestRequest:
+        """Return the request. Raises UsageError where a value cannot be read."""
+        values = self.model_dump(include={"policy", "hash", "token_env", "token_file", "auth_block"})
+        content = {
+            **values,
+            "uri": unsigned(ref).uri,
+            "name": name,
+            "version": version,
+            "another_source": another_source,
+        }
+        return IngestRequest.from_json(content)
+
+
+class ImportOrder(_Wanted):
+    """A model to import: `source` and `model_id`, or a `uri`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"source": "huggingface", "model_id": "meta-llama/Llama-3.1-8B-Instruct", "name": "llama-3.1-8b"},
+                {"uri": "ollama:llama2:7b"},
+            ]
+        }
+    )
+
+    source: Short = Field("", description=f"Its kind: {', '.join(KINDS)}.")
+    model_id: Reference = Field("", description="Its id in that source: org/name, bucket/prefix, a URL.")
+    revision: Short = Field("", description="Branch, tag, commit or version; empty for the source's default.")
+    uri: Reference = Field("", description="All of that in one, as on the command line: hf:org/name@revision.")
+    name: ModelName = Field("", description="Its name here; empty for the source's own.")
+    version: Short = Field("", description="The semantic version it gets; empty to compute it from what changed.")
+
+    @model_validator(mode="after")
+    def refuse_two_places(self) -> Self:
+        """Refuse a request that names no place of the model, or two."""
+        if bool(self.uri) == bool(self.source or self.model_id or self.revision):
+            raise ValueError("name the model by `source` and `model_id`, or by `uri` alone")
+        if not self.uri and not (self.source and self.model_id):
+            raise ValueError("`source` and `model_id` go together")
+        if self.source and self.source not in KINDS:
+            raise ValueError(f"there is no source of this kind: write one of {', '.join(KINDS)}, or `uri`")
+        return self
+
+    def request(self) -> IngestRequest:
+        """Return what is asked for. Raises UsageError where a value cannot be read."""
+        return self.requested(self._ref(), self.name, self.version)
+
+    def _ref(self) -> ModelRef:
+        if self.uri:
+            return ModelRef.parse(self.uri)
+        is_uri = kinds_by_scheme().get(self.model_id.partition(":")[0]) is KINDS[self.source]
+        ref = ModelRef.parse(self.model_id if is_uri else ModelRef(self.source, self.model_id).uri)
+        if ref.kind != self.source or ref.options:
+            raise InvalidReference("The `model_id` is not an id of that source.", "Write the model's `uri` instead.")
+        return ref.pinned(self.revision) if self.revision else ref
+
+
+class DeclaredMetadata(_Body):
+    """What a person says of a model (spec 4); its files are read as well, and a contradiction is shown."""
+
+    architecture: Short = Field(examples=["llama"])
+    parameter_count: int = Field(ge=1, le=10**15, examples=[7_000_000_000])
+    description: str = Field("", max_length=_MAX_TEXT)
+    context_length: int | None = Field(None, ge=1, le=10**12, description="Tokens.")
+    license_type: Short = Field("", examples=["apache-2.0"])
+    license_restrictions: dict[Short, Any] = Field({}, max_length=50, examples=[{"commercial_use": True}])
+    requirements: dict[Short, Any] = Field({}, max_length=50, examples=[{"min_gpu_memory_gb": 16}])
+    tags: list[Short] = Field([], max_length=100)
+
+
+def _stored(path: str) -> str:
+    kind = kinds_by_scheme().get(path.partition(":")[0])
+    if kind is None or kind.name not in _STORAGE:
+        raise ValueError("write s3://bucket/prefix, or file:/path of a folder that the operator allows")
+    return path
+
+
+class Registration(DeclaredMetadata, _Wanted):
+    """A model that was uploaded to storage of one's own, to be registered."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "my-custom-model",
+                    "source": "custom",
+                    "storage_path": "s3://bud-models/my-model/",
+                    "architecture": "llama",
+                    "parameter_count": 7000000000,
+                }
+            ]
+        }
+    )
+
+    name: ModelName = Field(min_length=1)
+    source: Literal["custom"] = "custom"
+    storage_path: Reference = Field(description="s3://bucket/prefix, or file:/path within what the operator allows.")
+    version: Short = Field("", description="The semantic version it gets; empty for 1.0.0.")
+
+    _check = field_validator("storage_path")(_stored)
+
+    def request(self) -> IngestRequest:
+        """Return what is asked for. Raises UsageError where a value cannot be read."""
+        return self.requested(ModelRef.parse(self.storage_path), self.name, self.version)
+
+    def declared(self) -> dict[str, Any]:
+        """Return what is said of the model, as plain JSON without what is not said."""
+        return self.model_dump(include=set(DeclaredMetadata.model_fields), exclude_defaults=True)
+
+
+class NewVersion(_Wanted):
+    """A new version of a model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "version": "2.0.0",
+                    "storage_path": "s3://bud-models/my-model-v2/",
+                    "changelog": "Updated fine-tuning",
+                }
+            ]
+        }
+    )
+
+    version: Short = Field("", description="The semantic version it gets; empty to compute it from what changed.")
+    storage_path: Reference = Field(
+        description="s3://bucket/prefix, or file:/path within what the operator allows; another one than that of the "
+        "version before, too."
+    )
+    changelog: str = Field("", max_length=_MAX_TEXT, description="What is new, for people.")
+
+    _check = field_validator("storage_path")(_stored)
+
+    def request(self, name: str) -> IngestRequest:
+        """Return what is asked for. Raises UsageError where a value cannot be read."""
+        return self.requested(ModelRef.parse(self.storage_path), name, self.version, another_source=True)
+
+
+class ScanOrder(_Body):
+    """Another scan of a version."""
+
+    version: Short = Field("", description="Its number; empty for the default version, else the latest.")

@@ -1,0 +1,97 @@
+"""Requests for work: imports, registrations, new versions and scans; each is queued and answered with its job.
+
+Not here: the jobs themselves (web.api.ingests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Header, Request, Response
+
+from weighbridge.catalog import StoredJob
+from weighbridge.domain.access import Caller
+from weighbridge.errors import NotInCatalog, NotPermitted
+from weighbridge.intake.asker import Asker
+from weighbridge.intake.job_orders import OrderSlip, order_ingest, order_rescan
+from weighbridge.intake.workspace import Workspace, workspace_of
+from weighbridge.web.answers import answer
+from weighbridge.web.api.job_documents import JobDocument, job_document
+from weighbridge.web.api.names import Name
+from weighbridge.web.api.order_documents import ImportOrder, NewVersion, Registration, ScanOrder
+from weighbridge.web.authentication import Publisher
+from weighbridge.web.problems import documented
+
+router = APIRouter(prefix="/models", tags=["ingests"])
+
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        description="A key of your own for this request: sent again with it, the request is answered with its first "
+        "job and queued no second time.",
+    ),
+]
+
+
+@router.post("/import", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
+def import_model(request: Request, caller: Publisher, wanted: ImportOrder, key: Key = "") -> Response:
+    """Import a model from a source: it is fetched, verified, scanned, judged and, once it passed, published."""
+    ref = wanted.request()
+    return _queued(request, caller, ref.model, lambda door: order_ingest(ref, _slip(caller, key), door))
+
+
+@router.post("", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
+def register_model(request: Request, caller: Publisher, wanted: Registration, key: Key = "") -> Response:
+    """Register a model that was uploaded to storage of one's own; it passes the same gate as every other one."""
+    ref, slip = wanted.request(), _slip(caller, key, wanted.declared())
+    return _queued(request, caller, ref.model, lambda door: order_ingest(ref, slip, door))
+
+
+@router.post("/{id}/versions", responses=documented(400, 404, 422, 503), status_code=202, response_model=JobDocument)
+def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVersion, key: Key = "") -> Response:
+    """Add a version to a model. A number that contradicts what changed is a warning of its job."""
+    slip = _slip(caller, key, {"changelog": wanted.changelog} if wanted.changelog else None)
+
+    def ordered(door: Workspace) -> StoredJob:
+        if not door.catalog.lists.versions(name):
+            raise NotInCatalog(f"There is no model {name}.", "POST /models registers one.", name=name)
+        return order_ingest(wanted.request(name), slip, door)
+
+    return _queued(request, caller, name, ordered)
+
+
+@router.post("/{id}/scan", responses=documented(400, 404, 409, 422, 503), status_code=202, response_model=JobDocument)
+def scan_model(
+    request: Request, caller: Publisher, name: Name, wanted: Annotated[ScanOrder | None, Body()] = None, key: Key = ""
+) -> Response:
+    """Scan a version again, with today's engines, and judge it under today's policy; its source is not asked."""
+    number = wanted.version if wanted else ""
+
+    def ordered(door: Workspace) -> StoredJob:
+        version = door.catalog.get(name, number or None)
+        if version is None:
+            what = f"version {number} of {name}" if number else f"model {name}"
+            raise NotInCatalog(f"There is no {what}.", "GET /models lists those that there are.", name=name)
+        return order_rescan(version, _slip(caller, key), door)
+
+    return _queued(request, caller, name, ordered)
+
+
+def _slip(caller: Caller, key: str, declared: dict[str, object] | None = None) -> OrderSlip:
+    return OrderSlip(caller.actor, key, declared or {})
+
+
+def _queued(request: Request, caller: Caller, name: str, ordered: Callable[[Workspace], StoredJob]) -> Response:
+    """Queue an order of a caller who may publish that model, and answer with its job."""
+    if not caller.may("publisher", name):
+        raise NotPermitted(f"The key is not for the model {name}.", "Use another key, or another name.", name=name)
+    state = request.app.state
+    with workspace_of(state.resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
+        job = ordered(workspace)
+    state.worker.wake()
+    response = answer(request, job_document(job, caller), 202)
+    response.headers["location"] = f"{state.prefix}/ingests/{job.id}"
+    return response
