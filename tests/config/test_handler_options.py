@@ -126,8 +126,8 @@ def test_what_a_handler_does_not_take_is_told(tmp_path: Path, handler: str, line
     [
         ("no_such_module.Class", r"models\.yaml:3: models\.0\.handler: There is no module no_such_module"),
         ("weighbridge.handlers.chat.NoSuch", r":3: models\.0\.handler: The module .* has no class NoSuch"),
-        ("weighbridge.handlers.inference.HandlerError", r":3: models\.0\.handler: .*methods of no kind"),
-        ("chat", r":3: models\.0\.handler: “chat” is no path"),
+        ("weighbridge.handlers.inference.HandlerError", r":3: models\.0\.handler: .*methods of any kind"),
+        ("chat", r":3: models\.0\.handler: “chat” is not the path"),
         ("../chat.Chat", r":3: models\.0\.handler"),
     ],
 )

@@ -78,14 +78,14 @@ def test_limits_hold() -> None:
     ("url", "told"),
     [
         ("data:image/png", "has no data"),
-        ("data:image/png;base64,!!", "no base64"),
+        ("data:image/png;base64,!!", "not base64"),
         ("data:image/png;base64,aGVsbG8=", "cannot be decoded"),
         ("data:,hello", "cannot be decoded"),
-        ("", "no files are read"),
-        ("/etc/passwd", "no files are read"),
-        ("file:///etc/passwd", "no files are read"),
+        ("", "files are not read"),
+        ("/etc/passwd", "files are not read"),
+        ("file:///etc/passwd", "files are not read"),
         ("http://169.254.169.254/", "on behalf of others"),
-        ("ftp://example.org/a.png", "no files are read"),
+        ("ftp://example.org/a.png", "files are not read"),
     ],
 )
 def test_what_is_no_image_is_told(url: str, told: str) -> None:

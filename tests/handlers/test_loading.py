@@ -68,7 +68,7 @@ def test_folders_without_init_and_classes_handed_on_are_found(tmp_path: Path) ->
     (tmp_path / "own_space" / "deep" / "hand.py").write_text("from .good import Mine as Handed, Parent\n")
     check_handler("own_space.deep.good.Mine")
     check_handler("own_space.deep.hand.Handed")
-    with pytest.raises(InvalidConfiguration, match="methods of no kind"):
+    with pytest.raises(InvalidConfiguration, match="does not have the methods of any kind"):
         check_handler("own_space.deep.hand.Parent")
 
 
@@ -107,14 +107,14 @@ def test_what_is_asked_for_counts_before_the_models_defaults(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("path", "text", "told"),
     [
-        ("Mine", "", "no path of a class"),
-        ("os; import x.Mine", "", "no path of a class"),
+        ("Mine", "", "not the path of a class"),
+        ("os; import x.Mine", "", "not the path of a class"),
         ("no_such_module.Mine", "", "no module no_such_module"),
         ("own_other.Mine", "class Other:\n    pass\n", "has no class Mine"),
         ("own_broken.Mine", "class Mine(:\n", "cannot be read"),
         ("own_lacks.Mine", "class Mine:\n    capabilities = ['rerank']\n", "lacks the method rerank"),
         ("own_claims.Mine", "class Mine:\n    capabilities = ['flying']\n", "does not exist"),
-        ("own_empty.Mine", "class Mine:\n    pass\n", "methods of no kind"),
+        ("own_empty.Mine", "class Mine:\n    pass\n", "does not have the methods of any kind"),
         ("math.Mine", "", "no module math"),
     ],
 )

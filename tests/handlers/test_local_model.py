@@ -57,7 +57,7 @@ def test_a_closed_model_leaves_no_weights_and_refuses(tmp_path: Path, kind: Any,
     assert weights
     assert [weight for weight in weights if weight() is not None] == []
     for ask in asks:
-        with pytest.raises(HandlerError, match=r"m was closed, and its memory given back\. Load it again"):
+        with pytest.raises(HandlerError, match=r"m is closed, and its memory is released\. Load it again"):
             ask(handler)
     assert (handler.name, handler.capabilities) == ("m", kind.capabilities)
     assert kind(str(tmp_path), "cpu", name="m").close() is None

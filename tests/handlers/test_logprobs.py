@@ -90,13 +90,13 @@ def test_penalties_are_those_of_openai(chat: TextChat) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"presence_penalty": 2.1}, "presence_penalty is 2.1. Ask for -2 to 2"),
+        ({"presence_penalty": 2.1}, "presence_penalty is 2.1. Send -2 to 2"),
         ({"frequency_penalty": math.nan}, "frequency_penalty is nan"),
         ({"frequency_penalty": "1"}, "frequency_penalty is '1'"),
         ({"logprobs": 3}, "logprobs is 3. Send true or false"),
         ({"top_logprobs": 3}, "without logprobs"),
-        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs is 21. Ask for 0 to 20"),
-        ({"n": 2}, "n is 2, and a call gives one answer"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs is 21. Send 0 to 20"),
+        ({"n": 2}, "n is 2, and a call returns one answer"),
         ({"n": True}, "n is True"),
         ({"response_format": "json"}, "response_format is in no known form"),
         ({"schema": "{}"}, "m takes no schema"),
@@ -153,10 +153,10 @@ def test_a_services_logprobs_are_those_of_its_text(not_taken: set[str]) -> None:
             [entry("a") | {"bytes": [999]}],
         ):
             service.events = [event("a", told), event("", [], "stop")]
-            with pytest.raises(HandlerError, match="logprobs in no known form"):
+            with pytest.raises(HandlerError, match="logprobs in an unknown form"):
                 far.generate(HELLO, logprobs=True, **PLAIN)
         service.events = None
-        with pytest.raises(HandlerError, match="no logprobs, which were asked for"):
+        with pytest.raises(HandlerError, match="no logprobs, which were requested"):
             far.generate(HELLO, logprobs=True, **PLAIN)
 
 

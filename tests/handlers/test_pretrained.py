@@ -136,7 +136,7 @@ def test_the_models_own_code_runs_where_that_is_allowed(tmp_path: Path) -> None:
         ("rerank.TextRerank", lambda folder: tiny.bert(folder, num_labels=1), "another task"),
         ("speech.WhisperSpeech", tiny.bert, ""),
         ("vision.VisionChat", tiny.bert, ""),
-        ("embedding.TextEmbedding", tiny.llama, "made to write texts"),
+        ("embedding.TextEmbedding", tiny.llama, "made for generating text"),
         ("rerank.TextRerank", lambda folder: tiny.llama(folder, num_labels=1), "another task"),
         ("speech.WhisperSpeech", tiny.llama, ""),
         ("vision.VisionChat", tiny.llama, ""),

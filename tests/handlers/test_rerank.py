@@ -72,7 +72,7 @@ def test_scores_are_of_0_to_1_and_what_cannot_be_asked_is_told(rerank: TextReran
 
 
 def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
-    with pytest.raises(HandlerError, match="gives 3 scores"):
+    with pytest.raises(HandlerError, match="computes 3 scores"):
         TextRerank(str(tiny.bert(tmp_path, labels=3)), "cpu")
 
 

@@ -87,7 +87,7 @@ def test_a_doubtful_answer_is_asked_for_again(speech: WhisperSpeech, beckett: Pa
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({"language": "de"}, "English only, not “de”"),
+        ({"language": "de"}, "only English, not “de”"),
         ({"task": "translate"}, "cannot translate"),
         ({"prompt": "<|startoftranscript|>"}, "special token"),
     ],
@@ -234,7 +234,7 @@ def test_what_is_no_sound_is_told(tmp_path: Path, content: bytes | None, told: s
     [
         (np.zeros(0), RATE, "empty"),
         (np.zeros(RATE * 11), RATE, "longer than 10 seconds"),
-        (np.full(100, np.nan), RATE, "no numbers"),
+        (np.full(100, np.nan), RATE, "not numbers"),
         (np.zeros(100), 1, "1 Hz"),
         (np.zeros((10, 100)), RATE, "100 channels"),
     ],

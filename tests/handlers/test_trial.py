@@ -146,7 +146,7 @@ def test_images_go_into_the_message(tmp_path: Path) -> None:
 def test_what_was_asked_of_the_wrong_model_is_told(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     folder = tiny.llama(tmp_path / "llama")
-    with pytest.raises(HandlerError, match="sees no images"):
+    with pytest.raises(HandlerError, match="reads no images"):
         here(trial(folder, images=(str(tmp_path / "a.png"),)))
     with pytest.raises(HandlerError, match="takes a prompt"):
         here(trial(folder, text="", sound="a.wav"))

@@ -106,7 +106,7 @@ def test_ends_have_one_name_each(service: OpenAIService, said: str, means: str) 
 
 
 def test_an_end_by_an_error_is_none(service: OpenAIService) -> None:
-    with pytest.raises(HandlerError, match="broke off") as error:
+    with pytest.raises(HandlerError, match="interrupted its answer") as error:
         asked(service, piece(content="a"), piece("error"))
     assert error.value.facts["transient"]
 
@@ -269,5 +269,5 @@ def test_a_model_without_verbose_json_is_asked_for_its_text_alone(service: OpenA
 
     service.respond = plain
     assert transcribed(service, tmp_path, language="de").language == "de"
-    with pytest.raises(InvalidRequest, match="says no times"):
+    with pytest.raises(InvalidRequest, match="returns no times"):
         transcribed(service, tmp_path, "word")

@@ -177,7 +177,7 @@ def test_what_the_handler_refuses_is_told_as_it_is(toy: Worker) -> None:
 
 def test_a_process_that_is_gone_is_told_and_the_next_call_has_another(toy: Worker, tmp_path: Path) -> None:
     before = toy.pid
-    with pytest.raises(HandlerError, match=r"m is gone.*SIGABRT.*loads the model again") as gone:
+    with pytest.raises(HandlerError, match=r"m has ended.*SIGABRT.*loads the model again") as gone:
         toy.generate(said("die"), **CHAT)
     assert (gone.value.facts, toy.pid) == ({"transient": True}, None)
     assert (toy.generate(said("x"), **CHAT).text, toy.pid != before) == ("aaa", True)
@@ -190,7 +190,7 @@ def test_a_process_that_is_gone_is_told_and_the_next_call_has_another(toy: Worke
             asked.append(pool.submit(toy.generate, said("x"), **CHAT))
             until(lambda: toy.waiting == 1)
             os.kill(toy.pid or 0, signal.SIGKILL)
-            with pytest.raises(HandlerError, match="killed, most likely for the memory"):
+            with pytest.raises(HandlerError, match="killed, most likely because it used too much memory"):
                 asked[0].result(60)
         assert asked[1].result(60).text == "aaa"
 
@@ -224,7 +224,7 @@ def test_as_many_wait_as_may_and_each_in_its_turn(toy: Worker, tmp_path: Path) -
             for number in range(4):
                 waiting.append(pool.submit(ask, number))
                 until(lambda count=number + 1: toy.waiting == count)  # type: ignore[misc]
-            with pytest.raises(Busy, match=r"m is busy: 4 calls wait, and no more may\. Ask again later") as busy:
+            with pytest.raises(Busy, match=r"m is busy: 4 calls wait, and the queue is full\. Try again later") as busy:
                 toy.generate(said("x"), **CHAT)
         assert [one.result(60) for one in waiting] == [None] * 4
     assert (busy.value.retryable, busy.value.facts) == (True, {"waiting": 4, "limit": 4})

@@ -1,1 +1,1 @@
-"""Handlers: they load a model that passed and do its work. One adapter a file; see interface.py."""
+"""Handlers: they load a model that passed and run it. One adapter a file; see interface.py."""

@@ -1,4 +1,4 @@
-"""One answer while it is generated: what of it is handed on, where it ends, and what it is in the end.
+"""One answer while it is generated: the text that is passed on, its end, and the result.
 
 Not here: generating its tokens (generation).
 """
@@ -17,15 +17,15 @@ from weighbridge.handlers.tool_calls import CallFormat
 
 
 class Answering:
-    """An answer of which tokens arrive.
+    """An answer whose tokens arrive.
 
     Args:
-        tokenizer: the model's.
-        ends: tokens that end an answer.
-        stop: strings that end it.
-        wanted: what was asked for.
-        on_text: called with each piece of the text, as soon as it belongs to the answer; None for nobody.
-        calls: how the model writes calls of tools, where it may.
+        tokenizer: that of the model.
+        ends: the tokens that end an answer.
+        stop: the strings that end it.
+        wanted: the options of the request.
+        on_text: called with each piece of the text, as soon as it belongs to the answer; or None.
+        calls: the format of the model's tool calls, or None.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Answering:
     ) -> None:
         self._tokenizer, self._ends, self._stop, self._calls = tokenizer, ends, stop, calls
         self._streams = on_text is not None
-        # What may be a call is text only when it turns out to be none.
+        # Text that may be a call is passed on only when it turns out not to be one.
         marks = [calls.mark] if calls and calls.mark else []
         self._held, self._pieces = HeldText([*stop, *marks], on_text or (lambda piece: None)), TokenText(self._text)
         self.logprobs = TokenLogprobs(wanted.top_logprobs) if wanted.logprobs else None
@@ -47,7 +47,7 @@ class Answering:
         self._calling = False
 
     def look(self, tokens: list[int]) -> None:
-        """Take in all tokens so far."""
+        """Process all tokens so far."""
         self.tokens[:] = tokens
         if self.logprobs is not None:
             self.logprobs.take(tokens)
@@ -58,9 +58,9 @@ class Answering:
         """Return the answer.
 
         Args:
-            tokens: all of them.
-            prompt_tokens: of the prompt.
-            reason: why there are no more, where neither a stop string nor the model ended it.
+            tokens: all tokens.
+            prompt_tokens: the number of tokens of the prompt.
+            reason: the finish reason, where neither a stop string nor the model ended it.
         """
         text, kept, stopped = self._before(tokens, self._stop)
         ended = stopped or (bool(tokens) and tokens[-1] in self._ends)
@@ -79,7 +79,7 @@ class Answering:
         return replace(found, logprobs=self.logprobs.told(tokens[:kept], self._tokenizer))
 
     def _begins_call(self, tokens: Sequence[int]) -> bool:
-        """Tell whether a call has begun; its mark may be a special token, which is no text."""
+        """Return whether a call has begun; its mark may be a special token, which has no text."""
         if self._calls is not None and not self._calling:
             last = tokens[-len(self._calls.mark.encode()) - 1 :]
             self._calling = self._calls.mark in self._marked(last)
@@ -88,7 +88,7 @@ class Answering:
     def _before(self, tokens: Sequence[int], stop: Sequence[str]) -> tuple[str, int, bool]:
         """Return an answer's text up to the first stop string, its tokens, and whether there is one.
 
-        A stop string may be a special token, which is no text.
+        A stop string may be a special token, which has no text.
         """
         kept = len(tokens) - (bool(tokens) and tokens[-1] in self._ends)
         text = self._text(tokens)

@@ -25,10 +25,10 @@ class TextChat(LocalModel):
     """A chat model; calls are made one after another, under a lock.
 
     Args:
-        hf_repo_id: repository in the cache, or a folder.
-        device: where it runs.
-        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `generation_defaults`, `dtype`, `gguf_file`, and what `locate` takes besides.
+        hf_repo_id: a repository in the cache, or a folder.
+        device: the device it runs on.
+        cache_dir: the Hugging Face cache; huggingface_hub's default when None.
+        kwargs: `name`, `generation_defaults`, `dtype`, `gguf_file`, and the other options of `locate`.
 
     Raises:
         HandlerError, OutOfMemory: it cannot be loaded.
@@ -49,12 +49,12 @@ class TextChat(LocalModel):
 
     @property
     def generation_settings(self) -> GenerationSettings:
-        """What counts of the publisher's generation_config.json, and what is overridden."""
+        """Return the settings of the publisher's generation_config.json that apply, and those that are overridden."""
         return self._generation.settings
 
     @property
     def context_length(self) -> int:
-        """Tokens that the model takes, prompt and answer together."""
+        """Return the most tokens of prompt and answer together."""
         return self._generation.context_length
 
     def generate(
@@ -71,18 +71,18 @@ class TextChat(LocalModel):
         """Answer messages.
 
         Args:
-            messages: in OpenAI's form, of text alone.
-            max_new_tokens: of the answer at most.
-            temperature: 0 for the likeliest tokens.
-            top_p: share of the likeliest tokens that may be drawn.
-            stop: strings that end the answer.
-            cancel_event: ends it; what was generated until then is returned, with the reason `cancelled`.
+            messages: in OpenAI's form, only text.
+            max_new_tokens: the most tokens of the answer.
+            temperature: 0 chooses the most likely tokens.
+            top_p: the share of the most likely tokens that may be sampled.
+            stop: the strings that end the answer.
+            cancel_event: ends it; the text so far is returned, with the reason `cancelled`.
             options: `top_k`, `seed`, `presence_penalty`, `frequency_penalty`, `logprobs`, `top_logprobs`,
                 `response_format`; `tools` in OpenAI's form and `chat_template_kwargs`, for the model's own template.
 
         Raises:
-            InvalidRequest: the messages or an option are wrong, or the messages are too long.
-            HandlerError: the template fails, or the model computes no numbers.
+            InvalidRequest: the messages or an option are invalid, or the messages are too long.
+            HandlerError: the template fails, or the model computes NaN.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set before there was a token.
         """
@@ -97,9 +97,9 @@ class TextChat(LocalModel):
         cancel_event: threading.Event | None = None,
         **options: Any,
     ) -> ChatGeneration:
-        """Answer messages, calling back with each piece of the text; otherwise as `generate`.
+        """Answer messages and call back with each piece of the text; otherwise as `generate`.
 
-        A piece is whole letters, and nothing that may begin a stop string; together they are the answer's text.
+        A piece has whole characters, and no possible beginning of a stop string; together they are the answer's text.
         """
         template = template_options(self.name, options)
         asked = wanted(self.name, options)
@@ -110,11 +110,11 @@ class TextChat(LocalModel):
         return self._generation.answer(prompt, asked, calls=calls, cancel_event=cancel_event, on_text=on_text)
 
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
-        """Return the tokens of the messages under the model's own template. Raises HandlerError."""
+        """Return the number of tokens of the messages in the model's own template. Raises HandlerError."""
         return len(self._encoded(self._templated(messages, add_generation_prompt)))
 
     def encode(self, messages: Sequence[dict[str, Any]]) -> list[int]:
-        """Return the tokens of the messages and of what an answer begins with.
+        """Return the tokens of the messages and of the beginning of an answer.
 
         Raises:
             InvalidRequest: there is no room for an answer.
@@ -133,14 +133,14 @@ class TextChat(LocalModel):
         on_token: Callable[[], None] | None = None,
         **options: Any,
     ) -> list[list[int]]:
-        """Return what follows each prompt, all computed at once; what the benchmarks measure.
+        """Return the continuation of each prompt, in one batch; the benchmarks measure this method.
 
         Args:
-            prompts: tokens; shorter ones are padded on the left.
-            stop: strings that end an answer, which keeps them.
+            prompts: their tokens; shorter ones are padded on the left.
+            stop: the strings that end an answer, which keeps them.
             cancel_event: ends it between two tokens.
-            on_token: called once for each step, the first when the first token is there; for one prompt only.
-            options: of transformers' `generate`; greedy unless they say otherwise.
+            on_token: called after each step, the first time with the first token; only for a single prompt.
+            options: those of transformers' `generate`; greedy by default.
 
         Raises:
             HandlerError, OutOfMemory, Cancelled: as `generate`.
@@ -169,10 +169,10 @@ class TextChat(LocalModel):
             return offered(self.name, render, options)
         except WeighbridgeError:
             raise
-        except Exception as error:  # a template is a stranger's program
+        except Exception as error:  # a template is an untrusted program
             raise HandlerError(
                 f"The chat template of {self.name} fails: {type(error).__name__}: {str(error)[:200]}.",
-                "Check the messages' roles; if they are right, its publisher has to mend the template.",
+                "Check the messages' roles; if they are right, its publisher has to correct the template.",
             ) from error
 
     def _encoded(self, text: str) -> list[int]:

@@ -1,8 +1,8 @@
-"""A child process that is asked once: JSON in, JSON out, and its whole process group killed at the end.
+"""A child process for one question: JSON in, JSON out, and its whole process group killed at the end.
 
-For work that may crash, hang or eat the memory. The child writes one JSON object a line: any number of things that it
-tells on its way, then the answer. Not here: what is asked (benchmarks.child, handlers.trial), a child that stays
-(worker_process), and the tighter children that read headers (content.sandbox).
+It is for work that may crash, hang or exhaust the memory. The child writes one JSON object a line: any number of
+progress messages, then the answer. Not here: the work (benchmarks.child, handlers.trial), a child that stays
+(worker_process), and the stricter children that read headers (content.sandbox).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from weighbridge import errors
 from weighbridge.errors import Cancelled, HandlerError, WeighbridgeError
 from weighbridge.system.processes import PIPE, Child, time_limit
 
-#: What a child gets of this process's environment: a model's own code may run there, and reads all of it.
+#: The variables of this process that a child gets: a model's own code may run there and read all of them.
 # fmt: off
 _KEPT = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
@@ -34,28 +34,28 @@ _KEPT = frozenset({
     "TRANSFORMERS_CACHE", "TRANSFORMERS_OFFLINE", "NLTK_DATA",
 })
 # fmt: on
-#: The same by how names begin: Python's, a language's, and what drives processors.
+#: Prefixes of further such variables: Python's, those of languages, and those of processors.
 _KEPT_FAMILIES = (
     *("PYTHON", "LC_", "XDG_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "MALLOC_", "GGML_"),
     *("CUDA_", "NVIDIA_", "NCCL_", "HIP_", "HSA_", "ROCR_", "ROCM_", "ZE_", "SYCL_", "ONEAPI_"),
     *("TORCH_", "TORCHINDUCTOR_", "PYTORCH_", "TRITON_"),
 )
 _MAX_ANSWER_SIZE = 256 * 1024**2
-#: Characters of the end of the child's stderr that a failure quotes.
+#: The most characters of the end of the child's stderr that a failure quotes.
 _QUOTED = 300
-#: What a line of the child holds: something on its way, or the answer.
+#: The keys of a line of the child: a progress message, or the answer.
 _TOLD, _ANSWER = "told", "answer"
-#: Tells the parent something on the way.
+#: Sends the parent a progress message.
 Tell = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
 class ChildAnswer:
-    """What a child answered.
+    """The answer of a child.
 
     Attributes:
         value: its JSON object, or None when there is none.
-        failure: why there is none, one sentence; or empty.
+        failure: the reason why there is none, one sentence; or empty.
         late: whether it was killed because its time was over.
     """
 
@@ -74,18 +74,18 @@ def ask(
     keys: Collection[str] = (),
     hear: Tell = lambda told: None,
 ) -> ChildAnswer:
-    """Run `python -m module`, hand it a question as JSON, and return its answer.
+    """Run `python -m module` with a question as JSON, and return its answer.
 
-    It gets no token, no password and no setting of this process, only what a model needs to be loaded.
+    It gets no token, no password and no setting of this process, only the variables that loading a model needs.
 
     Args:
-        module: whose main is `answer_stdin`.
+        module: a module whose main function is `answer_stdin`.
         question: plain JSON.
         timeout_s: seconds after which it is killed.
         cancel_event: kills it.
-        environment: variables that it gets besides.
-        keys: names of variables with the keys of services that it asks; it gets these, too.
-        hear: called with each thing that the child tells on its way.
+        environment: further variables for it.
+        keys: names of variables with keys of services for it; it gets these, too.
+        hear: called with each progress message of the child.
 
     Raises:
         Cancelled: `cancel_event` was set; the child is gone.
@@ -104,10 +104,10 @@ def ask(
 
 
 def answer_stdin(work: Callable[[Any, Tell], dict[str, Any]]) -> None:
-    """Read the question from stdin and write the answer to what was stdout; libraries print to stderr meanwhile.
+    """Read the question from stdin and write the answer to stdout; libraries print to stderr in the meantime.
 
     Args:
-        work: is called with the question, and with what tells the parent something on the way.
+        work: called with the question, and with a function that sends progress messages.
     """
     with taken_stdout() as answer_to:
 
@@ -124,30 +124,30 @@ def start(
     keys: Collection[str] = (),
     said: IO[bytes] | int = PIPE,
 ) -> Child:
-    """Start `python -m module` with pipes, and with the environment that `ask` describes.
+    """Start `python -m module` with pipes and the environment that `ask` describes.
 
-    `said` takes what it prints to stderr.
+    `said` receives its stderr.
     """
     command = [sys.executable, "-m", module]
     return Child(command, _kept(keys) | dict(environment or {}), stdin=PIPE, stdout=PIPE, stderr=said)
 
 
 def failure(status: int, said: bytes) -> str:
-    """Return why a child gave no answer, one sentence.
+    """Return one sentence on why a child gave no answer.
 
     Args:
-        status: its process's, negative for a signal.
-        said: to stderr.
+        status: the exit status of its process, negative for a signal.
+        said: its stderr.
     """
     if status == -signal.SIGKILL:
-        return "It was killed, most likely for the memory that it took."
+        return "It was killed, most likely because it used too much memory."
     if status < 0:
         return f"Its process crashed: {signal.Signals(-status).name}."
     return f"Its process ended with {status}: {said.decode(errors='replace').strip()[-_QUOTED:]}"
 
 
 def taken_stdout() -> IO[str]:
-    """Return what was a child's stdout, which libraries no longer print to; the child ends when its parent does."""
+    """Return a child's original stdout, and send later prints to stderr; the child ends when its parent does."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     answer_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -155,13 +155,13 @@ def taken_stdout() -> IO[str]:
 
 
 def as_json(error: WeighbridgeError) -> dict[str, Any]:
-    """Return an error as a child tells it."""
+    """Return an error as the JSON that a child sends."""
     facts = {name: value for name, value in error.facts.items() if isinstance(value, str | int | float | bool)}
     return {"error": type(error).__name__, "problem": error.problem, "remedy": error.remedy, "facts": facts}
 
 
 def told_error(answer: Mapping[str, Any]) -> WeighbridgeError | None:
-    """Return the error that a child told with `as_json`; None where its answer is none."""
+    """Return the error in a child's answer, written by `as_json`; None where it is not an error."""
     if "error" not in answer:
         return None
     kind = vars(errors).get(str(answer["error"]))
@@ -170,7 +170,7 @@ def told_error(answer: Mapping[str, Any]) -> WeighbridgeError | None:
 
 
 def _kept(keys: Collection[str]) -> dict[str, str]:
-    """Return what a child gets of this process's environment, and these variables."""
+    """Return the part of this process's environment that a child gets, with these variables."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -179,7 +179,7 @@ def _kept(keys: Collection[str]) -> dict[str, str]:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Kill this process group when the parent is gone: killed by whoever cancelled it, it could end nothing itself."""
+    """Kill this process group when the parent has died, as a killed parent cannot end it itself."""
     while os.getppid() == parent:
         time.sleep(1)
     os.killpg(0, signal.SIGKILL)
@@ -190,7 +190,7 @@ def _asked(process: Child, question: Any, hear: Tell) -> dict[str, Any] | None:
     assert process.stdin
     assert process.stdout
     with process.stdout:
-        with contextlib.suppress(BrokenPipeError), process.stdin:  # A child that is gone reads nothing.
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # A dead child reads nothing.
             process.stdin.write(json.dumps(question, default=dict).encode())
         while line := process.stdout.readline(_MAX_ANSWER_SIZE):
             found = _read(line)

@@ -1,4 +1,4 @@
-"""Several answers to the same messages, OpenAI's `n`: each one is what its handler's `generate` gives."""
+"""Several answers to the same messages, OpenAI's `n`: each one is a call of its handler's `generate`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def choices(handler: Any, messages: Sequence[dict[str, Any]], *, n: int, **optio
     """Return `n` answers, computed one after another.
 
     Args:
-        handler: a chat handler, of ours or of one's own.
+        handler: a chat handler, ours or a user's.
         messages: in OpenAI's form.
-        n: how many answers, 1 to 128.
-        options: of the handler's `generate`. With a `seed` the answers are those of this one, the next one, and so on.
+        n: the number of answers, 1 to 128.
+        options: those of the handler's `generate`. With a `seed` the answers use this one, the next one, and so on.
 
     Raises:
-        InvalidRequest: there cannot be so many, or the handler refuses an option.
-        HandlerError, OutOfMemory, Cancelled: as the handler's `generate`; answers that were whole are lost.
+        InvalidRequest: `n` is out of range, or the handler refuses an option.
+        HandlerError, OutOfMemory, Cancelled: as the handler's `generate`; complete answers are lost.
     """
     if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= _MAX_CHOICES:
         raise InvalidRequest(f"n is {n!r}.", f"Ask for 1 to {_MAX_CHOICES} answers.")

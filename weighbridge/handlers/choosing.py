@@ -1,11 +1,11 @@
-"""Which handler serves a model when models.yaml names none: by the task that its card states."""
+"""The handler of a model for which models.yaml names none: by the task on its card."""
 
 from __future__ import annotations
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.errors import InvalidConfiguration
 
-#: The Hub's word for a task to the handler of it.
+#: The handler for each task of the Hub.
 HANDLERS = {
     "text-generation": "weighbridge.handlers.chat.TextChat",
     "image-text-to-text": "weighbridge.handlers.vision.VisionChat",
@@ -14,7 +14,7 @@ HANDLERS = {
     "automatic-speech-recognition": "weighbridge.handlers.speech.WhisperSpeech",
     "text-ranking": "weighbridge.handlers.rerank.TextRerank",
 }
-#: The benchmarks of a task when nobody names some; those that need no data set and no judge.
+#: The default benchmarks of each task: those that need no data set and no judge.
 BENCHMARKS = {
     "text-generation": ("inference_latency", "throughput", "memory"),
     "image-text-to-text": ("inference_latency",),
@@ -33,7 +33,7 @@ def handler_of(name: str, card: ModelCard) -> str:
     """
     task = card.get("task")
     if task not in HANDLERS:
-        stated = f"is for {task}, which no handler of ours does" if task else "does not say what it is for"
+        stated = f"is for {task}, for which there is no handler" if task else "does not say what it is for"
         raise InvalidConfiguration(
             f"{name} {stated}.", "Name its handler in models.yaml, or with --handler package.module.Class.", model=name
         )

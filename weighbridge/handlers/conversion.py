@@ -1,7 +1,7 @@
-"""GGUF turned into safetensors once, and kept: reading GGUF takes transformers seconds for each 100 MB, each time.
+"""GGUF converted to safetensors once, and kept: transformers needs seconds for each 100 MB of GGUF, each time.
 
-What is kept stands for exactly these bytes, this type and this version of transformers; it appears in one step, can be
-deleted at any time, and is known to no registry and no catalog. Not here: where that folder lies (domain.permits).
+A conversion is valid for exactly these bytes, this type and this version of transformers; it appears in one step, can
+be deleted at any time, and is in no registry and no catalog. Not here: the place of that folder (domain.permits).
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _MERGED = "merged.gguf"
 
 
 def converted(place: Place, auto: Any) -> Place:
-    """Return where a GGUF's model lies as safetensors, after converting it if that was not done yet.
+    """Return the place of a GGUF's model as safetensors; convert it first unless that was done before.
 
     A place without GGUF, or without a folder for conversions, is returned as it is; so is one whose folder cannot be
     written, with a warning in the log.
 
     Args:
-        place: where the GGUF lies.
+        place: the place of the GGUF.
         auto: the Auto class that will load it.
 
     Raises:
-        HandlerError: it is no model for this class.
+        HandlerError: it is not a model for this class.
         OutOfMemory: the memory is too small.
     """
     if not place.gguf or place.converted is None:
@@ -61,10 +61,10 @@ def converted(place: Place, auto: Any) -> Place:
 
 @contextmanager
 def merged(place: Place) -> Iterator[Place]:
-    """Yield a place whose GGUF is one file: of one in parts, a folder that goes with the context.
+    """Yield a place whose GGUF is one file; that of a split one is removed with the context.
 
     Raises:
-        HandlerError: a part is missing, or is no GGUF.
+        HandlerError: a part is missing, or is not a GGUF.
     """
     parts = parts_of(place.gguf)
     if len(parts) < 2:
@@ -76,7 +76,7 @@ def merged(place: Place) -> Iterator[Place]:
             f"{place.name} lacks {len(missing)} of the {len(parts)} parts of its GGUF, such as {missing[0]}.",
             "Take in all of its parts.",
         )
-    # Beside what is kept: /tmp may be a disk in memory, too small for a model.
+    # The folder is beside the conversions, as /tmp may be in memory and too small for a model.
     kept = place.converted.parent if place.converted else None
     with claimed(kept if kept and kept.is_dir() else Path(tempfile.gettempdir()), ".merging-") as folder:
         for file in place.folder.iterdir():
@@ -96,5 +96,5 @@ def _keep(target: Path, model: Any, tokenizer: Any) -> None:
         try:
             os.rename(folder, target)
         except OSError:
-            if not target.is_dir():  # Else another process was first, with the same.
+            if not target.is_dir():  # Otherwise another process has written the same conversion.
                 raise

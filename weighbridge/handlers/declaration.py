@@ -1,7 +1,7 @@
-"""What a handler's class says of itself in its source text: methods, attributes, capabilities, options.
+"""The declaration of a handler's class, read from its source text: methods, attributes, capabilities, options.
 
-Reading models.yaml must run nobody's code and wait for no torch, so modules are found and read, never imported; not
-even the packages that they lie in. Not here: judging what was found (loading).
+Reading models.yaml must not run foreign code or import torch, so modules and their packages are located and parsed,
+never imported. Not here: judging the declaration (loading).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from pathlib import Path
 from weighbridge.errors import InvalidConfiguration
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-#: Classes of one inheritance, and modules that hand on a class, that are followed.
+#: The most base classes of one class, and re-exporting modules, that are followed.
 _MAX_STEPS = 32
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the text of a class says.
+    """The declaration in the text of a class.
 
     Attributes:
-        methods: its own and its bases'.
-        attributes: names that it or its bases give a value, in the class or in a method; methods and properties too.
-        capabilities: the list of that name; empty where there is none or it is not a literal one.
-        options: the list of that name, the options of models.yaml that it takes; None where there is none.
-        computed: whether there is one, but made by code.
-        whole: whether all of its bases could be read; otherwise only its import can say more.
+        methods: the names of its own and its bases' methods.
+        attributes: names that it or its bases assign, in the class or in a method; also methods and properties.
+        capabilities: the list of that name; empty where there is none or it is not a literal.
+        options: the list of that name, the options of models.yaml that it accepts; None where there is none.
+        computed: whether there is such a list, but computed by code.
+        whole: whether all of its bases could be read; otherwise only its import shows the rest.
     """
 
     methods: frozenset[str]
@@ -46,17 +46,19 @@ class Declaration:
 
 
 def read_declaration(path: str) -> Declaration:
-    """Read what a class says of itself.
+    """Return the declaration of a class.
 
     Args:
         path: `package.module.ClassName`.
 
     Raises:
-        InvalidConfiguration: there is no such module or class, or its text is no Python.
+        InvalidConfiguration: there is no such module or class, or its text is not valid Python.
     """
     module, _, name = path.rpartition(".")
     if not _PATH.fullmatch(path):
-        raise InvalidConfiguration(f"“{path}” is no path of a class.", "Write package.module.ClassName.", handler=path)
+        raise InvalidConfiguration(
+            f"“{path}” is not the path of a class.", "Write package.module.ClassName.", handler=path
+        )
     source = _file(module)
     if source is None:
         raise InvalidConfiguration(
@@ -67,7 +69,9 @@ def read_declaration(path: str) -> Declaration:
     try:
         tree = _tree(source, source.stat().st_mtime_ns)
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
-        raise InvalidConfiguration(f"The module {module} cannot be read: {error}.", "Mend it.", handler=path) from error
+        raise InvalidConfiguration(
+            f"The module {module} cannot be read: {error}.", "Correct it.", handler=path
+        ) from error
     if name not in _classes(tree) and name not in _made(tree):
         known = ", ".join(sorted(found for found in _classes(tree) if not found.startswith("_"))[:8])
         raise InvalidConfiguration(
@@ -98,7 +102,7 @@ def _declared(module: str, name: str) -> Declaration:
 
 
 def _given(kind: ast.ClassDef) -> set[str]:
-    """Return the names that a class gives a value, for all of its objects or by `self.name = …`."""
+    """Return the names that a class assigns, in its body or by `self.name = …`."""
     of_class = [part for part in kind.body if isinstance(part, ast.Assign | ast.AnnAssign)]
     names = {part.id for line in of_class for part in ast.walk(line) if isinstance(part, ast.Name) and _stored(part)}
     return names | {
@@ -125,7 +129,7 @@ def _family(module: str, name: str) -> Iterator[ast.ClassDef | None]:
         yield node
         for base in node.bases:
             if isinstance(base, ast.Name) and hasattr(builtins, base.id):
-                continue  # `object`, `Exception`: nothing that a handler needs.
+                continue  # `object` or `Exception`, which have nothing that a handler needs.
             waiting.append((home, base.id) if isinstance(base, ast.Name) else ("", ""))
 
 
@@ -158,7 +162,7 @@ def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
 
 
 def _taken(tree: ast.Module, module: str, source: Path) -> dict[str, tuple[str, str]]:
-    """Return the names that a module takes from others, each with the module and its name there."""
+    """Return the names that a module imports from others, each with the module and its name there."""
     package = module if source.name == "__init__.py" else module.rpartition(".")[0]
     names: dict[str, tuple[str, str]] = {}
     for node in tree.body:
@@ -172,7 +176,7 @@ def _taken(tree: ast.Module, module: str, source: Path) -> dict[str, tuple[str, 
 
 
 def _made(tree: ast.Module) -> set[str]:
-    """Return the names that a module takes from others or makes by assignment."""
+    """Return the names that a module imports or assigns."""
     names: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
@@ -183,7 +187,7 @@ def _made(tree: ast.Module) -> set[str]:
 
 
 def _literals(part: ast.stmt) -> Iterator[tuple[str, tuple[str, ...] | None]]:
-    """Yield the names that a line of a class gives to something: a list of words, or None for anything else."""
+    """Yield the names that a statement of a class assigns, each with a list of strings, or None for any other value."""
     targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
     value = getattr(part, "value", None)
     items = value.elts if isinstance(value, ast.List | ast.Tuple) else [None]
@@ -194,14 +198,14 @@ def _literals(part: ast.stmt) -> Iterator[tuple[str, tuple[str, ...] | None]]:
 
 
 def _file(module: str) -> Path | None:
-    """Return the file that a module would be imported from, or None; nothing is imported."""
+    """Return the file that a module would be imported from, or None, without importing anything."""
     locations: Sequence[str] | None = None
     spec: ModuleSpec | None = None
     name = ""
     for part in module.split("."):
         name = f"{name}.{part}" if name else part
         spec = _spec(name, locations)
-        if spec is None or spec.origin is None:  # Without __init__.py; its places cannot be asked for unimported.
+        if spec is None or spec.origin is None:  # It has no __init__.py, so its places are unknown before an import.
             places = [Path(place) / part for place in locations or sys.path]
             locations = [str(place) for place in places if place.is_dir()]
             if not locations:

@@ -1,4 +1,4 @@
-"""Text embeddings through transformers, with prompt, pooling and layers as the model's publisher says."""
+"""Text embeddings through transformers, with the prompt, pooling and layers of the model's publisher."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from weighbridge.handlers.sentence import Sentence, read_sentence
 from weighbridge.handlers.sentence_layers import MASK, MODES, SENTENCE, TEXT_MASK, TOKENS, Normalize, text_mask
 from weighbridge.handlers.vectors import wanted_vectors
 
-#: What models.yaml may name, and the mode that it is.
+#: The poolings that models.yaml may name, each with its mode.
 POOLINGS = {"last" if mode == "lasttoken" else mode: mode for mode in MODES}
-#: Texts, and tokens with padding, that are computed together at most: long ones take memory by their square.
+#: The most texts, and tokens with padding, of one batch: memory grows with the square of a text's length.
 _BATCH, _BATCH_TOKENS = 32, 16_384
-#: Cosine below which a vector counts as another one, where states are float32, and where they are shorter.
+#: The cosine below which two vectors count as different, for float32 states and for shorter types.
 _SAME, _SAME_SHORT = 0.9999, 0.999
 _PROBE = ("a text", "a longer text, beside which the other one is padded")
 
@@ -44,21 +44,20 @@ _PROBE = ("a text", "a longer text, beside which the other one is padded")
 class TextEmbedding(LocalModel):
     """An embedding model; calls are made one after another, under a lock.
 
-    A text goes through what the model's files say (`modules.json`, `config_sentence_transformers.json`): prompt,
-    transformer, poolings, dense layers, normalizations, in their order. `pooling` takes the place of its own poolings;
-    a model that says nothing is pooled by the mean. A vector never depends on the texts beside it.
+    A text passes through the steps of the model's files (`modules.json`, `config_sentence_transformers.json`): prompt,
+    transformer, poolings, dense layers, normalizations, in their order. `pooling` replaces the model's own poolings; a
+    model without any is pooled by the mean. A vector never depends on the other texts of a call.
 
     Args:
-        hf_repo_id: repository in the cache, or a folder.
-        device: where it runs.
-        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `pooling` (of `POOLINGS`), `normalize`, `matryoshka`, `dtype`, `gguf_file`, and what `locate`
-            takes besides.
+        hf_repo_id: a repository in the cache, or a folder.
+        device: the device it runs on.
+        cache_dir: the Hugging Face cache; huggingface_hub's default when None.
+        kwargs: `name`, `pooling` (of `POOLINGS`), `normalize`, `matryoshka`, `dtype`, `gguf_file`, and the other
+            options of `locate`.
 
     Raises:
         InvalidConfiguration: there is no such pooling.
-        HandlerError: it cannot be loaded, says what is not done here, or was made to write texts and nothing says how
-            it pools.
+        HandlerError: it cannot be loaded, uses a step that is not supported, or generates text and has no pooling.
         OutOfMemory: the device is too small.
     """
 
@@ -83,7 +82,7 @@ class TextEmbedding(LocalModel):
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if not wanted and not sentence.stated and _writes(self.model):
             raise HandlerError(
-                f"{self.name} was made to write texts, and says nothing of embedding them.",
+                f"{self.name} is made for generating text, and its files describe no embedding.",
                 "Name the handler TextChat; or, if it is for embedding, `pooling:` in models.yaml.",
             )
         self.prompt, self.pooling = sentence.prompt, sentence.pooling.replace("lasttoken", "last")
@@ -97,17 +96,17 @@ class TextEmbedding(LocalModel):
         self._prepare(sentence, kwargs.get("matryoshka"))
 
     def embed(self, texts: list[str], cancel_event: threading.Event | None = None, **options: Any) -> np.ndarray:
-        """Return float32 vectors of shape (texts, dim); texts longer than `max_tokens` are cut, which `count_cut` says.
+        """Return float32 vectors of shape (texts, dim); texts longer than `max_tokens` are cut, see `count_cut`.
 
         Args:
-            texts: what is embedded.
+            texts: the texts to embed.
             cancel_event: ends it.
-            options: of `WantedVectors`. Of vectors with fewer `dimensions` the rest is cut off, and they have length 1
-                where whole ones have.
+            options: those of `WantedVectors`. Vectors with fewer `dimensions` are cut, and scaled to length 1 where
+                whole ones have it.
 
         Raises:
-            InvalidRequest: it is no list of texts, or the model has no vectors of so many dimensions.
-            HandlerError: the model fails or computes no numbers.
+            InvalidRequest: it is not a list of texts, or the model has no vectors of so many dimensions.
+            HandlerError: the model fails or computes NaN.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
@@ -126,19 +125,19 @@ class TextEmbedding(LocalModel):
         return vectors
 
     def count_tokens(self, texts: list[str]) -> int:
-        """Return the tokens of all texts together, as they would be embedded but uncut. Raises InvalidRequest."""
+        """Return the number of tokens of all texts together, before cutting. Raises InvalidRequest."""
         return sum(len(entry["input_ids"]) for entry in self._tokens(texts, cut=False))
 
     def count_cut(self, texts: list[str]) -> int:
-        """Return how many of the texts are longer than `max_tokens`, so are cut. Raises InvalidRequest."""
+        """Return how many of the texts are longer than `max_tokens` and so cut. Raises InvalidRequest."""
         return sum(len(entry["input_ids"]) > self.max_tokens for entry in self._tokens(texts, cut=False))
 
     def _prepare(self, sentence: Sentence, matryoshka: bool | None) -> None:
-        """Finish loading with what needs the whole model: lower case, the prompt's length, dimensions, padding."""
+        """Finish the loading steps that need the whole model: lower case, the prompt's length, dimensions, padding."""
         if sentence.lower_case:
             inner = getattr(self.tokenizer, "backend_tokenizer", None)
             if inner is None:
-                raise HandlerError(f"{self.name} wants texts in lower case, and its tokenizer cannot do that.")
+                raise HandlerError(f"{self.name} needs texts in lower case, and its tokenizer cannot do that.")
             own = [inner.normalizer] if inner.normalizer is not None else []
             inner.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
         self._prompt_length = 0
@@ -156,7 +155,7 @@ class TextEmbedding(LocalModel):
             short, long = self._tokens(list(_PROBE), cut=True)
             alone, beside = self._vectors([short])[0], self._vectors([short, long])[0]
         same = _SAME if self.model.dtype == torch.float32 else _SAME_SHORT
-        # Some models look at padding whatever the mask says (FNet): they get texts of one length at a time.
+        # Some models read padding despite the mask (FNet): they get texts of equal length in a batch.
         self._pads = bool(alone @ beside >= same * np.linalg.norm(alone) * np.linalg.norm(beside))
         truncates = sentence.size is not None
         self._matryoshka = read_matryoshka(self.model.config, length, truncates=truncates, option=matryoshka)
@@ -167,12 +166,12 @@ class TextEmbedding(LocalModel):
         whole = [self.prompt + checked_text(text) for text in texts]
         if not whole:
             return []
-        with self._words:  # What is cut is a state of the tokenizer.
+        with self._words:  # The cut is a state of the tokenizer.
             found = self.tokenizer(whole, truncation=cut, max_length=self.max_tokens if cut else None)
         return [{key: values[index] for key, values in found.items()} for index in range(len(texts))]
 
     def _batches(self, tokens: Sequence[dict[str, list[int]]]) -> Iterator[list[int]]:
-        """Yield places of texts that are computed together: of like length, or of the same where padding shows."""
+        """Yield the indexes of texts for one batch: of similar length, or of equal length where padding matters."""
         lengths = [len(entry["input_ids"]) for entry in tokens]
         batch: list[int] = []
         for index in sorted(range(len(tokens)), key=lambda index: -lengths[index]):
@@ -186,7 +185,7 @@ class TextEmbedding(LocalModel):
             yield batch
 
     def _vectors(self, tokens: Sequence[dict[str, list[int]]], dimensions: int | None = None) -> np.ndarray:
-        """Return the vectors of texts that are computed together, of the model's own length or a shorter one."""
+        """Return the vectors of one batch, of the model's own length or a shorter one."""
         pooled = self._pooled(tokens)[:, : dimensions or self.dim]
         if self._normalizes or (dimensions is not None and self._is_unit):
             pooled = torch.nn.functional.normalize(pooled, dim=-1)
@@ -195,15 +194,15 @@ class TextEmbedding(LocalModel):
 
     @property
     def _is_unit(self) -> bool:
-        """Whether whole vectors have length 1 by what the model says."""
+        """Return whether whole vectors have length 1 by what the model says."""
         last = self._layers[-1]
         return isinstance(last, Normalize) and last.writes == SENTENCE
 
     def _pooled(self, tokens: Sequence[dict[str, list[int]]]) -> torch.Tensor:
-        """Return what texts that are computed together become by all layers, uncut.
+        """Return the uncut results of all layers for one batch.
 
-        Padding goes to the right whatever side the tokenizer prefers: positions that a model counts from the left are
-        then those of the text alone. Pooling goes by the mask.
+        Padding is always on the right, on whichever side the tokenizer puts it: positions counted from the left are
+        then those of the text. Pooling uses the mask.
         """
         if not any(entry["input_ids"] for entry in tokens):
             states = torch.zeros(len(tokens), 1, self._width, device=self.device)
@@ -219,7 +218,7 @@ class TextEmbedding(LocalModel):
 
 
 def _auto(place: Place) -> Any:
-    """Return the class that loads a model: the reading half alone of one that reads and writes, where there is one."""
+    """Return the class that loads a model: only the encoder of an encoder-decoder model, where there is one."""
     if place.gguf:
         return AutoModel
     with loading(place, "the configuration"):
@@ -229,6 +228,6 @@ def _auto(place: Place) -> Any:
 
 
 def _writes(model: Any) -> bool:
-    """Tell whether a model of this kind can only continue texts: it sees what came before a token, never after."""
+    """Return whether a model of this kind only continues texts, so that a token sees those before it, never after."""
     kind = type(model.config)
     return kind in MODEL_FOR_CAUSAL_LM_MAPPING and kind not in MODEL_FOR_MASKED_LM_MAPPING

@@ -1,7 +1,7 @@
-"""What a publisher's generation_config.json says: each setting counts, or is overridden by name.
+"""The settings of a publisher's generation_config.json: each one applies, or is overridden by name.
 
-A call asks for temperature, `top_p` and length, and gets one answer as tokens. What a publisher says of these, of
-beams, several answers, dicts and time limits is overridden. Not here: generating (generation).
+A call names temperature, `top_p` and length, and gets one answer as tokens. A publisher's settings of these, of beams,
+several answers, dicts and time limits are overridden. Not here: generating (generation).
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-#: Settings that count in every answer.
+#: Settings that apply to every answer.
 _ALWAYS = (
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"),
     *("repetition_penalty", "no_repeat_ngram_size", "bad_words_ids", "sequence_bias"),
     *("suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id"),
 )
-#: Settings that count where an answer is drawn, with the values that change nothing.
+#: Settings that apply to sampled answers, with their neutral values.
 _SAMPLED: dict[str, Any] = {"top_k": 0, "min_p": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0}
 
-#: What transformers writes into every file, and what is done here anyway.
+#: Settings that transformers writes into every file, and those with the value that is always used here.
 _USUAL = {"use_cache": True, "output_attentions": False, "output_hidden_states": False}
 
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """What counts of a publisher's settings, and what does not.
+    """The publisher's settings that apply, and those that do not.
 
     Attributes:
         always: settings of each answer.
-        sampled: settings of answers that are drawn; `top_k` is 0, for all tokens, unless the publisher limits it.
-        stop: strings that end an answer.
-        ends: tokens that end an answer.
-        overridden: names of the settings that do not count.
+        sampled: settings of sampled answers; `top_k` is 0, for all tokens, unless the publisher limits it.
+        stop: the strings that end an answer.
+        ends: the tokens that end an answer.
+        overridden: the names of the settings that do not apply.
     """
 
     always: dict[str, Any]
@@ -42,7 +42,7 @@ class GenerationSettings:
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """What a result's settings keep: what counted beyond what was asked for, and the names of what did not."""
+        """Return the facts for a result: the publisher's settings that applied, and the names of the others."""
         return {
             **{name: value for name, value in self.always.items() if not name.endswith("_token_id")},
             **{name: value for name, value in self.sampled.items() if value != _SAMPLED[name] or name == "top_k"},
@@ -52,7 +52,7 @@ class GenerationSettings:
 
 
 def read_settings(model: Any) -> GenerationSettings:
-    """Return the settings of a model that transformers loaded."""
+    """Return the publisher's settings of a loaded model."""
     said = {
         name: value
         for name, value in model.generation_config.to_diff_dict().items()

@@ -1,7 +1,7 @@
-"""Images in messages: where they may come from, how large they may be, and how they are decoded.
+"""Images in messages: their allowed sources and sizes, and their decoding.
 
-Messages come from strangers, so an image is data in the message itself (`data:`), unless whoever runs the model allows
-more: files below one folder, or hosts that are asked on behalf of others. Not here: what is seen in an image (vision).
+Messages are untrusted, so an image is data in the message itself (`data:`), unless the operator of the model allows
+more: files below one folder, or hosts for requests on behalf of others. Not here: answers about an image (vision).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from weighbridge.net.addresses import AddressPolicy
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.transfer import Transfer
 
-#: Pillow knows some fifty formats, many of them old and little tested.
+#: The accepted formats; Pillow has some fifty, many of them old and little tested.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 @dataclass(frozen=True)
 class ImageRules:
-    """What images are taken.
+    """The images that are accepted.
 
     Attributes:
         folder: files below it may be named; None for no files.
-        hosts: may be asked for images: `images.example.org`, `*.example.org`; with a port (`host:8000`) also where it
-            lies in a private network. Empty for no requests at all.
-        max_size: bytes of one image as it comes.
-        max_pixels: of one image, decoded; a small file may decode to gigabytes.
-        max_images: in all messages together.
+        hosts: hosts of images: `images.example.org`, `*.example.org`; with a port (`host:8000`) also in a private
+            network. Empty for no requests at all.
+        max_size: the most bytes of one encoded image.
+        max_pixels: the most pixels of one decoded image; a small file may decode to gigabytes.
+        max_images: the most images of all messages together.
     """
 
     folder: Path | None = None
@@ -45,13 +45,13 @@ class ImageRules:
     max_images: int = 16
 
     def read(self, url: str) -> Image.Image:
-        """Return an image as RGB, upright, on white where it is transparent; of several frames the first.
+        """Return an image as RGB, upright, on white where it is transparent; the first one of several frames.
 
         Args:
             url: `data:image/png;base64,…`, a path below `folder`, or an http or https address at one of `hosts`.
 
         Raises:
-            InvalidRequest: it may not be read, is too large, or is no image of a known format.
+            InvalidRequest: it may not be read, is too large, or is not an image of an accepted format.
         """
         scheme = urlsplit(url[:256]).scheme.lower()
         if scheme == "data":
@@ -68,7 +68,7 @@ class ImageRules:
         head, comma, body = url.partition(",")
         if not comma:
             raise InvalidRequest("The image's data: URL has no data.", "Write data:image/png;base64,….")
-        if len(body) > 3 * self.max_size:  # each byte is at most three letters, as %41
+        if len(body) > 3 * self.max_size:  # each byte has at most three characters, as in %41
             raise _too_large(f"{self.max_size:,} bytes")
         plain = unquote_to_bytes(body)
         if not head.lower().endswith(";base64"):
@@ -76,13 +76,13 @@ class ImageRules:
         try:
             return base64.b64decode(plain, validate=True)
         except binascii.Error as error:
-            raise InvalidRequest("The image's data: URL is no base64.", "Encode it anew.") from error
+            raise InvalidRequest("The image's data: URL is not base64.", "Encode it again.") from error
 
     def _fetched(self, url: str) -> bytes:
         if not self.hosts:
             raise InvalidRequest(
-                "The image is an address on the web, and no requests are made on behalf of others here.",
-                "Send it as a data: URL; or whoever runs the model names the host in image_hosts.",
+                "The image is an address on the web, and requests on behalf of others are not allowed here.",
+                "Send it as a data: URL; or ask the operator of the model to name the host in image_hosts.",
             )
         named = tuple(host.partition(":")[0] for host in self.hosts)
         trusted = tuple(host for host in self.hosts if ":" in host)
@@ -96,8 +96,8 @@ class ImageRules:
     def _file(self, name: str) -> bytes:
         if self.folder is None:
             raise InvalidRequest(
-                "The image is a file's name, and no files are read for messages here.",
-                "Send it as a data: URL; or whoever runs the model names their folder in image_folder.",
+                "The image is a file's name, and files are not read for messages here.",
+                "Send it as a data: URL; or ask the operator of the model to name its folder in image_folder.",
             )
         root = self.folder.resolve()
         try:
@@ -106,25 +106,26 @@ class ImageRules:
                 with path.open("rb") as file:
                     return file.read(self.max_size + 1)
         except (OSError, ValueError) as error:
-            raise InvalidRequest("The image's file cannot be read.", "Check its name and its rights.") from error
+            raise InvalidRequest("The image's file cannot be read.", "Check its name and its permissions.") from error
         raise InvalidRequest("There is no such image below image_folder.", "Check its name.")
 
     def _decoded(self, content: bytes) -> Image.Image:
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                if image.width * image.height > self.max_pixels:  # before anything is decoded
+                if image.width * image.height > self.max_pixels:  # the check is before the decoding
                     raise _too_large(f"{self.max_pixels:,} pixels")
                 return _on_white(ImageOps.exif_transpose(image))
         except InvalidRequest:
             raise
-        except Exception as error:  # broken files make decoders raise anything
+        except Exception as error:  # decoders may raise anything for broken files
             raise InvalidRequest(
-                f"The image cannot be decoded: {type(error).__name__}.", f"Taken are {', '.join(FORMATS)}."
+                f"The image cannot be decoded: {type(error).__name__}.",
+                f"The accepted formats are {', '.join(FORMATS)}.",
             ) from error
 
 
 def rules_of(options: dict[str, object]) -> ImageRules:
-    """Return the rules that a handler's options `image_folder` and `image_hosts` state."""
+    """Return the rules of a handler's options `image_folder` and `image_hosts`."""
     folder, hosts = options.get("image_folder"), options.get("image_hosts", ())
     listed: Sequence[object] = hosts if isinstance(hosts, list | tuple) else [hosts]
     return ImageRules(Path(str(folder)) if folder else None, tuple(str(host).lower() for host in listed))

@@ -1,6 +1,6 @@
-"""Inference by transformers until it is cancelled; what a model raises becomes our errors.
+"""Inference by transformers until it is cancelled, and conversion of a model's exceptions to our errors.
 
-Not here: whose turn it is (turns).
+Not here: the queue of calls (turns).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from weighbridge.handlers.pretrained import refuse_memory
 
 Item = TypeVar("Item")
 
-#: Tokens that no text has; tokenizers that know no limit of their model say 10^30 (T5).
+#: More tokens than any text has; tokenizers without a limit report 10^30 (T5).
 _NO_LIMIT = 2**31 - 1
 
 
 @contextmanager
 def watched(model: Any, name: str, event: threading.Event | None) -> Iterator[None]:
-    """End a forward pass between two layers when the event is set: one over long texts takes minutes. Raises Cancelled.
+    """End a forward pass between two layers when the event is set, as a long one takes minutes. Raises Cancelled.
 
-    Only for whose turn it is, as it is the model that is watched.
+    Only the call whose turn it is may use it, as the hooks are on the model.
     """
 
     def look(*_: Any) -> None:
@@ -41,7 +41,7 @@ def watched(model: Any, name: str, event: threading.Event | None) -> Iterator[No
 
 @contextmanager
 def sown(device: Device, seed: int | None) -> Iterator[None]:
-    """Draw by the dice of a seed; other dice go on afterwards as if nothing had been drawn. None changes nothing."""
+    """Use a seed in the context and restore the random state afterwards; None changes nothing."""
     cards = [device] if str(device).startswith("cuda") else []
     with torch.random.fork_rng(cards, enabled=seed is not None):
         if seed is not None:
@@ -57,12 +57,12 @@ def refuse_cancelled(name: str, event: threading.Event | None) -> None:
 
 @contextmanager
 def inferring(name: str, device: str, task: str) -> Iterator[None]:
-    """Run a model.
+    """Run a model in the context.
 
     Args:
-        name: of the model, for errors.
-        device: where it runs, for errors.
-        task: what it is used for, for errors.
+        name: the model's name, for messages.
+        device: the device it runs on, for messages.
+        task: its purpose, for messages.
 
     Raises:
         OutOfMemory: the device is too small.
@@ -73,11 +73,11 @@ def inferring(name: str, device: str, task: str) -> Iterator[None]:
             yield
     except WeighbridgeError:
         raise
-    except Exception as error:  # a stranger's model makes torch and transformers raise anything
+    except Exception as error:  # torch and transformers may raise anything for an untrusted model
         refuse_memory(error, device)
         raise HandlerError(
             f"{name} fails: {type(error).__name__}: {str(error)[:300]}.",
-            f"Check that its files fit together, and that its handler and dtype fit it: it may be no model for {task}.",
+            f"Check that its files, handler and dtype fit together: it may not be a model for {task}.",
         ) from error
 
 
@@ -89,20 +89,20 @@ def batches(items: Sequence[Item], size: int, name: str, event: threading.Event 
 
 
 def finite(name: str, values: torch.Tensor) -> torch.Tensor:
-    """Return values that are numbers. Raises HandlerError."""
+    """Return the values; raise HandlerError where one is NaN."""
     if not torch.isfinite(values).all():
         raise HandlerError(f"{name} computes NaN.", "Its weights are broken, or their type is too small.")
     return values
 
 
 def max_tokens(tokenizer: Any, model: Any, stated: Any = None) -> int:
-    """Return the tokens that a text may have: the least of what is stated, the tokenizer, and the model's positions."""
+    """Return the most tokens of a text: the least of the stated limit, the tokenizer's, and the model's positions."""
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     for module in model.modules():
         table = getattr(module, "position_embeddings", None)
         if (
             isinstance(table, torch.nn.Embedding) and table.padding_idx is not None
-        ):  # RoBERTa's begin after the padding.
+        ):  # RoBERTa's positions begin after the padding's.
             positions = table.num_embeddings - table.padding_idx - 1
     lengths = (stated, tokenizer.model_max_length, positions)
     return min((length for length in lengths if isinstance(length, int) and 0 < length < _NO_LIMIT), default=_NO_LIMIT)

@@ -1,8 +1,8 @@
-"""What a handler is: it loads one model that passed and does its work, whatever library runs it. Adapters lie beside.
+"""The interface of a handler, which loads one model that passed and runs it with any library. Adapters are beside it.
 
 The protocols are those of serving: a server, `weighbridge try` and the benchmarks call the same methods. A handler's
 class takes `(hf_repo_id, device, cache_dir=None, **kwargs)`; `hf_repo_id` may be a folder; nothing is ever downloaded.
-Not here: which class serves which model (config.models_file), or how a class is found by its path (loading).
+Not here: which class serves which model (config.models_file), or how a class is loaded by its path (loading).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Device: TypeAlias = "str | torch.device"
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """How likely a token was.
+    """The probability of a token.
 
     Attributes:
         token: its text.
-        logprob: the natural logarithm of its probability, as the model has it; -9999 for never.
-        content: its bytes, which may be less than a letter; None where the tokenizer does not tell.
-        top: the likeliest tokens in its place.
+        logprob: the natural logarithm of its probability in the model; -9999 for zero.
+        content: its bytes, which may be less than a character; None where the tokenizer does not have them.
+        top: the most likely tokens in its place.
     """
 
     token: str
@@ -41,15 +41,15 @@ class ChatGeneration:
     """An answer.
 
     Attributes:
-        text: what was generated, without the stop string.
-        prompt_tokens: tokens of the prompt, the template's included; None where a service does not count.
-        completion_tokens: tokens generated, those of its reasoning included; None where a service does not count.
-        finish_reason: `stop`, `length`, `cancelled` (the text is what there was until then), `tool_calls`,
-            `content_filter`, or a service's own word.
-        reasoning: what was thought before, where that is told apart.
-        refusal: why there is no answer, in the model's own words.
-        tool_calls: what it wants to be done, in OpenAI's form.
-        logprobs: how likely each token of the text was; empty unless asked for.
+        text: the generated text, without the stop string.
+        prompt_tokens: tokens of the prompt, including the template's; None where a service does not count.
+        completion_tokens: generated tokens, including those of its reasoning; None where a service does not count.
+        finish_reason: `stop`, `length`, `cancelled` (the text is what was generated so far), `tool_calls`,
+            `content_filter`, or a service's own name.
+        reasoning: the reasoning before the answer, where it is separate.
+        refusal: the model's own reason for not answering.
+        tool_calls: the tool calls in OpenAI's form.
+        logprobs: the probability of each token of the text; empty unless requested.
     """
 
     text: str
@@ -76,11 +76,11 @@ class SpeechResult:
     """A transcript.
 
     Attributes:
-        text: all of it.
-        language: ISO 639-1, or None where the model does not say.
-        duration_s: of the sound.
-        segments: phrases with their times; empty unless asked for.
-        words: words with their times; empty unless asked for.
+        text: the whole transcript.
+        language: ISO 639-1, or None where the model does not report it.
+        duration_s: the duration of the sound.
+        segments: phrases with their times; empty unless requested.
+        words: words with their times; empty unless requested.
     """
 
     text: str
@@ -92,7 +92,7 @@ class SpeechResult:
 
 @dataclass(frozen=True)
 class RerankResult:
-    """A document's place in the list that was given, its relevance (larger is more relevant), and its text."""
+    """A document's index in the request, its relevance (larger is more relevant), and its text."""
 
     index: int
     score: float
@@ -112,7 +112,7 @@ class EmbeddingModel(Protocol):
         ...
 
     def count_tokens(self, texts: list[str]) -> int:
-        """Return the tokens of all texts together."""
+        """Return the number of tokens of all texts together."""
         ...
 
 
@@ -137,7 +137,7 @@ class ChatModel(Protocol):
         ...
 
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
-        """Return the tokens of the messages under the model's own template."""
+        """Return the number of tokens of the messages in the model's own template."""
         ...
 
 
@@ -159,7 +159,7 @@ class SpeechModel(Protocol):
         timestamp_granularity: Literal["word", "segment", None],
         cancel_event: threading.Event | None = None,
     ) -> SpeechResult:
-        """Return what is said in a sound file."""
+        """Return the transcript of a sound file."""
         ...
 
 
@@ -183,7 +183,7 @@ class RerankModel(Protocol):
 
 
 Handler: TypeAlias = "EmbeddingModel | ChatModel | SpeechModel | RerankModel"
-#: Capability to the methods that a class with it must have.
+#: The methods that a class must have for each capability.
 METHODS: dict[str, tuple[str, ...]] = {
     "text-embedding": ("embed", "count_tokens"),
     "chat-completion": ("generate", "count_tokens"),
@@ -191,11 +191,11 @@ METHODS: dict[str, tuple[str, ...]] = {
     "audio-transcription": ("transcribe",),
     "rerank": ("rerank",),
 }
-#: A handler may have `close()`, which gives back what it holds; who opened it calls that (loading.opened).
+#: A handler may have `close()`, which releases its resources; the code that opened it calls that (loading.opened).
 #: Optional attributes of a handler with their defaults.
-#: thread_safe: may be called from several threads at once; max_parallelism: calls at once at most, None for any;
-#: generation_defaults: what `defaults` of models.yaml says; owned_by: `local`, `openai` or `vllm`;
-#: joins: several calls may be done as one, since no text's answer depends on the texts beside it.
+#: thread_safe: may be called from several threads at once; max_parallelism: the most parallel calls, None for any;
+#: generation_defaults: the `defaults` of models.yaml; owned_by: `local`, `openai` or `vllm`;
+#: joins: several calls may be merged into one, as no text's answer depends on the other texts.
 ATTRIBUTES: dict[str, Any] = {
     "thread_safe": False,
     "max_parallelism": None,

@@ -1,7 +1,7 @@
-"""Finding a handler's class by its path, and making one: `weighbridge.handlers.chat.TextChat`, or a user's own.
+"""Loads a handler's class by its path, such as `weighbridge.handlers.chat.TextChat` or a user's own, and opens it.
 
-A class is judged by its source text when models.yaml is read, and imported when a model is loaded. Not here: reading
-that text (declaration), and what a handler does (handlers).
+A class is checked by its source text when models.yaml is read, and imported when a model is loaded. Not here: reading
+that text (declaration), and the handlers themselves (handlers).
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from weighbridge.handlers.interface import ATTRIBUTES, METHODS, Handler
 
 _log = logging.getLogger(__name__)
 
-#: What every handler is offered and may leave alone; models.yaml cannot say it.
+#: Options that every handler is offered and may ignore; models.yaml cannot set them.
 OFFERED = ("name", "generation_defaults", "trust_remote_code", "allow_pickle", "converted")
-#: Options that a class takes which says nothing of options: those of the entries' own schema (docs/models.md).
+#: The options of a class without a list of options: those of the entries' own schema (docs/models.md).
 PLAIN = ("pooling", "supports_structured_outputs", "upstream_base_url", "upstream_api_key_env")
 
 
 def check_handler(path: str) -> None:
-    """Judge a handler's path without running its code.
+    """Check a handler's path without running its code.
 
-    1. The path is one of a class in a module that exists.
-    2. The module's text defines that class, or takes it from elsewhere.
-    3. The class with its bases has every method that its capabilities ask for; without a list of capabilities, those
-       of at least one kind. Where a base cannot be read, only loading it can say more.
+    1. The path names a class in a module that exists.
+    2. The module's text defines that class, or imports it.
+    3. The class with its bases has every method that its capabilities require; without a list of capabilities, those
+       of at least one kind. Where a base cannot be read, only loading it shows more.
 
     Raises:
-        InvalidConfiguration: it does not fit.
+        InvalidConfiguration: one of these does not hold.
     """
     declared = read_declaration(path)
     if declared.whole:
@@ -44,7 +44,7 @@ def check_handler(path: str) -> None:
 
 
 def known_options(path: str) -> tuple[str, ...] | None:
-    """Return the options of models.yaml that a handler takes; None where its text does not tell.
+    """Return the options of models.yaml that a handler takes; None where its text does not list them.
 
     Raises:
         InvalidConfiguration: there is no such class.
@@ -59,7 +59,7 @@ def handler_class(path: str) -> type[Handler]:
     """Import a handler's class; its module's code runs.
 
     Raises:
-        InvalidConfiguration: there is none, its module fails, or it lacks a method.
+        InvalidConfiguration: there is no such class, its module fails, or it lacks a method.
     """
     check_handler(path)
     module, _, name = path.rpartition(".")
@@ -73,7 +73,7 @@ def handler_class(path: str) -> type[Handler]:
         ) from error
     except Exception as error:  # a user's module may raise anything
         raise InvalidConfiguration(
-            f"The module of the handler {path} fails: {type(error).__name__}: {error}.", "Mend it.", handler=path
+            f"The module of the handler {path} fails: {type(error).__name__}: {error}.", "Correct it.", handler=path
         ) from error
     methods = {method for methods in METHODS.values() for method in methods if callable(getattr(found, method, None))}
     _compare(path, methods, getattr(found, "capabilities", None))
@@ -86,14 +86,14 @@ def open_handler(
     """Load a model through its handler, and give the handler every optional attribute that it lacks.
 
     Args:
-        path: of the class.
-        model: repository name in `cache_dir`, or a folder.
+        path: the path of the class.
+        model: a repository name in `cache_dir`, or a folder.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         cache_dir: the Hugging Face cache that holds the model; huggingface_hub's own by default.
         options: those of `OFFERED`, and the handler's own.
 
     Raises:
-        InvalidConfiguration: no such class, or an option that it does not take.
+        InvalidConfiguration: there is no such class, or it does not take an option.
         HandlerError: the model cannot be loaded.
         OutOfMemory: the device is too small for it.
     """
@@ -105,7 +105,7 @@ def open_handler(
         handler: Handler = create(str(model), chosen, str(cache_dir) if cache_dir else None, **taken)
     except (HandlerError, InvalidConfiguration):
         raise
-    except Exception as error:  # hostile files make loaders raise anything
+    except Exception as error:  # loaders may raise anything for hostile files
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             raise OutOfMemory(
                 f"{options.get('name', model)} does not fit into the memory of {chosen}.",
@@ -127,7 +127,7 @@ def open_handler(
 
 @contextmanager
 def opened(path: str, model: str | Path, **options: Any) -> Iterator[Handler]:
-    """Load a model as `open_handler` does, for as long as the context lasts."""
+    """Load a model as `open_handler` does, for the context."""
     handler = open_handler(path, model, **options)
     try:
         yield handler
@@ -136,7 +136,7 @@ def opened(path: str, model: str | Path, **options: Any) -> Iterator[Handler]:
 
 
 def close_handler(handler: Handler) -> None:
-    """Give back what a handler holds, where its class has a `close`; one that fails is told in the log."""
+    """Release a handler's resources, where its class has a `close`; an error of that is logged."""
     close = getattr(handler, "close", None)
     if callable(close):
         try:
@@ -146,7 +146,7 @@ def close_handler(handler: Handler) -> None:
 
 
 def choose_device(wanted: str) -> str:
-    """Return the device to use: the wanted one; for `auto` CUDA, then Apple's, then the processor.
+    """Return the device to use: the requested one; for `auto` CUDA, then Apple's, then the processor.
 
     Raises:
         InvalidConfiguration: this machine has no such device.
@@ -163,14 +163,14 @@ def choose_device(wanted: str) -> str:
     if wanted not in there:
         raise InvalidConfiguration(
             f"This machine has no device “{wanted}”.",
-            f"It has {', '.join(there)}; auto takes {there[0]}.",
+            f"It has {', '.join(there)}; auto chooses {there[0]}.",
             device=wanted,
         )
     return wanted
 
 
 def _refuse_unknown(path: str, options: Mapping[str, Any], known: Any) -> None:
-    """Refuse options that a class does not take; its list of them, where it has one, counts before its schema."""
+    """Raise for options that a class does not take; its list of options, where it has one, precedes the schema."""
     taken = tuple(known) if isinstance(known, list | tuple) else PLAIN
     unknown = sorted(set(options) - {*OFFERED, *taken})
     if unknown:
@@ -180,7 +180,7 @@ def _refuse_unknown(path: str, options: Mapping[str, Any], known: Any) -> None:
 
 
 def _taken(create: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options without those of `OFFERED` that a class has no parameter for."""
+    """Return the options without those of `OFFERED` for which a class has no parameter."""
     known = inspect.signature(create).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
         return dict(options)
@@ -208,7 +208,7 @@ def _compare(path: str, methods: Iterable[str], capabilities: Any) -> None:
             )
     elif not any(set(needed) <= methods for needed in METHODS.values()):
         raise InvalidConfiguration(
-            f"The handler {path} has the methods of no kind of model.",
+            f"The handler {path} does not have the methods of any kind of model.",
             "weighbridge/handlers/interface.py has the protocols.",
             handler=path,
         )

@@ -1,6 +1,6 @@
-"""What handlers have in common that load a model into this process: its turns, and giving its memory back.
+"""The base class of handlers that load a model into this process: its queue of calls, and releasing its memory.
 
-Not here: how a model is loaded (pretrained), and what is done with it.
+Not here: how a model is loaded (pretrained).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from weighbridge.handlers.interface import ATTRIBUTES, Device
 from weighbridge.handlers.turns import Turns, closed
 
-#: What a handler still says of itself after it was closed.
+#: The attributes that a closed handler still has.
 _KEPT = frozenset({"name", "device", "capabilities", "dim", "max_tokens", "turns", *ATTRIBUTES})
 
 
@@ -22,9 +22,9 @@ class LocalModel:
     """A model in this process's memory, until `close`; calls are made one after another.
 
     Args:
-        hf_repo_id: the model's name, where `options` hold none.
-        device: where it runs.
-        options: of the handler.
+        hf_repo_id: the model's name, where `options` have none.
+        device: the device it runs on.
+        options: the handler's options.
     """
 
     thread_safe = False
@@ -40,7 +40,7 @@ class LocalModel:
         self.turns = Turns()
 
     def close(self) -> None:
-        """Give the model's memory back once the call that works is done; those that wait, and later ones, are refused.
+        """Release the model's memory after the running call; waiting and later calls are refused.
 
         Closing twice is harmless.
         """
@@ -48,12 +48,12 @@ class LocalModel:
             return
         for attribute in vars(self).keys() - _KEPT:
             delattr(self, attribute)
-        gc.collect()  # Layers know each other in circles.
+        gc.collect()  # Layers refer to each other in cycles.
         if str(self.device).startswith("cuda"):
             torch.cuda.empty_cache()
 
     def __getattr__(self, attribute: str) -> Any:
-        """Refuse what went with the model. Raises HandlerError after `close`, AttributeError before."""
+        """Refuse attributes of the removed model: raise HandlerError after `close`, AttributeError before."""
         turns = vars(self).get("turns")
         if turns is not None and turns.closed and not attribute.startswith("__"):
             raise closed(self.name)

@@ -1,8 +1,8 @@
 """The shorter lengths that a model's vectors may be cut to: those that its publisher trained (Matryoshka).
 
-The first numbers of any vector are a vector, but only of such a model a good one. Its files say so: `is_matryoshka` or
-`matryoshka_dimensions` in config.json, as vLLM reads them, or `truncate_dim` of sentence-transformers. Many publishers
-say it in prose alone, so that models.yaml may say it too. Not here: cutting (embedding).
+The first numbers of any vector are a vector, but only for such a model a good one. Its files state it: `is_matryoshka`
+or `matryoshka_dimensions` in config.json, as vLLM reads them, or `truncate_dim` of sentence-transformers. Many
+publishers state it only in prose, so models.yaml may state it too. Not here: cutting (embedding).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from weighbridge.handlers.request import whole_number
 
 @dataclass(frozen=True)
 class Matryoshka:
-    """What may be asked of one model.
+    """The lengths of one model's vectors.
 
     Attributes:
-        length: numbers of a whole vector.
+        length: how many numbers a whole vector has.
         trained: whether shorter vectors were trained.
-        listed: the lengths that were, where the publisher lists them; any other is refused.
+        listed: the trained lengths, where the publisher lists them; any other is refused.
     """
 
     length: int
@@ -29,7 +29,7 @@ class Matryoshka:
     listed: tuple[int, ...] = ()
 
     def check(self, name: str, dimensions: int | None) -> None:
-        """Raise InvalidRequest where no good vector of the model has so many numbers; None asks for its own."""
+        """Raise InvalidRequest where the model has no good vectors of this length; None means its own."""
         if dimensions is None or dimensions == self.length:
             return
         if dimensions > self.length:
@@ -51,16 +51,16 @@ class Matryoshka:
 
 
 def read_matryoshka(config: Any, length: int, *, truncates: bool, option: bool | None) -> Matryoshka:
-    """Return what may be asked of a model.
+    """Return the lengths of a model's vectors.
 
     Args:
-        config: of its transformer.
-        length: numbers of a whole vector.
-        truncates: whether its files cut its vectors themselves.
-        option: what models.yaml says, which counts before the files: None for nothing.
+        config: the configuration of its transformer.
+        length: how many numbers a whole vector has.
+        truncates: whether its files cut its vectors.
+        option: the value in models.yaml, which precedes the files; None for no value.
 
     Raises:
-        InvalidConfiguration: models.yaml says something else than true or false.
+        InvalidConfiguration: the value in models.yaml is neither true nor false.
     """
     if not isinstance(option, bool | None):
         raise InvalidConfiguration(f"matryoshka is {option!r}.", "Write true or false.")

@@ -1,4 +1,4 @@
-"""Penalties for what an answer already says, as OpenAI defines them."""
+"""Penalties for tokens that an answer already has, as OpenAI defines them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from transformers import LogitsProcessor
 
 
 class Penalties(LogitsProcessor):  # type: ignore[misc]
-    """Lowers a token's logit by `presence` once it was chosen, and by `frequency` for each time; the prompt is free.
+    """Lowers a token's logit by `presence` if the answer has it, and by `frequency` for each occurrence.
 
     Args:
-        start: tokens of the prompt.
+        start: the number of tokens of the prompt, which do not count.
         presence: -2 to 2.
         frequency: -2 to 2.
     """

@@ -1,6 +1,6 @@
-"""Models loaded by transformers from this machine's files: never a download; their code and pickles only where allowed.
+"""Models loaded by transformers from local files: never a download; their code and pickles only where allowed.
 
-Used by the handlers that transformers runs. Not here: what is done with the model, and who allows what (domain.policy).
+The handlers of transformers use it. Not here: running the model, and the permissions (domain.policy).
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from weighbridge.handlers.split_gguf import first_part, whole_sizes
 
 #: Options of models.yaml that every model of transformers takes.
 OPTIONS = ("dtype", "gguf_file")
-#: Types that weights may be loaded in; `auto` is the one they have.
+#: Types that weights may be loaded in; `auto` keeps their own.
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _ADAPTER = "adapter_config.json"
 _WEIGHTS_SHOWN = 3
-#: Bytes of the smallest type that is computed with; smaller ones come with scales.
+#: Bytes of the smallest type for computation; smaller types need scales.
 _HALF_SIZE = 2
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model's files lie, and what may be done with them.
+    """The place of a model's files, and the permissions for them.
 
     Attributes:
-        folder: all of its files.
-        name: of the model, for errors.
-        gguf: name of the GGUF file to load, or empty for safetensors.
-        pickled: whether its weights are a pickle that may be loaded: tensors and plain values of it, never code.
+        folder: the folder of its files.
+        name: the model's name, for messages.
+        gguf: the name of the GGUF file to load, or empty for safetensors.
+        pickled: whether its weights are a pickle that may be loaded: only its tensors and plain values, never code.
         trusted: whether the model's own code may run.
-        dtype: the type to load weights in, of `DTYPES`.
-        converted: folder for what GGUF was turned into, or None for nowhere.
+        dtype: the type to load weights in, one of `DTYPES`.
+        converted: the folder of converted GGUF, or None for none.
     """
 
     folder: Path
@@ -53,20 +53,20 @@ class Place:
 
 
 def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Place:
-    """Find a model: a folder, or a repository in a Hugging Face cache.
+    """Return the place of a model: a folder, or a repository in a Hugging Face cache.
 
     Args:
-        model: path of the folder, or name of the repository.
-        cache_dir: the cache; huggingface_hub's own when None.
-        options: a handler's: `name`, `dtype`, `gguf_file`; and of who opens it `trust_remote_code` and `allow_pickle`
+        model: the path of the folder, or the name of the repository.
+        cache_dir: the cache; huggingface_hub's default when None.
+        options: a handler's: `name`, `dtype`, `gguf_file`; and those of the caller: `trust_remote_code`, `allow_pickle`
             (only where a policy allows them for these very bytes), `converted` (a folder).
 
     Raises:
         InvalidConfiguration: there is no such type or GGUF file.
-        HandlerError: it is not on this machine, or holds no weights that are loaded here.
+        HandlerError: it is not on this machine, or has no weights that can be loaded.
     """
     folder, name = model_folder(model, cache_dir), str(options.get("name") or model)
-    if (folder / _ADAPTER).exists():  # transformers leaves adapters out without a word where peft is not installed.
+    if (folder / _ADAPTER).exists():  # transformers ignores adapters silently where peft is not installed.
         raise HandlerError(
             f"{name} is an adapter for another model, or has one beside its weights: {_ADAPTER}.",
             "Its publisher has to merge them.",
@@ -79,7 +79,7 @@ def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Pla
     if pickled and not (options.get("allow_pickle") and any((folder / name).exists() for name in _PICKLES)):
         raise HandlerError(
             f"{name} has no weights in safetensors or GGUF.",
-            "A pickle may run code when it is loaded: policy.yaml says under `loading` which ones may be.",
+            "A pickle may run code when it is loaded: `loading` in policy.yaml permits single ones.",
             model=model,
         )
     trusted = bool(options.get("trust_remote_code"))
@@ -87,7 +87,7 @@ def locate(model: str, cache_dir: str | None, options: Mapping[str, Any]) -> Pla
 
 
 def model_folder(model: str, cache_dir: str | None) -> Path:
-    """Return the folder of a model's files: the one that is named, or a repository's in a Hugging Face cache.
+    """Return the folder of a model's files: the named one, or a repository's in a Hugging Face cache.
 
     Raises:
         HandlerError: it is not on this machine.
@@ -98,21 +98,21 @@ def model_folder(model: str, cache_dir: str | None) -> Path:
         return Path(snapshot_download(model, cache_dir=cache_dir, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError) as error:
         raise HandlerError(
-            f"{model} is not on this machine.", f"Bring it here: MODELS={model} weighbridge preload.", model=model
+            f"{model} is not on this machine.", f"Load it with MODELS={model} weighbridge preload.", model=model
         ) from error
 
 
 def load_model(auto: Any, place: Place, device: Device, *, spare: tuple[str, ...] = ()) -> Any:
-    """Load weights onto a device, ready to infer.
+    """Load weights onto a device and return the model, ready for inference.
 
     Args:
         auto: one of transformers' Auto classes.
-        place: where the files lie.
-        device: where the weights go.
-        spare: prefixes of weights that the work does without.
+        place: the place of the files.
+        device: the device for the weights.
+        spare: prefixes of weights that are not needed.
 
     Raises:
-        HandlerError: it is no model for this class.
+        HandlerError: it is not a model for this class.
         OutOfMemory: the device is too small.
     """
     options: dict[str, Any] = {"dtype": place.dtype, "use_safetensors": not place.pickled}
@@ -132,14 +132,14 @@ def load_model(auto: Any, place: Place, device: Device, *, spare: tuple[str, ...
             some = ", ".join(missing[:_WEIGHTS_SHOWN]) + (" …" if len(missing) > _WEIGHTS_SHOWN else "")
             raise HandlerError(
                 f"{place.name} lacks weights that {type(model).__name__} has: {some}.",
-                "It was made for another task, or is not whole: name the handler of its task.",
+                "It is made for another task, or is incomplete: name the handler of its task.",
             )
         _unify(model, place)
         return model.to(device).eval()
 
 
 def load_processor(auto: Any, place: Place, **options: Any) -> Any:
-    """Load a tokenizer, a processor or a feature extractor. Raises HandlerError."""
+    """Return a tokenizer, a processor or a feature extractor. Raises HandlerError."""
     if place.gguf and not (place.folder / "tokenizer.json").exists():
         options["gguf_file"] = place.gguf
     with loading(place, "the processor"):
@@ -148,21 +148,21 @@ def load_processor(auto: Any, place: Place, **options: Any) -> Any:
 
 @contextmanager
 def loading(place: Place, device: str) -> Iterator[None]:
-    """Turn whatever loading a stranger's files raises into our errors."""
+    """Convert every exception of loading untrusted files to our errors."""
     try:
         yield
     except HandlerError:
         raise
-    except Exception as error:  # hostile files make loaders raise anything
+    except Exception as error:  # loaders may raise anything for hostile files
         refuse_memory(error, device)
         raise HandlerError(
             f"{place.name} cannot be loaded: {type(error).__name__}: {str(error)[:300]}.",
-            "Check that it is a whole model, and that the handler fits its task.",
+            "Check that the model is complete, and that the handler fits its task.",
         ) from error
 
 
 def refuse_memory(error: Exception, device: str) -> None:
-    """Raise OutOfMemory when that is what an exception says; torch has a kind of its own for each device."""
+    """Raise OutOfMemory when an exception means that; torch has a class of its own for each device."""
     words = str(error).lower()
     if isinstance(error, MemoryError) or "outofmemory" in type(error).__name__.lower() or "out of memory" in words:
         raise OutOfMemory(
@@ -173,13 +173,13 @@ def refuse_memory(error: Exception, device: str) -> None:
 
 
 def _unify(model: Any, place: Place) -> None:
-    """Give all weights one type where transformers dequantized some: it leaves the others in the type of the file."""
+    """Convert all weights to one type where transformers dequantized only some of them."""
     config = place.folder / "config.json"
     if place.gguf or not config.is_file() or b'"quantization_config"' not in config.read_bytes():
         return
     weights = list(model.named_parameters())
     if any(weight.itemsize < _HALF_SIZE or not weight.is_floating_point() for _, weight in weights):
-        return  # It works with them as they are.
+        return  # transformers works with mixed types here.
     spared = {*(model._keep_in_fp32_modules or ()), *(model._keep_in_fp32_modules_strict or ())}
     for name, weight in weights:
         if not spared.intersection(name.split(".")):
@@ -187,7 +187,7 @@ def _unify(model: Any, place: Place) -> None:
 
 
 def _gguf(folder: Path, wanted: str) -> str:
-    """Return the GGUF file to load, the smallest of several quantizations, the first of its parts; empty for none."""
+    """Return the GGUF file to load: the smallest of several quantizations, the first of its parts; empty for none."""
     found = {path.name: path.stat().st_size for path in sorted(folder.glob("*.gguf"))}
     if wanted:
         if wanted not in found:
@@ -196,6 +196,6 @@ def _gguf(folder: Path, wanted: str) -> str:
         return first_part(wanted)
     if any(folder.glob("*.safetensors")):
         return ""
-    # A projector sees; it does not speak.
+    # mmproj files are vision projectors, not language models.
     sizes = whole_sizes({name: size for name, size in found.items() if not name.startswith("mmproj")})
     return min(sizes, key=lambda name: (sizes[name], name), default="")

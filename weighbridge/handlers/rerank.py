@@ -1,4 +1,4 @@
-"""Reranking through transformers: a cross-encoder that gives one score to a query and a document together."""
+"""Reranking through transformers: a cross-encoder that computes one score for a query and a document together."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class TextRerank(LocalModel):
     """A cross-encoder; calls are made one after another, under a lock.
 
     Args:
-        hf_repo_id: repository in the cache, or a folder.
-        device: where it runs.
-        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `dtype`, and what `locate` takes besides.
+        hf_repo_id: a repository in the cache, or a folder.
+        device: the device it runs on.
+        cache_dir: the Hugging Face cache; huggingface_hub's default when None.
+        kwargs: `name`, `dtype`, and the other options of `locate`.
 
     Raises:
-        HandlerError: it cannot be loaded, or gives more than one score a pair.
+        HandlerError: it cannot be loaded, or computes more than one score for a pair.
         OutOfMemory: the device is too small.
     """
 
@@ -45,8 +45,8 @@ class TextRerank(LocalModel):
         self.model = load_model(AutoModelForSequenceClassification, place, device)
         if self.model.config.num_labels != 1:
             raise HandlerError(
-                f"{self.name} gives {self.model.config.num_labels} scores, and a reranker gives one.",
-                "It classifies; name the model that its publisher made for reranking.",
+                f"{self.name} computes {self.model.config.num_labels} scores, and a reranker computes one.",
+                "It is a classifier; name the model that its publisher made for reranking.",
             )
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -63,12 +63,12 @@ class TextRerank(LocalModel):
     ) -> list[RerankResult]:
         """Return the documents with their scores of 0 to 1, the most relevant first; equal ones in their own order.
 
-        Of a query and a document that are longer than `max_tokens` together, the longer is cut; `count_cut` says how
-        many are.
+        Where a query and a document are longer than `max_tokens` together, the longer one is cut; `count_cut` returns
+        how many are.
 
         Raises:
-            InvalidRequest: a text is none, or `top_k` cannot be.
-            HandlerError: the model fails or computes no numbers.
+            InvalidRequest: a text or `top_k` is invalid.
+            HandlerError: the model fails or computes NaN.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
@@ -95,11 +95,11 @@ class TextRerank(LocalModel):
                     return_tensors="pt",
                 ).to(self.device)
                 logits = finite(self.name, self.model(**inputs).logits[:, 0].double())
-                scores += torch.sigmoid(logits).cpu().tolist()  # As services answer.
+                scores += torch.sigmoid(logits).cpu().tolist()  # Services return this range.
         return scores
 
     def count_cut(self, query: str, documents: Sequence[str]) -> int:
-        """Return how many of the documents are, with the query, longer than `max_tokens`, so that either is cut."""
+        """Return how many documents are, with the query, longer than `max_tokens`, so that one of both is cut."""
         if not documents:
             return 0
         with inferring(self.name, "the tokenizer", "reranking"):

@@ -1,9 +1,9 @@
-"""What a model in the form of sentence-transformers says of itself: prompt, case, lengths, and what comes after.
+"""The description of a model in the form of sentence-transformers: prompt, case, lengths, and the layers after it.
 
-`modules.json` lists what a text goes through, in order; `config_sentence_transformers.json` holds prompts and the size
-of vectors; the transformer's own file says how texts are cut. Each is read whole: a key that is not understood here is
-a refusal that names it, because leaving it out would give another vector without a word. Not here: what the layers do
-(sentence_layers), how they are read (sentence_modules), and the vectors themselves (embedding).
+`modules.json` lists the steps of a text, in order; `config_sentence_transformers.json` has prompts and the size of
+vectors; the transformer's own file describes how texts are cut. Each is read whole: an unknown key is refused by name,
+because ignoring it would silently give another vector. Not here: the work of the layers (sentence_layers), how they are
+read (sentence_modules), and the vectors themselves (embedding).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TRANSFORMER_FILES = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-#: The transformer's settings that may only say what is done here anyway.
+#: Settings of the transformer that are accepted only with the value that is always used here.
 _FIXED: dict[str, tuple[Any, ...]] = {
     "transformer_task": ("feature-extraction",),
     "module_output_name": (TOKENS,),
@@ -33,7 +33,7 @@ _FIXED: dict[str, tuple[Any, ...]] = {
     "tokenizer_name_or_path": (None,),
 }
 _TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
-#: What may be said of how the tokenizer, the weights and the configuration are loaded.
+#: Accepted options for loading the tokenizer, the weights and the configuration.
 _LOADING = {
     "tokenizer": {"model_max_length", "padding_side", "truncation_side"},
     "model": {"attn_implementation", "dtype", "torch_dtype"},
@@ -43,17 +43,17 @@ _LOADING = {
 
 @dataclass(frozen=True)
 class Sentence:
-    """What a model says of the way from a text to its vector.
+    """A model's steps from a text to its vector.
 
     Attributes:
-        stated: whether it says anything, so whether it was made for embedding.
-        transformer: the folder of the transformer below the model's, empty for the same.
-        layers: what the states of the tokens go through; at least one pooling.
-        prompt: put before each text.
+        stated: whether its files describe any, so whether it is made for embedding.
+        transformer: the folder of the transformer below the model's, empty for the model's own.
+        layers: the layers for the states of the tokens; at least one pooling.
+        prompt: the text before each text.
         lower_case: whether texts are lower-cased.
-        max_tokens: of a text, or None.
-        size: numbers of a vector that are kept, or None for all.
-        tokenizer: options to load the tokenizer with.
+        max_tokens: the most tokens of a text, or None.
+        size: how many numbers of a vector are kept, or None for all.
+        tokenizer: the options for loading the tokenizer.
     """
 
     stated: bool
@@ -67,19 +67,19 @@ class Sentence:
 
     @property
     def pooling(self) -> str:
-        """The modes of its poolings, joined by `+`."""
+        """Return the modes of its poolings, joined by `+`."""
         return "+".join(mode for layer in self.layers if isinstance(layer, Pooling) for mode in layer.modes)
 
 
 def read_sentence(folder: Path, pooling: str = "") -> Sentence:
-    """Read a model's own words.
+    """Return the steps in a model's files.
 
     Args:
-        folder: of its files.
-        pooling: mode that counts instead of its own.
+        folder: the folder of its files.
+        pooling: the mode that replaces its own.
 
     Raises:
-        HandlerError: a file is invalid, or says something that is not done here.
+        HandlerError: a file is invalid, or names something that is not supported.
     """
     modules = read_modules(folder)
     kind, place = modules[0] if modules else ("Transformer", "")
@@ -91,11 +91,15 @@ def read_sentence(folder: Path, pooling: str = "") -> Sentence:
     there = {TOKENS}
     for layer in layers:
         if layer.reads not in there:
-            raise refusal("modules.json", f"puts {type(layer).__name__} before what makes its {layer.reads}")
+            raise refusal(
+                "modules.json", f"puts {type(layer).__name__} before the layer that computes its {layer.reads}"
+            )
         there.add(layer.writes)
     if SENTENCE not in there:
         raise refusal(
-            "modules.json", "pools nowhere", "the model makes one vector a token, as ColBERT does, and none a text"
+            "modules.json",
+            "has no pooling",
+            "the model computes a vector for each token, as ColBERT does, and none for a text",
         )
     prompt, size = _model_file(folder)
     lower_case, max_tokens, tokenizer = _transformer_file(below(folder, place))
@@ -103,7 +107,7 @@ def read_sentence(folder: Path, pooling: str = "") -> Sentence:
 
 
 def _model_file(folder: Path) -> tuple[str, int | None]:
-    """Return the prompt before each text, and the numbers of a vector that are kept."""
+    """Return the prompt before each text, and how many numbers of a vector are kept."""
     said = read_object(folder / _MODEL_FILE)
     known = {"model_type", "prompts", "default_prompt_name", "truncate_dim", "__version__", "similarity_fn_name"}
     refuse_unknown(_MODEL_FILE, said, known)
@@ -111,7 +115,7 @@ def _model_file(folder: Path) -> tuple[str, int | None]:
         raise refusal(_MODEL_FILE, f"says model_type: {ascii(said['model_type'])[:40]}")
     prompts, chosen, size = said.get("prompts") or {}, said.get("default_prompt_name"), said.get("truncate_dim")
     if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
-        raise refusal(_MODEL_FILE, "has prompts that are no texts")
+        raise refusal(_MODEL_FILE, "has prompts that are not texts")
     prompts = {"query": "", "document": "", **prompts}
     if chosen is not None and (not isinstance(chosen, str) or chosen not in prompts):
         raise refusal(_MODEL_FILE, f"has no prompt {ascii(chosen)[:40]}, which it names as default_prompt_name")
@@ -121,7 +125,7 @@ def _model_file(folder: Path) -> tuple[str, int | None]:
 
 
 def _transformer_file(folder: Path) -> tuple[bool, int | None, dict[str, Any]]:
-    """Return whether texts are lower-cased, the tokens that one may have, and how the tokenizer is loaded."""
+    """Return whether texts are lower-cased, the most tokens of a text, and the options for loading the tokenizer."""
     name = next((name for name in _TRANSFORMER_FILES if read_object(folder / name)), _TRANSFORMER_FILES[0])
     said = read_object(folder / name)
     old = {"tokenizer": "processor_kwargs", "model": "model_kwargs", "config": "config_kwargs"}

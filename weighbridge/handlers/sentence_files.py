@@ -1,6 +1,6 @@
-"""A model's own JSON files, read strictly: what is not understood is a refusal that names it.
+"""A model's own JSON files, read strictly: an unknown key is refused by name.
 
-Not here: what the files say (sentence, sentence_modules).
+Not here: the content of the files (sentence, sentence_modules).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from weighbridge.errors import HandlerError, UnsafePath
 
 
 def shown_name(place: Path) -> str:
-    """Return the name of a module's folder as it may stand in a message."""
+    """Return the name of a module's folder in a form that is safe in a message."""
     return ascii(place.name)[1:-1][:100]
 
 
-def refusal(file: str, what: str, why: str = "that is not done here") -> HandlerError:
-    """Return the error for what a file says and is not done here."""
+def refusal(file: str, what: str, why: str = "that is not supported here") -> HandlerError:
+    """Return the error for a part of a file that is not supported."""
     return HandlerError(
-        f"The model's {file} {what}: {why}.", "Its vectors would not be its publisher's: choose another model."
+        f"The model's {file} {what}: {why}.", "Its vectors would differ from its publisher's: choose another model."
     )
 
 
@@ -29,7 +29,7 @@ def refuse_unknown(file: str, said: dict[str, Any], known: set[str]) -> None:
     """Raise HandlerError for the first key that is not known."""
     unknown = sorted(key for key in said if key not in known)
     if unknown:
-        raise refusal(file, f"has the key {ascii(unknown[0])[:60]}", "it is not understood here")
+        raise refusal(file, f"has the key {ascii(unknown[0])[:60]}", "it is not supported here")
 
 
 def below(folder: Path, name: str) -> Path:
@@ -44,13 +44,13 @@ def read_object(path: Path) -> dict[str, Any]:
     """Return the object in a file, empty where there is no file. Raises HandlerError."""
     said = read_json(path) if path.exists() else {}
     if not isinstance(said, dict):
-        raise refusal(path.name, "is no JSON object")
+        raise refusal(path.name, "is not a JSON object")
     return said
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds. Raises HandlerError."""
+    """Return the value in a JSON file. Raises HandlerError."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise HandlerError(f"The model's {path.name} is no JSON: {str(error)[:200]}.", "Fetch it again.") from error
+        raise HandlerError(f"The model's {path.name} is not JSON: {str(error)[:200]}.", "Fetch it again.") from error

@@ -1,8 +1,8 @@
-"""What the states of a text's tokens go through on the way to its vector: poolings, dense layers, normalizations.
+"""The layers between the states of a text's tokens and its vector: poolings, dense layers, normalizations.
 
-Each layer reads and writes named values, as sentence-transformers has them: `token_embeddings` (texts, tokens, size)
-and `sentence_embedding` (texts, size). Poolings go by the attention mask, so that padding counts nowhere. Not here:
-which layers a model has (sentence), and the transformer itself (embedding).
+Each layer reads and writes named values, as in sentence-transformers: `token_embeddings` (texts, tokens, size) and
+`sentence_embedding` (texts, size). Poolings use the attention mask, so that padding has no effect. Not here: which
+layers a model has (sentence), and the transformer itself (embedding).
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Sequence
 import torch
 
 TOKENS, SENTENCE = "token_embeddings", "sentence_embedding"
-#: Masks of the tokens that count: all that are no padding, and those of them that are not the prompt's.
+#: Masks of tokens: all except padding, and those except the prompt's.
 MASK, TEXT_MASK = "attention_mask", "text_mask"
-#: The ways to pool; two or more are joined in the order in which a model lists them.
+#: The modes of pooling; several are joined in the order in which a model lists them.
 MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 Values = dict[str, torch.Tensor]
 
 
 class Pooling(torch.nn.Module):  # type: ignore[misc]
-    """One vector a text from the states of its tokens; a text without tokens is the zero vector.
+    """Computes one vector for each text from the states of its tokens; that of a text without tokens is zero.
 
     Args:
-        modes: of `MODES`.
+        modes: some of `MODES`.
         include_prompt: whether the prompt's tokens count.
     """
 
@@ -34,22 +34,24 @@ class Pooling(torch.nn.Module):  # type: ignore[misc]
         self.modes, self.include_prompt = tuple(modes), include_prompt
 
     def forward(self, values: Values) -> Values:
-        """Return the values with the pooled ones."""
+        """Return the values with the pooled one."""
         states, mask = values[TOKENS], values[MASK if self.include_prompt else TEXT_MASK]
-        positions = values[MASK].cumsum(dim=1)  # From 1; they count the prompt even where it is not pooled.
+        positions = values[MASK].cumsum(
+            dim=1
+        )  # Positions count from 1, and include the prompt even where it is not pooled.
         pooled = [_pool(states, mask, positions, mode) for mode in self.modes]
         return values | {SENTENCE: torch.cat(pooled, dim=-1)}
 
 
 class Dense(torch.nn.Module):  # type: ignore[misc]
-    """A linear layer with its activation, and the input added to it where `residual` is there.
+    """A linear layer with its activation, and the input added to it where there is a `residual`.
 
     Args:
         linear: the layer.
-        activation: what its result goes through.
-        residual: what the input goes through before it is added, or None for no residual.
-        reads: name of the value to take.
-        writes: name of the value to make.
+        activation: the function of its result.
+        residual: the function of the input that is added, or None for no residual.
+        reads: the name of the value to read.
+        writes: the name of the value to write.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Dense(torch.nn.Module):  # type: ignore[misc]
 
 
 class Normalize(torch.nn.Module):  # type: ignore[misc]
-    """Vectors of length 1."""
+    """Scales vectors to length 1."""
 
     def __init__(self, reads: str = SENTENCE, writes: str = SENTENCE) -> None:
         super().__init__()
@@ -113,7 +115,7 @@ def _pool(states: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, mod
         highest = states.masked_fill(there == 0, float("-inf")).max(dim=1).values
         return torch.where(there.any(dim=1), highest, torch.zeros_like(highest))
     if mode in ("cls", "lasttoken"):
-        ordinal = mask.cumsum(dim=1)  # The first token is the 1st that counts, the last one as many as there are.
+        ordinal = mask.cumsum(dim=1)  # The first counted token has the number 1, the last one the number of all.
         wanted = torch.ones_like(ordinal[:, :1]) if mode == "cls" else mask.sum(dim=1, keepdim=True)
         chosen = ((ordinal == wanted) & (mask > 0)).unsqueeze(-1).to(states.dtype)
         return (states * chosen).sum(dim=1)

@@ -1,6 +1,6 @@
-"""The modules that `modules.json` lists, and the layers that their folders hold.
+"""The modules that `modules.json` lists, and the layers in their folders.
 
-Not here: what the layers do (sentence_layers), and what a model says besides (sentence).
+Not here: the work of the layers (sentence_layers), and a model's other files (sentence).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weighbridge.handlers.sentence_layers import MODES, SENTENCE, TOKENS, Dense,
 
 _POOLING = "1_Pooling"
 _PACKAGE = "sentence_transformers."
-#: Older names of poolings, in the order in which several of them are joined.
+#: The older names of poolings, in the order in which several of them are joined.
 _OLD_MODES = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -36,22 +36,24 @@ _ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
 
 
 def read_modules(folder: Path) -> list[tuple[str, str]]:
-    """Return the class and the folder of each module, in order; none where the model says nothing."""
+    """Return the class and the folder of each module, in order; none where the model has no list."""
     if not (folder / "modules.json").exists():
         others = sorted(path.parent.name for path in folder.glob("[0-9]_*/config.json") if path.parent.name != _POOLING)
         if others:
-            raise refusal("modules.json", f"is missing, and {others[0][:100]} is there", "nothing says when it counts")
+            raise refusal(
+                "modules.json", f"is missing, and {others[0][:100]} is there", "its place among the steps is unknown"
+            )
         return [("Transformer", ""), ("Pooling", _POOLING)] if (folder / _POOLING).is_dir() else []
     listed, modules = read_json(folder / "modules.json"), []
     if not isinstance(listed, list) or not all(isinstance(module, dict) for module in listed):
-        raise refusal("modules.json", "is no list of modules")
+        raise refusal("modules.json", "is not a list of modules")
     for module in listed:
         refuse_unknown("modules.json", module, {"idx", "name", "path", "type", "kwargs"})
         kind, path = module.get("type"), module.get("path", "")
         if not isinstance(kind, str) or not isinstance(path, str):
             raise refusal("modules.json", "has a module without a type or a path")
         if not kind.startswith(_PACKAGE):
-            raise refusal("modules.json", f"names {ascii(kind)[:100]}", "that is code of its own")
+            raise refusal("modules.json", f"names {ascii(kind)[:100]}", "that is code of the model")
         if module.get("kwargs"):
             raise refusal("modules.json", f"has kwargs for {kind.rpartition('.')[2][:40]}")
         modules.append((kind.rpartition(".")[2], path))
@@ -59,7 +61,7 @@ def read_modules(folder: Path) -> list[tuple[str, str]]:
 
 
 def read_layer(folder: Path, kind: str, path: str, pooling: str) -> Layer | None:
-    """Return what a module does; None for nothing, as dropout does when nobody trains."""
+    """Return the layer of a module; None for a module without effect in inference, such as dropout."""
     place = below(folder, path)
     if kind == "Pooling":
         return _pooling(place, pooling)
@@ -79,7 +81,7 @@ def read_layer(folder: Path, kind: str, path: str, pooling: str) -> Layer | None
             return LayerNorm(norm)
     if kind == "Dropout":
         return None
-    raise refusal("modules.json", f"puts texts through {ascii(kind)[:40]}")
+    raise refusal("modules.json", f"has the module {ascii(kind)[:40]}")
 
 
 def _pooling(place: Path, wanted: str) -> Pooling:
@@ -87,7 +89,7 @@ def _pooling(place: Path, wanted: str) -> Pooling:
     if not said and not wanted:
         raise refusal(shown_name(place), "is missing or empty", "name `pooling:` in models.yaml")
     known = {"pooling_mode", "include_prompt", *_OLD_MODES, "embedding_dimension", "word_embedding_dimension"}
-    if wanted:  # Its own modes do not count then, known or not.
+    if wanted:  # Its own modes, known or not, do not apply then.
         known |= {key for key in said if key.startswith("pooling_mode")}
     refuse_unknown(shown_name(place), said, known)
     include = said.get("include_prompt", True)
@@ -127,12 +129,12 @@ def _dense(place: Path) -> Dense:
             same = linear.in_features == linear.out_features
             residual = torch.nn.Identity() if same else _linear(weights, "residual")
         if weights:
-            raise ValueError(f"there are weights {', '.join(sorted(weights))[:100]} besides")
+            raise ValueError(f"there are weights {', '.join(sorted(weights))[:100]} in addition")
         return Dense(linear, activation(), residual=residual, reads=reads, writes=writes)
 
 
 def _linear(weights: dict[str, torch.Tensor], name: str) -> torch.nn.Linear:
-    """Return a layer of the weights of a name, which are taken out."""
+    """Return a layer from the weights of a name, which are removed from `weights`."""
     matrix, bias = weights.pop(f"{name}.weight"), weights.pop(f"{name}.bias", None)
     layer = torch.nn.Linear(matrix.shape[1], matrix.shape[0], bias=bias is not None)
     layer.load_state_dict({"weight": matrix} | ({} if bias is None else {"bias": bias}))
@@ -150,7 +152,7 @@ def _values(place: Path, said: dict[str, Any]) -> tuple[str, str]:
 
 
 class _Loading:
-    """Turns whatever a module's hostile files raise into a HandlerError."""
+    """Converts every exception of a module's hostile files to a HandlerError."""
 
     def __init__(self, place: Path) -> None:
         self._place = place

@@ -1,7 +1,7 @@
-"""Sound files as the models take them: one channel, 16,000 samples a second, float32. Read in pieces, within bounds.
+"""Sound files in the form for models: one channel, 16,000 samples a second, float32. They are read in limited pieces.
 
-Whatever libsndfile reads is read (WAV, FLAC, Ogg, MP3, AIFF, …) and resampled by soxr. Not here: what is said in it
-(speech), and what else is read (sound_containers).
+libsndfile reads its formats (WAV, FLAC, Ogg, MP3, AIFF, …) and soxr resamples them. Not here: transcripts (speech), and
+other formats (sound_containers).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from weighbridge.errors import InvalidRequest, WeighbridgeError
 from weighbridge.handlers.sound_containers import Recording, container_of, recording
 
 RATE = 16_000
-#: Rates outside are no sound's; a tiny one would make gigabytes of samples out of a small file.
+#: The accepted sample rates; a tiny one would turn a small file into gigabytes of samples.
 _RATES = (1_000, 768_000)
 _MAX_CHANNELS = 64
 _BLOCK_FRAMES = 65_536
-#: Full scale is 1; -80 dB below it nothing is heard, and models make up words for it.
+#: The level of silence, -80 dB of the full scale 1; models invent words for it.
 SILENCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What a file sounds like.
+    """The sound in a file.
 
     Attributes:
         samples: one channel at `RATE`, float32, full scale 1.
-        duration_s: as the file has it.
-        silent: whether nothing in it can be heard.
+        duration_s: its duration in the file.
+        silent: whether it has only silence.
     """
 
     samples: np.ndarray = field(repr=False)
@@ -42,20 +42,20 @@ class Sound:
 
 
 def read_sound(path: str | Path, max_duration_s: float, check: Callable[[], None] = lambda: None) -> Sound:
-    """Read a sound file, its channels mixed to one.
+    """Return the sound in a file, its channels mixed to one.
 
     Args:
-        path: of the file.
-        max_duration_s: how long the sound may be; no more of it is read, whatever its header says.
-        check: called for each piece that is read; what it raises ends the reading.
+        path: the path of the file.
+        max_duration_s: the longest sound; no more of it is read, independent of its header.
+        check: called for each piece; its exceptions end the reading.
 
     Raises:
-        InvalidRequest: it is no sound, is empty, too long, or holds samples that are no numbers.
+        InvalidRequest: it is not a sound, is empty, too long, or has samples that are not numbers.
     """
     if not Path(path).is_file():
         raise InvalidRequest(f"There is no sound file {path}.", "Name one that exists.")
     try:
-        # An open file, as libsndfile would guess a format from a path's ending.
+        # libsndfile gets an open file, as it would guess a format from a path's suffix.
         with Path(path).open("rb") as raw:
             if container := container_of(raw):
                 with recording(raw, container, Path(path).name) as found:
@@ -65,11 +65,11 @@ def read_sound(path: str | Path, max_duration_s: float, check: Callable[[], None
                 return _mixed(found, Path(path).name, max_duration_s, check)
     except WeighbridgeError:
         raise
-    # soundfile hands on whatever its C library makes of a broken file.
+    # soundfile passes on the values that its C library reads from a broken file.
     except (soundfile.SoundFileError, OSError, TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise InvalidRequest(
             f"{Path(path).name} cannot be read as sound: {str(error)[:200]}",
-            "WAV, FLAC, Ogg, MP3, AIFF, M4A, MP4, WebM and WMA are read; convert it.",
+            "The formats are WAV, FLAC, Ogg, MP3, AIFF, M4A, MP4, WebM and WMA; convert it.",
         ) from error
 
 
@@ -82,7 +82,7 @@ def _mixed(recorded: Recording, name: str, max_duration_s: float, check: Callabl
     rate = recorded.rate
     if not _RATES[0] <= rate <= _RATES[1] or recorded.channels > _MAX_CHANNELS:
         raise InvalidRequest(
-            f"{name} says that it has {recorded.channels} channels at {rate:,} Hz.", "That is no sound; convert it."
+            f"{name} says that it has {recorded.channels} channels at {rate:,} Hz.", "That is not a sound; convert it."
         )
     resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
     frames, peak, parts = 0, 0.0, []
@@ -97,7 +97,7 @@ def _mixed(recorded: Recording, name: str, max_duration_s: float, check: Callabl
             )
         mono = block.mean(axis=1)
         if not np.isfinite(mono).all():
-            raise InvalidRequest(f"{name} holds samples that are no numbers.", "Record or convert it anew.")
+            raise InvalidRequest(f"{name} has samples that are not numbers.", "Record or convert it again.")
         peak = max(peak, float(np.abs(mono).max()))
         parts.append(resampler.resample_chunk(mono))
     if not frames:

@@ -1,7 +1,7 @@
-"""Sound in what browsers, phones and Windows record: MP4, M4A, WebM, Matroska, WMA, AAC. Read by FFmpeg's libraries.
+"""Sound in the containers of browsers, phones and Windows: MP4, M4A, WebM, Matroska, WMA, AAC, read by FFmpeg.
 
-Their reader is chosen here by a file's first bytes: left to guess, FFmpeg takes play lists too, which name other files
-and addresses. Not here: what libsndfile reads (sound).
+A file's first bytes choose the reader: FFmpeg's own guess includes play lists, which name other files and addresses.
+Not here: the formats of libsndfile (sound).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from weighbridge.domain.extras import install_command
 from weighbridge.errors import HandlerError, InvalidRequest
 
-#: FFmpeg's readers: where a file has which bytes.
+#: FFmpeg's readers, each with the offset and bytes of its files.
 _READERS = (
     ("mov", 4, b"ftyp"),
     ("matroska", 0, b"\x1a\x45\xdf\xa3"),
@@ -33,7 +33,7 @@ class Recording:
 
     Attributes:
         rate: samples a second.
-        channels: how many there are.
+        channels: the number of channels.
         blocks: its samples in pieces of shape (samples, channels), float32, full scale 1.
     """
 
@@ -43,7 +43,7 @@ class Recording:
 
 
 def container_of(file: BinaryIO) -> str:
-    """Return FFmpeg's name for the reader of a file, by its first bytes, or empty; the file stays at its start."""
+    """Return FFmpeg's name of the reader for a file's first bytes, or nothing; the file stays at its start."""
     start = file.read(_START_SIZE)
     file.seek(0)
     return next((name for name, place, mark in _READERS if start[place:].startswith(mark)), "")
@@ -55,27 +55,27 @@ def recording(file: BinaryIO, container: str, name: str) -> Iterator[Recording]:
 
     Args:
         file: the open file.
-        container: of `container_of`.
-        name: of the file, for errors.
+        container: the result of `container_of`.
+        name: the file's name, for messages.
 
     Raises:
         HandlerError: its reader is not installed.
-        InvalidRequest: it holds no sound, or does not say which.
+        InvalidRequest: it has no sound, or does not describe it.
         ValueError: it is broken.
     """
     try:
         import av
     except ModuleNotFoundError as error:
         raise HandlerError(
-            f"{name} can be read with the package av alone, which is not installed.", install_command("benchmark")
+            f"{name} can be read only with the package av, which is not installed.", install_command("benchmark")
         ) from error
     try:
         with av.open(file, format=container) as opened:
             if not opened.streams.audio:
-                raise InvalidRequest(f"{name} holds no sound.", "Name a file with sound in it.")
+                raise InvalidRequest(f"{name} has no sound.", "Name a file with sound in it.")
             stream = opened.streams.audio[0]
             if not stream.rate or not stream.channels:
-                raise InvalidRequest(f"{name} does not say its sound's rate and channels.", "Convert it.")
+                raise InvalidRequest(f"{name} does not state the rate and channels of its sound.", "Convert it.")
             same = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
             yield Recording(stream.rate, stream.channels, _blocks(opened.decode(stream), same))
     except av.error.FFmpegError as error:

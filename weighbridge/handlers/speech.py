@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
 
-# Not public, yet what transformers' own pipeline makes words of tokens with, in every script.
+# This is not public, but transformers' own pipeline uses it to form words from tokens, in every script.
 from transformers.models.whisper.tokenization_whisper import _combine_tokens_into_words as combine_into_words
 
 from weighbridge.errors import HandlerError, InvalidRequest
@@ -32,7 +32,7 @@ from weighbridge.handlers.pretrained import load_model, load_processor, locate
 from weighbridge.handlers.sound import RATE, SILENCE, Sound, read_sound
 
 _MAX_DURATION_S = 2 * 3600.0
-#: Temperatures of OpenAI's own program where nobody asks for one above 0: the next where an answer is doubtful.
+#: The temperatures of OpenAI's own program without a requested one: the next is tried where an answer is doubtful.
 _TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 #: An answer is doubtful when it repeats itself (its text is compressed more than 2.4 times) or is unlikely; and silence
 #: is skipped. These are OpenAI's own numbers.
@@ -41,11 +41,11 @@ _DOUBTS: dict[str, Any] = {
     "logprob_threshold": -1.0,
     "no_speech_threshold": 0.6,
 }
-#: At temperature 0 the same sound has the same text, whatever was tried for it.
+#: The seed with which the same sound has the same text at temperature 0, also at higher attempts.
 _SEED = 0
-#: Seconds by which the time of a phrase may be wrong.
+#: The error of a phrase's time in seconds.
 _NEAR_S = 1.0
-#: Vocabulary of the models that know English alone; every other has more.
+#: The size of the vocabulary of English-only models; every other one is larger.
 _ENGLISH_ONLY = 51_864
 
 
@@ -53,13 +53,13 @@ class WhisperSpeech(LocalModel):
     """A Whisper model; calls are made one after another, under a lock.
 
     Args:
-        hf_repo_id: repository in the cache, or a folder.
-        device: where it runs.
-        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `dtype`, `max_duration_s` (of a sound; two hours by default), and what `locate` takes besides.
+        hf_repo_id: a repository in the cache, or a folder.
+        device: the device it runs on.
+        cache_dir: the Hugging Face cache; huggingface_hub's default when None.
+        kwargs: `name`, `dtype`, `max_duration_s` (of a sound; two hours by default), and the other options of `locate`.
 
     Raises:
-        HandlerError, OutOfMemory: it cannot be loaded, or is no Whisper.
+        HandlerError, OutOfMemory: it cannot be loaded, or is not a Whisper model.
     """
 
     capabilities = ["audio-transcription"]
@@ -72,7 +72,7 @@ class WhisperSpeech(LocalModel):
         self.processor = load_processor(AutoProcessor, place)
         self.model = load_model(AutoModelForSpeechSeq2Seq, place, device)
         if not isinstance(self.model, WhisperForConditionalGeneration):
-            raise HandlerError(f"{self.name} is no Whisper model.", "Name another handler in models.yaml.")
+            raise HandlerError(f"{self.name} is not a Whisper model.", "Name another handler in models.yaml.")
         self._tokenizer = self.processor.tokenizer
         _complete(self.model, self._tokenizer)
         # transformers compresses tokens, the times among them, so that what is repeated at each time is no repetition.
@@ -80,7 +80,7 @@ class WhisperSpeech(LocalModel):
 
     @property
     def multilingual(self) -> bool:
-        """Whether it knows other languages than English."""
+        """Return whether it supports other languages than English."""
         return bool(self.model.generation_config.is_multilingual)
 
     def transcribe(
@@ -94,27 +94,27 @@ class WhisperSpeech(LocalModel):
         timestamp_granularity: Literal["word", "segment", None],
         cancel_event: threading.Event | None = None,
     ) -> SpeechResult:
-        """Return what is said in a sound file; of silence, nothing.
+        """Return the transcript of a sound file; that of silence is empty.
 
         Args:
             audio_path: a file of a format that `sound` or `sound_containers` reads.
-            language: ISO 639-1 or an English name; None has a multilingual model find out.
-            prompt: words that came before or are to be expected; of a long one, the end.
-            temperature: 0 or None is greedy, and tries higher ones where an answer is doubtful, as OpenAI means it.
-            task: `translate` is into English.
+            language: ISO 639-1 or an English name; with None a multilingual model detects it.
+            prompt: words that came before or are expected; only the end of a long one is used.
+            temperature: 0 or None is greedy, and tries higher ones where an answer is doubtful, as OpenAI does.
+            task: `transcribe`, or `translate` into English.
             timestamp_granularity: which times to return.
             cancel_event: ends it between two tokens.
 
         Raises:
-            InvalidRequest: it is no sound, or too long; or the model cannot do what is asked.
-            HandlerError: the model computes no numbers.
+            InvalidRequest: it is not a sound, or too long; or the model cannot do the task.
+            HandlerError: the model computes NaN.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set.
         """
         code = self._language(language, task)
         if timestamp_granularity == "word" and not getattr(self.model.generation_config, "alignment_heads", None):
             raise InvalidRequest(
-                f"{self.name} has no alignment_heads in its generation_config.json, so it knows no times of words.",
+                f"{self.name} has no alignment_heads in its generation_config.json, so it has no times of words.",
                 "Ask for segments, or take a model that has them.",
             )
         ids = self._prompt(prompt)
@@ -147,7 +147,7 @@ class WhisperSpeech(LocalModel):
     def _segments(
         self, features: Any, ids: Any, temperature: float | None, watch: _Watch, options: dict[str, Any]
     ) -> list[Any]:
-        """Return what the model hears, in pieces with their tokens and times."""
+        """Return the model's segments with their tokens and times."""
         found = self.model.generate(
             features,
             prompt_ids=ids,
@@ -162,7 +162,7 @@ class WhisperSpeech(LocalModel):
         return list(found["segments"][0])
 
     def _language(self, wanted: str | None, task: str) -> str | None:
-        """Return ISO 639-1, or None to detect it. Raises InvalidRequest where the model does not know it."""
+        """Return ISO 639-1, or None to detect it. Raises InvalidRequest where the model does not support it."""
         code = wanted.strip().lower() if wanted else None
         code = TO_LANGUAGE_CODE.get(code, code) if code else None
         if self.multilingual:
@@ -170,13 +170,15 @@ class WhisperSpeech(LocalModel):
                 raise InvalidRequest(f"{self.name} cannot {task}.", "Ask it to transcribe.")
             if code and f"<|{code}|>" not in self.model.generation_config.lang_to_id:
                 raise InvalidRequest(
-                    f"{self.name} does not know the language “{wanted}”.", "Write it as ISO 639-1: de."
+                    f"{self.name} does not support the language “{wanted}”.", "Write it as ISO 639-1: de."
                 )
             return code
         if code not in (None, "en"):
-            raise InvalidRequest(f"{self.name} knows English only, not “{wanted}”.", "Choose a multilingual model.")
+            raise InvalidRequest(f"{self.name} supports only English, not “{wanted}”.", "Choose a multilingual model.")
         if task != "transcribe":
-            raise InvalidRequest(f"{self.name} knows English only: it cannot {task}.", "Choose a multilingual model.")
+            raise InvalidRequest(
+                f"{self.name} supports only English: it cannot {task}.", "Choose a multilingual model."
+            )
         return "en"
 
     def _prompt(self, prompt: str | None) -> torch.Tensor | None:
@@ -185,18 +187,20 @@ class WhisperSpeech(LocalModel):
         try:
             ids = self._tokenizer.get_prompt_ids(prompt, return_tensors="pt")
         except ValueError as error:
-            raise InvalidRequest(f"The prompt is not taken: {error}", "Take the special token out of it.") from error
-        # Half of what the decoder takes is for the answer; the first token says that these came before.
+            raise InvalidRequest(f"The prompt is not accepted: {error}", "Remove the special token from it.") from error
+        # Half of the decoder's context is for the answer; the first token marks the others as earlier text.
         room = self.model.config.max_target_positions // 2 - 2
         return torch.cat([ids[:1], ids[1:][-room:]]).to(self.device)
 
     def _inputs(self, sound: Sound, granularity: str | None) -> tuple[torch.Tensor, dict[str, Any]]:
-        """Return the sound as the model hears it, and options for its length and the times asked for."""
+        """Return the model's input for a sound, and options for its length and the requested times."""
         extractor = self.processor.feature_extractor
         long = len(sound.samples) > extractor.n_samples
         padding = {"truncation": False, "padding": "longest"} if long else {}
         heard = extractor(sound.samples, sampling_rate=RATE, return_tensors="pt", return_attention_mask=True, **padding)
-        options: dict[str, Any] = {"return_timestamps": True}  # As OpenAI's own program: what is no speech is told so.
+        options: dict[str, Any] = {
+            "return_timestamps": True
+        }  # OpenAI's own program does the same: the model then marks parts without speech.
         if granularity == "word":
             options |= {"return_token_timestamps": True, "attention_mask": heard["attention_mask"].to(self.device)}
         return heard["input_features"].to(self.device, self.model.dtype), options
@@ -210,7 +214,7 @@ class WhisperSpeech(LocalModel):
         return str(token).strip("<|>")
 
     def _said(self, segment: dict[str, Any]) -> list[int]:
-        """Return the places of a segment's tokens that are text."""
+        """Return the indexes of a segment's tokens that are text."""
         first_special = self._tokenizer.eos_token_id
         return [place for place, token in enumerate(segment["tokens"].tolist()) if token < first_special]
 
@@ -249,7 +253,7 @@ class WhisperSpeech(LocalModel):
 
 
 class _Watch(StoppingCriteria):  # type: ignore[misc]
-    """Ends the work when it is cancelled, whether between two tokens or two chunks."""
+    """Ends the work when it is cancelled, between two tokens or two chunks."""
 
     def __init__(self, name: str, event: threading.Event | None) -> None:
         self._name, self._event = name, event
@@ -269,7 +273,7 @@ def _compression_ratio(tokenizer: Any, tokens: torch.Tensor, _vocab_size: int) -
 
 
 def _heard(segment: dict[str, Any], sound: Sound) -> bool:
-    """Tell whether there is any sound where a phrase is said to be: for silence and padding models make up words."""
+    """Return whether a phrase's time has any sound: models invent words for silence and padding."""
     start, end = float(segment["start"]), float(segment["end"])
     near = sound.samples[max(0, int((start - _NEAR_S) * RATE)) : int((end + _NEAR_S) * RATE)]
     return start < sound.duration_s and bool(np.abs(near).max(initial=0.0) >= SILENCE)
@@ -280,14 +284,16 @@ def _within(value: float, low: float, high: float) -> float:
 
 
 def _complete(model: Any, tokenizer: Any) -> None:
-    """Add what the generation settings of older models lack; the vocabulary says it too."""
+    """Add the generation settings that older models lack, from the vocabulary."""
     settings, words = model.generation_config, tokenizer.get_vocab()
     known = {
         "is_multilingual": model.config.vocab_size != _ENGLISH_ONLY,
         "no_timestamps_token_id": words.get("<|notimestamps|>"),
         "prev_sot_token_id": words.get("<|startofprev|>"),
     }
-    if getattr(settings, "is_multilingual", known["is_multilingual"]):  # transformers takes these for a sign of it
+    if getattr(
+        settings, "is_multilingual", known["is_multilingual"]
+    ):  # transformers reads these as the mark of a multilingual model
         tokens = {code: f"<|{code}|>" for code in (*LANGUAGES, "transcribe", "translate")}
         known["lang_to_id"] = {tokens[code]: words[tokens[code]] for code in LANGUAGES if tokens[code] in words}
         known["task_to_id"] = {

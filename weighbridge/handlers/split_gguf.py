@@ -1,6 +1,6 @@
 """GGUF in several parts, as llama.cpp's gguf-split writes them: `name-00001-of-00003.gguf`.
 
-transformers reads one file. Not here: where the merged file is kept (conversion).
+transformers reads only one file. Not here: the place of the merged file (conversion).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _PART = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
 def first_part(file: str) -> str:
-    """Return the name of a split's first part, or the name itself where it is no part."""
+    """Return the name of a split's first part, or the name itself where it is not a part."""
     part = _PART.fullmatch(file)
     return f"{part['name']}-00001-of-{part['count']}.gguf" if part else file
 
 
 def whole_sizes(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return the size of each GGUF in bytes by its name, that of all its parts by the name of the first."""
+    """Return the size of each GGUF in bytes by its name; that of a split one, in all, by the name of its first part."""
     found: dict[str, int] = {}
     for file, size in sizes.items():
         found[first_part(file)] = found.get(first_part(file), 0) + size
@@ -28,7 +28,7 @@ def whole_sizes(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def parts_of(file: str) -> list[str]:
-    """Return the names of all parts of a GGUF, of which one is named; that name alone where it is no part."""
+    """Return the names of all parts of a GGUF for the name of one; only that name where it is not a part."""
     part = _PART.fullmatch(file)
     if part is None:
         return [file]
@@ -39,7 +39,7 @@ def merge(parts: Sequence[Path], target: Path) -> None:
     """Write one GGUF with the metadata of the first part and the tensors of all.
 
     Raises:
-        ValueError: they are no parts of one file. Besides, whatever gguf raises for files that are no GGUF.
+        ValueError: they are not parts of one file. gguf may raise further exceptions for other files.
     """
     from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
@@ -52,7 +52,7 @@ def merge(parts: Sequence[Path], target: Path) -> None:
             writer.add_key_value(key, field.contents(), field.types[0], inner)
     tensors = [tensor for reader in readers for tensor in reader.tensors]
     if (stated := first.get_field("split.tensors.count")) is not None and stated.contents() != len(tensors):
-        raise ValueError(f"the parts hold {len(tensors)} tensors, and the first one says {stated.contents()}")
+        raise ValueError(f"the parts have {len(tensors)} tensors, and the first one states {stated.contents()}")
     for tensor in tensors:
         writer.add_tensor_info(
             tensor.name, tensor.data.shape, tensor.data.dtype, tensor.data.nbytes, tensor.tensor_type

@@ -1,21 +1,21 @@
-"""The text of an answer while it is generated: whole letters, and nothing that may belong to a stop string.
+"""The text of an answer while it is generated: whole characters, and no possible beginning of a stop string.
 
-Not here: where tokens come from (generation), or pieces of text (upstream).
+Not here: the source of the tokens (generation), or of pieces of text (upstream).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-#: What a tokenizer writes for the bytes of half a letter.
+#: The text that a tokenizer writes for an incomplete character.
 HALF = "\ufffd"
 
 
 class HeldText:
-    """Hands on text as it arrives, but for the end that may begin a stop string; after one, nothing.
+    """Passes text on as it arrives, except an end that may begin a stop string, and everything after one.
 
     Args:
-        stop: strings that end the answer.
+        stop: the strings that end the answer.
         on_text: called with each piece of text, never with an empty one.
     """
 
@@ -26,7 +26,7 @@ class HeldText:
         self._ended = False
 
     def add(self, text: str) -> None:
-        """Take in what comes next."""
+        """Add the next text."""
         if self._ended:
             return
         self._held += text
@@ -38,7 +38,7 @@ class HeldText:
             self._hand_on(len(self._held) - self._begun())
 
     def finish(self, text: str) -> None:
-        """Hand on what is left of the whole text."""
+        """Pass on the rest of the whole text."""
         self._held, self._ended = text[self._handed :], True
         self._hand_on(len(self._held))
 
@@ -58,7 +58,7 @@ class HeldText:
 
 
 class TokenText:
-    """Turns tokens that arrive one after another into text.
+    """Converts tokens that arrive one after another to text.
 
     A token's text depends on the one before it, so that the last ones are decoded again with each new one.
 
@@ -71,7 +71,7 @@ class TokenText:
         self._start = self._read = 0
 
     def add(self, tokens: Sequence[int]) -> str:
-        """Return the text that is new in all tokens so far; empty while a letter is not whole."""
+        """Return the new text of all tokens so far; empty while a character is incomplete."""
         before, now = self._decode(tokens[self._start : self._read]), self._decode(tokens[self._start :])
         if len(now) <= len(before) or now.endswith(HALF):
             return ""

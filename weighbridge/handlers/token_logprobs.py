@@ -1,6 +1,6 @@
-"""How likely a model held each token of its answer, and which others it held likely, as OpenAI's `logprobs` have it.
+"""The probability of each token of an answer, and the most likely others, in the form of OpenAI's `logprobs`.
 
-They are the model's own, before temperature, penalties and whatever else chooses a token. Not here: choosing one
+They are the model's own, before temperature, penalties and other influences on the choice. Not here: choosing a token
 (generation).
 """
 
@@ -18,18 +18,18 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from weighbridge.handlers.interface import TokenLogprob
 from weighbridge.handlers.text_stream import HALF
 
-#: What stands for "never": JSON has no infinity.
+#: The logprob of zero probability, as JSON has no infinity.
 _NEVER = -9999.0
-#: How tokenizers write a byte that is no letter: by its number, or by a letter of GPT-2's alphabet.
+#: How tokenizers write a byte that is not a character: by its number, or by a character of GPT-2's alphabet.
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _LETTERS = {letter: byte for byte, letter in bytes_to_unicode().items()}
 
 
 class TokenLogprobs:
-    """Listens to a model while it generates one answer.
+    """Records the logits of a model while it generates one answer.
 
     Args:
-        top: how many of the likeliest tokens are kept for each place.
+        top: how many of the most likely tokens are kept for each place.
     """
 
     def __init__(self, top: int) -> None:
@@ -39,7 +39,7 @@ class TokenLogprobs:
 
     @contextmanager
     def listening(self, model: Any) -> Iterator[None]:
-        """Listen as long as the context lasts, to a model whose turn it is."""
+        """Record in the context, which has the model's turn."""
 
         def hear(_module: Any, _inputs: Any, outputs: Any) -> None:
             self._waiting.append(torch.log_softmax(outputs.logits[0, -1].float(), dim=-1))
@@ -51,7 +51,7 @@ class TokenLogprobs:
             hook.remove()
 
     def take(self, tokens: Sequence[int]) -> None:
-        """Take in which tokens were chosen so far."""
+        """Record the tokens that are chosen so far."""
         while len(self._found) < len(tokens) and self._waiting:
             values = self._waiting.popleft()
             likeliest = values.topk(min(self._top, len(values)))
@@ -59,7 +59,7 @@ class TokenLogprobs:
             self._found.append((values[tokens[len(self._found)]].item(), top))
 
     def told(self, tokens: Sequence[int], tokenizer: Any) -> tuple[TokenLogprob, ...]:
-        """Return what was heard of an answer's first tokens."""
+        """Return the records of an answer's first tokens."""
         told = []
         for place, (token, (logprob, top)) in enumerate(zip(tokens, self._found, strict=False)):
             before = list(tokens[max(place - 1, 0) : place])
@@ -71,7 +71,7 @@ class TokenLogprobs:
 def _told(
     tokenizer: Any, before: list[int], token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
 ) -> TokenLogprob:
-    """Return a token with its text, which depends on the token before it, unless one of them is half a letter."""
+    """Return a token with its text, which depends on the token before it, unless one is an incomplete character."""
     whole, known = (str(tokenizer.decode(some, skip_special_tokens=False)) for some in ([*before, token], before))
     halves = HALF in whole + known or not whole.startswith(known)
     text = str(tokenizer.decode([token], skip_special_tokens=False)) if halves else whole[len(known) :]
@@ -79,7 +79,7 @@ def _told(
 
 
 def _content(tokenizer: Any, token: int, text: str) -> tuple[int, ...] | None:
-    """Return a token's bytes, which may be less than a letter; None where the tokenizer does not tell."""
+    """Return a token's bytes, which may be less than a character; None where the tokenizer does not have them."""
     if HALF not in text:
         return tuple(text.encode())
     written = str(tokenizer.convert_ids_to_tokens(token))

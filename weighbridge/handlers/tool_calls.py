@@ -1,8 +1,8 @@
-"""Calls of tools in a model's answer, read by the format that its files declare.
+"""Tool calls in a model's answer, read in the format that its files declare.
 
-Declared is a format by the tokenizer's `response_template`, or by a chat template that shows the model how to write
-calls: Hermes' and Qwen's `<tool_call>`, Mistral's `[TOOL_CALLS]`, Llama's object of `name` and `parameters`. What is in
-no such form stays text. Not here: what tools there are, which the template writes (chat).
+The tokenizer's `response_template` declares a format, or a chat template that shows the model how to write calls:
+Hermes' and Qwen's `<tool_call>`, Mistral's `[TOOL_CALLS]`, Llama's object of `name` and `parameters`. Anything else
+stays text. Not here: the list of tools, which the template writes (chat).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _PYTHON = "<|python_tag|>"
 
 @dataclass(frozen=True)
 class Said:
-    """What an answer with calls says.
+    """The content of an answer with calls.
 
     Attributes:
-        calls: of tools, in OpenAI's form; at least one.
-        text: beside them; None for what comes before the mark.
-        reasoning: what was thought before, where that is told apart.
+        calls: the tool calls in OpenAI's form; at least one.
+        text: the text beside them; None for the text before the mark.
+        reasoning: the reasoning before the answer, where it is separate.
     """
 
     calls: tuple[dict[str, Any], ...]
@@ -41,10 +41,10 @@ class Said:
 
 @dataclass(frozen=True)
 class CallFormat:
-    """How a model writes calls.
+    """The format of a model's calls.
 
     Attributes:
-        mark: what begins the first one; empty where only the whole answer tells.
+        mark: the beginning of the first one; empty where only the whole answer shows it.
         parse: returns the calls in an answer with its special tokens, or None where it has none. Raises ValueError.
     """
 
@@ -52,44 +52,44 @@ class CallFormat:
     parse: Callable[[str], Said | None]
 
     def read(self, answer: str) -> Said | None:
-        """Return what an answer with its special tokens says; None where it holds no calls, or none in this format."""
+        """Return the content of an answer with its special tokens; None where it has no calls in this format."""
         if self.mark not in answer:
             return None
         try:
             return self.parse(answer)
-        except Exception as error:  # noqa: BLE001 (the format is a stranger's, and the answer is there as text)
+        except Exception as error:  # noqa: BLE001 (the format is untrusted, and the answer stays text)
             _log.warning("calls of tools that cannot be read stay text", extra={"reason": f"{type(error).__name__}"})
             return None
 
 
 def offered(name: str, render: Callable[[Mapping[str, Any]], str], options: Mapping[str, Any]) -> str:
-    """Return messages as a template writes them.
+    """Return the text of messages in a template.
 
     Args:
-        name: of the model, for errors.
-        render: returns the text for some options of the template.
-        options: the call's; among them `tools`, or not.
+        name: the model's name, for messages.
+        render: returns the text for given options of the template.
+        options: those of the call, with or without `tools`.
 
     Raises:
-        InvalidRequest: there are tools, and the template leaves them out.
+        InvalidRequest: there are tools, and the template ignores them.
     """
     text = render(options)
     without = {key: value for key, value in options.items() if key != "tools"}
     if options.get("tools") and text == render(without):
         raise InvalidRequest(
-            f"The chat template of {name} has no place for tools.", "Leave them out, or ask a model that calls tools."
+            f"The chat template of {name} has no place for tools.", "Leave them out, or use a model that calls tools."
         )
     return text
 
 
 def call_format(tokenizer: Any, template: Any, tools: Sequence[dict[str, Any]], prompt: str) -> CallFormat | None:
-    """Return how a model writes calls of these tools; None where there are none, or its files do not tell.
+    """Return the format of a model's calls of these tools; None where there are none, or no format is declared.
 
     Args:
-        tokenizer: the model's.
+        tokenizer: that of the model.
         template: its chat template.
-        tools: in OpenAI's form.
-        prompt: the messages as its template writes them.
+        tools: the tools in OpenAI's form.
+        prompt: the text of the messages in its template.
     """
     if not tools:
         return None
@@ -109,7 +109,7 @@ def call_format(tokenizer: Any, template: Any, tools: Sequence[dict[str, Any]], 
 
 
 def _declared(message: Mapping[str, Any]) -> Said | None:
-    """Return what transformers made of an answer."""
+    """Return the content of an answer that transformers has parsed."""
     calls = [call["function"] for call in message.get("tool_calls") or ()]
     thought = next((message[key] for key in ("reasoning_content", "thinking") if message.get(key)), "")
     return Said(_calls(calls, "arguments"), str(message.get("content") or ""), str(thought)) if calls else None
@@ -145,7 +145,7 @@ def _llama(answer: str) -> Said | None:
 
 
 def _calls(called: Sequence[Any], key: str) -> tuple[dict[str, Any], ...]:
-    """Return calls in OpenAI's form. Raises ValueError where there is none, or one in no known form."""
+    """Return calls in OpenAI's form. Raises ValueError where there is none, or one has an unknown form."""
     if not called:
         raise ValueError("there is no call")
     return tuple(_call(call["name"], call[key]) for call in called)
@@ -153,6 +153,6 @@ def _calls(called: Sequence[Any], key: str) -> tuple[dict[str, Any], ...]:
 
 def _call(name: Any, arguments: Any) -> dict[str, Any]:
     if not isinstance(name, str) or not name or not isinstance(arguments, dict):
-        raise ValueError("a call has no name, or arguments that are no object")
+        raise ValueError("a call has no name, or arguments that are not an object")
     function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
     return {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}

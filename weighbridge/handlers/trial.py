@@ -1,4 +1,4 @@
-"""Trying a model: loaded through its handler in a process of its own, and asked one thing."""
+"""Trying a model: it is loaded through its handler in a separate process, and gets one question."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from weighbridge.handlers.sampling import sampling
 from weighbridge.handlers.vectors import encoded
 
 _WORDS_SHOWN = 8
-#: Fields of a trial that only some models take, as the command line calls them.
+#: Fields of a trial that only some models take, with their names on the command line.
 _OPTIONS = {
     "sound": "--sound",
     "documents": "--document",
@@ -42,16 +42,16 @@ class Trial:
     """One question to one model.
 
     Attributes:
-        handler: path of the handler's class.
-        model: folder of the model, or its name at an endpoint.
-        text: a prompt, a text to embed, a query, or words that a sound is likely to hold.
-        documents: to rank by the query.
-        sound: path of a sound file to transcribe.
-        images: paths of images that the prompt is about.
+        handler: the path of the handler's class.
+        model: the folder of the model, or its name at an endpoint.
+        text: a prompt, a text to embed, a query, or words that a sound is likely to have.
+        documents: the documents to rank by the query.
+        sound: the path of a sound file to transcribe.
+        images: the paths of images for the prompt.
         device: `auto`, `cpu`, `cuda`, …
-        options: of the handler.
-        max_tokens, temperature, top_p: of an answer; None for the model's own defaults.
-        language: of the speech, or empty for the model to find out.
+        options: the handler's options.
+        max_tokens, temperature, top_p: options of an answer; None for the model's own defaults.
+        language: the language of the speech, or empty for detection.
         translate: whether speech is translated to English.
         timestamps: `word` or `segment` for the times of a transcript, or empty.
         dimensions: numbers of a vector; None for the model's own.
@@ -78,11 +78,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model answers.
+    """The answer of a model.
 
     Attributes:
-        value: as JSON has it: a text, a vector, ranked documents, a transcript with its times.
-        text: the same for a person to read.
+        value: plain JSON types: a text, a vector, ranked documents, a transcript with its times.
+        text: the same for people.
     """
 
     value: Any
@@ -90,16 +90,16 @@ class Reply:
 
 
 def try_model(trial: Trial, timeout_s: float = 600.0, on_text: Callable[[str], None] | None = None) -> Reply:
-    """Return what the model answers.
+    """Return the model's answer.
 
     Args:
-        trial: what is asked.
-        timeout_s: seconds after which it is ended.
-        on_text: called with each piece of a chat model's answer as it is written, where its handler can do that.
+        trial: the question.
+        timeout_s: seconds after which the process is killed.
+        on_text: called with each piece of a chat model's answer as it is written, where its handler supports that.
 
     Raises:
         InvalidConfiguration: no such handler.
-        InvalidRequest: nothing that it can do was asked, or something that it cannot.
+        InvalidRequest: the trial does not fit the model.
         HandlerError: the model cannot be loaded or fails.
     """
     keys = (trial.options.get("upstream_api_key_env", ""),)
@@ -115,7 +115,7 @@ def try_model(trial: Trial, timeout_s: float = 600.0, on_text: Callable[[str], N
 
 
 def _unheard(_piece: str) -> None:
-    """Whoever gets the answer whole needs no piece of it."""
+    """Ignore a piece of the answer."""
 
 
 def _run(question: Mapping[str, Any], on_text: Callable[[str], None] = _unheard) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _embedded(handler: Any, trial: Trial) -> Reply:
 
 def _answered(handler: Any, trial: Trial, on_text: Callable[[str], None]) -> Reply:
     if trial.images and "vision" not in handler.capabilities:
-        raise InvalidRequest(f"{handler.name} sees no images.", "Ask without --image, or name a handler that sees.")
+        raise InvalidRequest(f"{handler.name} reads no images.", "Ask without --image, or name a handler for images.")
     _refuse_others(handler, trial, {"text", "images", "max_tokens", "temperature", "top_p"})
     content = [*map(_image, trial.images), {"type": "text", "text": trial.text}] if trial.images else trial.text
     options = sampling(handler, max_tokens=trial.max_tokens, temperature=trial.temperature, top_p=trial.top_p)
@@ -165,9 +165,9 @@ def _answered(handler: Any, trial: Trial, on_text: Callable[[str], None]) -> Rep
 
 
 def _streams(handler: Any) -> bool:
-    """Tell whether a handler hands on its text while it writes.
+    """Return whether a handler passes its text on while it writes.
 
-    A class of one's own may have a `stream` of another kind, or a `generate` that ours would leave out.
+    A user's class may have a `stream` of another kind, or a `generate` that ours would bypass.
     """
     defining = (vars(kind) for kind in type(handler).__mro__)
     nearest: Mapping[str, Any] = next((names for names in defining if names.keys() & {"stream", "generate"}), {})
@@ -176,7 +176,7 @@ def _streams(handler: Any) -> bool:
 
 def _ranked(handler: Any, trial: Trial) -> Reply:
     ranked = handler.rerank(trial.text, list(trial.documents))
-    # A handler of one's own may say no more than the place.
+    # A user's handler may return only the index.
     texts = [one.document or trial.documents[one.index] for one in ranked]
     found = [
         {"index": one.index, "score": float(one.score), "document": text}
@@ -186,7 +186,7 @@ def _ranked(handler: Any, trial: Trial) -> Reply:
 
 
 def _refuse_others(handler: Any, trial: Trial, taken: set[str]) -> None:
-    """Refuse what was given besides, and would have no effect. Raises InvalidRequest."""
+    """Raise InvalidRequest for other options, which would have no effect."""
     for name, option in _OPTIONS.items():
         given = getattr(trial, name)
         if name not in taken and given is not False and given not in ("", (), None):

@@ -1,6 +1,6 @@
-"""Whose turn it is at a model: one call after another, in the order in which they came, until it is closed.
+"""The queue of calls of a model: one runs at a time, in the order of arrival, until the model is closed.
 
-Not here: what is done then (inference).
+Not here: the calls themselves (inference).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _LOOK_S = 0.05
 
 
 def closed(name: str) -> HandlerError:
-    """Return the error for a model that was closed."""
-    return HandlerError(f"{name} was closed, and its memory given back.", "Load it again.")
+    """Return the error for a closed model."""
+    return HandlerError(f"{name} is closed, and its memory is released.", "Load it again.")
 
 
 class Turns:
@@ -32,20 +32,20 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait; the one that works is none of them."""
+        """Return how many calls wait, without the running one."""
         return len(self._line)
 
     @contextmanager
     def take(self, name: str, event: threading.Event | None) -> Iterator[None]:
-        """Wait for a turn and have it until the context ends.
+        """Wait for a turn and hold it for the context.
 
         Args:
             name: of the model, for errors.
-            event: ends the waiting.
+            event: ends the wait.
 
         Raises:
             Cancelled: the event was set.
-            HandlerError: the model was closed meanwhile, or before.
+            HandlerError: the model is closed.
         """
         with self._turn(name, event):
             refuse_cancelled(name, event)
@@ -54,7 +54,7 @@ class Turns:
             yield
 
     def close(self) -> bool:
-        """Wait for the call that works, and let none work after it; return whether it was open until now."""
+        """Wait for the running call, and refuse all others; return whether the queue was open."""
         with self._turn("", None, first=True):
             before, self.closed = self.closed, True
         return not before
@@ -76,7 +76,7 @@ class Turns:
             self._leave(turn)
 
     def _leave(self, turn: threading.Event) -> None:
-        """Give the turn to whoever came next, or the place in the line back."""
+        """Pass the turn to the next call, or leave the queue."""
         with self._guard:
             if turn in self._line:
                 self._line.remove(turn)

@@ -1,7 +1,7 @@
-"""Handlers that pass the work on to an OpenAI-compatible service; nothing is loaded here.
+"""Handlers that forward the work to an OpenAI-compatible service; nothing is loaded here.
 
 In models.yaml: `handler: weighbridge.handlers.upstream.UpstreamChat`, `upstream_base_url`, `upstream_api_key_env`,
-`skip_download: true`; `hf_repo_id` is the model's name there. What a service says of itself is checked, not believed.
+`skip_download: true`; `hf_repo_id` is the model's name there. The claims of a service are checked.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from weighbridge.handlers.upstream_texts import UpstreamRerank as UpstreamRerank
 from weighbridge.net.openai.chat_answers import ChatAnswer, NoChatAnswer
 from weighbridge.net.openai.dialect import Dialect
 
-#: Characters that a token can stand for at most; the longest known are runs of spaces.
+#: The most characters of a token; the longest known ones are runs of spaces.
 _TOKEN_SIZE = 1024
-#: What stands for a token's logprob where it is never chosen.
+#: A token's logprob where it is never chosen.
 _NEVER = -9999.0
-#: Tokens that an answer may have beyond those asked for: some services count hidden reasoning, which has no limit.
+#: The most tokens of an answer beyond the request: some services count hidden reasoning, which has no limit.
 _MAX_HIDDEN = 2**20
 
 
 class UpstreamChat(UpstreamService):
-    """Chat at a service; with `supports_structured_outputs` also in a form that a `response_format` asks for."""
+    """Chat at a service; with `supports_structured_outputs` also in the form of a `response_format`."""
 
     capabilities = ["chat-completion", "vision"]
     options = [
@@ -54,7 +54,7 @@ class UpstreamChat(UpstreamService):
 
     @property
     def not_taken(self) -> frozenset[str]:
-        """Parameters that the service turned out not to take: it answers by its own `temperature` and `top_p` then."""
+        """Return the parameters that the service has refused, such as `top_p`; it uses its own values for them."""
         return self._dialect.refused
 
     def generate(
@@ -72,19 +72,19 @@ class UpstreamChat(UpstreamService):
         """Answer messages.
 
         Args:
-            messages: in OpenAI's form, as they are passed on.
-            max_new_tokens: of the answer at most.
-            temperature: 0 for the likeliest answer; not where the service has one of its own (`not_taken`).
-            top_p: share of the likeliest tokens that count.
-            stop: strings that end the answer, by the service or, where it takes none, here.
+            messages: in OpenAI's form, passed on unchanged.
+            max_new_tokens: the most tokens of the answer.
+            temperature: 0 for the most likely answer; ignored where the service refuses it (`not_taken`).
+            top_p: the share of the most likely tokens that may be sampled.
+            stop: the strings that end the answer, at the service or, where it takes none, here.
             cancel_event: ends it.
-            response_format: the form of the answer, as OpenAI's protocol has it.
+            response_format: the form of the answer, as in OpenAI's protocol.
             options: further fields of the request: `seed`, `tools`, `tool_choice`, `logit_bias`, …
 
         Raises:
-            InvalidRequest: an option is wrong, or the service blames the request.
-            HandlerError: the service fails, or says what cannot be.
-            Cancelled: `cancel_event` was set; the service is no longer listened to.
+            InvalidRequest: an option is invalid, or the service blames the request.
+            HandlerError: the service fails, or its response is invalid.
+            Cancelled: `cancel_event` was set; the connection is closed.
         """
         return self.stream(
             messages,
@@ -108,7 +108,7 @@ class UpstreamChat(UpstreamService):
         on_text: Callable[[str], None] | None = None,
         **options: Any,
     ) -> ChatGeneration:
-        """Answer messages, calling back for each piece, reasoning's too, and with each of text; else as `generate`."""
+        """Answer messages and call back for each piece, also of reasoning, and with each text; else as `generate`."""
         cancel_event = options.pop("cancel_event", None)
         check_sampling(max_new_tokens, temperature, top_p)
         stop = stop_strings(options.pop("stop", None))
@@ -132,7 +132,7 @@ class UpstreamChat(UpstreamService):
                     raise
 
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
-        """Return what the service counts for an answer of one token: OpenAI's protocol cannot ask otherwise."""
+        """Return the service's count for an answer of one token, as OpenAI's protocol has no other request for it."""
         counted = self.generate(messages, max_new_tokens=1, temperature=0.0, top_p=1.0).prompt_tokens
         if counted is None:
             raise HandlerError(f"{self.device} does not count the tokens of {self.name}.", "Count them elsewhere.")
@@ -150,15 +150,15 @@ class UpstreamChat(UpstreamService):
                 raise
             cancelled = True
         if answer.finish_reason == "error":
-            raise HandlerError(f"{self.device} broke off its answer.", "Look at its log.", transient=True)
+            raise HandlerError(f"{self.device} interrupted its answer.", "Look at its log.", transient=True)
         if not answer.finish_reason and not cancelled:
-            raise self.wrong("a stream that says no reason for its end: half an answer")
+            raise self.wrong("a stream without a reason for its end: half an answer")
         text, stopped = listening.finish(answer.text)
         reason = "stop" if stopped else answer.finish_reason or "cancelled"
         prompt = self._tokens(answer, "prompt_tokens", 2**31)
         completion = self._tokens(answer, "completion_tokens", most + _MAX_HIDDEN)
         if answer.size and completion == 0:
-            raise self.wrong("a text that it says has no tokens")
+            raise self.wrong("a text of no tokens by its own count")
         return ChatGeneration(
             text,
             prompt,
@@ -176,28 +176,28 @@ class UpstreamChat(UpstreamService):
         except NoChatAnswer as error:
             raise self.wrong(str(error)) from error
         if answer.size > _TOKEN_SIZE * most or len(answer.logprobs) > most + _MAX_HIDDEN:
-            raise self.wrong(f"more text than {most} tokens can be")
+            raise self.wrong(f"more text than {most} tokens can have")
         if piece is not None:
             listening.hear(piece)
 
     def _check(self, options: Mapping[str, Any]) -> None:
-        """Raise InvalidRequest for options that no service can do, or this one is not said to."""
+        """Raise InvalidRequest for options that are invalid, or that this service is not configured for."""
         check_one(options.get("n"))
         check_penalties_and_logprobs({key: value for key, value in options.items() if value is not None})
         if asks_for_form(options.get("response_format")) and not self.supports_structured_outputs:
             raise InvalidRequest(
-                f"{self.name} is not said to answer in a form that is asked for.",
+                f"{self.name} is not configured to answer in a required form.",
                 "Write supports_structured_outputs: true in models.yaml if its service does.",
             )
 
     def _logprobs(self, answer: ChatAnswer, text: str, stopped: bool) -> tuple[TokenLogprob, ...]:
-        """Return what the service says of the tokens of a text; one that says nothing is an error: it was asked to."""
+        """Return the logprobs of a text's tokens; a service that sends none, as requested, is an error."""
         try:
             found = [_logprob(entry) for entry in answer.logprobs]
         except (KeyError, TypeError, ValueError) as error:
-            raise self.wrong("logprobs in no known form") from error
+            raise self.wrong("logprobs in an unknown form") from error
         if text and not found:
-            raise self.wrong("no logprobs, which were asked for")
+            raise self.wrong("no logprobs, which were requested")
         whole = len(text.encode()) if stopped else len(found) * _TOKEN_SIZE
         size, kept = 0, 0
         while kept < len(found) and size < whole:
@@ -205,17 +205,17 @@ class UpstreamChat(UpstreamService):
         return tuple(found[:kept])
 
     def _tokens(self, answer: ChatAnswer, key: str, most: int) -> int | None:
-        """Return what the service says it used; what cannot be is an error, as prices and speeds rest on it."""
+        """Return the token count of the service; an impossible one is an error, as prices and speeds depend on it."""
         stated = answer.usage.get(key)
         if stated is None:
             return None
         if not isinstance(stated, int) or isinstance(stated, bool) or not 0 <= stated <= most:
-            raise self.wrong(f"{key} of {str(stated)[:40]!r}, at most {most:,} can be")
+            raise self.wrong(f"{key} of {str(stated)[:40]!r}, at most {most:,} are possible")
         return stated
 
 
 def _logprob(entry: Mapping[str, Any]) -> TokenLogprob:
-    """Return what OpenAI's protocol says of a token. Raises KeyError, TypeError, ValueError."""
+    """Return a token's entry of OpenAI's protocol. Raises KeyError, TypeError, ValueError."""
     logprob, content = float(entry["logprob"]), entry.get("bytes")
     if not isinstance(entry["token"], str) or not logprob <= 0:
         raise ValueError("no token, or no logarithm of a probability")
@@ -226,10 +226,10 @@ def _logprob(entry: Mapping[str, Any]) -> TokenLogprob:
 
 
 class _Listening:
-    """Who hears of an answer's pieces, and the stop strings that its service does not take.
+    """The receivers of an answer's pieces, and the stop strings that its service does not take.
 
     Args:
-        stop: strings that end the answer here.
+        stop: the strings that end the answer here.
         on_token: called for each piece.
         on_text: called with each piece of text that belongs to the answer.
     """

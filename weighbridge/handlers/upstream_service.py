@@ -1,6 +1,6 @@
-"""A service that speaks OpenAI's protocol, as handlers know it: its address and the model's name there.
+"""The base class of handlers of OpenAI-compatible services: the address of the service and the model's name there.
 
-Not here: what is asked (upstream, upstream_texts, upstream_speech), and the protocol (net.openai).
+Not here: requests (upstream, upstream_texts, upstream_speech), and the protocol (net.openai).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from weighbridge.net.openai.endpoint import OpenAIEndpoint
 
 
 class UpstreamService:
-    """What all of them have in common: the service and the model's name there; may be called from several threads.
+    """The service and the model's name there; may be called from several threads.
 
     Args:
         hf_repo_id: the model's name there.
-        device: of no use; the service's host stands there afterwards.
-        cache_dir: of no use.
+        device: ignored; the attribute becomes the service's host.
+        cache_dir: ignored.
         kwargs: `name`, `generation_defaults`, `upstream_base_url`, `upstream_api_key_env`, `timeout_s` (seconds without
-            a byte; 120), `owned_by` (`openai`, or what the service is: `vllm`, `local`).
+            a byte; 120), `owned_by` (`openai`, or the kind of service: `vllm`, `local`).
 
     Raises:
-        InvalidConfiguration: there is no such address, or its key's variable is empty.
+        InvalidConfiguration: the address is invalid, or the variable of its key is empty.
     """
 
     options = ["upstream_base_url", "upstream_api_key_env", "timeout_s", "owned_by"]
@@ -48,9 +48,9 @@ class UpstreamService:
         self.device: Device = self._endpoint.host
 
     def close(self) -> None:
-        """Close the connections to the service; nothing is loaded here, so it may be asked again."""
+        """Close the connections to the service; nothing is loaded here, so further calls are possible."""
         self._endpoint.close()
 
     def wrong(self, what: str) -> HandlerError:
-        """Return the error for an answer that cannot be."""
+        """Return the error for an invalid answer."""
         return HandlerError(f"{self.device} answers for {self.name} with {what}.", "Is it the right kind of model?")

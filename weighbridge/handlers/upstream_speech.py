@@ -37,10 +37,10 @@ class UpstreamSpeech(UpstreamService):
         timestamp_granularity: Literal["word", "segment", None],
         cancel_event: threading.Event | None = None,
     ) -> SpeechResult:
-        """Return what is said in a sound file; the duration is 0 where the service says none.
+        """Return the transcript of a sound file; the duration is 0 where the service states none.
 
         Raises:
-            InvalidRequest: the service blames the request, or says no times.
+            InvalidRequest: the service blames the request, or returns no times.
             HandlerError: the file cannot be read, or the service fails.
             Cancelled: `cancel_event` was set.
         """
@@ -60,11 +60,11 @@ class UpstreamSpeech(UpstreamService):
         return SpeechResult(answer["text"], _code(said) or language, duration, segments, words)
 
     def _asked(self, kind: str, fields: dict[str, str], path: Path, event: threading.Event | None) -> dict[str, Any]:
-        """Ask for all that a service says of a sound; for the text alone where it says no more."""
+        """Request a transcript with times, and only the text where the service returns no more."""
         while True:
             form = {**fields, "response_format": "verbose_json" if self._verbose else "json"}
             try:
-                if not path.is_file():  # A device or a pipe would never end.
+                if not path.is_file():  # Reading a device or a pipe would never end.
                     raise FileNotFoundError(None, "no such file")
                 with path.open("rb") as file:
                     return self._endpoint.upload(f"/audio/{kind}", form, path.name, file, event)
@@ -76,8 +76,8 @@ class UpstreamSpeech(UpstreamService):
                     raise
                 if "timestamp_granularities[]" in fields:
                     raise InvalidRequest(
-                        f"{self.name} at {self.device} says no times: it takes no verbose_json.",
-                        "Ask without times, or another model.",
+                        f"{self.name} at {self.device} returns no times: it takes no verbose_json.",
+                        "Ask without times, or use another model.",
                     ) from error
                 self._verbose = False
 
@@ -93,7 +93,7 @@ class UpstreamSpeech(UpstreamService):
 
 
 def _code(said: str | None) -> str | None:
-    """Return a language as ISO 639-1; OpenAI writes its English name. None for what is neither."""
+    """Return a language as ISO 639-1, also for its English name, which OpenAI sends; None for anything else."""
     if said is None or re.fullmatch(r"[a-z]{2,3}", said):
         return said
     from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
@@ -103,7 +103,7 @@ def _code(said: str | None) -> str | None:
 
 
 def _seconds(value: Any) -> float | None:
-    """Return a time, or None where it is none; vLLM's protocol writes durations as strings."""
+    """Return a time in seconds, or None for anything else; vLLM's protocol writes durations as strings."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d{1,20})?", value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:

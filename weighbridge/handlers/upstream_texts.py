@@ -1,6 +1,6 @@
 """Embeddings and reranking at a service that speaks OpenAI's protocol, or TEI's, Cohere's and vLLM's for reranking.
 
-A service that refuses a request for the number of its texts is sent fewer at once. Not here: chat (upstream).
+A service that refuses the number of texts of a request gets fewer at once. Not here: chat (upstream).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from weighbridge.handlers.upstream_service import UpstreamService
 from weighbridge.handlers.vectors import WantedVectors, from_base64, wanted_vectors
 from weighbridge.net.openai.dialect import Dialect
 
-#: Texts in one request until a service says that it takes fewer.
+#: The most texts of one request, until a service refuses them.
 _BATCH = 256
 _TOO_MANY = re.compile(r"batch|too many|too large|maximum|per request|at most|limit|larger than|inputs", re.IGNORECASE)
 _LIMIT = re.compile(
@@ -31,7 +31,7 @@ Part = TypeVar("Part")
 
 
 class _InBatches(UpstreamService):
-    """A service that is asked for many texts, in as large requests as it takes."""
+    """A service for many texts, in requests as large as it accepts."""
 
     def __init__(self, hf_repo_id: str, device: Device = "cpu", cache_dir: str | None = None, **kwargs: Any) -> None:
         super().__init__(hf_repo_id, device, cache_dir, **kwargs)
@@ -66,7 +66,7 @@ class UpstreamEmbedding(_InBatches):
 
     @property
     def dim(self) -> int:
-        """The length of a vector, found by asking for one once."""
+        """Return the length of a vector, from one request for a vector."""
         return self._dim if self._dim is not None else int(self.embed(["dimension"]).shape[1])
 
     def embed(self, texts: list[str], cancel_event: threading.Event | None = None, **options: Any) -> np.ndarray:
@@ -98,7 +98,7 @@ class UpstreamEmbedding(_InBatches):
         return np.concatenate(found)
 
     def count_tokens(self, texts: list[str]) -> int:
-        """Return the tokens that the service counts. Raises HandlerError where it counts none."""
+        """Return the service's count of tokens. Raises HandlerError where it has none."""
         counted = [tokens for _, tokens in self._ask(texts, None, WantedVectors())]
         if None in counted:
             raise HandlerError(f"{self.device} does not count the tokens of {self.name}.", "Count them elsewhere.")
@@ -129,7 +129,9 @@ class UpstreamEmbedding(_InBatches):
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self.wrong("no vectors") from error
         if places != list(range(len(texts))) or vectors.ndim != 2 or not np.isfinite(vectors).all():
-            raise self.wrong(f"vectors of the shape {vectors.shape} for {len(texts)} texts, or with no numbers in them")
+            raise self.wrong(
+                f"vectors of the shape {vectors.shape} for {len(texts)} texts, or with values that are not numbers"
+            )
         return vectors, tokens
 
     def _post(self, body: Mapping[str, Any], event: threading.Event | None) -> dict[str, Any]:
@@ -166,14 +168,14 @@ class UpstreamRerank(_InBatches):
         return ranked(scores, documents, top_k)
 
     def _scores(self, query: str, documents: Sequence[str], cancel_event: threading.Event | None) -> list[float]:
-        # Some services answer with the best ten unless all are asked for.
+        # Some services return only the best ten by default.
         body = {"model": self._model, "query": query, "top_n": len(documents)}
         try:
             answer = self._endpoint.post("/rerank", {**body, self._key: list(documents)}, cancel_event)
         except InvalidRequest as error:
             if self._key == "texts" or "texts" not in error.problem:
                 raise
-            self._key = "texts"  # TEI's word for documents.
+            self._key = "texts"  # TEI's name for documents.
             answer = self._endpoint.post("/rerank", {**body, self._key: list(documents)}, cancel_event)
         try:
             entries = answer["results"] if "results" in answer else answer["data"]
@@ -181,7 +183,7 @@ class UpstreamRerank(_InBatches):
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self.wrong("no scores") from error
         if scores.keys() != set(range(len(documents))) or not all(map(math.isfinite, scores.values())):
-            raise self.wrong(f"scores of {len(scores)} documents for {len(documents)}, or that are no numbers")
+            raise self.wrong(f"scores of {len(scores)} documents for {len(documents)}, or that are not numbers")
         return [scores[index] for index in range(len(documents))]
 
 
@@ -190,5 +192,5 @@ def _score(entry: Mapping[str, Any]) -> float:
 
 
 def _vector(value: Any) -> Any:
-    """Return the numbers of a vector, which may come as base64."""
+    """Return the numbers of a vector, which may be base64."""
     return from_base64(value) if isinstance(value, str) else value

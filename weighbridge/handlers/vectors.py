@@ -1,4 +1,4 @@
-"""Vectors as they are asked for and answered, with OpenAI's fields: `dimensions` and `encoding_format`.
+"""Options and results of embedding calls, with OpenAI's fields: `dimensions` and `encoding_format`.
 
 Not here: which dimensions a model has (matryoshka).
 """
@@ -21,11 +21,11 @@ ENCODING_FORMATS = ("float", "base64")
 
 @dataclass(frozen=True)
 class WantedVectors:
-    """How texts are to be embedded.
+    """The options of an embedding call.
 
     Attributes:
-        dimensions: numbers of each vector, or None for as many as the model makes.
-        encoding_format: how a service sends them, `float` or `base64`; what a handler returns is an array either way.
+        dimensions: the length of each vector, or None for the model's own.
+        encoding_format: how a service sends them, `float` or `base64`; a handler always returns an array.
     """
 
     dimensions: int | None = None
@@ -33,14 +33,14 @@ class WantedVectors:
 
 
 def wanted_vectors(name: str, options: Mapping[str, Any]) -> WantedVectors:
-    """Return what a call of `embed` asks for.
+    """Return the checked options of a call of `embed`.
 
     Args:
-        name: of the model, for errors.
-        options: of the call: those of `WantedVectors`.
+        name: the model's name, for messages.
+        options: those of the call, the fields of `WantedVectors`.
 
     Raises:
-        InvalidRequest: one cannot be, or is unknown.
+        InvalidRequest: one is invalid or unknown.
     """
     given = {key: value for key, value in options.items() if value is not None}
     unknown = sorted(given.keys() - WantedVectors.__dataclass_fields__.keys())
@@ -62,12 +62,12 @@ def as_base64(vectors: np.ndarray) -> str:
 
 
 def encoded(vectors: np.ndarray, encoding_format: str) -> list[Any]:
-    """Return each vector as an answer of OpenAI's holds it: numbers for `float`, text for `base64`."""
+    """Return each vector in the form of OpenAI's API: numbers for `float`, text for `base64`."""
     if encoding_format == "base64":
         return [as_base64(vector) for vector in vectors]
     return [[float(value) for value in vector] for vector in vectors]
 
 
 def from_base64(text: str) -> np.ndarray:
-    """Return the numbers that `as_base64` wrote. Raises ValueError."""
+    """Return the numbers in the text of `as_base64`. Raises ValueError."""
     return np.frombuffer(base64.b64decode(text, validate=True), "<f4")

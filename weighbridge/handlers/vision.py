@@ -1,4 +1,4 @@
-"""Chat about images through transformers: Qwen-VL, Llava, Gemma and whatever else AutoModelForImageTextToText loads."""
+"""Chat about images through transformers: Qwen-VL, Llava, Gemma and others of AutoModelForImageTextToText."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ Message = dict[str, Any]
 
 
 class VisionChat(LocalModel):
-    """A chat model that sees; calls are made one after another, under a lock.
+    """A chat model for images; calls are made one after another, under a lock.
 
     Messages are in OpenAI's form: their content is a text, or parts `{"type": "text", "text": …}` and
-    `{"type": "image_url", "image_url": {"url": …}}`. An image is a `data:` URL; a file only below `image_folder`, an
+    `{"type": "image_url", "image_url": {"url": …}}`. An image is a `data:` URL; a file only below `image_folder`, or an
     address only at one of `image_hosts`.
 
     Args:
-        hf_repo_id: repository in the cache, or a folder.
-        device: where it runs.
-        cache_dir: the Hugging Face cache; huggingface_hub's own when None.
-        kwargs: `name`, `generation_defaults`, `dtype`, `image_folder`, `image_hosts`, and what `locate` takes besides.
+        hf_repo_id: a repository in the cache, or a folder.
+        device: the device it runs on.
+        cache_dir: the Hugging Face cache; huggingface_hub's default when None.
+        kwargs: `name`, `generation_defaults`, `dtype`, `image_folder`, `image_hosts`, and the options of `locate`.
 
     Raises:
         HandlerError, OutOfMemory: it cannot be loaded.
@@ -54,7 +54,7 @@ class VisionChat(LocalModel):
         self.processor = _processor(place)
         self.tokenizer: Any = getattr(self.processor, "tokenizer", None)
         if self.tokenizer is None or not hasattr(self.processor, "image_processor"):
-            raise HandlerError(f"{self.name} takes no images.", "Name another handler: TextChat, for one.")
+            raise HandlerError(f"{self.name} takes no images.", "Name another handler, such as TextChat.")
         self.model = load_model(AutoModelForImageTextToText, place, device)
         self._words = threading.Lock()
         self._generation = Generation(self.name, device, self.model, self.tokenizer, self.turns)
@@ -62,12 +62,12 @@ class VisionChat(LocalModel):
 
     @property
     def generation_settings(self) -> GenerationSettings:
-        """What counts of the publisher's generation_config.json, and what is overridden."""
+        """Return the settings of the publisher's generation_config.json that apply, and those that are overridden."""
         return self._generation.settings
 
     @property
     def context_length(self) -> int:
-        """Tokens that the model takes, prompt, images and answer together."""
+        """Return the most tokens of prompt, images and answer together."""
         return self._generation.context_length
 
     def generate(
@@ -85,7 +85,7 @@ class VisionChat(LocalModel):
 
         Raises:
             InvalidRequest: an option or an image is refused, or the messages are too long.
-            HandlerError: the template fails, or the model computes no numbers.
+            HandlerError: the template fails, or the model computes NaN.
             OutOfMemory: the device is too small.
             Cancelled: `cancel_event` was set before there was a token.
         """
@@ -100,7 +100,7 @@ class VisionChat(LocalModel):
         cancel_event: threading.Event | None = None,
         **options: Any,
     ) -> ChatGeneration:
-        """Answer messages, calling back with each piece of the text as `TextChat.stream`; otherwise as `generate`."""
+        """Answer messages and call back with each piece of the text as `TextChat.stream`; otherwise as `generate`."""
         template = template_options(self.name, options)
         asked = wanted(self.name, options)
         text, images = self._templated(messages, True, template)
@@ -115,7 +115,7 @@ class VisionChat(LocalModel):
         )
 
     def count_tokens(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> int:
-        """Return the tokens of the messages, images included, under the model's own template. Raises HandlerError."""
+        """Return the number of tokens of messages and images in the model's own template. Raises HandlerError."""
         return int(self._encoded(*self._templated(messages, add_generation_prompt))["input_ids"].shape[1])
 
     def complete(
@@ -127,22 +127,22 @@ class VisionChat(LocalModel):
         on_token: Callable[[], None] | None = None,
         **options: Any,
     ) -> list[list[int]]:
-        """Return what follows each prompt of text alone; as `TextChat.complete`. Raises as `generate`."""
+        """Return the continuation of each text prompt; as `TextChat.complete`. Raises as `generate`."""
         return self._generation.complete(prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, **options)
 
     def _placed(self, values: torch.Tensor) -> torch.Tensor:
         return values.to(self.device, self.model.dtype) if values.is_floating_point() else values.to(self.device)
 
     def _encoded(self, text: str, images: Sequence[Image.Image]) -> dict[str, Any]:
-        """Return what the model takes: tokens, and the images as numbers."""
-        # A template mostly writes the token that begins a text itself; the tokenizer must not add another.
+        """Return the model's inputs: tokens, and the images as numbers."""
+        # Most templates write the first token of a text themselves; the tokenizer must not add another one.
         begins = self.tokenizer.bos_token
         written = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
         with self._words, inferring(self.name, str(self.device), "images"):
             return dict(self.processor(text=[text], images=list(images) or None, return_tensors="pt", **written))
 
     def _parts(self, message: Message, images: list[Image.Image]) -> list[dict[str, str]]:
-        """Return a message's content as templates expect it, and append its images."""
+        """Return a message's content in the form of templates, and append its images to `images`."""
         content = message.get("content")
         if content is None or isinstance(content, str):
             return [{"type": "text", "text": content or ""}]
@@ -156,11 +156,11 @@ class VisionChat(LocalModel):
             url = value.get("url") if isinstance(value, dict) else value
             if kind != "image_url" or not isinstance(url, str):
                 raise InvalidRequest(
-                    f"A part of a message is of the type {str(kind)[:40]!r}, or has not its form.",
+                    f"A part of a message is of the type {str(kind)[:40]!r}, or does not have its form.",
                     'Write {"type": "text", "text": …} or {"type": "image_url", "image_url": {"url": …}}.',
                 )
             if len(images) == self._images.max_images:
-                raise InvalidRequest(f"The messages hold more than {len(images)} images.", "Send fewer.")
+                raise InvalidRequest(f"The messages have more than {len(images)} images.", "Send fewer.")
             images.append(self._images.read(url))
             parts.append({"type": "image"})
         return parts
@@ -171,7 +171,7 @@ class VisionChat(LocalModel):
         add_generation_prompt: bool,
         options: Mapping[str, Any] = MappingProxyType({}),
     ) -> tuple[str, list[Image.Image]]:
-        """Return the messages as the template writes them, and their images."""
+        """Return the text of the messages in the template, and their images."""
         images: list[Image.Image] = []
         plain = [{**message, "content": self._parts(message, images)} for message in messages]
 
@@ -190,12 +190,12 @@ class VisionChat(LocalModel):
         except Exception as error:
             raise HandlerError(
                 f"The chat template of {self.name} fails: {type(error).__name__}: {str(error)[:200]}.",
-                "Check the messages' roles; if they are right, its publisher has to mend the template.",
+                "Check the messages' roles; if they are right, its publisher has to correct the template.",
             ) from error
 
 
 def _processor(place: Place) -> Any:
-    """Load a processor; without torchvision, which videos need and images do not, one for images alone."""
+    """Return a processor; without torchvision, which only videos need, one for images only."""
     if is_torchvision_available() or place.trusted:
         return load_processor(AutoProcessor, place)
     with loading(place, "the processor"):
@@ -204,7 +204,7 @@ def _processor(place: Place) -> Any:
     if kind is None or "video_processor" not in kind.get_attributes():
         return load_processor(AutoProcessor, place)
     images, tokenizer = load_processor(AutoImageProcessor, place), load_processor(AutoTokenizer, place)
-    # transformers insists on a video processor's class, which cannot be imported without torchvision.
+    # transformers requires a video processor's class, which cannot be imported without torchvision.
     seeing = type(kind.__name__, (kind,), {"check_argument_for_proper_class": lambda *_: None})
     with loading(place, "the processor"):
         return seeing(

@@ -1,9 +1,9 @@
-"""A worker: a handler whose model lives in a process of its own, which stays and answers one call after another.
+"""A worker: a handler whose model runs in a separate process, which stays and answers one call after another.
 
-A model that crashes, hangs or eats the memory ends its own process: whoever asked is told, and the next call loads it
-again. Alike calls that wait are done as one where that gives the same answers (`joins`); chats are not, as numbers
-that are computed for several at once differ in their last digits, and with them now and then a word. Not here: the
-process (worker_process), its own side (worker_child), and who waits for it (worker_line).
+A model that crashes, hangs or exhausts the memory ends only its own process: its callers get an error, and the next
+call loads it again. Waiting calls of the same kind are merged where that gives the same answers (`joins`); chats are
+not, as numbers of a batch differ in their last digits, and with them now and then a word. Not here: the process
+(worker_process), its own side (worker_child), and the waiting calls (worker_line).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from weighbridge.handlers.worker_serving import Serving, WorkerLimits, wrong_ans
 
 
 class Worker:
-    """A handler in a process of its own; safe for several threads, until `close`.
+    """A handler in a separate process; safe for several threads, until `close`.
 
-    It has the capabilities and attributes of its handler, and the methods of every protocol; one that its handler does
-    not have is refused.
+    It has the capabilities and attributes of its handler, and the methods of every protocol; a method that its handler
+    lacks is refused.
 
     Args:
-        handler: path of the handler's class.
-        model: folder of the model, or its name at a service.
+        handler: the path of the handler's class.
+        model: the folder of the model, or its name at a service.
         device: `auto`, `cpu`, `cuda`, …
-        limits: what it puts up with.
-        options: of the handler.
+        limits: its limits.
+        options: the handler's options.
 
     Raises:
         InvalidConfiguration: there is no such handler, device or option.
@@ -83,20 +83,20 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait; what is worked on is none of them."""
+        """Return how many calls wait, without the running one."""
         return self._serving.waiting
 
     @property
     def pid(self) -> int | None:
-        """The process that has the model; None while there is none."""
+        """Return the id of the process that has the model; None while there is none."""
         return self._serving.pid
 
     def close(self) -> None:
-        """End the process once the call that works is done; those that wait, and later ones, are refused."""
+        """End the process after the running call; waiting and later calls are refused."""
         self._serving.close()
 
     def embed(self, texts: Sequence[str], cancel_event: threading.Event | None = None, **options: Any) -> np.ndarray:
-        """Return float32 vectors of shape (texts, dim). Raises as the handler does, and as `generate`."""
+        """Return float32 vectors of shape (texts, dim). Raises as the handler, and as `generate`."""
         if isinstance(texts, str):
             raise InvalidRequest(f"{self.name} embeds a list of texts, and got one text.", "Put it into a list.")
         arguments = {"texts": [checked_text(text) for text in texts], **options}
@@ -130,9 +130,9 @@ class Worker:
         """Answer messages; the options are those of the handler.
 
         Raises:
-            InvalidRequest: the handler says so, or does not take an option.
-            Busy: as many calls wait as may wait.
-            HandlerError: the handler fails, its process is gone, or there is no answer in time.
+            InvalidRequest: the handler refuses the request, or does not take an option.
+            Busy: the queue of waiting calls is full.
+            HandlerError: the handler fails, its process has died, or there is no answer in time.
             Cancelled: `cancel_event` was set before there was a token.
         """
         return self.stream(messages, cancel_event=cancel_event, **options)
@@ -145,7 +145,7 @@ class Worker:
         cancel_event: threading.Event | None = None,
         **options: Any,
     ) -> ChatGeneration:
-        """Answer messages, calling back with each piece of the text; otherwise as `generate`."""
+        """Answer messages and call back with each piece of the text; otherwise as `generate`."""
         call = Call("generate", {"messages": list(messages), **options}, hears=on_text is not None)
         value = self._serving.ask(call, cancel_event, on_text)
         try:
@@ -165,7 +165,7 @@ class Worker:
         timestamp_granularity: Literal["word", "segment", None],
         cancel_event: threading.Event | None = None,
     ) -> SpeechResult:
-        """Return what is said in a sound file. Raises as `generate`."""
+        """Return the transcript of a sound file. Raises as `generate`."""
         arguments = {"language": language, "prompt": prompt, "temperature": temperature, "task": task}
         arguments |= {"audio_path": os.path.abspath(audio_path), "timestamp_granularity": timestamp_granularity}
         value = self._serving.ask(Call("transcribe", arguments), cancel_event)
@@ -176,11 +176,11 @@ class Worker:
             raise wrong_answer(self.name) from error
 
     def count_tokens(self, counted: Sequence[Any], **options: Any) -> int:
-        """Return the tokens of all texts together, or of messages under the model's template. Raises as `generate`."""
+        """Return the number of tokens of all texts, or of messages in the model's template. Raises as `generate`."""
         return int(self._serving.ask(Call("count_tokens", {"counted": list(counted), **options}), None))
 
     def count_cut(self, *texts: Any) -> int:
-        """Return how many texts are too long, as the handler counts them; 0 where it does not. Raises as `generate`."""
+        """Return how many texts are too long by the handler's count; 0 where it has none. Raises as `generate`."""
         call = Call("count_cut", {"counted": texts})
         return int(self._serving.ask(call, None)) if "count_cut" in self._methods else 0
 

@@ -1,9 +1,8 @@
-"""The child of a worker: loads a model once, then does one call after another.
+"""The child process of a worker: loads a model once, then executes one call after another.
 
-Each message is a line of JSON. In come the model, then calls `{"id", "call", "arguments", "hears"}` and what ends one,
-`{"cancel": id}`; out go `{"ready": …}`, for each call `{"id"}` when it begins, pieces of its text, `{"id", "piece"}`,
-and its answer, `{"id", "value"}`, or an error.
-Not here: the other end (worker_process).
+Each message is a line of JSON. It receives the model, then calls `{"id", "call", "arguments", "hears"}` and their
+cancellation, `{"cancel": id}`; it sends `{"ready": …}`, for each call `{"id"}` when it begins, pieces of its text,
+`{"id", "piece"}`, and its answer, `{"id", "value"}`, or an error. Not here: the other end (worker_process).
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from weighbridge.handlers.loading import opened
 from weighbridge.handlers.request import check_taken
 from weighbridge.handlers.vectors import as_base64
 
-#: What a worker knows of its handler beside the attributes of every handler; some handlers lack some of them.
+#: Attributes of a worker's handler besides those of every handler; some handlers lack some of them.
 DESCRIBED = ("name", "device", "capabilities", "dim", "max_tokens", "context_length")
 
 
 class _Calls:
-    """What a handler is asked for, by name."""
+    """The calls of a handler, by name."""
 
     def __init__(self, handler: Any) -> None:
         self._handler = handler
@@ -70,16 +69,16 @@ class _Calls:
         return int(self._ask("count_cut", *counted))
 
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call the handler with what its method takes. Raises InvalidRequest for an option that it does not."""
+        """Call a method of the handler. Raises InvalidRequest for an option that it does not take."""
         ask = getattr(self._handler, method, None)
         if ask is None:
-            raise InvalidRequest(f"{self._handler.name} has no {method}.", "Ask for what it can do.")
+            raise InvalidRequest(f"{self._handler.name} has no {method}.", "Use one of its capabilities.")
         check_taken(self._handler.name, ask, options)
         return ask(*arguments, **options)
 
 
 def main() -> None:
-    """Load the model that stdin names, and work until stdin ends."""
+    """Load the model named on stdin, and execute calls until stdin ends."""
     with child_process.taken_stdout() as answers_to:
         lines = _Lines(answers_to)
         try:
@@ -92,7 +91,7 @@ def main() -> None:
 
 
 def _work(calls: _Calls, lines: _Lines) -> None:
-    """Do what is asked, one call after another, until nobody can ask any more."""
+    """Execute one call after another, until stdin ends."""
     waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     events: dict[int, threading.Event] = {}
 
@@ -110,7 +109,7 @@ def _work(calls: _Calls, lines: _Lines) -> None:
     threading.Thread(target=listen, name="listen", daemon=True).start()
     while (message := waiting.get()) is not None:
         number = message["id"]
-        lines.write({"id": number})  # Whatever happens now happens for this.
+        lines.write({"id": number})  # From here on, a crash belongs to this call.
         hear = (lambda piece, number=number: lines.write({"id": number, "piece": piece})) if message["hears"] else None
         answer = _answered(getattr(calls, message["call"]), events[number], hear, message["arguments"])
         del events[number]
@@ -127,9 +126,9 @@ def _answered(
         return {"value": call(event, hear, **arguments)}
     except WeighbridgeError as error:
         return child_process.as_json(error)
-    except Exception as error:  # noqa: BLE001 (a handler of a user's may raise anything, and the next call has its turn)
+    except Exception as error:  # noqa: BLE001 (a user's handler may raise anything, and the next call has its turn)
         problem = f"The handler fails: {type(error).__name__}: {str(error)[:300]}."
-        return child_process.as_json(HandlerError(problem, "Mend it, or ask for something else."))
+        return child_process.as_json(HandlerError(problem, "Correct it, or change the request."))
 
 
 class _Lines:

@@ -1,6 +1,6 @@
-"""The calls that wait for a worker: as many as may wait, in the order in which they came, alike ones together.
+"""The calls that wait for a worker: a limited number, in the order of arrival, those of the same kind together.
 
-Not here: who makes them (worker), and what is done with them (worker_process).
+Not here: the callers (worker), and the execution (worker_process).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from weighbridge.errors import Busy, WeighbridgeError
 from weighbridge.handlers.turns import closed
 
-#: Texts that are worked on together at most.
+#: The most texts of merged calls.
 _MAX_TOGETHER = 256
 
 
@@ -25,13 +25,13 @@ class Call:
     """One call.
 
     Attributes:
-        name: what is asked for.
-        arguments: of it.
-        hears: whether whoever asks hears pieces of the text.
-        joined: the argument whose list may be joined with those of other calls; empty where none may.
-        heard: what came: `("piece", text)`, `("value", …)` or `("error", …)`.
-        begun: whether it is worked on, or was.
-        given_up: set when nobody waits for more any longer.
+        name: the name of the call.
+        arguments: its arguments.
+        hears: whether the caller receives pieces of the text.
+        joined: the argument whose list may be merged with those of other calls; empty for none.
+        heard: what arrived: `("piece", text)`, `("value", …)` or `("error", …)`.
+        begun: whether its execution has begun.
+        given_up: set when the caller no longer waits.
     """
 
     name: str
@@ -44,25 +44,25 @@ class Call:
 
     @property
     def size(self) -> int:
-        """How many texts it holds."""
+        """Return how many texts it has."""
         return len(self.arguments[self.joined])
 
     def fits(self, other: Call) -> bool:
-        """Tell whether another call can be done together with this one: all but the joined lists is the same."""
+        """Return whether another call can be merged with this one: all but the merged lists is equal."""
         mine, others = ({**call.arguments, self.joined: None} for call in (self, other))
         return bool(self.joined) and (self.name, self.joined, mine) == (other.name, other.joined, others)
 
     def fail(self, error: WeighbridgeError) -> None:
-        """Tell whoever waits that there is no answer."""
-        self.heard.put(("error", copy.copy(error)))  # Each raises one of its own.
+        """Give the caller an error instead of an answer."""
+        self.heard.put(("error", copy.copy(error)))  # Each caller raises its own copy.
 
 
 class Line:
     """A queue of calls; safe for several threads.
 
     Args:
-        name: of the model, for errors.
-        limit: how many may wait.
+        name: the model's name, for messages.
+        limit: the most waiting calls.
     """
 
     def __init__(self, name: str, limit: int) -> None:
@@ -75,10 +75,10 @@ class Line:
         return len(self._calls)
 
     def add(self, call: Call) -> None:
-        """Put a call at the end.
+        """Add a call at the end.
 
         Raises:
-            Busy: as many wait as may wait.
+            Busy: the queue is full.
             HandlerError: it is closed.
         """
         with self._changed:
@@ -86,8 +86,8 @@ class Line:
                 raise closed(self._name)
             if len(self._calls) >= self._limit:
                 raise Busy(
-                    f"{self._name} is busy: {len(self._calls)} calls wait, and no more may.",
-                    "Ask again later.",
+                    f"{self._name} is busy: {len(self._calls)} calls wait, and the queue is full.",
+                    "Try again later.",
                     waiting=len(self._calls),
                     limit=self._limit,
                 )
@@ -95,13 +95,13 @@ class Line:
             self._changed.notify()
 
     def leave(self, call: Call) -> None:
-        """Take a call out, if it still waits."""
+        """Remove a call, if it still waits."""
         with self._changed:
             if call in self._calls:
                 self._calls.remove(call)
 
     def take(self) -> list[Call]:
-        """Wait for calls; return the first one, and those that can be done together with it; none when it is closed."""
+        """Wait for calls; return the first one, and those that can be merged with it; none when the queue is closed."""
         with self._changed:
             while not self._calls and not self._closed:
                 self._changed.wait()
@@ -117,7 +117,7 @@ class Line:
             return together
 
     def close(self) -> None:
-        """Let nobody in any more, and tell those who wait."""
+        """Refuse further calls, and fail the waiting ones."""
         with self._changed:
             self._closed = True
             while self._calls:

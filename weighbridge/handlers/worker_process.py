@@ -1,6 +1,6 @@
-"""A child process that loaded a model and stays: messages to it and from it, none of which anybody has to wait for.
+"""A child process that has loaded a model and stays: messages to it and from it, without blocking.
 
-Not here: what it does (worker_child), and whose call it works at (worker).
+Not here: its own side (worker_child), and the calls (worker).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from weighbridge.errors import HandlerError
 from weighbridge.handlers import child_process
 
 _MODULE = "weighbridge.handlers.worker_child"
-#: Bytes of one message, and of the end of what the child prints, that are read.
+#: The most bytes of one message, and of the end of the child's output, that are kept.
 _MAX_LINE_SIZE, _KEPT = 256 * 1024**2, 4096
 _LEAVE_S, _JOIN_S = 5.0, 1.0
 
@@ -25,8 +25,8 @@ class WorkerProcess:
     """One child.
 
     Args:
-        name: of the model, for errors.
-        model: what the child loads, as it reads it.
+        name: the model's name, for messages.
+        model: the message with the model to load.
     """
 
     def __init__(self, name: str, model: Mapping[str, Any]) -> None:
@@ -50,47 +50,47 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """Return its process id."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Return whether it still runs."""
         return self._process.poll() is None
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Hand it a message, as soon as it reads."""
+        """Send it a message, as soon as it reads."""
         self._out.put(json.dumps(message).encode() + b"\n")
 
     def receive(self, wait_s: float) -> dict[str, Any] | None:
         """Return its next message, or None where there is none within `wait_s` seconds.
 
         Raises:
-            HandlerError: it is gone, or says what is no message.
+            HandlerError: it has died, or sends something that is not a message.
         """
         with contextlib.suppress(queue.Empty):
             return self._known(self._in.get(timeout=wait_s))
         if self.alive:
             return None
-        # What it started may hold its pipes open, so that they never end.
+        # Processes that it started may hold its pipes open, so that they never end.
         with contextlib.suppress(queue.Empty):
             return self._known(self._in.get(timeout=wait_s))
         raise self._gone()
 
     def _known(self, message: dict[str, Any] | None) -> dict[str, Any]:
         if message is None:
-            self._in.put(None)  # It stays gone.
+            self._in.put(None)  # It does not come back.
             raise self._gone()
         return message
 
     def end(self) -> None:
-        """Let it end when it has nothing more to do, and kill it if it does not."""
+        """Let it end after its work, and kill it if it does not."""
         self._out.put(None)
         self._process.ends_within(_LEAVE_S)
         self.kill()
 
     def kill(self) -> None:
-        """Kill it with whatever it started; return when it is gone."""
+        """Kill it with all processes that it started; return when it has ended."""
         self._process.kill()
         self._process.wait()
         self._out.put(None)
@@ -105,13 +105,13 @@ class WorkerProcess:
         status = self._process.wait()
         self._threads[2].join(_JOIN_S)
         return HandlerError(
-            f"The process of {self._name} is gone. {child_process.failure(status, bytes(self._said))}",
+            f"The process of {self._name} has ended.  {child_process.failure(status, bytes(self._said))}",
             "The next call loads the model again.",
             transient=True,
         )
 
     def _write(self, pipe: IO[bytes]) -> None:
-        with contextlib.suppress(OSError):  # It is gone, which the reader tells.
+        with contextlib.suppress(OSError):  # It has ended, which the reader reports.
             while (line := self._out.get()) is not None:
                 pipe.write(line)
                 pipe.flush()
@@ -125,7 +125,7 @@ class WorkerProcess:
                     break
                 self._in.put(message)
         if self.alive:
-            self._process.kill()  # What sends something else, or too much, is of no use.
+            self._process.kill()  # A process that sends something else, or too much, is useless.
         self._in.put(None)
 
     def _listen(self, pipe: IO[bytes]) -> None:

@@ -1,6 +1,6 @@
-"""What a worker does with calls: each gets its answer, or is told why there is none, whatever happens to the process.
+"""The execution of a worker's calls: each gets its answer or an error, also when the process dies.
 
-Not here: what is called (worker), who waits for it (worker_line), and the messages to the process (worker_process).
+Not here: the calls (worker), the queue (worker_line), and the messages to the process (worker_process).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _LOOK_S = 0.05
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What a worker puts up with.
+    """The limits of a worker.
 
     Attributes:
-        waiting: calls that may wait; one more is refused as `Busy`.
-        call_s: seconds within which a call has its answer, waiting included.
-        load_s: seconds within which the model is loaded.
-        grace_s: seconds that a call has to end after it was cancelled or is late, before its process is killed.
+        waiting: the most waiting calls; one more is refused as `Busy`.
+        call_s: the most seconds of a call, including its wait.
+        load_s: the most seconds for loading the model.
+        grace_s: seconds that a cancelled or late call has to end, before its process is killed.
     """
 
     waiting: int = 64
@@ -44,22 +44,22 @@ class WorkerLimits:
 
 
 class _NotBegun(HandlerError):
-    """A process is gone that had not come to what it was asked."""
+    """A process has ended before it began the call."""
 
 
 class Serving:
-    """One model's process, and a thread that hands it the calls one after another; safe for several threads.
+    """One model's process, and a thread that sends it one call after another; safe for several threads.
 
     Args:
-        name: of the model, for errors.
-        model: what the process loads.
-        limits: what it puts up with.
+        name: the model's name, for messages.
+        model: the model for the process to load.
+        limits: its limits.
 
     Raises:
-        WeighbridgeError: whatever loading the model raises.
+        WeighbridgeError: the error of loading the model.
 
     Attributes:
-        described: what the process says of the handler.
+        described: the process's description of the handler.
     """
 
     def __init__(self, name: str, model: Mapping[str, Any], limits: WorkerLimits) -> None:
@@ -74,31 +74,31 @@ class Serving:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait; what is worked on is none of them."""
+        """Return how many calls wait, without the running one."""
         return len(self._line)
 
     @property
     def pid(self) -> int | None:
-        """The process that has the model; None while there is none."""
+        """Return the id of the process that has the model; None while there is none."""
         process = self._process
         return process.pid if process is not None and process.alive else None
 
     def close(self) -> None:
-        """End the process once the call that works is done; those that wait, and later ones, are refused."""
+        """End the process after the running call; waiting and later calls are refused."""
         self._line.close()
         self._thread.join()
 
     def ask(self, call: Call, event: threading.Event | None, on_text: Callable[[str], None] | None = None) -> Any:
-        """Put a call into the line, and return its answer.
+        """Add a call to the queue, and return its answer.
 
         Args:
-            call: what is asked.
-            event: ends it; a `generate` that works gets until `grace_s` to hand over what there is.
+            call: the call.
+            event: ends it; a running `generate` has `grace_s` to return its text so far.
             on_text: called with each piece of the text.
 
         Raises:
-            Busy: as many calls wait as may wait.
-            HandlerError: what the handler raises, its process is gone, or there is no answer in time.
+            Busy: the queue of waiting calls is full.
+            HandlerError: the handler fails, its process has ended, or there is no answer in time.
             Cancelled: the event was set.
         """
         if event is not None and event.is_set():
@@ -120,12 +120,12 @@ class Serving:
                 if now > deadline:
                     raise HandlerError(
                         f"{self._name} gave no answer within {self._limits.call_s:g} s.",
-                        "Ask for less, or give it more time.",
+                        "Send a smaller request, or give it more time.",
                     )
                 if event is not None and event.is_set():
                     cancelled_at = cancelled_at or now
                     call.given_up.set()
-                    # An answer in words keeps those that there are.
+                    # A generated text is returned as far as it exists.
                     if not call.begun or call.name != "generate" or now > cancelled_at + self._limits.grace_s:
                         raise Cancelled(f"The work of {self._name} was cancelled.")
         finally:
@@ -133,7 +133,7 @@ class Serving:
             self._line.leave(call)
 
     def _serve(self) -> None:
-        """Work at the calls, in a thread of its own, until the line is closed."""
+        """Execute the calls, in a separate thread, until the queue is closed."""
         try:
             while calls := self._line.take():
                 self._work(calls)
@@ -149,7 +149,7 @@ class Serving:
         try:
             answers = self._answers(calls) if calls else []
         except WeighbridgeError as error:
-            if len(calls) > 1:  # One of them may be at fault, and the others need not suffer for it.
+            if len(calls) > 1:  # Only one of them may be at fault, so each is tried alone.
                 for call in calls:
                     self._work([call])
             else:
@@ -159,7 +159,7 @@ class Serving:
             call.heard.put(("value", answer))
 
     def _answers(self, calls: Sequence[Call]) -> list[Any]:
-        """Return an answer for each of some calls that are done together."""
+        """Return an answer for each of some merged calls."""
         first = calls[0]
         arguments = dict(first.arguments)
         if first.joined:
@@ -178,19 +178,19 @@ class Serving:
             raise wrong_answer(self._name) from error
 
     def _answer(self, calls: Sequence[Call], question: Mapping[str, Any]) -> Any:
-        """Ask the process, a new one where it is gone, and return its answer."""
+        """Send a question to the process, or to a new one where it has ended, and return its answer."""
         question = {"id": next(self._numbers), **question}
         if self._process is not None and self._process.alive:
             try:
                 return self._told(self._process, calls, question)
-            except _NotBegun:  # It is gone, but not for this.
+            except _NotBegun:  # It has ended, but not because of this call.
                 pass
         self._drop()
         self._process, _ = self._loaded()
         return self._told(self._process, calls, question)
 
     def _told(self, process: WorkerProcess, calls: Sequence[Call], question: Mapping[str, Any]) -> Any:
-        """Return a process's answer; end what nobody waits for any more."""
+        """Return a process's answer; end the calls whose callers no longer wait."""
         process.send(question)
         begun, stopped_at = False, None
         while True:
@@ -213,7 +213,7 @@ class Serving:
                     stopped_at = time.monotonic()
             elif time.monotonic() > stopped_at + self._limits.grace_s:
                 self._drop()
-                raise Cancelled(f"The work of {self._name} was cancelled; its process is gone.")
+                raise Cancelled(f"The work of {self._name} was cancelled; its process has ended.")
 
     def _drop(self) -> None:
         process, self._process = self._process, None
@@ -221,7 +221,7 @@ class Serving:
             process.kill()
 
     def _loaded(self) -> tuple[WorkerProcess, dict[str, Any]]:
-        """Return a new process that has the model, and what it says of its handler."""
+        """Return a new process that has the model, and its description of the handler."""
         try:
             process = WorkerProcess(self._name, self._model)
         except OSError as error:
@@ -244,12 +244,12 @@ class Serving:
 
 
 def wrong_answer(name: str) -> HandlerError:
-    """Return the error for an answer that has not its form."""
-    return HandlerError(f"The process of {name} answers with what cannot be.", "Check its handler.")
+    """Return the error for an invalid answer of a process."""
+    return HandlerError(f"The process of {name} sends an invalid answer.", "Check its handler.")
 
 
 def _next(call: Call, wait_s: float) -> tuple[str, Any]:
-    """Return what is heard of a call next; nothing where that takes longer."""
+    """Return what arrives next for a call; nothing where that takes longer."""
     try:
         return call.heard.get(timeout=max(wait_s, 0))
     except queue.Empty:
@@ -257,11 +257,13 @@ def _next(call: Call, wait_s: float) -> tuple[str, Any]:
 
 
 def _plain(value: Mapping[str, Any]) -> Any:
-    """Return a value as JSON has it. Raises InvalidRequest where it has no such form."""
+    """Return a value as plain JSON types. Raises InvalidRequest where it has none."""
     try:
         return json.loads(json.dumps(value, default=_as_json))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRequest("A call holds what JSON cannot.", "Send texts, numbers, lists and objects.") from error
+        raise InvalidRequest(
+            "A call has a value that JSON cannot hold.", "Send texts, numbers, lists and objects."
+        ) from error
 
 
 def _as_json(value: Any) -> Any:
