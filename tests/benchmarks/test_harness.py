@@ -205,10 +205,10 @@ def test_any_task_of_lm_eval_is_found_by_its_name(chat: TextChat, tmp_path: Path
         ({"tasks": ("no_such_task",)}, "no task “no_such_task”"),
         ({"tasks": ("humaneval",)}, "runs code that the model wrote"),
         ({"tasks": ("mbpp",)}, "runs code that the model wrote"),
-        ({"data": {"arithmetic_of_ours": "/no/such.yaml"}}, "no task of lm-eval"),
+        ({"data": {"arithmetic_of_ours": "/no/such.yaml"}}, "not a task of lm-eval"),
         ({"tasks": ("arc_easy",), "data": {"arc_easy": "/no/such.jsonl"}}, "may be a file"),
         ({"tasks": ("arc_easy",), "data": {"arc_easy": __file__}}, "may be a file"),
-        ({"shots": 2}, "no examples but the documents that are asked"),
+        ({"shots": 2}, "no examples besides the documents to answer"),
         ({"endpoint": "http://127.0.0.1:9"}, "not from http://127.0.0.1:9"),
     ],
 )
@@ -224,7 +224,7 @@ def test_what_cannot_be_measured_is_told(chat: TextChat, tmp_path: Path, change:
         ("metric_list", "unsafe_code: true\nmetric_list", "runs code that the model wrote"),
         ("{{question}}", "{{no_such_field}}", "no_such_field"),
         ("documents.jsonl", "no_such.jsonl", "cannot be loaded"),
-        ("output_type", ": [", "no task of lm-eval"),
+        ("output_type", ": [", "not a task of lm-eval"),
     ],
 )
 def test_a_task_file_that_is_none_is_told(chat: TextChat, tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -248,14 +248,14 @@ def test_a_name_that_is_a_path_reads_no_file(chat: TextChat, tmp_path: Path) -> 
     (tmp_path / "evil" / "task.yaml").write_text(f"task: {name}\ndoc_to_text: !function ran.ran\n")
     (tmp_path / "evil" / "ran.py").write_text(f"open({str(tmp_path / 'proof')!r}, 'w').close()\ndef ran(): ...\n")
     for path in (name, f"{name}/task.yaml"):
-        with pytest.raises(BenchmarkFailed, match="is no task's name"):
+        with pytest.raises(BenchmarkFailed, match="is not the name of a task"):
             LmEval().run(chat, BenchmarkSettings(tasks=(path,)), threading.Event())
     assert not (tmp_path / "proof").exists()
 
 
 def test_only_subjects_of_mmlu_are_mmlu(chat: TextChat, tmp_path: Path) -> None:
     for name in ("mmlu_pro", "arc_easy", "mmlu_no_such"):
-        with pytest.raises(BenchmarkFailed, match="no part of mmlu"):
+        with pytest.raises(BenchmarkFailed, match="not part of mmlu"):
             Mmlu().run(chat, BenchmarkSettings(tasks=(name,)), threading.Event())
     one = own(tmp_path, "anatomy").data["mmlu_anatomy"]
     with pytest.raises(BenchmarkFailed, match="group of 57 tasks"):

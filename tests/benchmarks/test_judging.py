@@ -187,7 +187,7 @@ def test_a_reply_that_is_cut_or_refused_is_none(service: OpenAIService, lie: Bod
         ("closes", "The request to .* failed"),
         ("html", "does not answer with JSON"),
         ("gzip", "encoding"),
-        ("wrong shape", "no chat's answer"),
+        ("wrong shape", "does not answer as a chat"),
         ("gigabytes of json", "more than"),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_judge_that_fails_is_told_after_a_while(service: OpenAIService, fault:
 )
 def test_a_judge_that_sends_something_else_is_told(service: OpenAIService, lie: Body) -> None:
     service.lie = lie
-    with pytest.raises(BenchmarkFailed, match="no chat's answer"):
+    with pytest.raises(BenchmarkFailed, match="does not answer as a chat"):
         judged(service)
 
 
@@ -260,7 +260,7 @@ def test_a_judge_that_nobody_can_ask_is_told(settings: dict[str, str]) -> None:
     "policy", [AddressPolicy(private=()), AddressPolicy(hosts=("*.example.com",)), AddressPolicy(schemes=("https",))]
 )
 def test_a_judge_lies_where_it_may_be_asked(service: OpenAIService, policy: AddressPolicy) -> None:
-    with pytest.raises(BenchmarkFailed, match="The judge cannot be asked"):
+    with pytest.raises(BenchmarkFailed, match="The judge cannot be used"):
         judged(service, judge_addresses=policy)
     assert service.asked == []
 

@@ -82,10 +82,10 @@ def test_a_signature_and_a_docstring_name_them_where_they_belong() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"n": -1}, "n is -1. Give at least 0."),
-        ({"request_rates": (1.0, 0.0)}, "request_rates is 0.0. Give at least 0.001."),
-        ({"batch_sizes": ()}, "batch_sizes holds one number at least. Give one, or leave it out."),
-        ({"shots": -2}, "shots is -2. Give at least 0."),
+        ({"n": -1}, "n is -1. Set at least 0."),
+        ({"request_rates": (1.0, 0.0)}, "request_rates is 0.0. Set at least 0.001."),
+        ({"batch_sizes": ()}, "batch_sizes needs at least one number. Set one, or leave it out."),
+        ({"shots": -2}, "shots is -2. Set at least 0."),
         ({"seed": "x"}, "seed is x. Input should be a valid integer"),
     ],
 )

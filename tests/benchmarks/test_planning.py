@@ -93,7 +93,7 @@ def test_the_devices_take_turns(catalog: Catalog) -> None:
 
 @pytest.mark.parametrize(
     ("name", "benchmarks", "words"),
-    [("chat", ("speed",), "no benchmark “speed”"), ("data", (), "is for tabular-regression, so no benchmark")],
+    [("chat", ("speed",), "no benchmark “speed”"), ("data", (), "is for tabular-regression, so it has no default")],
 )
 def test_wrong_wishes_are_told(catalog: Catalog, name: str, benchmarks: tuple[str, ...], words: str) -> None:
     with catalog, pytest.raises(InvalidConfiguration, match=words):

@@ -102,8 +102,8 @@ def test_what_looks_into_the_model_needs_one_to_look_at(tmp_path: Path, monkeypa
     )
     wanted = ("memory", "mmlu", "lm_eval", "humaneval", "mt_bench")
     assert doable(wanted, "own_looks.Mine") == ("mt_bench",)
-    assert misfit("mmlu", "own_looks.Mine").endswith("own_looks.Mine has no model and no tokenizer to look at")
-    assert misfit("memory", "weighbridge.handlers.upstream.UpstreamChat").endswith("has no model to look at")
+    assert misfit("mmlu", "own_looks.Mine").endswith("own_looks.Mine has no model and no tokenizer")
+    assert misfit("memory", "weighbridge.handlers.upstream.UpstreamChat").endswith("has no model")
     for able in ("own_looks.Whole", "own_looks.Asked", "own_looks.Stands", "weighbridge.handlers.chat.TextChat"):
         assert doable(wanted, able) == wanted, able
 
@@ -120,7 +120,7 @@ def test_a_handler_of_another_task_than_the_card_s_is_measured_by_what_it_does(
     assert own_benchmarks(card, "own_else.Ranks") == ("rerank_rate",)
     assert own_benchmarks(ModelCard(), "weighbridge.handlers.embedding.TextEmbedding") == ("embedding_rate",)
     store = LocalBlobStore(tmp_path / "store")
-    with pytest.raises(InvalidConfiguration, match="no benchmark is its own"):
+    with pytest.raises(InvalidConfiguration, match="it has no default benchmarks"):
         benchmark(put(store), store, BenchmarkRequest(handler="own_else.Silent"), clock)
 
 

@@ -256,7 +256,7 @@ def test_prompts_hold_no_word_that_the_model_lacks(chat: TextChat) -> None:
     )
     assert max(random_tokens(handler, 200, 0)) < 9
     nothing = SimpleNamespace(name="x", tokenizer=type("T", (), {"all_special_ids": [0], "__len__": lambda self: 1})())
-    with pytest.raises(HandlerError, match="special tokens alone"):
+    with pytest.raises(HandlerError, match="only special tokens"):
         random_tokens(nothing, 2, 0)
 
 

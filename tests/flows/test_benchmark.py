@@ -131,7 +131,7 @@ def test_lengths_and_batches_are_chosen_as_on_the_command_line(home: Path) -> No
         ({"name": "llama", "handler": "weighbridge.handlers.no.Such", "benchmarks": ["memory"]}, "no module"),
         ({"name": "llama", "output_tokens": 1}, "output_tokens is 1"),
         ({"name": "llama", "batch_sizes": [2, 0]}, "batch_sizes is 0"),
-        ({"name": "llama", "request_rates": []}, "one number at least"),
+        ({"name": "llama", "request_rates": []}, "at least one number"),
         ({"name": "llama", "handler": "os.PathLike"}, "may not load os.PathLike"),
         ({"name": "llama", "data": ["mmlu=/etc/passwd"]}, "may not read “mmlu=/etc/passwd”"),
         ({"name": "llama", "data": ["mmlu=nothing.json"]}, "names no file"),

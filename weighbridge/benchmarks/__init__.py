@@ -1,6 +1,6 @@
 """Benchmarks: versioned ways to measure a model. One adapter a file, one line here; see interface.py.
 
-An adapter is imported when it is used, so that nobody waits for a library that he does not use.
+An adapter is imported when it is used, so that no command waits for a library that it does not need.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _adapter(module: str, name: str) -> Callable[[], Benchmark]:
     return create
 
 
-#: Name of a benchmark to what makes it.
+#: The maker of each benchmark, by name.
 BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
     "inference_latency": _adapter("latency", "InferenceLatency"),
     "throughput": _adapter("throughput", "Throughput"),

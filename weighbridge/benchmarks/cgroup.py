@@ -1,4 +1,4 @@
-"""What a control group of Linux allows this process: processors and memory, as containers and job schedulers set them.
+"""The limits of this process's control group on Linux: processors and memory, set by containers and job schedulers.
 
 Not here: which processors a process may run on (hardware).
 """
@@ -15,7 +15,7 @@ _NO_LIMIT = 2**60
 
 
 def processors(root: Path = Path("/")) -> float:
-    """Return how many processors' time the process may use; infinite without a limit."""
+    """Return how many processors the process may use at a time; infinite without a limit."""
     found = [math.inf]
     for folder in _folders(root, "cpu"):
         quota, period = _numbers(folder / "cpu.max"), 0.0
@@ -36,7 +36,7 @@ def memory(root: Path = Path("/")) -> float:
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of the process's groups and of all groups above: each of them limits it."""
+    """Yield the folders of the process's groups and of all groups above, each of which limits it."""
     mounted = root / "sys/fs/cgroup"
     with suppress(OSError, ValueError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
@@ -45,7 +45,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
                 continue
             top = mounted / controller if controllers else mounted
             inner = Path(path.lstrip("/"))
-            # In a container the path is the host's, and its own group is what is mounted.
+            # In a container the path is the host's, and the container's own group is mounted.
             yield from (top / part for part in (inner, *inner.parents) if (top / part).is_dir())
 
 

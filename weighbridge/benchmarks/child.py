@@ -1,8 +1,8 @@
-"""A benchmark in a process of its own: a model that crashes, hangs or eats the memory is a result, not our end.
+"""A benchmark in a separate process: a model that crashes, hangs or exhausts the memory is a result, not our end.
 
-`run_in_child` starts `python -m weighbridge.benchmarks.child` and reads its result back. When the work is cancelled or
-takes too long the whole process group is killed, so that nothing stays on a GPU. What could not be done because of the
-machine, the network, a file or a setting is a failure of the run, and says so: it is no property of the model.
+`run_in_child` starts `python -m weighbridge.benchmarks.child` and reads its result. When the work is cancelled or takes
+too long the whole process group is killed, so that nothing stays on a GPU. A failure because of the machine, the
+network, a file or a setting is marked as a failure of the run: it is not a property of the model.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from weighbridge.handlers import child_process
 from weighbridge.handlers.interface import Handler
 from weighbridge.handlers.loading import choose_device, opened
 
-#: The benchmark whose child must find the model as any later one does.
+#: The benchmark that needs the model in the state of every later load.
 MEMORY = "memory"
-#: Settings that say how a judge is reached: neither the model's process nor a result has them. People write secrets
+#: Settings with the address of a judge: neither the model's process nor a result has them, as people write secrets
 #: there by mistake.
 _JUDGE: dict[str, Any] = {"judge_url": "", "judge_key_env": "", "judge_addresses": None}
-#: Options of handlers that change no number, or that a result holds elsewhere.
+#: Options of handlers that change no number, or that a result has elsewhere.
 _NO_CHOICE = frozenset(
     {
         "name",
@@ -64,14 +64,14 @@ class Work:
 
     Attributes:
         benchmark: a name of `BENCHMARKS`.
-        handler: path of the handler's class.
-        model: folder of the model, or its name at an endpoint.
-        manifest_digest: of the version.
+        handler: the path of the handler's class.
+        model: the folder of the model, or its name at an endpoint.
+        manifest_digest: that of the version.
         device: `auto`, `cpu`, `cuda`, …
-        options: of the handler: `name`, `pooling`, `upstream_base_url`, …
-        settings: of the benchmark.
+        options: those of the handler: `name`, `pooling`, `upstream_base_url`, …
+        settings: those of the benchmark.
         only_load: load the model, and measure nothing.
-        material: of a benchmark whose grades are given in another process.
+        material: that of a benchmark with grades, which another process gives.
     """
 
     benchmark: str
@@ -86,21 +86,21 @@ class Work:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Work:
-        """Read what `dataclasses.asdict` wrote, through JSON."""
+        """Return the work from the JSON of its `dataclasses.asdict`."""
         return cls(**{**value, "settings": BenchmarkSettings(**value["settings"])})
 
 
 def run_in_child(
     work: Work, clock: Callable[[], datetime], cancel_event: threading.Event | None = None
 ) -> BenchmarkResult:
-    """Run one benchmark and return its result; whatever goes wrong with the model is the result's `failure`.
+    """Run one benchmark and return its result; every error of the model is the result's `failure`.
 
     Raises:
-        InvalidConfiguration: no such benchmark or handler, or they do not fit each other.
-        Cancelled: `cancel_event` was set; the child is gone.
+        InvalidConfiguration: there is no such benchmark or handler, or they do not fit each other.
+        Cancelled: `cancel_event` was set; the child has ended.
     """
     started_at, start, load = clock().isoformat(), time.monotonic(), load_per_core()
-    # What is made once, such as a conversion, is no memory of the model's.
+    # Work that is done once, such as a conversion, must not count as the model's memory.
     if work.benchmark == MEMORY and "upstream_base_url" not in work.options:
         _ask(replace(work, only_load=True), cancel_event)
     answer = _measured(work, cancel_event or threading.Event())
@@ -118,7 +118,7 @@ def run_in_child(
 
 
 def _measured(work: Work, cancel_event: threading.Event) -> dict[str, Any]:
-    """Return the child's answer, with the grades that this process gives where the benchmark has some."""
+    """Return the child's answer, with the grades of this process where the benchmark has some."""
     benchmark = _benchmark(work.benchmark)
     if not isinstance(benchmark, GradedBenchmark):
         return _ask(work, cancel_event)
@@ -155,7 +155,7 @@ def _device(work: Work) -> str:
 
 
 def _unheard(_told: Any) -> None:
-    """A benchmark without grades tells nothing on its way."""
+    """Ignore a message: a benchmark without grades sends none."""
 
 
 def _benchmark(name: str) -> Benchmark:
@@ -165,7 +165,7 @@ def _benchmark(name: str) -> Benchmark:
 
 
 def _ask(work: Work, cancel_event: threading.Event | None, hear: child_process.Tell = _unheard) -> dict[str, Any]:
-    # `evaluate` would download metrics as code, and run them.
+    # `evaluate` would download metrics as code and run them.
     environment = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_EVALUATE_OFFLINE": "1"}
     if work.settings.endpoint:
         environment["HF_ENDPOINT"] = work.settings.endpoint
@@ -180,13 +180,13 @@ def _ask(work: Work, cancel_event: threading.Event | None, hear: child_process.T
     )
     if answer.value is not None:
         return answer.value
-    # What ran out of time may have met a busy machine, or too short a limit.
+    # A timeout may be due to a busy machine, or too short a limit.
     cause = "" if answer.late else OF_MODEL
     return {"error": HandlerError.__name__, "problem": answer.failure, "remedy": "", "cause": cause}
 
 
 def _run(work: Work, tell: child_process.Tell) -> dict[str, Any]:
-    """Load the model and measure; in the child."""
+    """Load the model and measure, in the child."""
     benchmark = BENCHMARKS[work.benchmark]()
     facts: dict[str, Any] = {}
     try:
@@ -226,7 +226,7 @@ def _worked(benchmark: Benchmark, handler: Handler, work: Work, tell: child_proc
 
 
 def cause_of(error: WeighbridgeError) -> str:
-    """Return what failed: the model, its memory at these settings, or the run."""
+    """Return the cause of a failure: the model, its memory at these settings, or the run."""
     if isinstance(error, OutOfMemory):
         return OF_MEMORY
     transient = error.retryable or error.facts.get("transient")
@@ -235,13 +235,13 @@ def cause_of(error: WeighbridgeError) -> str:
 
 
 def _threads() -> int | None:
-    """Return how many threads torch computes with; None where nothing loaded it."""
+    """Return how many threads torch computes with; None where it is not loaded."""
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch is not None else None
 
 
 def _loaded_as(work: Work) -> dict[str, Any]:
-    """Return which class loaded the model and with which options: another pooling gives other numbers."""
+    """Return the class that loaded the model and its options, as another pooling gives other numbers."""
     options = {name: value for name, value in work.options.items() if name not in _NO_CHOICE}
     return {"handler": work.handler, **({"options": options} if options else {})}
 

@@ -1,9 +1,9 @@
-"""Runs Python programs that a model wrote where they can touch nothing: namespaces, a seccomp filter and limits.
+"""Runs Python programs that a model wrote in isolation: namespaces, a seccomp filter and limits.
 
 A program sees a read-only Python and the system's libraries; no home, no environment, no network, no second process or
-thread, nothing to write to. Its tests run in another process, shut in alike, which calls its functions and judges their
-values: what a program does in its own process changes no verdict. Where this cannot be had, nothing runs. Not here:
-what runs inside (sandboxed), and what programs are made of (humaneval).
+thread, nothing to write to. Its tests run in another process, isolated in the same way, which calls its functions and
+judges their values: a program's actions in its own process change no verdict. Where this is not possible, nothing runs.
+Not here: the code inside (sandboxed), and the parts of programs (humaneval).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from weighbridge.benchmarks.syscallfilter import syscall_filter
 from weighbridge.errors import BenchmarkFailed
 from weighbridge.system.processes import PIPE, Child, time_limit
 
-#: What the sandbox is, for a result's settings; change it when code that passed may fail or the reverse.
+#: The version of the sandbox for a result's settings; change it when code that passed may fail or the reverse.
 DEFINITION = "bwrap+seccomp/2"
 #: Seconds for a program to end by itself once its tests are done.
 _LAST_S = 2.0
@@ -30,7 +30,7 @@ _REMEDY = (
     "Generated code runs only in a sandbox, on Linux with bubblewrap: sudo apt-get install bubblewrap. In a container"
     " it needs user namespaces: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined."
 )
-#: Says of itself that it is shut in.
+#: A program that succeeds only in isolation.
 _PROBE = """
 import ctypes, os, socket, sys
 for attempt in (os.fork, socket.socket, lambda: open("/proof", "w"), lambda: open("/etc/passwd")):
@@ -47,12 +47,12 @@ _INSIDE = Path(sandboxed.__file__)
 
 @dataclass(frozen=True)
 class CodeLimits:
-    """What one program may cost, and its tests as much again, but for the time until both are killed.
+    """The limits of one program, and again of its tests, except the time until both are killed.
 
     Attributes:
         cpu_time_s: seconds of processor time.
         wall_time_s: seconds until it is killed.
-        memory_size: bytes of address space, Python's own included.
+        memory_size: bytes of address space, including Python's own.
     """
 
     cpu_time_s: int = 10
@@ -62,20 +62,20 @@ class CodeLimits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a program came to its end and passed its tests, and if not why, as far as can be seen from outside."""
+    """Whether a program ended and passed its tests, and if not the reason, as far as it is visible from outside."""
 
     passed: bool
     reason: str = ""
 
 
 class CodeSandbox:
-    """A sandbox that was tried out.
+    """A sandbox that has been tested on this machine.
 
     Args:
-        limits: for each program.
+        limits: those of each program.
 
     Raises:
-        BenchmarkFailed: none can be had here, with what to install.
+        BenchmarkFailed: it is not possible here; the remedy names what to install.
     """
 
     def __init__(self, limits: CodeLimits | None = None) -> None:
@@ -90,20 +90,20 @@ class CodeSandbox:
             raise BenchmarkFailed(f"The sandbox does not hold here: {said or verdict.reason}.", _REMEDY)
 
     def run(self, program: str, test: str = "") -> Verdict:
-        """Run a program, and tests that call its functions; whatever either does ends as a verdict.
+        """Run a program, and tests that call its functions; every action of either ends in a verdict.
 
         Args:
             program: defines functions.
-            test: calls them by their names, and raises where they are wrong; names that it defines are its own.
+            test: calls them by their names, and raises where they are wrong; it may define names of its own.
         """
         return self._run(program, test)[0]
 
     def _run(self, program: str, test: str = "") -> tuple[Verdict, str]:
-        """Return the verdict, and what bubblewrap complained of."""
+        """Return the verdict, and the messages of bubblewrap."""
         word = secrets.token_hex(16).encode()
         calls_from, calls_to = os.pipe()
         results_from, results_to = os.pipe()
-        # Half a surrogate pair is no program; the compiler inside says so.
+        # The compiler inside refuses half a surrogate pair.
         text = program.encode(errors="surrogatepass")
         try:
             of_program = self._start("program", len(text), stdin=calls_from, stdout=results_to)
@@ -186,7 +186,7 @@ def _python() -> Path:
 
 
 def _why(status: int, limits: CodeLimits) -> str:
-    # bubblewrap hands a child's signal on as a shell does.
+    # bubblewrap reports a child's signal as a shell does.
     number = status - 128 if status > 128 else -status
     if number in (signal.SIGXCPU, signal.SIGKILL):
         return f"it was killed: its limits are {limits.cpu_time_s} s of processor time and {limits.memory_size:,} bytes"
@@ -196,7 +196,7 @@ def _why(status: int, limits: CodeLimits) -> str:
 
 
 def _reaped(process: Child) -> str:
-    """End a process with all that it started, and return what bubblewrap complained of."""
+    """End a process with all that it started, and return the messages of bubblewrap."""
     with process:
         process.kill()
         assert process.stderr is not None
@@ -204,7 +204,7 @@ def _reaped(process: Child) -> str:
 
 
 def _write(to: int, content: bytes) -> None:
-    """Write all of a content to a descriptor."""
+    """Write the whole content to a descriptor."""
     while content:
         content = content[os.write(to, content) :]
 

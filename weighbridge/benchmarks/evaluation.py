@@ -1,7 +1,7 @@
-"""lm-eval's evaluation of a handler's model, as it was loaded. Heavy: imports lm_eval.
+"""lm-eval's evaluation of a handler's model, as it was loaded. The module is heavy: it imports lm_eval.
 
-Not here: which tasks there are and where their data come from (harness_tasks), which of them a benchmark has and what
-its metrics are called (harness), or code that a model wrote (humaneval).
+Not here: the tasks and the sources of their data (harness_tasks), which of them a benchmark has and the names of its
+metrics (harness), or code that a model wrote (humaneval).
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from weighbridge.handlers.generation import Finite
 from weighbridge.handlers.inference import finite
 from weighbridge.handlers.pretrained import refuse_memory
 
-#: Resamplings for the standard error of what is no mean, such as F1; means have a formula.
+#: Resamplings for the standard error of values that are not means, such as F1; means have a formula.
 BOOTSTRAPS = 1000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What lm-eval found.
+    """The results of lm-eval.
 
     Attributes:
         results: `lm_eval.result_schema.EvalResults`, with a sample for each document.
-        shortened: requests that were longer than the model's context, and lost their beginning.
+        shortened: the number of requests that were longer than the model's context, and lost their beginning.
     """
 
     results: Any
@@ -44,7 +44,7 @@ class Evaluation:
 
 
 class _Step(Finite):
-    """Refuses numbers that are none, and ends what is cancelled."""
+    """Refuses NaN, and ends cancelled work."""
 
     def __init__(self, name: str, cancel_event: threading.Event) -> None:
         super().__init__(name)
@@ -65,7 +65,7 @@ class _Model(HFLM):  # type: ignore[misc]
 
     def _model_call(self, inps: torch.Tensor, *inputs: Any, **options: Any) -> torch.Tensor:
         logits: torch.Tensor = super()._model_call(inps, *inputs, **options)
-        # The last token has seen all others: what is broken shows at once. All logits would take half as long again.
+        # The last token depends on all others, so it shows NaN at once. All logits would take half as long again.
         self._step(inps, logits[:, -1])
         return logits
 
@@ -73,7 +73,7 @@ class _Model(HFLM):  # type: ignore[misc]
         return super()._model_generate(*inputs, logits_processor=LogitsProcessorList([self._step]), **options)
 
     def _loglikelihood_tokens(self, requests: Any, *inputs: Any, **options: Any) -> Any:
-        room = self.max_length + 1  # The last token is only predicted.
+        room = self.max_length + 1  # The last token is only predicted, not read.
         self.shortened += sum(len(context) + len(rest) > room for _, context, rest in requests)
         found = super()._loglikelihood_tokens(requests, *inputs, **options)
         finite(self._of, torch.tensor([likelihood for likelihood, _ in found]))
@@ -96,20 +96,20 @@ def run(
     """Evaluate a model.
 
     Args:
-        handler: with `model` and `tokenizer`.
-        tasks: names of lm-eval's tasks, groups or tags.
+        handler: a handler with `model` and `tokenizer`.
+        tasks: the names of lm-eval's tasks, groups or tags.
         settings: `limit`, `shots`, `seed`, `data` and `endpoint` are used.
-        batch_size: prompts at once.
+        batch_size: the prompts of one batch.
         cancel_event: ends it between two batches, or two tokens.
         changes: whole configurations in place of lm-eval's own, by task.
 
     Raises:
-        BenchmarkFailed: no such task or data set, or lm-eval fails.
-        HandlerError, OutOfMemory, Cancelled: as they say.
+        BenchmarkFailed: there is no such task or data set, or lm-eval fails.
+        HandlerError, OutOfMemory, Cancelled: as the handler.
     """
-    # It tells of everything on its way; what matters is raised, or counted.
+    # lm-eval logs every step; important events are raised or counted.
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    # The order of lm-eval's simple_evaluate, which would also ask the whole machine for its versions.
+    # This is the order of lm-eval's simple_evaluate, which would also query the machine for all versions.
     random.seed(settings.seed)
     np.random.seed(settings.seed)
     torch.manual_seed(settings.seed)
@@ -121,9 +121,9 @@ def run(
         results = evaluate(model, loaded, limit=settings.limit or None, bootstrap_iters=BOOTSTRAPS)
     except WeighbridgeError:
         raise
-    except Exception as error:  # a stranger's model and data make lm-eval raise anything
+    except Exception as error:  # lm-eval may raise anything for untrusted models and data
         refuse_memory(error, str(handler.device))
-        # A file, the network, or documents without a field are not the model's fault.
+        # An error of a file, of the network, or of documents without a field is not the model's fault.
         kind = BenchmarkFailed if isinstance(error, OSError | KeyError) else HandlerError
         raise kind(
             f"lm-eval fails with {handler.name}: {type(error).__name__}: {str(error)[:300]}.",
@@ -133,24 +133,24 @@ def run(
 
 
 def _set_shots(task: Any, settings: BenchmarkSettings) -> None:
-    """Choose how many examples come before each document, as lm-eval does: a task that says 0 stays without."""
+    """Set how many examples precede each document, as lm-eval does: a task with 0 keeps it."""
     own = task.get_config("num_fewshot")
     if own is None or (own and settings.shots is not None):
         task.set_config(key="num_fewshot", value=settings.shots or 0)
         apart = task.has_training_docs() or task.has_validation_docs() or task.fewshot_cfg.split
         if settings.shots and not (apart or task.fewshot_cfg.samples):
             raise BenchmarkFailed(
-                f"{task.config.task} has no examples but the documents that are asked.", "Measure it without shots."
+                f"{task.config.task} has no examples besides the documents to answer.", "Measure it without shots."
             )
     task.set_fewshot_seed(seed=settings.seed)
 
 
 def check_model(handler: Any, name: str) -> None:
-    """Refuse a handler whose model is elsewhere. Raises BenchmarkFailed, HandlerError."""
+    """Raise BenchmarkFailed or HandlerError for a handler whose model is elsewhere."""
     if getattr(handler, "model", None) is None or getattr(handler, "tokenizer", None) is None:
         raise BenchmarkFailed(
-            f"{name} asks for the likelihood of texts as they are, and {handler.name} only answers messages.",
+            f"{name} needs the likelihood of plain texts, and {handler.name} only answers messages.",
             "Measure the model where its weights are; an endpoint can be judged by mt_bench.",
         )
     if not isinstance(handler.model, torch.nn.Module):
-        raise HandlerError(f"The model of {handler.name} is none of torch.", "lm-eval runs those of transformers.")
+        raise HandlerError(f"The model of {handler.name} is not a torch model.", "lm-eval runs those of transformers.")

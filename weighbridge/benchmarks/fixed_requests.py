@@ -1,7 +1,7 @@
-"""Requests of a fixed length to a handler that chats: what latency, throughput and memory measure.
+"""Requests of a fixed length to a chat handler, for the measurement of latency, throughput and memory.
 
-A model that is here gets random tokens and answers with exactly as many as asked for; one elsewhere, or of a handler
-that only answers messages, gets random words and may end early. Not here: the prompts (prompts).
+A local model gets random tokens and answers with exactly the requested number; one elsewhere, or of a handler that only
+answers messages, gets random words and may end early. Not here: the prompts (prompts).
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from weighbridge.benchmarks.interface import BenchmarkSettings
 from weighbridge.benchmarks.prompts import random_messages, random_tokens
 from weighbridge.errors import HandlerError
 
-#: Makes one request with a seed, calling back for each token or piece, and returns the tokens of the answer; None where
-#: the service does not say.
+#: Sends one request with a seed, calls back for each token or piece, and returns the tokens of the answer; None where
+#: the service does not count them.
 Request = Callable[[int, Callable[[], None]], "int | None"]
 
 
 @dataclass(frozen=True)
 class Asking:
-    """How a handler is asked.
+    """The way to send requests to a handler.
 
     Attributes:
-        ask: makes a request.
-        moment: what is timed: `token`, or `piece of a stream`, which may hold several.
+        ask: sends a request.
+        moment: the timed unit: `token`, or `piece of a stream`, which may have several tokens.
     """
 
     ask: Request
@@ -33,23 +33,23 @@ class Asking:
 
 
 def asking(handler: Any, settings: BenchmarkSettings) -> Asking:
-    """Return how a handler is asked for answers whose tokens can be timed.
+    """Return the way to send a handler requests whose tokens can be timed.
 
     Raises:
-        HandlerError: it does not say when a token is there.
+        HandlerError: it does not report its tokens.
     """
     if hasattr(handler, "complete"):
         return Asking(_complete(handler, settings), "token")
     if hasattr(handler, "stream"):
         return Asking(_stream(handler, settings), "piece of a stream")
     raise HandlerError(
-        f"{handler.name} does not say when each token is there.",
+        f"{handler.name} does not report each token when it is generated.",
         "A handler of your own needs `complete` or `stream` as weighbridge.handlers.chat and .upstream have them.",
     )
 
 
 def answer(handler: Any, settings: BenchmarkSettings, seed: int) -> str:
-    """Ask for one answer in the first way that a handler has, and return what it was asked with."""
+    """Send one request in the first way that a handler supports, and return the kind of its prompt."""
     if hasattr(handler, "complete"):
         _complete(handler, settings)(seed, lambda: None)
         return "random tokens"
@@ -58,7 +58,7 @@ def answer(handler: Any, settings: BenchmarkSettings, seed: int) -> str:
 
 
 def ended_early(tokens: list[int | None], wanted: int) -> str:
-    """Return how many answers had fewer tokens than they were asked for, or empty."""
+    """Return a sentence on how many answers had fewer tokens than requested, or nothing."""
     short = sum(found is not None and found < wanted for found in tokens)
     return f"{short:,} of {len(tokens):,} answers ended before {wanted:,} tokens" if short else ""
 

@@ -1,6 +1,6 @@
-"""What each metric is and where its interval comes from, in words: what `weighbridge results --explain` says.
+"""The formula of each metric and of its interval, in words, for `weighbridge results --explain`.
 
-docs/benchmarks.md says the same at length. Not here: how they are computed (statistics).
+docs/benchmarks.md has the details. Not here: their computation (statistics).
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 
 from weighbridge.domain.result import BenchmarkResult, Metric
 
-_QUANTILE = "order statistics: two ordered samples that enclose the quantile, whatever the distribution"
-_MEAN = "Student's t over the samples, within what can be"
+_QUANTILE = "order statistics: two ordered samples that enclose the quantile, for any distribution"
+_MEAN = "Student's t over the samples, within the possible range"
 _RATE = "Student's t of the rate's logarithm (delta method)"
 _SHARE = "Wilson's score"
-_HARNESS = "Wilson's score where every document counts 0 or 1, else 1.96 standard errors of lm-eval on either side"
+_HARNESS = "Wilson's score where every document counts 0 or 1, else 1.96 standard errors of lm-eval on both sides"
 _ONCE = "none: it is measured once"
 
 
 @dataclass(frozen=True)
 class Formula:
-    """How a number comes about.
+    """The formula of a metric.
 
     Attributes:
-        name: pattern of metrics' names.
-        words: what is computed, with the pattern's groups as `{0}`, `{1}`.
+        name: the pattern of metrics' names.
+        words: the formula in words, with the pattern's groups as `{0}`, `{1}`.
         interval: how its interval is computed.
-        samples: name of its raw samples, with the same groups; all whose names begin with it count.
+        samples: the name of its raw samples, with the same groups; all samples whose names begin with it belong to it.
     """
 
     name: str
@@ -59,7 +59,7 @@ _TIMES = (
 _SPEEDS = (
     Formula(
         r"output_tokens_per_second_batch_(\d+)",
-        "tokens of all batches of {0} prompts / seconds of all these batches, reading the prompts included",
+        "tokens of all batches of {0} prompts / seconds of all these batches, including the prefill",
         _RATE,
         "output_tokens_per_second_batch_{0}",
     ),
@@ -83,9 +83,9 @@ _SPEEDS = (
 )
 _MEMORY = (
     Formula(r"weights", "bytes of all parameters, as they are loaded", _ONCE),
-    Formula(r"peak_rss", "the most memory that the process had, as the kernel counts it", _ONCE),
-    Formula(r"peak_allocated", "the most memory of the GPU that torch's tensors took", _ONCE),
-    Formula(r"peak_reserved", "the most memory of the GPU that torch's allocator held", _ONCE),
+    Formula(r"peak_rss", "the most memory of the process, as the kernel counts it", _ONCE),
+    Formula(r"peak_allocated", "the most GPU memory of torch's tensors", _ONCE),
+    Formula(r"peak_reserved", "the most GPU memory of torch's allocator", _ONCE),
 )
 _JUDGED = (
     Formula(r"score", "the mean over questions of the mean of their grades, 1 to 10", _MEAN, "score_turn"),
@@ -115,8 +115,8 @@ FORMULAS: Mapping[str, tuple[Formula, ...]] = {
         Formula(r"real_time_factor", "the mean of seconds of work / seconds of sound", _MEAN, "real_time_factor"),
     ),
     "mmlu": (
-        Formula(r"accuracy", "questions whose likeliest letter is the right one / questions", _SHARE, "acc/"),
-        Formula(r"accuracy/(.+)", "the same of {0} alone", _SHARE, "acc/{0}"),
+        Formula(r"accuracy", "questions whose most likely letter is the correct one / questions", _SHARE, "acc/"),
+        Formula(r"accuracy/(.+)", "the same, only of {0}", _SHARE, "acc/{0}"),
         *_ANY,
     ),
     "humaneval": (
@@ -128,12 +128,12 @@ FORMULAS: Mapping[str, tuple[Formula, ...]] = {
 
 
 def formula(benchmark: str, metric: str) -> Formula:
-    """Return how a metric of a benchmark comes about, its groups filled in; in plain words where nothing is known."""
+    """Return the formula of a metric of a benchmark, with its groups filled in; a general one for an unknown metric."""
     for one in FORMULAS.get(benchmark, ()):
         if found := re.fullmatch(one.name, metric):
             groups = found.groups()
             return Formula(metric, one.words.format(*groups), one.interval, one.samples.format(*groups))
-    return Formula(metric, "as its definition says", "as its definition says")
+    return Formula(metric, "see its definition", "see its definition")
 
 
 def samples_of(result: BenchmarkResult, metric: Metric) -> list[float]:

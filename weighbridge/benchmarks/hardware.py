@@ -1,6 +1,6 @@
-"""What machine a benchmark ran on, how busy others kept it, and with which software; read, never assumed.
+"""The machine of a benchmark, its load from other processes, and its software; read, never assumed.
 
-A machine is what this process may use of it: the processors of its affinity and control group, and its memory there.
+A machine is the part that this process may use: the processors of its affinity and control group, and its memory.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from weighbridge import __version__
 from weighbridge.benchmarks import cgroup
 
 _PACKAGES = ("torch", "transformers", "lm_eval", "accelerate", "tokenizers", "safetensors", "gguf", "numpy")
-#: Share of the processors' time that other processes take during a run, above which its numbers are called noisy.
+#: The share of the processors' time used by other processes during a run above which its numbers are noisy.
 QUIET_SHARE = 0.25
-#: Lines of /proc/cpuinfo that tell processors apart that a hypervisor gives one name.
+#: Lines of /proc/cpuinfo that distinguish processors to which a hypervisor gives the same name.
 _FAMILY = {
     "cpu family": "family",
     "model": "model",
@@ -32,7 +32,7 @@ _FAMILY = {
 
 
 def hardware(device: str) -> dict[str, Any]:
-    """Return the facts that make numbers comparable: equal facts, equal machines as far as can be seen.
+    """Return the facts that make numbers comparable: equal facts mean equal machines, as far as visible.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or the host of an endpoint.
@@ -61,7 +61,7 @@ def hardware(device: str) -> dict[str, Any]:
 
 
 def software() -> dict[str, str]:
-    """Return the versions of Weighbridge, Python and the libraries that measure."""
+    """Return the versions of Weighbridge, Python and the measured libraries."""
     found = {"weighbridge": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -82,8 +82,8 @@ class ProcessorTimes:
 
     Attributes:
         at_s: the moment.
-        busy_s: of all processes, on the processors that this one may use.
-        own_s: of this process and the children that it waited for.
+        busy_s: those of all processes, on the processors that this one may use.
+        own_s: those of this process and the children that it waited for.
     """
 
     at_s: float
@@ -96,20 +96,20 @@ class ProcessorTimes:
         every = psutil.cpu_times(percpu=True)
         usable = _affinity()
         used = [times for number, times in enumerate(every) if number in usable] or every
-        idle = ("idle", "iowait", "guest", "guest_nice")  # A guest's time is in the user's too.
+        idle = ("idle", "iowait", "guest", "guest_nice")  # User time includes a guest's time.
         busy_s = sum(sum(times) - sum(getattr(times, name, 0.0) for name in idle) for times in used)
         return cls(time.monotonic(), busy_s, sum(os.times()[:4]))
 
     def share_of_others(self, later: ProcessorTimes) -> float:
-        """Return the share of the usable processors' time that other processes took until a later moment."""
+        """Return the share of the usable processors' time that other processes used until a later moment."""
         passed_s = (later.at_s - self.at_s) * len(_affinity())
         others_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
         return min(max(others_s / passed_s, 0.0), 1.0) if passed_s > 0 else 0.0
 
 
 def busy(share: float) -> str:
-    """Return that other processes disturbed a run, or empty."""
-    return f"other processes took {share:.0%} of the processors while it ran" if share > QUIET_SHARE else ""
+    """Return a sentence if other processes disturbed a run, or nothing."""
+    return f"other processes used {share:.0%} of the processors during the run" if share > QUIET_SHARE else ""
 
 
 def _affinity() -> set[int]:
@@ -126,7 +126,7 @@ def _cores() -> float:
 
 
 def _processor() -> str:
-    """Return the processor's name; one without a number is a family's, and gets what tells its models apart."""
+    """Return the processor's name; a name without a number is a family's, and gets the facts of its model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,14 +1,14 @@
 """`mmlu` and `lm_eval`: lm-eval's own tasks, with the handler's model as it was loaded.
 
 Prompts, few-shot examples, answers and metrics are those of lm-eval's task of that name, without a chat template; its
-version, and a digest over the documents and prompts that were asked, are part of the settings. `limit` documents of a
-task are taken from the beginning. Data sets come from the Hub that HF_ENDPOINT names (the benchmark's child sets it
-from `endpoint`), or from `data`: a task's name to a file of documents, to a folder with its data set as the Hub has
-it, or to a task file of the user's own, which may run the code that it names (harness_tasks).
+version, and a digest of the documents and prompts, are part of the settings. `limit` takes the first documents of a
+task. Data sets come from the Hub of HF_ENDPOINT (the benchmark's child sets it from `endpoint`), or from `data`: for a
+task's name a file of documents, a folder with its data set in the Hub's form, or the user's own task file, which may
+run the code that it names (harness_tasks).
 
 Intervals, 95 %: Wilson's score where every document counts 0 or 1, also over a group's documents together; otherwise
-the value ± 1.96 standard errors of lm-eval (1,000 bootstrap samples for what is no mean), within 0 and 1 where all
-documents count between them.
+the value ± 1.96 standard errors of lm-eval (1,000 bootstrap samples for values that are not means), within 0 and 1
+where all documents count between them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from weighbridge.errors import BenchmarkFailed
 from weighbridge.handlers.interface import Handler
 
 _DEVIATIONS = 1.96
-#: Documents of which a standard error can be had.
+#: The fewest documents for a standard error.
 _LEAST = 2
 
 
@@ -46,8 +46,8 @@ class LmEval:
         """Evaluate the handler's model.
 
         Raises:
-            BenchmarkFailed: no such task or data set, or an endpoint's model.
-            HandlerError, OutOfMemory, Cancelled: as they say.
+            BenchmarkFailed: there is no such task or data set, or an endpoint's model.
+            HandlerError, OutOfMemory, Cancelled: as the handler.
         """
         if not settings.tasks:
             raise BenchmarkFailed("No task of lm-eval is named.", "Name some, such as arc_easy or hellaswag.")
@@ -55,7 +55,7 @@ class LmEval:
 
 
 class Mmlu:
-    """MMLU (Hendrycks et al., 2021) as lm-eval has it: 57 subjects, or those of `tasks`; see the module."""
+    """MMLU (Hendrycks et al., 2021) of lm-eval: 57 subjects, or those of `tasks`; see the module."""
 
     name: ClassVar[str] = "mmlu"
     definition: ClassVar[str] = "mmlu/1"
@@ -67,8 +67,8 @@ class Mmlu:
         """Evaluate the handler's model.
 
         Raises:
-            BenchmarkFailed: no such subject or data set, or an endpoint's model.
-            HandlerError, OutOfMemory, Cancelled: as they say.
+            BenchmarkFailed: there is no such subject or data set, or an endpoint's model.
+            HandlerError, OutOfMemory, Cancelled: as the handler.
         """
         check_installed()
         from weighbridge.benchmarks.harness_tasks import STOCK
@@ -77,14 +77,14 @@ class Mmlu:
         known = {path.stem.lstrip("_") for path in (STOCK / "mmlu" / "default").glob("*.yaml")}
         if wrong := sorted(set(tasks) - known):
             raise BenchmarkFailed(
-                f"{', '.join(wrong)} is no part of mmlu.",
-                "Name subjects such as mmlu_anatomy, or mmlu_stem; other tasks are measured by lm_eval.",
+                f"{', '.join(wrong)} is not part of mmlu.",
+                "Name subjects such as mmlu_anatomy, or mmlu_stem; lm_eval measures other tasks.",
             )
         return measure(handler, tasks, settings, cancel_event, self.name, words={"acc": "accuracy"})
 
 
 def check_installed() -> None:
-    """Raise BenchmarkFailed where lm-eval is not installed, with what to install."""
+    """Raise BenchmarkFailed where lm-eval is not installed; the remedy names what to install."""
     for name in ("torch", "transformers", "datasets", "lm_eval"):
         if importlib.util.find_spec(name) is None:
             raise BenchmarkFailed(f"The package {name} is not installed.", install_command("benchmark"))
@@ -100,15 +100,15 @@ def measure(
     words: Mapping[str, str] | None = None,
     changes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Measured:
-    """Run tasks and return what lm-eval found.
+    """Run tasks and return the results of lm-eval.
 
     Args:
-        handler: whose model is asked.
-        tasks: names.
+        handler: the handler of the model.
+        tasks: their names.
         settings: `limit`, `shots`, `seed`, `batch_sizes` (the largest is used), `data` and `endpoint`.
         cancel_event: ends it.
-        name: of the benchmark.
-        words: lm-eval's names of metrics, to ours.
+        name: the name of the benchmark.
+        words: our name for each of lm-eval's metrics.
         changes: whole configurations in place of lm-eval's own, by task.
 
     Raises:
@@ -149,7 +149,7 @@ def _shortened(count: int) -> str:
 
 
 def _samples(results: Mapping[str, Any]) -> dict[tuple[str, str], list[float]]:
-    """Return what each document counted, by task and metric (`acc`, or `exact_match,strict-match` with its filter)."""
+    """Return the value of each document, by task and metric (`acc`, or `exact_match,strict-match` with its filter)."""
     found: dict[tuple[str, str], list[float]] = {}
     for task, samples in results["samples"].items():
         for sample in samples:
@@ -166,7 +166,7 @@ def _metrics(
     asked: Sequence[str],
     words: Mapping[str, str],
 ) -> Iterator[Metric]:
-    """Yield the metrics, those that were asked for first; a single one's have no task in their names."""
+    """Yield the metrics, those of the requested tasks first; for a single task their names have no task."""
     rows = {**results["results"], **results.get("groups", {})}
     for task in sorted(rows, key=lambda row: (row not in asked, row not in results["group_subtasks"], row)):
         for column, value in rows[task].items():
@@ -182,15 +182,15 @@ def _metrics(
 
 
 def metric_of(name: str, value: float, values: Sequence[float], error: Any, better: str, n: int) -> Metric:
-    """Return a metric of lm-eval's with its interval; see the module.
+    """Return a metric of lm-eval with its interval; see the module.
 
     Args:
-        name: of the metric.
-        value: as lm-eval computed it.
-        values: what each document counted, as far as it is a number.
+        name: the name of the metric.
+        value: the value of lm-eval.
+        values: the value of each document, where it is a number.
         error: lm-eval's standard error, or something else where it has none.
         better: whether a `higher` or a `lower` value is better.
-        n: documents.
+        n: the number of documents.
     """
     whole = sum(values)
     if values and set(values) <= {0.0, 1.0} and abs(whole / len(values) - value) < 1e-9:
@@ -201,7 +201,7 @@ def metric_of(name: str, value: float, values: Sequence[float], error: Any, bett
     half, interval = _DEVIATIONS * float(error), None
     if half:
         interval = Interval(max(value - half, within[0]), min(value + half, within[1]), LEVEL)
-    elif math.isfinite(within[0]):  # All documents count the same, which says nothing of their spread.
+    elif math.isfinite(within[0]):  # All documents have the same value, which does not show their spread.
         interval = bounded(value, n)
     return Metric(name, value, "1", n, interval, "" if interval else INSUFFICIENT, better)
 
@@ -222,7 +222,7 @@ def _key(metric: str, kind: str) -> str:
 
 
 def _digest(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Return a digest over the documents and the prompts that lm-eval made of them, so that other data are seen."""
+    """Return a digest of the documents and lm-eval's prompts for them, so that other data are noticed."""
     found = hashlib.sha256()
     for task in sorted(samples):
         for sample in samples[task]:

@@ -1,7 +1,7 @@
-"""lm-eval's tasks by name, and where their documents come from: the Hub, a file, or a folder. Heavy: imports lm_eval.
+"""lm-eval's tasks by name, and the source of their documents: the Hub, a file, or a folder. It imports lm_eval (heavy).
 
 Nothing that a model wrote is run, nor code of data sets, nor metrics that are code from the Hub: the benchmark's child
-keeps `evaluate` from downloading them. What a user's own task file names is run: it is his.
+keeps `evaluate` from downloading them. Code that a user's own task file names is run.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from weighbridge.benchmarks.interface import TASK_FILES
 from weighbridge.errors import BenchmarkFailed
 
-#: Where lm-eval's own tasks lie.
+#: The folder of lm-eval's own tasks.
 STOCK = Path(lm_eval.tasks.__file__).parent
-# lm-eval reads whatever lies where a name that is a path leads.
+# lm-eval reads any file whose path is given as a name.
 _NAME = re.compile(r"\w[\w.+()-]*")
-#: Endings of files of documents, and how `datasets` calls their formats.
+#: The suffixes of files of documents, each with the format's name in `datasets`.
 READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 
 def load(names: Sequence[str], data: Mapping[str, str], endpoint: str, changes: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Read tasks and their data sets, and return `lm_eval.tasks.manager.TaskDict`.
+    """Return tasks with their data sets, as a `lm_eval.tasks.manager.TaskDict`.
 
-    1. Data sets come from the Hub that was asked for.
+    1. Data sets come from the requested Hub.
     2. Every name is a task, a group or a tag of lm-eval, or of a task file among the data.
     3. None of them, nor of their parts, runs what a model wrote.
-    4. Files and folders take the place of data sets, and changed configurations that of lm-eval's own.
-    5. Everything is loaded.
+    4. Files and folders replace data sets, and changed configurations replace lm-eval's own.
+    5. All data sets are loaded.
 
     Args:
-        names: of tasks, groups or tags.
-        data: files of documents, folders that hold a data set as the Hub has it, and task files, by name.
+        names: the names of tasks, groups or tags.
+        data: by name, files of documents, folders with a data set in the Hub's form, and task files.
         endpoint: the Hub, or empty for any.
         changes: whole configurations in place of lm-eval's own, by task.
 
@@ -50,9 +50,11 @@ def load(names: Sequence[str], data: Mapping[str, str], endpoint: str, changes: 
     _check_endpoint(endpoint)
     for name in changes:
         if Path(data.get(name, "")).suffix in TASK_FILES:
-            raise BenchmarkFailed(f"{name} takes no task file: its own is part of what it is.", "Give it documents.")
+            raise BenchmarkFailed(
+                f"{name} takes no task file: its own is part of its definition.", "Name a file of documents."
+            )
     if strange := [name for name in names if not _NAME.fullmatch(name)]:
-        raise BenchmarkFailed(f"“{strange[0]}” is no task's name.", "`lm_eval ls tasks` lists them all.")
+        raise BenchmarkFailed(f"“{strange[0]}” is not the name of a task.", "`lm_eval ls tasks` lists them all.")
     own = _task_files({name: Path(data[name]) for name in names if Path(data.get(name, "")).suffix in TASK_FILES})
     index, manager = _open([part for name in names for part in _parts(name, own) if part not in own])
     index.update(own)
@@ -65,16 +67,16 @@ def load(names: Sequence[str], data: Mapping[str, str], endpoint: str, changes: 
         _place_data(index, name, Path(data[name]))
     try:
         return manager.load(list(names))
-    except Exception as error:  # lm-eval and datasets have dozens of their own
+    except Exception as error:  # lm-eval and datasets have dozens of exceptions
         raise BenchmarkFailed(
             f"{', '.join(names)} cannot be loaded: {type(error).__name__}: {str(error)[:300]}.",
-            f"Data sets come from {datasets.config.HF_ENDPOINT}: check that it is reached and has them (settings:"
-            " endpoint), or give them as files (settings: data). Metrics that are code from the Hub are not loaded.",
+            f"Data sets come from {datasets.config.HF_ENDPOINT}: check that it is reachable and has them (settings:"
+            " endpoint), or name them as files (settings: data). Metrics that are code from the Hub are not loaded.",
         ) from error
 
 
 def _check_endpoint(endpoint: str) -> None:
-    """Refuse another Hub than the one that `datasets` read from HF_ENDPOINT when it was imported."""
+    """Raise for another Hub than the one that `datasets` read from HF_ENDPOINT when it was imported."""
     if endpoint and endpoint.rstrip("/") != str(datasets.config.HF_ENDPOINT).rstrip("/"):
         raise BenchmarkFailed(
             f"Data sets come from {datasets.config.HF_ENDPOINT} in this process, not from {endpoint}.",
@@ -83,7 +85,7 @@ def _check_endpoint(endpoint: str) -> None:
 
 
 def _open(names: Sequence[str]) -> tuple[dict[str, Entry], TaskManager]:
-    """Return an index of few folders, which takes 0.05 s, where that is enough; all of lm-eval's take 5 s or more."""
+    """Return an index of few folders, which takes 0.05 s, where that is enough; one of all takes 5 s or more."""
     folders = [folder for name in names if (folder := _folder(name))]
     few = TaskManager(include_path=list(dict.fromkeys(folders)), include_defaults=False)
     known = all(part in few.task_index for name in names for part in _parts(name, few.task_index))
@@ -125,14 +127,14 @@ def _members(listed: Any) -> list[str]:
 
 
 def _refuse_code(name: str, index: Mapping[str, Entry]) -> None:
-    """Refuse what lm-eval does not know, and what would run a model's code, or lm-eval's trial of it, in here."""
+    """Raise for a task that lm-eval does not have, and for one that would run a model's code in this process."""
     if name not in index:
         raise BenchmarkFailed(f"lm-eval has no task “{name}”.", "`lm_eval ls tasks` lists them all.")
     for part in _parts(name, index):
         if part in index and (index[part].cfg or {}).get("unsafe_code"):
             raise BenchmarkFailed(
                 f"The task {part} runs code that the model wrote in the process that measures.",
-                "Of this kind only the benchmark humaneval runs here, in a sandbox.",
+                "Only the benchmark humaneval runs such code here, in a sandbox.",
             )
 
 
@@ -142,42 +144,42 @@ def _task_files(paths: Mapping[str, Path]) -> dict[str, Entry]:
     for name, path in paths.items():
         try:
             TaskIndex.process_cfg(load_yaml(path, resolve_func=False), path, found)
-        except Exception as error:  # a stranger's YAML makes it raise anything
+        except Exception as error:  # it may raise anything for untrusted YAML
             raise BenchmarkFailed(
-                f"{path} is no task of lm-eval: {type(error).__name__}: {str(error)[:200]}.",
-                "lm-eval's own lie in its package, below tasks.",
+                f"{path} is not a task of lm-eval:  {type(error).__name__}: {str(error)[:200]}.",
+                "lm-eval's own tasks are in its package, below tasks.",
             ) from error
         if name not in found:
-            raise BenchmarkFailed(f"{path} has no task “{name}”.", "Call it as it calls itself.")
+            raise BenchmarkFailed(f"{path} has no task “{name}”.", "Use the task's own name.")
     return found
 
 
 def _place_data(index: dict[str, Entry], name: str, path: Path) -> None:
-    """Let the documents of a task be those of a file, or let a task's or group's be those of a folder."""
+    """Replace the documents of a task by those of a file, or those of a task or group by those of a folder."""
     tasks = (Kind.TASK, Kind.PY_TASK)
     leaves = [part for part in _parts(name, index) if part in index and index[part].kind in tasks]
     for leaf in leaves:
         entry = index[leaf]
         if entry.kind is Kind.PY_TASK:
-            raise BenchmarkFailed(f"{leaf} is a program of lm-eval's that brings its own data.", "Let it ask the Hub.")
+            raise BenchmarkFailed(f"{leaf} is a program of lm-eval that brings its own data.", "Let it use the Hub.")
         whole = load_yaml(entry.yaml_path) if entry.yaml_path else dict(entry.cfg or {})
         index[leaf] = replace(entry, yaml_path=None, cfg=whole | _documents(name, path, whole, len(leaves)))
 
 
 def _documents(name: str, path: Path, task: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Return what a task says of where its documents are."""
+    """Return a task's configuration of the source of its documents."""
     if path.is_dir():
         return {"dataset_path": str(path)}
     if path.suffix not in READERS or not path.is_file():
         raise BenchmarkFailed(
             f"{path} has no documents for {name}.",
-            f"It may be a file that ends with {', '.join(READERS)}, a folder with a data set as the Hub has it, or a"
+            f"It may be a file that ends with {', '.join(READERS)}, a folder with a data set in the Hub's form, or a"
             " task's own .yaml.",
         )
     if count != 1:
         raise BenchmarkFailed(
             f"{name} is a group of {count} tasks, and {path} is one file.",
-            "Give each task a file, or the group a folder with its data set as the Hub has it.",
+            "Name a file for each task, or a folder with the group's data set in the Hub's form.",
         )
     examples = {name: value for name, value in (task.get("fewshot_config") or {}).items() if name != "split"}
     return {
@@ -187,7 +189,7 @@ def _documents(name: str, path: Path, task: Mapping[str, Any], count: int) -> di
         "training_split": None,
         "validation_split": None,
         "test_split": "test",
-        # Examples are the file's too, then, and lm-eval leaves out the document that is asked, as the splits are equal.
+        # Examples then come from the file too, and lm-eval leaves out the current document, as the splits are equal.
         "fewshot_split": None if "samples" in examples else "test",
         "fewshot_config": examples or None,
     }

@@ -1,10 +1,10 @@
-"""`humaneval`: 164 functions to write (Chen et al., 2021), as lm-eval asks for them; pass@1 is our own.
+"""`humaneval`: 164 functions to write (Chen et al., 2021), with lm-eval's prompts; pass@1 is our own.
 
 Prompts, stop strings, lengths and the data set are those of lm-eval's task of that name. Its metric is not used: it is
-loaded from the Hub, and runs the code in the process that measures. Here each completion is run with its tests in a
-sandbox of its own (codesandbox), once, within `CodeLimits`; pass@1 is the share that comes to its end, greedy, one
-completion each. The tests run in another process than the completion, with what else the prompt defines, so that a
-completion cannot grade itself. Where there is no sandbox nothing is generated either.
+loaded from the Hub, and runs the code in the process that measures. Here each completion runs with its tests in a
+separate sandbox (codesandbox), once, within `CodeLimits`; pass@1 is the share that passes, greedy, one completion each.
+The tests run in another process than the completion, with the prompt's other definitions, so that a completion cannot
+grade itself. Without a sandbox nothing is generated.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class HumanEval:
     attributes: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
-        """Let the model write, and run what it wrote.
+        """Let the model write functions, and run them.
 
         Raises:
-            BenchmarkFailed: no lm-eval, no sandbox, no data, or an endpoint's model.
-            HandlerError, OutOfMemory, Cancelled: as they say.
+            BenchmarkFailed: there is no lm-eval, no sandbox or no data, or the model is at an endpoint.
+            HandlerError, OutOfMemory, Cancelled: as the handler.
         """
         check_installed()
         sandbox = CodeSandbox()
@@ -59,14 +59,14 @@ def pass_at_1(sandbox: CodeSandbox, cancel_event: threading.Event) -> Callable[.
 
 
 def programs(answers: Sequence[Sequence[str]], documents: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Return prompts with what followed them."""
+    """Return prompts with their completions."""
     return [[document["prompt"] + text for text in texts] for texts, document in zip(answers, documents, strict=True)]
 
 
 def tests(document: dict[str, Any]) -> str:
-    """Return a document's tests, with what its prompt defines but for the function that is asked for.
+    """Return a document's tests, with the prompt's definitions except the requested function.
 
-    That one has only its docstring there, and is taken away again: its name then means the program's.
+    That one has only its docstring there, and is removed again: its name then means the program's function.
     """
     prompt, name = str(document["prompt"]), str(document["entry_point"])
     defined = next((text for text in (prompt, f"{prompt}    pass\n") if _is_program(text)), "")
@@ -82,7 +82,7 @@ def _is_program(text: str) -> bool:
 
 
 def _task(sandbox: CodeSandbox, cancel_event: threading.Event) -> dict[str, Any]:
-    """Return lm-eval's task with a metric and a filter of ours; its own are read as names, and never imported."""
+    """Return lm-eval's task with our metric and filter; its own are read as names, and never imported."""
     from lm_eval.tasks._yaml_loader import load_yaml
 
     from weighbridge.benchmarks.harness_tasks import STOCK

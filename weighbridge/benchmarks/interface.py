@@ -1,7 +1,8 @@
-"""What a benchmark is: a versioned definition that measures one handler and returns results. Adapters lie beside.
+"""The interface of a benchmark, a versioned definition that measures one handler and returns results.
 
-Values only, and no heavy package: results are read where torch is not installed. Not here: statistics of samples
-(statistics), what machine it was (hardware), keeping results (catalog), ranking them (benchmarks.leaderboard).
+The adapters are beside this file. It has only values and imports no heavy package: results are read where torch is not
+installed. Not here: statistics of samples (statistics), facts of the machine (hardware), storing results (catalog),
+ranking them (benchmarks.leaderboard).
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ from weighbridge.handlers.child_process import Tell
 from weighbridge.handlers.interface import Handler
 from weighbridge.net.addresses import AddressPolicy
 
-#: Endings of files that `data` may name as tasks of lm-eval: what code they name is run.
+#: The suffixes of files that `data` may name as tasks of lm-eval; the code that they name is run.
 TASK_FILES = (".yaml", ".yml")
 
 
 def _chosen(description: str, **limits: Any) -> Any:
-    """Return what a field says of itself: its sentence, its limits, and the command's flag where the name is not it."""
+    """Return the metadata of a field: its sentence, its limits, and the command's flag where it is special."""
     flag = limits.pop("flag", "")
     return Field(description=description, json_schema_extra={"flag": flag} if flag else None, **limits)
 
 
 @validated_dataclass(frozen=True)
 class BenchmarkSettings:
-    """What a user chooses for a run; a benchmark ignores what is not its own.
+    """The settings of a run; a benchmark ignores those of others.
 
-    A field is all that a new setting takes: commands and flows offer each of them (benchmarks.offered_settings) but
+    A new setting needs only a field: commands and flows offer each of them (benchmarks.offered_settings) except
     `judge_addresses`, which says where the judge may be; anywhere when None. `shots` may be given as -1 for None.
 
     Raises:
-        InvalidConfiguration: a number is below the least that means something.
+        InvalidConfiguration: a number is below its least value.
     """
 
     n: Annotated[int, _chosen("Samples of each benchmark; 0 for its own number.", ge=0, flag="-n")] = 0
@@ -87,15 +88,15 @@ class BenchmarkSettings:
             name, given = str(first["loc"][0]), first["input"]
             wrong, remedy = f"{name} is {given}.", f"{first['msg']}."
             if first["type"] == "greater_than_equal":
-                remedy = f"Give at least {first['ctx']['ge']:g}."
+                remedy = f"Set at least {first['ctx']['ge']:g}."
             elif first["type"] == "too_short":
-                wrong, remedy = f"{name} holds one number at least.", "Give one, or leave it out."
+                wrong, remedy = f"{name} needs at least one number.", "Set one, or leave it out."
             raise InvalidConfiguration(wrong, remedy, name=name) from error
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a benchmark's own code returns; who calls it adds hardware, software and the model's digest."""
+    """The result of a benchmark's own code; its caller adds hardware, software and the model's digest."""
 
     metrics: tuple[Metric, ...]
     settings: Mapping[str, Any]
@@ -124,11 +125,11 @@ class Benchmark(Protocol):
     """A versioned way to measure handlers with a capability.
 
     Attributes:
-        name: as people call it.
+        name: its name for users.
         definition: its name and version.
-        capability: that a handler must have.
-        methods: of which a handler must have one besides those of the capability; empty where these are enough.
-        attributes: which a handler must have, all of them, for a benchmark that looks into the model itself.
+        capability: the capability that a handler must have.
+        methods: a handler must have one of them besides those of the capability; empty where these are enough.
+        attributes: a handler must have all of them, for a benchmark that reads the model itself.
     """
 
     name: ClassVar[str]
@@ -138,10 +139,10 @@ class Benchmark(Protocol):
     attributes: ClassVar[tuple[str, ...]]
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
-        """Measure.
+        """Measure and return the result.
 
         Raises:
-            BenchmarkFailed: something that it needs is missing; this is no property of the model.
+            BenchmarkFailed: something that it needs is missing; this is not a property of the model.
             HandlerError: the model cannot be measured, with the reason that the result keeps.
             Cancelled: `cancel_event` was set.
         """

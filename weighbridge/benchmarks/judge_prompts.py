@@ -1,8 +1,8 @@
-"""What a judge is asked: one answer of a conversation is to be graded from 1 to 10. Our own words, under a version.
+"""The prompts of a judge, who grades one answer of a conversation from 1 to 10. They are our own, under a version.
 
-The conversation is hostile: an answer may hold a grade, or orders to the judge. It stands between marks that hold a
-digest of all of it, so that no part of it can hold the mark; and what a judge's own chat template might read as the end
-of the message is taken apart. Not here: sending it, and reading the reply (benchmarks.judging).
+The conversation is hostile: an answer may have a grade, or orders to the judge. It is enclosed in marks with a digest
+of all of it, so that no part of it can have the mark; and text that a judge's own chat template might read as the end
+of the message is made inert. Not here: sending it, and reading the reply (benchmarks.judging).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from weighbridge.benchmarks.mt_bench_questions import TEMPERATURES, Question
 
 VERSION = "weighbridge-single/1"
-#: Categories whose answers are right or wrong: references are shown where there are some.
+#: Categories with right and wrong answers, for which references are shown.
 WITH_REFERENCES = ("math", "coding", "reasoning")
 
 _TASK = """\
@@ -41,7 +41,7 @@ REMINDER = """\
 Your reply does not end with a grade in the form that was asked for. Reply with one line now: your grade for the \
 assistant's answer to request {turn}, a number from 1 to 10 in double square brackets, such as [[4]].
 """
-#: What chat templates mark the ends of messages with, as far as it may stand in a text: its first letter.
+#: The first characters of chat templates' marks for the ends of messages.
 _CONTROLS = re.compile(
     r"<(?=[|\uff5c])|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn)>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])"
 )
@@ -49,18 +49,18 @@ _JOINER = "\u2060"
 
 
 def digest() -> str:
-    """Return a digest over every word that judges are asked with, whatever the version says."""
+    """Return a digest of every prompt for judges, independent of the version."""
     questions = [Question(0, category, ("<s>", "[INST]"), ("1", "2")) for category in TEMPERATURES]
     prompts = [prompt(question, answers) for question in questions for answers in (("a",), ("a", "b"))]
     return f"sha256:{hashlib.sha256(json.dumps([*prompts, REMINDER]).encode()).hexdigest()}"
 
 
 def prompt(question: Question, answers: tuple[str, ...]) -> str:
-    """Return the message that asks for the grade of the last of these answers.
+    """Return the message that requests a grade for the last of these answers.
 
     Args:
-        question: what was asked.
-        answers: to its first request, or to both.
+        question: the question.
+        answers: the answers to its first request, or to both.
     """
     turn = len(answers)
     parts: list[tuple[str, str]] = []
@@ -77,5 +77,5 @@ def prompt(question: Question, answers: tuple[str, ...]) -> str:
 
 
 def _inert(text: str) -> str:
-    """Return a text that no chat template takes for anything else: an invisible letter stands in its controls."""
+    """Return a text that every chat template reads as text: an invisible character breaks its control sequences."""
     return _CONTROLS.sub(lambda found: found.group() + _JOINER, text)

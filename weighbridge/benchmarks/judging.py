@@ -1,7 +1,7 @@
 """A judge: a chat model at an OpenAI-compatible endpoint that grades single answers from 1 to 10.
 
-Only the last line of its own reply is a verdict; what it quotes before that, or a reply that was cut, is none. A reply
-without a verdict is asked for once more. Not here: what it is asked (judge_prompts).
+Only the last line of its own reply is a verdict; a quotation before that, or a truncated reply, is not. A reply without
+a verdict is requested once more. Not here: the prompts (judge_prompts).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from weighbridge.net.openai.dialect import Dialect
 from weighbridge.net.openai.endpoint import OpenAIEndpoint
 
 LOWEST, HIGHEST = 1.0, 10.0
-#: Replies that one judgement may take.
+#: The most replies of one judgement.
 REPLIES = 2
 MAX_TOKENS = 2048
-#: Where the limit counts what a judge thinks before it answers.
+#: The limit of services that count a judge's reasoning.
 MAX_THINKING_TOKENS = 16_384
 TEMPERATURE = 0.0
 _LINE = re.compile(r"[*_\s]*(?:[A-Za-z ]{1,24}:)?[*_\s]*\[\[\s*([0-9]{1,2}(?:\.[0-9]{1,2})?)\s*\]\][*_.\s]*")
 _LONGEST_LINE = 80
-#: Letters of a reply that are sent back with the reminder; longer ones are not.
+#: The most characters of a reply that is sent back with the reminder; longer ones are left out.
 _MAX_ECHOED = 16_384
 _MAX_NAME = 200
 _REMEDIES = {
@@ -42,11 +42,11 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class JudgedAnswer:
-    """What a judge said of one answer.
+    """A judge's grade of one answer.
 
     Attributes:
-        grade: 1 to 10, or None where no reply held a verdict.
-        replies: that it took.
+        grade: 1 to 10, or None where no reply had a verdict.
+        replies: the number of replies.
     """
 
     grade: float | None
@@ -57,9 +57,9 @@ class Judge:
     """A chat model at an endpoint; safe for several threads.
 
     Args:
-        endpoint: where it is.
+        endpoint: the endpoint.
         model: its name there.
-        patience: how long it is borne with.
+        patience: the retries and timeouts.
     """
 
     def __init__(self, endpoint: OpenAIEndpoint, model: str, patience: Patience) -> None:
@@ -70,7 +70,7 @@ class Judge:
 
     @classmethod
     def of(cls, settings: BenchmarkSettings, patience: Patience) -> Self:
-        """Return the judge that the settings name. Raises BenchmarkFailed where they name none that can be asked."""
+        """Return the judge of the settings. Raises BenchmarkFailed where they name no valid one."""
         if not settings.judge_url or not settings.judge_model:
             raise BenchmarkFailed(
                 "No judge is named.", "Name an OpenAI-compatible endpoint and its model: judge_url and judge_model."
@@ -82,12 +82,12 @@ class Judge:
                 settings.judge_addresses.check(settings.judge_url)
         except (UsageError, SourceError) as error:
             problem = error.problem.replace("upstream_base_url", "judge_url")
-            raise BenchmarkFailed(f"The judge cannot be asked: {problem}", error.remedy) from error
+            raise BenchmarkFailed(f"The judge cannot be used: {problem}", error.remedy) from error
         return cls(endpoint, settings.judge_model, patience)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Who judged and how, as a result's settings keep it; complete when everything has been judged."""
+        """Return the judge and its options for a result's settings; complete after all judgements."""
         return {
             "judge": self._model,
             "judge_reported": sorted(self._reported),
@@ -104,10 +104,10 @@ class Judge:
         return MAX_THINKING_TOKENS if "max_tokens" in self._dialect.refused else MAX_TOKENS
 
     def judge(self, question: Question, answers: tuple[str, ...], stop: threading.Event) -> JudgedAnswer:
-        """Have the last of these answers graded.
+        """Return the judge's grade for the last of these answers.
 
         Raises:
-            BenchmarkFailed: the judge does not answer, or with something that is no chat's answer.
+            BenchmarkFailed: the judge does not answer, or not as a chat.
             Cancelled: `stop` was set.
         """
         messages = [{"role": "user", "content": judge_prompts.prompt(question, answers)}]
@@ -125,11 +125,11 @@ class Judge:
         return JudgedAnswer(None, REPLIES)
 
     def _ask(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> tuple[str, bool]:
-        """Return a reply, and whether it is whole."""
+        """Return a reply, and whether it is complete."""
         answer = ChatAnswer()
         try:
             answer.add(self._patience.ask(lambda: self._post(messages, stop), stop))
-        except (HandlerError, SourceError) as error:  # The latter when its name leads elsewhere by now.
+        except (HandlerError, SourceError) as error:  # SourceError is raised when its name resolves elsewhere by now.
             own = error.remedy.replace("upstream_base_url", "judge_url")
             remedy = _REMEDIES.get(error.facts.get("http_status", 0), own)
             raise BenchmarkFailed(f"The judge fails: {error.problem}", remedy) from error
@@ -138,7 +138,7 @@ class Judge:
         if not answer.begun:
             raise self._misfit()
         self._note(answer.model)
-        # Halves of letters, which JSON may hold, cannot be sent back.
+        # Half surrogate pairs, which JSON may have, cannot be sent back.
         text = answer.text.encode(errors="replace").decode()
         return text, answer.finish_reason not in ("length", "content_filter")
 
@@ -154,7 +154,7 @@ class Judge:
 
     def _misfit(self) -> BenchmarkFailed:
         return BenchmarkFailed(
-            f"The judge at {self._endpoint.host} answers with no chat's answer.", "Check judge_url and judge_model."
+            f"The judge at {self._endpoint.host} does not answer as a chat.", "Check judge_url and judge_model."
         )
 
     def _note(self, name: str) -> None:
@@ -164,7 +164,7 @@ class Judge:
 
 
 def verdict(reply: str) -> float | None:
-    """Return the grade that a reply ends with, or None: `[[7]]` alone in its last line, 1 to 10."""
+    """Return the grade at the end of a reply, `[[7]]` alone in its last line, 1 to 10; or None."""
     lines = [line for line in reply.splitlines() if line.strip()]
     found = _LINE.fullmatch(lines[-1]) if lines and len(lines[-1]) <= _LONGEST_LINE else None
     grade = float(found.group(1)) if found else 0.0

@@ -1,10 +1,10 @@
-"""`inference_latency`: how long one request takes when nothing else is asked, from its start to each of its tokens.
+"""`inference_latency`: the time of a single request without others, from its start to each of its tokens.
 
-Definitions, as vLLM's benchmarks have them: TTFT, start to first token; ITL, between two tokens that follow each other,
-pooled over all requests; TPOT, (end to end - TTFT) / (tokens - 1), one a request; end to end, start to last token.
-Prompts are of `prompt_tokens`, answers of exactly `output_tokens`, greedy, after `warmups` requests that do not count.
-At an endpoint prompts are of as many words. Its stream comes in pieces, which may hold several tokens: TTFT and ITL are
-of pieces, and TPOT is of the tokens that the service counts.
+The definitions are those of vLLM's benchmarks: TTFT, start to first token; ITL, between two consecutive tokens, pooled
+over all requests; TPOT, (end to end - TTFT) / (tokens - 1), one for each request; end to end, start to last token.
+Prompts have `prompt_tokens`, answers exactly `output_tokens`, greedy, after `warmups` requests that do not count. At an
+endpoint prompts have as many words. Its stream has pieces, which may have several tokens: TTFT and ITL are those of
+pieces, and TPOT is that of the tokens that the service counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from weighbridge.domain.result import Metric
 from weighbridge.errors import Cancelled, HandlerError
 from weighbridge.handlers.interface import Handler
 
-#: Samples when nobody says: enough for P95; P99 takes 299.
+#: The default number of samples: enough for P95; P99 needs 299.
 SAMPLES = 60
 _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 
@@ -39,7 +39,7 @@ class InferenceLatency:
         """Measure one request at a time.
 
         Raises:
-            HandlerError, OutOfMemory: the handler fails, or gives fewer tokens than two a request.
+            HandlerError, OutOfMemory: the handler fails, or generates fewer than two tokens for a request.
             Cancelled: `cancel_event` was set.
         """
         asked, n = asking(handler, settings), settings.n or SAMPLES
@@ -51,8 +51,8 @@ class InferenceLatency:
             stamps, tokens = _timed(asked.ask, settings.seed + number + settings.warmups)
             if len(stamps) < 3:
                 raise HandlerError(
-                    f"The model gave {len(stamps) - 1} tokens, and two are the least that can be timed.",
-                    "Ask for more with output_tokens.",
+                    f"The model generated {len(stamps) - 1} tokens, and timing needs two.",
+                    "Request more with output_tokens.",
                 )
             if number >= 0:
                 counted.append(tokens)
@@ -71,7 +71,7 @@ class InferenceLatency:
 
 
 def _timed(ask: Request, seed: int) -> tuple[list[float], int | None]:
-    """Return the moments of start and of each token, in seconds, and the tokens that were counted."""
+    """Return the moments of start and of each token, in seconds, and the counted tokens."""
     stamps = [time.perf_counter()]
     tokens = ask(seed, lambda: stamps.append(time.perf_counter()))
     return stamps, tokens

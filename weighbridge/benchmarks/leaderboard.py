@@ -1,13 +1,13 @@
-"""The leaderboard: versions that passed, ranked by one metric among those that can be compared. Pure.
+"""The leaderboard: versions that passed, ranked by one metric among those that can be compared. Its functions are pure.
 
 Results are ranked only within a group of equal `comparable_key`: definition, settings, machine, libraries. A row is one
-manifest, however many names it has. What has too few samples, or failed, is in its group without a rank and with the
-reason.
+manifest, with all of its names. A result with too few samples, or a failure, is in its group without a rank and with
+the reason.
 
 A row's rank counts the rows whose worst plausible value, the worse end of the interval, is better than its own. More
-samples of the same kind narrow an interval and can only improve that end, so that nobody climbs by measuring less.
-Where intervals overlap the order is not certain: each row says which ranks it may have. A value without an interval is
-ranked as it is, but only where no other has one. Not here: regressions (catalog), files of rows (leaderboard_files).
+samples of the same kind narrow an interval and can only improve that end, so that no model rises by measuring less.
+Where intervals overlap the order is not certain: each row has its possible ranks. A value without an interval is ranked
+as it is, but only where no other has one. Not here: regressions (catalog), files of rows (leaderboard_files).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from weighbridge.domain.result import INSUFFICIENT, OF_RUN, BenchmarkResult, Metric
 from weighbridge.domain.version import ModelVersion, VersionSummary
 
-#: The metric by which a benchmark is ranked when nobody says: the first of these that a result has, else its first.
+#: The default metric for ranking a benchmark: the first of these that a result has, else its first.
 MAIN_METRICS = {
     "inference_latency": ("ttft_p50",),
     "throughput": ("output_tokens_per_second_batch_1",),
@@ -40,14 +40,14 @@ Ranked = ModelVersion | VersionSummary
 
 @dataclass(frozen=True)
 class Filter:
-    """Which versions and results are shown.
+    """The versions and results to show.
 
     Attributes:
-        architecture: as cards have it, or empty for any.
-        min_params, max_params: number of weights; a version that does not say its own is hidden by either.
+        architecture: the one on the card, or empty for any.
+        min_params, max_params: the number of weights; either hides a version with an unknown number.
         licence: SPDX expression, or empty for any.
-        task: or empty for any.
-        definition: of the benchmark, such as `inference_latency/1`, or empty for any.
+        task: the one on the card, or empty for any.
+        definition: that of the benchmark, such as `inference_latency/1`, or empty for any.
         hardware: a part of the machine's name, such as `H200`, or empty for any.
     """
 
@@ -60,7 +60,7 @@ class Filter:
     hardware: str = ""
 
     def admits(self, version: Ranked) -> bool:
-        """Whether a version passed and is of that kind."""
+        """Return whether a version passed and matches."""
         card = version.card
         parameters = card.get("parameter_count")
         fits = all(
@@ -72,7 +72,7 @@ class Filter:
         return version.status == "PASSED" and fits and within
 
     def accepts(self, result: BenchmarkResult) -> bool:
-        """Whether a result is of that definition and machine."""
+        """Return whether a result has that definition and machine."""
         fits = self.definition in ("", result.definition)
         return fits and self.hardware.casefold() in result.machine.casefold()
 
@@ -83,10 +83,10 @@ class Row:
 
     Attributes:
         rank: from 1; None when it cannot be ranked.
-        versions: those that are this manifest, by name; one at least.
-        metric: the one it is ranked by; None when its result has none of that name.
-        result: all that was measured.
-        reason: why it has no rank, or empty.
+        versions: the versions with this manifest, by name; at least one.
+        metric: the metric for ranking; None when its result has none of that name.
+        result: the whole result.
+        reason: the reason why it has no rank, or empty.
         possible: the best and the worst rank that the intervals allow; None when it cannot be ranked.
     """
 
@@ -99,16 +99,16 @@ class Row:
 
     @property
     def version(self) -> Ranked:
-        """The first of the versions."""
+        """Return the first of the versions."""
         return self.versions[0]
 
     @property
     def names(self) -> str:
-        """Every name and version of the manifest: `smol 1.0.0, smol-mirror 1.2.0`."""
+        """Return every name and version of the manifest: `smol 1.0.0, smol-mirror 1.2.0`."""
         return ", ".join(f"{version.name} {version.version}" for version in self.versions)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as `--json`, CSV and parquet have it."""
+        """Return the row as plain JSON types, for `--json`, CSV and parquet."""
         card, interval = self.version.card, self.metric.interval if self.metric else None
         return {
             "rank": self.rank,
@@ -143,7 +143,7 @@ class RankedGroup:
 
     Attributes:
         key: their comparable key.
-        benchmark, metric: what they are ranked by.
+        benchmark, metric: the benchmark and metric for ranking.
         rows: ranked ones first.
     """
 
@@ -159,15 +159,15 @@ def leaderboard(
     wanted: Filter | None = None,
     sort: str = "",
 ) -> tuple[RankedGroup, ...]:
-    """Rank versions, group by group; of one benchmark the group with most ranks comes first.
+    """Return ranked versions, group by group; for one benchmark the group with most ranks comes first.
 
     Args:
-        versions: of the catalog.
-        results: the newest of each manifest, benchmark and comparable key; those of no version here are left out, as
-            are failures of a run, which say nothing of the model.
-        wanted: what is shown.
-        sort: name of the metric; each benchmark's main one when empty. A result without it is shown where one that it
-            can be compared with has it, and a failure where its benchmark has it.
+        versions: those of the catalog.
+        results: the newest of each manifest, benchmark and comparable key; those without a version here are left out,
+            and failures of a run, which are not about the model.
+        wanted: the filter.
+        sort: the name of the metric; each benchmark's main one when empty. A result without it is shown where a
+            comparable one has it, and a failure where its benchmark has it.
     """
     wanted = wanted or Filter()
     by_manifest: dict[str, list[Ranked]] = defaultdict(list)
@@ -216,7 +216,7 @@ def _ranked(found: Sequence[BenchmarkResult], versions: dict[str, list[Ranked]],
         replace(
             row,
             rank=1 + bisect_left(worst, span[1]),
-            # Surely better are those whose worst is better than its best; possibly better, not counting itself, those
+            # Certainly better are those whose worst is better than its best; possibly better, except itself, those
             # whose best is better than its worst.
             possible=(1 + bisect_left(worst, span[0]), 1 + bisect_left(best, span[1]) - (span[0] < span[1])),
         )
@@ -227,7 +227,7 @@ def _ranked(found: Sequence[BenchmarkResult], versions: dict[str, list[Ranked]],
 
 
 def _unranked(result: BenchmarkResult, metric: Metric | None, name: str, spread: bool) -> str:
-    """Return why a result has no rank, or empty. `spread`: others that it would be ranked against have intervals."""
+    """Return why a result has no rank, or nothing; `spread` means that comparable ones have intervals."""
     if result.failure:
         return result.failure
     if metric is None:
@@ -238,12 +238,12 @@ def _unranked(result: BenchmarkResult, metric: Metric | None, name: str, spread:
 
 
 def _span(metric: Metric) -> tuple[float, float]:
-    """Return the best and the worst that a metric may be, turned so that lower is better."""
+    """Return the best and the worst plausible value of a metric, negated where higher is better."""
     value = metric.value if metric.value is not None else math.inf
     low, high = (metric.interval.low, metric.interval.high) if metric.interval else (value, value)
     return (low, high) if metric.better == "lower" else (-high, -low)
 
 
 def _width(metric: Metric | None) -> float:
-    """Return how wide the interval of a metric is: of rows with the same rank the surest comes first."""
+    """Return the width of a metric's interval: of rows with the same rank the most certain one comes first."""
     return metric.interval.high - metric.interval.low if metric and metric.interval else 0.0

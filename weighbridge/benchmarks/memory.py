@@ -1,8 +1,8 @@
-"""`memory`: the most memory that a model takes, loaded and while it answers.
+"""`memory`: the most memory of a model, loaded and while it answers.
 
-The process is a child that loads nothing else, and what is made once, such as a conversion, was made in another child
-before it. Its peak is the kernel's own. On a GPU torch's own allocator says what it took (allocated) and what it holds
-(reserved).
+The process is a child that loads nothing else, and work that is done once, such as a conversion, was done in another
+child before it. Its peak is the kernel's own. On a GPU torch's own allocator reports the memory of tensors (allocated)
+and its own (reserved).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Memory:
         """
         model: Any = getattr(handler, "model", None)
         if not hasattr(model, "parameters"):
-            raise BenchmarkFailed(f"{handler.name} runs elsewhere, where its memory cannot be seen.")
+            raise BenchmarkFailed(f"{handler.name} runs elsewhere, where its memory is not visible.")
         prompt = answer(handler, settings, settings.seed)
         weights = sum(part.numel() * part.element_size() for part in model.parameters())
         metrics = [
@@ -62,9 +62,9 @@ class Memory:
 
 
 def _peak_rss() -> int:
-    """Return the most memory that this process has had, in bytes.
+    """Return the peak memory of this process, in bytes.
 
-    Linux counts what the parent had towards `ru_maxrss` of a child; VmHWM is of this program alone.
+    On Linux `ru_maxrss` of a child includes the parent's memory; VmHWM is that of this program only.
     """
     if sys.platform == "linux":
         lines = Path("/proc/self/status").read_text().splitlines()

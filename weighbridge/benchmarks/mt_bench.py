@@ -1,4 +1,4 @@
-"""`mt_bench`: how good a model's answers are in two-turn conversations, as another model judges them (MT-Bench).
+"""`mt_bench`: the quality of a model's answers in two-turn conversations, judged by another model (MT-Bench).
 
 The protocol is that of Zheng et al., “Judging LLM-as-a-judge with MT-Bench and Chatbot Arena”, 2023: 80 questions of
 two turns in 8 categories, answers sampled at the temperature of their category, each answer graded from 1 to 10 by
@@ -6,8 +6,8 @@ itself, with reference answers for math, coding and reasoning where the data set
 own (judge_prompts), so that scores are comparable with each other and not with published ones.
 
 `score` is the mean over all grades, and its interval Student's t over the questions' means: the two turns of a question
-belong together. A grade that the judge does not give in the form it is asked for is missing, and counts for nothing;
-more than `MOST_MISSING` of them make the run fail. `limit` questions are the first of each category in turn.
+belong together. A grade that the judge does not give in the required form is missing and does not count; more than
+`MOST_MISSING` of them make the run fail. `limit` questions are the first of each category in turn.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class MTBench:
         """Ask the questions and have the answers judged, in one process.
 
         Raises:
-            BenchmarkFailed: there are no questions or no judge, or the judge fails or gives too few grades.
+            BenchmarkFailed: there are no questions or no judge, or the judge fails or returns too few grades.
             HandlerError, OutOfMemory: the model fails.
             Cancelled: `cancel_event` was set.
         """
@@ -55,7 +55,7 @@ class MTBench:
         return replace(graded, settings={**answered.settings, **graded.settings}, noisy=answered.noisy)
 
     def grading(self, settings: BenchmarkSettings, cancel_event: threading.Event) -> Grading:
-        """Return what grades the answers. Raises BenchmarkFailed."""
+        """Return the grading of the answers. Raises BenchmarkFailed."""
         return Grading(settings, cancel_event)
 
     def answer(
@@ -66,7 +66,7 @@ class MTBench:
         tell: Tell,
         cancel_event: threading.Event,
     ) -> Measured:
-        """Answer the questions of `material`, telling each question's answers as soon as they are there.
+        """Answer the questions of `material`, and report each question's answers at once.
 
         Raises:
             HandlerError, OutOfMemory: the model fails.
@@ -86,7 +86,7 @@ class MTBench:
 
 
 def _generation(handler: Any) -> dict[str, Any]:
-    """Return the publisher's own settings that apply, and the parameters that a service turned out not to accept."""
+    """Return the publisher's own settings that apply, and the parameters that a service refused."""
     own, not_taken = getattr(handler, "generation_settings", None), getattr(handler, "not_taken", None)
     facts = {} if own is None else {"generation_config": own.recorded}
     return facts | ({"not_taken": sorted(not_taken)} if not_taken else {})
@@ -95,7 +95,7 @@ def _generation(handler: Any) -> dict[str, Any]:
 def _answered(
     questions: Sequence[Question], answering: ChatAsker, tell: Tell, cancel_event: threading.Event
 ) -> list[Answer]:
-    """Return all answers, each of which was told; end all work when one fails or the run is cancelled."""
+    """Return all answers, each of which was reported; end all work when one fails or the run is cancelled."""
     stop, answers = threading.Event(), list[Answer]()
     futures: dict[Future[tuple[Answer, ...]], int] = {}
     places = iter(range(len(questions)))

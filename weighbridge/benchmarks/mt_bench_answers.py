@@ -1,8 +1,8 @@
 """A model's answers to MT-Bench's questions: two turns of one conversation, within the model's context.
 
-A conversation that leaves too little room in the context (less than a quarter of it, or than an answer may have)
-continues without the end of the first answer, as the model sees it; if not even the requests alone fit, the answer is
-empty. Who knows no context, such as an endpoint, is asked as it is. Not here: what the answers are worth
+A conversation that leaves too little room in the context (less than a quarter of it, or than the longest answer)
+continues, for the model, without the end of the first answer; if not even the requests fit, the answer is empty. A
+handler without a known context, such as an endpoint, gets the whole conversation. Not here: the grades of the answers
 (benchmarks.judging).
 """
 
@@ -21,7 +21,7 @@ from weighbridge.errors import Cancelled, HandlerError
 from weighbridge.handlers.request import whole_number
 
 TOP_P = 1.0
-#: Letters a token, on average, that an answer is judged with at most; English has four.
+#: The most characters for each token of an answer that are judged; English has four.
 LETTERS = 16
 _ROOM = 4
 
@@ -30,12 +30,12 @@ Messages = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said in one turn.
+    """A model's answer in one turn.
 
     Attributes:
-        text: as it is judged.
-        tokens: that the model generated for it; None where a service does not count.
-        shortened: why the conversation is not the whole one, or empty.
+        text: the text to judge.
+        tokens: the generated tokens; None where a service does not count them.
+        shortened: the reason why the conversation is not whole, or empty.
     """
 
     text: str = field(repr=False)
@@ -44,14 +44,14 @@ class Answer:
 
 
 class ChatAsker:
-    """Asks a chat handler; safe for several threads, of which as many work as the handler takes.
+    """Asks a chat handler; safe for several threads, of which as many run as the handler allows.
 
     Args:
         handler: a `ChatModel`.
-        max_new_tokens: of each answer.
-        seed: of what is sampled, where torch samples it.
-        patience: how long an endpoint is borne with.
-        side_by_side: threads.
+        max_new_tokens: the most tokens of each answer.
+        seed: the seed of the sampling, where torch samples.
+        patience: the retries and timeouts of an endpoint.
+        side_by_side: the number of threads.
     """
 
     def __init__(self, handler: Any, max_new_tokens: int, seed: int, patience: Patience, side_by_side: int) -> None:
@@ -100,7 +100,7 @@ class ChatAsker:
         return Answer(kept, found.completion_tokens, told if len(text) <= len(kept) else "had answers that are cut")
 
     def _fitting(self, messages: Messages) -> Messages | None:
-        """Return messages that leave room for an answer: these, or with less of the first answer; None for none."""
+        """Return messages that leave room for an answer, if need be with less of the first answer; None if none fit."""
         context = getattr(self._handler, "context_length", None)
         if not isinstance(context, int):
             return messages
@@ -119,7 +119,7 @@ class ChatAsker:
         return _cut(messages, fits)
 
     def _sow(self, question: Question, turn: int) -> None:
-        """Make what torch samples for an answer the same in every run, whatever was asked before."""
+        """Set torch's seed for an answer, so that it is the same in every run, independent of earlier questions."""
         torch: Any = sys.modules.get("torch")
         if torch is not None:
             said = f"{self._seed} {question.id} {turn}".encode()
@@ -158,6 +158,6 @@ def _kept(text: str, max_new_tokens: int) -> str:
 
 
 def _cut(messages: Sequence[dict[str, Any]], letters: int) -> Messages:
-    """Return the messages with no more of the first answer than so many letters."""
+    """Return the messages with at most so many characters of the first answer."""
     request, answer, *rest = messages
     return [request, {**answer, "content": answer["content"][:letters]}, *rest]

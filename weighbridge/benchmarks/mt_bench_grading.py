@@ -1,7 +1,7 @@
 """Grading of a model's answers to MT-Bench's questions, outside of the model's process: a judge's key is secret there.
 
 The model's own code may run in that process, and reads all of its environment and memory. So the process gets requests
-and hands out answers; references, judge, key and grades are here. Not here: the answers (mt_bench_answers), the judge
+and returns answers; references, judge, key and grades are here. Not here: the answers (mt_bench_answers), the judge
 (judging).
 """
 
@@ -26,7 +26,7 @@ from weighbridge.domain.result import Metric
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError
 from weighbridge.handlers.request import whole_number
 
-#: Share of grades that may be missing.
+#: The largest share of missing grades.
 MOST_MISSING = 0.1
 #: Questions that are graded at once; a model that is faster waits.
 SIDE_BY_SIDE = 4
@@ -43,7 +43,7 @@ class Graded:
 
     @property
     def grades(self) -> list[float]:
-        """The grades that the judge gave."""
+        """Return the grades that are not missing."""
         return [judgement.grade for judgement in self.judgements if judgement.grade is not None]
 
 
@@ -51,7 +51,7 @@ class Grading:
     """Has a judge grade answers while the model writes the next ones; a context, which ends all work when it ends.
 
     Args:
-        settings: of the run.
+        settings: the settings of the run.
         cancel_event: ends it.
 
     Raises:
@@ -77,11 +77,11 @@ class Grading:
 
     @property
     def material(self) -> list[dict[str, Any]]:
-        """The questions as the model's process gets them: without references."""
+        """Return the questions for the model's process, without references."""
         return [{"id": one.id, "category": one.category, "turns": list(one.turns)} for one in self._questions]
 
     def hear(self, told: Any) -> None:
-        """Take in the answers to one question; wait while many are not graded yet.
+        """Grade the answers to one question; wait while many are not graded yet.
 
         Raises:
             BenchmarkFailed: the judge fails, gives too few grades, or takes too long.
@@ -95,7 +95,7 @@ class Grading:
         self._wait(SIDE_BY_SIDE)
 
     def finish(self) -> Measured:
-        """Return what the grades come to, once all are there. Raises as `hear`."""
+        """Return the result of all grades; wait until they are complete. Raises as `hear`."""
         if len(self._futures) < len(self._questions):
             told = f"{len(self._futures)} of {len(self._questions)} questions"
             raise HandlerError(f"The model's process answered {told}.", "Check its handler.")
@@ -114,7 +114,7 @@ class Grading:
         return Graded(question, answers, judgements)
 
     def _wait(self, pending: int) -> None:
-        """Wait until no more than so many questions are not graded. Raises as `hear`."""
+        """Wait until at most so many questions are not graded. Raises as `hear`."""
         most = TURNS * len(self._questions)
         ungraded = set(self._futures.values())
         while True:
@@ -123,7 +123,7 @@ class Grading:
             missing = sum(TURNS - len(one.grades) for one in done)
             if missing > MOST_MISSING * most:
                 raise BenchmarkFailed(
-                    f"The judge gave no grade in the form that it was asked for to {missing} of at most {most} "
+                    f"The judge gave no grade in the required form to {missing} of at most {most} "
                     f"answers; {MOST_MISSING:.0%} may be missing.",
                     "Choose a judge that follows instructions, such as a larger one.",
                 )
@@ -149,7 +149,7 @@ def _metrics(graded: Sequence[Graded]) -> Iterable[Metric]:
 
 
 def _score(name: str, graded: Iterable[Graded]) -> Metric:
-    """Return the mean of the questions' means, each of which counts once, however many samples it is."""
+    """Return the mean of the questions' means, each of which counts once, independent of its samples."""
     found = [math.fsum(one.grades) / len(one.grades) for one in graded if one.grades]
     return mean(name, found, "points", within=(LOWEST, HIGHEST))
 

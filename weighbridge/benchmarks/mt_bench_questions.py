@@ -1,6 +1,6 @@
 """MT-Bench's questions (Zheng et al., 2023): read from their data set on the Hub or from a file, and checked.
 
-They are never part of Weighbridge. Whole sets come from the Hub's `HuggingFaceH4/mt_bench_prompts`; a file may hold
+They are never part of Weighbridge. Whole sets come from the Hub's `HuggingFaceH4/mt_bench_prompts`; a file may have
 other questions of the same categories, in the form of that data set or of FastChat's `question.jsonl`. Not here: asking
 them (mt_bench_answers).
 """
@@ -23,7 +23,7 @@ from weighbridge.errors import BenchmarkFailed, SourceError, UsageError
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.transfer import Transfer
 
-#: Category to the temperature that the paper's own implementation samples its answers with.
+#: The temperature of each category in the paper's own implementation.
 TEMPERATURES = {
     "writing": 0.7,
     "roleplay": 0.7,
@@ -38,7 +38,7 @@ OF_EACH_CATEGORY = 10
 TURNS = 2
 HUB = "https://huggingface.co"
 PATH = "datasets/HuggingFaceH4/mt_bench_prompts/resolve/main/raw/question.jsonl"
-#: Endings of files that may hold questions.
+#: The suffixes of files of questions.
 FORMATS = (".jsonl", ".json", ".parquet")
 _MAX_SIZE = 16 * 1024**2
 _MAX_QUESTIONS = 10_000
@@ -56,8 +56,8 @@ class Question:
     Attributes:
         id: the data set's own number.
         category: a name of `TEMPERATURES`.
-        turns: what is asked.
-        references: right answers to each, empty where the data set has none.
+        turns: the two requests.
+        references: the right answer to each, empty where the data set has none.
     """
 
     id: int
@@ -74,7 +74,7 @@ def load(path: str, endpoint: str) -> tuple[Question, ...]:
         endpoint: the Hub; HF_ENDPOINT, else huggingface.co, when empty.
 
     Raises:
-        BenchmarkFailed: they cannot be had, or are no such questions.
+        BenchmarkFailed: they cannot be read, or are not such questions.
     """
     if path:
         return _checked(_read(Path(path)), path)
@@ -84,7 +84,7 @@ def load(path: str, endpoint: str) -> tuple[Question, ...]:
     if counts != dict.fromkeys(TEMPERATURES, OF_EACH_CATEGORY):
         raise BenchmarkFailed(
             f"The data set at {hub} is not MT-Bench's: it has {len(found)} questions in {len(counts)} categories.",
-            "80 are needed, 10 of each of 8. Give the right ones as a file: --data mt_bench=FILE.jsonl.",
+            "80 are needed, 10 of each of 8. Name a file with the right ones: --data mt_bench=FILE.jsonl.",
         )
     return found
 
@@ -101,27 +101,28 @@ def first(questions: Sequence[Question], limit: int) -> tuple[Question, ...]:
 
 
 def digest(questions: Iterable[Question]) -> str:
-    """Return a digest over questions and references, by which runs that asked others are told apart."""
+    """Return a digest of questions and references, which distinguishes runs with others."""
     plain = json.dumps([astuple(question) for question in questions]).encode()
     return f"sha256:{hashlib.sha256(plain).hexdigest()}"
 
 
 def _fetch(hub: str) -> bytes:
     url = f"{hub}/{PATH}"
-    remedy = "Check the endpoint, or give the questions as a file: --data mt_bench=FILE.jsonl."
+    remedy = "Check the endpoint, or name a file with the questions: --data mt_bench=FILE.jsonl."
     try:
         token = read_auth(AuthPlace(), "huggingface-dataset", hub).header(url)
         with_limits = Transfer(timeout_s=_TIMEOUT_S, max_redirects=_MAX_REDIRECTS)
         return with_limits.read(url, accept="*/*", authorization=token, max_size=_MAX_SIZE).content
     except (SourceError, UsageError) as error:
-        raise BenchmarkFailed(f"MT-Bench's questions cannot be had: {error.problem}", remedy) from error
+        raise BenchmarkFailed(f"MT-Bench's questions cannot be fetched: {error.problem}", remedy) from error
 
 
 def _read(path: Path) -> list[Any]:
-    """Return what a file holds, one entry a question. Raises BenchmarkFailed."""
+    """Return the entries of a file, one for each question. Raises BenchmarkFailed."""
     if path.suffix not in FORMATS or not path.is_file():
         raise BenchmarkFailed(
-            f"“{path}” is no file of questions.", f"Name one that ends with {', '.join(FORMATS)}, or none for the Hub."
+            f"“{path}” is not a file of questions.",
+            f"Name one that ends with {', '.join(FORMATS)}, or none for the Hub.",
         )
     if path.stat().st_size > _MAX_SIZE:
         raise BenchmarkFailed(f"“{path}” has more than {_MAX_SIZE:,} bytes.", "MT-Bench has 80 questions.")
@@ -135,7 +136,7 @@ def _read(path: Path) -> list[Any]:
         return _lines(content, str(path))
     found = _json(content, str(path))
     if not isinstance(found, list):
-        raise BenchmarkFailed(f"“{path}” holds no list.", _FORM)
+        raise BenchmarkFailed(f"“{path}” does not hold a list.", _FORM)
     return found
 
 
@@ -148,14 +149,14 @@ def _json(content: bytes, place: str) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BenchmarkFailed(f"What {place} holds is no JSON.", _FORM) from error
+        raise BenchmarkFailed(f"{place} is not JSON.", _FORM) from error
 
 
 def _rows(content: bytes, path: Path) -> list[Any]:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise BenchmarkFailed(f"Nothing here reads “{path}”.", install_command("benchmark")) from error
+        raise BenchmarkFailed(f"There is no reader for “{path}”.", install_command("benchmark")) from error
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
@@ -163,19 +164,19 @@ def _rows(content: bytes, path: Path) -> list[Any]:
             raise BenchmarkFailed(f"“{path}” holds too much.", "MT-Bench has 80 questions.")
         rows: list[Any] = file.read().to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise BenchmarkFailed(f"“{path}” is no parquet file: {str(error)[:200]}.", _FORM) from error
+        raise BenchmarkFailed(f"“{path}” is not a parquet file:  {str(error)[:200]}.", _FORM) from error
     return rows
 
 
 def _checked(entries: Sequence[Any], place: str) -> tuple[Question, ...]:
-    """Return entries as questions. Raises BenchmarkFailed for the first that is none."""
+    """Return entries as questions. Raises BenchmarkFailed for the first invalid one."""
     if not 0 < len(entries) <= _MAX_QUESTIONS:
         raise BenchmarkFailed(f"{place} holds {len(entries):,} questions.", f"{_MAX_QUESTIONS:,} are the most.")
     found: dict[int, Question] = {}
     for number, entry in enumerate(entries, 1):
         question = _question(entry)
         if question is None or question.id in found:
-            known = "is there twice" if question else "is none of MT-Bench's"
+            known = "occurs twice" if question else "is not one of MT-Bench's"
             raise BenchmarkFailed(f"Question {number} of {place} {known}.", _FORM)
         found[question.id] = question
     return tuple(found.values())
@@ -199,7 +200,7 @@ def _question(entry: Any) -> Question | None:
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:
-    """Return a list of texts, or None for what is none; parquet has null for what is not there."""
+    """Return a list of texts, or None for any other value; parquet has null for missing ones."""
     if not isinstance(value, list) or len(value) > TURNS:
         return None
     found = tuple("" if text is None else text for text in value)
@@ -209,7 +210,7 @@ def _texts(value: Any) -> tuple[str, ...] | None:
 
 
 def _writable(text: str) -> bool:
-    """Whether a text can be sent: JSON may hold halves of letters."""
+    """Return whether a text can be sent, as JSON may have half surrogate pairs."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""The settings of benchmarks as commands and flows offer them: a parameter each, made of the field and nothing else.
+"""The settings of benchmarks for commands and flows: a parameter for each, generated only from the field.
 
-Not here: the settings (benchmarks.interface), and what a command makes of them (cli.benchmark_options).
+Not here: the settings (benchmarks.interface), and the options of a command (cli.benchmark_options).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class OfferedSetting:
 
     Attributes:
         name: the field's.
-        type: of what is given; a mapping is given as texts NAME=VALUE.
-        default: of the field; nothing for a mapping.
-        least: the least number that means something, of a number or of each of several; None without any.
+        type: the type of its values; a mapping is written as texts NAME=VALUE.
+        default: that of the field; nothing for a mapping.
+        least: the least value of a number, or of each of several; None without any.
         description: one sentence.
-        flag: of the command; empty where it is made of the name.
+        flag: that of the command; empty where it follows from the name.
     """
 
     name: str
@@ -41,7 +41,7 @@ class OfferedSetting:
 
 
 def offered_settings(without: Sequence[str] = ()) -> tuple[OfferedSetting, ...]:
-    """Return the settings that may be chosen, those that JSON can say, in the order of their fields."""
+    """Return the settings that may be chosen, those with a JSON form, in the order of their fields."""
     types = get_type_hints(BenchmarkSettings)
     fields = TypeAdapter(BenchmarkSettings).json_schema()["properties"]
     return tuple(_offered(name, types[name], field) for name, field in fields.items() if name not in without)
@@ -62,9 +62,9 @@ def taking(
     Typer and Prefect read these. Nothing is wrapped, so that a flow is still found in its own file.
 
     Args:
-        settings: what it takes.
+        settings: the settings that it takes.
         given: returns the annotation and the default of a setting's parameter.
-        before: the parameter that they come before; it and those after it are taken by keyword only, too.
+        before: the parameter after them; it and those after it become keyword-only, too.
     """
 
     def named(function: Function) -> Function:
@@ -86,7 +86,7 @@ def _parameter(setting: OfferedSetting, annotation: Any, default: Any) -> Parame
 
 
 def _described(docstring: str, settings: Sequence[OfferedSetting]) -> str:
-    """Return a docstring with a line for each setting in place of that for `**chosen`; one with its own keeps it."""
+    """Return a docstring with a line for each setting in place of that for `**chosen`; existing lines stay."""
     lines = [f"{one.name}: {one.description}" for one in settings if f" {one.name}: " not in docstring]
     return re.sub(
         r"^( +)\*\*chosen: .*",

@@ -1,4 +1,4 @@
-"""Asking a service again: what may pass by itself is waited for, a bounded number of times. Not here: what is asked."""
+"""Retries of requests to a service after transient failures, a limited number of times. Not here: the requests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a service is borne with.
+    """The limits of retries for one service.
 
     Attributes:
-        timeout_s: seconds without a byte after which an answer is given up.
-        attempts: of one question at most.
-        first_wait_s: before the second of them, four times as long before each further one, unless the service says
-            itself how long (Retry-After).
-        longest_wait_s: a service that wants more is given up.
+        timeout_s: seconds without a byte after which a request fails.
+        attempts: the most attempts of one request.
+        first_wait_s: the wait before the second attempt, four times as long before each further one, unless the service
+            sends Retry-After.
+        longest_wait_s: the longest wait; when a service asks for more, the retries end.
     """
 
     timeout_s: float = 180.0
@@ -31,7 +31,7 @@ class Patience:
     longest_wait_s: float = 120.0
 
     def ask(self, call: Callable[[], Answer], stop: threading.Event) -> Answer:
-        """Return what a call returns, calling again after failures that are `transient`.
+        """Return the result of a call, which is repeated after failures that are `transient`.
 
         Raises:
             HandlerError: the last failure.

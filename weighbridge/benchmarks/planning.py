@@ -1,7 +1,7 @@
-"""Measuring: which benchmarks of which models are wanted on this machine, and each of them as one piece of work.
+"""Planning: the benchmarks to run for each model on this machine, each as a measurement.
 
-A piece is plain data, so that another process or machine can do it. Not here: how a benchmark runs
-(benchmarks.running), or how pieces are spread over devices (flows).
+A measurement is plain data, so that another process or machine can do it. Not here: how a benchmark runs
+(benchmarks.running), or how measurements are distributed over devices (flows).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from weighbridge.handlers.choosing import HANDLERS, benchmarks_of
 from weighbridge.handlers.loading import choose_device
 from weighbridge.store.local import LocalBlobStore
 
-#: What is measured of a model at an endpoint when nobody says.
+#: The default benchmarks of a model at an endpoint.
 OF_ENDPOINTS = ("inference_latency", "throughput")
-#: Benchmarks that cannot be done without a file of the operator's, each with the file's name in `data`.
+#: Benchmarks that need a file of the operator, each with the file's name in `data`.
 _NEEDED = {"speech_rate": "speech"}
-#: Tells whether this machine has a result of a benchmark of a version, loaded by a handler.
+#: Returns whether this machine has a result of a benchmark for a version, loaded by a handler.
 Known = Callable[[ModelVersion | ModelSummary, str, str], bool]
 
 
@@ -50,8 +50,8 @@ class Measurement:
     Attributes:
         benchmark: a name of `BENCHMARKS`.
         subject: a version that passed, or an entry of models.yaml that runs at an endpoint.
-        store: folder of the blobs.
-        request: how it is measured, and on which device.
+        store: the folder of the blobs.
+        request: the options of the measurement, and its device.
     """
 
     benchmark: str
@@ -61,23 +61,23 @@ class Measurement:
 
     @property
     def model(self) -> str:
-        """The model's name."""
+        """Return the model's name."""
         return self.subject.name if isinstance(self.subject, ModelVersion) else self.subject.key
 
     @property
     def version(self) -> str:
-        """Its version; empty at an endpoint."""
+        """Return its version; empty at an endpoint."""
         return self.subject.version if isinstance(self.subject, ModelVersion) else ""
 
 
 def measure(
     measurement: Measurement, clock: Callable[[], datetime], cancel_event: threading.Event | None = None
 ) -> BenchmarkResult:
-    """Do one piece of work; a benchmark that fails is a result.
+    """Run one measurement and return its result; a benchmark that fails is a result too.
 
     Raises:
         RegistryError: the version did not pass.
-        InvalidConfiguration: no benchmark or handler fits it.
+        InvalidConfiguration: there is no fitting benchmark or handler.
         Cancelled: `cancel_event` was set.
     """
     names, subject, request = (measurement.benchmark,), measurement.subject, measurement.request
@@ -97,20 +97,20 @@ def measurements(
     devices: Sequence[str] = ("auto",),
     known: Known = lambda _version, _benchmark, _handler: False,
 ) -> tuple[Measurement, ...]:
-    """Return what is to be measured, given to the devices in turn.
+    """Return the measurements to run, assigned to the devices in turn.
 
     Args:
         name: NAME[@VERSION] of a version that passed, or of an entry that runs at an endpoint; empty for every default
             version that passed and has benchmarks whose results this machine lacks and whose files it has.
-        request: which benchmarks, and how; what it leaves open is models.yaml's, then the task's.
-        catalog: knows the versions.
-        store: folder of the blobs.
-        entries: of models.yaml.
-        devices: that the work is spread over.
-        known: tells which results are there; asked only when no name is given.
+        request: the benchmarks and their options; models.yaml, then the task, complete it.
+        catalog: the catalog of the versions.
+        store: the folder of the blobs.
+        entries: those of models.yaml.
+        devices: the devices for the work.
+        known: returns which results exist; used only when no name is given.
 
     Raises:
-        InvalidConfiguration: a benchmark does not exist, or a named model has none, or one that its handler cannot do.
+        InvalidConfiguration: a benchmark does not exist, or a named model has none, or its handler cannot do one.
         RegistryError: the catalog does not have the version, or it did not pass.
     """
     unknown = [wanted for wanted in request.benchmarks if wanted not in BENCHMARKS]
@@ -127,11 +127,11 @@ def measurements(
 def is_known(
     catalog: Catalog, device: str, version: ModelVersion | ModelSummary, benchmark: str, handler: str = ""
 ) -> bool:
-    """Tell whether there is a result of a benchmark's present definition, of a version, on this machine's device.
+    """Return whether there is a result of a benchmark's present definition for a version on this machine's device.
 
-    One that says which handler loaded the model counts for that handler alone; without a `handler` every one counts.
-    A failure of the model counts: it would fail again. On another machine it may not, so one whose machine is not known
-    does not count, and a failure that may have been of the run does not either.
+    A result that names its handler counts only for that handler; without a `handler` every one counts. A failure of the
+    model counts, as it would fail again. It may succeed on another machine, so a failure without a known machine does
+    not count, nor does a possible failure of the run.
     """
     definition, here = BENCHMARKS[benchmark]().definition, _machine(hardware(choose_device(device)))
     return any(
@@ -170,7 +170,7 @@ def _machine(facts: Mapping[str, Any]) -> tuple[Any, ...]:
 def _named(
     name: str, request: BenchmarkRequest, catalog: Catalog, entries: Sequence[ModelEntry]
 ) -> tuple[ModelVersion | ModelEntry, BenchmarkRequest]:
-    """Return the model that a name means and what is measured of it. Raises as `measurements` does."""
+    """Return the model of a name and its benchmarks. Raises as `measurements`."""
     model, _, number = name.partition("@")
     entry = next((entry for entry in entries if model in (entry.key, entry.hf_repo_id)), None)
     if entry is not None and entry.skip_download:
@@ -202,7 +202,7 @@ def _new(
         wanted = _completed(request, model.card, of_name.get(model.name))
         handler = wanted.handler or HANDLERS.get(str(model.card.get("task")), "")
         if not handler:
-            continue  # Nothing here can load it: a data set, a picture of a task that no handler does.
+            continue  # No handler can load it, such as a data set or a model for images.
         having = (name for name in wanted.benchmarks if _NEEDED.get(name, "") in ("", *request.settings.data))
         missing = tuple(name for name in doable(having, handler) if not known(model, name, handler))
         version = catalog.get(model.name, model.version) if missing else None
@@ -212,7 +212,7 @@ def _new(
 
 
 def _completed(request: BenchmarkRequest, card: ModelCard, entry: ModelEntry | None) -> BenchmarkRequest:
-    """Return a request with what it leaves open taken from models.yaml, then from the model's task."""
+    """Return a request completed from models.yaml, then from the model's task."""
     of_entry = tuple(entry.benchmarks) if entry is not None else ()
     handler = request.handler or (entry.handler if entry is not None else "")
     return replace(

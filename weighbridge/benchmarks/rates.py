@@ -1,7 +1,7 @@
-"""`embedding_rate`, `rerank_rate` and `speech_rate`: how much text or sound a model takes in a second, all by all time.
+"""`embedding_rate`, `rerank_rate` and `speech_rate`: the text or sound that a model processes in a second.
 
-A model that cuts long texts reads less than it was given, so that its rate flatters it: the result says how many were
-cut.
+A model that cuts long texts reads less than the whole input, which flatters its rate, so the result has the number of
+cut texts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from weighbridge.benchmarks.statistics import mean, rate, spread
 from weighbridge.errors import BenchmarkFailed, Cancelled, HandlerError
 from weighbridge.handlers.interface import Handler
 
-#: Calls that are timed when nobody says, and what each holds.
+#: The default number of timed calls, and the texts of each.
 CALLS = 10
 SENTENCES = 32
 _QUERY = "what is said of the weather"
@@ -28,7 +28,7 @@ _MAX_SOUND_S = 7200.0
 
 
 class EmbeddingRate:
-    """`embedding_rate`: sentences a second, `SENTENCES` of `prompt_tokens` words each a call."""
+    """`embedding_rate`: sentences a second, in calls of `SENTENCES` with `prompt_tokens` words each."""
 
     name: ClassVar[str] = "embedding_rate"
     definition: ClassVar[str] = "embedding_rate/2"
@@ -37,14 +37,14 @@ class EmbeddingRate:
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
-        """Measure. Raises HandlerError, OutOfMemory, Cancelled."""
+        """Measure and return the result. Raises HandlerError, OutOfMemory, Cancelled."""
         embed: Callable[[list[str]], Any] = getattr(handler, "embed")  # noqa: B009 (one of several protocols)
         count_cut: Callable[[list[str]], int] = getattr(handler, "count_cut", lambda texts: 0)
         return _rate("sentences_per_second", embed, count_cut, settings, cancel_event)
 
 
 class RerankRate:
-    """`rerank_rate`: documents a second, `SENTENCES` of `prompt_tokens` words each a call."""
+    """`rerank_rate`: documents a second, in calls of `SENTENCES` with `prompt_tokens` words each."""
 
     name: ClassVar[str] = "rerank_rate"
     definition: ClassVar[str] = "rerank_rate/2"
@@ -53,7 +53,7 @@ class RerankRate:
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
-        """Measure. Raises HandlerError, OutOfMemory, Cancelled."""
+        """Measure and return the result. Raises HandlerError, OutOfMemory, Cancelled."""
         rerank: Callable[[str, list[str]], Any] = getattr(handler, "rerank")  # noqa: B009
         count_cut: Callable[[str, list[str]], int] = getattr(handler, "count_cut", lambda query, documents: 0)
         return _rate(
@@ -62,10 +62,10 @@ class RerankRate:
 
 
 class SpeechRate:
-    """`speech_rate`: the real-time factor, seconds of work for a second of sound; below 1 it keeps up.
+    """`speech_rate`: the real-time factor, seconds of work for a second of sound; below 1 it is faster than speech.
 
-    The sound is the file of `data["speech"]`: there is no standard one that may be shipped. What measures all that
-    is new leaves this out where none is named.
+    The sound is the file of `data["speech"]`, as no standard one may be shipped. A run of everything new leaves this
+    benchmark out where no file is named.
     """
 
     name: ClassVar[str] = "speech_rate"
@@ -75,7 +75,7 @@ class SpeechRate:
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
-        """Measure. Raises BenchmarkFailed, HandlerError, OutOfMemory, Cancelled."""
+        """Measure and return the result. Raises BenchmarkFailed, HandlerError, OutOfMemory, Cancelled."""
         path = _sound(settings)
         duration_s = _duration_s(path)
         transcribe: Callable[..., Any] = getattr(handler, "transcribe")  # noqa: B009
@@ -125,10 +125,10 @@ def _rate(
 
 
 def _sound(settings: BenchmarkSettings) -> Path:
-    """Return the sound file that was named. Raises BenchmarkFailed."""
+    """Return the named sound file. Raises BenchmarkFailed."""
     path = Path(settings.data.get("speech", ""))
     if not path.is_file():
-        named = f"“{path}” is no file" if settings.data.get("speech") else "no file was named"
+        named = f"“{path}” is not a file" if settings.data.get("speech") else "no file was named"
         raise BenchmarkFailed(
             f"speech_rate needs a sound file of speech, and {named}.",
             "Name one with --data speech=FILE.wav, or for all runs in WEIGHBRIDGE_BENCHMARK_DATA.",
@@ -142,8 +142,8 @@ def _digest(path: Path) -> str:
 
 
 def _duration_s(path: Path) -> float:
-    """Return how long a sound is, in any form that handlers read. Raises BenchmarkFailed."""
-    from weighbridge.handlers.sound import read_sound  # Needs packages that other rates do without.
+    """Return the duration of a sound, in any format of the handlers. Raises BenchmarkFailed."""
+    from weighbridge.handlers.sound import read_sound  # This import needs packages that the other rates do not need.
 
     try:
         return read_sound(path, _MAX_SOUND_S).duration_s

@@ -1,6 +1,6 @@
-"""Benchmarking: a version that passed, laid out as a folder of links, measured in a child, its results kept.
+"""Running benchmarks: a version that passed is laid out as a folder of links and measured in a child process.
 
-Not here: what is measured (benchmarks), and ranking (benchmarks.leaderboard).
+Not here: the benchmarks themselves (benchmarks), and ranking (benchmarks.leaderboard).
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from weighbridge.store.interface import BlobStore
 
 @dataclass(frozen=True)
 class BenchmarkRequest:
-    """What is to be measured of a version, and how.
+    """The benchmarks to run for a version, and their options.
 
     Attributes:
-        benchmarks: names; empty for those of the model's task.
-        handler: path of the handler's class; empty for the one of the model's task.
+        benchmarks: their names; empty for those of the model's task.
+        handler: the path of the handler's class; empty for the one of the model's task.
         device: `auto`, `cpu`, `cuda`, …
-        options: of the handler, such as `pooling`.
-        settings: of the benchmarks.
+        options: those of the handler, such as `pooling`.
+        settings: those of the benchmarks.
         loading: how versions are loaded here.
     """
 
@@ -54,7 +54,7 @@ class BenchmarkRequest:
 
 
 def handler_options(entry: ModelEntry | None) -> dict[str, Any]:
-    """Return what models.yaml says of a model's handler, as its class takes it."""
+    """Return the options for a model's handler in models.yaml, in the form of its class."""
     if entry is None:
         return {}
     defaults = entry.defaults.model_dump(exclude_none=True)
@@ -62,7 +62,7 @@ def handler_options(entry: ModelEntry | None) -> dict[str, Any]:
 
 
 def misfit(name: str, handler: str) -> str:
-    """Return why a benchmark cannot be done with a handler, as far as the text of its class says; or empty.
+    """Return why a benchmark cannot be done with a handler, as far as its class's text shows; or nothing.
 
     Raises:
         InvalidConfiguration: there is no such benchmark or class.
@@ -76,17 +76,17 @@ def misfit(name: str, handler: str) -> str:
         return f"{name} needs the method {' or '.join(benchmark.methods)}, and {handler} has neither"
     lacking = [wanted for wanted in benchmark.attributes if wanted not in declared.attributes]
     if declared.whole and lacking and "__getattr__" not in declared.methods:
-        return f"{name} looks into the model, and {handler} has no {' and no '.join(lacking)} to look at"
+        return f"{name} reads the model itself, and {handler} has no {' and no '.join(lacking)}"
     return ""
 
 
 def doable(names: Iterable[str], handler: str) -> tuple[str, ...]:
-    """Return those benchmarks of a task that can be done with a handler."""
+    """Return the benchmarks that can be done with a handler."""
     return tuple(name for name in names if not misfit(name, handler))
 
 
 def own_benchmarks(card: ModelCard, handler: str) -> tuple[str, ...]:
-    """Return what is measured of a model when nobody says: what its task has, or where its handler does else, that."""
+    """Return the default benchmarks of a model: those of its task, or of its handler where that does another one."""
     own = doable(benchmarks_of(card), handler)
     if own or not read_declaration(handler).capabilities:
         return own
@@ -94,25 +94,25 @@ def own_benchmarks(card: ModelCard, handler: str) -> tuple[str, ...]:
 
 
 def refuse_misfits(names: Iterable[str], handler: str) -> None:
-    """Refuse what cannot be done before anything runs. Raises InvalidConfiguration."""
+    """Raise InvalidConfiguration for benchmarks that cannot be done, before anything runs."""
     for name in names:
         if reason := misfit(name, handler):
             raise InvalidConfiguration(f"{reason}.", "Choose another benchmark, or the handler for this task.")
 
 
 def refuse_nothing(version: ModelVersion, names: Sequence[str]) -> None:
-    """Refuse to measure nothing. Raises InvalidConfiguration."""
+    """Raise InvalidConfiguration where there is no benchmark to run."""
     if not names:
         task = version.card.get("task")
         said = f"is for {task}" if task else "does not say what it is for"
         raise InvalidConfiguration(
-            f"{version.name} {said}, so no benchmark is its own.", f"Name some: {', '.join(BENCHMARKS)}."
+            f"{version.name} {said}, so it has no default benchmarks.", f"Name some: {', '.join(BENCHMARKS)}."
         )
 
 
 @contextmanager
 def laid_out(version: ModelVersion, blobs: BlobStore, progress: Progress | None = None) -> Iterator[Path]:
-    """Lay a version out as a folder of links to its blobs, proven, for as long as the context lasts.
+    """Yield a folder of links to a version's verified blobs, for the context.
 
     Raises:
         RegistryError: it did not pass.
@@ -134,20 +134,20 @@ def benchmark(
     keep: Callable[[BenchmarkResult], None] | None = None,
     progress: Progress | None = None,
 ) -> list[BenchmarkResult]:
-    """Measure a version and return a result for each benchmark; one that fails is a result too.
+    """Measure a version and return a result for each benchmark; a failure is a result too.
 
     Args:
         version: a PASSED one.
-        blobs: where its content lies.
-        request: what is wanted.
-        clock: tells the time.
-        cancel_event: ends the benchmark that runs, and the rest.
-        keep: hears each result as soon as it is there, so that a later failure loses none.
-        progress: hears which benchmark is at work.
+        blobs: the store of its content.
+        request: the benchmarks and their options.
+        clock: returns the current time.
+        cancel_event: ends the running benchmark, and the rest.
+        keep: called with each result at once, so that a later failure loses none.
+        progress: receives the name of the running benchmark.
 
     Raises:
         RegistryError: it did not pass.
-        InvalidConfiguration: no benchmark or handler fits it.
+        InvalidConfiguration: there is no fitting benchmark or handler.
         Cancelled: `cancel_event` was set.
     """
     handler = request.handler or handler_of(version.name, version.card)
@@ -185,9 +185,9 @@ def benchmark_endpoint(
     keep: Callable[[BenchmarkResult], None] | None = None,
     progress: Progress | None = None,
 ) -> list[BenchmarkResult]:
-    """Measure a model at an endpoint; it has no manifest, so its results are bound to its name there.
+    """Measure a model at an endpoint; it has no manifest, so its results belong to its name there.
 
-    `cancel_event`, `keep` and `progress` are `benchmark`'s.
+    `cancel_event`, `keep` and `progress` are as in `benchmark`.
 
     Raises:
         InvalidConfiguration: the entry names no handler.

@@ -1,4 +1,4 @@
-"""What samples say: quantiles, means and shares with 95 % intervals, or that they are too few to say anything.
+"""Statistics of samples: quantiles, means and shares with 95 % intervals, or a note that the samples are too few.
 
 Quantiles: intervals of order statistics, which assume nothing of the distribution (Conover, Practical Nonparametric
 Statistics, 3rd edition, section 3.2). Shares: Wilson's score interval. Means: Student's t. Rates, all work by all time:
@@ -14,22 +14,22 @@ from collections.abc import Sequence
 from weighbridge.domain.result import INSUFFICIENT, Interval, Metric
 
 LEVEL = 0.95
-#: Spread of samples, relative to their median, above which a run is called noisy.
+#: The spread of samples, relative to their median, above which a run is noisy.
 QUIET_SPREAD = 0.25
 #: The greatest logarithm whose exponential is a number.
 _MAX_LOG = 700.0
 
 
 def quantile(name: str, samples: Sequence[float], share: float, unit: str, better: str = "lower") -> Metric:
-    """Return a quantile with its interval; without a value when not even all samples enclose it at 95 %.
+    """Return a quantile with its interval; without a value when the samples are too few to enclose it at 95 %.
 
     That takes 6 samples for the median, 59 for P95 and 299 for P99.
 
     Args:
-        name: of the metric.
+        name: the name of the metric.
         samples: in any order.
         share: the quantile, above 0 and below 1.
-        unit: of the samples.
+        unit: the unit of the samples.
         better: whether a `higher` or a `lower` value is better.
     """
     found = sorted(samples)
@@ -76,9 +76,9 @@ def mean(
     """Return the mean with its interval; without a value below two samples.
 
     Args:
-        name: of the metric.
+        name: the name of the metric.
         samples: in any order.
-        unit: of the samples.
+        unit: the unit of the samples.
         better: whether a `higher` or a `lower` value is better.
         within: what a sample can be; the interval ends there, and where all samples are alike it is that of `bounded`.
             Times and speeds are not negative.
@@ -101,7 +101,7 @@ def rate(name: str, amounts: Sequence[float], times_s: Sequence[float], unit: st
     """Return all work by all time, with its interval; without a value below two samples.
 
     Args:
-        name: of the metric.
+        name: the name of the metric.
         amounts: work of each sample, such as tokens.
         times_s: what each took, in the same order; above 0.
         unit: of the rate.

@@ -1,7 +1,7 @@
 """The system calls that generated code may not make, as a seccomp filter: classic BPF over struct seccomp_data (Linux).
 
-Forbidden is whatever makes a second process or thread, a socket, memory that no limit counts, or another namespace.
-Namespaces and limits do the rest. Not here: starting a program with it (codesandbox).
+Calls that create a second process or thread, a socket, memory without a limit, or another namespace are forbidden.
+Namespaces and limits cover the rest. Not here: starting a program with it (codesandbox).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | errno.EPERM
 _NUMBER_AT, _MACHINE_AT = 0, 4
-#: From here on lie x86-64's calls with 32-bit pointers: the same calls under other numbers.
+#: The first number of x86-64's calls with 32-bit pointers, which are the same calls under other numbers.
 _X32 = 0x40000000
 
 
@@ -27,7 +27,7 @@ class _Machine:
     calls: dict[str, int]
 
 
-# Those from 424 on have the same number everywhere.
+# Calls from 424 on have the same number on all processors.
 _EVERYWHERE = {
     "io_uring_setup": 425,
     "open_tree": 428,
@@ -62,7 +62,7 @@ _MACHINES = {
 def syscall_filter(machine: str = "") -> bytes:
     """Return the filter, ready for the kernel; empty for a machine whose calls are not known here.
 
-    1. Calls of another processor's kind, such as 32-bit ones, kill the process.
+    1. Calls of another processor type, such as 32-bit ones, kill the process.
     2. Forbidden calls fail with EPERM.
     3. All others are allowed.
 
@@ -79,7 +79,7 @@ def syscall_filter(machine: str = "") -> bytes:
         (_EQUAL, 1, 0, known.audit),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER_AT),
-        # A jump counts the steps to leave out: those tests that are left, and the step that allows.
+        # A jump counts the steps to skip: the remaining tests, and the step that allows.
         *((code, len(tests) - place, 0, operand) for place, (code, operand) in enumerate(tests)),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _REFUSE),

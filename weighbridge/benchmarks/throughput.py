@@ -1,8 +1,9 @@
-"""`throughput`: tokens a second when many requests are there at once: all tokens by all time.
+"""`throughput`: tokens a second of many parallel requests: all tokens divided by the whole time.
 
-Here: batches of `batch_sizes` prompts of `prompt_tokens`, each answered with exactly `output_tokens`, prefill included.
-At an endpoint: requests that arrive at random (Poisson) at each of `request_rates` a second. The tokens are those that
-the service counts, and the time is from the first request to the last answer; a request counts from its arrival.
+A local model gets batches of `batch_sizes` prompts of `prompt_tokens`, each answered with exactly `output_tokens`,
+including the prefill. An endpoint gets requests at random times (Poisson) at each of `request_rates` a second. The
+tokens are those that the service counts, and the time is from the first request to the last answer; a request counts
+from its arrival.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from weighbridge.domain.result import Metric
 from weighbridge.errors import Cancelled, OutOfMemory
 from weighbridge.handlers.interface import Handler
 
-#: Batches of each size, and requests of each rate, when nobody says.
+#: The default number of batches of each size, and of requests of each rate.
 BATCHES, REQUESTS = 6, 30
 _MAX_SIDE_BY_SIDE = 256
-_UNCOUNTED = "the service does not say how many tokens its answers have"
+_UNCOUNTED = "the service does not report the tokens of its answers"
 
 
 @dataclass
 class _Found:
-    """What is found, one batch size or rate after the other."""
+    """The measured values, one batch size or rate after the other."""
 
     metrics: list[Metric] = field(default_factory=list)
     samples: dict[str, list[float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def note(self, where: str, *notes: str) -> None:
-        """Keep what may have disturbed the numbers; empty notes are none."""
+        """Add notes on what may have disturbed the numbers, except empty ones."""
         self.notes += [f"{where}: {note}" for note in notes if note]
 
 
@@ -52,10 +53,10 @@ class Throughput:
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
-        """Measure every batch size, or every rate; a size that does not fit ends the row with its reason.
+        """Measure every batch size, or every rate; a size that does not fit into the memory ends the list.
 
         Raises:
-            HandlerError: the handler cannot be asked, or fails.
+            HandlerError: the handler is not suitable, or fails.
             Cancelled: `cancel_event` was set.
         """
         found = _Found()
@@ -93,12 +94,12 @@ def _batches(handler: Any, settings: BenchmarkSettings, cancel_event: threading.
 
 
 def _times(handler: Any, size: int, settings: BenchmarkSettings, cancel_event: threading.Event) -> list[float]:
-    """Return the seconds of each batch, after one that does not count. Raises OutOfMemory, HandlerError, Cancelled."""
+    """Return the seconds of each batch, after a warm-up. Raises OutOfMemory, HandlerError, Cancelled."""
     return [_batch(handler, size, number, settings, cancel_event) for number in range((settings.n or BATCHES) + 1)][1:]
 
 
 def _batch(handler: Any, size: int, number: int, settings: BenchmarkSettings, cancel_event: threading.Event) -> float:
-    """Return the seconds that a batch takes. Raises OutOfMemory, HandlerError, Cancelled."""
+    """Return the seconds of a batch. Raises OutOfMemory, HandlerError, Cancelled."""
     if cancel_event.is_set():
         raise Cancelled("The benchmark was cancelled.")
     seeds = range(settings.seed + number * size, settings.seed + (number + 1) * size)
@@ -110,7 +111,7 @@ def _batch(handler: Any, size: int, number: int, settings: BenchmarkSettings, ca
 
 @dataclass(frozen=True)
 class _Answered:
-    """A request: when it arrived and when its answer was whole, in seconds, and its tokens where they are known."""
+    """A request: the seconds of its arrival and of its complete answer, and its tokens where they are known."""
 
     arrived_s: float
     done_s: float
@@ -142,13 +143,13 @@ def _arrivals(
 def _answers(
     ask: Request, of_second: float, settings: BenchmarkSettings, cancel_event: threading.Event
 ) -> Iterator[_Answered]:
-    """Yield what became of each request, however many are under way: an arrival waits for no answer."""
+    """Yield the result of each request; a request is sent on its arrival, without waiting for other answers."""
 
     def answered(seed: int, arrived_s: float) -> _Answered:
         tokens = ask(seed, lambda: None)
         return _Answered(arrived_s, time.perf_counter(), tokens)
 
-    dice = random.Random(settings.seed)  # noqa: S311 (a benchmark, no secret)
+    dice = random.Random(settings.seed)  # noqa: S311 (a benchmark, not a secret)
     with ThreadPoolExecutor(_MAX_SIDE_BY_SIDE) as pool:
         waiting = []
         for number in range(settings.n or REQUESTS):
