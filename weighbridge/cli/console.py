@@ -165,6 +165,6 @@ def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> N
 
 
 def via_prefect(wanted: Via | None) -> bool:
-    """Whether a command runs a flow: by its option, else by the settings, else where Prefect has a server."""
+    """Return whether a command runs a flow: by its option, else by the settings, else where Prefect has a server."""
     via = wanted or Settings().via
     return via == "prefect" or (via == "auto" and bool(os.environ.get("PREFECT_API_URL")))

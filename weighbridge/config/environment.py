@@ -58,7 +58,7 @@ class ListsInEnvironment(EnvSettingsSource):
 
 
 def holds_password(text: str) -> bool:
-    """Whether a text contains a URL with a user or a password."""
+    """Return whether a text contains a URL with a user or a password."""
     return _USER_IN_ADDRESS.search(text) is not None
 
 

@@ -160,7 +160,7 @@ class ModelEntry(HandlerOptions):
 
     @property
     def relative(self) -> bool:
-        """Whether the source is a path relative to models.yaml; its lock keeps the path relative."""
+        """Return whether the source is a path relative to models.yaml; its lock keeps the path relative."""
         return self._relative
 
     @property

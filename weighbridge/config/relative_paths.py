@@ -31,7 +31,7 @@ def relative(ref: ModelRef, folder: Path) -> ModelRef:
 
 
 def is_relative(ref: ModelRef) -> bool:
-    """Whether a reference names a path relative to the file that contains it."""
+    """Return whether a reference names a path relative to the file that contains it."""
     return ref.record.local and not Path(ref.id).expanduser().is_absolute()
 
 

@@ -229,7 +229,7 @@ class Settings(BaseSettings):
 
     @property
     def reading_is_open(self) -> bool:
-        """Whether the API can be read without a key."""
+        """Return whether the API can be read without a key."""
         return self.api_reading == "open" or (self.api_reading == "" and is_loopback(self.serve_host))
 
     @property

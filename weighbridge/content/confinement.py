@@ -25,7 +25,7 @@ _BENEATH, _VERSION = 1, 1
 _READ_FILE, _READ_FOLDER = 1 << 2, 1 << 3
 #: The rights over files that each version of Landlock knows, from the first one on.
 _HANDLED = ((1 << 13) - 1, (1 << 14) - 1, (1 << 15) - 1)
-#: What readers open besides the file: libraries, and what Python itself needs.
+#: Paths that readers open besides the file: libraries, and those of Python itself.
 _SYSTEM = (
     "/usr",
     "/lib",
@@ -63,7 +63,7 @@ def confine(path: Path) -> None:
 
 
 def probe(path: Path) -> dict[str, Any]:
-    """Return what a child that reads `path` still reaches: `network`, and `files` beside it; a child's work."""
+    """Return what a child that reads `path` can still reach: `network`, and other `files`; runs in a child."""
     with socket.socket() as asked:
         network = asked.connect_ex(("127.0.0.1", 1)) != errno.ENETUNREACH
     try:

@@ -1,4 +1,4 @@
-"""What a file is: by its first bytes, and by its name only where content cannot tell.
+"""Detection of a file's format: by its first bytes, and by its name only where the content is ambiguous.
 
 A name is a claim of the publisher's; magic bytes win, and `disagreement` says where the two differ. Not here: whether
 the file is valid (scanners) or what it says (content.headers).
@@ -40,7 +40,7 @@ _TEXT_FORMATS = frozenset(
 _TEXT_NAMES = re.compile(
     r"^(licen[cs]e|notice|copying|readme|use_policy|merges|vocab|\.gitattributes|metadata|wheel|record)", re.I
 )
-#: How streams begin that only their name tells from chance.
+#: Beginnings of streams that only the name distinguishes from other data.
 _MAY_BE = {
     "brotli": re.compile(b""),
     "iso": re.compile(b""),
@@ -65,7 +65,7 @@ _SHEBANG = re.compile(rb"#![ \t]*/")
 _PROGRAMS = frozenset(
     {".exe", ".dll", ".sys", ".so", ".dylib", ".o", ".obj", ".ocx", ".drv", ".class", ".pyd", ".node"}
 )
-#: What a member is that its content does not tell, by its place: torch's storages, and the code of TorchScript.
+#: Formats of members by their place, where the content is ambiguous: torch's storages, and TorchScript's code.
 _PLACES = (
     ("unknown", re.compile(r"[^/]+/(data|tensors|constants|xl_model_weights)/\d+"), "torch-storage"),
     ("unknown", re.compile(r"[^/]+/data/(weights|constants)/(weight|tensor)_\d+"), "torch-storage"),
@@ -76,7 +76,7 @@ _PLACES = (
 def detect(name: str, head: bytes, size: int) -> str:
     """Return a format's name for a file's path, its first `HEAD_SIZE` bytes and its whole size in bytes.
 
-    `unknown` when neither content nor name tells; `empty` for no bytes at all.
+    `unknown` when neither content nor name shows it; `empty` for no bytes at all.
     """
     if size == 0:
         return "empty"
@@ -94,10 +94,10 @@ def detect(name: str, head: bytes, size: int) -> str:
 
 
 def detect_member(name: str, head: bytes, size: int) -> str:
-    """Return the format of an archive's member; where it lies tells what content cannot, as torch names its storages.
+    """Return the format of an archive's member; its place decides where content is ambiguous, as for torch's storages.
 
     Args:
-        name: its path in the archive that it lies in.
+        name: its path in its archive.
         head: its first `HEAD_SIZE` bytes.
         size: bytes.
     """

@@ -117,7 +117,7 @@ def examine(item: Item, excerpts: Excerpts | None = None) -> Check:
 
 
 def reads(kind: str) -> bool:
-    """Whether the check of a format opens the file."""
+    """Return whether the check of a format opens the file."""
     return not isinstance(CHECKS[kind], _Said)
 
 

@@ -52,12 +52,12 @@ class Findings:
 
     @property
     def errors(self) -> bool:
-        """Whether one of them is an error."""
+        """Return whether one of them is an error."""
         return any(finding.level == "error" for finding in self._kept)
 
 
 def quoted(text: object) -> str:
-    """Return hostile text as it may stand in a message: escaped to ASCII, in quotes, not longer than `MAX_QUOTED`."""
+    """Return hostile text in a form that is safe in a message: ASCII, in quotes, at most `MAX_QUOTED` characters."""
     shown = ascii(text[: MAX_QUOTED + 1] if isinstance(text, str | bytes) else text)
     return shown if len(shown) <= MAX_QUOTED else shown[:MAX_QUOTED] + "..."
 

@@ -26,5 +26,5 @@ _ZONE = ":Zone.Identifier"
 
 
 def is_litter(path: str) -> bool:
-    """Whether a file or folder, or a folder that it lies in, is litter."""
+    """Return whether a file or folder, or a folder that it lies in, is litter."""
     return any(part in NAMES or part.startswith(_RESOURCE) or part.endswith(_ZONE) for part in path.split("/"))

@@ -1,4 +1,4 @@
-"""Marks: the bytes by which a format is told from any other, and what must hold beside the short ones.
+"""Marks: the bytes that distinguish a format from any other, and further conditions for the short ones.
 
 A mark of four bytes or more that no text has counts alone. A shorter one, or one of letters, needs a further sign:
 random weights begin with any two bytes once in 65,536 files, and a text with any word. Not here: what names promise
@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Callable
 
-#: A head of so many bytes is the whole file or as much of it as is looked at; a smaller one is the whole file.
+#: The size of a head: a smaller file is read whole.
 _WHOLE_HEAD = 4096
 _LZMA_MEMORY = 256 * 1024**2
 
@@ -104,7 +104,7 @@ TEXT: tuple[tuple[bytes, str], ...] = (
 _BY_FIRST_BYTE: dict[bytes, list[tuple[bytes, str]]] = {}
 for _magic, _kind in STRONG + TEXT:
     _BY_FIRST_BYTE.setdefault(_magic[:1], []).append((_magic, _kind))
-#: Marks of letters, which a text may begin with too: they count when the head is no text.
+#: Marks of letters, with which a text may begin too: they count when the head is not a text.
 _LETTERS: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "image"),
     (b"8BPS", "image"),
@@ -199,13 +199,13 @@ def mark(head: bytes, *, text: bool) -> str:
 
 
 def kinds() -> frozenset[str]:
-    """Return every format that a mark tells."""
+    """Return every format whose mark matches."""
     patterns = [kind for _, kind in _PATTERNS]
     return frozenset([kind for table in (STRONG, TEXT, _LETTERS) for _, kind in table] + patterns + ["gguf", "tar"])
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a file begins with a tar's header: its checksum holds, which is all that tar's readers look at."""
+    """Return whether a file begins with a tar's header, whose checksum is the only thing that tar's readers check."""
     header, written = head[:512], head[148:156].strip(b" \0")
     if len(header) < 512 or not written.isdigit() or set(written) - set(b"01234567"):
         return False
@@ -216,7 +216,7 @@ def is_tar(head: bytes) -> bool:
 
 
 def _is_dos_program(head: bytes) -> bool:
-    """Whether a header of DOS's leads to one of Windows's or OS/2's, or holds by itself."""
+    """Return whether a header of DOS's leads to one of Windows's or OS/2's, or holds by itself."""
     if not head.startswith(b"MZ") or len(head) < 64:
         return False
     place = int.from_bytes(head[60:64], "little")
@@ -227,7 +227,7 @@ def _is_dos_program(head: bytes) -> bool:
 
 
 def _is_mp3(head: bytes) -> bool:
-    """Whether a frame of MPEG audio begins here, and another one where it ends."""
+    """Return whether a frame of MPEG audio begins here, and another one where it ends."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
@@ -249,12 +249,12 @@ def _adts_length(head: bytes) -> int:
 
 
 def _repeats(head: bytes, length: int) -> bool:
-    """Whether the next frame begins where the first one ends."""
+    """Return whether the next frame begins where the first one ends."""
     return length > 6 and head[length : length + 2] == head[:2]
 
 
 def _is_zlib(head: bytes) -> bool:
-    """Whether a stream of RFC 1950 begins here: its header holds, and what follows can be decompressed."""
+    """Return whether a stream of RFC 1950 begins here: its header is valid, and its data can be decompressed."""
     if len(head) < 8 or head[0] & 0x0F != 8 or head[0] >> 4 > 7 or int.from_bytes(head[:2], "big") % 31:
         return False
     stream = zlib.decompressobj()
@@ -265,9 +265,9 @@ def _is_zlib(head: bytes) -> bool:
 
 
 def _is_lzma(head: bytes) -> bool:
-    """Whether a stream of LZMA's oldest container begins here, one that does not say how long it is.
+    """Return whether a stream of LZMA's oldest container begins here, one that does not state its length.
 
-    That length, if it is given, is all that tells such a stream from small numbers: names tell it then.
+    A stated length does not distinguish such a stream from small numbers; the name does then.
     """
     dictionary = int.from_bytes(head[1:5], "little")
     if len(head) < 18 or head[0] >= 9 * 5 * 5 or head[5:13] != b"\xff" * 8 or head[13] or dictionary & (dictionary - 1):
@@ -279,7 +279,7 @@ def _is_lzma(head: bytes) -> bool:
     return True
 
 
-#: Formats whose short marks need a look at what they say.
+#: Formats whose short marks need a check of their content.
 _CHECKED: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("executable", _is_dos_program),
     ("zlib", _is_zlib),

@@ -42,7 +42,7 @@ class MemberExaminer:
         self._file.close()
 
     def examine(self, member: Member) -> Check:
-        """Check a member, before the walk goes on; findings say where it lies.
+        """Check a member, before the walk continues; findings have its location.
 
         Raises:
             ScannerUnavailable: there is no space for it here.

@@ -43,7 +43,7 @@ READERS = {
 _SHORT = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _PAUSES_S = (0.2, 1.0, 3.0)
 
-#: One child at a time, so that what a model says of itself takes memory once.
+#: One child runs at a time, so that the metadata of models use memory only once.
 _turn = Lock()
 
 
@@ -54,7 +54,7 @@ class ReadingLimits:
     Attributes:
         wall_time_s: seconds until the child is killed.
         cpu_time_s: seconds of processor time.
-        memory_size: bytes of its own data; what an ingest has besides and this are less than 400 MB together.
+        memory_size: the most bytes of its data; together with the rest of an ingest they are less than 400 MB.
         address_space: bytes of address space, libraries and mapped files included.
         output_size: bytes of answer.
     """
@@ -68,7 +68,7 @@ class ReadingLimits:
 
 @dataclass(frozen=True)
 class HeaderReading:
-    """What a child gave: an answer, or the reason why there is none."""
+    """The result of a child: an answer, or the reason why there is none."""
 
     answer: dict[str, Any] | None
     reason: str = ""

@@ -1,7 +1,7 @@
-"""Second readings: what else a file is to a reader that does not look where the first mark lies.
+"""Second readings: further formats of a file, for readers that do not look at the first mark.
 
-tar's readers want a checksum, whatever the first member's name begins with; HDF5's look for their mark at 0, 512, 1,024
-and so on; parquet's look at the end. Not here: zips at the end of something (content.archives), which are walked, and
+tar's readers check only a checksum, with any first member's name; HDF5's look for their mark at 0, 512, 1,024
+and so on; parquet's look at the end. Not here: zips at the end of a file (content.archives), which are walked, and
 pickles, which are searched for (content.pickles).
 """
 
@@ -86,7 +86,7 @@ def _judged(kind: str, size: int, head: bytes, tail: bytes, *, marked: bool) -> 
 
 
 def _doubled(size: int) -> Iterator[int]:
-    """Yield where HDF5's readers look for its mark beside the first byte: behind a block of the user's own."""
+    """Yield the offsets besides 0 at which HDF5's readers look for its mark: after a user block."""
     place = HDF5_BLOCK
     while place < size:
         yield place
@@ -94,11 +94,11 @@ def _doubled(size: int) -> Iterator[int]:
 
 
 def _has_footer(tail: bytes, end: bytes, size: int) -> bool:
-    """Whether the length before the mark is one that a footer of the file can have."""
+    """Return whether the length before the mark is a possible one of a footer."""
     return 0 < int.from_bytes(tail[-len(end) - 4 : -len(end)], "little") < size - 2 * len(end)
 
 
 def _printable(head: bytes, kind: str) -> bool:
-    """Whether a tar's first name is nothing but a name that happens to begin as a mark of letters does."""
+    """Return whether a tar's first name is only a name that happens to begin like a mark of letters."""
     name = head[:100].partition(b"\0")[0]
     return kind in _NAMES and name.isascii() and name.decode().isprintable()

@@ -1,4 +1,4 @@
-"""In which encoding a text is written, told from its first bytes as readers of JSON, YAML and XML tell it.
+"""The encoding of a text, from its first bytes, as readers of JSON, YAML and XML detect it.
 
 UTF-8 is the rule. UTF-16 and UTF-32 hold a zero in every letter of ASCII, so that who knows UTF-8 only sees no text in
 what those readers take. Not here: what the text says.
@@ -16,13 +16,13 @@ def decode(content: bytes, errors: str = "strict") -> str:
     """Return a text without its byte order mark.
 
     Raises:
-        UnicodeDecodeError: it is none in that encoding, and `errors` is `strict`.
+        UnicodeDecodeError: it is invalid in that encoding, and `errors` is `strict`.
     """
     return content.decode(json.detect_encoding(content), errors).removeprefix("\ufeff")
 
 
 def is_text(head: bytes, *, cut: bool) -> bool:
-    """Whether bytes are a text; `cut` says that they may end within a letter."""
+    """Return whether bytes are a text; with `cut` they may end within a character."""
     encoding = json.detect_encoding(head)
     if not encoding.startswith("utf-8"):
         return _is_wide_text(head, encoding, cut=cut)
@@ -36,7 +36,7 @@ def is_text(head: bytes, *, cut: bool) -> bool:
 
 
 def _is_wide_text(head: bytes, encoding: str, *, cut: bool) -> bool:
-    """Whether letters of two or four bytes are a text: numbers of that width are other characters than people write."""
+    """Return whether characters of two or four bytes are a text: numbers of that width are unusual characters."""
     whole = len(head) - (len(head) % 4 if cut else 0)
     try:
         text = head[:whole].decode(encoding).removeprefix("\ufeff")

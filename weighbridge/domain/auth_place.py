@@ -42,7 +42,7 @@ def shown_name(place: AuthPlace) -> str:
 
 
 def is_variable(name: str) -> bool:
-    """Whether a name looks like a variable's, and not like the secret itself."""
+    """Return whether a name looks like a variable's, and not like the secret itself."""
     return bool(_VARIABLE.match(name))
 
 

@@ -216,7 +216,7 @@ class Disagreement:
 
 
 def may_hold_weights(name: str) -> bool:
-    """Whether a file's name promises weights. Pure: for judging files without their bytes."""
+    """Return whether a file's name promises weights. Pure: for judging files without their bytes."""
     suffix = PurePosixPath(name.lower()).suffix
     return named_format(name) in WEIGHTS_FORMATS or suffix in (".keras", ".npz", ".npy", ".zip", ".nemo", ".mar")
 

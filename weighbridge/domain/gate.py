@@ -93,7 +93,7 @@ def _by_file(manifest: Manifest, reports: Sequence[ScanReport]) -> dict[str, lis
 
 
 def _usable(report: ScanReport, policy: Policy) -> bool:
-    """Whether the scanner saw all it must see of the file."""
+    """Return whether the scanner saw all it must see of the file."""
     if report.status == "completed":
         return True
     if report.status == "skipped":

@@ -72,7 +72,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether nothing differs; unverified files do not count as a difference."""
+        """Return whether nothing differs; unverified files do not count as a difference."""
         return not (self.mismatched or self.missing or self.extra)
 
 

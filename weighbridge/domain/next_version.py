@@ -97,7 +97,7 @@ def _accept(wanted: str, before: str | None) -> str:
 
 
 def _breaks(before: ModelCard, now: ModelCard) -> bool:
-    """Whether a breaking field has another value; a field that only one of the cards has does not count."""
+    """Return whether a breaking field has another value; a field that only one of the cards has does not count."""
     pairs = ((before.get(name), now.get(name)) for name in _BREAKING)
     return any(old is not None and new is not None and old != new for old, new in pairs)
 

@@ -80,7 +80,7 @@ class ScanReport:
 
     @property
     def reusable(self) -> bool:
-        """Whether the same scan would give the same report; a failed or skipped one is repeated."""
+        """Return whether the same scan would give the same report; a failed or skipped one is repeated."""
         return self.status == "completed" or (self.status == "partial" and self.reason == WINDOWED)
 
     def to_json(self) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def _plain(value: Any) -> Any:
 
 
 def is_better(one: Metric, other: Metric) -> bool:
-    """Whether one metric is better than another of the same name beyond both of their intervals."""
+    """Return whether one metric is better than another of the same name beyond both of their intervals."""
     if one.interval is None or other.interval is None:
         return False
     if one.better == "lower":

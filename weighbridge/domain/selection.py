@@ -38,11 +38,11 @@ class Selection:
         return bool(self.files or self.exclude)
 
     def excludes(self, path: str) -> bool:
-        """Whether a file, or everything in a folder whose name ends in `/`, is left out by `exclude`."""
+        """Return whether a file, or everything in a folder whose name ends in `/`, is left out by `exclude`."""
         return any(path == pattern or _fits(path, pattern) for pattern in self.exclude)
 
     def takes(self, path: str) -> bool:
-        """Whether a file is taken."""
+        """Return whether a file is taken."""
         wanted = not self.files or any(path == pattern or _fits(path, pattern) for pattern in self.files)
         return wanted and not self.excludes(path)
 

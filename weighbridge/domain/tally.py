@@ -42,7 +42,7 @@ class Reading:
 
     @property
     def finished(self) -> bool:
-        """Whether all that is expected so far is done."""
+        """Return whether all that is expected so far is done."""
         return self.total is not None and self.done >= self.total
 
     @property

@@ -50,5 +50,5 @@ class Asker:
 
     @property
     def is_stranger(self) -> bool:
-        """Whether only the asker names places of secrets, files and policies: then the operator's limits apply."""
+        """Return whether only the asker names places of secrets, files and policies: the operator's limits apply."""
         return self.on_behalf and not self.vouched

@@ -50,7 +50,7 @@ class CheckReport:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is left to repair."""
+        """Return whether nothing is left to repair."""
         return (self.repairs.whole if self.repairs else self.found.sound) and not self.differences
 
     def to_json(self) -> dict[str, Any]:

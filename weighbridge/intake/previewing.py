@@ -69,7 +69,7 @@ class Preview:
 
     @property
     def fits(self) -> bool:
-        """Whether the disk has room for the bytes to fetch."""
+        """Return whether the disk has room for the bytes to fetch."""
         return self.need <= self.free
 
     def to_json(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class _Seen:
         return bytes(head[: min(max(limit, 0), size)]), size
 
     def has(self, digest: Digest) -> bool:
-        """Whether a file was read."""
+        """Return whether a file was read."""
         return digest in self._paths
 
     def path(self, digest: Digest) -> Path:

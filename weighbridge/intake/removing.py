@@ -69,7 +69,7 @@ def remove(text: str, workspace: Workspace) -> Removal:
 
 
 def _is_half_removed(name: str, number: str, catalog: Catalog) -> bool:
-    """Whether an earlier call removed the version from the catalog, and a registry then refused."""
+    """Return whether an earlier call removed the version from the catalog, and a registry then refused."""
     try:
         return bool(catalog.places.of(name, number))
     except CatalogError:

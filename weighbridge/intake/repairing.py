@@ -74,7 +74,7 @@ class RepairReport:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is left to repair."""
+        """Return whether nothing is left to repair."""
         return not self.failed and all(repair.how != "lost" for repair in self.repairs)
 
     def to_json(self) -> dict[str, Any]:
@@ -315,7 +315,7 @@ def _gone(origin: _Origin) -> ModelNotFound:
 
 
 def _is_here(version: ModelVersion, store: LocalBlobStore) -> bool:
-    """Whether the version is not to be served, or every blob of it is in the store."""
+    """Return whether the version is not to be served, or every blob of it is in the store."""
     return version.status != "PASSED" or all(
         entry.digest and store.has(entry.digest) for entry in version.manifest.files
     )

@@ -70,7 +70,7 @@ def _without_withdrawal(decision: Decision) -> Decision:
 
 
 def _same_but_verdict(version: ModelVersion, now: Decision) -> bool:
-    """Whether the stored decision differs from today's only by a person's withdrawal."""
+    """Return whether the stored decision differs from today's only by a person's withdrawal."""
     stored = _without_withdrawal(version.decision)
     return stored != version.decision and replace(stored, verdict=now.verdict) == now
 

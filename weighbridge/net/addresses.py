@@ -162,7 +162,7 @@ def _reached(address: Address) -> tuple[Address, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on a host: an address, or `localhost`."""
+    """Return whether only this machine reaches what listens on a host: an address, or `localhost`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,6 +1,6 @@
 """The scanners: one engine or family a file, one line here; see interface.py.
 
-A scanner's module is imported when scanners are opened: what only fetches or lists waits for no unpacker.
+A scanner's module is imported when scanners are opened, so that a fetch or a list waits for no unpacker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _adapter(module: str) -> Callable[[Settings, ExitStack], Scanner]:
     return create
 
 
-#: Scanner name to what opens it; what it starts ends with the stack.
+#: The opener of each scanner, by name; the processes that it starts end with the stack.
 SCANNERS: dict[str, Callable[[Settings, ExitStack], Scanner]] = {
     "archives": _adapter("archives"),
     "clamav": _adapter("clamav"),

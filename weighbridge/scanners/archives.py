@@ -1,4 +1,4 @@
-"""Archives: every member walked, measured and examined; what is wrong with an archive, what of it stayed unread."""
+"""The scanner `archives`: walks and examines every member, and reports an archive's faults and unread parts."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from weighbridge.domain.report import Finding, ScanReport, Status
 from weighbridge.scanners.interface import Engine, Scanner, Subject, Worst, report
 
 VERSION = "7"
-#: Findings kept of one archive; the rest is counted in one more.
+#: The most findings of one archive; one more counts the rest.
 MAX_FINDINGS = 200
 
 
 def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
-    """Return the scanner; it needs nothing that could be missing."""
+    """Return the scanner; it has no requirements."""
     return ArchiveScanner()
 
 
 class ArchiveScanner:
-    """Walks archives with limits; satisfies `Scanner`.
+    """Walks archives within limits; satisfies `Scanner`.
 
     Args:
-        limits: what an archive may cost; part of the rules.
+        limits: the limits of the walk; part of the rules.
     """
 
     name: ClassVar[str] = "archives"
@@ -39,13 +39,13 @@ class ArchiveScanner:
         return Engine(VERSION, hashlib.sha256(repr(self._limits).encode()).hexdigest()[:16])
 
     def accepts(self, subject: Subject) -> bool:
-        """Whether the blob is an archive, or ends in one."""
+        """Return whether the blob is an archive, or ends with one."""
         return subject.format in ARCHIVES or zip_at_end(subject.path)
 
     def scan(self, subject: Subject) -> ScanReport:
         """Walk the archive to its end and examine every member as a file of the model.
 
-        `partial` when something in it could not be read, or a member's check could not do its work.
+        The report is `partial` when a part could not be read, or a member's check failed.
         """
         kind = subject.format if subject.format in ARCHIVES else "zip"
         found = walk(subject.path, self._limits, kind)

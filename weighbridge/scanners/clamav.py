@@ -1,9 +1,9 @@
-"""ClamAV through clamd: every byte of a blob, whole where clamd takes it whole, in overlapping windows where not.
+"""ClamAV through clamd: every byte of a blob, whole where clamd accepts it whole, else in overlapping windows.
 
-clamd answers OK to what it did not read: files above its limits, members above them, and whatever it cannot unpack (in
-1.4: LZMA in zip, Deflate, Brotli and PPMd in 7z, zstd, a second bzip2 stream). So an archive's members are unpacked
-here and shown to clamd one by one beside the archive itself; of those that it unpacks too, it remembers that they were
-clean, so they cost little more than their hash. Its heuristics are read as "not covered", never as clean.
+clamd answers OK for content that it did not read: files and members above its limits, and formats that it cannot unpack
+(in 1.4: LZMA in zip, Deflate, Brotli and PPMd in 7z, zstd, a second bzip2 stream). So an archive's members are unpacked
+here and sent to clamd one by one besides the archive itself; clamd caches clean members that it also unpacks itself, so
+they cost little more than their hash. Its heuristics count as "not covered", never as clean.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from weighbridge.scanners.clamd.daemon import Daemon
 from weighbridge.scanners.clamd.room import Room
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
 
-#: Bytes that two neighbouring windows share: longer than any signature of ClamAV's that is no whole-file digest.
+#: The overlap of two windows in bytes: longer than any signature of ClamAV that is not a whole-file digest.
 OVERLAP = 1024 * 1024
-#: Bytes of a window for a clamd of our own; smaller ones cost more overlap, larger ones more memory in clamd.
+#: The bytes of a window for a private clamd; smaller ones cost more overlap, larger ones more memory in clamd.
 WINDOW_SIZE = 256 * 1024 * 1024
-#: Bytes that a clamd elsewhere is trusted to take whole: Debian's and ClamAV's defaults are 25 MiB and more.
+#: The bytes that a foreign clamd is trusted to scan whole: Debian's and ClamAV's defaults are 25 MiB and more.
 FOREIGN_LIMIT = 25 * 1024 * 1024
-#: Of how blobs are shown to clamd; part of the rules, so that blobs are scanned again when it changes.
+#: The version of the way blobs are sent to clamd; part of the rules, so that a change scans blobs again.
 VERSION = "3"
-#: Findings kept of one blob; the rest is counted in one more.
+#: The most findings of one blob; one more counts the rest.
 MAX_FINDINGS = 200
 _READ_SIZE = 1024 * 1024
 _LIMITS_EXCEEDED = "Heuristics.Limits.Exceeded"
@@ -42,17 +42,17 @@ _TOO_LARGE = f"clamd's limits: {_LIMITS_EXCEEDED}.MaxFileSize"
 _ENCRYPTED = "Heuristics.Encrypted"
 #: The reason of a `partial` report of encrypted content.
 ENCRYPTED = "encrypted"
-#: Formats of which clamd unpacks nothing: numbers, whose bytes it compares as they are.
+#: Formats that clamd does not unpack: numbers, whose bytes it compares directly.
 _NUMBERS = (WEIGHTS_FORMATS | {"empty"}) - set(ARCHIVES)
-#: The reason of a `partial` report of what clamd had no room to unpack.
+#: The reason of a `partial` report of content that clamd had no space to unpack.
 NO_ROOM = "clamd has no room to unpack it: make space for its temporary files (TemporaryDirectory, TMPDIR)"
-#: What the walk gives up, and clamd, whose limits are higher, would unpack for long.
+#: Findings at which the walk stops, while clamd, whose limits are higher, would unpack for long.
 _BOMBS = {"archive.bomb", "archive.nesting"}
 T = TypeVar("T")
 
 
 def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
-    """Return the scanner with the clamd that the settings name, or one of our own that ends with the stack."""
+    """Return the scanner with the clamd of the settings, or a private one that ends with the stack."""
     if settings.clamd:
         return ClamAVScanner(ForeignBackend(Address.parse(settings.clamd), settings.clamd_limit))
     daemon = Daemon(settings.folder, settings.clamav_database, settings.slots)
@@ -61,7 +61,7 @@ def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
 
 
 class Backend(Protocol):
-    """Where scans are done: a clamd of our own or one elsewhere."""
+    """The clamd that scans: a private or a foreign one."""
 
     limit: int
 
@@ -70,26 +70,26 @@ class Backend(Protocol):
         ...
 
     def recover(self) -> None:
-        """Do what can be done after a connection was lost. Raises ScannerUnavailable."""
+        """Recover after a lost connection, if possible. Raises ScannerUnavailable."""
         ...
 
     def engine(self) -> Engine:
-        """Return what it scans with. Raises ScannerUnavailable."""
+        """Return the engine. Raises ScannerUnavailable."""
         ...
 
 
 class PrivateBackend:
-    """A clamd of our own, started when the first blob comes."""
+    """A private clamd, started for the first blob."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon, self.limit = daemon, daemon.limit
 
     def connection(self) -> Connection:
-        """Return a connection to the running daemon, starting it when it is not."""
+        """Return a connection to the daemon, which is started first unless it runs."""
         return self._daemon.connection()
 
     def recover(self) -> None:
-        """Start the daemon anew when it died."""
+        """Start the daemon again if it died."""
         self._daemon.recover()
 
     def engine(self) -> Engine:
@@ -99,7 +99,7 @@ class PrivateBackend:
 
 
 class ForeignBackend:
-    """A clamd that somebody else runs, whose limits nobody tells."""
+    """A foreign clamd, whose limits are unknown."""
 
     def __init__(self, address: Address, limit: int = FOREIGN_LIMIT) -> None:
         self._connection, self.limit = Connection(address), limit
@@ -109,10 +109,10 @@ class ForeignBackend:
         return self._connection
 
     def recover(self) -> None:
-        """Do nothing: whoever runs it restarts it."""
+        """Do nothing: its operator restarts it."""
 
     def engine(self) -> Engine:
-        """Return what it says of itself."""
+        """Return the engine that it reports."""
         said = self._connection.version()
         signatures = database.from_version(said)
         version = said.split("/")[0].removeprefix("ClamAV ").strip()
@@ -121,7 +121,7 @@ class ForeignBackend:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a scan of some bytes came to."""
+    """The result of a scan of some bytes."""
 
     status: Status = "completed"
     reason: str = ""
@@ -130,13 +130,13 @@ class _Seen:
 
 
 class ClamAVScanner:
-    """Scans every blob with ClamAV; satisfies `Scanner`. Threads may scan side by side, each on a connection.
+    """Scans every blob with ClamAV; satisfies `Scanner`. Threads may scan in parallel, each on a connection.
 
     Args:
-        backend: where scans are done.
-        window_size: bytes of a window.
-        overlap: bytes that two windows share.
-        limits: what an archive may cost while its members are unpacked.
+        backend: the clamd.
+        window_size: the bytes of a window.
+        overlap: the bytes that two windows share.
+        limits: the limits for unpacking an archive's members.
     """
 
     name: ClassVar[str] = "clamav"
@@ -150,33 +150,33 @@ class ClamAVScanner:
         limits: Limits | None = None,
     ) -> None:
         self._backend, self._limits = backend, limits
-        self._engine: Engine | None = None  # Asked once a run: what clamd loaded does not change while it runs.
+        self._engine: Engine | None = None  # It is read once a run, as the signatures of a running clamd do not change.
         self._room = Room(lambda chunks: self._retry(lambda: backend.connection().scan_stream(chunks)), backend.limit)
         self._window = min(window_size, backend.limit)
         self._overlap = min(overlap, self._window // 2)
 
     def engine(self) -> Engine:
-        """Return the engine's version, what it scans with and how, and its signatures' kind and date."""
+        """Return the engine's version, its rules, and its signatures' kind and date."""
         engine = self._backend.engine()
         self._engine = replace(engine, rules=f"{engine.rules}/{VERSION}")
         return self._engine
 
     def accepts(self, subject: Subject) -> bool:
-        """Take everything."""
+        """Return True: it scans every blob."""
         return True
 
     def scan(self, subject: Subject) -> ScanReport:
         """Scan one blob.
 
-        1. An archive's members, in archives within it too, are unpacked and scanned one by one.
-        2. The blob is scanned as it is, unless it is a bomb, which clamd would unpack without end.
-        3. What clamd takes whole is scanned whole; anything larger in overlapping windows, `partial: windowed`.
-        4. That clamd leaves out of an archive what is above its limit is no gap when step 1 read all of it: `windowed`.
-        5. What clamd could not unpack for want of space was not seen: that it has room is proven before and after.
+        1. An archive's members, also of nested archives, are unpacked and scanned one by one.
+        2. The blob itself is scanned, unless it is a bomb, which clamd would unpack without end.
+        3. A blob within clamd's limit is scanned whole; a larger one in overlapping windows, `partial: windowed`.
+        4. A member above clamd's limit is not a gap when step 1 read all of it: `windowed`.
+        5. clamd does not see content that it has no space to unpack: its space is tested before and after.
         6. Encrypted, oversized or unreadable content makes the report `partial` with that reason, and not covered.
 
         Raises:
-            ScannerUnavailable: clamd died twice, or is not there.
+            ScannerUnavailable: clamd died twice, or cannot be reached.
         """
         engine = self._engine or self.engine()
         try:
@@ -200,8 +200,8 @@ class ClamAVScanner:
         )
 
     def _with_room(self, subject: Subject) -> _Seen:
-        """Scan, and believe only what clamd had room to unpack, whatever it says; a find is believed in any case."""
-        ours = subject.format in ARCHIVES or zip_at_end(subject.path)  # `_members` unpacks it, whatever clamd does.
+        """Scan, and trust a clean answer only where clamd had space to unpack; a detection is always trusted."""
+        ours = subject.format in ARCHIVES or zip_at_end(subject.path)  # `_members` unpacks it, independent of clamd.
         needed = 0 if ours or subject.format in _NUMBERS else min(subject.size, self._backend.limit)
         if subject.format not in _NUMBERS and not self._room.before(needed):
             return _join(self._seen(subject), _Seen("partial", NO_ROOM))
@@ -221,7 +221,7 @@ class ClamAVScanner:
         return _join(members, blob)
 
     def _blob(self, subject: Subject) -> _Seen:
-        """Scan the blob as it is: whole, or in windows that are read again should clamd go away."""
+        """Scan the blob itself: whole, or in windows, which are read again if clamd dies."""
         if subject.size <= self._backend.limit:
             return _judge(self._retry(lambda: self._whole(subject)))
         seen = _Seen("partial", WINDOWED)
@@ -246,7 +246,7 @@ class ClamAVScanner:
             return self._backend.connection().scan_stream(_read(file, self._window))
 
     def _retry(self, ask: Callable[[], T]) -> T:
-        """Ask again once when clamd went away; a private one is started anew by then."""
+        """Repeat a scan once after clamd died; a private one is restarted first."""
         try:
             return ask()
         except ScannerUnavailable:
@@ -254,7 +254,7 @@ class ClamAVScanner:
             return ask()
 
     def _members(self, subject: Subject, kind: str) -> _Seen:
-        """Scan an archive's members one by one, as the walk unpacks them; of archives within it, their members."""
+        """Scan an archive's members one by one, as the walk unpacks them, also those of nested archives."""
         walked = walk(subject.path, self._limits, kind)
         seen, largest = _Seen(), 0
         for member in walked:
@@ -277,7 +277,7 @@ class ClamAVScanner:
         return seen
 
     def _member(self, member: Member) -> _Seen:
-        """Scan a member: up to the limit at once; its length is not known before, so any rest follows in windows."""
+        """Scan a member: up to the limit at once, and the rest in windows, as its length is not known before."""
         seen = _Seen()
         for number, window in enumerate(_Windows(member.chunks(), self._backend.limit, self._overlap)):
             judged = _judge(self._backend.connection().scan_stream(window), member.location)
@@ -288,7 +288,7 @@ class ClamAVScanner:
 
 
 class _Windows:
-    """A stream cut into windows that overlap, each to be read before the next; only the overlap is held in memory."""
+    """A stream in overlapping windows, each read before the next; only the overlap is in memory."""
 
     def __init__(self, chunks: Iterator[bytes], size: int, overlap: int) -> None:
         self._chunks, self._size, self._overlap = chunks, size, overlap
@@ -312,7 +312,7 @@ class _Windows:
 
 
 def _judge(reply: ScanReply, location: str = "") -> _Seen:
-    """Read clamd's answer: what it did not look at is partial, whatever else it says."""
+    """Return the result in clamd's answer: a file that it did not read whole is partial, with any answer."""
     if reply.kind == "ok":
         return _Seen()
     if reply.kind == "error":
@@ -330,7 +330,7 @@ def _encrypted(location: str) -> _Seen:
 
 
 def _join(one: _Seen, other: _Seen) -> _Seen:
-    """Return the worse of two with the findings of both, errors first when they are too many."""
+    """Return the worse of two results with the findings of both, errors first when there are too many."""
     order = ["completed", "partial", "failed"]
 
     def rank(seen: _Seen) -> tuple[int, bool, bool]:
@@ -344,7 +344,7 @@ def _join(one: _Seen, other: _Seen) -> _Seen:
 
 
 def _listed(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Return each finding once, without those of the whole blob that a member's says more exactly, and not too many."""
+    """Return each finding once, up to the limit, without those of the whole blob that a member's locates."""
     located = {finding.message for finding in findings if finding.location}
     found = dict.fromkeys(finding for finding in findings if finding.location or finding.message not in located)
     if len(found) <= MAX_FINDINGS:

@@ -1,9 +1,9 @@
-"""The scanner `formats`: whether a file is validly what it claims to be, and what in its structure is worth knowing.
+"""The scanner `formats`: checks whether a file is valid in its format, and reports notable parts of its structure.
 
-Reads headers and configurations whole, weights never: `bytes_covered` says how much that was. A report is complete when
-everything that the format's check needs was read, whatever it found. Not here: the checks (content.examination),
-signatures (scanners.clamav), opcodes of pickles (pickles), members of archives (archives), a name that says something
-else than the content (domain.policy), as reports are of bytes, whatever they are called.
+It reads headers and configurations whole, never weights; `bytes_covered` is the amount. A report is complete when
+everything that the format's check needs was read, with any findings. Not here: the checks (content.examination),
+signatures (scanners.clamav), opcodes of pickles (pickles), members of archives (archives), a name that contradicts the
+content (domain.policy), as reports are about bytes, independent of names.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from weighbridge.content.examination import Item, examine
 from weighbridge.domain.report import ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
 
-#: What this scanner reports, by version: it is raised when a golden report changes (tests/scanners/test_golden.py), and
-#: every blob is then scanned again by it.
+#: The version of this scanner's reports: it is raised when a golden report changes (tests/scanners/test_golden.py), and
+#: every blob is then scanned again.
 VERSION = "3"
 
 
 def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
-    """Return the scanner; it needs nothing that could be missing."""
+    """Return the scanner; it has no requirements."""
     return FormatsScanner()
 
 
 class FormatsScanner:
-    """Structure of every format that Weighbridge knows; see the module."""
+    """Checks the structure of every known format; see the module."""
 
     name: ClassVar[str] = "formats"
 
     def engine(self) -> Engine:
-        """Return what it scans with."""
+        """Return its version."""
         return Engine(weighbridge.__version__, VERSION)
 
     def accepts(self, subject: Subject) -> bool:
-        """Everything: a file of an unknown format is a finding too."""
+        """Return True: a file of an unknown format is a finding too."""
         return True
 
     def scan(self, subject: Subject) -> ScanReport:
-        """Check one blob as the format that it was detected to be."""
+        """Check one blob in its detected format."""
         check = examine(Item(subject.name, subject.path, subject.size, subject.format))
         return report(
             self.name,

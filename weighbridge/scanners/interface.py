@@ -1,4 +1,4 @@
-"""What a scanner is: it reads one blob and reports what it saw of it. Adapters lie beside this file."""
+"""The interface of a scanner, which reads one blob and reports on it. The adapters are beside this file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Subject:
 
     Attributes:
         digest: its sha256.
-        path: where it lies on this machine, read-only.
+        path: its file on this machine, read-only.
         size: bytes.
-        name: its path in the model, the longest-lived hint at what it should be.
-        format: what it is, by content first and name second (`weighbridge.content.detection.detect`).
-        heard: hears of bytes that the scanner which takes longest is done with, while it is at work.
+        name: its path in the model, a hint at its intended format.
+        format: its format, by content first and name second (`weighbridge.content.detection.detect`).
+        heard: called with the bytes that the slowest scanner has read, during its scan.
     """
 
     digest: Digest
@@ -35,12 +35,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Engine:
-    """What a scanner scans with.
+    """The engine of a scanner.
 
     Attributes:
         version: the engine's version.
-        rules: a digest or version of its rules or signatures; another value means: scan again.
-        facts: what a policy may judge, such as `("database", "test-only")`; sorted pairs.
+        rules: a digest or version of its rules or signatures; with another value blobs are scanned again.
+        facts: facts for a policy, such as `("database", "test-only")`; sorted pairs.
     """
 
     version: str
@@ -49,7 +49,7 @@ class Engine:
 
 
 class Scanner(Protocol):
-    """One engine, or several of one kind whose disagreement is worth showing.
+    """One engine, or several of one kind whose disagreement is reported.
 
     Content that is harmful, broken or too large is a finding or a `partial`, `skipped` or `failed` report: `scan` does
     not raise because of what it reads.
@@ -58,7 +58,7 @@ class Scanner(Protocol):
     name: ClassVar[str]
 
     def engine(self) -> Engine:
-        """Say what the next scan would be done with.
+        """Return the engine of the next scan.
 
         Raises:
             ScannerUnavailable: the engine cannot be reached or started.
@@ -66,11 +66,11 @@ class Scanner(Protocol):
         ...
 
     def accepts(self, subject: Subject) -> bool:
-        """Whether this scanner has anything to say about the blob."""
+        """Return whether this scanner applies to the blob."""
         ...
 
     def scan(self, subject: Subject) -> ScanReport:
-        """Read the blob and report."""
+        """Read the blob and return the report."""
         ...
 
 
@@ -84,7 +84,7 @@ def report(
     covered: int | None = None,
     findings: tuple[Finding, ...] | list[Finding] = (),
 ) -> ScanReport:
-    """Build a scanner's report; `covered` defaults to the whole blob when completed, to nothing otherwise."""
+    """Return a scanner's report; `covered` defaults to the whole blob when completed, else to nothing."""
     if covered is None:
         covered = subject.size if status == "completed" else 0
     return ScanReport(
@@ -106,7 +106,7 @@ _LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
 class Worst:
-    """Findings while they are collected: the worst `limit` of them, and one more of `rule` that counts the others."""
+    """A collector of findings: keeps the worst `limit` of them, and one more of `rule` that counts the others."""
 
     def __init__(self, limit: int, rule: str) -> None:
         self._limit, self._rule = limit, rule
@@ -114,14 +114,14 @@ class Worst:
         self._dropped: list[Level] = []
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Add findings; what is too many is dropped, the least first."""
+        """Add findings; beyond the limit the least severe are dropped."""
         self._kept += findings
         if len(self._kept) > 4 * self._limit:
             self._trim()
 
     @property
     def all(self) -> list[Finding]:
-        """What was kept, errors first; the one that counts the others has the level of the worst of them."""
+        """Return the kept findings, errors first; the one that counts the others has the level of the worst of them."""
         self._trim()
         if not self._dropped:
             return self._kept
@@ -137,7 +137,7 @@ class Worst:
 def worst(findings: list[Finding], limit: int, rule: str) -> list[Finding]:
     """Return at most `limit` findings, errors first, and one more of `rule` that counts the others.
 
-    That one has the level of the worst it stands for, so that a flood of findings hides none.
+    That one has the level of the worst that it counts, so that a flood of findings hides none.
     """
     collected = Worst(limit, rule)
     collected.add(findings)

@@ -1,4 +1,4 @@
-"""Pickles: every one in a blob, wherever it hides, before several engines; where they disagree, it says so."""
+"""The scanner `pickles`: finds every pickle in a blob, checks it with several engines, and reports disagreement."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from weighbridge.domain.report import Finding, ScanReport
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report, worst
 
 VERSION = "5"
-#: Findings kept of one blob; the rest is counted in one more.
+#: The most findings of one blob; one more counts the rest.
 MAX_FINDINGS = 200
-#: Globals that one finding names, and classes.
+#: The most globals, and classes, that one finding names.
 _NAMED, _FEW = 8, 4
-#: Pickles that the engines are asked about together.
+#: The number of pickles that the engines check together.
 _BATCH = 500
 
 
 def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
-    """Return the scanner; it needs nothing that could be missing."""
+    """Return the scanner; it has no requirements."""
     return PickleScanner()
 
 
 class PickleScanner:
-    """Finds pickles and asks several engines about each; satisfies `Scanner`. Nothing is ever loaded.
+    """Finds pickles and checks each with several engines; satisfies `Scanner`. Nothing is ever loaded.
 
     Args:
-        limits: what an archive may cost.
+        limits: the limits for archives.
     """
 
     name: ClassVar[str] = "pickles"
@@ -51,19 +51,19 @@ class PickleScanner:
         return Engine(VERSION, hashlib.sha256(rules.encode()).hexdigest()[:16], facts)
 
     def accepts(self, subject: Subject) -> bool:
-        """Everything: a file can be a picture to one program and a pickle to another."""
+        """Return True: a file can be a picture to one program and a pickle to another."""
         return True
 
     def scan(self, subject: Subject) -> ScanReport:
-        """Judge every pickle of a blob.
+        """Return a report on every pickle of a blob.
 
-        1. Pickles are found by content, in archives and compressed files too.
-        2. Every engine is asked about each. Our own list decides: a global that harms is an error, and so is one that
-           is not on the list, or not used as the list allows.
-        3. An engine that alarms on a pickle all of whose globals are listed, or that breaks on it, is a warning: the
-           other engines know names only.
-        4. A pickle that breaks off after it imported something, an engine that broke on one that we could not read
-           either, or content that could not be reached makes the report `partial`.
+        1. Pickles are found by content, also in archives and compressed files.
+        2. Every engine checks each. Our own list decides: a harmful global is an error, and so is one that is not on
+           the list, or not used as the list allows.
+        3. An alarm of an engine on a pickle whose globals are all listed, or its failure, is a warning: the other
+           engines check only names.
+        4. A pickle that ends early after an import, an engine that failed on one that we could not read either, or
+           unreadable content makes the report `partial`.
         """
         search = Search(subject.path, subject.format, self._limits)
         findings: list[Finding] = []
@@ -100,7 +100,7 @@ def _batches(search: Iterable[Stream]) -> Iterator[list[Stream]]:
 
 
 def _broken(stream: Stream, verdicts: Iterable[EngineVerdict]) -> str:
-    """Return which engine broke on a pickle that we could not read to its end either: nobody knows what it holds."""
+    """Return which engine failed on a pickle that we could not read to its end either, so that it is unknown."""
     if _is_read(stream):
         return ""
     for verdict in verdicts:
@@ -110,12 +110,12 @@ def _broken(stream: Stream, verdicts: Iterable[EngineVerdict]) -> str:
 
 
 def _is_read(stream: Stream) -> bool:
-    """Whether our own walk came to the end of a pickle, so that no global of it is unknown to us."""
+    """Return whether our own walk reached the end of a pickle, so that all of its globals are known."""
     return stream.walked.stopped and not stream.walked.problem
 
 
 def _findings(stream: Stream, verdicts: tuple[EngineVerdict, ...], digest: str) -> Iterator[Finding]:
-    """Yield what our own list says, what the other engines say, and whether they disagree."""
+    """Yield the findings of our own list, those of the other engines, and their disagreement."""
     judged = judge(stream.walked)
     yield from _of_list(judged, stream.location, digest)
     known = judged.harmless and _is_read(stream)
@@ -143,7 +143,7 @@ def _findings(stream: Stream, verdicts: tuple[EngineVerdict, ...], digest: str) 
 
 
 def _of_list(judged: Judgement, location: str, digest: str) -> Iterator[Finding]:
-    """Yield what our own list says, with the line of a policy that lets a pickle in whose globals are unknown."""
+    """Yield the findings of our own list, with the waiver for a pickle with unknown globals."""
     if judged.harmful:
         yield Finding("pickle.global", "error", f"globals says dangerous: {_named(judged.harmful)}.", location)
     if judged.unknown:
@@ -159,6 +159,6 @@ def _of_list(judged: Judgement, location: str, digest: str) -> Iterator[Finding]
 
 
 def _named(names: tuple[str, ...], most: int = _NAMED) -> str:
-    """Return names as a message shows them, the first ones when there are too many."""
+    """Return names for a message, only the first ones when there are too many."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(quoted(name) for name in names[:most]) + more

@@ -38,7 +38,7 @@ class StoreCheck:
 
     @property
     def sound(self) -> bool:
-        """Whether every needed blob is present and undamaged."""
+        """Return whether every needed blob is present and undamaged."""
         return not (self.damaged or self.missing)
 
     def to_json(self) -> dict[str, Any]:

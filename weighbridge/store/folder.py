@@ -41,7 +41,7 @@ class FolderBlobs:
         self.manifest = Manifest(declared.ref, tuple(files))
 
     def has(self, digest: Digest) -> bool:
-        """Whether a file of the folder has that sha256."""
+        """Return whether a file of the folder has that sha256."""
         return digest in self._paths
 
     def path(self, digest: Digest) -> Path:

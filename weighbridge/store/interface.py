@@ -13,7 +13,7 @@ class BlobStore(Protocol):
     """Content by sha256. One class for local files; another for S3 may come."""
 
     def has(self, digest: Digest) -> bool:
-        """Whether the whole blob is in the store."""
+        """Return whether the whole blob is in the store."""
         ...
 
     def path(self, digest: Digest) -> Path:

@@ -58,7 +58,7 @@ _FILES = re.compile(
 
 
 def _is_ours(path: Path, root: Path) -> bool:
-    """Whether a path below a root belongs to the layout."""
+    """Return whether a path below a root belongs to the layout."""
     what = _FOLDERS if path.is_dir() else _FILES
     return not path.is_symlink() and what.fullmatch(path.relative_to(root).as_posix()) is not None
 
@@ -92,7 +92,7 @@ class LocalBlobStore:
         return self.root / "blobs" / digest.algorithm / digest.hex[:2] / digest.hex
 
     def has(self, digest: Digest) -> bool:
-        """Whether the whole blob is in the store; within `leased` it then stays."""
+        """Return whether the whole blob is in the store; within `leased` it then stays."""
         with self._counting_on(digest):
             return self._name(digest).exists()
 
@@ -195,7 +195,7 @@ class LocalBlobStore:
         return (Digest("sha256", path.name) for path in paths if len(path.name) == _HEX and self._is_file(path))
 
     def _is_file(self, path: Path) -> bool:
-        """Whether a path is a file of the store: not a folder, a link, or a file that another program left."""
+        """Return whether a path is a file of the store: not a folder, a link, or a file that another program left."""
         return path.is_file() and _is_ours(path, self.root)
 
     def foreign(self) -> Iterator[Path]:

@@ -50,6 +50,6 @@ def walk_outermost(path: Path, limits: Limits | None = None, kind: str = "") -> 
 
 
 def zip_at_end(path: Path) -> bool:
-    """Whether a file ends in a zip archive, which zip's readers open whatever comes before it."""
+    """Return whether a file ends in a zip archive, which zip's readers open whatever comes before it."""
     with open(path, "rb") as file:
         return zip_tail.is_zip(file)

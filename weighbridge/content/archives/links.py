@@ -17,11 +17,11 @@ from weighbridge.errors import UnsafePath
 
 
 class Links:
-    """The links of one archive, judged one by one, and the members whose names lead through them.
+    """The links of one archive, checked one by one, and the members whose names lead through them.
 
     Args:
-        walk: hears what is wrong.
-        prefix: where the archive lies.
+        walk: receives the problems.
+        prefix: the place of the archive.
     """
 
     def __init__(self, walk: Walk, prefix: str) -> None:
@@ -31,7 +31,7 @@ class Links:
         self._passed: set[str] = set()
 
     def add(self, name: str, target: str, *, hard: bool = False) -> None:
-        """Judge a link; a hard one names its target from the archive's root, a symbolic one from its own folder."""
+        """Check a link; a hard one names its target from the archive's root, a symbolic one from its own folder."""
         self._links.add(name)
         self.pass_through(name)
         location = self._walk.location(self._prefix, name)
@@ -46,7 +46,7 @@ class Links:
             self._walk.problem("archive.link", "note", f"The member is a link to {quoted(target)}.", location)
 
     def pass_through(self, name: str) -> None:
-        """Note a member whose folder may be a link: it is written wherever that leads."""
+        """Record a member whose folder may be a link, as it would be written to the link's target."""
         written = name.rpartition("/")[0]
         if written in self._passed:
             return
@@ -55,7 +55,7 @@ class Links:
             self._folders.setdefault(str(folder), name)
 
     def finish(self) -> None:
-        """Note what lies below a link, once every member is known."""
+        """Report the members below links, after all members are known."""
         for name in sorted(self._links & self._folders.keys()):
             text = f"The member {quoted(self._folders[name])} lies below a link."
             self._walk.problem("archive.link", "error", text, self._walk.location(self._prefix, name))
@@ -64,7 +64,7 @@ class Links:
 def _reached(name: str, target: str) -> str | None:
     """Return the path in the archive that a link leads to, or None when that is not sure to be one.
 
-    Only leading `..` are followed: one that comes later counts from wherever another link leads.
+    Only leading `..` are followed: a later one is relative to the target of another link.
     """
     if target.startswith("/"):
         return None

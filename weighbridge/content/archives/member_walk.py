@@ -1,7 +1,7 @@
 """Archives walked member by member, nested ones too, with every limit held while bytes stream.
 
-What an archive says of itself (sizes, names, checksums) is a claim: sizes are measured, checksums are computed, names
-are judged, and what cannot be read is a `Problem` that says so. Nothing is extracted under a name of the archive's.
+An archive's own data (sizes, names, checksums) are claims: sizes are measured, checksums are computed, names are
+checked, and an unreadable part is a `Problem`. Nothing is extracted under a name from the archive.
 
 Not here: how one format is read (zip_reader, tar_reader, sevenzip_reader, compressed_reader).
 """
@@ -41,7 +41,7 @@ class Limits:
         max_members: members of all levels together, folders and links too.
         max_size: unpacked bytes of all levels together.
         max_ratio: unpacked bytes to bytes of the outermost file, once more than `free_size` came out.
-        free_size: bytes that may come out of any archive, whatever its ratio.
+        free_size: unpacked bytes that any archive may have, with any ratio.
         max_depth: archives within each other.
     """
 
@@ -80,13 +80,13 @@ class Member:
         format: what it is, by content first.
         head: its first bytes, `HEAD_SIZE` at most, so that its format is that of a file with the same content.
         size: bytes counted while they streamed; whole once the walk went on to the next member.
-        path: of one that is an archive itself: where its whole content lies while it is looked at; else None.
-        name: what its archive calls it, unchecked and as it stands there, but for a leading `./`.
+        path: the file with the whole content of a member that is itself an archive, during its walk; else None.
+        name: its name in the archive, unchecked and unchanged, except for a leading `./`.
     """
 
     def __init__(self, location: str, depth: int, head: bytes, rest: Iterator[bytes], name: str) -> None:
         self.location, self.depth, self.head, self.name = location, depth, head, name
-        # A head that is full says nothing about the size.
+        # A full head does not show the size.
         self.format = detect_member(name, head, len(head) if len(head) < HEAD_SIZE else 1 << 62)
         self.path: Path | None = None
         self.size = len(head)
@@ -102,12 +102,12 @@ class Member:
             yield chunk
 
     def drain(self) -> None:
-        """Read what nobody read, so that it is measured and its checksum computed."""
+        """Read the rest of the content, so that it is measured and its checksum computed."""
         for chunk in self._rest:
             self._count(chunk)
 
     def ends_in_zip(self) -> bool:
-        """Whether it may end in a zip archive; known once it was read."""
+        """Return whether it may end in a zip archive; known once it was read."""
         return zip_tail.may_be_zip(self._tail, self.size)
 
     def _count(self, chunk: bytes) -> None:
@@ -169,7 +169,7 @@ class Walk:
 
     @staticmethod
     def location(prefix: str, name: str) -> str:
-        """Return where a member lies, `outer.tar!a.bin`; what cannot be printed is escaped."""
+        """Return a member's place, `outer.tar!a.bin`, with unprintable characters escaped."""
         printable = name if name.isprintable() else ascii(name)[1:-1]
         return f"{prefix}!{printable}" if prefix else printable
 
@@ -205,7 +205,7 @@ class Walk:
             self.problem("archive.malformed", "error", text, prefix, unread=True)
 
     def member(self, name: str, stream: Readable, prefix: str, depth: int) -> Iterator[Member]:
-        """Yield one member and, when it is an archive, what lies in it; its stream is read to the end."""
+        """Yield one member and, when it is an archive, its members; its stream is read to the end."""
         found = self._found(name, stream, prefix, depth)
         if found.format not in ARCHIVES:
             yield found
@@ -254,7 +254,7 @@ class Walk:
         return ""
 
     def _metered(self, stream: Readable, location: str) -> Iterator[bytes]:
-        """Yield a member's content; what stops it is noted here, since whoever asks is no part of the walk."""
+        """Yield a member's content; an error is recorded here, as the reader does not belong to the walk."""
         head_left = HEAD_SIZE
         try:
             while chunk := stream.read(head_left or CHUNK_SIZE):
@@ -273,11 +273,11 @@ class Walk:
 
 
 class Names:
-    """The names of one archive's entries, judged one by one.
+    """The names of one archive's entries, checked one by one.
 
     Args:
-        walk: counts the entries and hears what is wrong.
-        prefix: where the archive lies.
+        walk: counts the entries and receives the problems.
+        prefix: the place of the archive.
     """
 
     def __init__(self, walk: Walk, prefix: str) -> None:
@@ -321,7 +321,7 @@ class Names:
         return plain
 
     def earlier(self, name: str, link: str) -> str:
-        """Return the name of an earlier file that a hard link stands for, or nothing."""
+        """Return the name of the earlier file that a hard link refers to, or nothing."""
         plain = _plain(name)
         return plain if plain in self._exact and plain != link else ""
 

@@ -60,7 +60,7 @@ def _judge_end(walk: Walk, file: IO[bytes], prefix: str) -> None:
 
 
 class _Spools(WriterFactory):
-    """Gives each member a file of its own, numbered, whatever it is called."""
+    """Writes each member to a numbered file, independent of its name."""
 
     def __init__(self, folder: Path, walk: Walk) -> None:
         self._folder, self._walk = folder, walk

@@ -16,7 +16,7 @@ class Outermost(Walk):
     """See the module; used as `Walk` is. A single compressed stream that holds no tar is a problem."""
 
     def member(self, name: str, stream: Readable, prefix: str, depth: int) -> Iterator[Member]:
-        """Yield one member, whatever it is; its stream is read to the end."""
+        """Yield one member of any kind; its stream is read to the end."""
         found = self._found(name, stream, prefix, depth)
         yield found
         found.drain()

@@ -17,12 +17,12 @@ from backports import zstd
 
 #: Compressed bytes read at once.
 _PIECE = 64 * 1024
-#: Bytes of dictionary that an lzma stream may ask for: xz -9 takes 64 MiB.
+#: The largest dictionary of an lzma stream in bytes: xz -9 needs 64 MiB.
 _LZMA_MEMORY = 256 * 1024**2
 
 
 class TooMuch(Exception):
-    """A header asks for more bytes than any honest one needs."""
+    """A header requires more memory than any legitimate one."""
 
 
 class Bounded:
@@ -120,7 +120,7 @@ class Inflater:
 
     @property
     def eof(self) -> bool:
-        """Whether the stream's end was reached."""
+        """Return whether the stream's end was reached."""
         return self._stream.eof
 
     @property
@@ -146,11 +146,11 @@ class Unbrotli:
 
     @property
     def eof(self) -> bool:
-        """Whether the stream's end was reached."""
+        """Return whether the stream's end was reached."""
         return bool(self._stream.is_finished())
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Decompress up to `max_length` bytes, or some more, as brotli gives out whole blocks."""
+        """Return up to `max_length` decompressed bytes, or some more, as brotli returns whole blocks."""
         content = bytes(self._stream.process(data, output_buffer_limit=max_length))
         # Input that is used up may have more output than the limit let out.
         self.needs_input = self._stream.can_accept_more_data() and len(content) < max_length
@@ -193,7 +193,7 @@ class Decompressed:
     Attributes:
         trailing: bytes after the end of the last stream that belong to none; whole once `read` returned nothing.
             Zeros do not count: tapes and sectors are padded with them.
-        ERRORS: what `read` raises for bytes that are no such stream.
+        ERRORS: the exceptions of `read` for bytes that are not such a stream.
     """
 
     ERRORS = (zlib.error, OSError, ValueError, lzma.LZMAError, zstd.ZstdError, brotli.error)
@@ -210,7 +210,7 @@ class Decompressed:
 
         Raises:
             EOFError: the bytes end in the middle of a stream.
-            One of `ERRORS`: they are no such stream.
+            One of `ERRORS`: they are not such a stream.
         """
         while not self._done:
             if self._stream.eof:

@@ -1,6 +1,6 @@
 """Tar archives, read member by member from front to back; links and devices are problems, not members.
 
-`tarfile` reads each header's block; what lies between them is read here, strictly: its own loop takes hours or all
+`tarfile` reads each header's block; the data between them are read here, strictly: its own loop takes hours or all
 memory over some extended headers, turns back at sizes below zero, and stops without a word at a broken header, where
 other programs go on. Format: POSIX.1-2017, pax, and GNU's long names.
 """
@@ -78,7 +78,7 @@ class _Archive:
         """Return the next member, or None at the end.
 
         Raises:
-            tarfile.HeaderError: what follows is no header.
+            tarfile.HeaderError: the next block is not a header.
             tarfile.ReadError: it ends too early, or an extended header cannot be read.
             TooMuch: its extended headers are too long.
         """
@@ -130,7 +130,7 @@ class _Archive:
         sparse = info.type == tarfile.GNUTYPE_SPARSE or _SPARSE in said
         # Where its content begins with a map of the pieces, pax has given the header a name of its own making.
         self.sparse = (said.get(_SPARSE, b"").decode("utf-8", "surrogateescape") or info.name) if sparse else ""
-        # Links, folders and devices have no content, whatever their size says.
+        # Links, folders and devices have no content, whatever size they state.
         empty = info.issym() or info.islnk() or info.isdir() or info.isdev()
         self.content = _Whole(self._file, 0 if empty else info.size)
         return info
@@ -140,7 +140,7 @@ def _records(content: bytes) -> Records:
     """Read pax records, `LENGTH KEYWORD=VALUE` and a newline each, and keep those of `_KEYWORDS` and `_SPARSE`.
 
     Raises:
-        tarfile.ReadError: one of them is none.
+        tarfile.ReadError: one of them is invalid.
     """
     found: Records = {}
     start = 0

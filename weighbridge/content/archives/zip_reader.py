@@ -107,7 +107,7 @@ def entries(walk: Walk, file: IO[bytes], prefix: str = "") -> Iterator[ZipEntry]
 
 
 def _target(file: IO[bytes], info: zipfile.ZipInfo, starts: dict[int, int]) -> str:
-    """Return where a symbolic link leads, which is its content; what is no path leads out."""
+    """Return the target of a symbolic link, which is its content; an invalid path counts as leading out."""
     if info.header_offset not in starts or info.file_size > _MAX_TARGET or info.compress_type not in _SUPPORTED:
         return "/"
     try:
@@ -143,7 +143,7 @@ def _second_name(info: zipfile.ZipInfo) -> bytes | None:
 
 
 def _holds(file: IO[bytes], info: zipfile.ZipInfo, start: int | None) -> bool:
-    """Whether a folder's entry, which Java compresses, holds anything."""
+    """Return whether a folder's entry, which Java compresses, holds anything."""
     if start is None or info.compress_type not in _CODECS:
         return True
     content = _Content(file, info, start)

@@ -1,4 +1,4 @@
-"""Zip archives at the end of something else: their readers look for the end record and open it whatever comes before.
+"""Zip archives at the end of another file: their readers find them by the end record, with any content before it.
 
 Format: PKWARE APPNOTE 6.3.10, 4.3.16. Not here: what is in such an archive (zip_reader).
 """
@@ -14,26 +14,26 @@ _LOCATOR_MAGIC = b"PK\x06\x07"
 _LOCATOR_SIZE = 20
 #: Magic, bytes and place of the directory.
 _END = struct.Struct("<4s8xLL2x")
-#: Bytes at a file's end in which the record lies: before it the locator of zip64, after it a comment of 64 KiB.
+#: The bytes at a file's end that contain the record, the locator of zip64 before it, and a comment of 64 KiB.
 TAIL_SIZE = _LOCATOR_SIZE + _END.size + 0xFFFF
 
 
 def is_zip(file: IO[bytes]) -> bool:
-    """Whether a file ends in a zip archive. Reads its tail and a few bytes more."""
+    """Return whether a file ends in a zip archive. Reads its tail and a few bytes more."""
     size = file.seek(0, 2)
     file.seek(max(0, size - TAIL_SIZE))
     return _ends_in_zip(file.read(TAIL_SIZE), size, file)
 
 
 def may_be_zip(tail: bytes, size: int) -> bool:
-    """Whether a file of `size` bytes may end in a zip archive, told by its last `TAIL_SIZE` bytes alone."""
+    """Return whether a file of `size` bytes may end in a zip archive, from its last `TAIL_SIZE` bytes only."""
     return _ends_in_zip(tail, size, None)
 
 
 def _ends_in_zip(tail: bytes, size: int, file: IO[bytes] | None) -> bool:
     """Look for an end record that has a directory, since chance alone makes a record's four bytes now and then.
 
-    The directory is looked for where either kind of reader does: right before the record, or where the record says.
+    The directory is expected where either kind of reader looks: right before the record, or at the record's offset.
     """
     start = size - len(tail)
     place = tail.rfind(_END_MAGIC)
@@ -45,7 +45,7 @@ def _ends_in_zip(tail: bytes, size: int, file: IO[bytes] | None) -> bool:
             before = start + place - length
             if any(_is_directory(at, tail, start, file) for at in (before, offset)):
                 return True
-            # Nobody can look any more; that both numbers fit is no chance.
+            # Only the tail is left to read. Two offsets that agree are not a coincidence.
             if file is None and 0 <= before < start and offset <= before:
                 return True
         place = tail.rfind(_END_MAGIC, 0, place)

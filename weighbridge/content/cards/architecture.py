@@ -13,7 +13,7 @@ from weighbridge.content.findings import plain
 from weighbridge.content.headers.gguf import GgufHeader
 from weighbridge.domain.card import Field
 
-#: Bytes of one cached value: caches are F16 or BF16 unless somebody asks for less.
+#: Bytes of one cached value: caches are F16 or BF16 by default.
 CACHE_VALUE_SIZE = 2
 _MAX_NUMBER = 2**40
 #: Names that families give to the same number, the usual one first.
@@ -56,7 +56,7 @@ _ENCODERS = ("bert", "nomic-bert", "jina-bert-v2", "t5encoder", "modern-bert")
 
 
 def config_fields(config: Mapping[str, Any], path: str) -> Iterator[tuple[str, Field]]:
-    """Yield the card's fields that a config.json (of transformers, or alike) states."""
+    """Yield the card's fields in a config.json (of transformers or similar)."""
     family = config.get("model_type")
     if isinstance(family, str) and family:
         yield "architecture", Field(plain(family, 100), f"{path}#model_type")
@@ -144,7 +144,7 @@ def _classes(config: Mapping[str, Any]) -> list[str]:
 
 
 def _number(config: Mapping[str, Any], field: str) -> tuple[int, str] | None:
-    """Return a number of `_KEYS` with the key where it stands: the model's own, or its language part's."""
+    """Return a number of `_KEYS` with its key: the model's own, or its language part's."""
     for key in _KEYS[field]:
         if number := _plausible(config.get(key)):
             return number, key

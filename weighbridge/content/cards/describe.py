@@ -96,7 +96,7 @@ class _Describer:
             self._offer(name, field.value, field.read_from)
 
     def _nearest(self, name: str, kind: str = "") -> ModelFile | None:
-        """Return the file of that name that lies least deep."""
+        """Return the file of that name with the fewest folders in its path."""
         found = [
             file
             for file in self._files
@@ -217,7 +217,7 @@ class _Describer:
             self._offer("chat_template", _sha256(text), f"{self._weights.files[0]}#tokenizer.chat_template")
 
     def _from_licences(self, front: readme.Readme, card_file: ModelFile | None) -> None:
-        """Offer what the model's own words say; where two places say different things, both hold."""
+        """Add the fields from the model's own texts; where two places differ, both values are kept."""
         stated: dict[str, str] = {}
         if card_file and (name := licences.licence_in_front_matter(front.fields)):
             stated[f"{card_file.path}#license"] = name
@@ -261,7 +261,7 @@ def _sha256(text: str) -> str:
 def _tokenizer_type(file: ModelFile) -> str:
     """Return the kind of model in a tokenizer.json without parsing its vocabulary.
 
-    Inside of a JSON text a quotation mark is escaped, so the searched words can only stand where they are a key.
+    Inside a JSON text a quotation mark is escaped, so the searched words can only occur as a key.
     """
     overlap, before = 256, b""
     with open(file.local, "rb") as opened:

@@ -26,7 +26,7 @@ INDEX_SIZE = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file of the model: its path there, where its bytes lie here, its size in bytes and its format."""
+    """A file of the model: its path there, its local file, its size in bytes and its format."""
 
     path: str
     local: Path
@@ -44,7 +44,7 @@ class Weights:
         size: bytes on disk.
         parameters: number of weights by type; empty when the headers do not say.
         read_from: file, or first file and how many.
-        metadata: the first GGUF's metadata, the first safetensors' or ONNX's own words.
+        metadata: that of the first GGUF, safetensors or ONNX file.
         gguf: the first GGUF's header, or None.
         external: paths of files that hold the tensors of an ONNX model, there or not.
     """

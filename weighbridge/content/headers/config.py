@@ -1,6 +1,6 @@
 """Configuration files of models: what in them makes a reader run code, leave the folder, or break.
 
-Judged by what is in a file, never by its name, since equal bytes may have many names. Not here: reading the text
+The content decides, never the name, as equal bytes may have many names. Not here: reading the text
 (document, yaml_text), keys that make loaders act (loading.loader_keys), templates (templates.places), and whether named
 files exist (cards.completeness).
 """
@@ -76,7 +76,7 @@ def inspect_text(text: str, place: str) -> tuple[Finding, ...]:
 
 
 def inspect_unnamed(path: Path) -> tuple[Finding, ...]:
-    """Return the findings about a text whose name says nothing, where it is a whole configuration, JSON or YAML."""
+    """Return the findings about a text without a known name, where it is a whole configuration, JSON or YAML."""
     content = path.read_bytes()
     found = document.Document()
     if content.lstrip()[:1] in (b"{", b"["):

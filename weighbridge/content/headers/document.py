@@ -1,4 +1,4 @@
-"""JSON, YAML, TOML and INI of a model's, read within limits: size, depth, repeated keys, what is no JSON at all.
+"""JSON, YAML, TOML and INI of a model, read within limits: size, depth, repeated keys, invalid text.
 
 A text that no reader can parse is an error when loaders open a file of that name, or when it mentions a key by which
 loaders run something: another parser may be less strict. Otherwise nobody reads it, and it is a warning. Not here: what
@@ -28,7 +28,7 @@ MAX_JSON_SIZE = 64 * 1024**2
 MAX_TEXT_SIZE = MAX_YAML_SIZE
 #: Levels of nesting. Rust's serde_json, which reads these files for most tools, stops at 128.
 MAX_DEPTH = 100
-#: Keys that are no ordinary words of a text.
+#: Keys that are not ordinary words of a text.
 _TELLING = [entry.name for entry in LOADER_KEYS if not entry.beside and re.search("[_/-]", entry.name)]
 #: What a text cannot be without when its keys or tags make a loader run something; any letter may be escaped.
 _MENTIONS = (
@@ -122,12 +122,12 @@ def _decoded(text: str, decoder: json.JSONDecoder, *, lines: bool) -> Any:
 
 
 def mentions_loader_key(content: bytes) -> bool:
-    """Whether a text that cannot be parsed has a key or tag by which loaders run something, perhaps escaped."""
+    """Return whether a text that cannot be parsed has a key or tag by which loaders run something, perhaps escaped."""
     return any(mention in content for mention in _MENTIONS)
 
 
 def deeper_than(value: Any, levels: int) -> bool:
-    """Whether plain JSON is nested deeper; level by level, so that the depth costs no stack."""
+    """Return whether plain JSON is nested deeper; level by level, so that the depth costs no stack."""
     layer = [value]
     for _ in range(levels + 1):
         layer = [
@@ -167,7 +167,7 @@ def read_toml(path: Path) -> Document:
 def read_ini(path: Path) -> Document:
     """Read an INI file, such as spaCy's config.cfg, as values by section. Findings: `config.invalid`.
 
-    Many programs have a syntax of their own under `.conf` and `.cfg`, so that what is no INI is a note.
+    Many programs have a syntax of their own under `.conf` and `.cfg`, so any other syntax than INI is a note.
     """
     return _read_text(path, "INI", _ini, unread="note")
 

@@ -3,7 +3,7 @@
 Our own bounded walk: every declared count is held against the bytes that are left before anything is read for it, so
 that 43 bytes that declare 2^40 elements cost nothing. It reads SmolLM2's header (49,152 tokens) in 0.1 s where
 `gguf.GGUFReader` takes 1.7 s and hangs on that file. The types and their block sizes are the `gguf` package's. The walk
-runs in a child process all the same (sandbox). Not here: tensors, and parts that belong together (cards.describe).
+runs in a child process nevertheless (sandbox). Not here: tensors, and parts that belong together (cards.describe).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class GgufHeader:
         data_size: bytes of tensors.
         header_size: bytes read.
         findings: `gguf.*`.
-        failure: why there is no answer at all (the reader timed out or broke), or empty.
+        failure: the reason why there is no result (the reader timed out or failed), or empty.
     """
 
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class GgufHeader:
 
     @property
     def valid(self) -> bool:
-        """Whether it was read, without an error."""
+        """Return whether it was read, without an error."""
         return not self.failure and all(finding.level != "error" for finding in self.findings)
 
 

@@ -30,7 +30,7 @@ _CONFIGURATIONS = ("model_config", "training_config")
 _EXTERNAL_FILES, _LAYOUT, _ATTRIBUTE = 0x0007, 0x0008, 0x000C
 #: Types of links: 64 and more are external or of an application's.
 _HARD, _SOFT, _EXTERNAL = 0, 1, 64
-#: The class of a dataset that is put together from other datasets.
+#: The class of a dataset that is assembled from other datasets.
 _VIRTUAL = 3
 
 
@@ -88,7 +88,7 @@ def walk_file(path: Path) -> dict[str, Any]:
 
 
 class _Walk:
-    """A walk over a file's objects from its root; each is visited once, whatever links to it."""
+    """A walk over a file's objects from its root; each is visited once, however many links lead to it."""
 
     def __init__(self, file: Any) -> None:
         self._file = file

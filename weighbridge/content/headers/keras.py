@@ -66,7 +66,7 @@ def judge(contents: Iterable[bytes]) -> KerasHeader:
 
 
 def is_configuration(value: Any) -> bool:
-    """Whether a JSON file's value is a model's configuration, as Keras writes it and `model_from_json` reads it."""
+    """Return whether a JSON file's value is a model's configuration in the form that `model_from_json` reads."""
     if not isinstance(value, dict):
         return False
     if isinstance(value.get("modelTopology"), dict):

@@ -14,7 +14,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: Packages of Keras and of KerasHub, however they are imported; the longest first.
+#: Packages of Keras and KerasHub under all names of their imports; the longest first.
 _ALL_PACKAGES = "tensorflow.python.keras tensorflow.keras tf_keras keras_core keras_hub keras_nlp keras_cv keras"
 _PACKAGES = tuple(_ALL_PACKAGES.split())
 #: Parts of a package that only repeat it: `keras.src.layers` is `keras.layers`.
@@ -77,7 +77,7 @@ def below_keras(module: str) -> str | None:
 
 
 def is_built(module: str, name: str) -> bool:
-    """Whether a class of Keras's is one that is built from its configuration alone."""
+    """Return whether a class of Keras's is one that is built from its configuration alone."""
     part = below_keras(module)
     if part is None or not _CLASS_NAME.fullmatch(name):
         return False
@@ -85,21 +85,21 @@ def is_built(module: str, name: str) -> bool:
 
 
 def only_computes(module: str, name: str) -> bool:
-    """Whether a function of Keras's only computes."""
+    """Return whether a function of Keras's only computes."""
     part = below_keras(module)
     return part in _FUNCTIONS and _FUNCTION_NAME.fullmatch(name) is not None and name not in _LOOKUPS
 
 
 def is_known_function(name: str) -> bool:
-    """Whether a function without a module is an activation, a loss or a metric of Keras's."""
+    """Return whether a function without a module is an activation, a loss or a metric of Keras's."""
     return name in _KNOWN_FUNCTIONS
 
 
 def is_builtin(name: str) -> bool:
-    """Whether a name is a built-in of Python's, such as `exec`, or no name at all."""
+    """Return whether a name is a built-in of Python's, such as `exec`, or no name at all."""
     return name in _BUILTINS or not name.isidentifier()
 
 
 def reaches_out(symbol: str) -> bool:
-    """Whether a function of TensorFlow's, as its public API names it, may read, write, load or run something."""
+    """Return whether a function of TensorFlow's, as its public API names it, may read, write, load or run something."""
     return not _REACHING.isdisjoint(symbol.split("."))

@@ -16,7 +16,7 @@ from license_expression import Licensing, get_spdx_licensing
 
 from weighbridge.content.findings import plain
 
-#: Bytes of a licence file that are read: titles stand at the top.
+#: The most bytes that are read of a licence file: titles are at the top.
 _TEXT_SIZE = 64 * 1024
 _METADATA_SIZE = 1024 * 1024
 #: Names in use that are neither SPDX ids nor the Hub's words, by their lowercase words.
@@ -104,7 +104,7 @@ def _spdx() -> Licensing:
 
 
 def licence_name(stated: str) -> str:
-    """Return a stated licence as an SPDX expression, or the publisher's own word; empty when it names none."""
+    """Return a stated licence as an SPDX expression, or the publisher's own name of it; empty without one."""
     words = plain(stated, 200).strip().strip("\"'")
     folded = words.lower()
     if folded in _NOTHING:
@@ -147,7 +147,7 @@ def licence_in_metadata(path: Path) -> str:
 
 
 def licence_in_text(path: Path) -> str:
-    """Return the licence whose own words stand at the top of a file, or empty."""
+    """Return the licence whose title is at the top of a file, or nothing."""
     with open(path, "rb") as file:
         text = file.read(_TEXT_SIZE).decode(errors="replace")
     folded = " ".join(text.lower().split())

@@ -30,7 +30,7 @@ _LETTER = rb'(?:[^"\\\x00-\x1f\x80-\xff]|[\xc2-\xf4][\x80-\xbf]{1,3}|' + _ESCAPE
 _PLAIN = rb'(?:[^" \\\x00-\x1f\x80-\xff]|[\xc2-\xf4][\x80-\xbf]{1,3}|\\["\\/])'
 _TEXT = rb'"' + _LETTER + rb'*+"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
-#: Texts in which nobody looks for a pickle (`loading.inspection`): short, or two short words.
+#: Texts that are not searched for a pickle (`loading.inspection`): short, or two short words.
 _WORD = rb'"(?:' + _LETTER + rb"{0,15}+|" + _PLAIN + rb"{1,40}+ " + _PLAIN + rb'{1,22}+)"'
 _SCALAR = rb"(?:" + _WORD + rb"|" + _NUMBER + rb")"
 _PAIR = rb"\[\s*+" + _SCALAR + rb"\s*+,\s*+" + _SCALAR + rb"\s*+\]"
@@ -67,7 +67,7 @@ class Condensed:
 
 
 def condensed(path: Path) -> Condensed:
-    """Return a file's JSON without the middle of its long runs; what is no JSON is kept as it is."""
+    """Return a file's JSON without the middle of its long runs; invalid JSON is returned unchanged."""
     kept = Condensed()
     if path.stat().st_size:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:

@@ -50,7 +50,7 @@ class MsgpackHeader:
 
 
 class _Broken(ValueError):
-    """The bytes are no MessagePack; the text says why."""
+    """The bytes are not MessagePack; the text has the reason."""
 
 
 def read(path: Path) -> MsgpackHeader:

@@ -52,12 +52,12 @@ class OnnxHeader:
         ir_version: version of the format.
         opsets: version by operator domain.
         producer: tool that wrote it.
-        metadata: the publisher's own words.
+        metadata: the publisher's metadata.
         parameters: number of weights by type.
         external: files that hold its tensors, relative to its folder; only safe names.
         bytes_read: bytes that were really read.
         findings: `onnx.*`.
-        failure: why there is no answer at all, or empty.
+        failure: the reason why there is no result, or empty.
     """
 
     ir_version: int = 0
@@ -123,7 +123,7 @@ def walk(path: Path) -> OnnxHeader:
 
 
 def _text(value: str | bytes) -> str:
-    """Return a text field; protobuf gives the bytes of one that is no UTF-8."""
+    """Return a text field; protobuf returns bytes for one that is not UTF-8."""
     return value if isinstance(value, str) else value.decode(errors="backslashreplace")
 
 

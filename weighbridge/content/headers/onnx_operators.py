@@ -65,7 +65,7 @@ def inspect(use: Use, own: bool, findings: Findings) -> None:
 
 
 def _inspect_context(use: Use, findings: Findings) -> None:
-    """Judge what a compiled part of a model is read from: the attribute itself, or a file that it names."""
+    """Yield the findings about the place of a compiled part: the attribute itself, or a file that it names."""
     place = use.texts.get("ep_cache_context", "")
     if use.numbers.get("embed_mode", 1) != 1 and leaves_model(place):
         text = f"A part of it is compiled code in {quoted(place)}, which is outside of the model."

@@ -12,5 +12,5 @@ _ELSEWHERE = re.compile(r"[/\\~]|[A-Za-z]:|file:|data:|[\w+.-]+://|.*\0", re.IGN
 
 
 def leaves_model(name: str) -> bool:
-    """Whether a name is absolute, an address, or goes upwards; on any system."""
+    """Return whether a name is absolute, an address, or goes upwards; on any system."""
     return _ELSEWHERE.match(name) is not None or ".." in re.split(r"[/\\]", name)

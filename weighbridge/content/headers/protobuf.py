@@ -23,7 +23,7 @@ _VARINT, _FIXED64, _LENGTH, _GROUP_BEGIN, _GROUP_END, _FIXED32 = 0, 1, 2, 3, 4, 
 
 
 class Malformed(ValueError):
-    """The bytes are no such message; the text says why."""
+    """The bytes are not such a message; the text has the reason."""
 
 
 class Stripper:
@@ -51,7 +51,7 @@ class Stripper:
         """Return the copy of the message of `size` bytes that begins at the file's position.
 
         Raises:
-            Malformed: the bytes are no such message, or it is nested or large beyond the limits.
+            Malformed: the bytes are not such a message, or it is nested or large beyond the limits.
         """
         if depth > MAX_DEPTH:
             raise Malformed(f"it is nested deeper than {MAX_DEPTH} messages")
@@ -133,7 +133,7 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     Fields of fixed width are skipped, and so are groups, as readers do with what they do not know.
 
     Raises:
-        Malformed: the bytes are no message.
+        Malformed: the bytes are not a message.
     """
     at, end, groups = 0, len(message), 0
     while at < end:

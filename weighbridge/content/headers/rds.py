@@ -1,6 +1,6 @@
 """R's serialized objects (`.rds`, `.RData`): which kinds of objects they hold, without building one.
 
-A promise is code that R runs as soon as somebody looks at the value (CVE-2024-27322); functions and calls run when they
+A promise is code that R runs as soon as the value is read (CVE-2024-27322); functions and calls run when they
 are used. Format: R Internals, "Serialization Formats", and R's src/main/serialize.c. Runs in a child process (sandbox).
 Not here: the compression around it (content.archives).
 """
@@ -22,7 +22,7 @@ from weighbridge.domain.report import Finding
 #: Objects of one file; a data frame of texts has one for each.
 MAX_ITEMS = 20_000_000
 MAX_PENDING = 1_000_000
-#: Types of items (SEXPTYPE), and what stands in their place.
+#: Types of items (SEXPTYPE), and the pseudo types in their place.
 _SYMBOL, _PAIRS, _CLOSURE, _ENVIRONMENT, _PROMISE, _CALL = 1, 2, 3, 4, 5, 6
 _SPECIAL, _BUILTIN, _TEXT, _DOTS, _TEXTS, _LIST, _EXPRESSIONS, _BYTECODE = 7, 8, 9, 17, 16, 19, 20, 21
 _POINTER, _WEAK_REFERENCE, _RAW, _OBJECT = 22, 23, 24, 25
@@ -94,7 +94,7 @@ def walk(file: BinaryIO, size: int) -> RdsHeader:
 
 
 class _Broken(ValueError):
-    """The bytes are no objects of R's; the text says why."""
+    """The bytes are not objects of R; the text has the reason."""
 
 
 class _Walker:

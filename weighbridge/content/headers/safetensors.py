@@ -36,7 +36,7 @@ BITS |= {"I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32
 BITS |= {"F64": 64, "I64": 64, "U64": 64}
 #: Names of tensors of quantized layers in which several weights are packed into one element.
 _PACKED = re.compile(r"(\.qweight|\.weight_packed|_packed)$")
-#: Names of tensors that belong to a quantization and are no weights of the model.
+#: Names of tensors that belong to a quantization and are not weights of the model.
 _OVERHEAD = re.compile(
     r"(\.(qzeros|g_idx|absmax|quant_map|nested_absmax|nested_quant_map|weight_shape|weight_scale\w*|scales)"
     r"|\.quant_state\.\w+|_scales)$"
@@ -49,17 +49,17 @@ _Entry = tuple[Any, tuple[Any, ...], tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class SafetensorsHeader:
-    """What the header says; nothing of its tensors when an error stands among the findings.
+    """The content of the header; without its tensors when the findings have an error.
 
     Attributes:
         parameters: number of elements by type.
         packed: of these, elements of tensors in which a quantization packs several weights into one element.
-        overhead: of these, elements of tensors that belong to a quantization and are no weights.
-        metadata: the publisher's own words.
+        overhead: of these, elements of tensors that belong to a quantization and are not weights.
+        metadata: the publisher's metadata.
         header_size: bytes read: the length and the header.
         data_size: bytes of tensors.
         findings: `safetensors.*`.
-        failure: why there is no answer at all (the reader took too much), or empty.
+        failure: the reason why there is no result (the reader exceeded a limit), or empty.
     """
 
     parameters: dict[str, int] = field(default_factory=dict)

@@ -37,7 +37,7 @@ _MAX_STEPS, _MAX_TEXTS = 64, 256
 #: Bytes of a constant text that is followed.
 _MAX_TEXT = 4096
 _STRING = 7
-#: What stands for a part of a text that is not known.
+#: The placeholder of an unknown part of a text.
 _UNKNOWN = "?"
 
 
@@ -108,8 +108,8 @@ def walk(content: memoryview) -> GraphHeader:
 
     1. As a SavedModel, a MetaGraph, a graph and Keras's metadata; what is none of them has no nodes there.
     2. A text is judged as one: `saved_model.pbtxt` is loaded too (tensorflow_text).
-    3. Every operator of the table is judged, with the places that it is given followed to constants.
-    4. Keras configurations within are judged as those of other files.
+    3. Every operator of the table is checked, with its paths traced to constants.
+    4. Embedded Keras configurations are checked like those of other files.
     """
     findings = Findings()
     found, problems = _File(), []

@@ -79,7 +79,7 @@ OPERATORS: dict[str, Operator] = {
     **_several("DebugIdentityV3 DebugNanCount", "place", "writes or sends elsewhere", (), ("debug_urls",)),
     **_several("DebugNumericSummary DebugNumericSummaryV2", "place", "writes or sends elsewhere", (), ("debug_urls",)),
 }
-#: Beginnings of places that are none: descriptors within the program or the attribute itself.
+#: Beginnings of values that are not paths: descriptors within the program or the attribute itself.
 WITHIN = ("local://", "bytes://")
 #: Operators that put texts one after the other.
 JOINING = frozenset({"StringJoin", "Add", "AddV2", "ShardedFilename", "ShardedFilespec"})

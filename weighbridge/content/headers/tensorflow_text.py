@@ -22,7 +22,7 @@ _ONE_PIECE = re.compile(_PIECE, re.DOTALL)
 
 
 def is_text(content: memoryview) -> bool:
-    """Whether bytes are a text; a few binary graphs are one too."""
+    """Return whether bytes are a text; this holds for a few binary graphs too."""
     if b"\0" in bytes(content[:4096]):
         return False
     try:

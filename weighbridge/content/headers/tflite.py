@@ -1,7 +1,7 @@
 """TFLite models: which operators are not built in, read from the table of operator codes.
 
 A custom operator needs a library; one whose name begins with `Flex` is an operator of TensorFlow's, files and all.
-FlatBuffers are read by hand, with every offset held against the file. Schema: tensorflow/compiler/mlir/lite/schema.
+FlatBuffers are read by hand, with every offset checked against the file. Schema: tensorflow/compiler/mlir/lite/schema.
 Not here: what TensorFlow's operators do (tensorflow_operators), tensors.
 """
 

@@ -54,20 +54,20 @@ def why_harmful(operator: str) -> str:
 
 
 def reads_file(operator: str) -> bool:
-    """Whether an operator reads the file that it is given."""
+    """Return whether an operator reads the file that it is given."""
     return operator in _READERS
 
 
 def is_known(namespace: str) -> bool:
-    """Whether a namespace comes with PyTorch or with a well-known library of operators."""
+    """Return whether a namespace comes with PyTorch or with a well-known library of operators."""
     return namespace in _KNOWN
 
 
 def follows_elsewhere(target: str) -> bool:
-    """Whether a graph's loader would follow a name to something else than an operator (`torch.os.system`)."""
+    """Return whether a graph's loader would follow a name to something else than an operator (`torch.os.system`)."""
     return target.startswith(_LOOKED_UP) and _TARGETS.fullmatch(target) is None
 
 
 def is_size(expression: str) -> bool:
-    """Whether an expression only computes a size."""
+    """Return whether an expression only computes a size."""
     return _SIZE.fullmatch(expression) is not None and _NO_SIZES.search(expression) is None

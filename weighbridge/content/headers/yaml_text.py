@@ -23,7 +23,7 @@ from weighbridge.domain.report import Finding
 MAX_YAML_SIZE = 2 * 1024**2
 #: Levels of nesting; C code would overflow its stack on more.
 MAX_DEPTH = 100
-#: Values that a YAML text stands for once its aliases are followed.
+#: The most values of a YAML text after its aliases are expanded.
 MAX_VALUES = 500_000
 #: Documents of one stream.
 MAX_DOCUMENTS = 1000
@@ -123,7 +123,7 @@ _PlainLoader.add_constructor(None, _PlainLoader.construct_plain)
 
 @dataclass
 class _Size:
-    """What the events so far stand for: all values, those of each anchor, and the collections that are open."""
+    """The counts of the events so far: all values, those of each anchor, and the open collections."""
 
     total: int = 0
     anchors: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A configuration's value held against the table: every key at every depth, and the layout of the whole.
+"""Checks a configuration's value against the table: every key at every depth, and the layout of the whole.
 
 Not here: the table (loader_keys, layouts), chat templates and indexes of weights (headers.config).
 """
@@ -17,13 +17,13 @@ from weighbridge.domain.report import Finding
 
 #: Values that may be pickles; YAML has bytes too.
 _TEXTS = frozenset({str, bytes})
-#: Values of one file that are looked at; the largest tokenizers have about two million.
+#: The most values of one file that are checked; the largest tokenizers have about two million.
 MAX_VALUES = 20_000_000
-#: What parsers make of objects and arrays; never a subclass of them.
+#: The types that parsers return for objects and arrays, never a subclass of them.
 _CONTAINERS = frozenset({dict, list})
-#: Letters of the shortest text that is looked at for a pickle: by its key, and in lists, which may be vocabularies.
+#: The characters of the shortest text that is searched for a pickle: by its key, and in lists, often vocabularies.
 _MIN_TEXT_LENGTH, _MIN_LISTED_LENGTH = 12, 16
-#: Letters from which on a listed text is looked at even when it has a space, as the merges of a tokenizer have.
+#: The length from which a listed text is searched even when it has a space, as the merges of a tokenizer have.
 _MAX_MERGE_LENGTH = 64
 #: Characters of a value's place that are kept while walking.
 _MAX_PLACE = 200
@@ -89,7 +89,7 @@ def _inspect_keys(found: Mapping[Any, Any], where: str, findings: Findings) -> N
 
 
 def _may_hold_pickle(text: str) -> bool:
-    """Whether a text in a list is worth a look: two words of a vocabulary in one line are not."""
+    """Return whether a text in a list is searched: two words of a vocabulary in one line are not."""
     if len(text) < _MIN_LISTED_LENGTH:
         return False
     return len(text) > _MAX_MERGE_LENGTH or " " not in text or "\n" in text

@@ -17,7 +17,7 @@ from weighbridge.domain.paths import safe_path
 from weighbridge.domain.report import Level
 from weighbridge.errors import UnsafePath
 
-#: Texts of one value that are looked at; a real auto_map has a dozen.
+#: The most texts of one value that are checked; a real auto_map has a dozen.
 MAX_TEXTS = 1000
 #: The organisation whose attention kernels transformers loads without asking.
 _KERNELS = "kernels-community/"
@@ -176,7 +176,7 @@ def library(value: Any, _: Mapping[Any, Any]) -> Iterator[Ruling]:
 
 
 def command(value: Any, _: Mapping[Any, Any]) -> Iterator[Ruling]:
-    """Judge a command that the reader hands to a shell."""
+    """Judge a command that the reader passes to a shell."""
     for text in texts(value):
         if text:
             yield Ruling("config.command", "error", "runs a command of the publisher's", text)
@@ -191,7 +191,7 @@ def started_command(value: Any, _: Mapping[Any, Any]) -> Iterator[Ruling]:
 
 
 def joined_path(value: Any, _: Mapping[Any, Any]) -> Iterator[Ruling]:
-    """Judge a path that the reader joins to the model's folder: it may not leave it, and is no address."""
+    """Judge a path that the reader joins to the model's folder: it may not leave it, or be an address."""
     for text in texts(value):
         if text and leaves_the_folder(text):
             yield Ruling("config.reads-outside", "error", "reads a file outside of the model", text)
@@ -219,7 +219,7 @@ def evaluated(value: Any, _: Mapping[Any, Any]) -> Iterator[Ruling]:
 
 
 def leaves_the_folder(text: str) -> bool:
-    """Whether a path leads out of the folder that it is joined to: absolute, an address, or not safe to create."""
+    """Return whether a path leads out of the folder that it is joined to: absolute, an address, or unsafe."""
     if _ABSOLUTE.match(text) or _URL.match(text):
         return True
     plain = text.removeprefix("./").rstrip("/")

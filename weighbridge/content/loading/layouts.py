@@ -145,7 +145,7 @@ def _flavor_setting(key: Any, found: Any) -> Iterator[Ruling]:
 
 
 def _mlproject(value: Any) -> Iterator[tuple[str, Ruling]]:
-    """Judge MLflow's MLproject: `mlflow run` hands the commands of its entry points to a shell."""
+    """Judge MLflow's MLproject: `mlflow run` passes the commands of its entry points to a shell."""
     points = value.get("entry_points") if isinstance(value, dict) else None
     for name, point in points.items() if isinstance(points, dict) else ():
         if isinstance(point, dict):
@@ -161,7 +161,7 @@ def _package(value: Any) -> Iterator[tuple[str, Ruling]]:
 
 
 def _archive_manifest(value: Any) -> Iterator[tuple[str, Ruling]]:
-    """Judge TorchServe's MAR-INF/MANIFEST.json: a handler that is none of its own is code of the publisher's."""
+    """Judge TorchServe's MAR-INF/MANIFEST.json: a handler that is not its own is code of the publisher."""
     model = value.get("model") if isinstance(value, dict) else None
     if not isinstance(model, dict) or "modelName" not in model:
         return

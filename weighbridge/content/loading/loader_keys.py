@@ -1,6 +1,6 @@
 """The table of keys by which configurations make readers run, import, fetch or read something.
 
-A key counts wherever it is, at any depth of any JSON, YAML, TOML or metadata: readers hand nested settings on, as vLLM
+A key counts at any depth of any JSON, YAML, TOML or metadata: readers pass nested settings on, as vLLM
 did (CVE-2025-66448), and equal bytes may have many names. Where a key is an ordinary word too, it counts only beside
 others that its reader needs. Not here: what a value means (judgements), files of one layout (layouts).
 """
@@ -20,9 +20,9 @@ class LoaderKey:
     Attributes:
         name: the key.
         reader: the program that acts on it.
-        judge: yields what a value makes the reader do.
+        judge: yields the actions of a reader for a value.
         since: the advisory, report or page that describes it.
-        beside: keys of the same mapping of which one must be there too; empty when the key counts alone.
+        beside: keys of which the same mapping must have one, too; empty when the key alone counts.
     """
 
     name: str

@@ -22,7 +22,7 @@ data.dgl.ai flashinfer.ai wheels.vllm.ai
 """
 #: Indexes of the projects that publish their builds there themselves.
 _KNOWN_HOSTS = frozenset(_KNOWN_HOSTS_LIST.split())
-#: Organisations whose own repositories model cards tell people to install from, because a release is behind.
+#: Organisations whose repositories model cards recommend for installation, because a release is behind.
 _KNOWN_REPOSITORIES = re.compile(
     r"^(git\+)?https://github\.com/(huggingface|pytorch|facebookresearch|openai|NVIDIA|NVIDIA-NeMo|vllm-project|google"
     r"|google-deepmind|microsoft|QwenLM|deepseek-ai|mistralai|Dao-AILab|UKPLab|THUDM|OpenGVLab|ml-explore)/[\w.-]+",
@@ -53,7 +53,7 @@ def rulings(text: str) -> Iterator[Ruling]:
 
 
 def is_requirements(text: str) -> bool:
-    """Whether pip would read a text as requirements: it refuses the whole file when one line is none."""
+    """Return whether pip would read a text as requirements: it refuses the whole file for one invalid line."""
     if "://" not in text and "@" not in text and not _ACTS.search(text):
         return False
     lines = list(_lines(text))
@@ -118,7 +118,7 @@ def _requirement(text: str) -> Iterator[Ruling]:
 
 
 def _place(text: str) -> Iterator[Ruling]:
-    """Judge where a package is installed from: a repository, an address, or a path."""
+    """Judge the source of a package: a repository, an address, or a path."""
     if _KNOWN_REPOSITORIES.match(text):
         yield Ruling("config.fetches", "warning", "installs the newest state of a known project's repository", text)
     elif "://" in text or text.startswith("git@"):

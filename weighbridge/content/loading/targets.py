@@ -51,7 +51,7 @@ _REACHED_THROUGH = frozenset(_REACHED_THROUGH_LIST.split())
 
 
 def is_dotted(text: str) -> bool:
-    """Whether a text is a dotted name with at least two parts, as readers import them."""
+    """Return whether a text is a dotted name with at least two parts, as readers import them."""
     return "." in text and len(text) <= 300 and all(part.isidentifier() for part in text.split("."))
 
 

@@ -1,4 +1,4 @@
-"""Arrays in joblib's files: how many bytes lie between two opcodes of a pickle.
+"""Arrays in joblib's files: the number of bytes between two opcodes of a pickle.
 
 joblib writes a `NumpyArrayWrapper` and, right after the BUILD that fills it, the array: one byte of padding length, the
 padding, the numbers; or, for an array of objects, another pickle (joblib/numpy_pickle.py, `read_array`).

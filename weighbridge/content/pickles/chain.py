@@ -1,4 +1,4 @@
-"""The pickles of one file, one after the other, with the arrays and raw storages that stand between them.
+"""The pickles of one file, one after the other, with the arrays and raw storages between them.
 
 Several dumps into one file, several arrays saved into one, and torch's legacy formats are such chains: readers go on
 where the last one ended. What belongs to nothing is a finding. Not here: members of archives (streams), one pickle
@@ -16,9 +16,9 @@ from weighbridge.content.pickles import machine, npy, storages
 from weighbridge.content.pickles.machine import Budget, Walked
 from weighbridge.content.pickles.recognition import MARK, is_pickle
 
-#: Bytes after the last pickle that are looked at before they count as padding.
+#: The most bytes after the last pickle that are searched; the rest counts as padding.
 _PADDING = 64 * 1024
-#: Formats of which something may unpickle the file; `unknown` ones have names that nobody can rely on.
+#: Formats that some program may unpickle; `unknown` ones have unreliable names.
 _OPENED = frozenset({"pickle", "npy", "unknown"})
 
 
@@ -27,8 +27,8 @@ class Stream:
     """One pickle.
 
     Attributes:
-        location: the member it lies in and, for one of several, its offset; empty for the whole blob.
-        walked: what a walk over its opcodes came to.
+        location: its member and, for one of several, its offset; empty for the whole blob.
+        walked: the result of the walk over its opcodes.
     """
 
     location: str
@@ -64,7 +64,7 @@ class Chain:
 
     Attributes:
         unread: why something of it could not be searched, or empty.
-        findings: what is wrong beside the pickles themselves.
+        findings: problems other than those of the pickles themselves.
         found: how many pickles there were.
     """
 
@@ -129,7 +129,7 @@ class Chain:
 
     @property
     def _is_opened(self) -> bool:
-        """Whether something unpickles the file, for all that we know."""
+        """Return whether some program may unpickle the file."""
         return self._source.format in _OPENED or self._counted
 
     def _past(self, array: npy.Array, position: int) -> int:

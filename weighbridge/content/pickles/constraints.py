@@ -1,7 +1,7 @@
 """Which arguments make a call of a listed global harmless: the constraints that entries of the list name.
 
 Arguments are values of the symbolic stack: what is not followed there is data, but for globals and what they made.
-Not here: who asks (uses), and which entry has which constraint (allowed).
+Not here: their use (uses), and which entry has which constraint (allowed).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TENSORS = ("torch", "numpy")
 
 
 def holds(constraint: Arguments, arguments: Any) -> bool:
-    """Whether arguments keep a constraint; all of them are unknown when there are too many to be followed."""
+    """Return whether arguments satisfy a constraint; all are unknown when there are too many to follow."""
     return constraint == "any" or (isinstance(arguments, tuple) and _CONSTRAINTS[constraint](arguments))
 
 
@@ -35,14 +35,14 @@ def _is_class(value: Any) -> bool:
 
 
 def is_constant(value: Any) -> bool:
-    """Whether a value is a number, a text, bytes, or a tuple of such."""
+    """Return whether a value is a number, a text, bytes, or a tuple of such."""
     if isinstance(value, tuple):
         return all(map(is_constant, value))
     return value is PLAIN or isinstance(value, str | int)
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is constant, or a constant that is looked up."""
+    """Return whether a value is constant, or a named constant."""
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
     entry = allowed(value) if isinstance(value, Import) else None
@@ -50,7 +50,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_value(value: Any) -> bool:
-    """Whether a value is data through and through as far as it is followed: no global, no instance of a library."""
+    """Return whether a value is only data, as far as it is followed: no global, no instance of a library."""
     if isinstance(value, tuple):
         return all(map(_is_value, value))
     if isinstance(value, Import):

@@ -2,7 +2,7 @@
 
 JSON, YAML, HDF5's attributes, Arrow's and parquet's metadata and MessagePack's extensions carry them, and their readers
 unpickle them (PyTables, pandas, pyarrow, stable-baselines3). Readers of such formats hand each value to `inspect`.
-Not here: pickles that are files or members of archives (streams), and what their globals come to (judgement).
+Not here: pickles that are files or members of archives (streams), and the judgement of their globals (judgement).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from weighbridge.content.pickles.recognition import MARK, is_pickle
 from weighbridge.content.pickles.symbols import Import
 from weighbridge.domain.report import Finding, Level
 
-#: Letters of a value that is looked at, and bytes that come out of a compressed one.
+#: The most characters of a searched value, and the most bytes of a decompressed one.
 MAX_LENGTH = 64 * 1024 * 1024
 _MAX_INFLATED = 16 * 1024 * 1024
 #: Opcodes that a walk over one value may read.
@@ -33,7 +33,7 @@ _MIN_LENGTH = 6
 _DATA_URI = re.compile(r"data:[\w.+/;=-]{0,200},", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
 _HEXADECIMAL = re.compile(r"([0-9a-fA-F]{2})+", re.ASCII)
-#: Beginnings of zlib and gzip streams, as their readers tell them.
+#: Beginnings of zlib and gzip streams.
 _DEFLATED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
 #: STACK_GLOBAL and the extension codes: what a pickle that imports has, unless it has the two lines of a GLOBAL.
 _IMPORTS = re.compile(rb"[\x93\x82\x83\x84]")
@@ -46,7 +46,7 @@ class Embedded:
     """A pickle that a value holds.
 
     Attributes:
-        written: how it stands there, such as `base64`; `bytes` for as it is.
+        written: its encoding, such as `base64`; `bytes` for none.
         imports: the globals that it would import.
         harmless: whether all of them are on the list, and used as it allows.
     """
@@ -60,7 +60,7 @@ def inspect(value: bytes | str, location: str = "") -> tuple[Finding, ...]:
     """Return a finding for each pickle that a value holds: an error unless all that it imports is harmless.
 
     Args:
-        value: of another format; a text is looked at for what it encodes too.
+        value: a value of another format; a text is also searched after decoding.
         location: where the value is, such as its key.
     """
     return tuple(_finding(found, location) for found in embedded_pickles(value))
@@ -74,7 +74,7 @@ def embedded_pickles(value: bytes | str) -> tuple[Embedded, ...]:
     for written, content in _readings(value):
         if walked := _walked(content):
             imports = tuple(walked.imports)
-            # Nobody looks at the files that such a pickle may hold in turn.
+            # Pickles inside such a pickle are not searched.
             harmless = judge(walked).harmless and not walked.files
             found.setdefault(imports, Embedded(written, imports, harmless))
     return tuple(found.values())

@@ -24,7 +24,7 @@ from weighbridge.content.pickles.judgement import judge
 from weighbridge.content.pickles.symbols import Import
 
 Opinion = Literal["clean", "suspicious", "dangerous", "none"]
-#: Bytes of all the copies of one blob that other engines are asked about.
+#: The most bytes of all copies of one blob for the other engines.
 MAX_COPIES_SIZE = 32 * 1024 * 1024
 _FICKLING_LIMITS = sandbox.ReadingLimits(wall_time_s=120, cpu_time_s=60)
 _WORST: tuple[Opinion, ...] = ("dangerous", "none", "suspicious", "clean")
@@ -38,7 +38,7 @@ class EngineVerdict:
         engine: its name.
         opinion: `none` when it could not say.
         details: what it names, each a short text; why it could not say.
-        skipped: whether it was not asked, because the pickle is larger than it may be given.
+        skipped: whether it did not run, because the pickle is larger than its limit.
     """
 
     engine: str
@@ -48,7 +48,7 @@ class EngineVerdict:
 
 
 def ask_globals(streams: Sequence[Stream]) -> list[EngineVerdict]:
-    """Judge pickles by the closed list of globals: what is not on it, or not used as it allows, is suspicious."""
+    """Return verdicts of the closed list: a global that is not on it, or not used as allowed, is suspicious."""
     return [_judge_globals(stream) for stream in streams]
 
 
@@ -62,7 +62,7 @@ def _judge_globals(stream: Stream) -> EngineVerdict:
 
 
 def ask_picklescan(streams: Sequence[Stream]) -> list[EngineVerdict]:
-    """Ask picklescan (https://github.com/mmaitre314/picklescan)."""
+    """Return the verdicts of picklescan (https://github.com/mmaitre314/picklescan)."""
     return [_worst("picklescan", [_ask_picklescan(copy) for copy in copies]) for copies in _copies(streams)]
 
 
@@ -84,7 +84,7 @@ def _ask_picklescan(copy: bytes) -> EngineVerdict:
 
 
 def ask_fickling(streams: Sequence[Stream]) -> list[EngineVerdict]:
-    """Ask fickling (https://github.com/trailofbits/fickling), with limits on time and memory: once for all of them."""
+    """Return the verdicts of fickling (https://github.com/trailofbits/fickling), run once within limits for all."""
     copies = _copies(streams)
     with tempfile.TemporaryDirectory(prefix="weighbridge-pickles-") as folder:
         for number, parts in enumerate(copies):
@@ -133,7 +133,7 @@ def _severity(path: Path) -> dict[str, str]:
 
 
 def _imports_harmless(trigger: str) -> bool:
-    """Whether fickling is alarmed by a harmless import: it takes every module with `pickle` in its name for pickle."""
+    """Return whether fickling's alarm is about a harmless import: it flags every module with `pickle` in its name."""
     found = re.fullmatch(r"from (\S+) import (\S+)", trigger)
     return found is not None and classify(Import(*found.groups())) == "harmless"
 

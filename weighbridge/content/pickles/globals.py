@@ -1,4 +1,4 @@
-"""Which globals of a pickle are what: on the closed list of harmless ones, known to harm, or unknown to everybody.
+"""The classification of a pickle's globals: on the closed list of harmless ones, known as harmful, or unknown.
 
 The standard library is harmful as a whole but for what is listed: scanners that list its dangerous functions one by one
 were bypassed again and again. Not here: whether a listed global is used as the list allows (uses).
@@ -36,7 +36,7 @@ modelscope pytest _pytest nose py nltk.data nltk.internals cProfile antigravity 
 _osx_support _aix_support _pyrepl
 """
 _DANGEROUS_MODULES = frozenset(_DANGEROUS.split()) | (MODULES - _PLAIN)
-#: Names that load, run, or reach elsewhere in whatever module they stand.
+#: Names that load, run, or reach elsewhere, in any module.
 _NAMES = """
 load loads load_from_bytes _load_from_bytes loadtxt genfromtxt fromfile tofile save savez savetxt memmap open
 fdopen read_pickle to_pickle unpickle eval exec execfile execute compile query system popen Popen spawn fork call
@@ -61,7 +61,7 @@ def allowed(found: Import) -> Entry | None:
 
 
 def classify(found: Import) -> Kind:
-    """Return what the name alone says of a global.
+    """Return the classification of a global by its name alone.
 
     One whose name is computed while loading is dangerous, and so may be a listed one whose arguments matter.
     """

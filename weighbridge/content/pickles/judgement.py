@@ -1,4 +1,4 @@
-"""What our own list says of a walked pickle: what it names that harms, what nobody knows, and which objects it holds.
+"""The judgement of a walked pickle by our own list: its harmful and unknown globals, and its objects.
 
 Not here: what the other engines say (engines), and what a judgement leads to (scanners.pickles).
 """
@@ -13,7 +13,7 @@ from weighbridge.content.pickles.machine import Walked
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a pickle's globals, and its uses of them, come to.
+    """The judgement of a pickle's globals, and of its uses of them.
 
     Attributes:
         harmful: globals that harm, and harmful uses of listed ones.
@@ -27,12 +27,12 @@ class Judgement:
 
     @property
     def harmless(self) -> bool:
-        """Whether every global is on the list and used as it allows."""
+        """Return whether every global is on the list and used as it allows."""
         return not self.harmful and not self.unknown
 
 
 def judge(walked: Walked) -> Judgement:
-    """Return what a walk's globals come to, each kind sorted."""
+    """Return the judgement of a walk's globals, each kind sorted."""
     kinds: dict[str, set[str]] = {"dangerous": set(), "unknown": set(), "objects": set()}
     for found in walked.imports:
         entry = allowed(found)

@@ -1,7 +1,7 @@
 """A pickle walked on a symbolic stack, to name every global it would import. Nothing is executed or loaded.
 
 The stack, the memo and the few values that can name a global are followed exactly as unpicklers do (Lib/pickle.py and
-_pickle.c): where every one of them would raise, the walk ends, and what it came to until then counts. Everything else
+_pickle.c): where every one of them would raise, the walk ends, and its result until then counts. Everything else
 is opaque. Where joblib writes an array's bytes between two opcodes, they are skipped (arrays).
 """
 
@@ -38,20 +38,20 @@ _MAX_DEPTH = 16
 
 @dataclass
 class Walked:
-    """What a walk over one pickle came to.
+    """The result of a walk over one pickle.
 
     Attributes:
         imports: every global, with the offset of the first opcode that imports it.
         faults: uses of listed globals that the list does not allow, likewise.
         files: bytes that loading reads as a torch file.
-        sizes: what it says of torch's storages and tensors.
+        sizes: its claims on the sizes of torch's storages and tensors.
         end: offset after the last opcode that was read.
         stopped: whether STOP was reached, as in a whole pickle.
         problem: why it could not be read on, or empty.
         opcodes: how many were read.
         calls: how many of them call something.
         values: how many are left on the stack.
-        limited: whether that is because it costs more than it may, so that nobody knows what follows.
+        limited: whether that is because it exceeds a limit, so that the rest is unknown.
         copies: the pickle without frames, long arguments and array bytes, for other engines; then the pickles within
             its arrays. Empty when they would be too large.
     """
@@ -82,12 +82,12 @@ class Budget:
 
 
 def walk(file: IO[bytes], size: int, depth: int = 0, budget: Budget | None = None) -> Walked:
-    """Walk one pickle from the file's position to its STOP, its end, or the first byte that is no opcode.
+    """Walk one pickle from the file's position to its STOP, its end, or the first byte that is not an opcode.
 
     Args:
         file: seekable, at the pickle's first byte.
         size: of the whole file in bytes.
-        depth: arrays within which it lies.
+        depth: the number of arrays around it.
         budget: shared by the walks over one blob; `MAX_OPCODES` for this one when None.
     """
     start = file.tell()
@@ -118,7 +118,7 @@ def _merge(walked: Walked, other: Walked) -> None:
 class _Machine:
     def __init__(self, file: IO[bytes], size: int, depth: int, budget: Budget, *, skips: bool = True) -> None:
         self._file, self._size, self._depth, self._budget, self._skips = file, size, depth, budget, skips
-        #: Whether any array was gone past.
+        #: Whether any array was skipped.
         self.skipped = False
         self._stack = Stack()
         self._memo = Memo()
@@ -127,7 +127,7 @@ class _Machine:
         self._copy: bytearray | None = bytearray()
         #: Whether dictionaries are followed: only where an array's layout depends on them.
         self._follows = False
-        #: Codes of the extension registry, which is empty in every unpickler that nobody filled it for.
+        #: Codes of the extension registry, which is empty in every unpickler by default.
         self._extensions: dict[Import, int] = {}
         uses = self._uses
         self._walked = Walked(faults=uses.faults, files=uses.files, sizes=uses.sizes)
@@ -155,7 +155,7 @@ class _Machine:
         walked.values = len(self._stack)
         self._uses.end(walked.end)
         if walked.stopped:
-            # Bytes that break off are no pickle written by somebody who knew of a registry with these codes.
+            # Truncated bytes are not a pickle whose author relies on a registry with these codes.
             for found, offset in self._extensions.items():
                 walked.imports.setdefault(found, offset)
         if self._copy:
@@ -229,7 +229,7 @@ class _Machine:
         self._stack.push(value)
 
     def _value(self, read: Read, taken: list[Any], offset: int) -> Any:
-        """Return what an opcode that takes and pushes values makes of them."""
+        """Return the value that an opcode pushes for the values that it takes."""
         name = read.opcode.name
         if name in _MAKES:
             return self._made(name, taken, offset)
@@ -255,7 +255,7 @@ class _Machine:
         return PLAIN if name in _PLAIN_VALUES else OPAQUE
 
     def _made(self, name: str, taken: list[Any], offset: int) -> Any:
-        """Judge an instance that is made, and return it; one of joblib's wrappers says how long an array is."""
+        """Judge a new instance, and return it; one of joblib's wrappers has the length of an array."""
         made, *rest = taken
         if isinstance(made, Import) and made in _WRAPPERS:
             return arrays.Wrapper()

@@ -30,7 +30,7 @@ class Array:
 def read(file: IO[bytes], start: int) -> Array | None:
     """Return the array whose header begins at an offset, or None when none does.
 
-    A header that cannot be understood is taken for one of objects: numpy's own reader may be more tolerant.
+    A header that cannot be parsed counts as one of objects: numpy's own reader may be more tolerant.
     """
     file.seek(start)
     head = file.read(len(MARK) + 2)

@@ -1,4 +1,4 @@
-"""A pickle's opcodes, read one by one; long arguments are skipped, so memory stays bounded whatever a pickle holds.
+"""A pickle's opcodes, read one by one; long arguments are skipped, so memory stays bounded for every pickle.
 
 Codes and layouts are the standard library's own table (`pickletools.opcodes`). Not here: what they do (machine).
 """
@@ -48,7 +48,7 @@ class Opcode:
 
 @dataclass(frozen=True)
 class Read:
-    """An opcode as it stands in a pickle.
+    """An opcode in a pickle.
 
     Attributes:
         opcode: its row.
@@ -104,7 +104,7 @@ def read(file: IO[bytes], left: int) -> Read:
 
     Raises:
         EOFError: there is none.
-        ValueError: the byte is no opcode, or its argument is broken.
+        ValueError: the byte is not an opcode, or its argument is invalid.
     """
     code = file.read(1)
     opcode = TABLE.get(code)
@@ -121,7 +121,7 @@ def _read_none(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
 
 def _read_number(opcode: Opcode, code: bytes, file: IO[bytes], left: int) -> Read:
     raw = _exactly(file, opcode.size)
-    # A float's bytes as a number mean nothing; nobody asks for them.
+    # The value of a float is never used.
     number = int.from_bytes(raw, "little", signed=opcode.signed)
     if opcode.name == "PROTO" and number > HIGHEST_PROTOCOL:
         raise ValueError(f"there is no protocol {number}")
@@ -176,7 +176,7 @@ def as_float(argument: Argument) -> float:
     """Return a float that is written in digits; C's unpickler reads up to a NUL. 0 for what was too long to keep.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     return float(argument.partition("\0")[0]) if isinstance(argument, str) else 0.0
 

@@ -1,8 +1,8 @@
-"""When bytes count as a pickle: never those that no unpickler gets through, or that nobody would give to one.
+"""Recognition of pickles: bytes that every unpickler refuses, or that no program unpickles, do not count as one.
 
 Nearly every sequence of bytes begins with some valid opcodes: random weights and plain texts look like the beginning of
-a pickle now and then, and a few bytes like a whole one. What counts is what a walk came to.
-Not here: the walk (machine), where pickles are looked for (streams).
+a pickle now and then, and a few bytes like a whole one. The result of the walk decides.
+Not here: the walk (machine), where pickles are searched (streams).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 def is_pickle(walked: Walked, *, marked: bool, opened: bool, ends: bool) -> bool:
-    r"""Whether bytes count as a pickle.
+    r"""Return whether bytes count as a pickle.
 
     Args:
         walked: from their first byte.
@@ -45,7 +45,7 @@ def is_pickle(walked: Walked, *, marked: bool, opened: bool, ends: bool) -> bool
 
 
 def may_be_pickle(head: bytes, size: int, *, named: bool) -> bool:
-    """Whether a file may be a pickle, as far as its first bytes tell.
+    """Return whether a file may be a pickle, as far as its first bytes show.
 
     Args:
         head: its first bytes.

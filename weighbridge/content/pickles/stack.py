@@ -29,7 +29,7 @@ class Bytes:
 
 
 class Stack:
-    """The stack; what lies below a mark is out of reach until the mark is taken, as in every unpickler of Python 3."""
+    """The stack; values below a mark are inaccessible until the mark is popped, as in every unpickler of Python 3."""
 
     def __init__(self) -> None:
         self._values: list[Any] = []
@@ -69,7 +69,7 @@ class Stack:
         return taken
 
     def take_to_mark(self) -> list[Any]:
-        """Take everything above the topmost mark, and the mark. Raises IndexError when there is none."""
+        """Pop and return everything above the topmost mark, and the mark. Raises IndexError when there is none."""
         values = self._values
         for place in range(len(values) - 1, -1, -1):
             if values[place] is _MARK:
@@ -107,10 +107,10 @@ class Memo:
 
 
 def is_no_text(value: Any) -> bool:
-    """Whether a value certainly names neither a module nor an attribute; a global may well be a text."""
+    """Return whether a value certainly names neither a module nor an attribute; a global may well be a text."""
     return value is PLAIN or isinstance(value, int | tuple | dict | Bytes)
 
 
 def is_data(value: Any) -> bool:
-    """Whether a value certainly cannot be called."""
+    """Return whether a value certainly cannot be called."""
     return isinstance(value, str) or is_no_text(value)

@@ -1,7 +1,7 @@
 """Storages that are members of torch's zips: which members they are, and whether each has the bytes that it needs.
 
 `a/data.pkl` names `a/data/0`, `a/constants.pkl` names `a/constants/0`, and pickles of torch.package `.data/0.storage`.
-They are numbers to every reader, whatever their bytes look like. Not here: legacy files (storages).
+They are numbers to every reader, with any bytes. Not here: legacy files (storages).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class StorageMembers:
         self._sizes: dict[str, int] = {}
 
     def name(self, pickle: str, storages: dict[str, Storage]) -> None:
-        """Note the storages that a pickle names, by where it lies."""
+        """Record the storages that a pickle names, by its folder."""
         folder, dot, suffix = pickle.partition("@")[0].rpartition(".")
         if not dot or suffix != "pkl":
             return

@@ -41,7 +41,7 @@ class StorageLayout:
         return walked.end
 
     def _past(self, file: IO[bytes], position: int, storage: Storage | None, size: int) -> int:
-        """Return where a storage ends that begins at a position; the same position when that cannot be told."""
+        """Return the end of a storage that begins at a position; the same position when it is unknown."""
         file.seek(position)
         raw = file.read(8)
         if storage is None or storage.item_size is None or len(raw) < 8:

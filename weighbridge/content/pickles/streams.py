@@ -1,7 +1,7 @@
 """Where pickles hide in a blob: plain and legacy torch files, .npy, compressed joblib files, archives of any.
 
-Content decides, not names: whatever its format is said to be, a file whose bytes an unpickler would run is searched.
-What a container declares as raw numbers is gone past: torch's storages, and arrays of .npy files.
+Content decides, not names: a file of any format whose bytes an unpickler would run is searched.
+Data that a container declares as raw numbers are skipped: torch's storages, and arrays of .npy files.
 Not here: the pickles of one file (chain), and what a pickle would do (machine, engines).
 """
 
@@ -50,7 +50,7 @@ class Search:
 
     Attributes:
         unread: why something of it could not be searched, or empty.
-        findings: what is wrong with it beside the pickles themselves.
+        findings: problems other than those of the pickles themselves.
         covered: bytes of the blob searched; beyond a pickle's end, or the byte where every loader stops, none reads.
     """
 
@@ -144,9 +144,9 @@ class Search:
             self.findings.add(found.rule, found.level, found.message, f"{where}!{found.location}".rstrip("!"))
 
     def _inflated(self, codec: Codec, source: SearchedFile) -> Iterator[Stream]:
-        """Yield the pickles of a compressed stream, which joblib reads whatever the file is called.
+        """Yield the pickles of a compressed stream, which joblib reads under any file name.
 
-        A stream that breaks off is searched up to there: a pickle runs before anybody comes to its container's end.
+        A truncated stream is searched up to its end: a pickle runs before a reader reaches its container's end.
         """
         source.file.seek(0)
         limit = max(self._limits.free_size, self._limits.max_ratio * source.size)
@@ -179,7 +179,7 @@ def _searched(member: Member) -> Iterator[IO[bytes]]:
 
 
 def _may_hold_pickle(member: Member) -> bool:
-    """Whether a member's head may begin a pickle, or a chain of some, so that weights need no temporary file."""
+    """Return whether a member's head may begin a pickle, or a chain of some, so that weights need no temporary file."""
     if member.format == "pickle" or _codec(member.head):
         return True
     head = io.BytesIO(member.head)
@@ -201,7 +201,7 @@ class _Held:
     """Decompressed content up to a limit, or to where it breaks off.
 
     Attributes:
-        problem: why there is no more, or empty when it was read to its end.
+        problem: the reason why it ended early, or empty.
         limited: whether that is because more comes out, or needs more memory, than may be.
     """
 

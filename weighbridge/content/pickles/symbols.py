@@ -13,7 +13,7 @@ class Import:
     """A global that a pickle would import.
 
     Attributes:
-        module: its module, or empty when it cannot be told before loading.
+        module: its module, or empty when it is unknown before loading.
         name: its name there, perhaps dotted.
     """
 

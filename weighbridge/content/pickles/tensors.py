@@ -1,4 +1,4 @@
-"""Storages and tensors that torch rebuilds: what a pickle says of their sizes, held against each other.
+"""Storages and tensors that torch rebuilds: checks a pickle's claims on their sizes against each other.
 
 torch trusts these numbers: a tensor that reaches beyond its storage reads or writes what is not its own
 (CVE-2026-24747). Not here: how many bytes of a storage there are, in a legacy file (storages) or in a zip (streams).

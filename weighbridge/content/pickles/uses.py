@@ -1,7 +1,7 @@
-"""Whether a pickle uses the globals that it names as the list of harmless ones allows; what it does not is a fault.
+"""Checks whether a pickle uses its globals as the list of harmless ones allows; any other use is a fault.
 
 A name on the list says little alone: `getattr` of an enum's member is data, of anything else it is a way out. So each
-use is judged: a call with its arguments, an instance that is rebuilt, filled (BUILD) or given items.
+use is judged: a call with its arguments, an instance that is rebuilt, filled (BUILD) or extended by items.
 Not here: globals that are not on the list at all (globals), and the walk that meets the uses (machine).
 """
 
@@ -55,7 +55,7 @@ class Uses:
     Attributes:
         faults: each with the offset of the first opcode that commits it.
         files: bytes that one of its calls reads as a torch file.
-        sizes: what it says of torch's storages and tensors.
+        sizes: its claims on the sizes of torch's storages and tensors.
     """
 
     def __init__(self) -> None:
@@ -91,16 +91,16 @@ class Uses:
         return Made(first) if entry.arguments in _OF_CLASS else Made(function)
 
     def rebuild(self, made: Any, arguments: Any, offset: int) -> Any:
-        """Judge an instance that is made without its constructor (NEWOBJ, OBJ without arguments), and return it."""
+        """Judge an instance that is created without its constructor (NEWOBJ, OBJ without arguments), and return it."""
         self._note(_rebuilt(made, arguments), offset)
         return Made(made) if isinstance(made, Import) else OPAQUE
 
     def fill(self, target: Any, state: Any, offset: int) -> None:
-        """Judge a state that something is given (BUILD): instances of listed classes, never globals themselves."""
+        """Judge setting a state (BUILD): allowed for instances of listed classes, never for globals themselves."""
         self._note(_filled(target, state), offset)
 
     def add(self, target: Any, offset: int) -> None:
-        """Judge something that takes items (APPEND, SETITEM, ADDITEMS): containers do, tensors and globals do not."""
+        """Judge adding items (APPEND, SETITEM, ADDITEMS): allowed for containers, not for tensors and globals."""
         if isinstance(target, Import):
             self._note(Fault(target, "puts items into it, for everybody in the process", harmful=True), offset)
         elif isinstance(target, Made) and (entry := allowed(target.of)) is not None and not entry.items:
@@ -129,7 +129,7 @@ class Uses:
         return OPAQUE
 
     def end(self, offset: int) -> None:
-        """Judge what was kept: a function that is harmless with some arguments only may not be called out of sight."""
+        """Judge stored functions: one that is harmless only with some arguments may not be called later, unseen."""
         for function, count in self._kept.items():
             if count > 0:
                 what = "keeps it for others to call, and only some calls of it are harmless"
@@ -181,7 +181,7 @@ def _filled(target: Any, state: Any) -> Fault | None:
 
 
 def _is_method(key: Any, value: Import | Made) -> bool:
-    """Whether a value of a dictionary may be called by an unpickler that takes it for a method of an instance."""
+    """Return whether an unpickler may call a value of a dictionary as a method of an instance."""
     if isinstance(value, Made) and (entry := allowed(value.of)) is not None and not entry.objects:
         return False
     if not isinstance(key, str):

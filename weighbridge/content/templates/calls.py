@@ -78,13 +78,13 @@ class Calls:
         return self.filtered(node, self.expressions.value(node.node))
 
     def filtered(self, node: nodes.Filter, value: Value) -> Value:
-        """Return what a filter node makes of a value."""
+        """Return the result of a filter node for a value."""
         return self._filter(node.name, value, self._arguments(node), node)
 
     def _arguments(self, node: nodes.Call | nodes.Filter | nodes.Test) -> Arguments:
         value = self.expressions.value
         merged = tuple(value(inner) for inner in (node.dyn_args, node.dyn_kwargs) if inner is not None)
-        # The names that a filter takes by `*` are not told apart.
+        # The names that a filter takes by `*` are not distinguished.
         unknown = MADE if merged and not isinstance(node, nodes.Call) else NOTHING
         return Arguments(
             tuple(value(argument) for argument in node.args or ()),
@@ -133,7 +133,7 @@ class Calls:
         memory.put(holder, None, pairs | memory.elements(pairs))
 
     def _called(self, callee: Value, arguments: Arguments, node: nodes.Node) -> Value:
-        """Return what calling a value gives; macros take the arguments, nobody knows what else does."""
+        """Return the result of calling a value; macros get the arguments, any other result is unknown."""
         self._judgement.call(callee, node)
         for place in callee.places:
             if macro := self._memory.macros.get(place):
@@ -205,7 +205,7 @@ class Calls:
         found = self._method_of_container(name, receiver, arguments, node)
         stored = self._memory.field(receiver, name)
         if found is None or stored.places:
-            # A macro that is kept in a namespace, or what nobody knows.
+            # This is a macro in a namespace, or unknown.
             found = (found or NOTHING) | self._called(stored, arguments, node)
         return found
 
@@ -328,6 +328,6 @@ def _is_cycler(node: nodes.Call) -> bool:
 
 
 def literals(values: Iterable[Value]) -> Value:
-    """Return what the parts of a block of text give when they are put together."""
+    """Return the concatenated results of the parts of a block of text."""
     parts = list(values)
     return folding.fold(folding.concatenate, parts) if all(part.exact for part in parts) else MADE

@@ -1,4 +1,4 @@
-"""What the expressions of a template may stand for, and which names they reach for on the way.
+"""The possible values of a template's expressions, and the names that they access.
 
 Not here: statements (flow), calls and filters (calls), and what is wrong with a name (judgement).
 """
@@ -54,7 +54,7 @@ class Expressions:
         }
 
     def value(self, node: nodes.Node | None) -> Value:
-        """Return what an expression may stand for; NOTHING without one."""
+        """Return the possible values of an expression; NOTHING without one."""
         if node is None:
             return NOTHING
         self._steps += 1

@@ -1,6 +1,6 @@
 """Following a template: what each statement binds, until every variable's possible values are known.
 
-Every way through the template is taken at once, again and again, until nothing new is learnt; only then are names
+Every path through the template is followed at once, repeatedly, until nothing new is learnt; only then are names
 judged. Not here: expressions (expressions, calls), names of scopes (scopes), and how long a template runs (growth).
 """
 
@@ -19,7 +19,7 @@ from weighbridge.content.templates.judgement import TemplateJudgement
 from weighbridge.content.templates.memory import ARGUMENTS, CALLED, CALLER, LOOP, TemplateMemory
 from weighbridge.content.templates.values import MADE, NOTHING, NUMBER, Value, constant, union
 
-#: Passes through a template; constants are told apart in the first ones only, so that it takes a dozen at most.
+#: The most passes through a template; constants are distinguished only in the first ones, so a dozen is enough.
 _MAX_PASSES = 60
 _LOOP_NUMBERS = ("index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0")
 
@@ -73,9 +73,9 @@ def _names(node: nodes.Node) -> Iterator[tuple[str, bool]]:
 
 
 def _own_keys(tree: nodes.Template) -> frozenset[tuple[str, str]]:
-    """Return the names that only ever stand for an element of a variable, each with that variable.
+    """Return the names that are always an element of a variable, each with that variable.
 
-    `for key in categories: categories[key]` finds what is there, whatever the variable holds.
+    `for key in categories: categories[key]` always finds an item, for any content of the variable.
     """
     bound: dict[str, list[str]] = {}
     for name, is_stored in _names(tree):
@@ -192,7 +192,7 @@ class _Flow:
         self._filtered(node.filter, self._written(node.body))
 
     def _filtered(self, node: nodes.Filter, value: Value) -> Value:
-        """Return what the filters of a block make of its text; the innermost filter has no expression."""
+        """Return the result of a block's filters for its text; the innermost filter has no expression."""
         if isinstance(node.node, nodes.Filter):
             value = self._filtered(node.node, value)
         return self._calls.filtered(node, value)

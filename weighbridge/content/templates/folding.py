@@ -70,7 +70,7 @@ def add(left: str | int, right: str | int) -> Any:
 
 
 def concatenate(*parts: str | int) -> str:
-    """Return constants put together by `~`."""
+    """Return constants concatenated by `~`."""
     return "".join(str(part) for part in parts)
 
 

@@ -1,6 +1,6 @@
 """How long a template runs and how much it writes: loops over ranges, repetition, recursion, texts that double.
 
-Only what a template makes grow by itself is judged; a loop over the messages is as long as they are. Not here: which
+Only growth that a template causes by itself is judged; a loop over the messages is as long as they are. Not here: which
 names it reaches for (flow).
 """
 
@@ -19,7 +19,7 @@ from weighbridge.content.templates.memory import DOCUMENTED
 MAX_STEPS = 10 * MAX_RANGE
 #: Times that a text may be doubled outside of loops.
 _MAX_DOUBLINGS = 16
-#: Filters and methods that fill a text up to a width, or write as much as they are asked to.
+#: Filters and methods that pad a text to a width, or write a requested amount.
 _FILLING = frozenset(
     {"center", "ljust", "rjust", "zfill", "indent", "expandtabs", "batch", "slice", "tojson", "lipsum"}
 )
@@ -91,7 +91,7 @@ def _fills_too_much(node: nodes.Filter | nodes.Call | nodes.Mod) -> bool:
 
 
 def _has_great_width(text: nodes.Node | None) -> bool:
-    """Whether a text asks for a conversion or field that is filled up to a great width."""
+    """Return whether a text has a conversion or field that is padded to a great width."""
     if not isinstance(text, nodes.Const) or not isinstance(text.value, str):
         return False
     return any(int(width[:20]) > MAX_RANGE for width in _WIDTH.findall(text.value))
@@ -143,7 +143,7 @@ def _range_length(node: nodes.Node) -> int:
     values = [_integer(argument) for argument in node.args]
     known = [value for value in values if value is not None]
     if len(known) != len(values) or not 1 <= len(known) <= 3:
-        # With a bound that is data, the literal ones are no promise.
+        # With a bound that is data, the literal ones guarantee nothing.
         return 1
     try:
         numbers = range(*known)
@@ -161,7 +161,7 @@ def _range_length(node: nodes.Node) -> int:
 
 
 def _recurses(macro: nodes.Macro, macros: dict[str, nodes.Macro]) -> bool:
-    """Whether a macro reaches itself by calls that take no part of anything, so that nothing ever ends them."""
+    """Return whether a macro calls itself without taking a part of an argument, so that the calls never end."""
     waiting, seen = [macro], set()
     while waiting:
         current = waiting.pop()
@@ -183,7 +183,7 @@ def _repeats(loop: nodes.For) -> bool:
 
 
 def _descends(arguments: Sequence[nodes.Node], parameters: set[str]) -> bool:
-    """Whether an argument is a part of something, or a name that is bound on the way; data is not endlessly deep."""
+    """Return whether an argument is a part of a value, or a name bound in between; data is not endlessly deep."""
     for argument in arguments:
         if isinstance(argument, nodes.Getattr | nodes.Getitem):
             return True

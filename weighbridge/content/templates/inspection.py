@@ -1,6 +1,6 @@
-"""What is wrong with a template: parsed, followed and judged, never rendered.
+"""The problems of a template, which is parsed, followed and judged, never rendered.
 
-What is looked for: reaching Python's internals (CVE-2024-34359 was a GGUF's chat template), names made up while it
+The problems are: access to Python's internals (CVE-2024-34359 was a GGUF's chat template), names computed while it
 runs, loading other templates, and loops that never end. Not here: where templates are (places), following them (flow),
 whether the words of a template are good for its users.
 """
@@ -41,19 +41,19 @@ class GenerationTag(Extension):
 _ENVIRONMENT = Environment(  # noqa: S701 (nothing is rendered)
     trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, "jinja2.ext.loopcontrols"]
 )
-#: With what other tools render with; what only these can parse is looked at all the same.
+#: With the extensions of other tools, so that templates which only these can parse are checked too.
 _WIDER = _ENVIRONMENT.overlay(extensions=["jinja2.ext.do", "jinja2.ext.debug", "jinja2.ext.i18n"])
 
 
 @dataclass(frozen=True)
 class Template:
-    """A template and where it stands.
+    """A template and its place.
 
     Attributes:
         text: the template.
-        key: where it stands, such as `chat_template` or `chat_template.tool_use`.
+        key: its key, such as `chat_template` or `chat_template.tool_use`.
         name: the name that the publisher gave it, which tools make a file's name of; empty without one.
-        sure: whether whatever reads it takes it for Jinja; another text may only look like it.
+        sure: whether every reader treats it as Jinja; another text may only look like it.
     """
 
     text: str

@@ -83,5 +83,5 @@ class TemplateJudgement:
 
 
 def _is_no_data(receiver: Value) -> bool:
-    """Whether a value is, or may be, a function, or is nothing but a text of the template's own."""
+    """Return whether a value is, or may be, a function, or is only a text of the template's own."""
     return Kind.OBJECT in receiver.kinds or (receiver.textual and not receiver.from_outside and not receiver.places)

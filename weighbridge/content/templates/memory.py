@@ -19,7 +19,7 @@ DOCUMENTED = frozenset({"messages", "tools", "documents", "add_generation_prompt
 INPUTS, LOOP, ARGUMENTS, CALLER, FORMAT, _FIRST = range(6)
 #: The field of LOOP and CALLER with what they are called with; no template can name it.
 CALLED = "(called)"
-#: Passes after which constants are no longer told apart, so that every template comes to an end.
+#: The passes after which constants are no longer distinguished, so that every analysis ends.
 _EXACT_PASSES = 8
 _TEXT_ATTRIBUTES = frozenset(dir(str))
 _OTHER_ATTRIBUTES = frozenset({*dir(dict), *dir(list), *dir(tuple)})
@@ -30,9 +30,9 @@ class TemplateMemory:
 
     Attributes:
         macros: the macros by their place.
-        own_keys: names that only ever stand for an element of a variable, each with that variable.
+        own_keys: names that are always an element of a variable, each with that variable.
         changed: whether anything was added since `begin`.
-        wild: what was handed to functions that may put it anywhere.
+        wild: values passed to functions that may store them anywhere.
     """
 
     def __init__(self, bound: Iterable[str], open_: Iterable[str], own_keys: frozenset[tuple[str, str]]) -> None:
@@ -55,11 +55,11 @@ class TemplateMemory:
         self.changed = False
 
     def is_bound(self, name: str) -> bool:
-        """Whether the template gives the name a value itself."""
+        """Return whether the template itself assigns the name."""
         return name in self._bound
 
     def variable(self, name: str) -> Value:
-        """Return what a name may stand for."""
+        """Return the possible values of a name."""
         found = self._variables.get(name, NOTHING)
         if name in DOCUMENTED:
             found |= DATA
@@ -68,7 +68,7 @@ class TemplateMemory:
         return found
 
     def bind(self, name: str, value: Value) -> None:
-        """Say that a name may stand for a value."""
+        """Record that a name may have a value."""
         self._variables[name] = self._joined(self._variables.get(name, NOTHING), value)
 
     def place(self, node: nodes.Node, part: str = "") -> int:

@@ -44,7 +44,7 @@ _INTERNALS = frozenset(
 
 
 def leads_out(name: str, *, item: bool = False) -> bool:
-    """Whether an attribute's name, or a dotted path of names, leads to Python's internals.
+    """Return whether an attribute's name, or a dotted path of names, leads to Python's internals.
 
     Args:
         name: the name.
@@ -57,14 +57,14 @@ def leads_out(name: str, *, item: bool = False) -> bool:
 
 
 def internals_in(text: str) -> list[str]:
-    """Return the names of Python's internals in a constant that is no prose: such a text only serves to reach them."""
+    """Return the names of Python's internals in a constant that is not prose: such a text only serves for access."""
     if any(character.isspace() for character in text.strip()):
         return []
     return [name for name in _DUNDER.findall(text) if name in _INTERNALS]
 
 
 def is_internal(name: str) -> bool:
-    """Whether a variable, keyword, macro or block is called like one of Python's internals."""
+    """Return whether a variable, keyword, macro or block has a name of Python's internals."""
     return name in _INTERNALS
 
 
@@ -91,5 +91,5 @@ def _parts(field: str) -> list[str]:
 
 
 def is_unsafe_file(name: str) -> bool:
-    """Whether a template's name would lead out of the folder in which tools save it as a file (CVE-2026-9856)."""
+    """Return whether a template's name would lead out of the folder in which tools save it (CVE-2026-9856)."""
     return any(character in "/\\:" or ord(character) < 32 for character in name) or name in ("..", ".")

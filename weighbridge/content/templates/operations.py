@@ -18,7 +18,7 @@ REARRANGING = frozenset({"reject", "rejectattr", "select", "selectattr", "sort",
 GROUPING = frozenset({"batch", "groupby", "slice"})
 #: Filters that give one of the elements.
 ONE_ELEMENT = frozenset({"first", "last", "max", "min", "random"})
-#: Where a filter takes an attribute's name, besides the keyword `attribute`.
+#: The positions of an attribute's name in a filter, besides the keyword `attribute`.
 ATTRIBUTE_POSITIONS = {
     **dict.fromkeys(("groupby", "rejectattr", "selectattr", "attr"), 0),
     "max": 1,

@@ -1,6 +1,6 @@
 """Where templates are: keys of configurations, prompts of libraries, tasks of evaluation harnesses, a GGUF's metadata.
 
-Not here: what is wrong with them (inspection), and whole files, which are told by name (content.detection).
+Not here: their problems (inspection), and whole files, which are detected by name (content.detection).
 """
 
 from __future__ import annotations

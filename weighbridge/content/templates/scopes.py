@@ -1,4 +1,4 @@
-"""Scopes of a template: variables of loops, macros, calls and `with` are told apart from others of the same name.
+"""Scopes of a template: variables of loops, macros, calls and `with` are distinguished from others of the same name.
 
 What `set` binds is left under its name: in a loop it is forgotten afterwards, so that taking it for the outer variable
 only adds possibilities. Not here: what the variables hold (memory).

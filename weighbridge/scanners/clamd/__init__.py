@@ -1,4 +1,4 @@
-"""Talking to ClamAV's daemon: its protocol (connection), a private one (daemon), and its signatures (database).
+"""ClamAV's daemon: its protocol (connection), a private one (daemon), and its signatures (database).
 
-Not here: what its answers mean for a model (scanners.clamav).
+Not here: the meaning of its answers for a model (scanners.clamav).
 """

@@ -1,7 +1,7 @@
-"""One question to clamd over one connection: a file by descriptor, or a stream of chunks.
+"""One command to clamd over one connection: a file by descriptor, or a stream of chunks.
 
-The protocol is clamd(8)'s: `zFILDES` hands over a descriptor on a unix socket, `zINSTREAM` sends chunks with their
-length before them. The clamd package sends 1 KiB chunks and knows no descriptors, so scans are spoken here.
+The protocol is that of clamd(8): `zFILDES` passes a descriptor over a unix socket, `zINSTREAM` sends chunks with their
+length before them. The clamd package sends 1 KiB chunks and supports no descriptors, so it is not used.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from urllib.parse import urlsplit
 
 from weighbridge.errors import InvalidConfiguration, ScannerUnavailable
 
-#: Bytes of a chunk sent to clamd; it must not exceed its StreamMaxLength.
+#: The bytes of a chunk for clamd, at most its StreamMaxLength.
 CHUNK_SIZE = 1024 * 1024
-#: Seconds within which it takes a connection and says its version; whether it lives; the answer to a scan. The last is
-#: longer than our own clamd scans at most (daemon.MAX_SCAN_TIME_S), so that its words come first.
+#: Timeouts in seconds: for a connection and the version; for a check whether it is alive; for the answer to a scan. The
+#: last is longer than the longest scan of a private clamd (daemon.MAX_SCAN_TIME_S), so that its own message arrives.
 ASK_TIMEOUT_S, ALIVE_TIMEOUT_S, SCAN_TIMEOUT_S = 30.0, 10.0, 2100.0
 _MAX_REPLY = 65_536
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a clamd listens: a unix socket's path, or host and port."""
+    """The address of a clamd: a unix socket's path, or host and port."""
 
     path: str = ""
     host: str = ""
@@ -34,7 +34,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read `unix:/path` or `tcp://host:port`. Raises InvalidConfiguration."""
+        """Return the address in `unix:/path` or `tcp://host:port`. Raises InvalidConfiguration."""
         if text.startswith("unix:/"):
             return cls(path="/" + text.removeprefix("unix:").lstrip("/"))
         parts = urlsplit(text)
@@ -44,7 +44,7 @@ class Address:
         except ValueError:
             pass
         raise InvalidConfiguration(
-            f"“{text}” is no address of a clamd.", "Write unix:/run/clamav/clamd.ctl or tcp://host:3310."
+            f"“{text}” is not the address of a clamd.", "Write unix:/run/clamav/clamd.ctl or tcp://host:3310."
         )
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ class ScanReply:
 
 
 class Connection:
-    """A clamd at an address; every call opens a connection of its own, so threads need no lock.
+    """A clamd at an address; every call opens its own connection, so threads need no lock.
 
     Args:
         address: where it listens.
@@ -76,16 +76,16 @@ class Connection:
         self.address, self._scan_timeout_s = address, scan_timeout_s
 
     def version(self) -> str:
-        """Return clamd's own words, `ClamAV 1.4.6/27700/Thu Oct  1 12:00:00 2026`. Raises ScannerUnavailable."""
+        """Return clamd's version text, `ClamAV 1.4.6/27700/Thu Oct  1 12:00:00 2026`. Raises ScannerUnavailable."""
         with self._open(ASK_TIMEOUT_S) as link:
             link.sendall(b"zVERSION\0")
             said = _read(link)
         if not said.startswith("ClamAV "):
-            raise _gone(self.address, f"it is no clamd, it says {said[:80]!r}")
+            raise _gone(self.address, f"it is not a clamd, it says {said[:80]!r}")
         return said
 
     def alive(self) -> bool:
-        """Whether it answers."""
+        """Return whether it answers."""
         try:
             with self._open(ALIVE_TIMEOUT_S) as link:
                 link.sendall(b"zPING\0")
@@ -104,8 +104,8 @@ class Connection:
         """Scan a stream, whole; clamd refuses one above its StreamMaxLength.
 
         Raises:
-            ScannerUnavailable: clamd is not there, went away, or said what no clamd says.
-            Exception: whatever `chunks` raises.
+            ScannerUnavailable: clamd cannot be reached, died, or sent an invalid reply.
+            Exception: as `chunks`.
         """
         link = self._link(self._scan_timeout_s)
         with link:
@@ -122,7 +122,7 @@ class Connection:
                 return _parse(_read(link))
 
     def _send(self, link: socket.socket, content: bytes | memoryview) -> bool:
-        """Send; False when it hung up, which it does after the answer to a stream longer than it takes."""
+        """Send content; return False when clamd closed the connection, as it does after answering too long a stream."""
         with self._wrapped():
             try:
                 link.sendall(content)
@@ -154,7 +154,7 @@ class Connection:
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
-        """Turn what a socket raises, and an answer that is none, into ScannerUnavailable."""
+        """Convert socket errors and invalid replies to ScannerUnavailable."""
         try:
             yield
         except (OSError, _Nonsense) as error:
@@ -162,11 +162,11 @@ class Connection:
 
 
 class _Nonsense(Exception):
-    """An answer that clamd does not give."""
+    """A reply that is not clamd's."""
 
 
 def _read(link: socket.socket) -> str:
-    """Return the reply up to its NUL; a connection that ends before it is no reply."""
+    """Return the reply up to its NUL; raise ConnectionError for a connection that ends before it."""
     reply = bytearray()
     while not reply.endswith(b"\0"):
         part = link.recv(4096)
@@ -177,7 +177,7 @@ def _read(link: socket.socket) -> str:
 
 
 def _parse(reply: str) -> ScanReply:
-    """Read `stream: OK`, `fd[9]: Name FOUND` or `… ERROR`; raises _Nonsense at anything else: it is never clean."""
+    """Return the reply in `stream: OK`, `fd[9]: Name FOUND` or `… ERROR`; raise _Nonsense, never clean, otherwise."""
     _, separator, rest = reply.partition(": ")
     if separator and rest == "OK":
         return ScanReply("ok")

@@ -1,4 +1,4 @@
-"""A clamd of our own: started when first needed, limits as high as they go, ended with the process that started it."""
+"""A private clamd: started when first needed, with the highest limits, and ended with the process that started it."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ def executable() -> str:
 
 
 class Daemon:
-    """A private clamd. Safe for threads; every process has its own.
+    """A private clamd, safe for several threads; every process has its own.
 
-    Its socket and what it unpacks lie in a folder of its own among the temporary files (`TMPDIR`), which goes with it.
+    Its socket and unpacked files are in a folder of its own among the temporary files (`TMPDIR`), removed with it.
 
     Args:
-        home: folder for a test-only database where the machine has no signatures, and for the signatures' digests.
-        signatures: folder of signatures; the machine's usual ones when None.
-        threads: scans side by side.
-        limit: bytes of the largest file it takes whole; below its hard maximum in tests only.
+        home: the folder for a test-only database where the machine has no signatures, and for the signatures' digests.
+        signatures: the folder of signatures; the machine's usual one when None.
+        threads: the number of parallel scans.
+        limit: the bytes of the largest file that it scans whole; below its hard maximum only in tests.
         extra_configuration: further lines of clamd.conf(5).
     """
 
@@ -118,10 +118,10 @@ class Daemon:
         self._folder, self._socket = Path(), Path()
 
     def signatures(self) -> tuple[Path, SignatureDatabase]:
-        """Return the folder of the signatures and what they are; writes test-only ones where there are none.
+        """Return the folder of the signatures and their description; write test-only ones where there are none.
 
         Raises:
-            ScannerUnavailable: the configured folder holds none, they cannot be read, or not be written.
+            ScannerUnavailable: the configured folder has none, or they cannot be read or written.
         """
         folder = database.find(self._configured)
         if folder is None:
@@ -134,7 +134,7 @@ class Daemon:
 
     @cached_property
     def version(self) -> str:
-        """The engine's version, such as `1.4.6`, without starting it. Raises ScannerUnavailable."""
+        """Return the engine's version, such as `1.4.6`, without starting it. Raises ScannerUnavailable."""
         try:
             answer = printed_by([executable(), "--version"], inherited(*_INHERITED))
         except OSError as error:
@@ -142,27 +142,27 @@ class Daemon:
         return answer.split("/")[0].removeprefix("ClamAV ").strip()
 
     def connection(self) -> Connection:
-        """Return a connection to the running daemon, starting it when it is not. Raises ScannerUnavailable."""
+        """Return a connection to the daemon, which is started first unless it runs. Raises ScannerUnavailable."""
         with self._lock:
             if not self._running():
                 self._start()
             return self._connection()
 
     def recover(self) -> None:
-        """Start the daemon anew unless it answers; of several threads that lost it, one does."""
+        """Start the daemon again unless it answers; of several threads that lost it, one does so."""
         with self._lock:
             if not self._running() or not self._connection().alive():
                 self._start()
 
     @property
     def pid(self) -> int | None:
-        """The process id of the running clamd, or None."""
+        """Return the process id of the running clamd, or None."""
         path = self._folder / "clamd.pid"
         text = path.read_text().strip() if self._running() and path.exists() else ""
         return int(text) if text else None
 
     def stop(self) -> None:
-        """End the daemon, in the middle of a scan too, and remove its folder."""
+        """End the daemon, also in the middle of a scan, and remove its folder."""
         with self._lock:
             self._end()
 
@@ -227,5 +227,6 @@ class Daemon:
 
 def _no_folder(folder: Path, error: OSError) -> ScannerUnavailable:
     return ScannerUnavailable(
-        f"The scanner cannot write to {folder}: {error.strerror}.", "Make room there, or set TMPDIR to another folder."
+        f"The scanner cannot write to {folder}: {error.strerror}.",
+        "Free some space there, or set TMPDIR to another folder.",
     )

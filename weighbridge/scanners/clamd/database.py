@@ -1,4 +1,4 @@
-"""ClamAV's signature databases: where they are, what they are, and a fingerprint that changes when they do."""
+"""ClamAV's signature databases: their folders, their kinds, and a fingerprint that changes with them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Literal
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.system import whole_files
 
-#: Where the usual packages of Debian, FreeBSD and Homebrew keep the official databases.
+#: The folders of the official databases in the packages of Debian, FreeBSD and Homebrew.
 FOLDERS = ("/var/lib/clamav", "/usr/local/var/lib/clamav", "/opt/homebrew/var/lib/clamav", "/usr/local/share/clamav")
 _CONTAINERS = (".cvd", ".cld", ".cud")
-#: The other files clamd loads (libclamav `cli_strbcasestr` list of database extensions).
+#: The suffixes of other files that clamd loads (libclamav's `cli_strbcasestr` list of database extensions).
 _PLAIN = (
     ".db", ".mdb", ".hdb", ".ndb", ".fp", ".hsb", ".hdu", ".mdu", ".msb", ".msu", ".ldb", ".ldu", ".zmd", ".rmd",
     ".cdb", ".wdb", ".pdb", ".gdb", ".ftm", ".idb", ".cbc", ".sfp", ".ign", ".ign2", ".yar", ".yara", ".imp", ".crb",
@@ -29,13 +29,13 @@ Kind = Literal["official", "custom", "test-only", "unknown"]
 
 @dataclass(frozen=True)
 class SignatureDatabase:
-    """The signatures a clamd scans with.
+    """The signatures of a clamd.
 
     Attributes:
-        kind: `official` (ClamAV's own), `custom`, `test-only`, or `unknown` (a clamd elsewhere that does not say).
-        fingerprint: another value means other signatures.
-        version: of the newest official database, or empty.
-        built: ISO date of it, or empty.
+        kind: `official` (ClamAV's own), `custom`, `test-only`, or `unknown` (a foreign clamd that reports none).
+        fingerprint: differs for other signatures.
+        version: that of the newest official database, or empty.
+        built: its ISO date, or empty.
     """
 
     kind: Kind
@@ -45,13 +45,13 @@ class SignatureDatabase:
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
-        """What a policy may judge, as sorted pairs."""
+        """Return the facts for a policy, as sorted pairs."""
         known = {"database": self.kind, "database_date": self.built, "database_version": self.version}
         return tuple(sorted((name, value) for name, value in known.items() if value))
 
 
 def files(folder: Path) -> tuple[Path, ...]:
-    """Return the files of a folder that clamd would load, sorted."""
+    """Return the sorted files of a folder that clamd would load."""
     if not folder.is_dir():
         return ()
     found = (path for path in folder.iterdir() if path.suffix.lower() in (*_CONTAINERS, *_PLAIN) and path.is_file())
@@ -62,23 +62,23 @@ def find(configured: Path | None) -> Path | None:
     """Return the configured folder, or the first usual one with signatures, or None.
 
     Raises:
-        ScannerUnavailable: the configured folder holds none.
+        ScannerUnavailable: the configured folder has none.
     """
     if configured is not None:
         if not files(configured):
             raise ScannerUnavailable(
-                f"{configured} holds no ClamAV signatures.", "Run freshclam, or mend WEIGHBRIDGE_CLAMAV_DATABASE."
+                f"{configured} holds no ClamAV signatures.", "Run freshclam, or correct WEIGHBRIDGE_CLAMAV_DATABASE."
             )
         return configured
     return next((Path(folder) for folder in FOLDERS if files(Path(folder))), None)
 
 
 def read(folder: Path, cache: Path | None = None) -> SignatureDatabase:
-    """Describe the databases of a folder; the fingerprint is taken over each file's name and content.
+    """Return the description of a folder's databases; the fingerprint covers each file's name and content.
 
     Args:
-        folder: where they lie.
-        cache: file that remembers the digests of files that did not change, so that 300 MB are not read in every run.
+        folder: their folder.
+        cache: a file with the digests of unchanged files, so that a run need not read 300 MB.
 
     Raises:
         ScannerUnavailable: a file cannot be read.
@@ -104,7 +104,7 @@ def read(folder: Path, cache: Path | None = None) -> SignatureDatabase:
 
 
 def from_version(reply: str) -> SignatureDatabase:
-    """Describe the signatures of a clamd elsewhere by its VERSION: `ClamAV 1.4.6/27700/Thu Oct  1 12:00:00 2026`."""
+    """Return a foreign clamd's signatures from its VERSION: `ClamAV 1.4.6/27700/Thu Oct  1 12:00:00 2026`."""
     parts = reply.split("/")
     fingerprint = hashlib.sha256(reply.encode()).hexdigest()
     if len(parts) < 3 or not parts[1].isdigit():
@@ -117,9 +117,9 @@ def from_version(reply: str) -> SignatureDatabase:
 
 
 def write_test_only(folder: Path) -> None:
-    """Write signatures that know the EICAR test file, plain or inside something, and nothing else.
+    """Write signatures that detect only the EICAR test file, plain or inside another file.
 
-    The string is put together here, so that no file of this project is itself found by a scanner.
+    The string is assembled here, so that no scanner detects a file of this project.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, content = folder / _TEST_ONLY, f"Weighbridge.Test.EICAR:0:*:{eicar().hex()}\n"
@@ -134,12 +134,12 @@ def eicar() -> bytes:
 
 
 def _official(path: Path) -> bool:
-    """Whether it is one of ClamAV's own; its bytecode alone recognises next to nothing."""
+    """Return whether it is one of ClamAV's own; its bytecode alone detects almost nothing."""
     return path.suffix.lower() in _CONTAINERS and path.stem in ("main", "daily")
 
 
 def _digests(paths: tuple[Path, ...], cache: Path | None) -> dict[Path, str]:
-    """Return the sha256 of each file; one whose size and time are as remembered is not read."""
+    """Return the sha256 of each file, from the cache where size and time are unchanged."""
     remembered: dict[str, str] = {}
     if cache is not None:
         with contextlib.suppress(OSError, ValueError, TypeError):
@@ -159,14 +159,14 @@ def _digests(paths: tuple[Path, ...], cache: Path | None) -> dict[Path, str]:
 
 
 def _remember(cache: Path, digests: dict[str, str]) -> None:
-    # Without it the next run reads the signatures again, nothing worse.
+    # Without the cache, the next run only reads the signatures again.
     with contextlib.suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
         whole_files.write(cache, json.dumps(digests))
 
 
 def _header(path: Path) -> tuple[str, str]:
-    """Return version and build date of a header, `ClamAV-VDB:<date>:<version>:<count>:<level>:<md5>:…:<by>:<epoch>`."""
+    """Return version and build date in a header, `ClamAV-VDB:<date>:<version>:<count>:<level>:<md5>:…:<by>:<epoch>`."""
     with open(path, "rb") as file:
         fields = file.read(_HEADER_SIZE).decode("latin-1").split(":")
     if len(fields) < 4 or fields[0] != "ClamAV-VDB":

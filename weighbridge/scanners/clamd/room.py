@@ -1,8 +1,8 @@
-"""Room: whether a clamd has space for what it unpacks. Where it has none it sees a part of a file and answers OK.
+"""Room: whether a clamd has space for unpacked files. Without it, clamd reads only a part of a file and answers OK.
 
-Nobody can ask a clamd for its folder of temporary files, but it can be shown a zip with one member: the EICAR test file
-followed by as many zeros as there has to be room for. A clamd that unpacks it recognises it; one that has no room says
-OK. Each one holds other bytes, since clamd remembers what it found clean. It is logged by clamd as a find.
+A clamd does not report its folder of temporary files, but it can be sent a zip with one member: the EICAR test file,
+followed by as many zeros as it needs space for. A clamd that unpacks it detects it; one without space answers OK. Each
+zip has different bytes, as clamd caches clean files. clamd logs it as a detection.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from threading import Lock
 from weighbridge.scanners.clamd.connection import ScanReply
 from weighbridge.scanners.clamd.database import eicar
 
-#: Files of fewer bytes than this need no room of their own: what is proven before the first one is enough for them.
+#: Files of fewer bytes need no test of their own: the first one of a run is enough for them.
 LARGE = 1024 * 1024
-#: Bytes of room that the first file of a run needs.
+#: The space in bytes that is tested for the first file of a run.
 FIRST = 8 * 1024 * 1024
-#: Bytes of room that are proven at most; more would take minutes.
+#: The largest tested space in bytes; more would take minutes.
 MOST = 1024**3
 _CHUNK = bytes(1024 * 1024)
 
 
 class Room:
-    """What a clamd proved to have room for. Safe for threads.
+    """The tested space of a clamd; safe for several threads.
 
     Args:
-        ask: shows clamd a stream of bytes.
-        limit: bytes of the largest file that it takes whole.
+        ask: sends clamd a stream of bytes.
+        limit: the bytes of the largest file that it scans whole.
     """
 
     def __init__(self, ask: Callable[[Iterator[bytes]], ScanReply], limit: int) -> None:
@@ -38,7 +38,7 @@ class Room:
         self._lock, self._proven = Lock(), 0
 
     def before(self, size: int) -> bool:
-        """Whether there is room for a file of so many bytes; what was proven in this run counts."""
+        """Return whether there is space for a file of so many bytes, from earlier tests of this run or a new one."""
         with self._lock:
             wanted = max(size, FIRST)
             if wanted > self._proven and self._recognises(wanted):
@@ -46,7 +46,7 @@ class Room:
             return self._proven >= wanted
 
     def after(self, size: int) -> bool:
-        """Whether there still is room, once a file of so many bytes was scanned; a small one asks nothing."""
+        """Return whether there still is space after the scan of a file of so many bytes; a small one needs no test."""
         if size < LARGE:
             return True
         with self._lock:
@@ -61,7 +61,7 @@ class Room:
 
 
 def _probe(zeros: int) -> bytes:
-    """Return a small zip whose member is the EICAR test file, a number of its own, and as many zeros."""
+    """Return a small zip whose member is the EICAR test file, a unique number, and so many zeros."""
     buffer = io.BytesIO()
     with (
         zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,

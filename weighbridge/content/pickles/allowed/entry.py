@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def in_sight(self) -> bool:
-        """Whether it is harmless only where its arguments are seen: it may be called there, and not be kept."""
+        """Return whether it is harmless only where its arguments are seen: it may be called there, and not be kept."""
         return self.kind == "function" and self.arguments in _IN_SIGHT
 
 
@@ -122,7 +122,7 @@ class Family:
         return Entry(self.kind, self.source, self.arguments, objects=self.objects)
 
     def holds(self, module: str, name: str) -> bool:
-        """Whether a global belongs to it."""
+        """Return whether a global belongs to it."""
         if any(module == one or module.startswith(f"{one}.") for one in self.besides):
             return False
         return self._pattern.fullmatch(f"{module} {name}") is not None
