@@ -20,6 +20,7 @@ from tests.catalog.test_results import result
 from tests.catalog.values import manifest, report
 from weighbridge.catalog import Catalog, JobEnd, JobOrder
 from weighbridge.catalog.job_queue import JobQueue
+from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
 from weighbridge.domain.audit import EMPTY, Head
 from weighbridge.domain.version import Publication
@@ -62,6 +63,11 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     "jobs.add": (lambda c: c.jobs.add(ORDER), ["job.queued"]),
     "jobs.end": (lambda c: _end(c, c.jobs.add(ORDER).id), ["job.queued", "job.done"]),
     "jobs.cancel": (lambda c: c.jobs.cancel(c.jobs.add(ORDER).id), ["job.queued", "job.cancelled"]),
+    "keys.add": (lambda c: c.keys.add("ci", "hash", "reader", (), None), ["key.created"]),
+    "keys.revoke": (
+        lambda c: [c.keys.add("ci", "hash", "reader", (), None), c.keys.revoke("ci")],
+        ["key.created", "key.revoked"],
+    ),
     "places.remove": (lambda c: c.places.remove("org/name", "1.0.0", "export"), ["version.unpublished"]),
 }
 
@@ -78,7 +84,8 @@ def _changing(kind: type) -> Iterator[str]:
 def test_the_table_above_has_every_method_that_changes_something() -> None:
     places = {f"places.{name}" for name in _changing(Places)}
     jobs = {f"jobs.{name}" for name in _changing(JobQueue)}
-    assert {*_changing(Catalog), *places, *jobs} == set(CHANGES)
+    keys = {f"keys.{name}" for name in _changing(Keys)}
+    assert {*_changing(Catalog), *places, *jobs, *keys} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 
 

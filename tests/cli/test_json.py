@@ -18,8 +18,8 @@ from weighbridge.views.schemas import SCHEMAS
 #: Commands that load or measure a model: what they print is held by their own tests.
 _ELSEWHERE = {"try", "benchmark"}
 
-#: Commands that print nothing: they serve until they are stopped.
-WITHOUT_JSON = {"serve"}
+#: Commands that serve until they are stopped, or print lines of JSON in any case.
+WITHOUT_JSON = {"serve", "audit export"}
 
 
 def every_command() -> set[str]:
@@ -69,6 +69,11 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "quarantine ls": ["quarantine", "ls"],
         "quarantine show": ["quarantine", "show", "bad@1.0.0"],
         "quarantine purge": ["quarantine", "purge", "--yes"],
+        "token create": ["token", "create", "ci", "--role", "reader"],
+        "token list": ["token", "list"],
+        "token revoke": ["token", "revoke", "ci", "--yes"],
+        "audit list": ["audit", "list"],
+        "audit verify": ["audit", "verify"],
         "rm": ["rm", "tiny@1.0.0", "--yes"],
         "gc": ["gc"],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
@@ -16,6 +17,7 @@ from weighbridge.domain.access import (
     Caller,
     CallerKind,
     Role,
+    checked_expiry,
     checked_key_name,
     checked_models,
     checked_role,
@@ -26,6 +28,7 @@ from weighbridge.domain.access import (
 from weighbridge.errors import UsageError
 
 KEY = new_key()
+AT = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -88,9 +91,10 @@ def test_a_key_with_one_wrong_letter_is_none(data: st.DataObject) -> None:
     assert not looks_like_key(key[:at] + key[at + 1 :])
 
 
-@pytest.mark.parametrize("text", ["", "hf_wb", "hf_" + "a" * 37, "é" * 54, "hf_wb" + "٣" * 49, new_key() + "\n"])
+@pytest.mark.parametrize("text", ["", "hf_wb", "hf_" + "a" * 37, "é" * 54, "hf_wb" + "٣" * 49])
 def test_another_text_is_no_key(text: str) -> None:
     assert not looks_like_key(text)
+    assert not looks_like_key(f"{KEY}\n")
 
 
 def test_only_a_hash_of_a_key_is_kept() -> None:
@@ -118,3 +122,25 @@ def test_patterns_that_match_no_name_are_refused() -> None:
     for wrong in ("", " a", "/a", "a\n", "a,b", "x" * 256):
         with pytest.raises(UsageError, match="matches no model"):
             checked_models([wrong])
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("90d", AT + timedelta(days=90)),
+        ("12h", AT + timedelta(hours=12)),
+        ("8w", AT + timedelta(weeks=8)),
+        ("2026-12-24", datetime(2026, 12, 25, tzinfo=UTC)),
+        ("2026-11-28", datetime(2026, 11, 29, tzinfo=UTC)),
+    ],
+)
+def test_when_a_key_ends(text: str, end: datetime) -> None:
+    assert checked_expiry(text, AT) == end
+
+
+@pytest.mark.parametrize(
+    "text", ["", "90", "d", "-1d", "0d", "90m", "999999w", "2026-11-27", "2026-02-30", "٣d", "1d\n"]
+)
+def test_an_end_that_cannot_be(text: str) -> None:
+    with pytest.raises(UsageError):
+        checked_expiry(text, AT)

@@ -55,14 +55,15 @@ class AuditLog:
         """
         table = schema.audit
         query = select(table).where(table.c.number > after).order_by(table.c.number).limit(limit)
-        for column, wanted in ((table.c.object, object_), (table.c.action, action), (table.c.actor, actor)):
-            query = query if wanted is None else query.where(column == wanted)
+        query = _filtered(query, object_, action, actor)
         with self._database.read() as connection:
             return list(_read(connection, query))
 
-    def newest(self, limit: int = 100, *, model: str | None = None) -> list[AuditRow]:
+    def newest(
+        self, limit: int = 100, *, model: str | None = None, action: str | None = None, actor: str | None = None
+    ) -> list[AuditRow]:
         """Return the newest rows, in order; of one model and its versions, or of all."""
-        query = _of_model(model) if model is not None else select(schema.audit)
+        query = _filtered(_of_model(model) if model is not None else select(schema.audit), None, action, actor)
         with self._database.read() as connection:
             return list(_read(connection, query.order_by(schema.audit.c.number.desc()).limit(limit)))[::-1]
 
@@ -71,10 +72,10 @@ class AuditLog:
         with self._database.read() as connection:
             return list(_read(connection, _of_model(name).order_by(schema.audit.c.number)))
 
-    def each(self) -> Iterator[AuditRow]:
-        """Yield every row in order, as the log is at the first one."""
+    def each(self, *, after: int = 0) -> Iterator[AuditRow]:
+        """Yield every row with a higher number, in order, as the log is at the first one."""
         with self._database.read() as connection:
-            yield from _each(connection)
+            yield from _each(connection, after)
 
     def prove(self, kept: Iterable[Head] = ()) -> AuditProof:
         """Return whether rows were changed, removed or inserted; `kept` are earlier heads, kept elsewhere."""
@@ -88,8 +89,8 @@ def _head(connection: Connection, *, hold: bool = False) -> Head:
     return Head(row.number, row.hash)
 
 
-def _each(connection: Connection) -> Iterator[AuditRow]:
-    table, last = schema.audit, None
+def _each(connection: Connection, last: int | None = None) -> Iterator[AuditRow]:
+    table = schema.audit
     while True:
         query = select(table).order_by(table.c.number).limit(_BATCH)
         batch = list(_read(connection, query if last is None else query.where(table.c.number > last)))
@@ -97,6 +98,13 @@ def _each(connection: Connection) -> Iterator[AuditRow]:
             return
         yield from batch
         last = batch[-1].number
+
+
+def _filtered(query: Select[Any], object_: str | None, action: str | None, actor: str | None) -> Select[Any]:
+    table = schema.audit
+    for column, wanted in ((table.c.object, object_), (table.c.action, action), (table.c.actor, actor)):
+        query = query if wanted is None else query.where(column == wanted)
+    return query
 
 
 def _of_model(name: str) -> Select[Any]:

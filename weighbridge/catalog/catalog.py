@@ -24,6 +24,7 @@ from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.job_queue import JobQueue
+from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.places import Places
@@ -44,6 +45,7 @@ class Catalog:
     Attributes:
         audit: the log of all changes.
         jobs: work that others asked for.
+        keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
     """
@@ -52,6 +54,7 @@ class Catalog:
         self._changes, self._database = changes, changes.database
         self.audit = AuditLog(self._database)
         self.jobs = JobQueue(changes)
+        self.keys = Keys(changes)
         self.lists = Lists(self._database)
         self.places = Places(changes)
 

@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 
 from weighbridge import __version__
 from weighbridge.cli import (
+    audit,
     benchmarks,
     console,
     fleet,
@@ -30,6 +31,7 @@ from weighbridge.cli import (
     results,
     serving,
     storage,
+    tokens,
     versions,
 )
 from weighbridge.cli.console import (
@@ -290,6 +292,8 @@ leaderboard.add_commands(app)
 results.add_commands(app)
 policies.add_commands(app)
 serving.add_commands(app)
+tokens.add_commands(app)
+audit.add_commands(app)
 
 
 def main() -> NoReturn:

@@ -9,6 +9,9 @@ import typer
 from weighbridge.cli import interrupts
 from weighbridge.cli.console import err, examples
 from weighbridge.config.settings import Settings
+from weighbridge.domain.clock import utc_now
+from weighbridge.intake.callers import first_key
+from weighbridge.intake.workspace import open_catalog
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -23,7 +26,8 @@ def _serve(
 ) -> None:
     """Serve the registry over HTTP, until Ctrl-C or SIGTERM.
 
-    Requests that are under way may end first. /api/docs says what there is.
+    Where there has never been a key, a first one is made and printed, once. Requests that are under way may end
+    first. /api/docs says what there is.
     """
     from weighbridge.web import serving  # FastAPI takes half a second to import, which no other command needs.
 
@@ -31,6 +35,15 @@ def _serve(
     chosen = {"serve_host": host or settings.serve_host, "serve_port": settings.serve_port if port is None else port}
     settings = settings.model_copy(update=chosen)
     interrupts.be_patient(serving.GRACE_S + interrupts.PATIENCE_S)
+    with open_catalog(settings) as catalog:
+        key = first_key(catalog, utc_now())
+    if key:
+        err.print(
+            f"The first key, with the role admin, is not shown again: {key}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def announce(address: str) -> None:
         err.print(f"Serving at {address}{settings.api_prefix}", markup=False, highlight=False, soft_wrap=True)

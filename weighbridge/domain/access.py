@@ -2,7 +2,7 @@
 
 A key's text is `hf_wb`, 256 random bits as 43 letters and digits, and 6 letters and digits of checksum: clients of the
 Hugging Face Hub send a token of that shape and no other, secret scanners recognise it, and a mistyped key is refused
-without a question to the catalog.
+without a question to the catalog. Not here: the stored keys (catalog.keys).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import string
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Literal, get_args
@@ -35,6 +36,8 @@ _KEY = re.compile(KEY_PATTERN)
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_PATTERN_LENGTH = 255
+_DURATION = re.compile(r"([0-9]{1,6})([hdw])")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,27 @@ def checked_models(patterns: Iterable[str]) -> tuple[str, ...]:
                 pattern=pattern,
             )
     return checked
+
+
+def checked_expiry(text: str, now: datetime) -> datetime:
+    """Return when a key ends that is valid for `90d`, `12h` or `8w`, or until the end of a day, `2027-03-31`, in UTC.
+
+    Raises:
+        UsageError: it is none of these, or in the past.
+    """
+    matched = _DURATION.fullmatch(text)
+    try:
+        if matched is not None:
+            end = now + int(matched[1]) * _UNITS[matched[2]]
+        else:
+            end = datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"A key cannot be valid until “{shown(text, 40)}”.", "Write 90d, 12h, 8w, or its last day: 2027-03-31."
+        ) from error
+    if end <= now:
+        raise UsageError(f"“{text}” is in the past: the key would never be valid.", "Write a later day.")
+    return end
 
 
 def new_key() -> str:

@@ -7,11 +7,15 @@ row does not fit its neighbours. Not here: how rows are stored (catalog.audit).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
+
+from weighbridge.domain.text import shown
+from weighbridge.errors import UsageError
 
 #: Flaws after which a log is not examined further.
 MAX_FLAWS = 100
@@ -28,6 +32,21 @@ class Head:
 
     number: int
     hash: str
+
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """Read what `str` writes, `NUMBER:HASH`. Raises UsageError."""
+        number, _, hash_ = text.strip().partition(":")
+        if not (number.isascii() and number.isdigit() and re.fullmatch("[0-9a-f]{64}", hash_)):
+            raise UsageError(
+                f"“{shown(text, 80)}” is not a number and a hash of the audit log.",
+                "Write NUMBER:HASH, as `weighbridge audit verify` prints it.",
+            )
+        return cls(int(number), hash_)
+
+    def __str__(self) -> str:
+        """Return `NUMBER:HASH`."""
+        return f"{self.number}:{self.hash}"
 
 
 #: The head of an empty log.

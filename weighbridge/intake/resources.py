@@ -13,6 +13,7 @@ from weighbridge.catalog import Catalog
 from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.intake.callers import Callers
 from weighbridge.intake.engine_pool import EnginePool
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
@@ -27,6 +28,7 @@ class Resources:
         store: the blob store.
         catalog: the catalog.
         clock: returns the current time.
+        callers: knows who sends a key.
         pool: the scanners.
         scan_slots: limits how many blobs are scanned at once.
     """
@@ -37,6 +39,7 @@ class Resources:
         self.settings, self.store, self.catalog, self.clock = settings, store, catalog, clock
         self.pool = EnginePool(settings)
         self.scan_slots = BoundedSemaphore(settings.slots)
+        self.callers = Callers(catalog, clock)
         self._registries: dict[tuple[str, str], Registry] = {}
 
     def registry_at(self, name: str, address: str = "") -> Registry:

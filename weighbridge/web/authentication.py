@@ -34,8 +34,14 @@ def _caller(
         raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
     address = request.client.host if request.client else ""
     failures.refuse(address)
-    failures.record(address)
-    raise NotAuthenticated("The key is not valid.", _HOW)
+    try:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotAuthenticated("The header `Authorization` names no bearer token.", _HOW)
+        return resources.callers.caller(token.strip())
+    except NotAuthenticated:
+        failures.record(address)
+        raise
 
 
 def needs(role: Role) -> Callable[..., Caller]:
