@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 
 from weighbridge.catalog import Catalog
 from weighbridge.domain.clock import utc_now
+from weighbridge.intake.callers import create_key
 
 
 @dataclass
@@ -42,6 +44,12 @@ class Served:
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)
+
+    def key(self, role: str, *models: str, expires: str = "") -> dict[str, str]:
+        """Return the header with a new key."""
+        name = f"{role}-{secrets.token_hex(4)}"
+        _, text = create_key(self.catalog, name, role, now=utc_now(), expires=expires, models=models)
+        return {"Authorization": f"Bearer {text}"}
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)

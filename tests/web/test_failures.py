@@ -22,7 +22,7 @@ class _Clock:
 
 def _failed(failures: Failures, address: str, times: int = LIMIT) -> None:
     for _ in range(times):
-        failures.refuse(address)
+        failures.refuse(address, "token")
         failures.record(address)
 
 
@@ -31,13 +31,13 @@ def test_it_waits_until_its_first_failure_is_old() -> None:
     failures = Failures(clock)
     _failed(failures, "192.0.2.1")
     with pytest.raises(TooManyFailures, match="60 seconds"):
-        failures.refuse("192.0.2.1")
-    failures.refuse("192.0.2.2")
+        failures.refuse("192.0.2.1", "token")
+    failures.refuse("192.0.2.2", "token")
     clock.now += WINDOW_S - 1
     with pytest.raises(TooManyFailures):
-        failures.refuse("192.0.2.1")
+        failures.refuse("192.0.2.1", "token")
     clock.now += 1
-    failures.refuse("192.0.2.1")
+    failures.refuse("192.0.2.1", "token")
 
 
 @pytest.mark.parametrize(
@@ -55,27 +55,41 @@ def test_what_is_counted_together(one: str, other: str, same: bool) -> None:
     _failed(failures, one)
     if same:
         with pytest.raises(TooManyFailures):
-            failures.refuse(other)
+            failures.refuse(other, "token")
     else:
-        failures.refuse(other)
+        failures.refuse(other, "token")
+
+
+def test_a_token_that_was_valid_is_not_held_up() -> None:
+    failures = Failures(_Clock())
+    failures.accept("valid")
+    _failed(failures, "192.0.2.1")
+    failures.refuse("192.0.2.1", "valid")
+    with pytest.raises(TooManyFailures):
+        failures.refuse("192.0.2.1", "other")
 
 
 def test_memory_is_bounded() -> None:
     failures = Failures(_Clock())
     for number in range(30_000):
         failures.record(f"10.0.{number // 256}.{number % 256}")
-    assert len(failures._times) == 10_000
+        failures.accept(str(number))
+    assert (len(failures._times), len(failures._valid)) == (10_000, 10_000)
 
 
 def test_over_http_a_proxy_says_where_requests_come_from(tmp_path: Path) -> None:
     wrong = {"Authorization": "Bearer no"}
     with serving(tmp_path, {"WEIGHBRIDGE_SERVE_PROXIES": "127.0.0.1"}) as served:
+        valid = served.key("reader")
+        assert served.get("/models", headers=valid).status_code == 200
         statuses = [served.get("/models", headers=wrong).status_code for _ in range(LIMIT + 1)]
         assert statuses == [401] * LIMIT + [429]
         response = served.get("/models", headers=wrong)
         assert 0 < int(response.headers["retry-after"]) <= WINDOW_S
         assert response.json()["type"].endswith(":too-many-failures")
+        assert served.get("/models", headers=served.key("admin")).status_code == 429, "a key not seen before"
         assert served.get("/models").status_code == 200, "it may read as everybody may"
+        assert served.get("/models", headers=valid).status_code == 200, "it was valid before"
         elsewhere = {**wrong, "X-Forwarded-For": "192.0.2.7"}
         assert served.get("/models", headers=elsewhere).status_code == 401
 

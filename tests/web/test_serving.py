@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.weighbridge import Served, serving
+from weighbridge.domain.access import looks_like_key
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -18,7 +19,11 @@ def test_it_says_where_it_is_and_ends_well(tmp_path: Path) -> None:
         assert served.url.startswith("http://127.0.0.1:")
         assert served.get("/models").json() == {"items": [], "next": None}
         assert served.stop() == 0
-        assert served.said[-1] == f"Serving at {served.url}"
+        first, *others = served.said
+        assert others == [f"Serving at {served.url}"]
+        assert looks_like_key(first.rpartition(" ")[2]), "a catalog without a key gets one"
+    with serving(tmp_path) as served:
+        assert served.said == [f"Serving at {served.url}"]
 
 
 def test_several_processes_share_one_port(tmp_path: Path) -> None:

@@ -33,15 +33,17 @@ def _caller(
             return ANONYMOUS
         raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
     address = request.client.host if request.client else ""
-    failures.refuse(address)
+    scheme, _, token = header.partition(" ")
+    failures.refuse(address, token)
     try:
-        scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             raise NotAuthenticated("The header `Authorization` names no bearer token.", _HOW)
-        return resources.callers.caller(token.strip())
+        caller = resources.callers.caller(token.strip())
     except NotAuthenticated:
         failures.record(address)
         raise
+    failures.accept(token)
+    return caller
 
 
 def needs(role: Role) -> Callable[..., Caller]:

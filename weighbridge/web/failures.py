@@ -1,5 +1,6 @@
-"""Failed attempts to authenticate, by address: after too many, an address has to wait, whatever key it sends.
+"""Failed attempts to authenticate, by address: after too many, an address has to wait before it tries another key.
 
+A key that was valid lately is not held up, so that one program with an old key stops no other behind the same address.
 They are counted in the process that serves: several of them count apart. Not here: what a failure is
 (web.authentication).
 """
@@ -13,6 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from threading import Lock
 
+from weighbridge.domain.access import hash_of
 from weighbridge.errors import TooManyFailures
 
 #: Failures that an address may have within `WINDOW_S`.
@@ -20,6 +22,8 @@ LIMIT = 20
 WINDOW_S = 60.0
 #: Addresses that are remembered; the one whose last failure is the oldest is forgotten first.
 _MAX_ADDRESSES = 10_000
+#: Tokens that are remembered as valid, by their hash.
+_MAX_TOKENS = 10_000
 
 
 class Failures:
@@ -32,11 +36,14 @@ class Failures:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._valid: OrderedDict[str, None] = OrderedDict()
         self._lock = Lock()
 
-    def refuse(self, address: str) -> None:
-        """Refuse an address with too many failures. Raises TooManyFailures."""
+    def refuse(self, address: str, token: str) -> None:
+        """Refuse an address with too many failures, unless the token was valid lately. Raises TooManyFailures."""
         with self._lock:
+            if hash_of(token) in self._valid:
+                return
             times = self._times.get(_group(address), deque())
             wait_s = times[0] + WINDOW_S - self._clock() if len(times) == LIMIT else 0.0
         if wait_s > 0:
@@ -54,6 +61,15 @@ class Failures:
             self._times.move_to_end(group)
             if len(self._times) > _MAX_ADDRESSES:
                 self._times.popitem(last=False)
+
+    def accept(self, token: str) -> None:
+        """Remember that a token is valid."""
+        with self._lock:
+            key = hash_of(token)
+            self._valid[key] = None
+            self._valid.move_to_end(key)
+            if len(self._valid) > _MAX_TOKENS:
+                self._valid.popitem(last=False)
 
 
 def _group(address: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.catalog.test_catalog import settle
-from tests.services.weighbridge import Served
+from tests.services.weighbridge import Served, holds
+from weighbridge.web.api.withdrawals import DefaultNow, Withdrawn
 
 pytestmark = pytest.mark.xdist_group("web")
 CHANGES = [
@@ -24,3 +25,77 @@ def test_nothing_is_changed_without_a_key(served: Served, method: str, path: str
     assert response.status_code == 401
     assert "only be read" in response.json()["detail"]
     assert served.get("/models/withdrawals/a").content == before.content
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_a_role_and_a_pattern_decide(served: Served, method: str, path: str, body: bytes | None) -> None:
+    settle(served.catalog, "a", "1.0.0", name="withdrawals/roles")
+    url = path.replace("{name}", "withdrawals/roles")
+    for key, status in (
+        (served.key("reader"), 403),
+        (served.key("publisher", "other/*"), 403),
+        (served.key("publisher", "withdrawals/*"), 200),
+        (served.key("admin"), 200),
+    ):
+        response = served.request(method, url, content=body, headers={"Content-Type": "application/json", **key})
+        assert response.status_code == status, response.text
+        served.catalog.reinstate("withdrawals/roles", "1.0.0")
+
+
+def test_the_default_version(served: Served) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        settle(served.catalog, number, number, name="withdrawals/default")
+    settle(served.catalog, "bad", "1.2.0", "FAILED", name="withdrawals/default")
+    path, key = "/models/withdrawals/default/default-version", served.key("publisher")
+    read = served.get("/models/withdrawals/default")
+    first = served.request("PUT", path, json={"version": "1.0.0"}, headers={**key, "If-Match": read.headers["etag"]})
+    assert holds(DefaultNow, first) == {"name": "withdrawals/default", "default_version": "1.0.0", "fixed": True}
+    stale = served.request("PUT", path, json={"version": "1.1.0"}, headers={**key, "If-Match": read.headers["etag"]})
+    assert (stale.status_code, stale.json()["type"]) == (412, "urn:weighbridge:problem:changed-meanwhile")
+    newest = holds(DefaultNow, served.request("PUT", path, json={"version": None}, headers=key))
+    assert (newest["default_version"], newest["fixed"]) == ("1.1.0", False)
+    for body, status in (
+        ({"version": "1.2.0"}, 409),
+        ({"version": "9.0.0"}, 404),
+        ({"version": 1}, 422),
+        ({}, 422),
+        ({"version": "1.0.0", "force": True}, 422),
+        ([], 422),
+    ):
+        assert served.request("PUT", path, json=body, headers=key).status_code == status
+    assert served.get("/models/withdrawals/default").json()["default_version"] == "1.1.0"
+
+
+def test_what_is_withdrawn_is_given_to_nobody_and_stays(served: Served) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        settle(served.catalog, number, number, name="withdrawals/b")
+    key = served.key("publisher", "withdrawals/*")
+    one = served.request("DELETE", "/models/withdrawals/b/versions/1.1.0?reason=recalled", headers=key)
+    assert (holds(Withdrawn, one)["withdrawn"], one.json()["default_version"]) == (["1.1.0"], "1.0.0")
+    version = served.get("/models/withdrawals/b/versions/1.1.0").json()
+    assert (version["status"], version["decision"]["reasons"][0]["message"]) == ("FAILED", "recalled")
+    whole = holds(Withdrawn, served.request("DELETE", "/models/withdrawals/b", headers=key))
+    assert (whole["withdrawn"], whole["default_version"]) == (["1.0.0"], None)
+    assert "No byte was deleted" in whole["kept"]
+    assert holds(Withdrawn, served.request("DELETE", "/models/withdrawals/b", headers=key))["withdrawn"] == []
+    assert len(served.get("/models/withdrawals/b/versions").json()["items"]) == 2
+    assert served.request("DELETE", "/models/withdrawals/none", headers=key).status_code == 404
+
+
+def test_who_changed_something_is_in_the_audit_log(served: Served) -> None:
+    settle(served.catalog, name="withdrawals/audited")
+    key = served.key("publisher")
+    served.request("DELETE", "/models/withdrawals/audited?reason=recalled", headers=key)
+    rows = [row for row in served.catalog.audit.of_model("withdrawals/audited") if row.action == "version.withdrawn"]
+    assert [row.actor.partition("-")[0] for row in rows] == ["key:publisher"]
+
+
+def test_a_list_has_only_what_a_key_is_for(served: Served) -> None:
+    for name in ("withdrawals/x", "Withdrawals/y", "withdrawals_z", "hidden/x"):
+        settle(served.catalog, name=name)
+    key = served.key("reader", "withdrawals/*", "hidden_x")
+    names = {model["name"] for model in served.get("/models?limit=200", headers=key).json()["items"]}
+    assert "withdrawals/x" in names
+    assert all(name.startswith("withdrawals/") for name in names)
+    assert served.get("/models/hidden/x", headers=key).status_code == 403
+    assert served.get("/models/hidden/none", headers=key).status_code == 403
