@@ -56,8 +56,8 @@ class Yard:
         return ModelRef("file", str(self.model))
 
     @contextmanager
-    def working(self, threads: int = 1) -> Iterator[Resources]:
-        with open_resources(self.settings) as resources, JobWorker(resources, threads, LEASE_S):
+    def working(self, threads: int = 1, lease_s: float = LEASE_S) -> Iterator[Resources]:
+        with open_resources(self.settings) as resources, JobWorker(resources, threads, lease_s):
             yield resources
 
     def order(self, request: IngestRequest | None = None, slip: OrderSlip = SLIP) -> StoredJob:
@@ -76,16 +76,18 @@ class Yard:
             return ended(resources, job)
 
 
-def until(resources: Resources, job: StoredJob, enough: Callable[[StoredJob], bool]) -> StoredJob:
-    deadline = time.monotonic() + 60
+def until(
+    resources: Resources, job: StoredJob, enough: Callable[[StoredJob], object], timeout_s: float = 60
+) -> StoredJob:
+    deadline = time.monotonic() + timeout_s
     while not enough(found := resources.catalog.jobs.get(job.id)):
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
     return found
 
 
-def ended(resources: Resources, job: StoredJob) -> StoredJob:
-    return until(resources, job, lambda found: found.ended)
+def ended(resources: Resources, job: StoredJob, timeout_s: float = 60) -> StoredJob:
+    return until(resources, job, lambda found: found.ended, timeout_s)
 
 
 def end_of(job: StoredJob) -> JobEnd:
@@ -236,7 +238,7 @@ def test_a_job_goes_on_after_each_kill(yard: Yard) -> None:
 def test_a_job_is_done_by_one_process_of_several(yard: Yard) -> None:
     for number in range(6):
         yard.order(IngestRequest(ModelRef.parse(f"mock:org/m{number}"), f"m{number}"), OrderSlip("key:ci", str(number)))
-    with yard.working(2) as resources, JobWorker(resources, 2, LEASE_S):
+    with yard.working(2, 60) as resources, JobWorker(resources, 2, 60):  # A busy machine renews no short lease.
         jobs = [ended(resources, job) for job in resources.catalog.jobs.listed()]
         assert {(job.state, job.beginnings) for job in jobs} == {("done", 1)}
         assert len(resources.catalog.ingests()) == 6

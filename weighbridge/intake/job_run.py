@@ -25,9 +25,11 @@ from weighbridge.intake.chain import Direct
 from weighbridge.intake.job import Job
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.lookup import find
+from weighbridge.intake.prefect_jobs import ingest_by_prefect, run_server
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace, workspace_of
+from weighbridge.net.prefect_runs import PrefectRun
 
 T = TypeVar("T")
 #: Seconds between two looks at the catalog, and between two writes of progress.
@@ -69,6 +71,7 @@ class JobRun:
     stopping: Event
     lease_s: float
     _progress: JobProgress = field(init=False)
+    _run_url: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self._progress = JobProgress(STEPS[self.job.order.kind])
@@ -115,16 +118,24 @@ class JobRun:
                 with _importing:
                     workspace.import_ahead([IngestRequest(version.manifest.ref)])
                 return chain.rescan(version, workspace, steps).version
+            if server := run_server(workspace.settings):
+                return ingest_by_prefect(self.job, server, workspace, lambda: not self.stopping.is_set(), self._hear)
             request = IngestRequest.from_json(content)
             with _importing:
                 workspace.import_ahead([request])
             return chain.ingest(Job.of(request, workspace), steps).version
 
+    def _hear(self, run: PrefectRun, step: str) -> None:
+        self._run_url = run.url
+        self._progress.begin(step)
+
     def _warnings(self, version: ModelVersion) -> tuple[str, ...]:
         """Return the contradiction between a number that the asker gave and what changed."""
+        if self.job.order.kind != "ingest" or not self.job.order.request.get("version"):
+            return ()
         numbers = [one.version for one in self.resources.catalog.lists.versions(version.name)]
-        earlier = numbers[numbers.index(version.version) + 1 :]
-        if not earlier or not self.job.order.request.get("version") or self.job.order.kind != "ingest":
+        earlier = numbers[numbers.index(version.version) + 1 :] if version.version in numbers else []
+        if not earlier:
             return ()
         before = self.resources.catalog.get(version.name, earlier[0])
         if before is None:
@@ -164,7 +175,8 @@ class JobRun:
                     stopped.set()
                 now, progress = time.monotonic(), self._written()
                 if progress != written or now - renewed_at > self.lease_s / 3:
-                    queue.renew(self.job.id, self.owner, self.lease_s, {"progress": progress})
+                    changes = {"progress": progress, "run_url": self._run_url}
+                    queue.renew(self.job.id, self.owner, self.lease_s, changes)
                     renewed_at, written = now, progress
             except CatalogError as error:
                 _log.warning("The lease of the job %s: %s", self.job.id, error)

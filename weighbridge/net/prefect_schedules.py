@@ -1,7 +1,6 @@
 """Schedules of a Prefect server: the deployments that have one, and their next runs.
 
-Not here: the diagnosis when no run starts (intake.doctor_prefect). Prefect's own client is not used, as the library
-never imports Prefect.
+Not here: the requests (net.prefect_server), and the diagnosis when no run starts (intake.doctor_prefect).
 """
 
 from __future__ import annotations
@@ -12,10 +11,8 @@ from typing import Any
 
 import httpx
 
-from weighbridge.errors import InvalidConfiguration, SourceUnavailable
-from weighbridge.net.responses import shown
+from weighbridge.net.prefect_server import prefect_client
 
-_TIMEOUT_S = 10.0
 #: Deployments a page: the most that the server returns.
 _PAGE = 200
 
@@ -48,27 +45,8 @@ def schedules(api_url: str, credentials: str = "") -> tuple[Schedule, ...]:
         InvalidConfiguration: it is not a URL.
         SourceUnavailable: the server does not answer, or not in Prefect's form.
     """
-    try:
-        where = shown(api_url)
-    except httpx.InvalidURL as error:
-        raise InvalidConfiguration("PREFECT_API_URL is not a URL.", "Write http://host:4200/api.") from error
-    user, _, password = credentials.partition(":")
-    auth = httpx.BasicAuth(user, password) if credentials else None
-    try:
-        with httpx.Client(base_url=api_url, auth=auth, timeout=_TIMEOUT_S, follow_redirects=True) as client:
-            return tuple(_schedule(client, found) for found in _deployments(client) if _is_scheduled(found))
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise SourceUnavailable(
-            f"The request to the Prefect server at {where} failed: {_words(error)}.",
-            "Start it with `prefect server start`, or correct PREFECT_API_URL and PREFECT_API_AUTH_STRING.",
-        ) from error
-
-
-def _words(error: Exception) -> str:
-    """Return an error's text without the address in it, which may hold a password."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"it answers with HTTP {error.response.status_code}"
-    return str(error) or type(error).__name__
+    with prefect_client(api_url, credentials) as client:
+        return tuple(_schedule(client, found) for found in _deployments(client) if _is_scheduled(found))
 
 
 def _deployments(client: httpx.Client) -> Iterator[dict[str, Any]]:
