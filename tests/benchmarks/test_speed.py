@@ -114,7 +114,7 @@ def test_answers_that_are_not_counted_have_no_tokens_a_second() -> None:
     handler: Any = Pieces(None)
     found = {metric.name: metric for metric in Throughput().run(handler, SETTINGS, threading.Event()).metrics}
     assert found["output_tokens_per_second_rate_200"].value is None
-    assert "does not say" in found["output_tokens_per_second_rate_200"].reason
+    assert "does not report" in found["output_tokens_per_second_rate_200"].reason
     assert found["requests_per_second_rate_200"].value
 
 
