@@ -119,7 +119,7 @@ def test_a_token_that_only_the_tokenizer_knows_is_told(tmp_path: Path) -> None:
     words.save_pretrained(folder)
     handler = TextChat(str(folder), "cpu", name="m")
     assert handler.generate(HELLO, max_new_tokens=2, **GREEDY).completion_tokens
-    with pytest.raises(HandlerError, match=r"m knows 259 tokens.*'<more>' \(259\)"):
+    with pytest.raises(HandlerError, match=r"m has 259 tokens.*'<more>' \(259\)"):
         handler.generate([{"role": "user", "content": "a<more>"}], max_new_tokens=2, **GREEDY)
 
 

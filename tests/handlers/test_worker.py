@@ -274,12 +274,12 @@ def test_texts_that_depend_on_each_other_are_done_alone_and_closing_tells_who_wa
             until(lambda: worker.waiting == 2)
             closing = pool.submit(worker.close)
             for one in asked:
-                with pytest.raises(HandlerError, match="m was closed"):
+                with pytest.raises(HandlerError, match="m is closed"):
                     one.result(60)
         closing.result(60)
     worker.close()
     assert not process.is_running()
-    with pytest.raises(HandlerError, match="m was closed"):
+    with pytest.raises(HandlerError, match="m is closed"):
         worker.embed(["a"])
 
 

@@ -96,7 +96,7 @@ def test_no_path_is_too_odd(raw: str, decoded: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["one", "org/name", "org/versions", "leaderboard", "größe ½/模型", "x" * MAX_NAME_BYTES]
+    "name", ["one", "team/name", "org/versions", "leaderboard", "größe ½/模型", "x" * MAX_NAME_BYTES]
 )
 def test_a_model_is_found_by_its_name(served: Served, name: str) -> None:
     settle(served.catalog, name=name)

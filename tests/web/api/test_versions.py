@@ -30,7 +30,7 @@ def test_versions_come_in_parts_the_latest_first(served: Served) -> None:
 def test_a_version(served: Served) -> None:
     settle(served.catalog, "a", "1.0.0", name="versions/one")
     settle(served.catalog, "b", "1.1.0", "FAILED", name="versions/one")
-    served.catalog.add_publication("versions/one", "1.0.0", Publication("mlflow", "models:/one/1", ("import mlflow",)))
+    served.catalog.places.add("versions/one", "1.0.0", Publication("mlflow", "models:/one/1", ("import mlflow",)))
     found = holds(documents.WholeVersion, served.get("/models/versions/one/versions/1.0.0"))
     assert (found["status"], found["default"], found["registries"]) == ("PASSED", True, ["mlflow"])
     assert found["published"][0]["load"] == ["import mlflow"]
