@@ -65,7 +65,7 @@ def test_a_recording_is_read_no_further_than_allowed(tmp_path: Path) -> None:
         (b"\0\0\0\x18ftypM4A \0\0\0\0" + bytes(100), "cannot be read as sound"),
         (b"\x1a\x45\xdf\xa3" + bytes(100), "cannot be read as sound"),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(100), "cannot be read as sound"),
-        (b"\xff\xf1" + bytes(100), "cannot be read as sound|does not say"),
+        (b"\xff\xf1" + bytes(100), "cannot be read as sound|does not state"),
         (b"#EXTM3U\n#EXTINF:3,\nother.m4a\n", "cannot be read as sound"),
         (b"ffconcat version 1.0\nfile other.m4a\n", "cannot be read as sound"),
     ],

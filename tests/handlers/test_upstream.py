@@ -64,7 +64,7 @@ def test_a_chat_is_passed_on_and_counted(service: OpenAIService) -> None:
         ("no reason", "half an answer"),
         ("not json", "does not answer with JSON"),
         ("html", "text/event-stream"),
-        ("usage lies", "can be"),
+        ("usage lies", "are possible"),
         ("usage is text", "many"),
         ("usage is nothing", "no tokens"),
         ("500", "HTTP 500"),

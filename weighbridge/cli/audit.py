@@ -23,7 +23,7 @@ def add_commands(app: typer.Typer) -> None:
     listed = ("weighbridge audit list", "weighbridge audit list --actor cli:root --limit 20")
     group.command("list", epilog=examples(*listed))(_list)
     group.command("verify", epilog=examples("weighbridge audit verify"))(_verify)
-    group.command("export", epilog=examples("weighbridge audit export > audit.jsonl"))(_export)
+    group.command("export", epilog=examples("weighbridge audit export"))(_export)
     app.add_typer(group, name="audit")
 
 

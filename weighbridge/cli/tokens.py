@@ -19,7 +19,10 @@ KeyName = Annotated[str, typer.Argument(metavar="NAME")]
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     group = typer.Typer(help="Keys of the served registry: make, list, revoke.", no_args_is_help=True)
-    created = ("weighbridge token create ci --role publisher --expires 90d --models 'team-a/*'",)
+    created = (
+        "weighbridge token create ci --role publisher --expires 90d",
+        "weighbridge token create team-a --role publisher --models 'team-a/*'",
+    )
     group.command("create", epilog=examples(*created))(_create)
     group.command("list", epilog=examples("weighbridge token list"))(_list)
     group.command("revoke", epilog=examples("weighbridge token revoke ci --yes"))(_revoke)
