@@ -52,14 +52,16 @@ def service_examinations(settings: Settings, limit_s: float) -> list[Examination
 
 
 def _sources(settings: Settings, entries: Sequence[ModelEntry], limit_s: float) -> Iterator[Examination]:
-    seen = set()
+    seen: set[tuple[object, ...]] = set()
     for kind, place, ref in _places(entries):
         what = f"source {kind}"
         try:
             source = open_source(kind, _settings(settings, kind, place, limit_s))
             where = _address(source, ref)
         except WeighbridgeError as error:
-            yield Examination(what, partial(_raise, error))
+            if (kind, place) not in seen:  # Models whose secret is at another place can be taken in all the same.
+                seen.add((kind, place))
+                yield Examination(what, partial(_raise, error), failed="warning" if ref else "missing")
             continue
         key = (record_of(kind).endpoint_setting, where, place)
         if where and isinstance(source, Service) and key not in seen:
