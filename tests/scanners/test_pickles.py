@@ -262,7 +262,7 @@ def test_what_claims_to_be_a_pickle_and_is_none_is_not_clean(scan: Callable[...,
 def test_an_engine_that_breaks_is_named_and_rejects_only_what_we_could_not_read_either(
     scan: Callable[..., ScanReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_FICKLING_LIMITS", engines.sandbox.Limits(wall_time_s=0.01))
+    monkeypatch.setattr(engines, "_FICKLING_LIMITS", engines.sandbox.ReadingLimits(wall_time_s=0.01))
     whole = pickle.dumps(collections.OrderedDict(a=1))
     report = scan(whole, "model.pkl")
     assert report.status == "completed"
