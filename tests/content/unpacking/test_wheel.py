@@ -181,7 +181,7 @@ class TestRecord:
             unpack(wheel(record=replaced(record_row("tiny/__init__.py", b"import sys"))))
 
     @pytest.mark.parametrize(
-        "hash_", ["", "md5=1B2M2Y8AsgTpgAmY7PhCfg", "sha1=2jmj7l5rSw0yVb_vlWAYkK_YBwk", "sha256=abc", "x"]
+        "hash_", ["", "md5=1B2M2Y8AsgTpgAmY7PhCfg", "sha1=2jmj7l5rSw0yVb_vlWAYkK_YBwk", "sha256=abc", "sha256=é", "x"]
     )
     def test_no_strong_digest(self, unpack: Unpack, hash_: str) -> None:
         with pytest.raises(IntegrityError, match="no sha256 or stronger"):

@@ -17,7 +17,6 @@ Not here: archives of other formats (archive), and reading archives without keep
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
 import io
 import posixpath
@@ -234,7 +233,7 @@ def _promise(path: str, hash_: str, size: str) -> _Promise:
     algorithm, _, value = hash_.partition("=")
     try:
         hex_ = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
-    except binascii.Error:
+    except ValueError:  # It is not base64, or not even ASCII.
         hex_ = ""
     if algorithm not in _STRONG or len(hex_) != ALGORITHMS[algorithm] or not re.fullmatch(r"\d{0,18}", size):
         raise IntegrityError(
