@@ -58,7 +58,7 @@ class Child(subprocess.Popen[bytes]):
 
     def kill(self) -> None:
         """Kill the whole process group, also where the child itself has ended."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # macOS permits no signal to a group that has ended.
             os.killpg(self.pid, signal.SIGKILL)
 
     def ends_within(self, timeout_s: float) -> bool:
