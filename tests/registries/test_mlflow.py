@@ -140,6 +140,16 @@ def test_a_model_that_brings_mlflows_own_files(registry: MLflowRegistry, store: 
     assert (path / "config.json").stat().st_ino == before
 
 
+def test_files_named_as_ours_are_while_written_are_published(registry: MLflowRegistry, store: LocalBlobStore) -> None:
+    content = {
+        ".writing-x": b"a user's",
+        ".writing-0123456789abcdef": b"another",
+        "registered_model_meta": b"not MLflow's",
+    }
+    registry.publish(put(store, content), store)
+    assert contents(folder_of(registry, "org--name")) == content
+
+
 def test_a_double_left_by_a_race_is_removed(registry: MLflowRegistry, store: LocalBlobStore) -> None:
     version = put(store)
     publication = registry.publish(version, store)

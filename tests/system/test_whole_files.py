@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +80,22 @@ def test_what_cannot_be_replaced_leaves_no_rest(tmp_path: Path) -> None:
     assert names(tmp_path) == ["folder"]
 
 
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_flush_folders_still_takes_files(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def flush_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush_files)
+    write(tmp_path / "file", "x", durable=True)
+    assert (tmp_path / "file").read_text() == "x"
+
+
 def test_permissions_are_the_usual_ones_or_the_ones_asked_for(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
@@ -110,8 +128,9 @@ def test_a_link_is_replaced_also_after_a_kill_between_two_steps(tmp_path: Path) 
 def test_files_of_other_names_and_folders_stay(tmp_path: Path) -> None:
     (tmp_path / f"{WRITING}folder").mkdir()
     (tmp_path / "writing-x").touch()
+    (tmp_path / f"{WRITING}x").touch()
     remove_unfinished(tmp_path)
-    assert names(tmp_path) == [f"{WRITING}folder", "writing-x"]
+    assert names(tmp_path) == [f"{WRITING}folder", f"{WRITING}x", "writing-x"]
 
 
 def _alias(store: LocalBlobStore) -> Path:
@@ -124,7 +143,7 @@ def test_a_sweep_of_the_store_removes_what_a_kill_left(
     folder: Callable[[LocalBlobStore], Path], store: LocalBlobStore
 ) -> None:
     store.remember("key", store.put([b"weights"]))
-    (left := folder(store) / f"{WRITING}0123").write_bytes(b"half")
+    (left := folder(store) / f"{WRITING}0123456789abcdef").write_bytes(b"half")
     assert list(store.foreign()) == []
     assert store.unfinished() == 0
     store.drop_partial(1e9, dry_run=True)

@@ -26,7 +26,6 @@ from weighbridge.registries.folder_writer import (
 )
 from weighbridge.registries.mlflow_session import Server, load_mlflow
 from weighbridge.store.interface import BlobStore
-from weighbridge.system import whole_files
 
 #: The folder of the model among a run's artifacts.
 FOLDER = "model"
@@ -184,8 +183,10 @@ def _same_names(folder: Path, manifest: Manifest) -> bool:
 def _own_bytes(path: Path) -> None:
     """Replace a link to a blob by a copy, as MLflow's own download writes to a file of this name."""
     if path.is_file():
-        with open(path, "rb") as blob, whole_files.replacing(path) as copy:
-            shutil.copyfileobj(blob, copy)
+        with open(path, "rb") as blob:
+            path.unlink()
+            with open(path, "xb") as copy:
+                shutil.copyfileobj(blob, copy)
 
 
 def _downloads(repository: Any, entry: FileEntry, folder: Path) -> bool:

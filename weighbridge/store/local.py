@@ -212,7 +212,7 @@ class LocalBlobStore:
             path
             for path in here
             if path.suffix not in (".lock", ".pieces")
-            and not path.name.startswith(whole_files.WRITING)
+            and not whole_files.is_unfinished(path.name)
             and self._is_file(path)
         ]
 

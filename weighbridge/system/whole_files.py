@@ -7,8 +7,10 @@ written only while its process lives. Not here: folders that appear whole (regis
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from typing import BinaryIO
 
 #: How the name of a file begins that is being written.
 WRITING = ".writing-"
+_UNFINISHED = re.compile(re.escape(WRITING) + "[0-9a-f]{16}")
 
 
 @contextmanager
@@ -59,10 +62,15 @@ def replace_link(path: Path, aim: str, stage: Path) -> None:
     os.replace(stage, path)
 
 
+def is_unfinished(name: str) -> bool:
+    """Return whether a file of this name is being written, or was when its writer was killed."""
+    return bool(_UNFINISHED.fullmatch(name))
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove from a folder what processes that have ended were writing there."""
     with os.scandir(folder) as entries:
-        left = [entry.path for entry in entries if entry.name.startswith(WRITING)]
+        left = [entry.path for entry in entries if is_unfinished(entry.name)]
     for path in left:
         with suppress(OSError), open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,5 +92,8 @@ def _flush_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # Some file systems cannot flush a folder.
+            raise
     finally:
         os.close(descriptor)
