@@ -68,6 +68,7 @@ http {{
       fastcgi_param GIT_PROJECT_ROOT {folder}/repositories; fastcgi_param GIT_HTTP_EXPORT_ALL 1;
       fastcgi_param HTTP_GIT_PROTOCOL $git_protocol; fastcgi_param HOME {folder};
       fastcgi_param REMOTE_USER {username}; fastcgi_read_timeout 300;
+      fastcgi_param NO_BUFFERING 1; fastcgi_buffering off;
     }}
   }}
 }}

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.gitlfs import git
+from tests.services.gitlfs import GitLfsServer, git
 from weighbridge.errors import InvalidReference, ModelNotFound, SourceError, SourceMisbehaved, SourceUnavailable
 from weighbridge.net.git.errors import failure
 from weighbridge.net.git.repository import BLOB_LIMIT, GitRepository
+from weighbridge.net.pace import Pace
+from weighbridge.net.retrying import Retrying
 
 LARGE = bytes(range(256)) * (BLOB_LIMIT // 256 + 1)
 
@@ -201,6 +203,26 @@ class TestIsolation:
 
 
 class TestLimits:
+    def test_a_server_that_does_not_end_is_given_up(self) -> None:
+        with pytest.raises(SourceUnavailable, match="more than 0.5 seconds") as error:
+            GitRepository("ext::sleep 60", protocols=("ext",), pace=Pace(lifetime_s=0.5)).commit("main")
+        assert error.value.facts["attempts"] == 1
+
+    def test_a_server_that_prepares_a_pack_for_long_is_waited_for(self, git_lfs_server: GitLfsServer) -> None:
+        """It sends five bytes now and then meanwhile, as every git server does."""
+        folder, name = git_lfs_server.folder, "open/slowly-packed.git"
+        commit = git_lfs_server.commit(name, {"a.bin": b"x"})
+        (slow := folder / "slow").write_text('#!/bin/sh\nsleep 4\nexec "$@"\n')
+        slow.chmod(0o755)
+        settings = folder / ".gitconfig"
+        settings.write_text(f"[uploadpack]\n\tpackObjectsHook = {slow}\n\tkeepAlive = 1\n")
+        try:
+            url, once = git_lfs_server.address(name), Retrying(attempts=1)
+            repository = GitRepository(url, pace=Pace(window_s=2), retrying=once)
+            assert repository.fetch_commit(repository.commit("main")) == commit
+        finally:
+            settings.unlink()
+
     def test_a_fetch_brings_no_more_than_it_may(self, origin: Path) -> None:
         (origin / "random").write_bytes(os.urandom(900_000))
         git(origin, "add", ".")

@@ -22,7 +22,7 @@ from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from weighbridge.errors import ModelNotFound, SourceError, SourceMisbehaved, UnsafePath
+from weighbridge.errors import ModelNotFound, SourceError, SourceMisbehaved, SourceUnavailable, UnsafePath
 from weighbridge.net.addresses import port_of
 from weighbridge.net.git.errors import failure
 from weighbridge.net.pace import Pace
@@ -65,7 +65,7 @@ _CONFIG = """
 # Without redirects git follows no http-alternates either, which would lead to unchecked hosts.
 [http]
     followRedirects = false
-    lowSpeedLimit = {lowest_speed}
+    lowSpeedLimit = 1
     lowSpeedTime = {window_s}
 """
 
@@ -103,7 +103,8 @@ class GitRepository:
     Args:
         url: the address, without user or password.
         authorization: value of the Authorization header for the URL's origin; git reads it from its environment.
-        pace: the slowest pace of a server, and the longest life of one request, even if bytes keep arriving.
+        pace: the slowest pace of a server that lists names, how long any may be silent, and the longest life of one
+            request, even if bytes keep arriving.
         max_size: the most bytes of one fetch.
         addresses: the IP addresses that git may connect to; empty for those that the name resolves to.
         protocols: the transports that git may use.
@@ -133,9 +134,10 @@ class GitRepository:
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         pace = pace or Pace()
         self._deadline_s = pace.lifetime_s
-        # At 0, curl would not notice a server that sends nothing at all.
-        speed, window_s = max(1, pace.lowest_speed), max(1, round(pace.window_s))
-        self._config = _CONFIG.format(lowest_speed=speed, window_s=window_s)
+        # While a server prepares a pack, it sends a few bytes every 5 seconds: only names have to come at the pace. At
+        # 0, curl would not notice a server that sends nothing at all.
+        self._pace_of_names = ("-c", f"http.lowSpeedLimit={max(1, pace.lowest_speed)}")
+        self._config = _CONFIG.format(window_s=max(1, round(pace.window_s)))
         self._run("init", "--quiet", "--bare", "--template=", ".")
         (self._folder / "config").write_text(self._config)
 
@@ -149,7 +151,8 @@ class GitRepository:
         names = [revision or "HEAD"]
         if revision and not revision.startswith("refs/"):
             names = [f"refs/heads/{revision}", f"refs/tags/{revision}"]
-        lines = self._run("ls-remote", "--", self.url, *names, *(f"{name}^{{}}" for name in names), network=True)
+        asked = [*names, *(f"{name}^{{}}" for name in names)]
+        lines = self._run(*self._pace_of_names, "ls-remote", "--", self.url, *asked, network=True)
         found: dict[str, str] = {}
         for line in lines.decode(errors="replace").splitlines():
             oid, _, name = line.partition("\t")
@@ -281,12 +284,19 @@ class GitRepository:
                 stderr=errors,
                 folder=self._folder,
             ) as process,
-            time_limit(self._deadline_s, process),
+            time_limit(self._deadline_s, process) as late,
         ):
             output = process.stdout
             assert output is not None
             yield output
             if not output.read(1) and process.wait():
+                if late.is_set():
+                    raise SourceUnavailable(
+                        f"{self.url} has taken more than {self._deadline_s:g} seconds.",
+                        "Run the same command again later; WEIGHBRIDGE_MAX_TRANSFER_S allows more.",
+                        url=self.url,
+                        attempts=1,
+                    )
                 errors.seek(-min(errors.tell(), 4096), os.SEEK_END)
                 raise failure(self.url, errors.read(), self._max_size)
 
