@@ -26,7 +26,7 @@ def texts(content: bytes) -> Iterator[tuple[Place, bytes]]:
     A list adds the number of the element: `(5, 0, 2)` is field 2 of the first element of field 5.
 
     Raises:
-        Malformed: the bytes are not a structure, or it is nested beyond the limit.
+        MalformedThrift: the bytes are not a structure, or it is nested beyond the limit.
     """
     walker = _Walker(content)
     yield from walker.structure((), 0)

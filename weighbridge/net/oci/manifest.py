@@ -95,7 +95,7 @@ def read_manifest(content: bytes, content_type: str, where: str) -> ImageManifes
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:80]
         raise SourceMisbehaved(
-            f"The manifest of {where} is invalid:  {f'{place}: ' if place else ''}{first['msg'][:200]}.",
+            f"The manifest of {where} is invalid: {f'{place}: ' if place else ''}{first['msg'][:200]}.",
             "The model's publisher has to push it again, with ollama push.",
         ) from error
     declared = {kind for kind in (manifest.media_type, content_type) if kind in MANIFEST_TYPES}
