@@ -52,8 +52,8 @@ _PYTHON = re.compile(r"\.(py|pyi|pyc|pyo|pyx|pxd|pth)$")
 _COMPILED = re.compile(r"\.(so(\.\d+)*|pyd|dll|dylib|exe|a|lib)$")
 _SCRIPTS = re.compile(r"^[^/]+\.data/(scripts|headers)/")
 _LICENCE = re.compile(r"^(licen[cs]es?|copying|notice|authors)([._-].*)?$", re.IGNORECASE)
-#: RECORD cannot list its own digest, nor its signatures that of what signs them.
 _RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
+#: RECORD cannot list its own digest, nor its signatures that of what signs them.
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 LIMITS = Limits(max_members=20_000, max_size=1024**4, max_ratio=100, free_size=64 * 1024**2)
 #: Bytes of RECORD: a line for each member.
@@ -106,11 +106,11 @@ def _unpack(members: _Members, store: LocalBlobStore, progress: Progress, select
         if not (promise := record.get(member.name)):
             continue
         progress.say("unpack", member.name)
-        chunks = _told(_checked(member, promise), progress)
+        chunks = _told(_checked(member, promise, members), progress)
         if member.name in names and not store.has(promise.digest):
-            digest = _stored(chunks, promise, store, members)
+            digest = _stored(chunks, promise, store)
         else:
-            digest = _hashed(chunks, promise, members)
+            digest = _hashed(chunks, promise)
         if member.name in names:
             files.append(FileEntry(names[member.name], store.size(digest), digest))
     return Unpacked(tuple(sorted(files, key=lambda entry: entry.path)), dropped)
@@ -129,6 +129,7 @@ class _Members:
         self._walk = Outermost(path, {"zip": self._read}, limits, "zip")
         self._left = iter(self._walk)
         self._following = next(self._left, None)
+        self._judged = 0
         self.refuse()
         for entry in self._entries:
             _judge_entry(entry)
@@ -160,8 +161,10 @@ class _Members:
         self.refuse()
 
     def refuse(self) -> None:
-        """Raise for what is wrong so far; names that differ by case are two files here."""
-        refuse("wheel", (found for found in self._walk.problems if found.rule != "archive.case-collision"), {})
+        """Raise for what turned out to be wrong since the last time; names that differ by case are two files here."""
+        new = self._walk.problems[self._judged :]
+        self._judged += len(new)
+        refuse("wheel", (found for found in new if found.rule != "archive.case-collision"), {})
 
     def _read(self, walk: Walk, file: IO[bytes], prefix: str, depth: int) -> Iterator[Member]:
         entries = zip_reader.entries(walk, file, prefix)
@@ -177,11 +180,6 @@ class _Promise:
     path: str
     digest: Digest
     size: int | None
-
-    def compare_size(self, size: int) -> None:
-        """Raise for fewer bytes than promised; more are refused while they are read."""
-        if self.size is not None and size != self.size:
-            raise self.broken(f"{size} bytes long", f"{self.size} bytes")
 
     def broken(self, actual: object, expected: object) -> IntegrityError:
         return IntegrityError(
@@ -296,14 +294,15 @@ def _why_dropped(name: str, packages: set[str], dist_info: str) -> str:
     return "Python code of the package" if _PYTHON.search(name) and posixpath.dirname(name) in packages else ""
 
 
-def _checked(member: Member, promise: _Promise) -> Iterator[bytes]:
-    """Yield a member's bytes; raise as soon as they are more than promised."""
-    size = 0
+def _checked(member: Member, promise: _Promise, members: _Members) -> Iterator[bytes]:
+    """Yield a member's bytes; raise as soon as they are more than promised, and at their end for any other fault."""
     for chunk in member.chunks():
-        size += len(chunk)
-        if promise.size is not None and size > promise.size:
+        if promise.size is not None and member.size > promise.size:
             raise promise.broken("longer", f"{promise.size} bytes")
         yield chunk
+    members.end()
+    if promise.size is not None and member.size < promise.size:
+        raise promise.broken(f"{member.size} bytes long", f"{promise.size} bytes")
 
 
 def _told(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
@@ -312,29 +311,22 @@ def _told(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
         progress.advance("unpack", len(chunk))
 
 
-def _hashed(chunks: Iterator[bytes], promise: _Promise, members: _Members) -> Digest:
+def _hashed(chunks: Iterator[bytes], promise: _Promise) -> Digest:
     """Return a member's sha256, once it is as promised."""
-    hasher, size = Hasher((promise.digest.algorithm,)), 0
+    hasher = Hasher((promise.digest.algorithm,))
     for chunk in chunks:
         hasher.update(chunk)
-        size += len(chunk)
-    members.end()
-    promise.compare_size(size)
     if hasher.digests[promise.digest.algorithm] != promise.digest:
         raise promise.broken(hasher.digests[promise.digest.algorithm], promise.digest)
     return hasher.digests["sha256"]
 
 
-def _stored(chunks: Iterator[bytes], promise: _Promise, store: LocalBlobStore, members: _Members) -> Digest:
+def _stored(chunks: Iterator[bytes], promise: _Promise, store: LocalBlobStore) -> Digest:
     """Store a member and return its sha256, once it is as promised and its checksum holds."""
     with store.receive(f"wheel member {promise.digest}", extra=(promise.digest.algorithm,)) as incoming:
         incoming.restart()
-        size = 0
         for chunk in chunks:
             incoming.write(chunk)
-            size += len(chunk)
-        members.end()
-        promise.compare_size(size)
         try:
             return incoming.commit(promise.digest)
         except IntegrityError as error:
