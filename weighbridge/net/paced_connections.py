@@ -17,8 +17,6 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from weighbridge.net.deadlines import HEAD_TIMES
 from weighbridge.net.pace import Pace
 
-#: Bytes that a response in JSON may have: it is read into memory whole.
-MAX_JSON = 256 * 1024**2
 POOLS: Mapping[str, type] = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
 
 
@@ -26,19 +24,23 @@ class TooSlow(TimeoutError):
     """A response trickles."""
 
 
-def paced_pools(pace: Callable[[], Pace], pools: Mapping[str, type] = POOLS) -> dict[str, type]:
+def paced_pools(
+    pace: Callable[[], Pace], pools: Mapping[str, type] = POOLS, max_json: int | None = None
+) -> dict[str, type]:
     """Return connection pools for a pool manager of urllib3, by scheme, whose responses keep the pace.
 
     Args:
         pace: returns the pace that a response which begins now has to keep.
         pools: the pools to build on.
+        max_json: the most bytes of a response in JSON, for a library that reads it into memory whole; None for any
+            number.
     """
 
     class Response(_PacedResponse):
         """A response at that pace."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(pace(), *arguments, **options)
+            super().__init__(pace(), max_json, *arguments, **options)
 
     paced = {}
     for scheme, pool in pools.items():
@@ -51,8 +53,9 @@ def paced_pools(pace: Callable[[], Pace], pools: Mapping[str, type] = POOLS) -> 
 class _PacedResponse(HTTPResponse):
     """A response that is read at a pace: its head too, which has a deadline besides, and JSON up to a size."""
 
-    def __init__(self, pace: Pace, *arguments: Any, **options: Any) -> None:
+    def __init__(self, pace: Pace, max_json: int | None, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._max_json = max_json
         self._paced = _PacedReader(self.fp.detach(), pace)
         self.fp = BufferedReader(self._paced)
 
@@ -61,7 +64,7 @@ class _PacedResponse(HTTPResponse):
         super().begin()
         self._paced.in_head = False
         if self.headers.get_content_type() == "application/json":
-            self._paced.left = MAX_JSON
+            self._paced.left = self._max_json
 
 
 class _PacedReader(RawIOBase):
@@ -106,7 +109,7 @@ class _PacedReader(RawIOBase):
         if self.left is not None:
             self.left -= count
             if self.left < 0:
-                raise OSError(f"The response has more than {MAX_JSON} bytes of JSON.")
+                raise OSError("The response has more bytes of JSON than are allowed.")
 
     def close(self) -> None:
         """Close the socket's file."""

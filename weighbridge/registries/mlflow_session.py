@@ -27,6 +27,8 @@ from weighbridge.net.pace import Pace
 #: The server of the current thread's session.
 _server: ContextVar[Server | None] = ContextVar("mlflow_server", default=None)
 _loading = threading.Lock()
+#: Bytes of a response in JSON, which MLflow reads into memory whole.
+MAX_JSON = 256 * 1024**2
 #: Modules that MLflow's import would otherwise bring in whatever thread it happens.
 _SQL = (
     "sqlalchemy.orm",
@@ -200,7 +202,7 @@ def _keep_pace(request_utils: Any) -> None:
     """Make the sessions that MLflow opens from now on give up servers that trickle; it has timeouts of sockets only."""
     from weighbridge.net.paced_connections import paced_pools
 
-    pools = paced_pools(_pace)
+    pools = paced_pools(_pace, max_json=MAX_JSON)
 
     class PacedAdapter(request_utils.TCPKeepAliveHTTPAdapter):  # type: ignore[misc]
         """MLflow's adapter with our pools."""
