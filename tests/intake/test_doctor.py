@@ -205,6 +205,24 @@ def test_a_models_file_that_cannot_be_read_is_one_line(monkeypatch: pytest.Monke
     assert found["python"].state == "ok"
 
 
+@pytest.mark.parametrize("what", [*(name for name in HTTP if name.startswith("source")), "mlflow"])
+def test_an_address_that_is_none_is_one_line(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"WEIGHBRIDGE_{SERVICES[what][0]}", "http://h:99999x")
+    found = checked()
+    assert (found[what].state, found["python"].state) == ("missing", "ok")
+
+
+@pytest.mark.parametrize("option", ["tracking_uri={0}/%3Fx", "tracking_uri={0}&tracking_uri={0}/b"])
+def test_a_server_that_every_ingest_refuses_is_missing(option: str) -> None:
+    """An address with a query, which is not shown, and two servers of one model."""
+    with WebServer() as site:
+        site.put(SERVICES["source mlflow"][1], b"{}", headers=JSON)
+        reference = f"mlflow:name/1?{option.format(f'http://127.0.0.1:{site.port}')}"
+        Path("models.yaml").write_text(f"models: [{{name: m, source: '{reference}'}}]")
+        assert checked()["source mlflow"].state == "missing"
+        assert not site.requests
+
+
 def test_a_public_service_that_is_out_of_reach_is_a_warning() -> None:
     found = checked()
     assert {found[f"source {kind}"].state for kind in ("huggingface", "ollama", "pypi")} == {"warning"}

@@ -57,11 +57,17 @@ def _sources(settings: Settings, entries: Sequence[ModelEntry], limit_s: float) 
         what = f"source {kind}"
         try:
             source = open_source(kind, _settings(settings, kind, place, limit_s))
-            where = _address(source, ref)
         except WeighbridgeError as error:
             if (kind, place) not in seen:  # Models whose secret is at another place can be taken in all the same.
                 seen.add((kind, place))
                 yield Examination(what, partial(_raise, error), failed="warning" if ref else "missing")
+            continue
+        try:
+            where = _address(source, ref)
+        except WeighbridgeError as error:  # No model comes from such an address.
+            if (kind, str(error)) not in seen:
+                seen.add((kind, str(error)))
+                yield Examination(what, partial(_raise, error))
             continue
         key = (record_of(kind).endpoint_setting, where, place)
         if where and isinstance(source, Service) and key not in seen:

@@ -30,8 +30,15 @@ _CONTENT_RANGE = re.compile(r"^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
 
 
 def shown(url: str | httpx.URL) -> str:
-    """Return an address in a form that is safe to show: without user, password, query and fragment."""
-    address = httpx.URL(url)
+    """Return an address in a form that is safe to show: without user, password, query and fragment.
+
+    Raises:
+        InvalidReference: it is not a URL.
+    """
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:  # Its words may hold a part of a password.
+        raise InvalidReference("The address is not a URL.", "Write https://host or https://host:port.") from error
     return str(address.copy_with(username="", password="", query=None, fragment=None))
 
 

@@ -53,6 +53,9 @@ class Service(Protocol):
 
         Returns:
             The address as it may be shown; empty where there is no such service.
+
+        Raises:
+            InvalidReference: it is no address, or the model names several.
         """
         ...
 

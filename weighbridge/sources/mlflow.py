@@ -97,12 +97,11 @@ class MLflowSource:
 
     def service(self, ref: ModelRef | None = None) -> str:
         """Return the tracking URI; see `interface.Service`."""
-        named = set(ref.option("tracking_uri")) if ref else set()
-        return shown((named or {self._settings.endpoint}).pop())
+        return shown(self._server(ref).url) if ref or self._settings.endpoint else ""
 
     def greet(self, ref: ModelRef | None = None) -> str:
         """Ask for one registered model; see `interface.Service`."""
-        server = TrackingServer.at(self.service(ref), self._transfer, self._settings.auth)
+        server = self._server(ref)
         server.ask("registered-models/search", max_results="1")
         return "with credentials" if server.auth.header(server.url) else ""
 
@@ -114,7 +113,9 @@ class MLflowSource:
                 return posixpath.join(folder, entry.path)
         return posixpath.join(first, entry.path)
 
-    def _server(self, ref: ModelRef) -> TrackingServer:
+    def _server(self, ref: ModelRef | None) -> TrackingServer:
+        if ref is None:
+            return TrackingServer.at(self._settings.endpoint, self._transfer, self._settings.auth)
         try:
             (ref.id + ref.revision).encode()
         except UnicodeEncodeError as error:

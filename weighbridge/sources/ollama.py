@@ -110,15 +110,18 @@ class OllamaSource:
 
     def service(self, ref: ModelRef | None = None) -> str:
         """Return the registry; see `interface.Service`."""
-        return shown(_base_url(ref, OllamaName.of(ref), self._settings.endpoint) if ref else self._default)
+        return shown(self._address(ref))
 
     def greet(self, ref: ModelRef | None = None) -> str:
         """Ask whether the registry speaks its protocol; see `interface.Service`."""
-        return OciRegistry(self.service(ref), self._transfer, self._settings.auth).greet()
+        return OciRegistry(self._address(ref), self._transfer, self._settings.auth).greet()
 
-    @property
-    def _default(self) -> str:
-        return self._settings.endpoint.rstrip("/") or OLLAMA
+    def _address(self, ref: ModelRef | None) -> str:
+        if ref is not None:
+            return _base_url(ref, OllamaName.of(ref), self._settings.endpoint)
+        url = self._settings.endpoint.rstrip("/") or OLLAMA
+        _authority(ref, url)
+        return url
 
     def _registry(self, ref: ModelRef, name: OllamaName) -> OciRegistry:
         url = _base_url(ref, name, self._settings.endpoint)
@@ -188,7 +191,7 @@ def _base_url(ref: ModelRef, name: OllamaName, endpoint: str) -> str:
     return url
 
 
-def _authority(ref: ModelRef, url: str) -> str:
+def _authority(ref: ModelRef | None, url: str) -> str:
     """Return host and port of a base URL in lowercase; raise InvalidReference for an invalid one."""
     try:
         parts = urlsplit(url)
@@ -199,6 +202,6 @@ def _authority(ref: ModelRef, url: str) -> str:
         raise InvalidReference(
             "The registry is not a plain http or https address.",
             "Write registry=https://host, without user.",
-            uri=ref.uri,
+            **({"uri": ref.uri} if ref else {}),
         )
     return parts.netloc.lower()

@@ -73,6 +73,7 @@ class TrackingServer:
         try:
             parts = urlsplit(uri)
             plain = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query + parts.fragment
+            _ = parts.port  # It raises for what is no port.
         except ValueError:
             parts, plain = urlsplit(""), False
         if "@" in parts.netloc:
