@@ -54,7 +54,7 @@ def test_mlflow_reads_no_json_beyond_the_limit(site: WebServer, monkeypatch: pyt
     mlflow_session._keep_pace(request_utils)
     site.put("/api/2.0/mlflow/registered-models/search", LONG, headers={"Content-Type": JSON})
     try:
-        with pytest.raises(RegistryError, match="cannot be reached|more bytes of JSON"):
+        with pytest.raises(RegistryError, match=r"cannot be reached|more bytes of JSON"):
             REGISTRIES["mlflow"](Settings(mlflow_tracking_uri=site.url("").rstrip("/"))).prepare()
     finally:
         request_utils._cached_get_request_session.cache_clear()

@@ -204,7 +204,7 @@ class TestIsolation:
 
 class TestLimits:
     def test_a_server_that_does_not_end_is_given_up(self) -> None:
-        with pytest.raises(SourceUnavailable, match="more than 0.5 seconds") as error:
+        with pytest.raises(SourceUnavailable, match=r"more than 0\.5 seconds") as error:
             GitRepository("ext::sleep 60", protocols=("ext",), pace=Pace(lifetime_s=0.5)).commit("main")
         assert error.value.facts["attempts"] == 1
 
