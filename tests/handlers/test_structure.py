@@ -7,14 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.handlers import tiny
 from weighbridge.errors import InvalidRequest
 from weighbridge.handlers.chat import TextChat
+from weighbridge.handlers.structure import Structures
 
-pytest.importorskip("llguidance")
-jsonschema: Any = pytest.importorskip("jsonschema")
+pytest.importorskip("llguidance", reason="of the extra benchmark")
 pytestmark = pytest.mark.xdist_group("torch")
 SAID = [{"role": "user", "content": "hi"}]
 PERSON = {
@@ -99,6 +100,23 @@ def test_a_form_that_cannot_be_kept_is_the_requests_fault(model: TextChat, respo
         answered(model, response_format)
 
 
+@pytest.mark.parametrize(
+    ("options", "schema", "told"),
+    [
+        ({"lenient": True}, {"type": "array", "contains": {"type": "string"}}, "Unimplemented keys"),
+        ({"coerce_one_of": True}, {"oneOf": [{"type": "number"}, {"type": "integer"}]}, "oneOf"),
+    ],
+)
+def test_a_schema_cannot_make_itself_looser(model: TextChat, options: Any, schema: Any, told: str) -> None:
+    with pytest.raises(InvalidRequest, match=told):
+        answered(model, asking({**schema, "x-guidance": options}))
+
+
+def test_a_schema_cannot_ask_for_other_white_space(model: TextChat) -> None:
+    loose = {**PERSON, "x-guidance": {"whitespace_flexible": True, "whitespace_pattern": "[ ]+"}}
+    assert answered(model, asking(loose), seed=1) == answered(model, asking(PERSON), seed=1)
+
+
 def test_a_form_leaves_no_room_for_calls_of_tools(tmp_path: Path) -> None:
     template = "{% if tools %}<tool_call>{{ tools | tojson }}{% endif %}" + tiny.TEMPLATE
     model = TextChat(str(tiny.llama(tmp_path, template=template)), "cpu", name="m")
@@ -110,7 +128,15 @@ def test_a_form_leaves_no_room_for_calls_of_tools(tmp_path: Path) -> None:
 
 def test_who_cannot_be_held_says_so(model: TextChat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InvalidRequest, match="llguidance is not installed"):
+    with pytest.raises(InvalidRequest, match="llguidance is not installed") as caught:
         answered(model, asking(PERSON))
+    assert "pip install" in caught.value.remedy
     alone = TextChat(str(tiny.llama(tmp_path)), "cpu", name="m")
     assert not alone.supports_structured_outputs
+
+
+def test_where_no_package_helps_it_names_none(model: TextChat) -> None:
+    for tokenizer, ends, told in ((object(), {1}, "its tokenizer"), (model.tokenizer, set[int](), "no token")):
+        with pytest.raises(InvalidRequest, match=told) as caught:
+            Structures("m", tokenizer, ends).holding("{}", 0)
+        assert caught.value.remedy == "Leave response_format out."

@@ -7,6 +7,7 @@ The grammar is llguidance's, which says of each token whether it may come next. 
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Collection
 from typing import Any
 
@@ -16,8 +17,10 @@ from transformers import LogitsProcessor, PreTrainedTokenizerFast
 from weighbridge.domain.extras import install_command
 from weighbridge.errors import HandlerError, InvalidRequest
 
-#: Between the parts of an object there may be one space, and no more: a model that writes white space never ends.
+#: Between the parts of an object there is one space, and no more: a model that writes white space never ends.
 _WRITING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+#: The key of a schema that would change these and what is kept to; to JSON Schema it means nothing.
+_GUIDANCE = "x-guidance"
 _QUOTED = 300
 
 
@@ -37,7 +40,7 @@ class Structures:
     @property
     def missing(self) -> str:
         """Why no answer can be held to a schema, as a sentence; empty where one can."""
-        if importlib.util.find_spec("llguidance") is None:
+        if not _installed():
             return f"{self._name} cannot be held to a form: the package llguidance is not installed."
         if not isinstance(self._tokenizer, PreTrainedTokenizerFast):
             return f"{self._name} cannot be held to a form: its tokenizer is not one of the library tokenizers."
@@ -56,18 +59,24 @@ class Structures:
             InvalidRequest: the schema is none, or says what is not understood; or no answer can be held to one.
         """
         if self.missing:
-            raise InvalidRequest(self.missing, install_command("benchmark"))
+            remedy = "Leave response_format out." if _installed() else install_command("benchmark")
+            raise InvalidRequest(self.missing, remedy)
         import llguidance
         import llguidance.hf
 
         if self._read is None:
             self._read = llguidance.hf.from_tokenizer(self._tokenizer, eos_token=self._ends)
-        grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, defaults=_WRITING)
+        known = {key: value for key, value in json.loads(schema).items() if key != _GUIDANCE}
+        grammar = llguidance.LLMatcher.grammar_from_json_schema(known, defaults=_WRITING)
         if why := llguidance.LLMatcher.validate_grammar(grammar, self._read):
             raise InvalidRequest(
                 f"The schema of response_format cannot be kept to: {why[:_QUOTED]!r}.", "Change it, or leave it out."
             )
         return _Holding(self._name, llguidance.LLMatcher(self._read, grammar), start)
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec("llguidance") is not None
 
 
 class _Holding(LogitsProcessor):  # type: ignore[misc]
