@@ -60,6 +60,8 @@ def test_a_publishers_own_length_is_no_limit(tmp_path: Path) -> None:
         ({"is_matryoshka": True}, False, 8, "not trained for shorter vectors"),
         ({"is_matryoshka": "yes"}, None, 8, "not trained for shorter vectors"),
         ({"is_matryoshka": True}, None, 33, r"vectors of 32 numbers, and 33"),
+        ({"matryoshka_dimensions": ["8"]}, None, 8, "not trained for shorter vectors"),
+        ({"matryoshka_dimensions": [32]}, None, 8, "not trained for shorter vectors"),
         ({"matryoshka_dimensions": [8, 16, 64]}, None, 9, r"of 9 numbers\. Ask for 8, 16, 32"),
         ({}, True, 0, "dimensions is 0"),
         ({}, True, 8.0, r"dimensions is 8\.0"),
@@ -74,6 +76,22 @@ def test_other_lengths_are_refused(
         handler.embed(TEXTS, dimensions=dimensions)
     assert caught.match(told) or told in caught.value.remedy
     assert handler.embed(TEXTS, dimensions=32).shape == (3, 32)  # That is no other length.
+
+
+def test_the_models_own_length_is_always_there_and_is_what_it_is_without_asking(tmp_path: Path) -> None:
+    folder = trained(write(tmp_path, ("Pooling", POOLS), ("Normalize", {})), matryoshka_dimensions=[16])
+    say(folder / SETTINGS, truncate_dim=8)
+    for option in (None, False):
+        handler = TextEmbedding(str(folder), "cpu", matryoshka=option)
+        assert np.array_equal(handler.embed(TEXTS, dimensions=8), handler.embed(TEXTS))
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_length_that_cuts_nothing_states_nothing(tmp_path: Path, size: int) -> None:
+    folder = write(tmp_path, ("Pooling", POOLS))
+    say(folder / SETTINGS, truncate_dim=size)
+    with pytest.raises(InvalidRequest, match="not trained for shorter vectors"):
+        TextEmbedding(str(folder), "cpu").embed(TEXTS, dimensions=8)
 
 
 def test_wrong_options_are_refused(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ class TextEmbedding(LocalModel):
             Cancelled: `cancel_event` was set.
         """
         dimensions = wanted_vectors(self.name, options).dimensions
+        if dimensions == self.dim:
+            dimensions = None
         self._matryoshka.check(self.name, dimensions)
         tokens = self._tokens(texts, cut=True)
         vectors = np.zeros((len(texts), dimensions or self.dim), np.float32)
@@ -157,7 +159,7 @@ class TextEmbedding(LocalModel):
         same = _SAME if self.model.dtype == torch.float32 else _SAME_SHORT
         # Some models read padding despite the mask (FNet): they get texts of equal length in a batch.
         self._pads = bool(alone @ beside >= same * np.linalg.norm(alone) * np.linalg.norm(beside))
-        truncates = sentence.size is not None
+        truncates = self.dim < length
         self._matryoshka = read_matryoshka(self.model.config, length, truncates=truncates, option=matryoshka)
 
     def _tokens(self, texts: Sequence[str], *, cut: bool) -> list[dict[str, list[int]]]:

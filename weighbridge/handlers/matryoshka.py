@@ -67,5 +67,5 @@ def read_matryoshka(config: Any, length: int, *, truncates: bool, option: bool |
     said = getattr(config, "matryoshka_dimensions", None)
     said = said if isinstance(said, list | tuple) else ()
     listed = tuple(sorted({number for number in said if whole_number(number) and 0 < number < length}))
-    stated = bool(said) or getattr(config, "is_matryoshka", None) is True or truncates
+    stated = bool(listed) or getattr(config, "is_matryoshka", None) is True or truncates
     return Matryoshka(length, stated if option is None else option, listed)
