@@ -64,6 +64,7 @@ def serving(home: Path, environment: Mapping[str, str] | None = None, *options: 
     process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said: list[str] = []
+    reading: threading.Thread | None = None
     try:
         for line in process.stderr:
             said.append(line.rstrip())
@@ -82,7 +83,8 @@ def serving(home: Path, environment: Mapping[str, str] | None = None, *options: 
     finally:
         process.kill()
         process.wait()
-        reading.join()
+        if reading is not None:
+            reading.join()
         process.stderr.close()
 
 
