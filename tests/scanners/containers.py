@@ -35,11 +35,3 @@ def seven_zip(name: str, content: bytes, method: str = "FILTER_LZMA2", password:
     with py7zr.SevenZipFile(buffer, "w", filters=filters, password=password) as archive:
         archive.writestr(content, name)
     return buffer.getvalue()
-
-
-def encrypted_zip() -> bytes:
-    """Return a zip whose one member is flagged as encrypted, in its header and in the directory."""
-    content = bytearray(zipped(secret=CLEAN))
-    content[6] |= 1
-    content[content.index(b"PK\x01\x02") + 8] |= 1
-    return bytes(content)

@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from tests.scanners.containers import CLEAN, encrypted_zip, seven_zip, tarred, zipped
+from tests.scanners.containers import CLEAN, seven_zip, tarred, zipped
 from tests.services.clamd import SMALL_LIMIT, WHOLE_FILE_MALWARE, clamd, eicar, signatures, small_clamd
+from tests.simulators import samples
 from weighbridge.content.archives import Limits
 from weighbridge.content.detection import detect_file
 from weighbridge.domain.digest import Digest
@@ -173,7 +174,7 @@ def test_many_small_members_of_a_large_archive_are_covered(small_clamd: tuple[Da
     assert (report.status, report.reason, report.bytes_covered) == ("partial", WINDOWED, path.stat().st_size)
 
 
-@pytest.mark.parametrize("content", [encrypted_zip(), seven_zip("x", CLEAN, password="x")], ids=["zip", "7z"])
+@pytest.mark.parametrize("content", [samples.encrypted_zip(), seven_zip("x", CLEAN, password="x")], ids=["zip", "7z"])
 def test_encrypted_content_is_not_covered(scan: Callable[..., ScanReport], content: bytes) -> None:
     report = scan(content, "model.zip")
     assert (report.status, report.reason, report.bytes_covered) == ("partial", ENCRYPTED, 0)
@@ -181,7 +182,7 @@ def test_encrypted_content_is_not_covered(scan: Callable[..., ScanReport], conte
 
 
 def test_malware_beside_encrypted_content_is_found(scan: Callable[..., ScanReport]) -> None:
-    report = scan(zipped(secret=encrypted_zip(), x=eicar()))
+    report = scan(zipped(secret=samples.encrypted_zip(), x=eicar()))
     assert (report.status, report.reason) == ("partial", ENCRYPTED)
     assert {finding.rule for finding in report.findings} == {"clamav.encrypted", "clamav.signature"}
 
