@@ -20,6 +20,7 @@ from typing import Any
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.extras import install_command
 from weighbridge.errors import BenchmarkFailed, SourceError, UsageError
+from weighbridge.handlers.request import whole_number
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.transfer import Transfer
 
@@ -164,7 +165,7 @@ def _rows(content: bytes, path: Path) -> list[Any]:
             raise BenchmarkFailed(f"“{path}” holds too much.", "MT-Bench has 80 questions.")
         rows: list[Any] = file.read().to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise BenchmarkFailed(f"“{path}” is not a parquet file:  {str(error)[:200]}.", _FORM) from error
+        raise BenchmarkFailed(f"“{path}” is not a parquet file: {str(error)[:200]}.", _FORM) from error
     return rows
 
 
@@ -187,7 +188,7 @@ def _question(entry: Any) -> Question | None:
     number, category = fields.get("question_id", fields.get("prompt_id")), fields.get("category")
     turns = _texts(fields.get("turns", fields.get("prompt")))
     references = _texts(fields.get("reference") or [])
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**53:
+    if not whole_number(number) or not 0 <= number < 2**53:
         return None
     if not isinstance(category, str) or category not in TEMPERATURES:
         return None

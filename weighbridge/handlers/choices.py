@@ -7,6 +7,7 @@ from typing import Any
 
 from weighbridge.errors import InvalidRequest
 from weighbridge.handlers.interface import ChatGeneration
+from weighbridge.handlers.request import whole_number
 
 _MAX_CHOICES = 128
 
@@ -24,7 +25,7 @@ def choices(handler: Any, messages: Sequence[dict[str, Any]], *, n: int, **optio
         InvalidRequest: `n` is out of range, or the handler refuses an option.
         HandlerError, OutOfMemory, Cancelled: as the handler's `generate`; complete answers are lost.
     """
-    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= _MAX_CHOICES:
+    if not whole_number(n) or not 1 <= n <= _MAX_CHOICES:
         raise InvalidRequest(f"n is {n!r}.", f"Ask for 1 to {_MAX_CHOICES} answers.")
     seed = options.pop("seed", None)
     seeds = [{} if seed is None else {"seed": seed + number} for number in range(n)]

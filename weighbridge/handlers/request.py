@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from weighbridge.errors import InvalidRequest
 
@@ -251,7 +251,7 @@ def _content(message: dict[str, Any], name: str) -> str:
     return "\n".join(texts)
 
 
-def whole_number(value: Any) -> bool:
+def whole_number(value: Any) -> TypeGuard[int]:
     """Return whether a value is an integer; JSON's true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from weighbridge.handlers.request import whole_number
 from weighbridge.handlers.sentence_files import below, read_object, refusal, refuse_unknown
 from weighbridge.handlers.sentence_layers import SENTENCE, TOKENS, Layer, Pooling
 from weighbridge.handlers.sentence_modules import read_layer, read_modules
@@ -119,7 +120,7 @@ def _model_file(folder: Path) -> tuple[str, int | None]:
     prompts = {"query": "", "document": "", **prompts}
     if chosen is not None and (not isinstance(chosen, str) or chosen not in prompts):
         raise refusal(_MODEL_FILE, f"has no prompt {ascii(chosen)[:40]}, which it names as default_prompt_name")
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+    if size is not None and (not whole_number(size) or size < 1):
         raise refusal(_MODEL_FILE, f"says truncate_dim: {ascii(size)[:40]}")
     return (prompts[chosen] or "") if chosen is not None else "", size
 

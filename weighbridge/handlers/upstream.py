@@ -18,6 +18,7 @@ from weighbridge.handlers.request import (
     check_penalties_and_logprobs,
     check_sampling,
     stop_strings,
+    whole_number,
 )
 from weighbridge.handlers.text_stream import HeldText
 from weighbridge.handlers.upstream_service import UpstreamService
@@ -209,7 +210,7 @@ class UpstreamChat(UpstreamService):
         stated = answer.usage.get(key)
         if stated is None:
             return None
-        if not isinstance(stated, int) or isinstance(stated, bool) or not 0 <= stated <= most:
+        if not whole_number(stated) or not 0 <= stated <= most:
             raise self.wrong(f"{key} of {str(stated)[:40]!r}, at most {most:,} are possible")
         return stated
 

@@ -16,7 +16,7 @@ import numpy as np
 from weighbridge.errors import HandlerError, InvalidRequest
 from weighbridge.handlers.interface import Device, RerankResult
 from weighbridge.handlers.ranking import ranked
-from weighbridge.handlers.request import check_top_k, checked_text
+from weighbridge.handlers.request import check_top_k, checked_text, whole_number
 from weighbridge.handlers.upstream_service import UpstreamService
 from weighbridge.handlers.vectors import WantedVectors, from_base64, wanted_vectors
 from weighbridge.net.openai.dialect import Dialect
@@ -118,7 +118,7 @@ class UpstreamEmbedding(_InBatches):
         usage = answer.get("usage")
         usage = usage if isinstance(usage, dict) else {}
         tokens = usage.get("prompt_tokens", usage.get("total_tokens"))
-        if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0):
+        if tokens is not None and (not whole_number(tokens) or tokens < 0):
             raise self.wrong(f"prompt_tokens of {str(tokens)[:40]!r}")
         try:
             entries = answer["data"]
