@@ -371,7 +371,7 @@ def test_a_models_own_code_finds_neither_the_judges_key_nor_the_right_answers(
     assert any("a hedgehog of 0" in parts(body).values() for _, body in wise.asked)
     noted = notes.read_bytes()
     assert b"And then?" in noted  # All of its memory is there.
-    for secret in ("hunter2", "JUDGE_KEY", wise.url, "a hedgehog of 0"):
+    for secret in ("hunter2", "JUDGE_KEY", wise.url, "a hedgehog of 0", str(questions)):
         assert secret.encode() not in noted, secret
 
 
@@ -382,7 +382,7 @@ def test_a_models_own_code_finds_neither_the_judges_key_nor_the_right_answers(
         {},
         {"question": 0, "answers": []},
         {"question": 0, "answers": [{"text": 1}, {}]},
-        {"question": 0, "answers": [{"text": "x", "tokens": -1}, {"text": "y"}]},
+        *({"question": 0, "answers": [{"text": "x", "tokens": n}, {"text": "y"}]} for n in (-1, 10**400)),
         *({"question": place, "answers": [{"text": "x"}, {"text": "y"}]} for place in (99, 1.0, True, [])),
     ],
 )

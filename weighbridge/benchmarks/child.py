@@ -36,6 +36,8 @@ MEMORY = "memory"
 #: Settings with the address of a judge: neither the model's process nor a result has them, as people write secrets
 #: there by mistake.
 _JUDGE: dict[str, Any] = {"judge_url": "", "judge_key_env": "", "judge_addresses": None}
+#: The data set with reference answers, whose place no model's process gets.
+_REFERENCES = "mt_bench"
 #: Options of handlers that change no number, or that a result has elsewhere.
 _NO_CHOICE = frozenset(
     {
@@ -154,24 +156,22 @@ def _device(work: Work) -> str:
     return "cpu" if "upstream_base_url" in work.options else choose_device(work.device)
 
 
-def _unheard(_told: Any) -> None:
-    """Ignore a message: a benchmark without grades sends none."""
-
-
 def _benchmark(name: str) -> Benchmark:
     if name not in BENCHMARKS:
         raise InvalidConfiguration(f"There is no benchmark “{name}”.", f"Known ones: {', '.join(BENCHMARKS)}.")
     return BENCHMARKS[name]()
 
 
-def _ask(work: Work, cancel_event: threading.Event | None, hear: child_process.Tell = _unheard) -> dict[str, Any]:
+def _ask(
+    work: Work, cancel_event: threading.Event | None, hear: child_process.Tell = child_process.unheard
+) -> dict[str, Any]:
     # `evaluate` would download metrics as code and run them.
     environment = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_EVALUATE_OFFLINE": "1"}
     if work.settings.endpoint:
         environment["HF_ENDPOINT"] = work.settings.endpoint
     answer = child_process.ask(
         "weighbridge.benchmarks.child",
-        asdict(replace(work, settings=replace(work.settings, **_JUDGE))),
+        asdict(replace(work, settings=_without_secrets(work.settings))),
         timeout_s=work.settings.timeout_s,
         cancel_event=cancel_event,
         environment=environment,
@@ -183,6 +183,12 @@ def _ask(work: Work, cancel_event: threading.Event | None, hear: child_process.T
     # A timeout may be due to a busy machine, or too short a limit.
     cause = "" if answer.late else OF_MODEL
     return {"error": HandlerError.__name__, "problem": answer.failure, "remedy": "", "cause": cause}
+
+
+def _without_secrets(settings: BenchmarkSettings) -> BenchmarkSettings:
+    """Return what a model's process gets of the settings: neither the judge nor the place of the right answers."""
+    data = {name: place for name, place in settings.data.items() if name != _REFERENCES}
+    return replace(settings, **_JUDGE, data=data)
 
 
 def _run(work: Work, tell: child_process.Tell) -> dict[str, Any]:

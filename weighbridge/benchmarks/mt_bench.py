@@ -42,7 +42,10 @@ class MTBench:
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def run(self, handler: Handler, settings: BenchmarkSettings, cancel_event: threading.Event) -> Measured:
-        """Ask the questions and have the answers judged, in one process.
+        """Ask the questions and have the answers judged, in one process, as every benchmark can.
+
+        Runs of `benchmark` work otherwise: the model's process answers, and the one that started it grades. This is
+        for a handler that is at hand and trusted, such as a test's.
 
         Raises:
             BenchmarkFailed: there are no questions or no judge, or the judge fails or returns too few grades.

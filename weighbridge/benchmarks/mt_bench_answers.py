@@ -23,6 +23,8 @@ from weighbridge.handlers.request import whole_number
 TOP_P = 1.0
 #: The most characters for each token of an answer that are judged; English has four.
 LETTERS = 16
+#: A count of tokens is less than this: every smaller integer is a float, too.
+_COUNTS = 2**53
 _ROOM = 4
 
 Messages = list[dict[str, Any]]
@@ -143,9 +145,13 @@ def read_answers(told: Any, max_new_tokens: int) -> tuple[int, tuple[Answer, ...
         place, counts = told["question"], [answer.tokens for answer in answers]
     except (KeyError, TypeError, AttributeError) as error:
         raise _no_answers() from error
-    if len(answers) != TURNS or not all(count is None or (whole_number(count) and count >= 0) for count in counts):
+    if len(answers) != TURNS or not all(count is None or _is_count(count) for count in counts):
         raise _no_answers()
     return place, tuple(replace(answer, text=text) for answer, text in zip(answers, texts, strict=True))
+
+
+def _is_count(value: Any) -> bool:
+    return whole_number(value) and 0 <= value < _COUNTS
 
 
 def _no_answers() -> HandlerError:

@@ -1,7 +1,8 @@
 """Grading of a model's answers to MT-Bench's questions, outside of the model's process: a judge's key is secret there.
 
 The model's own code may run in that process, and reads all of its environment and memory. So the process gets requests
-and returns answers; references, judge, key and grades are here. Not here: the answers (mt_bench_answers), the judge
+and returns answers; references, judge, key and grades are here. A program of the same user can still read this
+process's environment, and the file of questions. Not here: the answers (mt_bench_answers), the judge
 (judging).
 """
 

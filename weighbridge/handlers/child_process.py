@@ -64,6 +64,10 @@ class ChildAnswer:
     late: bool = False
 
 
+def unheard(told: Any) -> None:
+    """Ignore a progress message."""
+
+
 def ask(
     module: str,
     question: Any,
@@ -72,7 +76,7 @@ def ask(
     cancel_event: threading.Event | None = None,
     environment: Mapping[str, str] | None = None,
     keys: Collection[str] = (),
-    hear: Tell = lambda told: None,
+    hear: Tell = unheard,
 ) -> ChildAnswer:
     """Run `python -m module` with a question as JSON, and return its answer.
 

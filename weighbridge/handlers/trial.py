@@ -104,7 +104,11 @@ def try_model(trial: Trial, timeout_s: float = 600.0, on_text: Callable[[str], N
     """
     keys = (trial.options.get("upstream_api_key_env", ""),)
     answer = child_process.ask(
-        "weighbridge.handlers.trial", asdict(trial), timeout_s=timeout_s, keys=keys, hear=on_text or _unheard
+        "weighbridge.handlers.trial",
+        asdict(trial),
+        timeout_s=timeout_s,
+        keys=keys,
+        hear=on_text or child_process.unheard,
     )
     if answer.value is None:
         remedy = "Give it more time." if answer.late else "Its files may be broken, or the memory too small."
@@ -114,11 +118,7 @@ def try_model(trial: Trial, timeout_s: float = 600.0, on_text: Callable[[str], N
     return Reply(**answer.value)
 
 
-def _unheard(_piece: str) -> None:
-    """Ignore a piece of the answer."""
-
-
-def _run(question: Mapping[str, Any], on_text: Callable[[str], None] = _unheard) -> dict[str, Any]:
+def _run(question: Mapping[str, Any], on_text: Callable[[str], None] = child_process.unheard) -> dict[str, Any]:
     trial = Trial(**{**question, **{name: tuple(question[name]) for name in ("documents", "images")}})
     try:
         with opened(trial.handler, trial.model, device=trial.device, **trial.options) as handler:
