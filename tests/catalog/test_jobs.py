@@ -105,6 +105,8 @@ def test_a_job_that_ends_every_process_fails(catalog: Catalog, clock: Clock) -> 
     assert ended.end is not None
     assert (ended.state, ended.end.error) == ("failed", "UnexpectedError")
     assert ended.end.problem == "Each of the 5 processes that worked on it ended before it did."
+    (row,) = catalog.audit.rows(action="job.failed")
+    assert (row.actor, row.after and row.after["job"]) == (job.order.asker, job.id)
 
 
 def test_a_process_that_stops_in_order_gives_its_job_back(catalog: Catalog) -> None:
@@ -121,6 +123,7 @@ def test_cancelling(catalog: Catalog, clock: Clock) -> None:
     waiting, running, gone, done = (queue.add(replace(ORDER, key=f"k{n}")).id for n in range(4))
     assert queue.cancel(waiting).state == "cancelled"
     assert queue.cancel(waiting).state == "cancelled"
+    assert len(catalog.audit.rows(action="job.cancelled")) == 1
     assert queue.take("process", 30)
     assert queue.cancel(running).state == "running"
     assert not queue.is_wanted(running, "process")

@@ -113,6 +113,11 @@ def test_one_model_is_its_line_in_the_list(catalog: Catalog) -> None:
     assert catalog.lists.model("org/nothing") is None
 
 
+def test_tags_that_a_database_cannot_hold_are_one_tag(catalog: Catalog) -> None:
+    add(catalog, "org/odd", tags=["a\0", "a\ufffd", "a\ud800"])
+    assert names(catalog, tags=("a\ufffd",)) == ["org/odd"]
+
+
 def test_whether_a_source_is_gated_is_not_known_of_old_versions(catalog: Catalog) -> None:
     add(catalog, "org/a", gated=True)
     with catalog._database.write() as connection:

@@ -36,3 +36,9 @@ def test_a_large_body_is_refused_before_it_is_sent(served: Served) -> None:
     assert response.status == 413
     assert b"1048576 bytes" in response.read()
     connection.close()
+
+
+def test_a_large_body_in_chunks_is_refused_on_the_way(served: Served) -> None:
+    chunks = iter([b"[" + b" " * 1023] * 1100)
+    response = served.request("POST", "/models/import", content=chunks, headers=served.key("publisher"))
+    assert response.status_code == 413

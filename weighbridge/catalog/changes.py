@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,10 @@ class Transaction:
     actor: str
     now: datetime
     _rows: list[AuditRow] = field(default_factory=list)
+
+    def of(self, actor: str) -> Transaction:
+        """Return this transaction for changes of another actor."""
+        return replace(self, actor=storable(actor))
 
     def record(
         self,

@@ -5,7 +5,7 @@ Not here: the rows (catalog.jobs), and the process that works through the queue 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,11 +41,19 @@ class JobQueue:
             return jobs.get(connection, id_)
 
     def listed(
-        self, *, state: JobState | None = None, before: tuple[datetime, str] | None = None, limit: int = 100
+        self,
+        *,
+        state: JobState | None = None,
+        names: Collection[str] = (),
+        before: tuple[datetime, str] | None = None,
+        limit: int = 100,
     ) -> list[StoredJob]:
-        """Return the newest jobs first, those before a time and an id only."""
+        """Return the newest jobs first, those before a time and an id only.
+
+        With `names`, patterns, only jobs of models whose names match one; some that match none may be among them.
+        """
         with self._database.read() as connection:
-            return jobs.listed(connection, state, before, limit)
+            return jobs.listed(connection, state, names, before, limit)
 
     def take(self, owner: str, lease_s: float) -> StoredJob | None:
         """Give a process the oldest job that waits, or whose process has not renewed its lease; None for no job.
@@ -58,8 +66,11 @@ class JobQueue:
         with self._database.read() as connection:
             if not jobs.is_waiting(connection, now):
                 return None
-        with self._database.write() as connection:
-            return jobs.take(connection, owner, now, now + timedelta(seconds=lease_s))
+        with self._changes.begin() as change:
+            job, ended = jobs.take(change.connection, owner, now, now + timedelta(seconds=lease_s))
+            for one in ended:
+                _record(change.of(one.order.asker), one.state, one)
+        return job
 
     def renew(self, id_: str, owner: str, lease_s: float, changes: Mapping[str, Any]) -> bool:
         """Extend a lease and change `progress` or `run_url`; return False when the job is no longer that process's."""
@@ -85,15 +96,16 @@ class JobQueue:
                 _record(change, end.state, jobs.get(change.connection, id_))
 
     def cancel(self, id_: str) -> StoredJob:
-        """Cancel a job: one that waits at once, one that runs as soon as its process hears of it.
+        """Cancel a job: one that waits at once, one that runs as soon as its process reads it.
 
         Raises:
             NotInCatalog: there is none.
             StateConflict: it has ended in another way.
         """
         with self._changes.begin() as change:
-            job = jobs.cancel(change.connection, id_, change.now)
-            _record(change, "cancelled" if job.ended else "cancelling", job)
+            job, is_new = jobs.cancel(change.connection, id_, change.now)
+            if is_new:
+                _record(change, "cancelled" if job.ended else "cancelling", job)
         return job
 
 

@@ -7,15 +7,16 @@ takes the job over. Not here: one transaction a method (catalog.job_queue), and 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
+from weighbridge.catalog.listings import like
 from weighbridge.domain.decision import Reason
 from weighbridge.errors import KeyReused, NotInCatalog, StateConflict
 
@@ -167,12 +168,18 @@ def get(connection: Connection, id_: str) -> StoredJob:
 
 
 def listed(
-    connection: Connection, state: JobState | None, before: tuple[datetime, str] | None, limit: int
+    connection: Connection,
+    state: JobState | None,
+    names: Collection[str],
+    before: tuple[datetime, str] | None,
+    limit: int,
 ) -> list[StoredJob]:
-    """Return the newest jobs first, those before a time and an id only."""
+    """Return the newest jobs first, those before a time and an id only; of models whose names match a pattern."""
     query = select(_table).order_by(_table.c.created_at.desc(), _table.c.id.desc()).limit(limit)
     if state is not None:
         query = query.where(_table.c.state == state)
+    if names:
+        query = query.where(or_(*(like(_table.c.name, pattern) for pattern in names)))
     if before is not None:
         at, id_ = before
         query = query.where((_table.c.created_at < at) | ((_table.c.created_at == at) & (_table.c.id < id_)))
@@ -184,25 +191,33 @@ def is_waiting(connection: Connection, now: datetime) -> bool:
     return connection.execute(select(_table.c.id).where(_free(now)).limit(1)).first() is not None
 
 
-def take(connection: Connection, owner: str, now: datetime, until: datetime) -> StoredJob | None:
+def take(
+    connection: Connection, owner: str, now: datetime, until: datetime
+) -> tuple[StoredJob | None, list[StoredJob]]:
     """Give a process the oldest job that is free, if there is one; of two processes, each gets another one.
 
-    A job that somebody wants to stop, or that was begun too often, ends instead, and the next one is looked at.
+    A job that is to be cancelled, or that was begun too often, ends instead, and the next one is looked at. Returns the
+    job that the process got, and those that ended.
     """
+    ended: list[str] = []
     oldest = select(_table).where(_free(now)).order_by(_table.c.created_at, _table.c.id).limit(1)
     while row := connection.execute(oldest.with_for_update(skip_locked=True)).first():
         if row.cancel_wanted:
             _change(connection, row.id, now, _ending(JobEnd("cancelled"), now))
+            ended.append(row.id)
         elif row.beginnings >= MOST_BEGINNINGS:
             problem = f"Each of the {row.beginnings} processes that worked on it ended before it did."
-            remedy = "The server's log may say why: too little memory, for instance. Ask again once that is mended."
+            remedy = (
+                "The server's log may say why, such as too little memory. Fix the cause, then send the request again."
+            )
             end = JobEnd("failed", problem=problem, remedy=remedy, error="UnexpectedError")
             _change(connection, row.id, now, _ending(end, now))
+            ended.append(row.id)
         else:
             changes = {"state": "running", "owner": owner, "leased_until": until, "beginnings": row.beginnings + 1}
             _change(connection, row.id, now, changes)
-            return get(connection, row.id)
-    return None
+            return get(connection, row.id), [get(connection, id_) for id_ in ended]
+    return None, [get(connection, id_) for id_ in ended]
 
 
 def renew(
@@ -230,8 +245,8 @@ def end(connection: Connection, id_: str, owner: str, end: JobEnd, progress: Map
     return _change(connection, id_, now, {**_ending(end, now), "progress": dict(progress)}, owner)
 
 
-def cancel(connection: Connection, id_: str, now: datetime) -> StoredJob:
-    """Cancel a job: one that waits at once, one that runs as soon as its process hears of it.
+def cancel(connection: Connection, id_: str, now: datetime) -> tuple[StoredJob, bool]:
+    """Cancel a job: one that waits at once, one that runs as soon as its process reads it; return whether that is new.
 
     Raises:
         NotInCatalog: there is none.
@@ -245,7 +260,7 @@ def cancel(connection: Connection, id_: str, now: datetime) -> StoredJob:
         _change(connection, id_, now, {**_ending(JobEnd("cancelled"), now), "cancel_wanted": True})
     elif job.state == "running":
         _change(connection, id_, now, {"cancel_wanted": True})
-    return get(connection, id_)
+    return get(connection, id_), job.state in ("queued", "running") and not job.cancel_wanted
 
 
 def _free(now: datetime) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.changes import Changes
+from weighbridge.catalog.database import insert
 from weighbridge.domain.access import Caller, Role, checked_role
 from weighbridge.errors import NotInCatalog, StateConflict
 
@@ -77,14 +78,15 @@ class Keys:
             StateConflict: there is a key of that name that is not revoked.
         """
         with self._changes.begin() as change:
-            if _one(change.connection, _unrevoked(name)) is not None:
+            row = {"name": name, "hash": hash_, "role": role, "models": list(models), "expires_at": expires_at}
+            statement = insert(change.connection, schema.access_keys).values(row | {"created_at": change.now})
+            stored = statement.on_conflict_do_nothing().returning(schema.access_keys.c.id)
+            if change.connection.execute(stored).first() is None:
                 raise StateConflict(
                     f"There is a key {name} already.",
                     f"Give the new key another name, or revoke the old one first: weighbridge token revoke {name}.",
                     name=name,
                 )
-            row = {"name": name, "hash": hash_, "role": role, "models": list(models), "expires_at": expires_at}
-            change.connection.execute(schema.access_keys.insert().values(row | {"created_at": change.now}))
             until = expires_at.isoformat() if expires_at else None
             change.record("key.created", f"key:{name}", after={"role": role, "models": models, "expires_at": until})
             added = _one(change.connection, _unrevoked(name))

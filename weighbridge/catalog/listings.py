@@ -166,7 +166,7 @@ def refresh(connection: Connection, name: str) -> None:
     if row is None:
         return
     card = ModelCard.from_json(row.card)
-    tags = sorted({tag.casefold() for tag in _texts(card.get("tags"))})
+    tags = sorted({schema.storable(tag.casefold()) for tag in _texts(card.get("tags"))})
     connection.execute(
         schema.listings.insert().values(
             model_id=model_id,
@@ -234,7 +234,7 @@ def _conditions(query: ModelQuery) -> Iterable[Any]:
     if query.min_parameters is not None or query.max_parameters is not None:
         yield table.parameter_count > 0
     if query.names:
-        yield or_(*(_like(table.name, pattern) for pattern in query.names))
+        yield or_(*(like(table.name, pattern) for pattern in query.names))
 
 
 def _within(column: Any, least: int | None, most: int | None) -> Iterable[Any]:
@@ -244,7 +244,7 @@ def _within(column: Any, least: int | None, most: int | None) -> Iterable[Any]:
         yield column <= most
 
 
-def _like(column: Any, pattern: str) -> Any:
+def like(column: Any, pattern: str) -> Any:
     """Return the condition that a name may match a pattern of `fnmatch`; some names that do not match fulfil it."""
     signs = {"*": "%", "%": r"\%", "_": r"\_", "\\": r"\\"}
     wild = re.sub(r"\[!?\]?[^]]*\]|\?", "\0", pattern)

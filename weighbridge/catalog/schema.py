@@ -289,7 +289,7 @@ audit_head = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", Text, primary_key=True, comment="random: an answer that names it is for its asker"),
+    Column("id", PlainText, primary_key=True, comment="random: an answer that names it is for its asker"),
     Column("kind", Text, nullable=False),
     Column("name", PlainText, nullable=False, comment="the model's"),
     Column("request", JSON, nullable=False, comment="holds no secret"),

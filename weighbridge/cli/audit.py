@@ -29,7 +29,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def _list(
     limit: Annotated[int, typer.Option(min=1, help="How many rows, the newest.")] = 100,
-    actor: Annotated[str | None, typer.Option(help="cli:USER, flow:NAME, key:NAME, issuer:SUBJECT.")] = None,
+    actor: Annotated[str | None, typer.Option(help="cli:USER, flow:NAME, key:NAME.")] = None,
     action: Annotated[str | None, typer.Option(help="Such as version.withdrawn.")] = None,
     model: Annotated[str | None, typer.Option(help="A model, with its versions.")] = None,
     json_: AsJSONList = False,

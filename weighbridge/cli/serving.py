@@ -29,13 +29,14 @@ def _serve(
     Where there has never been a key, a first one is made and printed, once. Requests that are under way may end
     first. /api/docs says what there is.
     """
+    from weighbridge.intake.job_worker import STOP_S
     from weighbridge.web import serving  # FastAPI takes half a second to import, which no other command needs.
 
     settings = Settings()
     chosen = {"serve_host": host or settings.serve_host, "serve_port": settings.serve_port if port is None else port}
     settings = settings.model_copy(update=chosen)
-    interrupts.be_patient(serving.GRACE_S + interrupts.PATIENCE_S)
-    with open_catalog(settings) as catalog:
+    interrupts.be_patient(serving.GRACE_S + STOP_S + interrupts.PATIENCE_S)
+    with open_catalog(settings) as catalog:  # This brings its schema up to date, before several processes open it.
         key = first_key(catalog, utc_now())
     if key:
         err.print(

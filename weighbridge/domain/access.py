@@ -21,8 +21,8 @@ from typing import Literal, get_args
 from weighbridge.domain.text import shown
 from weighbridge.errors import UsageError
 
-#: What a caller may do, each one all that the ones before it may: read; take models in and change them; also remove
-#: bytes, give keys, and read the audit log.
+#: What a caller may do, each one all that the ones before it may: read; take models in and change them; also see
+#: what errors say of the server's machines.
 Role = Literal["reader", "publisher", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 #: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, or not at all.

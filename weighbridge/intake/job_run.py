@@ -24,7 +24,7 @@ from weighbridge.intake.asker import Asker
 from weighbridge.intake.chain import Direct
 from weighbridge.intake.job import Job
 from weighbridge.intake.job_progress import STEPS, JobProgress
-from weighbridge.intake.lookup import find
+from weighbridge.intake.lookup import exact
 from weighbridge.intake.prefect_jobs import ingest_by_prefect, run_server
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
@@ -114,11 +114,12 @@ class JobRun:
         content = self.job.order.request
         with _Steps(self._progress, workspace.retrying.go_on) as steps:
             if self.job.order.kind == "rescan":
-                version = find(workspace.catalog, f"{content['name']}@{content['version']}")
+                version = exact(workspace.catalog, content["name"], content["version"])
                 with _importing:
                     workspace.import_ahead([IngestRequest(version.manifest.ref)])
                 return chain.rescan(version, workspace, steps).version
-            if server := run_server(workspace.settings):
+            continues = bool(content.get("another_source"))  # A run's asker may not: this process does it itself.
+            if not continues and (server := run_server(workspace.settings)):
                 return ingest_by_prefect(self.job, server, workspace, lambda: not self.stopping.is_set(), self._hear)
             request = IngestRequest.from_json(content)
             with _importing:

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,7 @@ from weighbridge.intake.unexpected import foreseen
 #: Seconds between two looks at an empty queue, which other processes fill, too.
 POLL_S = 1.0
 #: Seconds to wait for running jobs when the process ends; the lease of one that takes longer runs out by itself.
-_STOP_S = 10.0
+STOP_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -50,8 +51,9 @@ class JobWorker:
     ) -> None:
         self._stopping.set()
         self._woken.set()
+        end = time.monotonic() + STOP_S
         for thread in self._threads:
-            thread.join(_STOP_S)
+            thread.join(max(0.0, end - time.monotonic()))
 
     def wake(self) -> None:
         """Look at the queue at once: a job was added to it."""

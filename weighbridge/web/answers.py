@@ -31,7 +31,7 @@ def refuse_changed(request: Request, document: Any) -> None:
     """Refuse a change whose `If-Match` names another document than there is. Raises ChangedMeanwhile."""
     if "if-match" in request.headers and not _names(request, "if-match", _etag(_written(document))):
         raise ChangedMeanwhile(
-            "It is not what the request's If-Match names: somebody changed it meanwhile.",
+            "The model changed after you read the ETag in If-Match.",
             "Read it again, look at what changed, and send its ETag.",
         )
 

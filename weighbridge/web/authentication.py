@@ -17,7 +17,7 @@ from weighbridge.domain.access import ANONYMOUS, Caller, Role
 from weighbridge.errors import NotAuthenticated, NotPermitted
 from weighbridge.web.process import SharedFailures, SharedResources
 
-_BEARER = HTTPBearer(auto_error=False, description="A key: `weighbridge token create`, or a token of your issuer.")
+_BEARER = HTTPBearer(auto_error=False, description="A key: `weighbridge token create` makes one.")
 _HOW = "Send the header `Authorization: Bearer KEY`; `weighbridge token create NAME --role ROLE` makes a key."
 
 
@@ -68,4 +68,3 @@ def needs(role: Role) -> Callable[..., Caller]:
 
 Reader = Annotated[Caller, Depends(needs("reader"))]
 Publisher = Annotated[Caller, Depends(needs("publisher"))]
-Admin = Annotated[Caller, Depends(needs("admin"))]

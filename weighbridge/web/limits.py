@@ -6,6 +6,7 @@ Not here: what is refused for its content (web.problems).
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weighbridge.web.problems import of_status, respond
@@ -25,8 +26,11 @@ HEADERS = {
 _FORM = b"application/x-www-form-urlencoded"
 
 
-class _TooLarge(Exception):
-    """A body is larger than it may be."""
+class _TooLarge(HTTPException):
+    """A body is larger than it may be; FastAPI, which reads bodies, hands on no other kind of exception."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 class RequestLimits:

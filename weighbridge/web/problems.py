@@ -26,6 +26,7 @@ from weighbridge.errors import (
     NotAuthenticated,
     NotInCatalog,
     NotPermitted,
+    RegistryError,
     SourceError,
     StateConflict,
     TooManyFailures,
@@ -45,6 +46,7 @@ STATUSES: dict[type[WeighbridgeError], int] = {
     ChangedMeanwhile: 412,
     KeyReused: 422,
     UsageError: 400,
+    RegistryError: 502,
     SourceError: 502,
     WeighbridgeError: 500,
 }

@@ -16,7 +16,6 @@ from uvicorn.supervisors import Multiprocess
 
 from weighbridge.config.settings import Settings
 from weighbridge.errors import UsageError
-from weighbridge.intake.workspace import open_catalog
 from weighbridge.web.app import create_app
 
 #: Seconds that requests may take to end after the server was told to stop.
@@ -47,11 +46,8 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
         announce: is called with the address once requests are accepted.
 
     Raises:
-        CatalogError: the catalog cannot be opened.
         UsageError: the address cannot be used.
     """
-    with open_catalog(settings):  # Brings its schema up to date, before several processes open it.
-        pass
     listening = _listen(settings.serve_host, settings.serve_port)
     config = uvicorn.Config(
         partial(create_app, settings),

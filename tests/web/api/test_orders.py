@@ -85,7 +85,14 @@ def test_a_registration_needs_what_the_specification_needs() -> None:
     for name in ("name", "architecture", "parameter_count", "storage_path"):
         with pytest.raises(ValidationError, match=name):
             Registration(**{key: value for key, value in body.items() if key != name})
-    for wrong in ({"storage_path": "https://host/x"}, {"storage_path": "x"}, {"source": "s3"}, {"parameter_count": -1}):
+    for wrong in (
+        {"storage_path": "https://host/x"},
+        {"storage_path": "x"},
+        {"source": "s3"},
+        {"parameter_count": -1},
+        {"requirements": {"min_gpu_memory_gb": float("nan")}},
+        {"license_restrictions": {"limits": [float("inf")]}},
+    ):
         with pytest.raises(ValidationError):
             Registration(**body | wrong)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.catalog.test_catalog import settle
 from tests.services.weighbridge import Served, holds
 from weighbridge.domain.version import Publication
 from weighbridge.web.api import documents
+from weighbridge.web.api.cursors import cursor_of
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -77,3 +80,12 @@ def test_an_unknown_model_names_no_other_one(served: Served, tail: str) -> None:
     response = served.get(f"/models/versions/secret-on{tail}")
     assert response.status_code == 404
     assert "secret-one" not in response.text
+
+
+@pytest.mark.parametrize("key", [[1, "a"], ["name", "asc", "a", "b"], [], ["\0"], ["\ud800"], [{}]])
+def test_a_cursor_of_another_list_is_refused(served: Served, key: list[str | int]) -> None:
+    name = f"cursors/{len(json.dumps(key))}"
+    settle(served.catalog, name=name)
+    for path in ("versions", "versions/1.0.0/files", "versions/1.0.0/reports", "versions/1.0.0/findings"):
+        response = served.get(f"/models/{name}/{path}?cursor={cursor_of(key)}")
+        assert response.status_code in (400, 422), (path, response.text)

@@ -8,15 +8,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Query
 from pydantic import AfterValidator
+
+from weighbridge.catalog.schema import storable
+from weighbridge.errors import UsageError
 
 MAX_LIMIT = 200
 #: The largest number that a database compares.
 MAX_NUMBER = 2**63 - 1
 Key = list[str | int]
+T = TypeVar("T", str, int)
 
 
 def cursor_of(key: Sequence[str | int]) -> str:
@@ -36,11 +40,29 @@ def key_of(cursor: str) -> Key | None:
         key = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
     except ValueError as error:
         raise ValueError("it is not a cursor: take `next` of the part before") from error
-    if not isinstance(key, list) or not all(
-        type(part) is str or (type(part) is int and abs(part) <= MAX_NUMBER) for part in key
-    ):
+    if not isinstance(key, list) or not all(map(_can_be_compared, key)):
         raise ValueError("it is not a cursor: take `next` of the part before")
     return key
+
+
+def place_of(cursor: str, first: T) -> T:
+    """Return the one value in the cursor of a list that has a single sort key; `first` for the first part.
+
+    Raises:
+        UsageError: it is the cursor of another list.
+    """
+    key = key_of(cursor)
+    if key is None:
+        return first
+    if len(key) != 1 or not isinstance(key[0], type(first)):
+        raise UsageError("The cursor is of another list.", "Take `next` of the part before.")
+    return key[0]
+
+
+def _can_be_compared(part: object) -> bool:
+    if isinstance(part, str):
+        return storable(part) == part
+    return type(part) is int and abs(part) <= MAX_NUMBER
 
 
 def _checked(cursor: str) -> str:

@@ -27,7 +27,7 @@ class Restrictions(BaseModel):
 
 
 class Described(BaseModel):
-    """What a model is (spec 4): null where neither its files nor a person say."""
+    """What a model is: null where neither its files nor a person say."""
 
     architecture: str | None = Field(None, examples=["llama"])
     parameter_count: int | None = Field(None, examples=[134515008])

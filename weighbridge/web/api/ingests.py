@@ -49,7 +49,7 @@ def list_jobs(
     limit: Limit = 50,
 ) -> Response:
     """List jobs, the newest first."""
-    found = catalog.jobs.listed(state=state, before=_place(cursor), limit=limit + 1)
+    found = catalog.jobs.listed(state=state, names=caller.models, before=_place(cursor), limit=limit + 1)
     shown = found[:limit]
     following = cursor_of([shown[-1].created_at.isoformat(), shown[-1].id]) if len(found) > limit else None
     items = [job_document(job, caller) for job in shown if caller.may("reader", job.order.name)]

@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field
 from weighbridge import errors
 from weighbridge.catalog import JobState, StoredJob
 from weighbridge.domain.access import Caller
-from weighbridge.web.api.documents import Page
+from weighbridge.web.api.documents import Page, ReasonDocument
 from weighbridge.web.problems import problem_type
 
 JobStatus = Literal["PENDING", "FETCHING", "SCANNING", "PASSED", "FAILED", "SKIPPED", "ERROR", "CANCELLED"]
-#: Errors that speak of the asker's model and source; others name folders and services of the operator's.
+#: Errors about the asker's model and source; others, and those of the configuration, name the operator's machines.
 _FOR_ASKERS = (errors.UsageError, errors.SourceError, errors.IntegrityError, errors.UnsafePath, errors.StateConflict)
 _HIDDEN = {"problem": "The server could not do this.", "remedy": "Ask its operator: an admin's key sees the reason."}
 
@@ -32,16 +32,6 @@ class JobStep(BaseModel):
     total: int | None = Field(description="Null where it is not known.")
     speed: int | None = Field(description="Of that unit a second; null where it is not running.")
     working_on: str
-
-
-class JobReason(BaseModel):
-    """Why the verdict is what it is."""
-
-    effect: Literal["reject", "warn", "waive"]
-    rule: str
-    message: str
-    path: str
-    report: str
 
 
 class JobError(BaseModel):
@@ -64,7 +54,7 @@ class JobDocument(BaseModel):
     source: str = Field(description="The URI that was asked for; empty for a scan.")
     version: str | None = Field(description="The version it led to.")
     steps: list[JobStep]
-    reasons: list[JobReason]
+    reasons: list[ReasonDocument]
     warnings: list[str]
     error: JobError | None
     declared: dict[str, Any] = Field(description="What the asker said of the model.")
@@ -117,6 +107,7 @@ def _status(job: StoredJob) -> str:
 def _error(end: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
     kind = getattr(errors, end["error"], errors.WeighbridgeError)
     shown = {name: end[name] for name in ("problem", "remedy")}
-    if not issubclass(kind, _FOR_ASKERS) and not caller.may("admin"):
+    is_askers = issubclass(kind, _FOR_ASKERS) and not issubclass(kind, errors.InvalidConfiguration)
+    if not is_askers and not caller.may("admin"):
         shown = _HIDDEN
     return {"type": problem_type(kind), **shown, "retryable": end["retryable"]}

@@ -5,9 +5,10 @@ Not here: what answers say of the work (web.api.job_documents).
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from weighbridge.domain.names import MAX_NAME_BYTES
 from weighbridge.domain.ref import ModelRef
@@ -94,16 +95,25 @@ class ImportOrder(_Wanted):
         return ref.pinned(self.revision) if self.revision else ref
 
 
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values that JSON has; NaN and infinities, which Python's reader takes, are refused."""
+    json.dumps(values, allow_nan=False)
+    return values
+
+
+Values = Annotated[dict[Short, Any], AfterValidator(_plain)]
+
+
 class DeclaredMetadata(_Body):
-    """What a person says of a model (spec 4); its files are read as well, and a contradiction is shown."""
+    """What a person says of a model; its files are read as well, and a contradiction is shown."""
 
     architecture: Short = Field(examples=["llama"])
     parameter_count: int = Field(ge=1, le=10**15, examples=[7_000_000_000])
     description: str = Field("", max_length=_MAX_TEXT)
     context_length: int | None = Field(None, ge=1, le=10**12, description="Tokens.")
     license_type: Short = Field("", examples=["apache-2.0"])
-    license_restrictions: dict[Short, Any] = Field({}, max_length=50, examples=[{"commercial_use": True}])
-    requirements: dict[Short, Any] = Field({}, max_length=50, examples=[{"min_gpu_memory_gb": 16}])
+    license_restrictions: Values = Field({}, max_length=50, examples=[{"commercial_use": True}])
+    requirements: Values = Field({}, max_length=50, examples=[{"min_gpu_memory_gb": 16}])
     tags: list[Short] = Field([], max_length=100)
 
 

@@ -13,15 +13,16 @@ from fastapi import APIRouter, Body, Header, Request, Response
 from weighbridge.catalog import StoredJob
 from weighbridge.domain.access import Caller
 from weighbridge.errors import NotInCatalog, NotPermitted
-from weighbridge.intake.asker import Asker
 from weighbridge.intake.job_orders import OrderSlip, order_ingest, order_rescan
-from weighbridge.intake.workspace import Workspace, workspace_of
+from weighbridge.intake.lookup import exact
+from weighbridge.intake.workspace import Workspace
 from weighbridge.web.answers import answer
 from weighbridge.web.api.job_documents import JobDocument, job_document
 from weighbridge.web.api.names import Name
 from weighbridge.web.api.order_documents import ImportOrder, NewVersion, Registration, ScanOrder
 from weighbridge.web.authentication import Publisher
 from weighbridge.web.problems import documented
+from weighbridge.web.process import acting
 
 router = APIRouter(prefix="/models", tags=["ingests"])
 
@@ -40,14 +41,14 @@ Key = Annotated[
 def import_model(request: Request, caller: Publisher, wanted: ImportOrder, key: Key = "") -> Response:
     """Import a model from a source: it is fetched, verified, scanned, judged and, once it passed, published."""
     ref = wanted.request()
-    return _queued(request, caller, ref.model, lambda door: order_ingest(ref, _slip(caller, key), door))
+    return _queued(request, caller, ref.model, lambda workspace: order_ingest(ref, _slip(caller, key), workspace))
 
 
 @router.post("", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
 def register_model(request: Request, caller: Publisher, wanted: Registration, key: Key = "") -> Response:
     """Register a model that was uploaded to storage of one's own; it passes the same gate as every other one."""
     ref, slip = wanted.request(), _slip(caller, key, wanted.declared())
-    return _queued(request, caller, ref.model, lambda door: order_ingest(ref, slip, door))
+    return _queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
 
 
 @router.post("/{id}/versions", responses=documented(400, 404, 422, 503), status_code=202, response_model=JobDocument)
@@ -55,10 +56,10 @@ def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVers
     """Add a version to a model. A number that contradicts what changed is a warning of its job."""
     slip = _slip(caller, key, {"changelog": wanted.changelog} if wanted.changelog else None)
 
-    def ordered(door: Workspace) -> StoredJob:
-        if not door.catalog.lists.versions(name):
+    def ordered(workspace: Workspace) -> StoredJob:
+        if workspace.catalog.lists.model(name) is None:
             raise NotInCatalog(f"There is no model {name}.", "POST /models registers one.", name=name)
-        return order_ingest(wanted.request(name), slip, door)
+        return order_ingest(wanted.request(name), slip, workspace)
 
     return _queued(request, caller, name, ordered)
 
@@ -70,12 +71,8 @@ def scan_model(
     """Scan a version again, with today's engines, and judge it under today's policy; its source is not asked."""
     number = wanted.version if wanted else ""
 
-    def ordered(door: Workspace) -> StoredJob:
-        version = door.catalog.get(name, number or None)
-        if version is None:
-            what = f"version {number} of {name}" if number else f"model {name}"
-            raise NotInCatalog(f"There is no {what}.", "GET /models lists those that there are.", name=name)
-        return order_rescan(version, _slip(caller, key), door)
+    def ordered(workspace: Workspace) -> StoredJob:
+        return order_rescan(exact(workspace.catalog, name, number), _slip(caller, key), workspace)
 
     return _queued(request, caller, name, ordered)
 
@@ -89,7 +86,7 @@ def _queued(request: Request, caller: Caller, name: str, ordered: Callable[[Work
     if not caller.may("publisher", name):
         raise NotPermitted(f"The key is not for the model {name}.", "Use another key, or another name.", name=name)
     state = request.app.state
-    with workspace_of(state.resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
+    with acting(state.resources, caller) as workspace:
         job = ordered(workspace)
     state.worker.wake()
     response = answer(request, job_document(job, caller), 202)

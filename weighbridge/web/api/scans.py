@@ -10,12 +10,12 @@ from weighbridge.domain.report import Level
 from weighbridge.intake import lookup
 from weighbridge.web.answers import answer
 from weighbridge.web.api import scan_documents as documents
-from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, key_of
+from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, place_of
 from weighbridge.web.api.names import Name, Number
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog
 
-router = APIRouter(prefix="/models/{id}", tags=["scans"], responses=documented(404, 422, 503))
+router = APIRouter(prefix="/models/{id}", tags=["scans"], responses=documented(400, 404, 422, 503))
 
 
 @router.get("/scan", response_model=documents.Scan)
@@ -55,7 +55,6 @@ def list_findings(
 
 def _part(items: list[dict[str, Any]], cursor: str, limit: int) -> dict[str, Any]:
     """Return a part of a list that does not change while its version stays what it is."""
-    (start,) = key_of(cursor) or [0]
-    first = start if isinstance(start, int) and start > 0 else 0
+    first = max(place_of(cursor, 0), 0)
     last = first + limit
     return {"items": items[first:last], "next": cursor_of([last]) if last < len(items) else None}

@@ -13,12 +13,12 @@ from weighbridge.intake import lookup
 from weighbridge.intake.comparing import compare
 from weighbridge.web.answers import answer
 from weighbridge.web.api import documents
-from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, key_of
+from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, place_of
 from weighbridge.web.api.names import Name, Number
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog
 
-router = APIRouter(prefix="/models/{id}", tags=["versions"], responses=documented(404, 422, 503))
+router = APIRouter(prefix="/models/{id}", tags=["versions"], responses=documented(400, 404, 422, 503))
 _NUMBER = Query(max_length=255, description="The number of a version; empty for the default version, or the latest.")
 
 
@@ -27,8 +27,8 @@ def list_versions(
     request: Request, catalog: SharedCatalog, name: Name, cursor: Cursor = "", limit: Limit = 50
 ) -> Response:
     """List the versions of a model, the latest first."""
-    (before,) = key_of(cursor) or [""]
-    found = catalog.lists.versions(name, before=str(before), limit=limit + 1)
+    before = place_of(cursor, "")
+    found = catalog.lists.versions(name, before=before, limit=limit + 1)
     if not found and not catalog.lists.model(name):
         raise lookup.not_there(name)
     following = cursor_of([found[limit - 1].version]) if len(found) > limit else None
@@ -48,8 +48,8 @@ def list_files(
     """List the files of a version with size and sha256, sorted by path."""
     if catalog.state(name, number) is None:
         raise lookup.not_there(name, number)
-    (after,) = key_of(cursor) or [""]
-    found = catalog.lists.files(name, number, after=str(after), limit=limit + 1)
+    after = place_of(cursor, "")
+    found = catalog.lists.files(name, number, after=after, limit=limit + 1)
     following = cursor_of([found[limit - 1].path]) if len(found) > limit else None
     return answer(request, {"items": [documents.file(one) for one in found[:limit]], "next": following})
 
