@@ -20,6 +20,7 @@ from tests.catalog.test_results import result
 from tests.catalog.values import manifest, report
 from weighbridge.catalog import Catalog, JobEnd, JobOrder
 from weighbridge.catalog.job_queue import JobQueue
+from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
 from weighbridge.domain.audit import EMPTY, Head
@@ -34,6 +35,13 @@ PUBLICATION = Publication("export", "/there/1", (), "/there")
 def _end(catalog: Catalog, id_: str) -> None:
     assert catalog.jobs.take("process", 30) is not None
     catalog.jobs.end(id_, "process", JobEnd("done", "PASSED", "1.0.0"), {})
+
+
+def _take_too_often(catalog: Catalog) -> None:
+    catalog.jobs.add(ORDER)
+    for _ in range(MOST_BEGINNINGS):
+        assert catalog.jobs.take("process", -1) is not None  # Its lease has ended before it works.
+    assert catalog.jobs.take("process", 30) is None
 
 
 #: Each method that changes something, after `settle` of org/name@1.0.0, with the actions that it records.
@@ -61,6 +69,7 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     ),
     "places.add": (lambda c: c.places.add("org/name", "1.0.0", PUBLICATION), ["version.published"]),
     "jobs.add": (lambda c: c.jobs.add(ORDER), ["job.queued"]),
+    "jobs.take": (_take_too_often, ["job.queued", "job.failed"]),
     "jobs.end": (lambda c: _end(c, c.jobs.add(ORDER).id), ["job.queued", "job.done"]),
     "jobs.cancel": (lambda c: c.jobs.cancel(c.jobs.add(ORDER).id), ["job.queued", "job.cancelled"]),
     "keys.add": (lambda c: c.keys.add("ci", "hash", "reader", (), None), ["key.created"]),

@@ -19,7 +19,8 @@ import pytest
 from tests.handlers import tiny
 from tests.services.clamd import signatures
 
-SIZE = 8_000_000
+#: Half of it is more than the kernel keeps between two processes, so that the client has stored some of it.
+SIZE = 64_000_000
 #: What a git server begins with: its capabilities, in protocol 2.
 ADVERTISEMENT = b"001e# service=git-upload-pack\n0000000eversion 2\n0000"
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from weighbridge.catalog.summaries import ModelSummary
+from weighbridge.catalog.listings import ModelSummary
 from weighbridge.cli.console import SafeConsole
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.clock import utc_now
@@ -48,6 +48,7 @@ def summary_of(version: ModelVersion) -> ModelSummary:
         manifest=version.summary.manifest,
         source=version.source,
         card=version.card,
+        gated=None,
         created_at=utc_now(),
         updated_at=utc_now(),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.intake.test_syncing import DENY, LOOSE, Night, take_in
+from tests.intake.night import DENY, LOOSE, Night, take_in
 from tests.registries.killing import Arm, around_commit, before_file_event, before_request, run_and_die, samples
 from tests.services.mlflow import PASSWORD, USERNAME, MLflowServer
 from weighbridge.domain.ref import ModelRef

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulators.hub import Hub
-from tests.sources.test_huggingface import FILES, REF, commit, source, tree
+from tests.sources.hub_models import FILES, REF, commit, source, tree
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import SourceMisbehaved
 
