@@ -71,8 +71,8 @@ def test_foreign_files_stop_nothing(leave: Callable[[Path], Path], store: LocalB
     assert check.sound
     assert check.unfinished == 1
     assert sorted(check.foreign) == sorted(map(str, left))
-    with store.leased():
-        assert store.has(digest)
+    with store.leased() as at_work:
+        assert at_work.has(digest)
         swept = sweep(store, lambda: {digest})
     assert (swept.blobs, list(store.digests())) == (1, [digest])
     assert store.recall("key") == digest

@@ -74,8 +74,7 @@ def test_what_is_young_is_kept_on_request(store: LocalBlobStore) -> None:
 
 def test_what_was_told_to_be_here_stays_until_the_work_ends(store: LocalBlobStore) -> None:
     asked, other = put(store, b"asked for"), put(store, b"not asked for")
-    at_work = LocalBlobStore(store.root)
-    with at_work.leased():
+    with LocalBlobStore(store.root).leased() as at_work:
         assert at_work.has(asked)
         received = put(at_work, b"received meanwhile")
         done = sweep(store, nothing)
@@ -93,7 +92,8 @@ def test_what_a_killed_process_counted_on_is_free_again(store: LocalBlobStore) -
     code = (
         "import os, sys; from pathlib import Path; from weighbridge.store.local import LocalBlobStore\n"
         "store = LocalBlobStore(Path(sys.argv[1]))\n"
-        "with store.leased():\n    store.put([b'mine']); print('ready', flush=True); sys.stdin.read(); os._exit(9)\n"
+        "with store.leased() as at_work:\n    at_work.put([b'mine']); print('ready', flush=True)\n"
+        "    sys.stdin.read(); os._exit(9)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, store.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -113,8 +113,7 @@ def test_no_blob_is_lost_to_those_who_ask_while_others_sweep(store: LocalBlobSto
 
     def work() -> None:
         for _ in range(15):
-            at_work = LocalBlobStore(store.root)
-            with at_work.leased():
+            with LocalBlobStore(store.root).leased() as at_work:
                 for content in contents:
                     digest = Digest.sha256(content)
                     if not at_work.has(digest):

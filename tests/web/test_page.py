@@ -32,7 +32,7 @@ def known(served: Served) -> Served:
 
 def _starts_work(line: str) -> bool:
     """Whether a line asks for work that reaches the network, or for a job; without a key it is refused."""
-    return "-X POST" in line or "/ingests/" in line
+    return "-X POST" in line or "/ingests/" in line or "purge=true" in line
 
 
 def curl(line: str, served: Served) -> httpx.Response:

@@ -2,7 +2,7 @@
 
 from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.ingests import Ingest, IngestStatus
-from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
+from weighbridge.catalog.jobs import JobEnd, JobKind, JobOrder, JobState, StoredJob
 from weighbridge.catalog.listings import ModelQuery, ModelSummary
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Ingest",
     "IngestStatus",
     "JobEnd",
+    "JobKind",
     "JobOrder",
     "JobState",
     "ModelQuery",

@@ -20,7 +20,7 @@ from weighbridge.catalog.listings import like
 from weighbridge.domain.decision import Reason
 from weighbridge.errors import KeyReused, NotInCatalog, StateConflict
 
-JobKind = Literal["ingest", "rescan"]
+JobKind = Literal["ingest", "rescan", "purge"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 #: How often a job is begun: after that, it is what ends the processes that work on it.
 MOST_BEGINNINGS = 5
@@ -34,7 +34,8 @@ class JobOrder:
     Attributes:
         kind: the kind of work.
         name: the model's name.
-        request: plain JSON: `IngestRequest.to_json`, or name and version of what is scanned again.
+        request: plain JSON: `IngestRequest.to_json`; name and version of what is scanned again; name and versions of
+            what is purged.
         asker: who asks, as the audit log names callers.
         key: the caller's own key for this order, so that sending it twice asks once; empty for none.
         declared: what the caller says of the model, such as a changelog; plain JSON.
@@ -53,8 +54,9 @@ class JobEnd:
     """What a job came to.
 
     Attributes:
-        state: `done` with a verdict, whichever it is; `failed` where the work could not be done; `cancelled`.
-        status: the version's status; empty without a verdict.
+        state: `done` with a verdict, whichever it is, or when it is purged; `failed` where the work could not be done;
+            `cancelled`.
+        status: the version's status; PURGED; empty without either.
         version: the version's number; empty without one.
         reasons: those of the verdict.
         warnings: what the asker should know besides, a sentence each.
@@ -62,6 +64,7 @@ class JobEnd:
         remedy: what to do about it.
         error: the kind of that error.
         retryable: whether the same order may succeed later.
+        freed: bytes of disk space that a purge freed.
     """
 
     state: Literal["done", "failed", "cancelled"]
@@ -73,6 +76,7 @@ class JobEnd:
     remedy: str = ""
     error: str = ""
     retryable: bool = False
+    freed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -93,8 +93,7 @@ def _purge(
         labels = [f"{version.name}@{version.version}" for version in found]
         if found:
             confirm(f"Delete the bytes of {', '.join(labels)}?", yes, json_)
-            quarantine.purge(found, workspace)
-        done = collect(workspace, models or (DEFAULT_MODELS,), of=found) if found else None
+        done = quarantine.delete(found, models or (DEFAULT_MODELS,), workspace) if found else None
     content = {"purged": labels, "freed": done.done.freed if done else 0}
 
     def draw() -> None:

@@ -1,4 +1,4 @@
-"""Collecting: deletes blobs that no version, no lock and no running process needs, and reports the bytes.
+"""Collecting: deletes blobs that no version, no lock and no running work needs, and reports the bytes.
 
 Not here: how blobs are deleted while other processes run (store.sweeping).
 """
@@ -17,6 +17,8 @@ from weighbridge.errors import CatalogError
 from weighbridge.intake.workspace import Workspace
 from weighbridge.store.sweeping import Sweep, sweep
 
+#: The models file of a folder, where nothing else names one.
+MODELS_FILE = "models.yaml"
 _DAY_S = 86_400.0
 
 
@@ -36,8 +38,7 @@ class Collection:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        counts = {**vars(self.done), "freed": self.done.freed}
-        return {"dry_run": self.dry_run, **counts, "locks": [str(path) for path in self.locks]}
+        return {"dry_run": self.dry_run, **vars(self.done), "locks": [str(path) for path in self.locks]}
 
 
 def collect(
@@ -51,7 +52,7 @@ def collect(
     """Delete every blob of the store that nothing needs.
 
     A blob is needed by a version of the catalog, whatever its status, unless it was removed or purged; by a lock beside
-    one of the models files; and by every running process that relies on it.
+    one of the models files; and by all running work that relies on it.
 
     Args:
         workspace: the workspace to use.

@@ -16,6 +16,7 @@ from weighbridge.domain.next_version import checked_number
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidReference, StateConflict
+from weighbridge.intake.withdrawing import withdraw
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.on_behalf import refuse_place
 
@@ -68,3 +69,17 @@ def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -
         )
     request = {"name": version.name, "version": version.version}
     return workspace.catalog.jobs.add(JobOrder("rescan", version.name, request, slip.asker, slip.key, slip.declared))
+
+
+def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace: Workspace) -> StoredJob:
+    """Withdraw one version of a model, or without a number all of them, and queue the deletion of their bytes.
+
+    Raises:
+        NotInCatalog: there is no such model or version.
+        RegistryError: a registry refused; nothing is queued, and the same call again goes on.
+        KeyReused: the key belongs to another order.
+    """
+    withdraw(name, number, reason, workspace)
+    numbers = [one.version for one in workspace.catalog.lists.versions(name) if number in ("", one.version)]
+    request = {"name": name, "versions": numbers}
+    return workspace.catalog.jobs.add(JobOrder("purge", name, request, slip.asker, slip.key, slip.declared))

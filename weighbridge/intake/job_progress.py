@@ -16,6 +16,7 @@ from weighbridge.domain.text import shown
 STEPS = {
     "ingest": ("resolve", "fetch", "scan", "verify", "describe", "decide", "publish"),
     "rescan": ("scan", "describe", "decide", "publish"),
+    "purge": ("delete",),
 }
 #: This step begins while the one before it still runs.
 _BESIDE = "scan"
@@ -41,7 +42,9 @@ class JobProgress(Tally):
 
     @property
     def status(self) -> str:
-        """The status that a version has meanwhile (spec 4)."""
+        """The status that a version has meanwhile (spec 4); PURGING while its bytes are deleted."""
+        if self._planned == STEPS["purge"]:
+            return "PURGING"
         return "SCANNING" if any(step not in ("resolve", "fetch") for step in self._running()) else "FETCHING"
 
     def _running(self) -> tuple[str, ...]:

@@ -19,9 +19,10 @@ from weighbridge.domain.next_version import contradiction
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import Cancelled, CatalogError
-from weighbridge.intake import chain
+from weighbridge.intake import chain, quarantine
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.chain import Direct
+from weighbridge.intake.collecting import MODELS_FILE
 from weighbridge.intake.job import Job
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.lookup import exact
@@ -93,8 +94,7 @@ class JobRun:
 
     def _end(self, workspace: Workspace) -> JobEnd | None:
         try:
-            version = self._version(workspace)
-            warnings = self._warnings(version)
+            return self._purged(workspace) if self.job.order.kind == "purge" else self._judged(workspace)
         except Exception as error:  # noqa: BLE001 (a bug that one job meets ends that job alone)
             if self.stopping.is_set():
                 return None
@@ -108,6 +108,19 @@ class JobRun:
                 error=type(known).__name__,
                 retryable=known.retryable,
             )
+
+    def _purged(self, workspace: Workspace) -> JobEnd:
+        name, numbers = self.job.order.request["name"], self.job.order.request["versions"]
+        found = [workspace.catalog.get(name, number) for number in numbers]
+        versions = [version for version in found if version is not None]
+        with _Steps(self._progress, workspace.retrying.go_on) as steps:
+            done = steps.call(quarantine.delete, versions, [workspace.asker.folder / MODELS_FILE], workspace).done
+        waiting = f"{done.waiting:,} bytes are set aside, and deleted by a `weighbridge gc` an hour later."
+        return JobEnd("done", "PURGED", warnings=(waiting,) if done.waiting else (), freed=done.freed)
+
+    def _judged(self, workspace: Workspace) -> JobEnd:
+        version = self._version(workspace)
+        warnings = self._warnings(version)
         return JobEnd("done", version.status, version.version, version.decision.reasons, warnings)
 
     def _version(self, workspace: Workspace) -> ModelVersion:

@@ -1,18 +1,20 @@
 """Quarantine: the versions that the gate rejected or a person withdrew, and purging their bytes.
 
-Not here: what a sync does with such a version (intake.standing), or deleting blobs (intake.collecting).
+Not here: what a sync does with such a version (intake.standing), or how blobs are deleted (intake.collecting).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from weighbridge.catalog import Catalog
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
+from weighbridge.intake.collecting import Collection, collect
 from weighbridge.intake.lookup import find_numbered
 from weighbridge.intake.workspace import Workspace
 
@@ -72,6 +74,23 @@ def purge(versions: Sequence[ModelVersion], workspace: Workspace) -> None:
     """
     for version in versions:
         workspace.catalog.purge(version.name, version.version)
+
+
+def delete(versions: Sequence[ModelVersion], models: Iterable[Path], workspace: Workspace) -> Collection:
+    """Purge quarantined versions, and delete those of their bytes that nothing else needs.
+
+    A kill leaves versions that are purged and blobs that nothing needs: the same call again deletes them.
+
+    Args:
+        versions: they may be purged already.
+        models: models files; what the lock beside one of them holds is kept.
+        workspace: the workspace to use.
+
+    Raises:
+        CatalogError: one of the versions is not FAILED any more.
+    """
+    purge([version for version in versions if not version.purged], workspace)
+    return collect(workspace, models, of=versions)
 
 
 def _required(text: str, catalog: Catalog) -> ModelVersion:

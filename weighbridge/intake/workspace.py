@@ -65,6 +65,8 @@ class Workspace:
     def __init__(self, resources: Resources, asker: Asker) -> None:
         self.resources, self.asker = resources, asker
         self._catalog = resources.catalog.acting(asker.actor)
+        self._closing = ExitStack()
+        self._store = self._closing.enter_context(resources.store.leased())
         self.retrying = Retrying()
         self._opening = Lock()
         self._borrowed: list[OpenEngines] = []
@@ -79,8 +81,8 @@ class Workspace:
 
     @property
     def store(self) -> LocalBlobStore:
-        """The blob store."""
-        return self.resources.store
+        """The blob store; what it confirms is deleted by no collection until the workspace is closed."""
+        return self._store
 
     @property
     def catalog(self) -> Catalog:
@@ -117,10 +119,11 @@ class Workspace:
             return self._borrowed[0].engines
 
     def close(self) -> None:
-        """Return the borrowed scanners."""
+        """Return the borrowed scanners, and rely on no blob any more."""
         with self._opening:
             while self._borrowed:
                 self.resources.pool.give_back(self._borrowed.pop())
+        self._closing.close()
 
     def import_ahead(self, requests: Sequence[IngestRequest]) -> None:
         """Import what requests are served with, in the thread that calls it, before it starts others.
@@ -269,7 +272,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         CatalogError, StoreError: a part cannot be opened.
     """
     store = LocalBlobStore(settings.store_folder)
-    with open_catalog(settings) as catalog, store.leased(), ExitStack() as closing:
+    with open_catalog(settings) as catalog, ExitStack() as closing:
         resources = Resources(settings, store, catalog)
         closing.callback(resources.pool.close)
         yield resources

@@ -1,10 +1,14 @@
-"""Leases: which blobs the running processes rely on, so that no collection deletes them meanwhile.
+"""Leases: which blobs running work relies on, so that no collection deletes them meanwhile.
 
-The store's `leases` folder holds `gate`, a lock, and a file for each running process, locked by it while it lives,
-with the sha256 of every blob that the process found in the store or is going to add. A process holds the gate shared
+The store's `leases` folder holds `gate`, a lock, and a file for each piece of work that relies on blobs, locked while
+the work lasts, with the sha256 of every blob that it found in the store or is going to add. Work holds the gate shared
 while it notes a blob and looks for it; a collection holds the gate alone, reads every lease, and then what else is
-needed. So a blob is either noted before the leases are read, or looked for after it is deleted. A killed process's lock
-ends with it.
+needed. So a blob is either noted before the leases are read, or looked for after it is set aside. A killed process's
+locks end with it.
+
+Another machine may not see these locks. On a file system that machines share, a note is on the server before the blob
+is looked for, and the lease of another kernel counts, locked or not, until it was not used for `LIFETIME_S`
+(docs/adr/0015).
 """
 
 from __future__ import annotations
@@ -12,88 +16,151 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 from weighbridge.domain.digest import Digest
 from weighbridge.store.failures import store_errors
+from weighbridge.system.file_systems import is_shared
 
 _SUFFIX = ".lease"
+#: Seconds for which the lease of another machine counts after its last use, on a store that machines share.
+LIFETIME_S = 7 * 86_400.0
+#: Seconds after which a lease that is used again says so.
+_RENEWED_S = 3600.0
 
 
 class Lease:
-    """The blobs that one process relies on; safe for threads. `Leases.lease` makes one."""
+    """The blobs that one piece of work relies on; safe for threads. `Leases.lease` makes one.
 
-    def __init__(self, descriptor: int, gate: Path) -> None:
-        self._descriptor, self._gate = descriptor, gate
+    Its file is made with the first blob, so that work without blobs leaves no trace.
+    """
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
         self._noted: set[Digest] = set()
         self._writing = Lock()
+        self._descriptor, self._path = -1, Path()
+        self._used_at = 0.0
+        self._has_ended = False
 
     @contextmanager
     def counting_on(self, digest: Digest) -> Iterator[None]:
         """Note a blob, and block every collection until the caller has looked for the blob or stored it."""
-        if digest in self._noted:  # No collection deletes it any more.
-            yield
+        if self._has_ended or (digest in self._noted and time.monotonic() - self._used_at < _RENEWED_S):
+            yield  # No collection deletes it any more; or the work was interrupted.
             return
-        with _flocked(self._gate, fcntl.LOCK_SH):
-            with self._writing, store_errors(self._gate):
-                os.write(self._descriptor, f"{digest}\n".encode())
-                self._noted.add(digest)
+        with self._leases.noting():
+            with self._writing, store_errors(self._leases.folder):
+                self._note(digest)
             yield
+
+    def _note(self, digest: Digest) -> None:
+        if self._descriptor < 0:
+            self._descriptor, self._path = self._leases.make()
+        os.write(self._descriptor, f"{digest}\n".encode())
+        if self._leases.is_shared:
+            os.fsync(self._descriptor)
+        self._noted.add(digest)
+        self._used_at = time.monotonic()
+
+    def end(self) -> None:
+        """Rely on nothing any more."""
+        with self._writing:
+            self._has_ended = True
+            if self._descriptor >= 0:
+                self._path.unlink(missing_ok=True)
+                os.close(self._descriptor)
+                self._descriptor = -1
 
 
 class Leases:
-    """The leases of a store."""
+    """The leases of a store.
+
+    Attributes:
+        folder: where they are.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._folder = root / "leases"
-        self._gate = self._folder / "gate"
+        self.folder = root / "leases"
+        self._gate = self.folder / "gate"
         with store_errors(root):
-            self._folder.mkdir(exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             if not self._gate.exists():
                 self._gate.touch()
 
+    @cached_property
+    def is_shared(self) -> bool:
+        """Whether other machines may use the store: then locks, and what was listed, may not be seen by all."""
+        return is_shared(self.folder)
+
+    @property
+    def now(self) -> float:
+        """The time by the clock that stamps the store's files, which may be another machine's."""
+        with store_errors(self._gate):
+            os.utime(self._gate)
+            return self._gate.stat().st_mtime
+
     @contextmanager
     def lease(self) -> Iterator[Lease]:
-        """Open a lease of this process; it ends with the context, or with the process."""
-        with store_errors(self._folder), _flocked(self._gate, fcntl.LOCK_SH):
-            descriptor, name = tempfile.mkstemp(suffix=_SUFFIX, dir=self._folder)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        """Yield a lease for one piece of work; it ends with the context, or with the process."""
+        lease = Lease(self)
         try:
-            yield Lease(descriptor, self._gate)
+            yield lease
         finally:
-            Path(name).unlink(missing_ok=True)
-            os.close(descriptor)
+            lease.end()
+
+    def make(self) -> tuple[int, Path]:
+        """Make a lease's file, locked, and return its descriptor and path; within `noting`."""
+        descriptor, name = tempfile.mkstemp(prefix=f"{_kernel()}-", suffix=_SUFFIX, dir=self.folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return descriptor, Path(name)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Let no collection begin while the context lasts."""
+        with open(self._gate, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
 
     @contextmanager
     def collecting(self) -> Iterator[set[Digest]]:
-        """Yield every blob that a running process relies on; no process adds one until the context ends."""
-        with store_errors(self._folder), _flocked(self._gate, fcntl.LOCK_EX):
+        """Yield every blob that running work relies on; no work of this machine adds one until the context ends."""
+        with store_errors(self.folder), open(self._gate, "r+b") as file:  # NFS locks alone only what may be written.
+            fcntl.flock(file, fcntl.LOCK_EX)
             held: set[Digest] = set()
-            for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
-                held |= _read(path)
+            for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+                held |= self._read(path)
             yield held
 
-
-def _read(path: Path) -> set[Digest]:
-    """Return the blobs of a lease; nothing for one whose process has ended, which is removed."""
-    try:
-        file = open(path)  # noqa: SIM115 (closed below)
-    except (FileNotFoundError, IsADirectoryError):
+    def _read(self, path: Path) -> set[Digest]:
+        """Return the blobs of a lease; nothing for one whose work has ended, which is removed."""
+        with suppress(FileNotFoundError, IsADirectoryError), open(path, "r+b") as file:
+            if not self._is_over(path, file):
+                lines = file.read().decode().rpartition("\n")[0]  # Who writes a line has not looked for the blob yet.
+                return {Digest.parse(line) for line in lines.splitlines()}
+            path.unlink(missing_ok=True)
         return set()
-    with file:
+
+    def _is_over(self, path: Path, file: BinaryIO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return {Digest.parse(line) for line in file.read().splitlines()}
-        path.unlink(missing_ok=True)
-        return set()
+            return False
+        if not self.is_shared or path.name.startswith(_kernel()):
+            return True
+        return os.fstat(file.fileno()).st_mtime < self.now - LIFETIME_S
 
 
-@contextmanager
-def _flocked(path: Path, how: int) -> Iterator[None]:
-    with open(path, "rb") as file:
-        fcntl.flock(file, how)
-        yield
+def _kernel() -> str:
+    """Return the identity of the running kernel, whose processes see each other's locks."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    except OSError:
+        return uuid.UUID(int=uuid.getnode()).hex

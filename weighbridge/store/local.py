@@ -2,7 +2,7 @@
 
 Layout below the root (docs/formats.md): `blobs/sha256/ab/<hex>` read-only content; `partial/<key>` what is still
 arriving, with a lock and piece sums beside it; `aliases/<key>` from another identity of the same bytes to their sha256;
-`pieces/` the piece sums of large blobs; `corrupt/` what `check` found broken; `leases/` what processes count on;
+`pieces/` the piece sums of large blobs; `corrupt/` what `check` found broken; `leases/` what running work counts on;
 `trash/` what a sweep has not deleted yet; `reserve`, room for a sweep when the disk is full. Not here: where bytes come
 from (intake.fetching) or what they mean.
 """
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -52,7 +53,7 @@ _TOP, _HEX = ("blobs", "partial", "aliases", "pieces", "corrupt", "leases", "tra
 _FOLDERS = re.compile(r"blobs|partial|aliases|pieces|corrupt|leases|trash|(blobs/sha256|aliases|pieces)(/[0-9a-f]{2})?")
 _FILES = re.compile(
     r"(blobs/sha256|aliases|pieces)/([0-9a-f]{2})/(\2[0-9a-f]{62}|tmp\w+)|(corrupt|trash)/[0-9a-f]{64}"
-    r"|partial/([0-9a-f]{64}|tmp\w+)(\.lock|(\.writing)?\.pieces)?|leases/(gate|tmp\w+\.lease)"
+    r"|partial/([0-9a-f]{64}|tmp\w+)(\.lock|(\.writing)?\.pieces)?|leases/(gate|(tmp|[0-9a-f]{32}-)\w+\.lease)"
     r"|(aliases/[0-9a-f]{2}|partial)/\.writing-\w+"
 )
 
@@ -76,13 +77,12 @@ class LocalBlobStore:
         self.leases = Leases(root)
 
     @contextmanager
-    def leased(self) -> Iterator[None]:
-        """Prevent every sweep from deleting blobs that `has` confirmed, while the context lasts."""
-        with self.leases.lease() as self._lease:
-            try:
-                yield
-            finally:
-                self._lease = None
+    def leased(self) -> Iterator[LocalBlobStore]:
+        """Yield the store for one piece of work: while the context lasts, no sweep deletes a blob that it confirms."""
+        with self.leases.lease() as lease:
+            lent = copy(self)
+            lent._lease = lease
+            yield lent
         reserve(self.root)
 
     def _counting_on(self, digest: Digest) -> AbstractContextManager[None]:
@@ -92,14 +92,21 @@ class LocalBlobStore:
         return self.root / "blobs" / digest.algorithm / digest.hex[:2] / digest.hex
 
     def has(self, digest: Digest) -> bool:
-        """Return whether the whole blob is in the store; within `leased` it then stays."""
+        """Return whether the whole blob is in the store; in one from `leased` it then stays."""
         with self._counting_on(digest):
-            return self._name(digest).exists()
+            return self._name(digest).exists() or self._recover(digest)
+
+    def _recover(self, digest: Digest) -> bool:
+        """Take a blob back out of the trash, where a sweep put it; return whether it was there."""
+        with suppress(OSError):  # Another process was faster, or the store can only be read.
+            os.rename(self._trashed(digest), self._name(digest))
+            return True
+        return False
 
     def path(self, digest: Digest) -> Path:
         """Return the blob's path. Raises BlobMissing."""
         path = self._name(digest)
-        if not path.exists():
+        if not path.exists() and not self._recover(digest):
             raise BlobMissing(
                 f"The blob {digest} is not in the store at {self.root}.",
                 "Run the same ingest again: it fetches what is missing.",
@@ -280,17 +287,35 @@ class LocalBlobStore:
         return sums if sums is not None and len(sums) == size // PIECE else None
 
     def set_aside(self, digest: Digest) -> None:
-        """Move a blob, with its piece sums, to the trash; `empty_trash` deletes its bytes."""
+        """Move a blob to the trash, without its piece sums: whoever looks for it meanwhile takes it back."""
         path = self.path(digest)
         with store_errors(path):
-            os.replace(path, self.root / "trash" / digest.hex)
+            os.replace(path, self._trashed(digest))
             self._pieces(digest).unlink(missing_ok=True)
 
-    def empty_trash(self) -> None:
-        """Delete the blobs in the trash."""
-        for path in filter(self._is_file, (self.root / "trash").iterdir()):
-            with store_errors(path):
-                path.unlink(missing_ok=True)
+    def trash(self) -> dict[Digest, os.stat_result]:
+        """Return what is known of the files in the trash."""
+        found = {}
+        for digest in self._named(sorted((self.root / "trash").iterdir())):
+            with suppress(FileNotFoundError):
+                found[digest] = self._trashed(digest).stat()
+        return found
+
+    def trash_age_s(self) -> float:
+        """Return the seconds since a blob was last moved to the trash, or out of it."""
+        return self.leases.now - (self.root / "trash").stat().st_mtime
+
+    def take_back(self, digest: Digest) -> None:
+        """Move a blob from the trash to its place, unless it is there again."""
+        if not self._name(digest).exists():
+            with store_errors(self._trashed(digest)):
+                os.rename(self._trashed(digest), self._name(digest))
+
+    def delete_trashed(self, digest: Digest) -> None:
+        """Delete a blob's bytes in the trash."""
+        path = self._trashed(digest)
+        with store_errors(path):
+            path.unlink(missing_ok=True)
 
     def drop_partial(self, older_than_s: float, *, dry_run: bool = False) -> int:
         """Delete unfinished downloads that did not grow for so long, and return their bytes."""
@@ -310,6 +335,9 @@ class LocalBlobStore:
 
     def _corrupt(self, digest: Digest) -> Path:
         return self.root / "corrupt" / digest.hex
+
+    def _trashed(self, digest: Digest) -> Path:
+        return self.root / "trash" / digest.hex
 
     def _pieces(self, digest: Digest) -> Path:
         return self.root / "pieces" / digest.hex[:2] / digest.hex

@@ -1,19 +1,22 @@
 """Sweeping: deletes blobs that nothing needs, while other processes go on receiving blobs.
 
-Not here: what needs a blob (intake.collecting), or how a process declares the blobs it relies on (store.leases).
+Not here: what needs a blob (intake.collecting), or how work declares the blobs it relies on (store.leases).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from os import stat_result
 
 from weighbridge.domain.digest import Digest
 from weighbridge.store.local import LocalBlobStore
 
 #: Days for which an unfinished download is kept, since the same command would resume it.
 PARTIAL_LIFETIME_DAYS = 7.0
+#: Seconds for which the trash is kept on a store that machines share: longer than one of them may go on seeing what
+#: another one has moved, and not yet see what another one has noted.
+SETTLED_S = 3600.0
 _DAY_S = 86_400.0
 
 
@@ -22,13 +25,15 @@ class Sweep:
     """What a sweep deleted, or would delete.
 
     Attributes:
-        blobs: how many.
+        blobs: how many it took out of the store.
         size: their bytes.
         linked: those of these bytes that another name on the disk keeps, such as a hard link of a registry.
         partial: bytes of downloads that were cut off and not resumed.
         kept: how many blobs are left.
-        held: how many of those are kept only because a running process relies on them.
+        held: how many of those are kept only because running work relies on them.
         young: how many of those are kept only because they are too young.
+        waiting: bytes that are out of the store and not deleted yet: other machines share it, and a later sweep does.
+        freed: bytes of disk space that the sweep freed.
     """
 
     blobs: int
@@ -38,11 +43,8 @@ class Sweep:
     kept: int
     held: int
     young: int
-
-    @property
-    def freed(self) -> int:
-        """Bytes of disk space that the sweep freed."""
-        return self.size - self.linked + self.partial
+    waiting: int
+    freed: int
 
 
 def sweep(
@@ -53,11 +55,15 @@ def sweep(
     among: Collection[Digest] | None = None,
     dry_run: bool = False,
 ) -> Sweep:
-    """Delete every blob that is not needed, on which no running process relies, and that is old enough.
+    """Delete every blob that is not needed, on which no running work relies, and that is old enough.
 
-    1. While no process can add a lease, the leases are read, then the needed blobs; a blob in neither is renamed into
-       the trash. If anything cannot be read, nothing is deleted.
+    1. While no work of this machine can add a lease, the leases are read, then the needed blobs; a blob in neither is
+       renamed into the trash, and a blob of the trash in either is taken back. If anything cannot be read, nothing is
+       deleted.
     2. Afterwards, while other processes work, the trash is emptied. A kill leaves the rest for the next sweep.
+
+    Where other machines share the store, their notes and looks may be seen late. Then step 2 leaves what step 1 has
+    renamed to a sweep that comes `SETTLED_S` later; whoever looks for such a blob meanwhile takes it back.
 
     Args:
         store: the store.
@@ -66,29 +72,82 @@ def sweep(
         among: the blobs that may be deleted; all, and cut-off downloads, when None.
         dry_run: whether nothing is deleted.
     """
-    blobs = size = linked = kept = held_only = young = 0
-    oldest = time.time() - older_than_s
+    is_shared = store.leases.is_shared
     with store.leases.collecting() as held:
-        wanted = needed()
-        for digest in store.digests():
-            status = store.path(digest).stat()
-            if among is not None and digest not in among:
-                kept += 1
-                continue
-            if digest in wanted or digest in held or status.st_mtime > oldest:
-                kept += 1
-                held_only += digest in held and digest not in wanted
-                young += digest not in held and digest not in wanted
-                continue
-            blobs, size = blobs + 1, size + status.st_size
-            linked += status.st_size if status.st_nlink > 1 else 0
-            if not dry_run:
-                store.set_aside(digest)
-        if not dry_run and among is None:
-            for digest in [one for one in store.corrupt_digests() if one not in wanted and one not in held]:
-                store.drop_corrupt(digest)
+        choice = _choose(store, needed(), held, older_than_s, among)
+        trash = store.trash()
+        back = {digest for digest in trash if digest in choice.wanted or digest in held}
+        is_settled = not is_shared or store.trash_age_s() >= SETTLED_S
+        if not dry_run:
+            _move(store, choice, back)
+    out = {digest: status for digest, status in trash.items() if digest not in back}
+    doomed = (out if is_settled else {}) | ({} if is_shared else choice.unneeded)
     if not dry_run:
-        store.empty_trash()
+        for digest in doomed if is_shared else store.trash():
+            store.delete_trashed(digest)
     lifetime_s = max(older_than_s, PARTIAL_LIFETIME_DAYS * _DAY_S)
     partial = store.drop_partial(lifetime_s, dry_run=dry_run) if among is None else 0
-    return Sweep(blobs, size, linked, partial, kept, held_only, young)
+    return Sweep(
+        blobs=len(choice.unneeded),
+        size=_size(choice.unneeded),
+        linked=_linked(choice.unneeded),
+        partial=partial,
+        kept=choice.kept,
+        held=choice.held,
+        young=choice.young,
+        waiting=_size(out | choice.unneeded) - _size(doomed),
+        freed=_size(doomed) - _linked(doomed) + partial,
+    )
+
+
+@dataclass
+class _Choice:
+    """What a sweep does with each blob: what is wanted, what goes, and how many of the kept ones for which reason."""
+
+    wanted: set[Digest]
+    unneeded: dict[Digest, stat_result] = field(default_factory=dict)
+    broken: list[Digest] = field(default_factory=list)
+    kept: int = 0
+    held: int = 0
+    young: int = 0
+
+
+def _choose(
+    store: LocalBlobStore,
+    wanted: set[Digest],
+    held: set[Digest],
+    older_than_s: float,
+    among: Collection[Digest] | None,
+) -> _Choice:
+    choice, oldest = _Choice(wanted), store.leases.now - older_than_s
+    for digest in store.digests():
+        status = store.path(digest).stat()
+        if among is not None and digest not in among:
+            choice.kept += 1
+        elif digest in wanted or digest in held or status.st_mtime > oldest:
+            choice.kept += 1
+            choice.held += digest in held and digest not in wanted
+            choice.young += digest not in held and digest not in wanted
+        else:
+            choice.unneeded[digest] = status
+    if among is None:
+        choice.broken += (one for one in store.corrupt_digests() if one not in wanted and one not in held)
+    return choice
+
+
+def _move(store: LocalBlobStore, choice: _Choice, back: Collection[Digest]) -> None:
+    for digest in back:
+        store.take_back(digest)
+    for digest in choice.unneeded:
+        store.set_aside(digest)
+    for digest in choice.broken:
+        store.drop_corrupt(digest)
+
+
+def _size(blobs: Mapping[Digest, stat_result]) -> int:
+    return sum(status.st_size for status in blobs.values())
+
+
+def _linked(blobs: Mapping[Digest, stat_result]) -> int:
+    """Return the bytes that another name on the disk keeps."""
+    return sum(status.st_size for status in blobs.values() if status.st_nlink > 1)

@@ -145,11 +145,17 @@ def collection(found: Collection) -> RenderableType:
     """Render what a collection deleted, or would delete."""
     done = found.done
     verb = "would be" if found.dry_run else "was" if done.blobs == 1 else "were"
+    what = "set aside" if done.waiting else "deleted"
     lines_ = [
-        f"{counted(done.blobs, 'blob')} of {bytes_text(done.size)} {verb} deleted: {bytes_text(done.freed)} freed."
+        f"{counted(done.blobs, 'blob')} of {bytes_text(done.size)} {verb} {what}: {bytes_text(done.freed)} freed."
     ]
     if done.linked:
         lines_.append(f"{bytes_text(done.linked)} of them stay on the disk: a folder of a registry has them, too.")
+    if done.waiting:
+        lines_.append(
+            f"{bytes_text(done.waiting)} wait: the file system of this store is for several machines, so a "
+            "`weighbridge gc` that runs at least an hour later deletes them."
+        )
     if done.partial:
         lines_.append(f"{bytes_text(done.partial)} of downloads that were not resumed are part of that.")
     lines_.append(f"{counted(done.kept, 'blob')} {'is' if done.kept == 1 else 'are'} kept.")

@@ -18,6 +18,7 @@ import pytest
 from tests.services.clamd import eicar, signatures
 from tests.services.weighbridge import Served, holds, serving
 from tests.simulators.web import WebServer
+from weighbridge.catalog import JobOrder
 from weighbridge.web.api.job_documents import JobDocument, Jobs
 
 pytestmark = pytest.mark.xdist_group("web")
@@ -335,3 +336,47 @@ def _watch(url: str, headers: dict[str, str], events: list[str]) -> None:
                 events.append(line)
         except httpx.RemoteProtocolError:
             events.append("cut")
+
+
+def test_what_is_purged_is_withdrawn_at_once_and_its_bytes_go(works: Works) -> None:
+    def blobs() -> set[str]:
+        return {path.name for path in (works.folder / "home" / "store" / "blobs").glob("*/*/*")}
+
+    works.done(works.queued("/models/import", {"uri": works.model("stays"), "name": "purge/stays"}))
+    before = blobs()
+    only = '{"only": "this one has it"}'
+    order = {"uri": works.model("goes", more=only), "name": "purge/goes"}
+    works.done(works.queued("/models/import", order))
+    (gone,) = blobs() - before
+    for path in ("/models/purge/goes", "/models/purge/goes/versions/1.0.0"):
+        assert works.ask("DELETE", f"{path}?purge=true").status_code == 403
+        assert works.ask("DELETE", f"{path}?purge=1.5", role="admin").status_code == 422
+    assert works.ask("DELETE", "/models/purge/none?purge=true", role="admin").status_code == 404
+    assert works.served.get("/models/purge/goes").json()["status"] == "PASSED"
+
+    options = {"role": "admin", "headers": {"Idempotency-Key": "purge"}}
+    response = works.ask("DELETE", "/models/purge/goes?purge=true&reason=recalled", **options)
+    job = holds(JobDocument, response, 202)
+    assert (job["kind"], response.headers["location"]) == ("purge", f"/api/ingests/{job['id']}")
+    assert works.served.get("/models/purge/goes").json()["status"] == "FAILED"
+    end = works.done(job)
+    assert (end["state"], end["status"], end["freed"], end["error"]) == ("done", "PURGED", len(only), None)
+    assert (end["steps"][0]["name"], end["steps"][0]["state"]) == ("delete", "done")
+    assert blobs() == before
+    version = works.served.get("/models/purge/goes/versions/1.0.0").json()
+    assert version["decision"]["reasons"][0]["message"] == "recalled"
+    actions = [row.action for row in works.served.catalog.audit.of_model("purge/goes")][-5:]
+    assert actions == ["version.withdrawn", "version.unpublished", "job.queued", "version.purged", "job.done"]
+    assert gone not in blobs()
+
+    works.done(works.queued("/models/import", order))
+    assert gone in blobs()
+    assert works.served.get("/models/purge/goes").json()["status"] == "FAILED"
+
+
+def test_a_purge_of_a_version_that_was_reinstated_meanwhile_says_so(works: Works) -> None:
+    works.done(works.queued("/models/import", {"uri": works.model("back", more='"back"'), "name": "purge/back"}))
+    order = JobOrder("purge", "purge/back", {"name": "purge/back", "versions": ["1.0.0", "9.9.9"]}, "key:other")
+    job = works.done({"id": works.served.catalog.jobs.add(order).id})
+    assert (job["status"], job["error"]["type"]) == ("ERROR", "urn:weighbridge:problem:state-conflict")
+    assert works.served.get("/models/purge/back").json()["status"] == "PASSED"

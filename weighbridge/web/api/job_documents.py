@@ -11,12 +11,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from weighbridge import errors
-from weighbridge.catalog import JobState, StoredJob
+from weighbridge.catalog import JobKind, JobState, StoredJob
 from weighbridge.domain.access import Caller
 from weighbridge.web.api.documents import Page, ReasonDocument
 from weighbridge.web.problems import problem_type
 
-JobStatus = Literal["PENDING", "FETCHING", "SCANNING", "PASSED", "FAILED", "SKIPPED", "ERROR", "CANCELLED"]
+JobStatus = Literal[
+    "PENDING", "FETCHING", "SCANNING", "PASSED", "FAILED", "SKIPPED", "ERROR", "CANCELLED", "PURGING", "PURGED"
+]
 #: Errors about the asker's model and source; others, and those of the configuration, name the operator's machines.
 _FOR_ASKERS = (errors.UsageError, errors.SourceError, errors.IntegrityError, errors.UnsafePath, errors.StateConflict)
 _HIDDEN = {"problem": "The server could not do this.", "remedy": "Ask its operator: an admin's key sees the reason."}
@@ -44,18 +46,19 @@ class JobError(BaseModel):
 
 
 class JobDocument(BaseModel):
-    """Work that was asked for: an ingest of a model, or another scan of a version."""
+    """Work that was asked for: an ingest of a model, another scan of a version, or the deletion of bytes."""
 
     id: str
-    kind: Literal["ingest", "rescan"]
+    kind: JobKind
     name: str = Field(description="The model's name.")
     status: JobStatus = Field(description="Of the version meanwhile and at the end; ERROR where there is no verdict.")
     state: JobState
-    source: str = Field(description="The URI that was asked for; empty for a scan.")
+    source: str = Field(description="The URI that was asked for; empty for other work.")
     version: str | None = Field(description="The version it led to.")
     steps: list[JobStep]
     reasons: list[ReasonDocument]
     warnings: list[str]
+    freed: int | None = Field(description="Bytes of disk space that a purge freed; null for other work.")
     error: JobError | None
     declared: dict[str, Any] = Field(description="What the asker said of the model.")
     asked_by: str
@@ -86,6 +89,7 @@ def job_document(job: StoredJob, caller: Caller) -> dict[str, Any]:
         "steps": job.progress.get("steps", []),
         "reasons": end.to_json()["reasons"] if end else [],
         "warnings": list(end.warnings) if end else [],
+        "freed": end.freed if end and job.order.kind == "purge" else None,
         "error": _error(end.to_json(), caller) if end and end.error else None,
         "declared": dict(job.order.declared),
         "asked_by": job.order.asker,
@@ -100,7 +104,7 @@ def job_document(job: StoredJob, caller: Caller) -> dict[str, Any]:
 def _status(job: StoredJob) -> str:
     if job.end is not None:
         return {"done": job.end.status, "failed": "ERROR", "cancelled": "CANCELLED"}[job.end.state]
-    begun = "SCANNING" if job.order.kind == "rescan" else "FETCHING"
+    begun = {"rescan": "SCANNING", "purge": "PURGING"}.get(job.order.kind, "FETCHING")
     return "PENDING" if job.state == "queued" else str(job.progress.get("status", begun))
 
 

@@ -41,27 +41,27 @@ Key = Annotated[
 def import_model(request: Request, caller: Publisher, wanted: ImportOrder, key: Key = "") -> Response:
     """Import a model from a source: it is fetched, verified, scanned, judged and, once it passed, published."""
     ref = wanted.request()
-    return _queued(request, caller, ref.model, lambda workspace: order_ingest(ref, _slip(caller, key), workspace))
+    return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip_of(caller, key), workspace))
 
 
 @router.post("", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
 def register_model(request: Request, caller: Publisher, wanted: Registration, key: Key = "") -> Response:
     """Register a model that was uploaded to storage of one's own; it passes the same gate as every other one."""
-    ref, slip = wanted.request(), _slip(caller, key, wanted.declared())
-    return _queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
+    ref, slip = wanted.request(), slip_of(caller, key, wanted.declared())
+    return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
 
 
 @router.post("/{id}/versions", responses=documented(400, 404, 422, 503), status_code=202, response_model=JobDocument)
 def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVersion, key: Key = "") -> Response:
     """Add a version to a model. A number that contradicts what changed is a warning of its job."""
-    slip = _slip(caller, key, {"changelog": wanted.changelog} if wanted.changelog else None)
+    slip = slip_of(caller, key, {"changelog": wanted.changelog} if wanted.changelog else None)
 
     def ordered(workspace: Workspace) -> StoredJob:
         if workspace.catalog.lists.model(name) is None:
             raise NotInCatalog(f"There is no model {name}.", "POST /models registers one.", name=name)
         return order_ingest(wanted.request(name), slip, workspace)
 
-    return _queued(request, caller, name, ordered)
+    return queued(request, caller, name, ordered)
 
 
 @router.post("/{id}/scan", responses=documented(400, 404, 409, 422, 503), status_code=202, response_model=JobDocument)
@@ -72,16 +72,17 @@ def scan_model(
     number = wanted.version if wanted else ""
 
     def ordered(workspace: Workspace) -> StoredJob:
-        return order_rescan(exact(workspace.catalog, name, number), _slip(caller, key), workspace)
+        return order_rescan(exact(workspace.catalog, name, number), slip_of(caller, key), workspace)
 
-    return _queued(request, caller, name, ordered)
+    return queued(request, caller, name, ordered)
 
 
-def _slip(caller: Caller, key: str, declared: dict[str, object] | None = None) -> OrderSlip:
+def slip_of(caller: Caller, key: str, declared: dict[str, object] | None = None) -> OrderSlip:
+    """Return what goes with an order of a caller."""
     return OrderSlip(caller.actor, key, declared or {})
 
 
-def _queued(request: Request, caller: Caller, name: str, ordered: Callable[[Workspace], StoredJob]) -> Response:
+def queued(request: Request, caller: Caller, name: str, ordered: Callable[[Workspace], StoredJob]) -> Response:
     """Queue an order of a caller who may publish that model, and answer with its job."""
     if not caller.may("publisher", name):
         raise NotPermitted(f"The key is not for the model {name}.", "Use another key, or another name.", name=name)

@@ -8,11 +8,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from weighbridge.catalog import ModelSummary
+from weighbridge.domain.access import Caller
+from weighbridge.errors import NotPermitted
 from weighbridge.intake import lookup, publishing
+from weighbridge.intake.job_orders import order_purge
 from weighbridge.intake.withdrawing import Withdrawal, withdraw
 from weighbridge.web.answers import answer, refuse_changed
 from weighbridge.web.api import documents
+from weighbridge.web.api.job_documents import JobDocument
 from weighbridge.web.api.names import Name, Number
+from weighbridge.web.api.orders import Key, queued, slip_of
 from weighbridge.web.authentication import Publisher
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedResources, acting
@@ -41,6 +46,18 @@ class DefaultNow(BaseModel):
     fixed: bool = Field(description="Whether it stays when a newer version passes.")
 
 
+Purge = Annotated[
+    bool,
+    Query(
+        description="Whether the bytes that nothing else needs are deleted, too. For admins: the versions are "
+        "withdrawn at once, and the answer is the job that deletes."
+    ),
+]
+_PURGE: dict[int | str, dict[str, Any]] = {
+    202: {"model": JobDocument, "description": "With `purge`: the versions are withdrawn, and the job is queued."}
+}
+
+
 class Withdrawn(BaseModel):
     """What was withdrawn: nobody is given it any more; files, reports and verdicts are kept."""
 
@@ -66,20 +83,24 @@ def set_default_version(
     return answer(request, content)
 
 
-@router.delete("", response_model=Withdrawn, tags=["models"])
+@router.delete("", response_model=Withdrawn, responses=_PURGE, tags=["models"])
 def withdraw_model(
     request: Request,
     resources: SharedResources,
     caller: Publisher,
     name: Name,
     reason: Reason = "It was withdrawn through the API.",
+    purge: Purge = False,
+    key: Key = "",
 ) -> Response:
-    """Withdraw every version of a model from every registry. Nothing is deleted, and each can be reinstated."""
+    """Withdraw every version of a model from every registry. Without `purge` nothing is deleted."""
+    if purge:
+        return _purged(request, caller, name, "", reason, key)
     with acting(resources, caller) as workspace:
         return answer(request, _withdrawn(withdraw(name, "", reason, workspace)))
 
 
-@router.delete("/versions/{version}", response_model=Withdrawn, tags=["versions"])
+@router.delete("/versions/{version}", response_model=Withdrawn, responses=_PURGE, tags=["versions"])
 def withdraw_version(
     request: Request,
     resources: SharedResources,
@@ -87,10 +108,21 @@ def withdraw_version(
     name: Name,
     number: Number,
     reason: Reason = "It was withdrawn through the API.",
+    purge: Purge = False,
+    key: Key = "",
 ) -> Response:
-    """Withdraw one version from every registry. Nothing is deleted, and it can be reinstated."""
+    """Withdraw one version from every registry. Without `purge` nothing is deleted, and it can be reinstated."""
+    if purge:
+        return _purged(request, caller, name, number, reason, key)
     with acting(resources, caller) as workspace:
         return answer(request, _withdrawn(withdraw(name, number, reason, workspace)))
+
+
+def _purged(request: Request, caller: Caller, name: str, number: str, reason: str, key: str) -> Response:
+    if not caller.may("admin", name):
+        raise NotPermitted("Deleting bytes needs the role admin.", "Leave `purge` out to withdraw only.", name=name)
+    slip = slip_of(caller, key)
+    return queued(request, caller, name, lambda workspace: order_purge(name, number, reason, slip, workspace))
 
 
 def _withdrawn(done: Withdrawal) -> dict[str, Any]:

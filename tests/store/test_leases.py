@@ -1,0 +1,186 @@
+"""Leases on a store that machines share, whose locks and listings each machine may see for itself alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from weighbridge.domain.digest import Digest
+from weighbridge.store import leases
+from weighbridge.store.leases import LIFETIME_S, Lease
+from weighbridge.store.local import LocalBlobStore
+from weighbridge.store.sweeping import SETTLED_S, Sweep, sweep
+
+CONTENT = b"an old blob that nothing needs"
+#: What takes the locks of a machine whose locks no other one sees.
+_ALONE = SimpleNamespace(**{**vars(fcntl), "flock": lambda *_: None})
+
+
+@pytest.fixture
+def shared(store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch) -> LocalBlobStore:
+    """Return a store on a file system that machines share."""
+    monkeypatch.setattr(leases, "is_shared", lambda folder: True)
+    return LocalBlobStore(store.root)
+
+
+@pytest.fixture
+def blob(shared: LocalBlobStore) -> Digest:
+    return shared.put([CONTENT])
+
+
+@contextmanager
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run on another machine."""
+    with monkeypatch.context() as there:
+        there.setattr(leases, "_kernel", lambda: "f" * 32)
+        there.setattr(leases, "fcntl", _ALONE)
+        yield
+
+
+def collect(store: LocalBlobStore) -> Sweep:
+    return sweep(store, set)
+
+
+def an_hour_later(store: LocalBlobStore) -> None:
+    past = time.time() - SETTLED_S - 1
+    os.utime(store.root / "trash", (past, past))
+
+
+def files(store: LocalBlobStore) -> list[Path]:
+    return list((store.root / "leases").glob("*.lease"))
+
+
+def test_what_nothing_needs_is_deleted_an_hour_later(shared: LocalBlobStore, blob: Digest) -> None:
+    dry = sweep(shared, set, dry_run=True)
+    first = collect(shared)
+    assert dry == first
+    assert (first.blobs, first.size, first.freed, first.waiting) == (1, len(CONTENT), 0, len(CONTENT))
+    assert list(shared.digests()) == []
+    soon = collect(shared)
+    assert (soon.blobs, soon.freed, soon.waiting) == (0, 0, len(CONTENT))
+    an_hour_later(shared)
+    assert sweep(shared, set, dry_run=True).freed == len(CONTENT)
+    last = collect(shared)
+    assert (last.blobs, last.freed, last.waiting) == (0, len(CONTENT), 0)
+    assert not shared.has(blob)
+
+
+def test_what_waits_for_its_deletion_is_there_for_who_looks(shared: LocalBlobStore, blob: Digest) -> None:
+    collect(shared)
+    an_hour_later(shared)
+    with shared.leased() as at_work:
+        assert at_work.has(blob)
+        assert collect(shared).held == 1
+        assert at_work.path(blob).read_bytes() == CONTENT
+    collect(shared)
+    assert shared.path(blob).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("until", range(4))
+def test_no_order_of_looks_and_collections_loses_a_blob(
+    shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch, after: int, until: int
+) -> None:
+    """Another machine notes, looks and reads; the two collections come before each of these, or after all of them."""
+    lease = Lease(LocalBlobStore(shared.root).leases)
+    at_work = LocalBlobStore(shared.root)
+    at_work._lease = lease
+    found: list[bool] = []
+
+    def note() -> None:
+        with elsewhere(monkeypatch), lease.counting_on(blob):
+            pass
+
+    def look() -> None:
+        with elsewhere(monkeypatch):
+            found.append(at_work.has(blob))
+
+    def read() -> None:
+        if found[0]:
+            assert at_work.path(blob).read_bytes() == CONTENT
+
+    steps: list[Callable[[], None]] = [note, look, read, lease.end]
+    for number, step in enumerate(steps):
+        if number == after:
+            collect(shared)
+        if number == until:
+            an_hour_later(shared)
+            collect(shared)
+        step()
+    assert found == [(after, until) != (0, 0)]
+
+
+def test_what_was_seen_where_it_no_longer_is_is_put_back(
+    shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine goes on seeing a name for a minute after another one has moved it."""
+    collect(shared)
+    with elsewhere(monkeypatch):
+        lease = Lease(LocalBlobStore(shared.root).leases)
+        with lease.counting_on(blob):
+            pass  # It sees the blob in its place, and moves nothing.
+    an_hour_later(shared)
+    assert collect(shared).freed == 0
+    assert shared.path(blob).read_bytes() == CONTENT
+    lease.end()
+
+
+def test_the_lease_of_another_machine_counts_for_a_week(
+    shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with elsewhere(monkeypatch):
+        lease = Lease(LocalBlobStore(shared.root).leases)
+        with lease.counting_on(blob):
+            pass
+    (path,) = files(shared)
+    assert collect(shared).held == 1
+    old = time.time() - LIFETIME_S - 1
+    os.utime(path, (old, old))
+    assert collect(shared).blobs == 1
+    assert files(shared) == []
+
+
+def test_long_work_renews_its_lease(shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
+    with shared.leased() as at_work:
+        assert at_work.has(blob)
+        (path,) = files(shared)
+        os.utime(path, (0, 0))
+        assert at_work.has(blob)
+        assert path.stat().st_mtime == 0
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 2 * 3600)
+        assert at_work.has(blob)
+        assert path.stat().st_mtime > 0
+
+
+def test_a_killed_process_of_this_machine_holds_nothing(shared: LocalBlobStore, blob: Digest) -> None:
+    path = shared.root / "leases" / f"{leases._kernel()}-killed.lease"
+    path.write_text(f"{blob}\n")
+    assert collect(shared).blobs == 1
+    assert not path.exists()
+
+
+def test_half_a_line_is_not_yet_a_note(shared: LocalBlobStore, blob: Digest) -> None:
+    (shared.root / "leases" / f"{'f' * 32}-writing.lease").write_text(f"{blob}\n{str(blob)[:30]}")
+    assert collect(shared).held == 1
+
+
+def test_work_that_touches_no_blob_leaves_no_file(store: LocalBlobStore) -> None:
+    with store.leased() as at_work:
+        assert files(store) == []
+        assert not at_work.has(Digest.sha256(b"x"))
+        assert len(files(store)) == 1
+    assert files(store) == []
+
+
+def test_a_lease_is_no_foreign_file(store: LocalBlobStore) -> None:
+    with store.leased() as at_work:
+        at_work.has(Digest.sha256(b"x"))
+        assert list(store.foreign()) == []
