@@ -80,6 +80,10 @@ class NotPermitted(WeighbridgeError):
     """The caller's role, or the models that its key is for, does not allow what was asked for."""
 
 
+class LicenceNotAcknowledged(NotPermitted):
+    """Files are asked for by a caller who has not acknowledged the model's licence, and the policy demands it."""
+
+
 class UnsafePath(WeighbridgeError):
     """A file name from upstream that would leave the model's folder or collide with another one."""
 

@@ -15,6 +15,7 @@ _EVENTS = Table(
 )
 #: The tables and the columns of `versions` that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "0008": (("acknowledgements", "changelogs", "declarations"), ()),
     "0007": (("audit_head", "audit", "access_keys"), ()),
     "0006": (("jobs",), ()),
     "0005": (("listing_tags", "listings"), ("gated",)),

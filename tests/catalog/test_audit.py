@@ -19,6 +19,8 @@ from tests.catalog.test_catalog import settle
 from tests.catalog.test_results import result
 from tests.catalog.values import manifest, report
 from weighbridge.catalog import Catalog, JobEnd, JobOrder
+from weighbridge.catalog.acknowledgements import Acknowledgements
+from weighbridge.catalog.declarations import Declarations
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
@@ -68,6 +70,15 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
         ["version.uploading"],
     ),
     "places.add": (lambda c: c.places.add("org/name", "1.0.0", PUBLICATION), ["version.published"]),
+    "declarations.change": (lambda c: c.declarations.change("org/name", {"tags": ["a"]}), ["model.declared"]),
+    "declarations.set_changelog": (
+        lambda c: c.declarations.set_changelog("org/name", "1.0.0", "Tuned."),
+        ["version.described"],
+    ),
+    "acknowledgements.add": (
+        lambda c: c.acknowledgements.add("org/name", "1.0.0", "MIT", {}, "Ada"),
+        ["licence.acknowledged"],
+    ),
     "jobs.add": (lambda c: c.jobs.add(ORDER), ["job.queued"]),
     "jobs.take": (_take_too_often, ["job.queued", "job.failed"]),
     "jobs.end": (lambda c: _end(c, c.jobs.add(ORDER).id), ["job.queued", "job.done"]),
@@ -94,7 +105,9 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     places = {f"places.{name}" for name in _changing(Places)}
     jobs = {f"jobs.{name}" for name in _changing(JobQueue)}
     keys = {f"keys.{name}" for name in _changing(Keys)}
-    assert {*_changing(Catalog), *places, *jobs, *keys} == set(CHANGES)
+    declarations = {f"declarations.{name}" for name in _changing(Declarations)}
+    acknowledgements = {f"acknowledgements.{name}" for name in _changing(Acknowledgements)}
+    assert {*_changing(Catalog), *places, *jobs, *keys, *declarations, *acknowledgements} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 
 

@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 from tests.cli.conftest import README, SAFETENSORS, Bench
+from weighbridge.config.settings import Settings
+from weighbridge.intake.workspace import open_catalog
 from weighbridge.scanners.clamd.database import eicar
 
 
@@ -154,3 +156,19 @@ def test_the_weights_stay_those_of_the_other_version(two: Bench) -> None:
     target = two.folder / "out"
     assert two.run("export", "tiny", str(target)).status == 0
     assert (target / "model.safetensors").read_bytes() == SAFETENSORS
+
+
+def test_show_has_what_was_declared_with_its_contradictions(bench: Bench) -> None:
+    assert bench.run("ingest", bench.model()).status == 0
+    before = bench.run("show", "tiny", "--json").json
+    assert (before["declared"], before["warnings"]) == (None, [])
+    with open_catalog(Settings()) as catalog:
+        catalog.acting("key:ci").declarations.change("tiny", {"parameter_count": 7_000_000_000, "tags": ["[b]x[/]"]})
+    found = bench.run("show", "tiny", "--json").json
+    assert (found["declared"]["declared_by"], found["card"]) == ("key:ci", before["card"])
+    (warning,) = found["warnings"]
+    drawn = " ".join(bench.run("show", "tiny").out.split())
+    assert "Declared by key:ci" in drawn
+    assert "[b]x[/]" in drawn
+    assert "7,000,000,000 was declared, but the files say" in warning
+    assert "7,000,000,000 was declared, but" in drawn

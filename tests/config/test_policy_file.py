@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,20 @@ def test_the_folders_policy_is_taken(tmp_path: Path) -> None:
     assert policy.digest != PRESETS["strict"].digest
 
 
+def test_what_has_to_be_acknowledged_changes_no_decision(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: strict\nlicence: {unknown: reject, acknowledge: restricted}\n")
+    policy = load_policy("mine.yaml", tmp_path)
+    assert policy.acknowledge == "restricted"
+    assert replace(policy, name="strict").digest == PRESETS["strict"].digest
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [
         ("name: x\nrequired: []\n", "requires no scanner"),
         ("name: x\nrequire: [clamav]\n", "2: require:"),
         ("extends: lax\n", "1: extends:"),
+        ("name: x\nlicence: {acknowledge: all}\n", r"2: licence\.acknowledge:"),
         ("name: x\nwaivers:\n  - {rule: code.python, reason: b}\n", r"3: waivers\.0\.by"),
         ("a: [\n", "is not valid YAML"),
     ],

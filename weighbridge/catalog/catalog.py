@@ -19,9 +19,11 @@ from weighbridge.catalog import (
     summaries,
     versions,
 )
+from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.audit import AuditLog
 from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
+from weighbridge.catalog.declarations import Declarations
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.keys import Keys
@@ -43,7 +45,9 @@ class Catalog:
     """The catalog in a database whose schema is up to date; `Catalog.open` makes one.
 
     Attributes:
+        acknowledgements: who has read which licence.
         audit: the log of all changes.
+        declarations: what people say of models.
         jobs: work that others asked for.
         keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
@@ -52,7 +56,9 @@ class Catalog:
 
     def __init__(self, changes: Changes) -> None:
         self._changes, self._database = changes, changes.database
+        self.acknowledgements = Acknowledgements(changes)
         self.audit = AuditLog(self._database)
+        self.declarations = Declarations(changes)
         self.jobs = JobQueue(changes)
         self.keys = Keys(changes)
         self.lists = Lists(self._database)

@@ -112,6 +112,11 @@ class Keys:
         with self._changes.database.read() as connection:
             return _one(connection, schema.access_keys.c.hash == hash_)
 
+    def named(self, name: str) -> AccessKey | None:
+        """Return the key of a name that is not revoked, or None."""
+        with self._changes.database.read() as connection:
+            return _one(connection, _unrevoked(name))
+
     def listed(self) -> list[AccessKey]:
         """Return every key, the newest first, revoked ones too."""
         with self._changes.database.read() as connection:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, exists, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, Row, exists, func, literal, or_, select, tuple_
 
 from weighbridge.catalog import schema
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
+from weighbridge.domain.declarations import ModelDeclaration, completed
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.licence_names import licence_name
 from weighbridge.domain.version import ManifestSummary
 
 Sort = Literal["name", "created", "updated", "size", "parameters"]
@@ -28,6 +30,12 @@ _COLUMNS = {
     "size": schema.listings.c.size,
     "parameters": schema.listings.c.parameter_count,
 }
+#: The columns of what is declared of a model.
+_DECLARED = (
+    schema.declarations.c.content.label("declared"),
+    schema.declarations.c.declared_by,
+    schema.declarations.c.declared_at,
+)
 #: Characters of a description that a search looks at.
 _SEARCHED = 300
 
@@ -44,10 +52,11 @@ class ModelSummary:
         versions: how many there are.
         manifest: of `version`, without its files.
         source: pinned URI of `version`.
-        card: of `version`.
+        card: of `version`, as its files say it.
         gated: whether its source gives it only to accounts that its owner approved; None where that is not known.
         created_at: of `version`; UTC.
         updated_at: of `version`; UTC.
+        declared: what a person says of the model, or None.
     """
 
     name: str
@@ -61,9 +70,16 @@ class ModelSummary:
     gated: bool | None
     created_at: datetime
     updated_at: datetime
+    declared: ModelDeclaration | None = None
+
+    @property
+    def described(self) -> ModelCard:
+        """The card with what the declaration adds."""
+        return completed(self.card, self.declared)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `weighbridge list --json` prints."""
+        card = self.described
         return {
             "name": self.name,
             "version": self.version,
@@ -73,9 +89,9 @@ class ModelSummary:
             "size": self.manifest.size,
             "manifest_digest": str(self.manifest.digest),
             "source": self.source,
-            "architecture": self.card.get("architecture"),
-            "parameter_count": self.card.get("parameter_count"),
-            "licence": self.card.get("licence"),
+            "architecture": card.get("architecture"),
+            "parameter_count": card.get("parameter_count"),
+            "licence": card.get("licence"),
             "created_at": self.created_at.isoformat(),
             "updated_at": self.updated_at.isoformat(),
         }
@@ -87,8 +103,8 @@ class ModelQuery:
 
     Attributes:
         search: a part of the name, the architecture, the task, a tag, or the beginning of the description.
-        architecture, licence, task, status: as the card and the version have them; empty for any.
-        tags: each of them is among the card's tags.
+        architecture, licence, task, status: as card, declaration and version have them; empty for any.
+        tags: each of them is among the tags, read or declared.
         gated: None for any.
         min_size, max_size: bytes; None for any.
         min_parameters, max_parameters: numbers of weights; a model that does not say its own is hidden by either.
@@ -123,7 +139,7 @@ class ModelQuery:
             "created": summary.created_at,
             "updated": summary.updated_at,
             "size": summary.manifest.size,
-            "parameters": _number(summary.card.get("parameter_count")),
+            "parameters": _number(summary.described.get("parameter_count")),
         }
         return values[self.sort], summary.name
 
@@ -156,16 +172,19 @@ def refresh(connection: Connection, name: str) -> None:
     of_model = (any_of.c.model_id == models.c.id, any_of.c.removed_at.is_(None))
     newest = select(func.max(any_of.c.id)).where(*of_model).correlate(models).scalar_subquery()
     count = select(func.count()).where(*of_model).correlate(models).scalar_subquery()
+    said = schema.declarations
+    also = (*(stored.c.size, stored.c.file_count), default_id().label("default_id"), count.label("versions"))
     query = (
-        select(table, stored.c.size, stored.c.file_count, default_id().label("default_id"), count.label("versions"))
+        select(table, *also, *_DECLARED)
         .join(models, models.c.id == table.c.model_id)
         .join(stored, stored.c.digest == table.c.manifest_digest)
+        .outerjoin(said, said.c.model_id == models.c.id)
         .where(models.c.id == model_id, table.c.id == func.coalesce(default_id(), newest))
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         return
-    card = ModelCard.from_json(row.card)
+    card = completed(ModelCard.from_json(row.card), _declared(row))
     tags = sorted({schema.storable(tag.casefold()) for tag in _texts(card.get("tags"))})
     connection.execute(
         schema.listings.insert().values(
@@ -200,7 +219,8 @@ def default_id() -> Any:
 
 
 def _described(name: str, card: ModelCard, tags: Iterable[str]) -> dict[str, Any]:
-    words = {field: str(card.get(field) or "").casefold() for field in ("architecture", "licence", "task")}
+    words = {field: str(card.get(field) or "").casefold() for field in ("architecture", "task")}
+    words["licence"] = _licence(str(card.get("licence") or ""))
     description = str(card.get("description") or "")[:_SEARCHED]
     searched = (name, words["architecture"], words["task"], *tags, description)
     parameters = _number(card.get("parameter_count"))
@@ -212,15 +232,23 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
+def _licence(name: str) -> str:
+    """Return a licence by its usual name, by which models are found that write it in another way."""
+    return (licence_name(name) or name).casefold()
+
+
 def _texts(value: object) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _conditions(query: ModelQuery) -> Iterable[Any]:
     table, tags = schema.listings.c, schema.listing_tags
-    for name in ("architecture", "licence", "task"):
+    for name in ("architecture", "task"):
         if wanted := getattr(query, name):
             yield table[name] == wanted.casefold()
+    if query.licence:
+        names = sorted({query.licence.casefold(), _licence(query.licence)})
+        yield table.licence == names[0] if len(names) == 1 else table.licence.in_(names)
     if query.status:
         yield table.status == query.status
     for tag in query.tags:
@@ -252,9 +280,16 @@ def like(column: Any, pattern: str) -> Any:
 
 
 def _select() -> Any:
-    table, versions = schema.listings, schema.versions
-    shown = (versions.c.version, versions.c.manifest_digest, versions.c.source, versions.c.card)
-    return select(table, *shown).join(versions, versions.c.id == table.c.version_id)
+    table, versions, said = schema.listings, schema.versions, schema.declarations
+    shown = (versions.c.version, versions.c.manifest_digest, versions.c.source, versions.c.card, *_DECLARED)
+    found = select(table, *shown).join(versions, versions.c.id == table.c.version_id)
+    return found.outerjoin(said, said.c.model_id == table.c.model_id)
+
+
+def _declared(row: Row[Any]) -> ModelDeclaration | None:
+    if row.declared is None:
+        return None
+    return ModelDeclaration(row.declared, row.declared_by, row.declared_at.isoformat())
 
 
 def _load(connection: Connection, query: Any) -> list[ModelSummary]:
@@ -271,6 +306,7 @@ def _load(connection: Connection, query: Any) -> list[ModelSummary]:
             gated=row.gated,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            declared=_declared(row),
         )
         for row in connection.execute(query)
     ]

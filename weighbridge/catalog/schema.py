@@ -1,7 +1,7 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
 Not here: how they are created (`migrations`), or how they are read and written (manifests, versions, reports, results,
-catalog.audit, ingests, jobs, publications).
+catalog.audit, ingests, jobs, publications, declarations, acknowledgements).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0007"
+HEAD = "0008"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -196,6 +196,36 @@ listing_tags = Table(
     metadata,
     Column("tag", PlainText, primary_key=True, comment="case folded"),
     Column("model_id", ForeignKey("models.id"), primary_key=True, index=True),
+)
+
+declarations = Table(
+    "declarations",
+    metadata,
+    Column("model_id", ForeignKey("models.id"), primary_key=True, autoincrement=False),
+    Column("content", JSON, nullable=False, comment="by field of domain.declarations.FIELDS"),
+    Column("declared_by", PlainText, nullable=False),
+    Column("declared_at", Moment, nullable=False),
+)
+
+changelogs = Table(
+    "changelogs",
+    metadata,
+    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("text", PlainText, nullable=False),
+)
+
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("version", PlainText, nullable=False),
+    Column("licence", PlainText, nullable=False, comment="SPDX expression where it is one; empty for none"),
+    Column("texts", JSON, nullable=False, comment="sha256 of the licence's files by path"),
+    Column("person", PlainText, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("acknowledged_at", Moment, nullable=False),
+    Index(None, "model_id", "id"),
 )
 
 version_reports = Table(

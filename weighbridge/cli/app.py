@@ -53,6 +53,7 @@ from weighbridge.cli.console import (
 )
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.declarations import contradictions
 from weighbridge.domain.progress import Progress
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, Pins
@@ -219,14 +220,18 @@ def list_(json_: AsJSONList = False) -> None:
 
 @app.command(epilog=examples("weighbridge show smollm2-135m-instruct", "weighbridge show smollm2-135m-instruct@1.0.0"))
 def show(name: NameArgument, json_: AsJSON = False) -> None:
-    """Show a version: its card, scans, decision, and where it is."""
+    """Show a version: its card, what was declared of the model, scans, decision, and where it is."""
     with open_catalog(Settings()) as catalog:
         version = find(catalog, name)
+        declaration = catalog.declarations.of(version.name)
+    warnings = contradictions(version.card, declaration)
 
     def draw() -> None:
-        out.print(terminal.verdict_panel(version), *terminal.details(version), crop=False)
+        declared = [terminal.declaration(declaration, warnings)] if declaration else []
+        out.print(terminal.verdict_panel(version), *declared, *terminal.details(version), crop=False)
 
-    say("version", version.to_json(), draw, json_)
+    said = {"declared": declaration.to_json() if declaration else None, "warnings": list(warnings)}
+    say("version", {**version.to_json(), **said}, draw, json_)
 
 
 @app.command(

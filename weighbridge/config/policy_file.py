@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from weighbridge.config.yaml_file import read_yaml
+from weighbridge.domain.acknowledgements import AcknowledgeFirst
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.permits import Permit
 from weighbridge.domain.policy import Policy, Waiver, validate
@@ -53,6 +54,7 @@ class _Licence(_Strict):
     deny: list[str] = []
     unknown: Effect = "warn"
     non_commercial: Effect = "warn"
+    acknowledge: AcknowledgeFirst = "never"
 
 
 class _ClamAV(_Strict):
@@ -112,6 +114,7 @@ class PolicyFile(_Strict):
             said["licence"] = LicenceRules(
                 tuple(licence.allow), tuple(licence.deny), licence.unknown, licence.non_commercial
             )
+            said["acknowledge"] = licence.acknowledge
         return replace(
             preset,
             name=self.name or default_name,

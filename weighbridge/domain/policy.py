@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Literal
 
+from weighbridge.domain.acknowledgements import AcknowledgeFirst
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.permits import Permit
 from weighbridge.domain.report import Level
@@ -55,6 +56,8 @@ class Policy:
         licence: which licences are accepted.
         waivers: exceptions.
         loading: versions of which more than tensors may be loaded; not part of any decision.
+        acknowledge: before files of which models are given out, a person has to acknowledge the licence; not part of
+            any decision, and the operator's policy counts for every version.
     """
 
     name: str
@@ -71,12 +74,13 @@ class Policy:
     licence: LicenceRules = field(default_factory=LicenceRules)
     waivers: tuple[Waiver, ...] = ()
     loading: tuple[Permit, ...] = ()
+    acknowledge: AcknowledgeFirst = "never"
 
     @property
     def digest(self) -> str:
         """sha256 of the rules, so that a decision names exactly what it was made under."""
         rules = asdict(replace(self, loading=()))
-        del rules["loading"]
+        del rules["loading"], rules["acknowledge"]
         return hashlib.sha256(json.dumps(rules, sort_keys=True, default=str).encode()).hexdigest()
 
 

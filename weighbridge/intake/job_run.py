@@ -19,7 +19,7 @@ from weighbridge.domain.next_version import contradiction
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import Cancelled, CatalogError
-from weighbridge.intake import chain, quarantine
+from weighbridge.intake import chain, declaring, quarantine
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.chain import Direct
 from weighbridge.intake.collecting import MODELS_FILE
@@ -120,7 +120,8 @@ class JobRun:
 
     def _judged(self, workspace: Workspace) -> JobEnd:
         version = self._version(workspace)
-        warnings = self._warnings(version)
+        said = declaring.keep(workspace.catalog, version, self.job.order.declared)
+        warnings = (*self._warnings(version), *said)
         return JobEnd("done", version.status, version.version, version.decision.reasons, warnings)
 
     def _version(self, workspace: Workspace) -> ModelVersion:

@@ -220,6 +220,10 @@ class Workspace:
             self._policies[wanted] = load_policy(wanted, self.asker.folder)
         return self._policies[wanted]
 
+    def operators_policy(self) -> Policy:
+        """Return the policy of the settings. Raises InvalidConfiguration."""
+        return self._policy(self.settings.policy)
+
     def loading(self, policy: str = "") -> LoadingRules:
         """Return what a policy says of loading models, the configured one when empty. Raises InvalidConfiguration."""
         return LoadingRules(self._policy(policy or self.settings.policy).loading, self.settings.converted_folder)

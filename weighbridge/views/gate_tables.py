@@ -33,6 +33,9 @@ def demands(policy: Policy) -> dict[str, str]:
         "a licence without commercial use": (
             f"{licence.non_commercial}s" if licence.non_commercial != "ignore" else "is ignored"
         ),
+        "licences to acknowledge before files are given out": {"never": "none", "always": "all"}.get(
+            policy.acknowledge, "those that restrict the use"
+        ),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
+from weighbridge.domain.declarations import FIELDS, ModelDeclaration
 from weighbridge.domain.report import NOT_APPLICABLE, Level, ScanReport, engine_text
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.syncing import SyncReport
@@ -86,6 +87,16 @@ def card_rows(card: ModelCard) -> list[CardRow]:
     return [
         CardRow(name.replace("_", " "), _value(field["value"], name in _BYTES), field["read_from"])
         for name, field in card.to_json().items()
+    ]
+
+
+def declared_rows(declared: ModelDeclaration) -> list[CardRow]:
+    """Return the fields of what a person says of a model in their order."""
+    by = f"declared {declared.at}"
+    return [
+        CardRow(name.replace("_", " "), _value(declared.content[name]), by)
+        for name in FIELDS
+        if name in declared.content
     ]
 
 

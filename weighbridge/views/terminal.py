@@ -14,6 +14,7 @@ from rich.text import Text
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision
+from weighbridge.domain.declarations import ModelDeclaration
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.text import shown
@@ -32,6 +33,7 @@ from weighbridge.views.report_rows import (
     NOTHING_AGAINST,
     UNCHANGED,
     card_rows,
+    declared_rows,
     scan_rows,
     sync_rows,
     warning_of,
@@ -93,6 +95,17 @@ def details(version: ModelVersion) -> list[RenderableType]:
         code = (Text(line, style="green", no_wrap=True, overflow="ignore") for line in publication.load)
         parts.append(Group(place, *code))
     return parts
+
+
+def declaration(declared: ModelDeclaration, warnings: Iterable[str]) -> RenderableType:
+    """Render what a person says of a model, and where the files contradict it."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in declared_rows(declared):
+        table.add_row(row.name, escape(shown(row.value)))
+    contradicted = Text("\n".join(shown(warning) for warning in warnings), style="bold yellow")
+    return _section(f"Declared by {shown(declared.by)}", Group(table, *([contradicted] if contradicted.plain else [])))
 
 
 def _section(title: str, body: RenderableType) -> RenderableType:

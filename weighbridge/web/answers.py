@@ -28,11 +28,22 @@ def answer(request: Request, document: Any, status: int = 200) -> Response:
 
 
 def refuse_changed(request: Request, document: Any) -> None:
-    """Refuse a change whose `If-Match` names another document than there is. Raises ChangedMeanwhile."""
-    if "if-match" in request.headers and not _names(request, "if-match", _etag(_written(document))):
+    """Refuse a change whose preconditions the document does not fulfil that there is.
+
+    `If-Match` names the one that may be changed; `If-None-Match` the ones that may not, `*` every one.
+
+    Raises:
+        ChangedMeanwhile: it is another one.
+    """
+    etag = _etag(_written(document))
+    if "if-match" in request.headers and not _names(request, "if-match", etag):
         raise ChangedMeanwhile(
             "The model changed after you read the ETag in If-Match.",
             "Read it again, look at what changed, and send its ETag.",
+        )
+    if "if-none-match" in request.headers and _names(request, "if-none-match", etag):
+        raise ChangedMeanwhile(
+            "The model is the one that If-None-Match excludes.", "Leave the header out, or send If-Match."
         )
 
 

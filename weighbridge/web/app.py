@@ -19,7 +19,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
-from weighbridge.web.api import ingests, leaderboard, models, orders, scans, versions, withdrawals
+from weighbridge.web.api import ingests, leaderboard, licences, models, orders, scans, versions, withdrawals
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.authentication import needs
 from weighbridge.web.failures import Failures
@@ -30,7 +30,7 @@ from weighbridge.web.stopping import stop_event
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
 _ROUTERS = (
-    *(leaderboard.router, models.router, versions.router, scans.router),
+    *(leaderboard.router, models.router, versions.router, scans.router, licences.router),
     *(withdrawals.router, orders.router, ingests.router),
 )
 

@@ -46,12 +46,17 @@ def _caller(
     return caller
 
 
-def needs(role: Role) -> Callable[..., Caller]:
-    """Return a dependency that gives the caller, and refuses one that may not do what needs a role."""
+def needs(role: Role, *, known: bool = False) -> Callable[..., Caller]:
+    """Return a dependency that gives the caller, and refuses one that may not do what needs a role.
+
+    Args:
+        role: the role.
+        known: whether the caller has to be known even where reading is open.
+    """
 
     def permitted(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         model = unquote(request.path_params.get("id", ""))
-        if caller.may(role, model):
+        if caller.may(role, model) and not (known and caller is ANONYMOUS):
             return caller
         if caller is ANONYMOUS:
             raise NotAuthenticated("Without a key, this registry can only be read.", _HOW)
@@ -67,4 +72,5 @@ def needs(role: Role) -> Callable[..., Caller]:
 
 
 Reader = Annotated[Caller, Depends(needs("reader"))]
+KnownReader = Annotated[Caller, Depends(needs("reader", known=True))]
 Publisher = Annotated[Caller, Depends(needs("publisher"))]

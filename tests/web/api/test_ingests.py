@@ -98,10 +98,13 @@ def test_the_lines_of_the_specification(works: Works) -> None:
     path = works.model("spec")
     job = works.done(works.queued("/models", SPEC | {"storage_path": path}))
     assert (job["status"], job["state"], job["version"], job["error"]) == ("PASSED", "done", "1.0.0", None)
-    assert job["declared"] == {"architecture": "llama", "parameter_count": 7000000000}
+    declared = {"architecture": "llama", "parameter_count": 7000000000}
+    assert (job["declared"], job["warnings"]) == (declared, [])
     assert [step["name"] for step in job["steps"]][:3] == ["resolve", "fetch", "scan"]
     assert {step["state"] for step in job["steps"]} == {"done"}
-    assert works.served.get("/models/my-custom-model").json()["default_version"] == "1.0.0"
+    model = works.served.get("/models/my-custom-model").json()
+    assert (model["default_version"], model["parameter_count"], model["license_type"]) == ("1.0.0", 7000000000, None)
+    assert model["declared"].items() >= {**declared, "declared_by": job["asked_by"]}.items()
 
     second = {"version": "2.0.0", "storage_path": works.model("spec-v2", more="{}"), "changelog": "Updated fine-tuning"}
     job = works.done(works.queued("/models/my-custom-model/versions", second))
@@ -110,6 +113,8 @@ def test_the_lines_of_the_specification(works: Works) -> None:
         {"changelog": "Updated fine-tuning"},
     )
     assert job["warnings"] == ["What changed since 1.0.0 is a patch change, which would be 1.0.1; it was given 2.0.0."]
+
+    assert works.served.get("/models/my-custom-model/versions/2.0.0").json()["changelog"] == "Updated fine-tuning"
 
     job = works.done(works.queued("/models/my-custom-model/scan"))
     assert (job["kind"], job["status"], job["version"]) == ("rescan", "PASSED", "2.0.0")
@@ -204,6 +209,17 @@ def test_a_model_that_is_bad_is_judged_like_any_other(works: Works) -> None:
     job = works.done(works.queued("/models", SPEC | {"name": "bad", "storage_path": works.model("bad", bad=_eicar())}))
     assert (job["status"], job["state"], job["version"]) == ("FAILED", "done", "1.0.0")
     assert any(reason["effect"] == "reject" and reason["path"] == "bad.json" for reason in job["reasons"])
+
+
+def test_what_is_declared_and_contradicts_the_files_is_a_warning(works: Works) -> None:
+    body = SPEC | {"name": "declared", "storage_path": works.model("declared"), "architecture": "bert", "tags": ["a"]}
+    told = "architecture: bert was declared, but the files say llama (config.json#model_type)."
+    assert works.done(works.queued("/models", body))["warnings"] == [told]
+    model = works.served.get("/models/declared").json()
+    assert (model["warnings"], model["architecture"], model["declared"]["architecture"]) == ([told], "llama", "bert")
+    bad = body | {"storage_path": works.model("declared", bad=_eicar()), "tags": ["b"]}
+    assert works.done(works.queued("/models", bad))["status"] == "FAILED"
+    assert works.served.get("/models/declared").json()["tags"] == ["a"], "a FAILED version declares nothing new"
 
 
 def _eicar() -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.catalog.test_catalog import settle
-from tests.services.weighbridge import Served
+from tests.services.weighbridge import Served, holds
 from weighbridge.web.api import documents
 from weighbridge.web.api.cursors import cursor_of
 
@@ -104,3 +106,82 @@ def test_what_a_client_has_is_not_sent_again(served: Served) -> None:
     assert served.get("/models/models/tagged", headers={"If-None-Match": '"other"'}).status_code == 200
     served.catalog.withdraw("models/tagged", "1.0.0", "recalled")
     assert served.get("/models/models/tagged", headers={"If-None-Match": etag}).json()["status"] == "FAILED"
+
+
+def test_what_a_person_declares_is_shown_beside_what_the_files_say(served: Served) -> None:
+    settle(served.catalog, name="models/declared")
+    path, key = "/models/models/declared", served.key("publisher", "models/*")
+    before = served.get(path)
+    assert (before.json()["declared"], before.json()["warnings"]) == (None, [])
+    body = {"parameter_count": 8, "license_type": "apache-2.0", "tags": ["Chat"], "context_length": 8192}
+    response = served.request("PUT", path, json=body, headers={**key, "If-Match": before.headers["etag"]})
+    found = holds(documents.WholeModel, response)
+    assert response.headers["etag"] == served.get(path).headers["etag"] != before.headers["etag"]
+    assert found["declared"].items() >= body.items()
+    assert found["declared"]["declared_by"].startswith("key:publisher-")
+    assert (found["parameter_count"], found["license_type"], found["context_length"]) == (7, "apache-2.0", 8192)
+    assert found["license_restrictions"]["commercial_use"] is True
+    assert found["warnings"] == ["parameter_count: 8 was declared, but the files say 7 (shapes)."]
+    for query in ("license=apache-2.0&tag=chat", "license=Apache%202.0", "max_params=7"):
+        assert "models/declared" in [
+            one["name"] for one in served.get(f"/models?search=models/d&{query}").json()["items"]
+        ]
+    assert served.get("/models/models/declared/versions/1.0.0").json()["license_type"] == "apache-2.0"
+    assert served.get("/models/models/declared/versions").json()["items"][0]["tags"] == ["Chat"]
+    stale = served.request("PUT", path, json=body, headers={**key, "If-Match": before.headers["etag"]})
+    assert (stale.status_code, stale.json()["type"]) == (412, "urn:weighbridge:problem:changed-meanwhile")
+    for excluded in ("*", response.headers["etag"]):
+        assert served.request("PUT", path, json=body, headers={**key, "If-None-Match": excluded}).status_code == 412
+    back = dict.fromkeys(body)
+    found = holds(
+        documents.WholeModel, served.request("PUT", path, json={**back, "name": "models/declared"}, headers=key)
+    )
+    assert (found["declared"], found["warnings"], found["license_type"]) == (None, [], None)
+    rows = [row for row in served.catalog.audit.of_model("models/declared") if row.action == "model.declared"]
+    assert [(row.before, row.after) for row in rows] == [(None, body), (body, None)]
+
+
+def test_of_writers_who_read_the_same_state_one_wins(served: Served) -> None:
+    settle(served.catalog, name="models/raced")
+    key, etag = served.key("publisher"), served.get("/models/models/raced").headers["etag"]
+
+    def change(number: int) -> int:
+        headers = {**key, "If-Match": etag}
+        return served.request(
+            "PUT", "/models/models/raced", json={"context_length": number}, headers=headers
+        ).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(change, range(1, 9))) == [200, *[412] * 7]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"parameter_count": "many"}, 422),
+        ({"parameter_count": 0}, 422),
+        ({"licence": "mit"}, 422),
+        ({"license_restrictions": {"commercial_use": "yes"}}, 422),
+        ({"license_restrictions": {"monthly_active_users_limit": 0}}, 422),
+        ({"name": "another"}, 400),
+        ([], 422),
+    ],
+)
+def test_what_cannot_be_declared(served: Served, body: object, status: int) -> None:
+    settle(served.catalog, name="models/undeclared")
+    response = served.request("PUT", "/models/models/undeclared", json=body, headers=served.key("publisher"))
+    assert response.status_code == status, response.text
+    assert served.catalog.declarations.of("models/undeclared") is None
+
+
+def test_who_may_declare(served: Served) -> None:
+    settle(served.catalog, name="models/mine")
+    for headers, status in (
+        ({}, 401),
+        (served.key("reader"), 403),
+        (served.key("publisher", "other/*"), 403),
+        (served.key("admin"), 200),
+    ):
+        response = served.request("PUT", "/models/models/mine", json={"tags": ["a"]}, headers=headers)
+        assert response.status_code == status
+    assert served.request("PUT", "/models/none", json={}, headers=served.key("admin")).status_code == 404

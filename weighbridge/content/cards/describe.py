@@ -23,6 +23,7 @@ from weighbridge.content.headers import document, licences, readme
 from weighbridge.content.templates.inspection import MAX_TEMPLATE_LENGTH
 from weighbridge.content.templates.places import templates_in
 from weighbridge.domain.card import Field, ModelCard, Value
+from weighbridge.domain.licence_names import all_of, is_licence_file
 from weighbridge.domain.manifest import Manifest
 from weighbridge.store.interface import BlobStore
 
@@ -31,7 +32,6 @@ _CONFIG_SIZE = 8 * 1024 * 1024
 #: Missing files that a card names.
 _MAX_MISSING = 50
 _METADATA_SIZE = 256 * 1024
-_LICENCE_FILE = re.compile(r"^(licen[cs]e|copying|use_policy)([._-].*)?$", re.IGNORECASE)
 _TOKENIZER_TYPE = re.compile(rb'"model"\s*:\s*\{\s*"type"\s*:\s*"(\w{1,40})"')
 #: What torch calls the types, in the words of safetensors.
 _DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64", "float8_e4m3fn": "FP8"}
@@ -222,18 +222,14 @@ class _Describer:
         if card_file and (name := licences.licence_in_front_matter(front.fields)):
             stated[f"{card_file.path}#license"] = name
         said = self._weights.metadata.get("general.license") if self._weights else None
-        if self._weights and isinstance(said, str) and (name := licences.licence_name(said)):
+        if self._weights and isinstance(said, str) and (name := licences.stated_licence(said)):
             stated[f"{self._weights.files[0]}#general.license"] = name
         if (file := self._nearest("METADATA")) and (name := licences.licence_in_metadata(file.local)):
             stated[f"{file.path}#License"] = name
         for file in self._files:
-            if (
-                "/" not in file.path
-                and _LICENCE_FILE.match(file.path)
-                and (name := licences.licence_in_text(file.local))
-            ):
+            if is_licence_file(file.path) and (name := licences.licence_in_text(file.local)):
                 stated[file.path] = name
-        self._offer("licence", licences.all_of(list(stated.values())), ", ".join(stated))
+        self._offer("licence", all_of(list(stated.values())), ", ".join(stated))
 
     def _from_texts(self, front: readme.Readme, card_file: ModelFile | None) -> None:
         if card_file:

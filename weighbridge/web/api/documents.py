@@ -5,6 +5,8 @@ Not here: the JSON that commands print (views.schemas).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -12,22 +14,24 @@ from pydantic import BaseModel, Field
 from weighbridge.catalog import ModelSummary
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
-from weighbridge.domain.licences import LICENCES
+from weighbridge.domain.declarations import ModelDeclaration, completed, contradictions, stated_licence
+from weighbridge.domain.licence_terms import StatedLicence, restrictions_of
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.version import ModelVersion, VersionSummary
 from weighbridge.intake.comparing import Difference as Compared
 
 
-class Restrictions(BaseModel):
-    """What a licence allows."""
+class RestrictionsDocument(BaseModel):
+    """What a licence allows; null where nobody says."""
 
-    commercial_use: bool
-    derivatives: bool
-    note: str = Field("", description="The condition worth knowing.")
+    commercial_use: bool | None
+    derivatives: bool | None = Field(description="Whether changed models may be passed on.")
+    monthly_active_users_limit: int | None = Field(description="Null for no limit, or where nobody says.")
+    note: str = Field(description="The condition worth knowing; or empty.")
 
 
 class Described(BaseModel):
-    """What a model is: null where neither its files nor a person say."""
+    """What a model is: the files' word, and a person's where they say nothing; null where nobody says."""
 
     architecture: str | None = Field(None, examples=["llama"])
     parameter_count: int | None = Field(None, examples=[134515008])
@@ -35,7 +39,9 @@ class Described(BaseModel):
     context_length: int | None = Field(None, description="Tokens.", examples=[8192])
     task: str | None = Field(None, examples=["text-generation"])
     license_type: str | None = Field(None, examples=["apache-2.0"])
-    license_restrictions: Restrictions | None = Field(None, description="Null where the licence is not known here.")
+    license_restrictions: RestrictionsDocument | None = Field(
+        None, description="Null where the licence is not known here, and nobody declared any."
+    )
     requirements: dict[str, Any] | None = Field(None, examples=[{"min_gpu_memory_gb": 2}])
     tags: list[str] = []
 
@@ -70,6 +76,11 @@ class WholeModel(Model):
     """A model: what its files say and what people declared, side by side."""
 
     read: dict[str, CardField] = Field(description="What the model's files say, by field.")
+    declared: dict[str, Any] | None = Field(
+        description="What a person says, by field, with `declared_by` and `declared_at`; null where nobody did.",
+        examples=[{"parameter_count": 7000000000, "declared_by": "key:ci", "declared_at": "2026-11-28T12:00:00+00:00"}],
+    )
+    warnings: list[str] = Field(description="Where the two contradict each other, a sentence each.")
 
 
 class Page(BaseModel):
@@ -137,7 +148,12 @@ class Published(BaseModel):
 class WholeVersion(Version):
     """A version with its card, the gate's decision, and where it can be had."""
 
+    changelog: str = Field(description="What is new, in the words of whoever added it; or empty.")
     read: dict[str, CardField] = Field(description="What the files say, by field.")
+    warnings: list[str] = Field(
+        description="Where files and declaration contradict each other, and whether the caller has yet to acknowledge "
+        "the licence; a sentence each."
+    )
     decision: DecisionDocument
     published: list[Published]
 
@@ -174,8 +190,8 @@ class ChangeDocument(BaseModel):
     after: Any
 
 
-def version(summary: VersionSummary) -> dict[str, Any]:
-    """Return a `Version` document."""
+def version(summary: VersionSummary, declaration: ModelDeclaration | None) -> dict[str, Any]:
+    """Return a `Version` document, with what is declared of its model."""
     return {
         "name": summary.name,
         "version": summary.version,
@@ -188,16 +204,20 @@ def version(summary: VersionSummary) -> dict[str, Any]:
         "source": summary.source,
         "manifest_digest": str(summary.manifest.digest),
         "created_at": summary.created_at,
-        **described(summary.card),
+        **described(summary.card, declaration),
     }
 
 
-def whole_version(whole: ModelVersion) -> dict[str, Any]:
+def whole_version(
+    whole: ModelVersion, declaration: ModelDeclaration | None, changelog: str, warnings: Sequence[str]
+) -> dict[str, Any]:
     """Return a `WholeVersion` document."""
     decision = whole.decision.to_json()
     return {
-        **version(whole.summary),
+        **version(whole.summary, declaration),
+        "changelog": changelog,
         "read": whole.card.to_json(),
+        "warnings": list(warnings),
         "decision": {name: decision[name] for name in DecisionDocument.model_fields},
         "published": [
             {"registry": one.registry, "location": one.location, "load": list(one.load), "address": one.address}
@@ -232,25 +252,34 @@ def model(summary: ModelSummary) -> dict[str, Any]:
         "manifest_digest": str(summary.manifest.digest),
         "created_at": summary.created_at.isoformat(),
         "updated_at": summary.updated_at.isoformat(),
-        **described(summary.card),
+        **described(summary.card, summary.declared),
     }
 
 
 def whole_model(summary: ModelSummary) -> dict[str, Any]:
     """Return a `WholeModel` document."""
-    return {**model(summary), "read": summary.card.to_json()}
+    return {
+        **model(summary),
+        "read": summary.card.to_json(),
+        "declared": summary.declared.to_json() if summary.declared else None,
+        "warnings": list(contradictions(summary.card, summary.declared)),
+    }
 
 
-def described(card: ModelCard) -> dict[str, Any]:
-    """Return the fields of spec 4 as the model's files have them."""
-    licence = card.get("licence")
-    known = LICENCES.get(str(licence).lower())
+def described(read: ModelCard, declaration: ModelDeclaration | None) -> dict[str, Any]:
+    """Return the fields of spec 4 as the model's files have them, with what is declared where they say nothing."""
+    card = completed(read, declaration)
     return {
         **{name: card.get(name) for name in ("architecture", "parameter_count", "description", "context_length")},
         "task": card.get("task"),
-        "license_type": licence,
-        "license_restrictions": known
-        and {"commercial_use": known.commercial, "derivatives": known.derivatives, "note": known.note},
+        "license_type": card.get("licence"),
+        "license_restrictions": restrictions(stated_licence(read, declaration)),
         "requirements": card.get("requirements"),
         "tags": card.get("tags") or [],
     }
+
+
+def restrictions(stated: StatedLicence) -> dict[str, Any] | None:
+    """Return a `RestrictionsDocument`, or None where nothing is said."""
+    found = restrictions_of(stated)
+    return asdict(found) if found.known else None

@@ -1,4 +1,4 @@
-"""The resource `/models`: the list of models, and one model."""
+"""The resource `/models`: the list of models, one model, and what is declared of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from weighbridge.catalog import ModelSummary
+from weighbridge.intake.declaring import declare
 from weighbridge.intake.lookup import not_there
-from weighbridge.web.answers import answer
+from weighbridge.web.answers import answer, refuse_changed
 from weighbridge.web.api import documents
 from weighbridge.web.api.listing import Listing
 from weighbridge.web.api.names import Name
-from weighbridge.web.authentication import Reader
+from weighbridge.web.api.order_documents import MetadataChange
+from weighbridge.web.authentication import Publisher, Reader
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog
 
@@ -41,3 +44,19 @@ def get_model(request: Request, catalog: SharedCatalog, name: Name) -> Response:
     if summary is None:
         raise not_there(name)
     return answer(request, documents.whole_model(summary))
+
+
+@router.put("/{id}", response_model=documents.WholeModel, responses=documented(400, 404, 412, 413, 422, 503))
+def update_model(
+    request: Request, catalog: SharedCatalog, caller: Publisher, name: Name, wanted: MetadataChange
+) -> Response:
+    """Change what is declared of a model; `If-Match` takes the ETag of the model.
+
+    Fields that are not named stay, and null takes one back. What was read from the files never changes.
+    """
+
+    def check(model: ModelSummary) -> None:
+        refuse_changed(request, documents.whole_model(model))
+
+    changed = declare(catalog.acting(caller.actor), name, wanted.changes(name), check)
+    return answer(request, documents.whole_model(changed))

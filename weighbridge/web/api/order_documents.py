@@ -14,11 +14,13 @@ from weighbridge.domain.names import MAX_NAME_BYTES
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, unsigned
 from weighbridge.domain.source_kinds import KINDS, kinds_by_scheme
-from weighbridge.errors import InvalidReference
+from weighbridge.errors import InvalidReference, UsageError
 
 #: Kinds of sources that hold what people upload themselves.
 _STORAGE = ("s3", "file")
 _MAX_REFERENCE, _MAX_TEXT = 4096, 10_000
+#: Numbers of people that are no mistake are below it.
+_MOST = 10**12
 
 Short = Annotated[str, Field(max_length=300)]
 Reference = Annotated[str, Field(max_length=_MAX_REFERENCE)]
@@ -104,17 +106,60 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 Values = Annotated[dict[Short, Any], AfterValidator(_plain)]
 
 
+def _restrictions(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what a licence is declared to allow, where the fields that have a meaning are of their type."""
+    for name in ("commercial_use", "derivatives"):
+        if type(values.get(name, False)) is not bool:
+            raise ValueError(f"{name} is true or false")
+    limit = values.get("monthly_active_users_limit", 1)
+    if type(limit) is not int or not 1 <= limit < _MOST:
+        raise ValueError("monthly_active_users_limit is a number of people, from 1 on")
+    return values
+
+
+LicenceRestrictions = Annotated[Values, AfterValidator(_restrictions)]
+Count = Annotated[int, Field(ge=1, le=10**15)]
+Tokens = Annotated[int, Field(ge=1, le=10**12)]
+Description = Annotated[str, Field(max_length=_MAX_TEXT)]
+Tags = Annotated[list[Short], Field(max_length=100)]
+
+
 class DeclaredMetadata(_Body):
     """What a person says of a model; its files are read as well, and a contradiction is shown."""
 
     architecture: Short = Field(examples=["llama"])
-    parameter_count: int = Field(ge=1, le=10**15, examples=[7_000_000_000])
-    description: str = Field("", max_length=_MAX_TEXT)
-    context_length: int | None = Field(None, ge=1, le=10**12, description="Tokens.")
+    parameter_count: Count = Field(examples=[7_000_000_000])
+    description: Description = ""
+    context_length: Tokens | None = Field(None, description="Tokens.")
     license_type: Short = Field("", examples=["apache-2.0"])
-    license_restrictions: Values = Field({}, max_length=50, examples=[{"commercial_use": True}])
+    license_restrictions: LicenceRestrictions = Field({}, max_length=50, examples=[{"commercial_use": True}])
     requirements: Values = Field({}, max_length=50, examples=[{"min_gpu_memory_gb": 16}])
-    tags: list[Short] = Field([], max_length=100)
+    tags: Tags = []
+
+
+class MetadataChange(_Body):
+    """What a person says of a model from now on: fields that are not named stay, null takes one back."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"parameter_count": 8000000000, "tags": ["chat"], "context_length": None}]}
+    )
+
+    name: ModelName | None = Field(None, description="The model's name, as in the path; it cannot be changed.")
+    architecture: Short | None = None
+    parameter_count: Count | None = None
+    description: Description | None = None
+    context_length: Tokens | None = Field(None, description="Tokens.")
+    license_type: Short | None = None
+    license_restrictions: LicenceRestrictions | None = Field(None, max_length=50)
+    requirements: Values | None = Field(None, max_length=50)
+    tags: Tags | None = None
+
+    def changes(self, name: str) -> dict[str, Any]:
+        """Return the fields that are named. Raises UsageError where another model is."""
+        said = self.model_dump(exclude_unset=True)
+        if said.pop("name", None) not in (None, name):
+            raise UsageError("A model keeps its name.", "Leave `name` out, or write that of the path.", name=name)
+        return said
 
 
 def _stored(path: str) -> str:

@@ -9,14 +9,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from weighbridge.domain.declarations import contradictions
 from weighbridge.intake import lookup
 from weighbridge.intake.comparing import compare
+from weighbridge.intake.licensing import standing
 from weighbridge.web.answers import answer
 from weighbridge.web.api import documents
 from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, place_of
 from weighbridge.web.api.names import Name, Number
+from weighbridge.web.authentication import Reader
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedCatalog
+from weighbridge.web.process import SharedCatalog, SharedResources, acting
 
 router = APIRouter(prefix="/models/{id}", tags=["versions"], responses=documented(400, 404, 422, 503))
 _NUMBER = Query(max_length=255, description="The number of a version; empty for the default version, or the latest.")
@@ -32,13 +35,20 @@ def list_versions(
     if not found and not catalog.lists.model(name):
         raise lookup.not_there(name)
     following = cursor_of([found[limit - 1].version]) if len(found) > limit else None
-    return answer(request, {"items": [documents.version(one) for one in found[:limit]], "next": following})
+    declaration = catalog.declarations.of(name)
+    items = [documents.version(one, declaration) for one in found[:limit]]
+    return answer(request, {"items": items, "next": following})
 
 
 @router.get("/versions/{version}", response_model=documents.WholeVersion)
-def get_version(request: Request, catalog: SharedCatalog, name: Name, number: Number) -> Response:
+def get_version(request: Request, resources: SharedResources, caller: Reader, name: Name, number: Number) -> Response:
     """Return a version with its card, the gate's decision and its reasons, and where it can be had."""
-    return answer(request, documents.whole_version(lookup.exact(catalog, name, number)))
+    found = lookup.exact(resources.catalog, name, number)
+    with acting(resources, caller) as workspace:
+        licence = standing(found, caller, workspace)
+    warnings = dict.fromkeys((*contradictions(found.card, licence.declaration), *licence.warnings))
+    changelog = resources.catalog.declarations.changelog(name, number)
+    return answer(request, documents.whole_version(found, licence.declaration, changelog, list(warnings)))
 
 
 @router.get("/versions/{version}/files", response_model=documents.Files)

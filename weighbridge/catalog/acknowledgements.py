@@ -1,0 +1,67 @@
+"""Acknowledgements in the catalog: who has read the licence of which version, and when.
+
+`Catalog.acknowledgements` is one; its errors are those of `Catalog`. They are only ever added. Not here: when one is
+needed (domain.acknowledgements).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from weighbridge.catalog import schema, versions
+from weighbridge.catalog.changes import Changes
+from weighbridge.domain.acknowledgements import Acknowledgement
+
+_table = schema.acknowledgements
+
+
+class Acknowledgements:
+    """The acknowledgements of a catalog; safe for threads and processes."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes, self._database = changes, changes.database
+
+    def add(self, name: str, version: str, licence: str, texts: Mapping[str, str], person: str) -> Acknowledgement:
+        """Store that a person acknowledged the licence of a version, on the word of the actor, and return it.
+
+        Raises:
+            NotInCatalog: there is no such version.
+        """
+        with self._changes.begin() as change:
+            connection = change.connection
+            version_id, _status = versions.require(connection, name, version, hold=True)
+            model_id = select(schema.versions.c.model_id).where(schema.versions.c.id == version_id).scalar_subquery()
+            said = {"licence": licence, "texts": dict(texts), "person": person}
+            row = {"model_id": model_id, "version": version, "actor": change.actor, "acknowledged_at": change.now}
+            stored = connection.execute(_table.insert().values(row | said).returning(_table)).one()
+            change.record("licence.acknowledged", f"{name}@{version}", after=said)
+            return _acknowledgement(stored)
+
+    def of(
+        self, name: str, *, actor: str = "", before: int | None = None, limit: int | None = None
+    ) -> list[Acknowledgement]:
+        """Return the acknowledgements of a model, the newest first; only of one actor, or before an id, if given."""
+        models = schema.models
+        query = select(_table).join(models, models.c.id == _table.c.model_id).where(models.c.name == name)
+        if actor:
+            query = query.where(_table.c.actor == actor)
+        if before is not None:
+            query = query.where(_table.c.id < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(_table.c.id.desc()).limit(limit))
+            return [_acknowledgement(row) for row in rows]
+
+
+def _acknowledgement(row: Row[Any]) -> Acknowledgement:
+    return Acknowledgement(
+        id=row.id,
+        version=row.version,
+        licence=row.licence,
+        person=row.person,
+        actor=row.actor,
+        at=row.acknowledged_at.isoformat(),
+        texts=row.texts,
+    )

@@ -1,0 +1,285 @@
+"""What licences allow, as data: each statement with the clause of the licence that makes it. Pure.
+
+A help for deciding, and no legal advice: the licence's own text counts. A licence that is not here is unknown, and what
+is unknown is never called allowed. Not here: how names are read (domain.licence_names).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from weighbridge.domain.licence_names import licence_name
+
+#: When a condition counts: always, where money is earned, where files are passed on, where changed files are.
+When = Literal["use", "commercial", "redistribution", "derivatives"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One condition of a licence.
+
+    Attributes:
+        when: when it counts.
+        text: what it asks for, one sentence.
+        clause: where the licence says so.
+    """
+
+    when: When
+    text: str
+    clause: str
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What a licence allows.
+
+    Attributes:
+        title: its name for people.
+        commercial: whether the model may earn money.
+        derivatives: whether changed models may be passed on.
+        note: the condition worth knowing, or empty.
+        commercial_clause: where the licence says what `commercial` says.
+        derivatives_clause: where it says what `derivatives` says.
+        monthly_users: the most people that may use it in a month, or None.
+        users_clause: where it says so.
+        research_only: whether it may be used for research alone.
+        terms: its conditions.
+    """
+
+    title: str
+    commercial: bool
+    derivatives: bool
+    note: str = ""
+    commercial_clause: str = ""
+    derivatives_clause: str = ""
+    monthly_users: int | None = None
+    users_clause: str = ""
+    research_only: bool = False
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def restricted(self) -> bool:
+        """Whether it limits who may use the model, for what, or how many."""
+        limits = self.monthly_users is not None or any(term.when in ("use", "commercial") for term in self.terms)
+        return limits or not self.commercial or not self.derivatives
+
+
+def _permissive(title: str, clause: str, *, notice: str = "the copyright notice and the licence") -> Licence:
+    return Licence(
+        title,
+        True,
+        True,
+        commercial_clause=clause,
+        derivatives_clause=clause,
+        terms=(Term("redistribution", f"Pass on {notice} with every copy.", clause),),
+    )
+
+
+def _public_domain(title: str, clause: str) -> Licence:
+    return Licence(title, True, True, commercial_clause=clause, derivatives_clause=clause)
+
+
+def _copyleft(title: str, use: str, passing_on: str, *, network: str = "") -> Licence:
+    also = ", also as a service" if network else ""
+    service = (Term("use", "Who offers a changed one over a network offers its source to the users.", network),)
+    return Licence(
+        title,
+        True,
+        True,
+        f"pass on under the same licence{also}",
+        use,
+        passing_on,
+        terms=(
+            Term("redistribution", "Pass it on under the same licence, with its source.", passing_on),
+            *(service if network else ()),
+        ),
+    )
+
+
+def _weak_copyleft(title: str, use: str, passing_on: str) -> Licence:
+    text = "Pass on its own files, also changed ones, under the same licence."
+    return Licence(title, True, True, "", use, passing_on, terms=(Term("redistribution", text, passing_on),))
+
+
+def _creative_commons() -> dict[str, Licence]:
+    """Return the attribution licences in the versions that are in use."""
+    kinds = {
+        "by": "Attribution",
+        "by-sa": "Attribution-ShareAlike",
+        "by-nd": "Attribution-NoDerivatives",
+        "by-nc": "Attribution-NonCommercial",
+        "by-nc-sa": "Attribution-NonCommercial-ShareAlike",
+        "by-nc-nd": "Attribution-NonCommercial-NoDerivatives",
+    }
+    return {
+        f"cc-{kind}-{version}": _attribution(kind, f"Creative Commons {title} {version}", version)
+        for kind, title in kinds.items()
+        for version in ("2.0", "2.5", "3.0", "4.0")
+    }
+
+
+def _attribution(kind: str, title: str, version: str) -> Licence:
+    newest = version == "4.0"
+    grant, attribution = ("§2(a)(1)", "§3(a)") if newest else ("§3", "§4")
+    note = {"by": "name the author", "by-sa": "pass on under the same licence"}.get(kind, "")
+    terms = [Term("redistribution", "Name the author, link the licence, and say what was changed.", attribution)]
+    if "-sa" in kind:
+        terms.append(
+            Term("derivatives", "Pass changed models on under the same licence.", "§3(b)" if newest else "§4(b)")
+        )
+    return Licence(
+        title,
+        "-nc" not in kind,
+        "-nd" not in kind,
+        "not commercial" if "-nc" in kind else note,
+        grant,
+        grant,
+        terms=tuple(terms),
+    )
+
+
+def _llama(version: str, *, improving: bool, europe: bool = False) -> Licence:
+    title = f"Llama {version} Community License Agreement"
+    terms = [
+        Term("use", "Keep to the Acceptable Use Policy.", "§1(b)(iv)"),
+        Term("redistribution", "Pass on the agreement, and the notice that it demands.", "§1(b)(i), (iii)"),
+    ]
+    if improving:
+        terms.append(Term("use", "Do not improve other language models with it or with its answers.", "§1(b)(v)"))
+    elif version != "2":
+        terms.append(Term("derivatives", "Begin the name of a changed model with “Llama”.", "§1(b)(i)"))
+    if version != "2":
+        terms.append(Term("redistribution", "Show “Built with Llama”.", "§1(b)(i)"))
+    if europe:
+        text = "Multimodal models are not licensed to people and companies of the European Union, but to end users."
+        terms.append(Term("use", text, "Acceptable Use Policy"))
+    limit = 700_000_000
+    note = "up to 700 million monthly users"
+    return Licence(title, True, True, note, "§1(a), §2", "§1(a)", limit, "§2", terms=tuple(terms))
+
+
+def _rail(title: str, grant: str, uses: str) -> Licence:
+    terms = (
+        Term("use", "Keep to the use restrictions of its attachment.", uses),
+        Term("redistribution", "Hand the use restrictions on to whoever gets it, with the licence.", uses),
+    )
+    return Licence(title, True, True, "restricted uses", grant, grant, terms=terms)
+
+
+def _research(title: str, clause: str = "", *, derivatives: bool = True, passing_on: str = "") -> Licence:
+    terms = (Term("redistribution", "Pass it on under the same licence, for research alone.", passing_on),)
+    return Licence(title, False, derivatives, "research only", clause, clause, research_only=True, terms=terms)
+
+
+def _non_commercial(title: str) -> Licence:
+    return Licence(title, False, True, "not commercial")
+
+
+#: By lowercase name: SPDX where there is one, else the Hub's own word (spec 4, hub documentation on licences).
+LICENCES: dict[str, Licence] = {
+    "apache-2.0": Licence(
+        "Apache License 2.0",
+        True,
+        True,
+        commercial_clause="§2, §3",
+        derivatives_clause="§2, §4",
+        terms=(Term("redistribution", "Pass on the licence and NOTICE, and mark the files that were changed.", "§4"),),
+    ),
+    "mit": _permissive("MIT License", "first and second paragraph"),
+    "bsd": _permissive("BSD License, without its version", ""),
+    "bsd-2-clause": _permissive("BSD 2-Clause License", "clauses 1 and 2"),
+    "bsd-3-clause": _permissive("BSD 3-Clause License", "clauses 1 to 3"),
+    "bsd-3-clause-clear": _permissive("BSD 3-Clause Clear License", "clauses 1 to 3"),
+    "isc": _permissive("ISC License", "first paragraph"),
+    "zlib": _permissive("zlib License", "clauses 1 to 3", notice="the notice, unchanged,"),
+    "ncsa": _permissive("University of Illinois/NCSA License", "clauses 1 to 3"),
+    "postgresql": _permissive("PostgreSQL License", "first paragraph"),
+    "bsl-1.0": _permissive("Boost Software License 1.0", "first and second paragraph"),
+    "afl-3.0": _permissive("Academic Free License 3.0", "§1, §6"),
+    "ecl-2.0": _permissive("Educational Community License 2.0", "§2, §4"),
+    "ms-pl": _permissive("Microsoft Public License", "§2, §3"),
+    "artistic-2.0": _permissive("Artistic License 2.0", "§1 to §4"),
+    "cdla-permissive-1.0": _permissive("CDLA Permissive 1.0", "§2, §3", notice="the agreement"),
+    "cdla-permissive-2.0": _permissive("CDLA Permissive 2.0", "§1, §2", notice="the agreement"),
+    "odc-by-1.0": _permissive("ODC Attribution License 1.0", "§3, §4", notice="the notices and the licence's address"),
+    "unlicense": _public_domain("The Unlicense", "first paragraph"),
+    "cc0-1.0": _public_domain("CC0 1.0 Universal", "§2, §3"),
+    "pddl-1.0": _public_domain("ODC Public Domain Dedication 1.0", "§3"),
+    "wtfpl": _public_domain("WTFPL", "clause 0"),
+    **_creative_commons(),
+    "gpl-2.0-only": _copyleft("GNU GPL 2.0", "§0, §1", "§1 to §3"),
+    "gpl-2.0-or-later": _copyleft("GNU GPL 2.0 or later", "§0, §1", "§1 to §3"),
+    "gpl-3.0-only": _copyleft("GNU GPL 3.0", "§2", "§4 to §6"),
+    "gpl-3.0-or-later": _copyleft("GNU GPL 3.0 or later", "§2", "§4 to §6"),
+    "agpl-3.0-only": _copyleft("GNU AGPL 3.0", "§2", "§4 to §6", network="§13"),
+    "agpl-3.0-or-later": _copyleft("GNU AGPL 3.0 or later", "§2", "§4 to §6", network="§13"),
+    "osl-3.0": _copyleft("Open Software License 3.0", "§1", "§1(c), §3", network="§5"),
+    "odbl-1.0": _copyleft("ODC Open Database License 1.0", "§3", "§4"),
+    "cdla-sharing-1.0": _copyleft("CDLA Sharing 1.0", "§2", "§3"),
+    "lgpl-2.1-only": _weak_copyleft("GNU LGPL 2.1", "§0, §1", "§1 to §6"),
+    "lgpl-2.1-or-later": _weak_copyleft("GNU LGPL 2.1 or later", "§0, §1", "§1 to §6"),
+    "lgpl-3.0-only": _weak_copyleft("GNU LGPL 3.0", "§2", "§4"),
+    "lgpl-3.0-or-later": _weak_copyleft("GNU LGPL 3.0 or later", "§2", "§4"),
+    "mpl-2.0": _weak_copyleft("Mozilla Public License 2.0", "§2.1", "§3.1 to §3.3"),
+    "epl-2.0": _weak_copyleft("Eclipse Public License 2.0", "§2", "§3"),
+    "eupl-1.2": _weak_copyleft("European Union Public Licence 1.2", "article 2", "article 5"),
+    "openrail": _rail("Open RAIL, without its version", "", ""),
+    "openrail++": _rail("CreativeML Open RAIL++-M", "§2, §3", "§4, §5, Attachment A"),
+    "creativeml-openrail-m": _rail("CreativeML Open RAIL-M", "§2, §3", "§4, §5, Attachment A"),
+    "bigscience-openrail-m": _rail("BigScience Open RAIL-M", "§2, §3", "§4, §5, Attachment A"),
+    "bigscience-bloom-rail-1.0": _rail("BigScience RAIL 1.0", "§2, §3", "§4, §5, Attachment A"),
+    "bigcode-openrail-m": _rail("BigCode Open RAIL-M 1", "§2, §3", "§4, §5, Attachment A"),
+    "llama2": _llama("2", improving=True),
+    "llama3": _llama("3", improving=True),
+    "llama3.1": _llama("3.1", improving=False),
+    "llama3.2": _llama("3.2", improving=False, europe=True),
+    "llama3.3": _llama("3.3", improving=False),
+    "llama4": _llama("4", improving=False, europe=True),
+    "gemma": Licence(
+        "Gemma Terms of Use",
+        True,
+        True,
+        "Google's use policy",
+        "§2.2",
+        "§3.1",
+        terms=(
+            Term("use", "Keep to Google's Prohibited Use Policy.", "§3.2"),
+            Term("redistribution", "Pass on the terms, hand the use restrictions on, and mark changed files.", "§3.1"),
+        ),
+    ),
+    # The licence lets people change the model for research (§2.1, §3.2); spec 4 says no, and so does this table.
+    "mrl": _research("Mistral AI Research License", "§3.2", derivatives=False, passing_on="§2.2"),
+    "mnpl": Licence(
+        "Mistral AI Non-Production License",
+        False,
+        True,
+        "not in production",
+        "§3.2",
+        "§2.1, §3.2",
+        terms=(Term("use", "Use it for testing, research, evaluation or personally, never in production.", "§3.2"),),
+    ),
+    "apple-amlr": _research("Apple Machine Learning Research Model License"),
+    "intel-research": _research("Intel Research Use License"),
+    "deepfloyd-if-license": _research("DeepFloyd IF License"),
+    "fair-noncommercial-research-license": _research("FAIR Noncommercial Research License"),
+    "flux-1-dev-non-commercial-license": _non_commercial("FLUX.1 [dev] Non-Commercial License"),
+    "openai-tos": Licence(
+        "OpenAI Terms of Use",
+        True,
+        False,
+        "API only",
+        terms=(
+            Term("use", "It is used through OpenAI's API alone; there are no weights to serve.", "Using our services"),
+        ),
+    ),
+}
+
+
+def licence_of(name: str) -> Licence | None:
+    """Return what a licence allows, by any of its names; None where that is not known here.
+
+    An exception (`GPL-2.0-only WITH Classpath-exception-2.0`) only adds permissions: its licence counts.
+    """
+    folded = name.partition(" WITH ")[0].lower()
+    return LICENCES.get(folded) or LICENCES.get(licence_name(folded).lower())
