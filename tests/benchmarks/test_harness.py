@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,19 +32,6 @@ OTHER = [
     *("marketing", "medical_genetics", "miscellaneous", "nutrition", "professional_accounting"),
     *("professional_medicine", "virology"),
 ]
-#: lm-eval by itself: loads the model, asks the Hub, and prints what it found.
-ORACLE = """
-import json, sys
-from lm_eval import simple_evaluate
-from lm_eval.tasks import TaskManager
-import lm_eval.tasks
-folder, shots, *tasks = sys.argv[1:]
-manager = TaskManager(include_path=lm_eval.tasks.__path__[0] + "/mmlu/default", include_defaults=False)
-options = {"model_args": {"pretrained": folder, "device": "cpu"}, "batch_size": 1, "num_fewshot": int(shots)}
-found = simple_evaluate("hf", tasks=tasks, task_manager=manager, bootstrap_iters=0, **options)
-samples = {name: [sample["acc"] for sample in found["samples"][name]] for name in tasks}
-print(json.dumps([{name: found["results"][name]["acc,none"] for name in tasks}, samples]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -87,21 +71,20 @@ def values(found: Measured | BenchmarkResult) -> dict[str, float | None]:
     return {metric.name: metric.value for metric in found.metrics}
 
 
-def test_accuracy_on_a_hubs_documents_is_what_lm_eval_computes(model: Path) -> None:
-    names = tuple(f"mmlu_{name}" for name in SUBJECTS)
-    with Hub() as hub, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_ENDPOINT", hub.url)
-        hub.add("cais/mmlu", documents.mmlu(SUBJECTS, 12), kind="datasets")
-        command = [sys.executable, "-c", ORACLE, str(model), "2", *names]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as oracle:
-            found = child(model, "mmlu", BenchmarkSettings(tasks=names, shots=2, timeout_s=240))
-            output, _ = oracle.communicate()
-        expected, samples = json.loads(output)
-    assert found.failure == ""
-    assert values(found) == {f"accuracy/{name}": expected[name] for name in names}
-    assert found.samples == {f"acc/{name}": samples[name] for name in names}
+def test_a_hubs_documents_are_measured_like_those_of_a_folder(model: Path, chat: TextChat, tmp_path: Path) -> None:
+    """test_lm_eval_command compares those of a folder with lm-eval's own command."""
+    names, files = tuple(f"mmlu_{name}" for name in SUBJECTS), documents.mmlu(SUBJECTS, 12)
+    chosen = BenchmarkSettings(tasks=names, shots=2, batch_sizes=(4,), timeout_s=240)
+    with Hub() as hub, ThreadPoolExecutor(1) as pool:
+        hub.add("cais/mmlu", files, kind="datasets")
+        running = pool.submit(child, model, "mmlu", replace(chosen, endpoint=hub.url))
+        folder = str(documents.write(tmp_path / "mmlu", files))
+        expected = Mmlu().run(chat, replace(chosen, data=dict.fromkeys(names, folder)), threading.Event())
+        found = running.result()
+    assert (found.failure, found.metrics, found.samples) == ("", expected.metrics, expected.samples)
+    assert expected.settings.items() <= found.settings.items()
     assert set(found.settings["shots"].values()) == {2}
-    assert 0 < sum(sum(counted) for counted in samples.values()) < 24
+    assert 0 < sum(sum(counted) for counted in found.samples.values()) < 24
 
 
 def test_a_group_counts_all_of_its_documents_together(chat: TextChat, tmp_path: Path) -> None:
