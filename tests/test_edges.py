@@ -140,7 +140,7 @@ REPLACES_CHARACTERS = {
     "weighbridge.content.archives.member_walk": "a location keeps a member's name, escaped to ASCII",
     "weighbridge.content.findings": "a card keeps values without them",
 }
-MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 400, 500, 60
+MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 
 
 def _adapters(package: str) -> set[str]:
@@ -289,8 +289,7 @@ def test_no_environment_is_read_at_import(package: str) -> None:
 
 def test_modules_fit_a_head() -> None:
     lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
-    limits = {module: MAX_TEST_LINES if module.startswith("tests.") else MAX_LINES for module in MODULES}
-    assert {module: length for module, length in lengths.items() if length > limits[module]} == {}
+    assert {module: length for module, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_the_clock_is_read_in_one_place() -> None:
