@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.result import OF_RUN, BenchmarkResult
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import InvalidConfiguration, RegistryError
+from weighbridge.errors import IntegrityError, InvalidConfiguration, RegistryError
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
 from weighbridge.store.local import LocalBlobStore
 
@@ -132,6 +132,85 @@ def test_only_what_passed_is_ever_laid_out(tmp_path: Path) -> None:
     with laid_out(put(store), store) as folder:
         assert (folder / "config.json").is_symlink()
     assert not folder.exists()
+
+
+#: A handler that does something to a file of its model, and afterwards looks as if it had not.
+WRITER = """
+import os, pathlib
+import numpy
+class Mine:
+    name, device, capabilities, dim = "mine", "cpu", ["text-embedding"], 2
+    def __init__(self, model, *_, **__):
+        path = pathlib.Path(model) / "config.json"
+        blob, before = path.resolve(), path.stat()
+        for place in (blob, blob.parent):
+            place.chmod(0o755)
+        CHANGE
+        blob.chmod(0o444)
+        os.utime(blob, ns=(before.st_atime_ns, before.st_mtime_ns))
+    def count_tokens(self, texts): ...
+    def embed(self, texts, **_):
+        return numpy.zeros((len(texts), 2), numpy.float32)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], BenchmarkRequest]:
+    """Return a function that gives a request for a handler with a change of its own."""
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def requested(change: str) -> BenchmarkRequest:
+        (tmp_path / "own_writer.py").write_text(WRITER.replace("CHANGE", change))
+        return BenchmarkRequest(("embedding_rate",), "own_writer.Mine", "cpu", settings=replace(SETTINGS, n=1))
+
+    return requested
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.pwrite(os.open(blob, os.O_WRONLY), b'X', 3)",
+        "open(path, 'ab').write(b' ')",
+        "other = blob.with_name('other'); other.write_bytes(blob.read_bytes()[:-1] + b'X'); os.replace(other, blob)",
+    ],
+)
+def test_what_a_model_writes_into_the_store_is_found_and_its_result_not_kept(
+    tmp_path: Path, writer: Callable[[str], BenchmarkRequest], change: str
+) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    found, kept = put(store), list[BenchmarkResult]()
+    with pytest.raises(IntegrityError, match=r"org/name@1\.0\.0 ran, .* changed its files: config\.json\."):
+        benchmark(found, store, writer(change), clock, keep=kept.append)
+    changed = found.manifest.by_path["config.json"].digest
+    assert changed is not None
+    assert (kept, store.has(changed), list(store.corrupt_digests())) == ([], False, [changed])
+
+
+def test_a_model_that_changes_no_byte_or_whose_blob_is_removed_has_a_result(
+    tmp_path: Path, writer: Callable[[str], BenchmarkRequest]
+) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    for change in ("os.pwrite(os.open(blob, os.O_WRONLY), path.read_bytes(), 0)", "blob.unlink(); return"):
+        (result,) = benchmark(put(store), store, writer(change), clock)
+        assert result.failure == ""
+        assert list(store.corrupt_digests()) == []
+
+
+def test_what_is_written_while_a_question_is_answered_is_found(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    paths = ("model.safetensors", "tokenizer/vocab+merges.txt")
+
+    def ask() -> None:
+        with laid_out(put(store), store) as folder:
+            for path in paths:
+                (folder / path).resolve().chmod(0o644)
+                (folder / path).write_bytes(b"changed")
+            raise ZeroDivisionError  # Whatever else happens.
+
+    with pytest.raises(IntegrityError) as error:
+        ask()
+    assert error.value.facts["paths"] == list(paths)
 
 
 def test_the_task_chooses_handler_and_benchmarks() -> None:

@@ -1,5 +1,7 @@
 """Running benchmarks: a version that passed is laid out as a folder of links and measured in a child process.
 
+The child runs as this user and could write through the links, so that the blobs are checked whenever it has ended
+(docs/adr/0013-what-is-given-out-is-its-own-file.md).
 Not here: the benchmarks themselves (benchmarks), and ranking (benchmarks.leaderboard).
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,7 +26,7 @@ from weighbridge.domain.permits import LoadingRules
 from weighbridge.domain.progress import Progress, Silent, counted
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import InvalidConfiguration
+from weighbridge.errors import BlobMissing, IntegrityError, InvalidConfiguration
 from weighbridge.handlers.choosing import BENCHMARKS as OF_TASKS
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
 from weighbridge.handlers.declaration import read_declaration
@@ -116,12 +118,38 @@ def laid_out(version: ModelVersion, blobs: BlobStore, progress: Progress | None 
 
     Raises:
         RegistryError: it did not pass.
+        IntegrityError: a blob is damaged, or was changed within the context.
     """
     progress = progress or Silent()
     progress.expect("verify", version.manifest.size)
     heard = partial(progress.advance, "verify")
     with tempfile.TemporaryDirectory(prefix="weighbridge-model-", ignore_cleanup_errors=True) as name:
-        yield export_folder(version, blobs, Path(name) / "model", link="symlink", heard=heard)
+        folder = export_folder(version, blobs, Path(name) / "model", link="symlink", heard=heard)
+        try:
+            yield folder
+        finally:
+            refuse_changed(version, blobs)
+
+
+def refuse_changed(version: ModelVersion, blobs: BlobStore) -> None:
+    """Set aside the blobs of a version that were changed since it was laid out; none that is untouched is read.
+
+    Raises:
+        IntegrityError: there are some.
+    """
+    changed = set()
+    for digest in {entry.digest for entry in version.manifest.files if entry.digest}:
+        with suppress(BlobMissing):  # A blob may be removed meanwhile, as by `weighbridge gc`.
+            try:
+                blobs.prove(digest)
+            except IntegrityError:
+                changed.add(digest)
+    if paths := [entry.path for entry in version.manifest.files if entry.digest in changed]:
+        raise IntegrityError(
+            f"While {version.name}@{version.version} ran, a program changed its files: {', '.join(paths)}.",
+            "They are set aside: ingest the model again, and check its handler and any code of its own.",
+            paths=paths,
+        )
 
 
 def benchmark(
@@ -147,6 +175,7 @@ def benchmark(
 
     Raises:
         RegistryError: it did not pass.
+        IntegrityError: a blob is damaged, or was changed while the model ran.
         InvalidConfiguration: there is no fitting benchmark or handler.
         Cancelled: `cancel_event` was set.
     """
@@ -169,6 +198,7 @@ def benchmark(
                 request.settings,
             )
             result = run_in_child(work, clock, cancel_event)
+            refuse_changed(version, blobs)  # What was measured may be other weights.
             if keep:
                 keep(result)
             results.append(result)

@@ -33,6 +33,7 @@ def laid_out_trial(
     Raises:
         UsageError: there is no such model, or it runs elsewhere and names no handler.
         RegistryError: it did not pass.
+        IntegrityError: a blob is damaged, or was changed while the model ran.
     """
     entry = entry_named(workspace.entries(models, optional=True), name.partition("@")[0])
     handler = handler or (entry.handler if entry else "")

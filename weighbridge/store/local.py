@@ -69,7 +69,7 @@ class LocalBlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._proven: dict[Digest, tuple[int, int, int]] = {}
+        self._proven: dict[Digest, tuple[int, ...]] = {}
         self._lease: Lease | None = None
         with store_errors(root):
             for name in ("blobs/sha256", "partial", "aliases", "pieces", "corrupt", "trash"):
@@ -358,7 +358,10 @@ def use_reserve(root: Path) -> None:
         whole_files.remove_unfinished(root)
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
-    """Return values that change with a file's bytes: inode, size and time of the last change."""
+def _identity(path: Path) -> tuple[int, ...]:
+    """Return values that change with a file's bytes: inode, size and times.
+
+    A program may set the time of the last write (mtime), but not that of the last change of any kind (ctime).
+    """
     status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
