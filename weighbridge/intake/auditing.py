@@ -11,7 +11,8 @@ from typing import Any
 
 from weighbridge.domain.progress import counted
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import WeighbridgeError
+from weighbridge.errors import RegistryUnavailable
+from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace
 from weighbridge.registries.interface import Holding, Registry
 
@@ -48,7 +49,8 @@ def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Regis
     3. No recorded upload is unfinished.
     4. Each version published at a former address of a registry is also published at the one of the settings.
 
-    A registry that cannot be reached is a difference of its own: its content is unknown.
+    A registry or a version that cannot be compared, for whatever reason, is a difference of its own: its content is
+    unknown. The others are compared nevertheless.
     """
     configured = {(name, workspace.registry_at(name).address) for name in workspace.settings.registries}
     noted = {(found.registry, found.address) for version in versions for found in version.published}
@@ -57,8 +59,9 @@ def audit(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[Regis
         try:
             registry = workspace.registry_at(name, address)
             found += _of_registry(registry, versions, workspace)
-        except WeighbridgeError as error:
-            found.append(RegistryDifference(name, address, "", f"It cannot be compared: {error}"))
+        except Exception as error:  # noqa: BLE001 (a bug that one registry meets stops no other registry)
+            why = foreseen(error, f"{name} at {address}", workspace.settings.folder)
+            found.append(RegistryDifference(name, address, "", f"It cannot be compared: {why}"))
     return tuple(sorted(set(found)))
 
 
@@ -99,10 +102,21 @@ def _of_registry(
     for version in counted(workspace.progress, registry.name, "versions", noted, len(noted)):
         if (version.name, version.version) not in listed:
             yield _difference(registry, version, "The catalog says that it is published here, and it is not.")
-        elif wrong := registry.damaged(version, workspace.store):
-            more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-            paths = ", ".join(map(repr, wrong[:_SHOWN]))
-            yield _difference(registry, version, f"It serves other files than it should: {paths}{more}.")
+        elif what := _served_wrong(registry, version, workspace):
+            yield _difference(registry, version, what)
+
+
+def _served_wrong(registry: Registry, version: ModelVersion, workspace: Workspace) -> str:
+    """Return what is wrong with the files that a registry serves of a version. Raises RegistryUnavailable."""
+    try:
+        wrong = registry.damaged(version, workspace.store)
+    except RegistryUnavailable:  # Every other version would wait for it again.
+        raise
+    except Exception as error:  # noqa: BLE001 (as above)
+        return f"It cannot be compared: {foreseen(error, _label(version), workspace.settings.folder)}"
+    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    paths = ", ".join(map(repr, wrong[:_SHOWN]))
+    return f"It serves other files than it should: {paths}{more}." if wrong else ""
 
 
 def _listed_wrong(holding: Holding, version: ModelVersion | None, registry: Registry) -> str:

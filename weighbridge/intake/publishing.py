@@ -13,7 +13,8 @@ from functools import partial
 
 from weighbridge.catalog import ModelSummary
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import CatalogError, RegistryUnavailable, WeighbridgeError
+from weighbridge.errors import CatalogError, RegistryUnavailable
+from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace
 from weighbridge.registries.interface import Registry
 
@@ -205,6 +206,6 @@ def mend(versions: Sequence[ModelVersion], workspace: Workspace) -> tuple[tuple[
                 if version.status != "PASSED" or not _stands(version, registry, workspace):
                     reconcile(version, (registry,), workspace)
                     done.append(where)
-            except WeighbridgeError as error:
-                failed.append(f"{where}: {error}")
+            except Exception as error:  # noqa: BLE001 (a bug that one version meets stops no other version)
+                failed.append(f"{where}: {foreseen(error, where, workspace.settings.folder)}")
     return tuple(done), tuple(failed)

@@ -22,6 +22,7 @@ from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, ModelNotFound, SourceUnavailable, WeighbridgeError
 from weighbridge.intake import fetching, publishing, steps
 from weighbridge.intake.job import Job
+from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.retrying import Retrying
 from weighbridge.sources.interface import Source
@@ -152,8 +153,9 @@ class _Mender:
             ref = ModelRef.parse(uri)
             try:
                 self._asked[uri, place] = self._workspace.source(ref.kind, place).resolve(ref)
-            except WeighbridgeError as error:
-                self._asked[uri, place] = error  # So the other blobs do not wait again for a source that is down.
+            except Exception as error:  # noqa: BLE001 (a bug that one source meets stops no other source)
+                # It is kept, so that the other blobs do not wait again for a source that is down.
+                self._asked[uri, place] = foreseen(error, uri, self._workspace.settings.folder)
         found = self._asked[uri, place]
         if isinstance(found, WeighbridgeError):
             raise found
@@ -164,8 +166,9 @@ class _Mender:
         for origin in self.origins(digest):
             try:
                 repair = self._mend_from(origin, digest)
-            except WeighbridgeError as error:
-                reasons.append(f"{origin.uri}: {error}")
+            except Exception as error:  # noqa: BLE001 (as above)
+                why = foreseen(error, f"{digest} from {origin.uri}", self._workspace.settings.folder)
+                reasons.append(f"{origin.uri}: {why}")
             else:
                 self._store.drop_corrupt(digest)
                 return repair
