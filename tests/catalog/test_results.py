@@ -147,6 +147,7 @@ def test_the_key_is_the_same_after_json() -> None:
         {"hardware": GPU | {"device": "cuda", "driver": "590.2", "memory": 1}},
         {"software": {"torch": "2.13.1", "transformers": "5.23.9", "python": "3.11.0", "weighbridge": "9"}},
         {"settings": {"n": 300, "warmups": 10, "device": "cuda:3", "batch_sizes": [1, 2]}},
+        {"settings": result("x").settings | {"generation_config": {"repetition_penalty": 1.1}}},
         {"manifest_digest": "sha256:other", "noisy": "busy", "duration_s": 5.0},
     ],
 )

@@ -37,7 +37,7 @@ class LmEval:
     """Any task of lm-eval, or several, by name in `tasks`; see the module."""
 
     name: ClassVar[str] = "lm_eval"
-    definition: ClassVar[str] = "lm_eval/1"
+    definition: ClassVar[str] = "lm_eval/2"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
     attributes: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
@@ -139,9 +139,22 @@ def measure(
         "batch_size": batch_size,
         "chat_template": False,
         "sampling": "as the task says",
+        **(_publishers(handler) if _generates(results) else {}),
     }
     by_name = {f"{metric}/{task}": values for (task, metric), values in samples.items()}
     return Measured(metrics, chosen, by_name, _shortened(found.shortened))
+
+
+def _generates(results: Mapping[str, Any]) -> bool:
+    """Return whether the model wrote texts for one of the tasks."""
+    return any(config.get("output_type") == "generate_until" for config in results["configs"].values())
+
+
+def _publishers(handler: Any) -> dict[str, Any]:
+    """Return the settings of the publisher's generation_config.json that apply to what is not sampled."""
+    own = getattr(handler, "generation_settings", None)
+    applied = own.always if own is not None else {}
+    return {"generation_config": {name: applied[name] for name in applied if not name.endswith("_token_id")}}
 
 
 def _shortened(count: int) -> str:

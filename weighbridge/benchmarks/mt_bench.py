@@ -36,7 +36,7 @@ class MTBench:
     """See the module."""
 
     name: ClassVar[str] = "mt_bench"
-    definition: ClassVar[str] = "mt_bench/1"
+    definition: ClassVar[str] = "mt_bench/2"
     capability: ClassVar[str] = "chat-completion"
     methods: ClassVar[tuple[str, ...]] = ()
     attributes: ClassVar[tuple[str, ...]] = ()

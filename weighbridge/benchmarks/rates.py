@@ -69,7 +69,7 @@ class SpeechRate:
     """
 
     name: ClassVar[str] = "speech_rate"
-    definition: ClassVar[str] = "speech_rate/1"
+    definition: ClassVar[str] = "speech_rate/2"
     capability: ClassVar[str] = "audio-transcription"
     methods: ClassVar[tuple[str, ...]] = ()
     attributes: ClassVar[tuple[str, ...]] = ()

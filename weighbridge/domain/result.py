@@ -26,8 +26,9 @@ _MACHINE = ("processor", "cores", "threads", "gpu", "gpu_count", "endpoint")
 _LIBRARIES = ("torch", "transformers", "lm_eval")
 
 
-#: Settings that change no number: how often it was measured, and which of several equal devices did it.
-_INDIFFERENT = ("n", "device")
+#: Settings in which comparable results may differ: how often it was measured, which of several equal devices did it,
+#: and what the model's own files say.
+_INDIFFERENT = ("n", "device", "generation_config")
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,10 @@ class BenchmarkResult:
     def comparable_key(self) -> str:
         """A key of everything that must be equal for two results to be ranked against each other.
 
-        That is the benchmark and its definition; what was chosen, but for the number of samples; the kind of device,
-        processor, the cores and threads that the process may use, memory in GiB, GPU, number of GPUs, and endpoint; and
-        torch, transformers and lm_eval to their second number. The driver and later numbers are kept in the result and
-        make no difference here (docs/benchmarks.md).
+        That is the benchmark and its definition; what was chosen, but for the number of samples, and not what the
+        model's own files say; the kind of device, processor, the cores and threads that the process may use, memory in
+        GiB, GPU, number of GPUs, and endpoint; and torch, transformers and lm_eval to their second number. The driver
+        and later numbers are kept in the result and make no difference here (docs/benchmarks.md).
         """
         settings = {name: value for name, value in self.settings.items() if name not in _INDIFFERENT}
         kind = str(self.hardware.get("device", "")).partition(":")[0]
