@@ -82,6 +82,7 @@ OWNERS: dict[str, set[str]] = {
     "rich": {"cli", "views"},
     "ruamel": {"config"},
     "sqlalchemy": {"catalog", "registries.mlflow_session"},  # MLflow raises its errors
+    "standardwebhooks": {"intake"},
     "starlette": {"web"},
     "torch": {"handlers", "benchmarks"},
     "transformers": {"handlers", "benchmarks"},

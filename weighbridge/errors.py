@@ -6,6 +6,7 @@ into these. `retryable` tells Prefect's retry condition whether the same call ma
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 
@@ -36,6 +37,11 @@ class WeighbridgeError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with the facts, so that errors cross process borders whole."""
         return _rebuild, (type(self), self.problem, self.remedy, self.facts)
+
+
+def problem_type(kind: type[WeighbridgeError]) -> str:
+    """Return the URI by which programs know a kind of error: `urn:weighbridge:problem:model-not-found`."""
+    return "urn:weighbridge:problem:" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
 
 
 def _rebuild(kind: type[WeighbridgeError], problem: str, remedy: str, facts: dict[str, Any]) -> WeighbridgeError:

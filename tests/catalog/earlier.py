@@ -13,8 +13,9 @@ _EVENTS = Table(
     Column("subject", Text, nullable=False),
     Column("detail", JSON, nullable=False),
 )
-#: The tables and the columns of `versions` that each migration added, the newest first.
+#: The tables and the columns, of `versions` where no table is named, that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "0009": (("deliveries", "subscriptions"), ("jobs.callback_url", "jobs.callback_signer")),
     "0008": (("acknowledgements", "changelogs", "declarations"), ()),
     "0007": (("audit_head", "audit", "access_keys"), ()),
     "0006": (("jobs",), ()),
@@ -31,7 +32,8 @@ def take_back(connection: Connection, revision: str) -> None:
         for table in tables:
             connection.execute(text(f"DROP TABLE {table}"))
         for column in columns:
-            connection.execute(text(f"ALTER TABLE versions DROP COLUMN {column}"))
+            table, _, name = column.rpartition(".")
+            connection.execute(text(f"ALTER TABLE {table or 'versions'} DROP COLUMN {name}"))
         if later == "0007":
             _EVENTS.create(connection)
     connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})

@@ -18,19 +18,23 @@ from tests.catalog.earlier import _EVENTS, take_back
 from tests.catalog.test_catalog import settle
 from tests.catalog.test_results import result
 from tests.catalog.values import manifest, report
-from weighbridge.catalog import Catalog, JobEnd, JobOrder
+from weighbridge.catalog import Catalog, JobEnd, JobOrder, Subscription
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.declarations import Declarations
+from weighbridge.catalog.deliveries import Deliveries
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
+from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.domain.audit import EMPTY, Head
 from weighbridge.domain.version import Publication
+from weighbridge.domain.webhooks import EVENTS, Destination
 from weighbridge.errors import CatalogError
 
 Open = Callable[..., Catalog]
 ORDER = JobOrder("rescan", "org/name", {}, "key:ci")
+SUBSCRIPTION = Subscription(Destination("https://hooks.example/", "mark/name"), EVENTS, (), "issuer:ada")
 PUBLICATION = Publication("export", "/there/1", (), "/there")
 
 
@@ -44,6 +48,12 @@ def _take_too_often(catalog: Catalog) -> None:
     for _ in range(MOST_BEGINNINGS):
         assert catalog.jobs.take("process", -1) is not None  # Its lease has ended before it works.
     assert catalog.jobs.take("process", 30) is None
+
+
+def _repeat(catalog: Catalog) -> None:
+    catalog.subscriptions.add(SUBSCRIPTION)
+    catalog.withdraw("org/name", "1.0.0", "")
+    catalog.deliveries.repeat(catalog.deliveries.listed()[0].id)
 
 
 #: Each method that changes something, after `settle` of org/name@1.0.0, with the actions that it records.
@@ -88,6 +98,12 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
         lambda c: [c.keys.add("ci", "hash", "reader", (), None), c.keys.revoke("ci")],
         ["key.created", "key.revoked"],
     ),
+    "subscriptions.add": (lambda c: c.subscriptions.add(SUBSCRIPTION), ["webhook.created"]),
+    "subscriptions.remove": (
+        lambda c: c.subscriptions.remove(c.subscriptions.add(SUBSCRIPTION).id),
+        ["webhook.created", "webhook.removed"],
+    ),
+    "deliveries.repeat": (_repeat, ["webhook.created", "version.withdrawn", "delivery.repeated"]),
     "places.remove": (lambda c: c.places.remove("org/name", "1.0.0", "export"), ["version.unpublished"]),
 }
 
@@ -107,7 +123,10 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     keys = {f"keys.{name}" for name in _changing(Keys)}
     declarations = {f"declarations.{name}" for name in _changing(Declarations)}
     acknowledgements = {f"acknowledgements.{name}" for name in _changing(Acknowledgements)}
-    assert {*_changing(Catalog), *places, *jobs, *keys, *declarations, *acknowledgements} == set(CHANGES)
+    webhooks = {f"subscriptions.{name}" for name in _changing(Subscriptions)}
+    webhooks |= {f"deliveries.{name}" for name in _changing(Deliveries)}
+    rest = places | jobs | keys | declarations | acknowledgements | webhooks
+    assert {*_changing(Catalog), *rest} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 
 

@@ -41,6 +41,7 @@ class Page:
         cut_after: bytes of the body after which the connection is cut.
         hang_after: bytes of the body after which nothing more comes until the server stops.
         trickle_after: bytes of the body after which the rest comes a byte each tenth of a second.
+        silent: whether nothing at all is answered until the server stops.
         next: the page that takes this one's place after one GET.
     """
 
@@ -56,6 +57,7 @@ class Page:
     cut_after: int | None = None
     hang_after: int | None = None
     trickle_after: int | None = None
+    silent: bool = False
     next: Page | None = None
 
     @property
@@ -154,6 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         page = site.pages.get(urlsplit(self.path).path, Page(b"not found", status=404, etag=""))
         if body and page.next is not None:
             site.pages[urlsplit(self.path).path] = page.next
+        if page.silent:
+            site.stopping.wait(30)
+            self.close_connection = True
+            return
         status, content, answer = _answer(page, headers, head=not body)
         self.send_response_only(status)
         for name, value in answer.items():

@@ -4,9 +4,13 @@ from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.jobs import JobEnd, JobKind, JobOrder, JobState, StoredJob
 from weighbridge.catalog.listings import ModelQuery, ModelSummary
+from weighbridge.catalog.messages import Attempt, Delivery
+from weighbridge.catalog.subscriptions import Subscription
 
 __all__ = [
+    "Attempt",
     "Catalog",
+    "Delivery",
     "Ingest",
     "IngestStatus",
     "JobEnd",
@@ -16,4 +20,5 @@ __all__ = [
     "ModelQuery",
     "ModelSummary",
     "StoredJob",
+    "Subscription",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
@@ -48,13 +49,16 @@ class AuditLog:
         object_: str | None = None,
         action: str | None = None,
         actor: str | None = None,
+        since: datetime | None = None,
     ) -> list[AuditRow]:
         """Return rows in order, those with a number above `after` only; None stands for any object, action and actor.
 
-        Numbers are given in the order of the commits: who asks again from the last one on misses nothing.
+        Numbers are given in the order of the commits: who asks again from the last one on misses nothing. `since` is
+        the earliest time of a change, which is that of its beginning.
         """
         table = schema.audit
         query = select(table).where(table.c.number > after).order_by(table.c.number).limit(limit)
+        query = query if since is None else query.where(table.c.at >= since)
         query = _filtered(query, object_, action, actor)
         with self._database.read() as connection:
             return list(_read(connection, query))
@@ -76,6 +80,11 @@ class AuditLog:
         """Yield every row with a higher number, in order, as the log is at the first one."""
         with self._database.read() as connection:
             yield from _each(connection, after)
+
+    def head(self) -> Head:
+        """Return the newest row's number and hash, worth keeping elsewhere."""
+        with self._database.read() as connection:
+            return _head(connection)
 
     def prove(self, kept: Iterable[Head] = ()) -> AuditProof:
         """Return whether rows were changed, removed or inserted; `kept` are earlier heads, kept elsewhere."""

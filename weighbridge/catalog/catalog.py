@@ -24,6 +24,7 @@ from weighbridge.catalog.audit import AuditLog
 from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.declarations import Declarations
+from weighbridge.catalog.deliveries import Deliveries
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.keys import Keys
@@ -31,6 +32,7 @@ from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
+from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.versions import Settlement
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, VersionStatus
@@ -48,10 +50,12 @@ class Catalog:
         acknowledgements: who has read which licence.
         audit: the log of all changes.
         declarations: what people say of models.
+        deliveries: messages about changes and ends of jobs, on their way to receivers.
         jobs: work that others asked for.
         keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
+        subscriptions: who is told of which changes.
     """
 
     def __init__(self, changes: Changes) -> None:
@@ -59,10 +63,12 @@ class Catalog:
         self.acknowledgements = Acknowledgements(changes)
         self.audit = AuditLog(self._database)
         self.declarations = Declarations(changes)
+        self.deliveries = Deliveries(changes)
         self.jobs = JobQueue(changes)
         self.keys = Keys(changes)
         self.lists = Lists(self._database)
         self.places = Places(changes)
+        self.subscriptions = Subscriptions(changes)
 
     @classmethod
     def open(cls, url: str, clock: Callable[[], datetime], *, timeout_s: float = 30.0, actor: str = UNKNOWN) -> Catalog:

@@ -1,7 +1,7 @@
 """Changes of the catalog: transactions in the name of one actor, each of which writes its rows of the audit log.
 
 Every class of the catalog that changes anything does so through `Changes.begin`, and records what it changed; both are
-committed together, or not at all.
+committed together, or not at all, and with them the messages to everybody who subscribed (catalog.outbox).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from weighbridge.catalog import audit
+from weighbridge.catalog import audit, outbox
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.schema import storable
 from weighbridge.domain.audit import AuditRow
@@ -74,9 +74,10 @@ class Changes:
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
-        """Open a transaction; its rows of the audit log are written at its end, with one lock for all of them."""
+        """Open a transaction; at its end, its rows of the audit log are written, and the messages about them."""
         now = self.clock()
         with self.database.write() as connection:
             transaction = Transaction(connection, self.actor, now)
             yield transaction
+            outbox.write(connection, transaction._rows, now)
             audit.append(connection, transaction._rows)

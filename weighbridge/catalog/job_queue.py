@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from weighbridge.catalog import jobs
+from weighbridge.catalog import jobs, messages
 from weighbridge.catalog.changes import Changes, Transaction
 from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
 
@@ -17,7 +17,8 @@ from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
 class JobQueue:
     """Jobs that wait, run, or have ended. Its errors are those of `Catalog`.
 
-    Orders and ends are changes of the asker; taking a job, and renewing its lease, is in no audit log.
+    Orders and ends are changes of the asker; taking a job, and renewing its lease, is in no audit log. An end is also a
+    message to the order's callback.
     """
 
     def __init__(self, changes: Changes) -> None:
@@ -113,4 +114,25 @@ def _record(change: Transaction, what: str, job: StoredJob) -> None:
     after = {"job": job.id, "kind": job.order.kind, "asker": job.order.asker}
     if job.end is not None:
         after |= {"status": job.end.status, "version": job.end.version}
+        if job.order.callback is not None:
+            messages.add(change.connection, _message(job, job.end), job.order.callback, change.now, job_id=job.id)
     change.record(f"job.{what}", job.order.name, after=after)
+
+
+def _message(job: StoredJob, end: JobEnd) -> dict[str, Any]:
+    """Return what a callback says of the end of a job."""
+    values = end.to_json()
+    data = {
+        "job": job.id,
+        "kind": job.order.kind,
+        "state": end.state,
+        "model": job.order.name,
+        "version": end.version or None,
+        "status": end.status or None,
+        "reasons": values["reasons"],
+        "warnings": values["warnings"],
+        "error": end.failure(for_admin=False),
+        "run_url": job.run_url or None,
+    }
+    ended_at = job.ended_at.isoformat() if job.ended_at else None
+    return {"type": f"job.{end.state}", "timestamp": ended_at, "data": data}

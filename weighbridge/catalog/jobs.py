@@ -14,10 +14,12 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
+from weighbridge import errors
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
 from weighbridge.catalog.listings import like
 from weighbridge.domain.decision import Reason
+from weighbridge.domain.webhooks import Destination
 from weighbridge.errors import KeyReused, NotInCatalog, StateConflict
 
 JobKind = Literal["ingest", "rescan", "purge"]
@@ -25,6 +27,9 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 #: How often a job is begun: after that, it is what ends the processes that work on it.
 MOST_BEGINNINGS = 5
 _ENDED = ("done", "failed", "cancelled")
+#: Errors about the asker's model and source; others, and those of the configuration, name the operator's machines.
+_FOR_ASKERS = (errors.UsageError, errors.SourceError, errors.IntegrityError, errors.UnsafePath, errors.StateConflict)
+_HIDDEN = {"problem": "The server could not do this.", "remedy": "Ask its operator: an admin's key sees the reason."}
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class JobOrder:
         asker: who asks, as the audit log names callers.
         key: the caller's own key for this order, so that sending it twice asks once; empty for none.
         declared: what the caller says of the model, such as a changelog; plain JSON.
+        callback: where the end of the job is sent; None for nowhere.
     """
 
     kind: JobKind
@@ -47,6 +53,7 @@ class JobOrder:
     asker: str
     key: str = ""
     declared: Mapping[str, Any] = field(default_factory=dict)
+    callback: Destination | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,15 @@ class JobEnd:
         """Return plain JSON types."""
         reasons = [asdict(reason) for reason in self.reasons]
         return {**vars(self), "reasons": reasons, "warnings": list(self.warnings)}
+
+    def failure(self, *, for_admin: bool) -> dict[str, Any] | None:
+        """Return why the work could not be done; None where it could. What names the operator's machines is hidden."""
+        if not self.error:
+            return None
+        kind = getattr(errors, self.error, errors.WeighbridgeError)
+        is_askers = issubclass(kind, _FOR_ASKERS) and not issubclass(kind, errors.InvalidConfiguration)
+        shown = {"problem": self.problem, "remedy": self.remedy} if is_askers or for_admin else _HIDDEN
+        return {"type": errors.problem_type(kind), **shown, "retryable": self.retryable}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> JobEnd:
@@ -144,6 +160,8 @@ def add(connection: Connection, order: JobOrder, now: datetime) -> tuple[StoredJ
         "declared": dict(order.declared),
         "asker": order.asker,
         "key": order.key or None,
+        "callback_url": order.callback.url if order.callback else None,
+        "callback_signer": order.callback.signer if order.callback else None,
         "state": "queued",
         "beginnings": 0,
         "cancel_wanted": False,
@@ -300,9 +318,10 @@ def _required(job: StoredJob | None, id_: str) -> StoredJob:
 
 
 def _job(row: Row[Any]) -> StoredJob:
+    callback = Destination(row.callback_url, row.callback_signer) if row.callback_url else None
     return StoredJob(
         id=row.id,
-        order=JobOrder(row.kind, row.name, row.request, row.asker, row.key or "", row.declared),
+        order=JobOrder(row.kind, row.name, row.request, row.asker, row.key or "", row.declared, callback),
         state=row.state,
         beginnings=row.beginnings,
         cancel_wanted=row.cancel_wanted,

@@ -29,7 +29,7 @@ def _serve(
     Where there has never been a key, a first one is made and printed, once. Requests that are under way may end
     first. /api/docs says what there is.
     """
-    from weighbridge.intake.job_worker import STOP_S
+    from weighbridge.intake.queue_worker import STOP_S
     from weighbridge.web import serving  # FastAPI takes half a second to import, which no other command needs.
 
     settings = Settings()

@@ -38,6 +38,11 @@ _EXAMPLES = {
     "benchmark_data": '{"speech": "/srv/speech.wav"}',
     "via": "direct",
     "task_runner": "threads",
+    "serve_url": "https://models.example.com",
+    "webhook_schemes": "https,http",
+    "webhook_hosts": "*.example.com",
+    "webhook_networks": "10.0.0.0/8",
+    "webhook_retries_s": "5,300,1800,7200",
     "serve_proxies": "127.0.0.1,10.0.0.5",
     "api_prefix": "/api",
 }

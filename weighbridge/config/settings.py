@@ -24,7 +24,7 @@ from weighbridge.config.environment import (
 )
 from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
-from weighbridge.net.addresses import AddressPolicy, is_loopback, service_of
+from weighbridge.net.addresses import AddressPolicy, PolicySettings, is_loopback, service_of
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
 #: Settings whose URLs may hold a user and a password: no repr shows them, and each use removes both first.
@@ -166,6 +166,34 @@ class Settings(BaseSettings):
     api_reading: Literal["", "open", "closed"] = Field(
         "", description="Whether the API can be read without a key; empty: where it listens on this machine only."
     )
+    serve_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s]+[^?#\s]*)?$",
+        description="Address at which others reach `serve`, without the API's path; links in webhooks begin with it.",
+    )
+    serve_deliveries: int = Field(
+        4,
+        ge=0,
+        le=64,
+        description="Messages that a process of `serve` sends at once; 0 leaves them to other processes.",
+    )
+    webhook_secret: str = Field(
+        "",
+        repr=False,
+        pattern=r"^(\S{24,})?$",
+        description="Secret of which those of webhooks are derived, the same on every server of a catalog; empty for "
+        "that of the file webhook-secret below home.",
+    )
+    webhook_schemes: tuple[str, ...] = Field(("https",), description="Schemes of receivers' URLs: https, http.")
+    webhook_hosts: tuple[str, ...] = Field((), description="Patterns of receivers' hosts; empty for any.")
+    webhook_networks: tuple[str, ...] = Field(
+        (), description="Networks that are not public and may have receivers, as 10.0.0.0/8; none by default."
+    )
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="Seconds within which a receiver has to answer.")
+    webhook_retries_s: tuple[float, ...] = Field(
+        (5, 300, 1800, 7200, 18000, 36000, 36000),
+        description="Seconds before each further attempt to deliver a message, which is given up after the last.",
+    )
     api_max_body: int = Field(1024**2, ge=1024, description="Bytes that the body of a request may have.")
 
     @property
@@ -226,6 +254,12 @@ class Settings(BaseSettings):
         private = () if on_behalf and self.private_networks is None else self.private_networks
         named = service_of(self.endpoint(kind))
         return AddressPolicy(self.allowed_hosts, self.allowed_schemes, private, (named,) if named else ())
+
+    @property
+    def webhook_addresses(self) -> AddressPolicy:
+        """The addresses to which messages of webhooks may be sent."""
+        names = PolicySettings(*map(variable, ("webhook_hosts", "webhook_schemes", "webhook_networks")))
+        return AddressPolicy(self.webhook_hosts, self.webhook_schemes, self.webhook_networks, settings=names)
 
     @property
     def reading_is_open(self) -> bool:

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from weighbridge.catalog import JobOrder, StoredJob
+from weighbridge.catalog import JobKind, JobOrder, StoredJob
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.next_version import checked_number
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidReference, StateConflict
+from weighbridge.intake.webhook_receivers import callback_of
 from weighbridge.intake.withdrawing import withdraw
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.on_behalf import refuse_place
@@ -29,11 +30,13 @@ class OrderSlip:
         asker: who asks, as the audit log names callers.
         key: the caller's own key for this order, so that sending it twice asks once; empty for none.
         declared: what the caller says of the model; plain JSON.
+        callback_url: where the end of the job is sent; empty for nowhere.
     """
 
     asker: str
     key: str = ""
     declared: Mapping[str, Any] = field(default_factory=dict)
+    callback_url: str = field(default="", repr=False)
 
 
 def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) -> StoredJob:
@@ -41,7 +44,7 @@ def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) 
 
     Raises:
         UsageError: the name, the reference or the number is not valid, or this asker may not name the policy or the
-            place of a secret; or the key belongs to another order.
+            place of a secret; or the callback may not go where it is to go; or the key belongs to another order.
     """
     name = checked_name(request.model)
     if request.ref.mistake:
@@ -50,8 +53,7 @@ def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) 
         checked_number(request.version)
     workspace.policy(request)
     refuse_place(request.auth, workspace.settings.token_places)
-    order = JobOrder("ingest", name, request.to_json(), slip.asker, slip.key, slip.declared)
-    return workspace.catalog.jobs.add(order)
+    return _queue("ingest", name, request.to_json(), slip, workspace)
 
 
 def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -> StoredJob:
@@ -59,7 +61,7 @@ def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -
 
     Raises:
         StateConflict: its bytes were removed.
-        KeyReused: the key belongs to another order.
+        UsageError: the callback may not go where it is to go; or the key belongs to another order.
     """
     if version.purged:
         raise StateConflict(
@@ -68,7 +70,7 @@ def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -
             name=version.name,
         )
     request = {"name": version.name, "version": version.version}
-    return workspace.catalog.jobs.add(JobOrder("rescan", version.name, request, slip.asker, slip.key, slip.declared))
+    return _queue("rescan", version.name, request, slip, workspace)
 
 
 def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace: Workspace) -> StoredJob:
@@ -82,4 +84,9 @@ def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace:
     withdraw(name, number, reason, workspace)
     numbers = [one.version for one in workspace.catalog.lists.versions(name) if number in ("", one.version)]
     request = {"name": name, "versions": numbers}
-    return workspace.catalog.jobs.add(JobOrder("purge", name, request, slip.asker, slip.key, slip.declared))
+    return _queue("purge", name, request, slip, workspace)
+
+
+def _queue(kind: JobKind, name: str, request: Mapping[str, Any], slip: OrderSlip, workspace: Workspace) -> StoredJob:
+    callback = callback_of(slip.callback_url, slip.asker, workspace.resources)
+    return workspace.catalog.jobs.add(JobOrder(kind, name, request, slip.asker, slip.key, slip.declared, callback))

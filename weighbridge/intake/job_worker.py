@@ -6,29 +6,19 @@ Not here: one job's work (intake.job_run), and who asks for jobs (intake.job_ord
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
-import time
-from threading import Event, Thread
-from types import TracebackType
-from typing import Self
 
 from weighbridge.catalog import StoredJob
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.job_run import JobRun
+from weighbridge.intake.queue_worker import QueueWorker
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
 
-#: Seconds between two looks at an empty queue, which other processes fill, too.
-POLL_S = 1.0
-#: Seconds to wait for running jobs when the process ends; the lease of one that takes longer runs out by itself.
-STOP_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-class JobWorker:
-    """Works through the queue while its context lasts.
+class JobWorker(QueueWorker):
+    """Works through the queue of jobs while its context lasts.
 
     Args:
         resources: those of the process.
@@ -37,36 +27,15 @@ class JobWorker:
     """
 
     def __init__(self, resources: Resources, threads: int, lease_s: float) -> None:
+        super().__init__("job", threads)
         self._resources, self._lease_s = resources, lease_s
-        self._stopping, self._woken = Event(), Event()
-        self._threads = [Thread(target=self._work, name=f"job-{n}", daemon=True) for n in range(threads)]
 
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopping.set()
-        self._woken.set()
-        end = time.monotonic() + STOP_S
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-
-    def wake(self) -> None:
-        """Look at the queue at once: a job was added to it."""
-        self._woken.set()
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
-            job = self._take(owner)
-            if job is not None:
-                self._run(JobRun(job, self._resources, owner, self._stopping, self._lease_s))
-            elif self._woken.wait(POLL_S):
-                self._woken.clear()
+    def work_once(self, owner: str) -> bool:
+        """Take a job and run it; return whether there was one."""
+        job = self._take(owner)
+        if job is not None:
+            self._run(JobRun(job, self._resources, owner, self.stopping, self._lease_s))
+        return job is not None
 
     def _run(self, one: JobRun) -> None:
         try:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from threading import BoundedSemaphore
 
 from weighbridge.catalog import Catalog
 from weighbridge.config.settings import Settings
+from weighbridge.config.webhook_secret import signing_key
 from weighbridge.domain.clock import utc_now
+from weighbridge.domain.webhooks import SigningKey
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.callers import Callers
 from weighbridge.intake.engine_pool import EnginePool
@@ -41,6 +44,11 @@ class Resources:
         self.scan_slots = BoundedSemaphore(settings.slots)
         self.callers = Callers(catalog, clock)
         self._registries: dict[tuple[str, str], Registry] = {}
+
+    @cached_property
+    def signing_key(self) -> SigningKey:
+        """The operator's secret of webhooks; it is read, or made, when it is first needed."""
+        return signing_key(self.settings)
 
     def registry_at(self, name: str, address: str = "") -> Registry:
         """Return the registry of a kind at an address that a publication names; without one, that of the settings.

@@ -32,6 +32,19 @@ _SPECIAL: tuple[Network, ...] = (
 
 
 @dataclass(frozen=True)
+class PolicySettings:
+    """The names of the settings that an address policy is made of, for its messages.
+
+    Attributes:
+        hosts, schemes, networks: each setting's variable.
+    """
+
+    hosts: str = "WEIGHBRIDGE_ALLOWED_HOSTS"
+    schemes: str = "WEIGHBRIDGE_ALLOWED_SCHEMES"
+    networks: str = "WEIGHBRIDGE_PRIVATE_NETWORKS"
+
+
+@dataclass(frozen=True)
 class AddressPolicy:
     """The policy of where requests may go; the default allows any address on the web.
 
@@ -40,12 +53,14 @@ class AddressPolicy:
         schemes: the schemes of URLs that are allowed.
         private: networks besides the global ones that may be reached, as CIDR; None for any address.
         trusted: services that the operator has named in a setting, as `host:port`; they may be anywhere.
+        settings: where all of this is set.
     """
 
     hosts: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("https", "http")
     private: tuple[str, ...] | None = None
     trusted: tuple[str, ...] = ()
+    settings: PolicySettings = PolicySettings()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_networks", tuple(_network(text) for text in self.private or ()))
@@ -69,13 +84,13 @@ class AddressPolicy:
         if parts.scheme not in self.schemes:
             raise AddressRefused(
                 f"Addresses that begin with “{parts.scheme}:” are not allowed here.",
-                f"Allowed: {', '.join(self.schemes)} (WEIGHBRIDGE_ALLOWED_SCHEMES).",
+                f"Allowed: {', '.join(self.schemes)} ({self.settings.schemes}).",
                 host=host,
             )
         if self.hosts and not self.trusts(host, port) and not any(fnmatchcase(host, one) for one in self.hosts):
             raise AddressRefused(
                 f"Requests to the host {host} are not allowed here.",
-                "Ask the operator of this machine to add it to WEIGHBRIDGE_ALLOWED_HOSTS.",
+                f"Ask the operator of this machine to add it to {self.settings.hosts}.",
                 host=host,
             )
         if self.private is not None:
@@ -111,7 +126,7 @@ class AddressPolicy:
                 raise AddressRefused(
                     f"{host} is at {address}, which is not a public address.",
                     "Requests on behalf of others do not go there. The operator of this machine may allow it: "
-                    f'WEIGHBRIDGE_PRIVATE_NETWORKS=["{reached}"].',
+                    f'{self.settings.networks}=["{reached}"].',
                     host=host,
                     address=address,
                 )

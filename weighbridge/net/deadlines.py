@@ -29,6 +29,12 @@ def within(seconds: float) -> Iterator[None]:
         _ends_at.reset(mark)
 
 
+def has_passed() -> bool:
+    """Return whether the time of the innermost `within` is over."""
+    ends_at = _ends_at.get()
+    return ends_at is not None and time.monotonic() >= ends_at
+
+
 def obey(request: Any) -> None:
     """Apply `within` to the connection that a request opens; an event hook of a client of httpx, or of httpx2."""
     request.extensions["trace"] = _limit

@@ -7,6 +7,7 @@ from threading import Lock
 import httpx
 
 from weighbridge.net.addresses import AddressPolicy, port_of
+from weighbridge.net.deadlines import has_passed
 
 
 class PinnedTransport(httpx.BaseTransport):
@@ -32,7 +33,8 @@ class PinnedTransport(httpx.BaseTransport):
             try:
                 return transport.handle_request(_pinned(request, address))
             except (httpx.ConnectError, httpx.ConnectTimeout):
-                continue
+                if has_passed():  # A name may have any number of addresses at which nothing answers.
+                    raise
         return transport.handle_request(_pinned(request, addresses[-1]))
 
     def close(self) -> None:

@@ -27,6 +27,11 @@ def answer(request: Request, document: Any, status: int = 200) -> Response:
     return Response(body, status, headers, media_type="application/json")
 
 
+def answer_once(document: Any, status: int = 200) -> Response:
+    """Return a document that holds a secret: nobody keeps a copy of the answer."""
+    return Response(_written(document), status, {"cache-control": "no-store"}, media_type="application/json")
+
+
 def refuse_changed(request: Request, document: Any) -> None:
     """Refuse a change whose preconditions the document does not fulfil that there is.
 

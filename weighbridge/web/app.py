@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
@@ -16,11 +17,25 @@ from starlette.types import ASGIApp
 
 from weighbridge import __version__
 from weighbridge.config.settings import Settings
+from weighbridge.intake.delivery import DeliveryWorker
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
-from weighbridge.web.api import ingests, leaderboard, licences, models, orders, scans, versions, withdrawals
+from weighbridge.web.api import (
+    audit,
+    deliveries,
+    ingests,
+    leaderboard,
+    licences,
+    models,
+    orders,
+    scans,
+    versions,
+    webhooks,
+    withdrawals,
+)
 from weighbridge.web.api.names import NamesInPaths
+from weighbridge.web.api.webhook_documents import message_of
 from weighbridge.web.authentication import needs
 from weighbridge.web.failures import Failures
 from weighbridge.web.limits import RequestLimits
@@ -32,6 +47,7 @@ _THREADS = 12
 _ROUTERS = (
     *(leaderboard.router, models.router, versions.router, scans.router, licences.router),
     *(withdrawals.router, orders.router, ingests.router),
+    *(webhooks.router, deliveries.router, audit.router),
 )
 
 
@@ -95,9 +111,10 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         with (
             open_resources(settings) as resources,
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
+            DeliveryWorker(resources, settings.serve_deliveries, partial(message_of, settings=settings)) as sender,
         ):
             app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
-            app.state.prefix = settings.api_prefix
+            app.state.prefix, app.state.sender = settings.api_prefix, sender
             yield
 
     return opened

@@ -74,3 +74,15 @@ def needs(role: Role, *, known: bool = False) -> Callable[..., Caller]:
 Reader = Annotated[Caller, Depends(needs("reader"))]
 KnownReader = Annotated[Caller, Depends(needs("reader", known=True))]
 Publisher = Annotated[Caller, Depends(needs("publisher"))]
+
+
+def _full_admin(caller: Annotated[Caller, Depends(needs("admin"))]) -> Caller:
+    if not caller.may_everywhere("admin"):
+        raise NotPermitted(
+            f"This is about every model, and the key is for {', '.join(caller.models)}.", "Use another key."
+        )
+    return caller
+
+
+#: An admin of every model.
+FullAdmin = Annotated[Caller, Depends(_full_admin)]

@@ -7,7 +7,6 @@ and services of the operator's, which are nothing to a caller. Not here: the err
 from __future__ import annotations
 
 import logging
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,6 +31,7 @@ from weighbridge.errors import (
     TooManyFailures,
     UsageError,
     WeighbridgeError,
+    problem_type,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -52,7 +52,6 @@ STATUSES: dict[type[WeighbridgeError], int] = {
 }
 #: Seconds after which a client may ask again, where the error does not say.
 _RETRY_AFTER_S = 5
-_TYPE = "urn:weighbridge:problem:"
 _TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -151,11 +150,6 @@ def of_error(error: WeighbridgeError) -> tuple[ProblemDetails, dict[str, str]]:
     return problem, headers
 
 
-def problem_type(kind: type[WeighbridgeError]) -> str:
-    """Return the type of the problems of a kind of error."""
-    return _TYPE + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
-
-
 def of_status(status: int, detail: str = "", remedy: str = "", errors: Sequence[FieldProblem] = ()) -> ProblemDetails:
     """Return a problem that is no more than its HTTP status says."""
     title = _TITLES.get(status, "Refused")
@@ -179,7 +173,7 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
     problem = of_status(
         422, f"The request is not valid: {detail}.", "The page /docs below the API's path says what it takes.", fields
     )
-    return respond(problem.model_copy(update={"type": f"{_TYPE}invalid-request"}))
+    return respond(problem.model_copy(update={"type": "urn:weighbridge:problem:invalid-request"}))
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import Query
@@ -59,13 +60,30 @@ def place_of(cursor: str, first: T) -> T:
     return key[0]
 
 
+def moment_of(cursor: str) -> tuple[datetime, str] | None:
+    """Return the time and the id in the cursor of a list of what was made when; None for the first part.
+
+    Raises:
+        UsageError: it is the cursor of another list.
+    """
+    key = key_of(cursor)
+    if key is None:
+        return None
+    try:
+        at, id_ = (str(part) for part in key)
+        return datetime.fromisoformat(at).astimezone(UTC), id_
+    except (ValueError, OverflowError) as error:
+        raise UsageError("The cursor is of another list.", "Take `next` of the part before.") from error
+
+
 def _can_be_compared(part: object) -> bool:
     if isinstance(part, str):
         return storable(part) == part
     return type(part) is int and abs(part) <= MAX_NUMBER
 
 
-def _checked(cursor: str) -> str:
+def checked_cursor(cursor: str) -> str:
+    """Return a cursor unchanged when it is one that `cursor_of` made, or empty. Raises ValueError."""
     key_of(cursor)
     return cursor
 
@@ -73,6 +91,6 @@ def _checked(cursor: str) -> str:
 Cursor = Annotated[
     str,
     Query(description="`next` of the part before; empty for the first part.", max_length=4096),
-    AfterValidator(_checked),
+    AfterValidator(checked_cursor),
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Entries in one part.")]

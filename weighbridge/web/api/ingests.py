@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from threading import Event
 from typing import Annotated, Any
 
@@ -17,10 +16,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from weighbridge.catalog import Catalog, JobState, StoredJob
-from weighbridge.domain.access import Caller
-from weighbridge.errors import CatalogUnavailable, NotInCatalog, UsageError
+from weighbridge.domain.access import Caller, Role
+from weighbridge.errors import CatalogUnavailable, NotInCatalog
 from weighbridge.web.answers import answer
-from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, key_of
+from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, moment_of
 from weighbridge.web.api.job_documents import JobDocument, Jobs, job_document
 from weighbridge.web.authentication import Publisher, Reader
 from weighbridge.web.problems import documented
@@ -28,7 +27,7 @@ from weighbridge.web.process import SharedCatalog
 
 router = APIRouter(prefix="/ingests", tags=["ingests"])
 
-Id = Annotated[
+JobId = Annotated[
     str, Path(alias="job", description="The job's id, as the answer that accepted it has it.", max_length=64)
 ]
 #: Seconds between two looks at a job that is watched, and after which a silent stream says that it lives.
@@ -49,7 +48,7 @@ def list_jobs(
     limit: Limit = 50,
 ) -> Response:
     """List jobs, the newest first."""
-    found = catalog.jobs.listed(state=state, names=caller.models, before=_place(cursor), limit=limit + 1)
+    found = catalog.jobs.listed(state=state, names=caller.models, before=moment_of(cursor), limit=limit + 1)
     shown = found[:limit]
     following = cursor_of([shown[-1].created_at.isoformat(), shown[-1].id]) if len(found) > limit else None
     items = [job_document(job, caller) for job in shown if caller.may("reader", job.order.name)]
@@ -57,22 +56,22 @@ def list_jobs(
 
 
 @router.get("/{job}", response_model=JobDocument, responses=documented(404, 422, 503))
-def get_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: Id) -> Response:
+def get_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: JobId) -> Response:
     """Return a job: its steps with their progress, and at the end the verdict with its reasons."""
-    return answer(request, job_document(_found(catalog, id_, caller), caller))
+    return answer(request, job_document(own_job(catalog, id_, caller), caller))
 
 
 @router.delete("/{job}", response_model=JobDocument, responses=documented(404, 409, 422, 503))
-def cancel_job(request: Request, catalog: SharedCatalog, caller: Publisher, id_: Id) -> Response:
+def cancel_job(request: Request, catalog: SharedCatalog, caller: Publisher, id_: JobId) -> Response:
     """Cancel a job. One that runs stops soon: watch its state; what it received stays for the next attempt."""
-    _found(catalog, id_, caller)
+    own_job(catalog, id_, caller)
     return answer(request, job_document(catalog.acting(caller.actor).jobs.cancel(id_), caller))
 
 
 @router.get("/{job}/events", response_class=Response, responses=_EVENTS | documented(404, 422, 503))
-async def watch_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: Id) -> Response:
+async def watch_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: JobId) -> Response:
     """Watch a job: server-sent events `progress` with its document at each change, and `end` with the last one."""
-    job = await run_sync(_found, catalog, id_, caller)
+    job = await run_sync(own_job, catalog, id_, caller)
     events = _events(job, catalog, caller, request.app.state.stopping)
     return StreamingResponse(events, media_type=_EVENT_STREAM)
 
@@ -97,20 +96,9 @@ async def _events(job: StoredJob, catalog: Catalog, caller: Caller, stopping: Ev
             continue
 
 
-def _found(catalog: Catalog, id_: str, caller: Caller) -> StoredJob:
-    """Return a job of a model that a caller may see; to others there is none. Raises NotInCatalog."""
+def own_job(catalog: Catalog, id_: str, caller: Caller, role: Role = "reader") -> StoredJob:
+    """Return a job of a model for which a caller has a role; to others there is none. Raises NotInCatalog."""
     job = catalog.jobs.get(id_)
-    if not caller.may("reader", job.order.name):
+    if not caller.may(role, job.order.name):
         raise NotInCatalog(f"There is no job {id_}.", "Its id is in the answer that accepted it.", id=id_)
     return job
-
-
-def _place(cursor: str) -> tuple[datetime, str] | None:
-    key = key_of(cursor)
-    if key is None:
-        return None
-    try:
-        at, id_ = (str(part) for part in key)
-        return datetime.fromisoformat(at).astimezone(UTC), id_
-    except (ValueError, OverflowError) as error:
-        raise UsageError("The cursor is of another list.", "Take `next` of the part before.") from error

@@ -5,23 +5,17 @@ Not here: what requests for work hold (web.api.order_documents).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from weighbridge import errors
 from weighbridge.catalog import JobKind, JobState, StoredJob
 from weighbridge.domain.access import Caller
 from weighbridge.web.api.documents import Page, ReasonDocument
-from weighbridge.web.problems import problem_type
 
 JobStatus = Literal[
     "PENDING", "FETCHING", "SCANNING", "PASSED", "FAILED", "SKIPPED", "ERROR", "CANCELLED", "PURGING", "PURGED"
 ]
-#: Errors about the asker's model and source; others, and those of the configuration, name the operator's machines.
-_FOR_ASKERS = (errors.UsageError, errors.SourceError, errors.IntegrityError, errors.UnsafePath, errors.StateConflict)
-_HIDDEN = {"problem": "The server could not do this.", "remedy": "Ask its operator: an admin's key sees the reason."}
 
 
 class JobStep(BaseModel):
@@ -90,7 +84,7 @@ def job_document(job: StoredJob, caller: Caller) -> dict[str, Any]:
         "reasons": end.to_json()["reasons"] if end else [],
         "warnings": list(end.warnings) if end else [],
         "freed": end.freed if end and job.order.kind == "purge" else None,
-        "error": _error(end.to_json(), caller) if end and end.error else None,
+        "error": end.failure(for_admin=caller.may("admin")) if end else None,
         "declared": dict(job.order.declared),
         "asked_by": job.order.asker,
         "cancel_wanted": job.cancel_wanted,
@@ -106,12 +100,3 @@ def _status(job: StoredJob) -> str:
         return {"done": job.end.status, "failed": "ERROR", "cancelled": "CANCELLED"}[job.end.state]
     begun = {"rescan": "SCANNING", "purge": "PURGING"}.get(job.order.kind, "FETCHING")
     return "PENDING" if job.state == "queued" else str(job.progress.get("status", begun))
-
-
-def _error(end: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
-    kind = getattr(errors, end["error"], errors.WeighbridgeError)
-    shown = {name: end[name] for name in ("problem", "remedy")}
-    is_askers = issubclass(kind, _FOR_ASKERS) and not issubclass(kind, errors.InvalidConfiguration)
-    if not is_askers and not caller.may("admin"):
-        shown = _HIDDEN
-    return {"type": problem_type(kind), **shown, "retryable": end["retryable"]}

@@ -14,6 +14,7 @@ from weighbridge.domain.names import MAX_NAME_BYTES
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest, unsigned
 from weighbridge.domain.source_kinds import KINDS, kinds_by_scheme
+from weighbridge.domain.webhooks import MAX_URL_LENGTH
 from weighbridge.errors import InvalidReference, UsageError
 
 #: Kinds of sources that hold what people upload themselves.
@@ -31,7 +32,19 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Wanted(_Body):
+class _Order(_Body):
+    """What every request for work may say."""
+
+    callback_url: str = Field(
+        "",
+        max_length=MAX_URL_LENGTH,
+        repr=False,
+        description="Where the job's end is posted, signed with GET /webhooks/callback-secret; empty for nowhere.",
+        examples=["https://hooks.example.com/models"],
+    )
+
+
+class _Wanted(_Order):
     """What every request to take a model in may say besides where it is."""
 
     policy: Short = Field("", description="A preset or policy no weaker than the operator's; empty for that one.")
@@ -231,7 +244,7 @@ class NewVersion(_Wanted):
         return self.requested(ModelRef.parse(self.storage_path), name, self.version, another_source=True)
 
 
-class ScanOrder(_Body):
+class ScanOrder(_Order):
     """Another scan of a version."""
 
     version: Short = Field("", description="Its number; empty for the default version, else the latest.")

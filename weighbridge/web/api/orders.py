@@ -40,21 +40,22 @@ Key = Annotated[
 @router.post("/import", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
 def import_model(request: Request, caller: Publisher, wanted: ImportOrder, key: Key = "") -> Response:
     """Import a model from a source: it is fetched, verified, scanned, judged and, once it passed, published."""
-    ref = wanted.request()
-    return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip_of(caller, key), workspace))
+    ref, slip = wanted.request(), slip_of(caller, key, wanted.callback_url)
+    return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
 
 
 @router.post("", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
 def register_model(request: Request, caller: Publisher, wanted: Registration, key: Key = "") -> Response:
     """Register a model that was uploaded to storage of one's own; it passes the same gate as every other one."""
-    ref, slip = wanted.request(), slip_of(caller, key, wanted.declared())
+    ref, slip = wanted.request(), slip_of(caller, key, wanted.callback_url, wanted.declared())
     return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
 
 
 @router.post("/{id}/versions", responses=documented(400, 404, 422, 503), status_code=202, response_model=JobDocument)
 def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVersion, key: Key = "") -> Response:
     """Add a version to a model. A number that contradicts what changed is a warning of its job."""
-    slip = slip_of(caller, key, {"changelog": wanted.changelog} if wanted.changelog else None)
+    declared: dict[str, object] | None = {"changelog": wanted.changelog} if wanted.changelog else None
+    slip = slip_of(caller, key, wanted.callback_url, declared)
 
     def ordered(workspace: Workspace) -> StoredJob:
         if workspace.catalog.lists.model(name) is None:
@@ -69,17 +70,18 @@ def scan_model(
     request: Request, caller: Publisher, name: Name, wanted: Annotated[ScanOrder | None, Body()] = None, key: Key = ""
 ) -> Response:
     """Scan a version again, with today's engines, and judge it under today's policy; its source is not asked."""
-    number = wanted.version if wanted else ""
+    wanted = wanted or ScanOrder()
+    slip = slip_of(caller, key, wanted.callback_url)
 
     def ordered(workspace: Workspace) -> StoredJob:
-        return order_rescan(exact(workspace.catalog, name, number), slip_of(caller, key), workspace)
+        return order_rescan(exact(workspace.catalog, name, wanted.version), slip, workspace)
 
     return queued(request, caller, name, ordered)
 
 
-def slip_of(caller: Caller, key: str, declared: dict[str, object] | None = None) -> OrderSlip:
+def slip_of(caller: Caller, key: str, callback_url: str = "", declared: dict[str, object] | None = None) -> OrderSlip:
     """Return what goes with an order of a caller."""
-    return OrderSlip(caller.actor, key, declared or {})
+    return OrderSlip(caller.actor, key, declared or {}, callback_url)
 
 
 def queued(request: Request, caller: Caller, name: str, ordered: Callable[[Workspace], StoredJob]) -> Response:

@@ -1,0 +1,104 @@
+"""Delivery: threads that take messages from the catalog, sign them, post them, and write down what happened.
+
+A message is delivered once or more, never less: a process that is killed after the receiver has it sends it again, with
+the same `webhook-id`. Not here: what becomes a message (catalog.outbox, catalog.job_queue), and one request
+(net.webhook_post).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from standardwebhooks import Webhook
+
+from weighbridge import __version__
+from weighbridge.catalog import Attempt, Delivery
+from weighbridge.intake.queue_worker import QueueWorker
+from weighbridge.intake.resources import Resources
+from weighbridge.intake.unexpected import foreseen
+from weighbridge.net.webhook_post import Receipt, post
+
+#: How long messages are kept after their end, and how often older ones are removed.
+KEEP_S, _FORGET_EVERY_S = 30 * 24 * 3600.0, 3600.0
+#: The longest wait that a receiver can ask for, and the part of it by which each wait may be longer than
+#: planned: messages that failed together do not all come back together.
+_LONGEST_WAIT_S, _SPREAD = 24 * 3600.0, 0.1
+_log = logging.getLogger(__name__)
+
+
+class DeliveryWorker(QueueWorker):
+    """Delivers messages while its context lasts.
+
+    Args:
+        resources: those of the process.
+        threads: messages at once; with none, other processes deliver them.
+        content: returns what is sent of a message; the same at each attempt.
+    """
+
+    def __init__(self, resources: Resources, threads: int, content: Callable[[Delivery], Mapping[str, Any]]) -> None:
+        super().__init__("delivery", threads)
+        self._content = content
+        self._resources, self._settings = resources, resources.settings
+        self._lease_s = self._settings.job_lease_s + 2 * self._settings.webhook_timeout_s
+        self._forget_at = time.monotonic()
+
+    def work_once(self, owner: str) -> bool:
+        """Take a message and attempt to deliver it; return whether there was one."""
+        try:
+            self._forget()
+            delivery = self._resources.catalog.deliveries.take(owner, self._lease_s)
+            if delivery is not None:
+                self._attempt(delivery, owner)
+            return delivery is not None
+        except Exception as error:  # noqa: BLE001 (a lease runs out, and the thread goes on)
+            _log.error("Messages to receivers: %s", foreseen(error, "messages", self._settings.folder))
+            return False
+
+    def _attempt(self, delivery: Delivery, owner: str) -> None:
+        at, began = self._resources.clock(), time.monotonic()
+        try:
+            receipt = self._sent(delivery, at)
+        except Exception as error:  # noqa: BLE001 (a bug that one message meets is that attempt's failure)
+            receipt = Receipt(None, foreseen(error, f"message {delivery.id}", self._settings.folder).problem)
+        duration_ms = round((time.monotonic() - began) * 1000)
+        attempt = Attempt(at.isoformat(), receipt.status, receipt.problem, duration_ms)
+        wait_s = wait_after(receipt, delivery.attempts, self._settings.webhook_retries_s)
+        self._resources.catalog.deliveries.note(delivery, owner, attempt, wait_s)
+
+    def _sent(self, delivery: Delivery, at: datetime) -> Receipt:
+        secret = self._resources.signing_key.secret_of(delivery.destination.signer)
+        body = json.dumps(self._content(delivery), separators=(",", ":"))
+        headers = {
+            "content-type": "application/json",
+            "user-agent": f"weighbridge/{__version__}",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": Webhook(secret).sign(delivery.id, at, body),
+        }
+        policy, timeout_s = self._settings.webhook_addresses, self._settings.webhook_timeout_s
+        return post(delivery.destination.url, body.encode(), headers, policy, timeout_s)
+
+    def _forget(self) -> None:
+        if time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + _FORGET_EVERY_S
+            self._resources.catalog.deliveries.forget(KEEP_S)
+
+
+def wait_after(receipt: Receipt, attempts: int, retries_s: Sequence[float]) -> float | None:
+    """Return the seconds before the next attempt; None where there is none.
+
+    Args:
+        receipt: of the last attempt.
+        attempts: how many there have been.
+        retries_s: the waits before each further attempt.
+    """
+    if not receipt.problem or receipt.is_final or attempts > len(retries_s):
+        return None
+    planned_s = retries_s[attempts - 1] * random.uniform(1, 1 + _SPREAD)  # noqa: S311 (no secret)
+    return max(planned_s, min(receipt.wait_s or 0.0, _LONGEST_WAIT_S))
