@@ -112,3 +112,16 @@ def test_acknowledgements_are_kept_and_listed(catalog: Catalog) -> None:
     assert catalog.acknowledgements.of("other") == []
     with pytest.raises(NotInCatalog):
         catalog.acknowledgements.add("org/name", "9.0.0", "", {}, "Ada")
+
+
+def test_hostile_words_fit(catalog: Catalog) -> None:
+    settle(catalog)
+    words = "\0 \ud800 ½ \u202e"
+    content = {"tags": [words, "\0", "\ufffd"], "license_type": words, "requirements": {words: [words]}}
+    catalog.declarations.change("org/name", content)
+    catalog.declarations.set_changelog("org/name", "1.0.0", words)
+    found = catalog.declarations.of("org/name")
+    assert found is not None
+    assert found.content == content
+    assert catalog.lists.model("org/name") is not None
+    assert catalog.audit.prove().flaws == ()

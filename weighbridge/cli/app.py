@@ -228,7 +228,8 @@ def show(name: NameArgument, json_: AsJSON = False) -> None:
 
     def draw() -> None:
         declared = [terminal.declaration(declaration, warnings)] if declaration else []
-        out.print(terminal.verdict_panel(version), *declared, *terminal.details(version), crop=False)
+        card, *others = terminal.details(version)
+        out.print(terminal.verdict_panel(version), card, *declared, *others, crop=False)
 
     said = {"declared": declaration.to_json() if declaration else None, "warnings": list(warnings)}
     say("version", {**version.to_json(), **said}, draw, json_)

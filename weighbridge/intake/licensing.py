@@ -6,20 +6,23 @@ whether a use is allowed (domain.licence_terms).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from weighbridge.catalog import Catalog
 from weighbridge.domain.access import Caller
-from weighbridge.domain.acknowledgements import Acknowledgement, is_given, is_needed
+from weighbridge.domain.acknowledgements import AcknowledgeFirst, Acknowledgement, is_given, is_needed
 from weighbridge.domain.declarations import ModelDeclaration, contradictions, stated_licence
 from weighbridge.domain.licence_names import is_licence_file
 from weighbridge.domain.licence_terms import Because, PlannedUse, StatedLicence, UseJudgement, judge, unknown_names
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import LicenceNotAcknowledged, StateConflict
+from weighbridge.errors import InvalidConfiguration, LicenceNotAcknowledged, StateConflict
 from weighbridge.intake.lookup import exact
 from weighbridge.intake.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def standing(version: ModelVersion, caller: Caller, workspace: Workspace) -> Lic
     catalog = workspace.catalog
     declaration = catalog.declarations.of(version.name)
     stated, texts = stated_licence(version.card, declaration), licence_texts(version)
-    needed = is_needed(stated, workspace.operators_policy().acknowledge)
+    needed = is_needed(stated, _first(workspace))
     given = is_given(
         stated,
         texts,
@@ -139,6 +142,15 @@ def licence_texts(version: ModelVersion) -> dict[str, str]:
     """Return the sha256 of each file of a version that has the text of a licence, by path."""
     files = version.manifest.files
     return {entry.path: entry.digest.hex for entry in files if entry.digest and is_licence_file(entry.path)}
+
+
+def _first(workspace: Workspace) -> AcknowledgeFirst:
+    """Return what the operator's policy demands; everything where it cannot be read."""
+    try:
+        return workspace.operators_policy().acknowledge
+    except InvalidConfiguration as error:
+        _log.warning("Every licence has to be acknowledged, as the policy cannot be read: %s", error)
+        return "always"
 
 
 def _known_since(caller: Caller, catalog: Catalog) -> str:

@@ -66,15 +66,15 @@ def models(found: Sequence[ModelSummary]) -> RenderableType:
 
 
 def _model(model: ModelSummary) -> tuple[str | Text, ...]:
-    parameters = model.card.get("parameter_count")
+    parameters = model.described.get("parameter_count")
     return (
         Text(shown(model.name), style="bold"),
         model.version,
         status_text(model.status),
-        shown(model.card.get("architecture") or "", _CELL),
+        shown(model.described.get("architecture") or "", _CELL),
         count_text(parameters) if parameters else "",
         bytes_text(model.manifest.size),
-        shown(model.card.get("licence") or "", _CELL),
+        shown(model.described.get("licence") or "", _CELL),
     )
 
 

@@ -149,6 +149,18 @@ def _files_are_given_out(strict: Served, home: Path, name: str, key: str) -> Non
             refuse_unacknowledged(version, Caller(key, "reader"), workspace)
 
 
+def test_a_policy_that_cannot_be_read_demands_everything(strict: Served, home: Path) -> None:
+    settle(strict.catalog, "licences/free", "MIT")
+    assert strict.get("/models/licences/free/license").json()["acknowledgement_needed"] is False
+    (home / "policy.yaml").write_text("extends: [")
+    try:
+        response = strict.get("/models/licences/free/license")
+        assert (response.status_code, response.json()["acknowledgement_needed"]) == (200, True)
+        assert str(home) not in response.text
+    finally:
+        (home / "policy.yaml").write_text(POLICY)
+
+
 def test_a_planned_use_is_judged(strict: Served) -> None:
     settle(strict.catalog, "licences/apache", "Apache-2.0")
     settle(strict.catalog, "licences/check", "llama3.1")

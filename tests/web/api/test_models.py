@@ -163,6 +163,8 @@ def test_of_writers_who_read_the_same_state_one_wins(served: Served) -> None:
         ({"licence": "mit"}, 422),
         ({"license_restrictions": {"commercial_use": "yes"}}, 422),
         ({"license_restrictions": {"monthly_active_users_limit": 0}}, 422),
+        ({"license_restrictions": {"monthly_active_users_limit": True}}, 422),
+        ({"license_restrictions": dict.fromkeys(map(str, range(51)), 1)}, 422),
         ({"name": "another"}, 400),
         ([], 422),
     ],

@@ -92,9 +92,7 @@ class NewAcknowledgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"person": "Ada Lovelace"}]})
 
-    person: Annotated[
-        str, Field(min_length=1, max_length=200, description="Their name."), AfterValidator(lambda name: _named(name))
-    ]
+    person: Annotated[str, Field(max_length=200, pattern=r"\S", description="Their name."), AfterValidator(str.strip)]
     version: Number = Field("", description=_VERSION)
     text_sha256: str = Field(
         "", max_length=100, description="Of the licence's file that was read; refused where the version has another."
@@ -231,9 +229,3 @@ def _because(one: Because) -> dict[str, Any]:
 
 def _texts(texts: Any) -> list[dict[str, str]]:
     return [{"path": path, "sha256": sha256} for path, sha256 in sorted(texts.items())]
-
-
-def _named(name: str) -> str:
-    if not name.strip():
-        raise ValueError("it is the name of a person")
-    return name.strip()

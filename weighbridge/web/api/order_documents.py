@@ -20,8 +20,7 @@ from weighbridge.errors import InvalidReference, UsageError
 #: Kinds of sources that hold what people upload themselves.
 _STORAGE = ("s3", "file")
 _MAX_REFERENCE, _MAX_TEXT = 4096, 10_000
-#: Numbers of people that are no mistake are below it.
-_MOST = 10**12
+_MOST_FIELDS = 50
 
 Short = Annotated[str, Field(max_length=300)]
 Reference = Annotated[str, Field(max_length=_MAX_REFERENCE)]
@@ -119,18 +118,23 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 Values = Annotated[dict[Short, Any], AfterValidator(_plain)]
 
 
-def _restrictions(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what a licence is declared to allow, where the fields that have a meaning are of their type."""
-    for name in ("commercial_use", "derivatives"):
-        if type(values.get(name, False)) is not bool:
-            raise ValueError(f"{name} is true or false")
-    limit = values.get("monthly_active_users_limit", 1)
-    if type(limit) is not int or not 1 <= limit < _MOST:
-        raise ValueError("monthly_active_users_limit is a number of people, from 1 on")
-    return values
+class DeclaredRestrictions(BaseModel):
+    """What a licence allows, as a person declares it; further fields are kept."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"maxProperties": _MOST_FIELDS})
+
+    commercial_use: bool | None = Field(None, strict=True)
+    derivatives: bool | None = Field(None, strict=True, description="Whether changed models may be passed on.")
+    monthly_active_users_limit: int | None = Field(None, strict=True, ge=1, le=10**12)
+
+    @model_validator(mode="after")
+    def refuse_too_much(self) -> Self:
+        """Refuse more fields than a licence has, and values that JSON lacks."""
+        if len(_plain(self.model_dump(exclude_none=True))) > _MOST_FIELDS:
+            raise ValueError(f"at most {_MOST_FIELDS} fields")
+        return self
 
 
-LicenceRestrictions = Annotated[Values, AfterValidator(_restrictions)]
 Count = Annotated[int, Field(ge=1, le=10**15)]
 Tokens = Annotated[int, Field(ge=1, le=10**12)]
 Description = Annotated[str, Field(max_length=_MAX_TEXT)]
@@ -145,8 +149,8 @@ class DeclaredMetadata(_Body):
     description: Description = ""
     context_length: Tokens | None = Field(None, description="Tokens.")
     license_type: Short = Field("", examples=["apache-2.0"])
-    license_restrictions: LicenceRestrictions = Field({}, max_length=50, examples=[{"commercial_use": True}])
-    requirements: Values = Field({}, max_length=50, examples=[{"min_gpu_memory_gb": 16}])
+    license_restrictions: DeclaredRestrictions | None = Field(None, examples=[{"commercial_use": True}])
+    requirements: Values = Field({}, max_length=_MOST_FIELDS, examples=[{"min_gpu_memory_gb": 16}])
     tags: Tags = []
 
 
@@ -163,8 +167,8 @@ class MetadataChange(_Body):
     description: Description | None = None
     context_length: Tokens | None = Field(None, description="Tokens.")
     license_type: Short | None = None
-    license_restrictions: LicenceRestrictions | None = Field(None, max_length=50)
-    requirements: Values | None = Field(None, max_length=50)
+    license_restrictions: DeclaredRestrictions | None = None
+    requirements: Values | None = Field(None, max_length=_MOST_FIELDS)
     tags: Tags | None = None
 
     def changes(self, name: str) -> dict[str, Any]:
