@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
@@ -79,6 +81,20 @@ def llama(folder: Path, *, template: str | None = TEMPLATE, **config: Any) -> Pa
     return folder
 
 
+def chatting(folder: Path, kind: str, **config: Any) -> Path:
+    """Write a chat model of two layers of any kind of transformers, and its tokenizer; its next tokens are varied."""
+    words = tokenizer(folder)
+    settings = {"vocab_size": len(words), "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
+    torch.manual_seed(0)
+    made = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **(settings | config)), dtype=torch.float32)
+    with torch.no_grad():
+        for weight in made.parameters():
+            if weight.dim() > 1:
+                weight.normal_(0, 0.3)
+    made.save_pretrained(folder)
+    return folder
+
+
 def bert(folder: Path, *, labels: int = 0, **config: Any) -> Path:
     """Write a BERT of two layers and its tokenizer; with labels, one that classifies."""
     words = tokenizer(folder, None)
@@ -124,6 +140,7 @@ def follower(folder: Path, follows: dict[str, str], *, first: str = "A", context
     with torch.no_grad():
         made.transformer.wte.weight.copy_(torch.eye(count) * 10)
         made.transformer.wpe.weight.zero_()
+        made.transformer.ln_f.bias.fill_(1 / count)  # Else the logit of `first` is a sum that is zero but for noise.
         made.lm_head.weight.copy_(table)
     made.save_pretrained(folder)
     return folder

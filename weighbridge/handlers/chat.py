@@ -10,14 +10,15 @@ from typing import Any
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from weighbridge.errors import HandlerError, WeighbridgeError
+from weighbridge.handlers.batching import Asked, Batching, OnAnswer
 from weighbridge.handlers.conversion import converted, merged
 from weighbridge.handlers.generation import Generation
 from weighbridge.handlers.generation_settings import GenerationSettings
 from weighbridge.handlers.inference import inferring
-from weighbridge.handlers.interface import ChatGeneration, Device
+from weighbridge.handlers.interface import ChatGeneration, ChatRequest, Device
 from weighbridge.handlers.local_model import LocalModel
 from weighbridge.handlers.pretrained import load_model, load_processor, locate
-from weighbridge.handlers.request import template_options, text_messages, wanted
+from weighbridge.handlers.request import shared_sampling, template_options, text_messages, wanted
 from weighbridge.handlers.tool_calls import call_format, offered
 
 
@@ -45,6 +46,7 @@ class TextChat(LocalModel):
             self.model = load_model(AutoModelForCausalLM, whole, device)
         self._words = threading.Lock()
         self._generation = Generation(self.name, device, self.model, self.tokenizer, self.turns)
+        self._batching = Batching(self._generation)
         self.supports_structured_outputs = not self._generation.structures.missing
 
     @property
@@ -101,13 +103,29 @@ class TextChat(LocalModel):
 
         A piece has whole characters, and no possible beginning of a stop string; together they are the answer's text.
         """
-        template = template_options(self.name, options)
-        asked = wanted(self.name, options)
-        text = self._templated(messages, True, template)
-        prompt = self._encoded(text)
-        self._generation.check_room(prompt)
-        calls = call_format(self.tokenizer, self.tokenizer.chat_template, template.get("tools", ()), text)
-        return self._generation.answer(prompt, asked, calls=calls, cancel_event=cancel_event, on_text=on_text)
+        asked = self._asked(ChatRequest(messages, options, cancel_event, on_text))
+        return self._generation.answer(
+            asked.prompt, asked.wanted, calls=asked.calls, cancel_event=cancel_event, on_text=on_text
+        )
+
+    def generate_many(self, requests: Sequence[ChatRequest], on_answer: OnAnswer) -> None:
+        """Answer several requests, those together whose sampling is the same; each as `stream` answers it.
+
+        Args:
+            requests: the requests.
+            on_answer: called once for each request, as soon as it is answered, with its place and its answer, or the
+                error that `stream` would raise.
+        """
+        alike: dict[tuple[Any, ...], dict[int, Asked]] = {}
+        for place, request in enumerate(requests):
+            try:
+                asked = self._asked(request)
+            except WeighbridgeError as error:
+                on_answer(place, error)
+            else:
+                alike.setdefault(shared_sampling(request.options) or ("alone", place), {})[place] = asked
+        for group in alike.values():
+            self._batching.answer(group, on_answer)
 
     def count_tokens(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool = True) -> int:
         """Return the number of tokens of the messages in the model's own template. Raises HandlerError."""
@@ -146,6 +164,17 @@ class TextChat(LocalModel):
             HandlerError, OutOfMemory, Cancelled: as `generate`.
         """
         return self._generation.complete(prompts, stop=stop, cancel_event=cancel_event, on_token=on_token, **options)
+
+    def _asked(self, request: ChatRequest) -> Asked:
+        """Return the prompt of a request. Raises InvalidRequest or HandlerError."""
+        options = dict(request.options)
+        template = template_options(self.name, options)
+        asked = wanted(self.name, options)
+        text = self._templated(request.messages, True, template)
+        prompt = self._encoded(text)
+        self._generation.check_room(prompt)
+        calls = call_format(self.tokenizer, self.tokenizer.chat_template, template.get("tools", ()), text)
+        return Asked(prompt, asked, calls, request.cancel_event, request.on_text)
 
     def _templated(
         self,

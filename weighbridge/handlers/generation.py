@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
@@ -21,7 +21,8 @@ from weighbridge.handlers.generation_settings import read_settings
 from weighbridge.handlers.inference import inferring, refuse_cancelled, sown, watched
 from weighbridge.handlers.interface import ChatGeneration, Device
 from weighbridge.handlers.penalties import Penalties
-from weighbridge.handlers.request import Wanted, stop_strings
+from weighbridge.handlers.request import Wanted
+from weighbridge.handlers.stopping import Ending, StopStrings
 from weighbridge.handlers.structure import Structures
 from weighbridge.handlers.tool_calls import CallFormat
 from weighbridge.handlers.turns import Turns
@@ -41,7 +42,7 @@ class Generation:
     """
 
     def __init__(self, name: str, device: Device, model: Any, tokenizer: Any, turns: Turns) -> None:
-        self._name, self._device, self._model, self._tokenizer = name, device, model, tokenizer
+        self.name, self._device, self.model, self.tokenizer = name, device, model, tokenizer
         self.turns = turns
         self.settings = read_settings(model)
         self.structures = Structures(name, tokenizer, self.settings.ends)
@@ -56,14 +57,14 @@ class Generation:
     @property
     def context_length(self) -> int:
         """Return the most tokens of prompt and answer together."""
-        length = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        length = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return length if isinstance(length, int) and length > 0 else 2**31
 
     def check_room(self, prompt: Sequence[int]) -> None:
         """Raise InvalidRequest where a prompt leaves no room for an answer."""
         if len(prompt) >= self.context_length:
             raise InvalidRequest(
-                f"The messages are {len(prompt):,} tokens, and {self._name} takes {self.context_length:,}.",
+                f"The messages are {len(prompt):,} tokens, and {self.name} takes {self.context_length:,}.",
                 "Shorten them.",
                 tokens=len(prompt),
                 limit=self.context_length,
@@ -100,7 +101,7 @@ class Generation:
                 "An answer that has to have a form calls no tool.", "Leave out tools, or response_format."
             )
         words = [*wanted.stop, *self.settings.stop]
-        answering = Answering(self._tokenizer, self.settings.ends, words, wanted, on_text, calls)
+        answering = Answering(self.tokenizer, self.settings.ends, words, wanted, on_text, calls)
         listens = on_text or cancel_event or answering.logprobs
         reason = "length"
         try:
@@ -115,7 +116,7 @@ class Generation:
                 look=answering.look if listens else None,
                 logprobs=answering.logprobs,
                 processors=self._processors(wanted, len(prompt)),
-                **self._sampling(wanted),
+                **self.sampling(wanted),
             )
         except Cancelled:
             if not answering.tokens:
@@ -123,7 +124,7 @@ class Generation:
             tokens, reason = answering.tokens, "cancelled"
         return answering.whole(tokens, len(prompt), reason)
 
-    def _sampling(self, wanted: Wanted) -> dict[str, Any]:
+    def sampling(self, wanted: Wanted) -> dict[str, Any]:
         """Return the options of transformers' `generate` for sampling; none without sampling."""
         if wanted.temperature == 0:
             return {}
@@ -171,7 +172,7 @@ class Generation:
         longest, further = max(map(len, prompts)), int(options.get("max_new_tokens", 1))
         if longest + further > self.context_length:
             raise InvalidRequest(
-                f"{longest:,} tokens and {further:,} more are too many for {self._name}: {self.context_length:,}.",
+                f"{longest:,} tokens and {further:,} more are too many for {self.name}: {self.context_length:,}.",
                 "Send shorter prompts, or ask for shorter answers.",
                 tokens=longest + further,
                 limit=self.context_length,
@@ -198,44 +199,80 @@ class Generation:
         """
         seed, look, watches = (options.pop(name, None) for name in ("seed", "look", "watch_layers"))
         logprobs, processors = options.pop("logprobs", None), options.pop("processors", ())
+        ending = Ending(max(map(len, prompts)), StopStrings(self.tokenizer, stop), cancel_event, look)
+        answers = self.run(
+            prompts,
+            ending,
+            cancel_event=cancel_event,
+            watch_layers=bool(watches),
+            processors=processors,
+            during=[sown(self._device, seed), *([logprobs.listening(self.model)] if logprobs else [])],
+            streamer=_Ticking(on_token) if on_token else None,
+            **(inputs or {}),
+            **options,
+        )
+        refuse_cancelled(self.name, cancel_event)
+        return [answer[: self._length(answer, ending.lengths.get(row))] for row, answer in enumerate(answers)]
+
+    def run(
+        self,
+        prompts: Sequence[Sequence[int]],
+        ending: StoppingCriteria,
+        *,
+        cancel_event: threading.Event | None,
+        watch_layers: bool,
+        processors: Sequence[LogitsProcessor],
+        during: Sequence[AbstractContextManager[None]] = (),
+        **options: Any,
+    ) -> list[list[int]]:
+        """Return all tokens after each prompt, in one batch: an answer that ends before the others has padding.
+
+        Args:
+            prompts: their tokens; shorter ones are padded on the left.
+            ending: says which answers have ended, after each token.
+            cancel_event: ends the wait for the model, and with `watch_layers` a pass through it between two layers.
+            watch_layers: see there.
+            processors: change the logits of the next token.
+            during: contexts for the time of the model's turn.
+            options: those of transformers' `generate`, and further inputs of the model.
+
+        Raises:
+            InvalidRequest: a prompt has a token that the model does not have.
+            HandlerError, OutOfMemory, Cancelled: as `answer`.
+        """
         self._check_known(prompts)
         width = max(map(len, prompts))
-        padding = self._tokenizer.pad_token_id
-        padding = padding if padding is not None else self._tokenizer.eos_token_id or 0
+        padding = self.tokenizer.pad_token_id
+        padding = padding if padding is not None else self.tokenizer.eos_token_id or 0
         rows = [[padding] * (width - len(prompt)) + list(prompt) for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         options = {"do_sample": False, "pad_token_id": padding, **options}
         if not options["do_sample"]:
             options |= {"temperature": None, "top_p": None, "top_k": None}
-        ending = _Ending(self._tokenizer, width, stop, cancel_event, look)
-        with (
-            self.turns.take(self._name, cancel_event),
-            watched(self._model, self._name, cancel_event if watches else None),
-            inferring(self._name, str(self._device), "chat"),
-            sown(self._device, seed),
-            logprobs.listening(self._model) if logprobs else nullcontext(),
-        ):
-            outputs = self._model.generate(
+        with ExitStack() as stack:
+            stack.enter_context(self.turns.take(self.name, cancel_event))
+            stack.enter_context(watched(self.model, self.name, cancel_event if watch_layers else None))
+            stack.enter_context(inferring(self.name, str(self._device), "chat"))
+            for context in during:
+                stack.enter_context(context)
+            outputs = self.model.generate(
                 input_ids=torch.tensor(rows, device=self._device),
                 attention_mask=torch.tensor(mask, device=self._device),
-                logits_processor=LogitsProcessorList([Finite(self._name), *processors]),
+                logits_processor=LogitsProcessorList([Finite(self.name), *processors]),
                 stopping_criteria=StoppingCriteriaList([ending]),
-                streamer=_Ticking(on_token) if on_token else None,
-                **(inputs or {}),
                 **options,
             )
-            answers = outputs[:, width:].tolist()
-        refuse_cancelled(self._name, cancel_event)
-        return [answer[: self._length(answer, ending.lengths.get(row))] for row, answer in enumerate(answers)]
+            answers: list[list[int]] = outputs[:, width:].tolist()
+        return answers
 
     def _check_known(self, prompts: Sequence[Sequence[int]]) -> None:
         """Raise InvalidRequest for tokens that only the tokenizer has; torch would report an index error."""
-        known = self._model.get_input_embeddings().weight.shape[0]
+        known = self.model.get_input_embeddings().weight.shape[0]
         foreign = next((token for prompt in prompts for token in prompt if not 0 <= token < known), None)
         if foreign is not None:
             raise InvalidRequest(
-                f"{self._name} has {known:,} tokens, and its tokenizer writes one more: "
-                f"{self._tokenizer.convert_ids_to_tokens(foreign)!r} ({foreign}).",
+                f"{self.name} has {known:,} tokens, and its tokenizer writes one more: "
+                f"{self.tokenizer.convert_ids_to_tokens(foreign)!r} ({foreign}).",
                 "Leave it out of the messages; its publisher has to correct the tokenizer or its template.",
             )
 
@@ -256,45 +293,6 @@ class Finite(LogitsProcessor):  # type: ignore[misc]
         if torch.isnan(scores).any() or not torch.isfinite(scores).any(dim=-1).all():
             raise HandlerError(f"{self._name} computes NaN.", "Its weights are broken, or their type is too small.")
         return scores
-
-
-class _Ending(StoppingCriteria):  # type: ignore[misc]
-    """Ends all answers when cancelled, and each one whose last tokens contain a stop string.
-
-    transformers' own criterion splits tokens and fails on some vocabularies; comparing the text works for all.
-    """
-
-    def __init__(
-        self,
-        tokenizer: Any,
-        start: int,
-        stop: Sequence[str],
-        event: threading.Event | None,
-        look: Callable[[list[int]], None] | None,
-    ) -> None:
-        self._tokenizer, self._start, self._event, self._look = tokenizer, start, event, look
-        self._stop = stop_strings(stop)
-        #: The number of tokens of each ended answer.
-        self.lengths: dict[int, int] = {}
-        # A token may be less than a character: a stop string of n bytes has at most n tokens, and one may begin it.
-        self._reach = max((len(word.encode()) for word in self._stop), default=0) + 1
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        if self._look:
-            self._look(input_ids[0, self._start :].tolist())
-        cancelled = self._event is not None and self._event.is_set()
-        done = [cancelled or self._stops(row) for row in input_ids[:, self._start :]]
-        for row, stopped in enumerate(done):
-            if stopped:
-                self.lengths.setdefault(row, input_ids.shape[1] - self._start)
-        return torch.tensor(done, device=input_ids.device, dtype=torch.bool)
-
-    def _stops(self, row: torch.Tensor) -> bool:
-        if not self._stop:
-            return False
-        last = row[-self._reach :]
-        texts = [self._tokenizer.decode(last, skip_special_tokens=skipped) for skipped in (True, False)]
-        return any(word in text for text in texts for word in self._stop)
 
 
 class _Ticking(BaseStreamer):  # type: ignore[misc]

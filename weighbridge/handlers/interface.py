@@ -8,7 +8,7 @@ Not here: which class serves which model (config.models_file), or how a class is
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -60,6 +60,23 @@ class ChatGeneration:
     refusal: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One of several requests that a chat handler answers together, by its optional method `generate_many`.
+
+    Attributes:
+        messages: in OpenAI's form.
+        options: those of `generate`.
+        cancel_event: ends this request.
+        on_text: called with each piece of its text; None where its caller waits for the whole.
+    """
+
+    messages: Sequence[dict[str, Any]]
+    options: Mapping[str, Any]
+    cancel_event: threading.Event | None = None
+    on_text: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

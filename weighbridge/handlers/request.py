@@ -93,6 +93,23 @@ def wanted(name: str, options: Mapping[str, Any]) -> Wanted:
     return Wanted(**{**given, "stop": tuple(stop_strings(options.get("stop"))), "schema": schema})
 
 
+def shared_sampling(options: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what two requests have in common that may be computed in one batch; empty for one that is alone in it.
+
+    It is how tokens are chosen. Lengths, stop strings and penalties may differ. A seed is that of one answer, except at
+    temperature 0, where nothing is drawn; probabilities and forms are recorded and kept for one answer.
+
+    Args:
+        options: those of a call of `generate`, unchecked.
+    """
+    temperature, seed = options.get("temperature"), options.get("seed")
+    if options.get("logprobs") or asks_for_form(options.get("response_format")) or not _number(temperature):
+        return ()
+    if temperature == 0:
+        return (0,)
+    return () if seed is not None else (temperature, options.get("top_p"), options.get("top_k"))
+
+
 def check_taken(name: str, method: Any, options: Mapping[str, Any]) -> None:
     """Raise InvalidRequest for an option that a handler's method does not take."""
     taken = inspect.signature(method).parameters

@@ -1,9 +1,9 @@
 """A worker: a handler whose model runs in a separate process, which stays and answers one call after another.
 
 A model that crashes, hangs or exhausts the memory ends only its own process: its callers get an error, and the next
-call loads it again. Waiting calls of the same kind are merged where that gives the same answers (`joins`); chats are
-not, as numbers of a batch differ in their last digits, and with them now and then a word. Not here: the process
-(worker_process), its own side (worker_child), and the waiting calls (worker_line).
+call loads it again. Waiting calls of the same kind are merged where that gives the same answers: texts to embed or rank
+where the handler `joins`, and chats where it has `generate_many`. Not here: the process (worker_process), its own side
+(worker_child), and the waiting calls (worker_line).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from weighbridge.handlers.interface import (
     TokenLogprob,
 )
 from weighbridge.handlers.ranking import ranked
-from weighbridge.handlers.request import check_top_k, checked_text
+from weighbridge.handlers.request import check_top_k, checked_text, shared_sampling
 from weighbridge.handlers.worker_child import DESCRIBED
 from weighbridge.handlers.worker_line import Call
 from weighbridge.handlers.worker_serving import Serving, WorkerLimits, wrong_answer
@@ -146,7 +146,8 @@ class Worker:
         **options: Any,
     ) -> ChatGeneration:
         """Answer messages and call back with each piece of the text; otherwise as `generate`."""
-        call = Call("generate", {"messages": list(messages), **options}, hears=on_text is not None)
+        shared = shared_sampling(options) if "generate_many" in self._methods else ()
+        call = Call("generate", {"messages": list(messages), **options}, hears=on_text is not None, shared=shared)
         value = self._serving.ask(call, cancel_event, on_text)
         try:
             parts = {"tool_calls": tuple(value["tool_calls"]), "logprobs": tuple(map(_logprob, value["logprobs"]))}

@@ -1,8 +1,9 @@
 """The child process of a worker: loads a model once, then executes one call after another.
 
-Each message is a line of JSON. It receives the model, then calls `{"id", "call", "arguments", "hears"}` and their
-cancellation, `{"cancel": id}`; it sends `{"ready": …}`, for each call `{"id"}` when it begins, pieces of its text,
-`{"id", "piece"}`, and its answer, `{"id", "value"}`, or an error. Not here: the other end (worker_process).
+Each message is a line of JSON. It receives the model, then calls `{"id", "call", "arguments", "hears"}`, chats to
+compute together, `{"together": [call, …]}`, and cancellations, `{"cancel": id}`; it sends `{"ready": …}`, for each call
+`{"id"}` when it begins, pieces of its text, `{"id", "piece"}`, and its answer, `{"id", "value"}`, or an error. Not
+here: the other end (worker_process).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import IO, Any
 
 from weighbridge.errors import HandlerError, InvalidRequest, WeighbridgeError
 from weighbridge.handlers import child_process
-from weighbridge.handlers.interface import ATTRIBUTES
+from weighbridge.handlers.interface import ATTRIBUTES, ChatGeneration, ChatRequest
 from weighbridge.handlers.loading import opened
 from weighbridge.handlers.request import check_taken
 from weighbridge.handlers.vectors import as_base64
@@ -59,6 +60,11 @@ class _Calls:
             hear(found.text)
         return asdict(found)
 
+    def generate_many(
+        self, requests: Sequence[ChatRequest], on_answer: Callable[[int, ChatGeneration | WeighbridgeError], None]
+    ) -> None:
+        self._handler.generate_many(requests, on_answer)
+
     def transcribe(self, event: threading.Event, _: Any, *, audio_path: str, **options: Any) -> dict[str, Any]:
         return asdict(self._ask("transcribe", audio_path, cancel_event=event, **options))
 
@@ -85,40 +91,96 @@ def main() -> None:
             model = json.loads(sys.stdin.readline())
             with opened(model["handler"], model["model"], device=model["device"], **model["options"]) as handler:
                 lines.write({"ready": _described(handler)})
-                _work(_Calls(handler), lines)
+                _Work(_Calls(handler), lines).run()
         except WeighbridgeError as error:
             lines.write(child_process.as_json(error))
 
 
-def _work(calls: _Calls, lines: _Lines) -> None:
-    """Execute one call after another, until stdin ends."""
-    waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    events: dict[int, threading.Event] = {}
+class _Work:
+    """Executes one call after another, or several chats together.
 
-    def listen() -> None:
+    Args:
+        calls: the handler.
+        lines: to the parent.
+    """
+
+    def __init__(self, calls: _Calls, lines: _Lines) -> None:
+        self._calls, self._lines = calls, lines
+        self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._events: dict[int, threading.Event] = {}
+
+    def run(self) -> None:
+        """Work until stdin ends."""
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        while (message := self._waiting.get()) is not None:
+            if "together" in message:
+                self._together(message["together"])
+            else:
+                self._begin(message)
+                self._alone(message)
+
+    def _listen(self) -> None:
         for line in sys.stdin:
             message = json.loads(line)
             if "cancel" in message:
-                if (event := events.get(message["cancel"])) is not None:
+                if (event := self._events.get(message["cancel"])) is not None:
                     event.set()
             else:
-                events[message["id"]] = threading.Event()
-                waiting.put(message)
-        waiting.put(None)
+                for call in message.get("together", [message]):
+                    self._events[call["id"]] = threading.Event()
+                self._waiting.put(message)
+        self._waiting.put(None)
 
-    threading.Thread(target=listen, name="listen", daemon=True).start()
-    while (message := waiting.get()) is not None:
-        number = message["id"]
-        lines.write({"id": number})  # From here on, a crash belongs to this call.
-        hear = (lambda piece, number=number: lines.write({"id": number, "piece": piece})) if message["hears"] else None
-        answer = _answered(getattr(calls, message["call"]), events[number], hear, message["arguments"])
-        del events[number]
-        lines.write({"id": number, **answer})
+    def _begin(self, call: Mapping[str, Any]) -> None:
+        self._lines.write({"id": call["id"]})  # From here on, a crash belongs to this call.
+
+    def _alone(self, call: Mapping[str, Any]) -> None:
+        method, event = getattr(self._calls, call["call"]), self._events[call["id"]]
+        self._end(call, _answered(method, event, self._hear(call), call["arguments"]))
+
+    def _together(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        """Execute chats together; each answer is sent as soon as it is there."""
+        open_calls, heard = dict(enumerate(calls)), set[int]()
+
+        def request(place: int, call: Mapping[str, Any]) -> ChatRequest:
+            hear = self._hear(call)
+
+            def on_text(piece: str) -> None:
+                heard.add(place)
+                if hear:
+                    hear(piece)
+
+            options = {name: value for name, value in call["arguments"].items() if name != "messages"}
+            event = self._events[call["id"]]
+            return ChatRequest(call["arguments"]["messages"], options, event, on_text if hear else None)
+
+        def on_answer(place: int, answer: ChatGeneration | WeighbridgeError) -> None:
+            told = child_process.as_json(answer) if isinstance(answer, WeighbridgeError) else {"value": asdict(answer)}
+            self._end(open_calls.pop(place), told)
+
+        for call in calls:
+            self._begin(call)
+        requests = [request(place, call) for place, call in open_calls.items()]
+        failure = _answered(lambda *_: self._calls.generate_many(requests, on_answer), None, None, {})
+        for place, call in open_calls.items():  # It failed as a whole: only one of them may be at fault.
+            if place in heard:
+                self._end(call, failure)
+            else:
+                self._alone(call)
+
+    def _hear(self, call: Mapping[str, Any]) -> Callable[[str], None] | None:
+        if not call["hears"]:
+            return None
+        return lambda piece: self._lines.write({"id": call["id"], "piece": piece})
+
+    def _end(self, call: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        del self._events[call["id"]]
+        self._lines.write({"id": call["id"], **answer})
 
 
 def _answered(
     call: Callable[..., Any],
-    event: threading.Event,
+    event: threading.Event | None,
     hear: Callable[[str], None] | None,
     arguments: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -147,7 +209,23 @@ class _Lines:
 def _described(handler: Any) -> dict[str, Any]:
     known = {name: getattr(handler, name) for name in (*DESCRIBED, *ATTRIBUTES) if hasattr(handler, name)}
     methods = [name for name in ("score", "count_cut", "stream") if callable(getattr(handler, name, None))]
+    methods += ["generate_many"] if _generates_many(handler) else []
     return {**known, "capabilities": list(known["capabilities"]), "device": str(handler.device), "methods": methods}
+
+
+def _generates_many(handler: Any) -> bool:
+    """Return whether a handler has a `generate_many` that does what its `generate` and `stream` do.
+
+    A class that inherits it, and changes these, would be asked past its own methods.
+    """
+
+    def owner(name: str) -> int:
+        places = [place for place, kind in enumerate(type(handler).__mro__) if name in vars(kind)]
+        return min(places, default=len(type(handler).__mro__))
+
+    return callable(getattr(handler, "generate_many", None)) and owner("generate_many") <= min(
+        owner("generate"), owner("stream")
+    )
 
 
 if __name__ == "__main__":

@@ -29,28 +29,42 @@ class Call:
         arguments: its arguments.
         hears: whether the caller receives pieces of the text.
         joined: the argument whose list may be merged with those of other calls; empty for none.
+        shared: what this chat has in common with those that may be computed together with it; empty for none.
         heard: what arrived: `("piece", text)`, `("value", …)` or `("error", …)`.
         begun: whether its execution has begun.
         given_up: set when the caller no longer waits.
+        has_text: whether pieces of its text were passed on.
     """
 
     name: str
     arguments: Mapping[str, Any]
     hears: bool = False
     joined: str = ""
+    shared: tuple[Any, ...] = ()
     heard: queue.SimpleQueue[tuple[str, Any]] = field(default_factory=queue.SimpleQueue)
     begun: bool = False
     given_up: threading.Event = field(default_factory=threading.Event)
+    has_text: bool = False
 
     @property
     def size(self) -> int:
-        """Return how many texts it has."""
-        return len(self.arguments[self.joined])
+        """Return how many texts it has; 1 for a chat."""
+        return len(self.arguments[self.joined]) if self.joined else 1
 
     def fits(self, other: Call) -> bool:
-        """Return whether another call can be merged with this one: all but the merged lists is equal."""
+        """Return whether another call can be merged with this one: all but the merged lists is equal.
+
+        Of chats only what they share is.
+        """
+        if self.shared:
+            return self.shared == other.shared
         mine, others = ({**call.arguments, self.joined: None} for call in (self, other))
         return bool(self.joined) and (self.name, self.joined, mine) == (other.name, other.joined, others)
+
+    def hear(self, piece: str) -> None:
+        """Give the caller a piece of the text."""
+        self.has_text = True
+        self.heard.put(("piece", piece))
 
     def fail(self, error: WeighbridgeError) -> None:
         """Give the caller an error instead of an answer."""
@@ -63,10 +77,11 @@ class Line:
     Args:
         name: the model's name, for messages.
         limit: the most waiting calls.
+        together: the most chats that are taken together.
     """
 
-    def __init__(self, name: str, limit: int) -> None:
-        self._name, self._limit = name, limit
+    def __init__(self, name: str, limit: int, together: int) -> None:
+        self._name, self._limit, self._together = name, limit, together
         self._calls: deque[Call] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -108,9 +123,10 @@ class Line:
             if not self._calls:
                 return []
             first = self._calls.popleft()
-            together, size = [first], first.size if first.joined else _MAX_TOGETHER
+            together, size = [first], first.size
+            most = _MAX_TOGETHER if first.joined else self._together
             for call in list(self._calls):
-                if first.fits(call) and size + call.size <= _MAX_TOGETHER:
+                if first.fits(call) and size + call.size <= most:
                     self._calls.remove(call)
                     together.append(call)
                     size += call.size

@@ -32,15 +32,21 @@ class WorkerLimits:
 
     Attributes:
         waiting: the most waiting calls; one more is refused as `Busy`.
+        together: the most chats that are computed together; 1 for each one alone.
         call_s: the most seconds of a call, including its wait.
         load_s: the most seconds for loading the model.
         grace_s: seconds that a cancelled or late call has to end, before its process is killed.
     """
 
     waiting: int = 64
+    together: int = 8
     call_s: float = 600.0
     load_s: float = 600.0
     grace_s: float = 5.0
+
+
+#: Called with the number of a call, and its answer or error.
+_Hear = Callable[[int, Mapping[str, Any]], None]
 
 
 class _NotBegun(HandlerError):
@@ -65,7 +71,7 @@ class Serving:
     def __init__(self, name: str, model: Mapping[str, Any], limits: WorkerLimits) -> None:
         self._name, self._limits = name, limits
         self._model = _plain(model)
-        self._line = Line(name, limits.waiting)
+        self._line = Line(name, limits.waiting, limits.together)
         self._numbers = itertools.count()
         self._process: WorkerProcess | None
         self._process, self.described = self._loaded()
@@ -146,6 +152,9 @@ class Serving:
         calls = [call for call in calls if not call.given_up.is_set()]
         for call in calls:
             call.begun = True
+        if len(calls) > 1 and not calls[0].joined:
+            self._chat(calls)
+            return
         try:
             answers = self._answers(calls) if calls else []
         except WeighbridgeError as error:
@@ -157,6 +166,32 @@ class Serving:
             return
         for call, answer in zip(calls, answers, strict=True):
             call.heard.put(("value", answer))
+
+    def _chat(self, calls: Sequence[Call]) -> None:
+        """Have chats computed together; where the process dies, each that has no answer is tried alone."""
+        numbers = {next(self._numbers): call for call in calls}
+        waiting = dict(numbers)
+        together = [
+            {"id": number, "call": call.name, "arguments": call.arguments, "hears": call.hears}
+            for number, call in numbers.items()
+        ]
+
+        def hear(number: int, message: Mapping[str, Any]) -> None:
+            if (error := child_process.told_error(message)) is not None:
+                waiting.pop(number).fail(error)
+            elif "value" in message:
+                waiting.pop(number).heard.put(("value", message["value"]))
+
+        failure: WeighbridgeError | None = None
+        try:
+            self._ask({"together": together}, {number: [call] for number, call in numbers.items()}, hear)
+        except WeighbridgeError as error:
+            failure = error
+        for call in waiting.values():
+            if failure is not None and call.has_text:  # Another answer might go on otherwise.
+                call.fail(failure)
+            else:
+                self._work([call])
 
     def _answers(self, calls: Sequence[Call]) -> list[Any]:
         """Return an answer for each of some merged calls."""
@@ -178,42 +213,63 @@ class Serving:
             raise wrong_answer(self._name) from error
 
     def _answer(self, calls: Sequence[Call], question: Mapping[str, Any]) -> Any:
-        """Send a question to the process, or to a new one where it has ended, and return its answer."""
-        question = {"id": next(self._numbers), **question}
+        """Return the process's answer to a question of some merged calls."""
+        number, answers = next(self._numbers), list[Any]()
+
+        def hear(_: int, message: Mapping[str, Any]) -> None:
+            if (error := child_process.told_error(message)) is not None:
+                raise error
+            answers.append(message["value"])
+
+        self._ask({"id": number, **question}, {number: calls}, hear)
+        return answers[0]
+
+    def _ask(self, message: Mapping[str, Any], callers: Mapping[int, Sequence[Call]], hear: _Hear) -> None:
+        """Send a message to the process, or to a new one where it has ended, and wait for all answers.
+
+        Args:
+            message: the message.
+            callers: the calls of each number in it.
+            hear: called with each number and its answer.
+        """
         if self._process is not None and self._process.alive:
             try:
-                return self._told(self._process, calls, question)
-            except _NotBegun:  # It has ended, but not because of this call.
+                return self._exchange(self._process, message, callers, hear)
+            except _NotBegun:  # It has ended, but not because of these calls.
                 pass
         self._drop()
         self._process, _ = self._loaded()
-        return self._told(self._process, calls, question)
+        return self._exchange(self._process, message, callers, hear)
 
-    def _told(self, process: WorkerProcess, calls: Sequence[Call], question: Mapping[str, Any]) -> Any:
-        """Return a process's answer; end the calls whose callers no longer wait."""
-        process.send(question)
+    def _exchange(
+        self, process: WorkerProcess, message: Mapping[str, Any], callers: Mapping[int, Sequence[Call]], hear: _Hear
+    ) -> None:
+        """Pass on all answers of a process; end the calls whose callers no longer wait."""
+        waiting, cancelled = dict(callers), set[int]()
         begun, stopped_at = False, None
-        while True:
+        process.send(message)
+        while waiting:
             try:
-                message = process.receive(_LOOK_S)
+                received = process.receive(_LOOK_S)
             except HandlerError as error:
                 self._drop()
                 raise error if begun else _NotBegun(error.problem, error.remedy, **error.facts) from error
-            if message is not None:
+            if received is not None and (number := received.get("id")) in waiting:
                 begun = True
-                if (told := child_process.told_error(message)) is not None:
-                    raise told
-                if "value" in message:
-                    return message["value"]
-                if "piece" in message:
-                    calls[0].heard.put(("piece", str(message["piece"])))
-            if stopped_at is None:
-                if all(call.given_up.is_set() for call in calls):
-                    process.send({"cancel": question["id"]})
-                    stopped_at = time.monotonic()
-            elif time.monotonic() > stopped_at + self._limits.grace_s:
-                self._drop()
-                raise Cancelled(f"The work of {self._name} was cancelled; its process has ended.")
+                if "piece" in received:
+                    waiting[number][0].hear(str(received["piece"]))
+                elif "value" in received or "error" in received:
+                    del waiting[number]
+                    hear(number, received)
+            left = {number for number, calls in waiting.items() if all(call.given_up.is_set() for call in calls)}
+            for number in left - cancelled:
+                process.send({"cancel": number})
+            cancelled |= left
+            if waiting and len(left) == len(waiting):
+                stopped_at = stopped_at or time.monotonic()
+                if time.monotonic() > stopped_at + self._limits.grace_s:
+                    self._drop()
+                    raise Cancelled(f"The work of {self._name} was cancelled; its process has ended.")
 
     def _drop(self) -> None:
         process, self._process = self._process, None
