@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,21 @@ def test_several_processes_share_one_port(tmp_path: Path) -> None:
     with serving(tmp_path, None, "--workers", "2") as served:
         assert {served.get("/models").status_code for _ in range(20)} == {200}
         assert served.stop(signal.SIGINT) == 0
+
+
+def test_several_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    with serving(tmp_path, None, "--workers", "2") as served:
+        port = served.url.split("/")[2].partition(":")[2]
+        assert served.get("/models").status_code == 200
+        served.stop(signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with socket.create_server(("127.0.0.1", int(port))):
+                    break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
 
 
 def test_the_path_of_the_api_is_a_setting(tmp_path: Path) -> None:

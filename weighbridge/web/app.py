@@ -39,6 +39,7 @@ from weighbridge.web.api.webhook_documents import message_of
 from weighbridge.web.authentication import needs
 from weighbridge.web.failures import Failures
 from weighbridge.web.limits import RequestLimits
+from weighbridge.web.methods import MethodsOfPaths
 from weighbridge.web.problems import add_handlers, documented, name_media_type
 from weighbridge.web.stopping import stop_event
 
@@ -54,7 +55,8 @@ _ROUTERS = (
 def create_app(settings: Settings) -> ASGIApp:
     """Return what a server runs; it opens the process's resources when the server starts it."""
     app = create_api(settings)
-    names = NamesInPaths(app, f"{settings.api_prefix}/models", app.openapi()["paths"])
+    paths = app.openapi()["paths"]
+    names = NamesInPaths(MethodsOfPaths(app, paths), f"{settings.api_prefix}/models", paths)
     return RequestLimits(names, settings.api_max_body)
 
 

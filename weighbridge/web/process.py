@@ -16,16 +16,17 @@ from weighbridge.intake.workspace import Workspace, workspace_of
 from weighbridge.web.failures import Failures
 
 
-def _resources(request: Request) -> Resources:
+# These are coroutines, though they wait for nothing: FastAPI calls plain functions in a thread, each in another one.
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
 
-def _catalog(request: Request) -> CatalogOfProcess:
-    return _resources(request).catalog
+async def _catalog(request: Request) -> CatalogOfProcess:
+    return (await _resources(request)).catalog
 
 
-def _failures(request: Request) -> Failures:
+async def _failures(request: Request) -> Failures:
     failures: Failures = request.app.state.failures
     return failures
 

@@ -6,17 +6,20 @@ Not here: what is served (web.app).
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from weighbridge.config.settings import Settings
 from weighbridge.errors import UsageError
 from weighbridge.web.app import create_app
+from weighbridge.web.stopping import stop_without
 
 #: Seconds that requests may take to end after the server was told to stop.
 GRACE_S = 10
@@ -50,7 +53,7 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
     """
     listening = _listen(settings.serve_host, settings.serve_port)
     config = uvicorn.Config(
-        partial(create_app, settings),
+        partial(_app_of_several, settings, os.getpid()) if workers > 1 else partial(create_app, settings),
         factory=True,
         workers=workers,
         log_config=None,
@@ -69,6 +72,12 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
             Multiprocess(config, [listening]).run()
         else:
             _Server(config).run([listening])
+
+
+def _app_of_several(settings: Settings, parent: int) -> ASGIApp:
+    """Return the application of one of several processes, which their parent starts."""
+    stop_without(parent)
+    return create_app(settings)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
 from fastapi import Path
@@ -23,23 +23,31 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weighbridge.domain.names import MAX_NAME_BYTES
 
-#: Characters of a path's parameter, each of which may be three escaped bytes, escaped once more by `_escaped`.
-_MAX_ESCAPED = 9 * MAX_NAME_BYTES
 
+def _read(escaped: str) -> str:
+    """Return a parameter of a path as the client meant it: `_escaped` wrote it. Raises ValueError for a long one."""
+    text = unquote(escaped)
+    if len(text) > MAX_NAME_BYTES:
+        raise ValueError(f"it has more than {MAX_NAME_BYTES} characters")
+    return text
+
+
+# The length is that of the text, and not of its escaped form, which pydantic would measure.
+_LENGTH: dict[str, Any] = {"maxLength": MAX_NAME_BYTES}
 Name = Annotated[
     str,
     Path(
         alias="id",
         description="The model's name; a slash in it may be written `/` or `%2F`.",
-        max_length=_MAX_ESCAPED,
+        json_schema_extra=_LENGTH,
         examples=["smollm2-135m-instruct"],
     ),
-    AfterValidator(unquote),
+    AfterValidator(_read),
 ]
 Number = Annotated[
     str,
-    Path(alias="version", description="The version's number.", max_length=_MAX_ESCAPED, examples=["1.0.0"]),
-    AfterValidator(unquote),
+    Path(alias="version", description="The version's number.", json_schema_extra=_LENGTH, examples=["1.0.0"]),
+    AfterValidator(_read),
 ]
 
 
@@ -64,8 +72,8 @@ class NamesInPaths:
     def __init__(self, app: ASGIApp, root: str, paths: Iterable[str]) -> None:
         self._app, self._root = app, f"{root}/"
         below = [tuple(path.removeprefix(self._root).split("/")) for path in paths if path.startswith(self._root)]
-        self._fixed = [parts for parts in below if not _is_parameter(parts[0])]
-        tails = {parts[1:] for parts in below if _is_parameter(parts[0])}
+        self._fixed = [parts for parts in below if not is_parameter(parts[0])]
+        tails = {parts[1:] for parts in below if is_parameter(parts[0])}
         self._tails = sorted(tails, key=len, reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,30 +92,28 @@ class NamesInPaths:
         if not raw_path.startswith(self._root):
             return path
         parts = tuple(raw_path.removeprefix(self._root).split("/"))
-        if any(_matches(parts, pattern) for pattern in self._fixed):
+        if any(matches(parts, pattern) for pattern in self._fixed):
             return path
         tail = next(
-            (
-                tail
-                for tail in self._tails
-                if len(parts) > len(tail) and _matches(parts[len(parts) - len(tail) :], tail)
-            ),
+            (tail for tail in self._tails if len(parts) > len(tail) and matches(parts[len(parts) - len(tail) :], tail)),
             (),
         )
         name, rest = parts[: len(parts) - len(tail)], parts[len(parts) - len(tail) :]
         if "" in parts:
             return path
-        written = (_escaped(part) if _is_parameter(pattern) else part for part, pattern in zip(rest, tail, strict=True))
+        written = (_escaped(part) if is_parameter(pattern) else part for part, pattern in zip(rest, tail, strict=True))
         return self._root + "/".join((_escaped("/".join(name)), *written))
 
 
-def _is_parameter(part: str) -> bool:
+def is_parameter(part: str) -> bool:
+    """Return whether a segment of a route's path is a parameter."""
     return part.startswith("{")
 
 
-def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+def matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Return whether the segments of a path are those of a route."""
     return len(parts) == len(pattern) and all(
-        _is_parameter(wanted) or part == wanted for part, wanted in zip(parts, pattern, strict=True)
+        is_parameter(wanted) or part == wanted for part, wanted in zip(parts, pattern, strict=True)
     )
 
 

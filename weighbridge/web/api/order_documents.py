@@ -179,6 +179,10 @@ class MetadataChange(_Body):
         return said
 
 
+#: What the schema says of a storage path; `_stored` has a better message.
+_STORED: dict[str, Any] = {"pattern": "^(s3|file):"}
+
+
 def _stored(path: str) -> str:
     kind = kinds_by_scheme().get(path.partition(":")[0])
     if kind is None or kind.name not in _STORAGE:
@@ -205,7 +209,9 @@ class Registration(DeclaredMetadata, _Wanted):
 
     name: ModelName = Field(min_length=1)
     source: Literal["custom"] = "custom"
-    storage_path: Reference = Field(description="s3://bucket/prefix, or file:/path within what the operator allows.")
+    storage_path: Reference = Field(
+        description="s3://bucket/prefix, or file:/path within what the operator allows.", json_schema_extra=_STORED
+    )
     version: Short = Field("", description="The semantic version it gets; empty for 1.0.0.")
 
     _check = field_validator("storage_path")(_stored)
@@ -237,7 +243,8 @@ class NewVersion(_Wanted):
     version: Short = Field("", description="The semantic version it gets; empty to compute it from what changed.")
     storage_path: Reference = Field(
         description="s3://bucket/prefix, or file:/path within what the operator allows; another one than that of the "
-        "version before, too."
+        "version before, too.",
+        json_schema_extra=_STORED,
     )
     changelog: str = Field("", max_length=_MAX_TEXT, description="What is new, for people.")
 
