@@ -23,11 +23,6 @@ ALIASES = {
     "the mit license": "MIT",
     "the mit license (mit)": "MIT",
     "expat": "MIT",
-    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
-    "gnu general public license v3 (gplv3)": "GPL-3.0-only",
-    "gnu general public license v3 or later (gplv3+)": "GPL-3.0-or-later",
-    "gnu affero general public license v3": "AGPL-3.0-only",
-    "gnu lesser general public license v3 (lgplv3)": "LGPL-3.0-only",
     "odbl": "ODbL-1.0",
     "odc-by": "ODC-By-1.0",
     "pddl": "PDDL-1.0",
@@ -52,6 +47,7 @@ ALIASES = {
 #: Words that name no licence.
 _NOTHING = {"", "unknown", "other", "none", "license", "licence", "proprietary", "dual license", "see license"}
 _L = r"(?:[ -]licen[sc]e)?"
+_GNU = r"gnu (affero |lesser )?general public licen[sc]e,?(?: version ?| v)?"
 #: Further spellings, each with the name that it means; groups of the pattern are in braces.
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), name)
@@ -62,12 +58,16 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"(?:the )?([23])[ -]clause bsd{_L}", "BSD-{0}-Clause"),
         (rf"(?:gnu )?(a|l)?gpl[ -]?v?([23])(?:\.0)?(?:\+|[ -]or[ -]later){_L}", "{0}GPL-{1}.0-or-later"),
         (rf"(?:gnu )?(a|l)?gpl[ -]?v?([23])(?:\.0)?{_L}", "{0}GPL-{1}.0-only"),
+        (rf"{_GNU} ?([23])(?:\.0)?(?:\+| or later)(?: \(a?l?gplv[23]\+\))?", "{0}GPL-{1}.0-or-later"),
+        (rf"{_GNU} ?([23])(?:\.0)?(?: only)?(?: \(a?l?gplv[23]\))?", "{0}GPL-{1}.0-only"),
         (rf"(?:gnu )?lgpl[ -]?v?2\.1(?:\+|[ -]or[ -]later){_L}", "LGPL-2.1-or-later"),
         (rf"(?:gnu )?lgpl[ -]?v?2\.1{_L}", "LGPL-2.1-only"),
         (
             rf"(?:meta[ -])?llama[ -]?(2|3|3\.1|3\.2|3\.3|4)(?:[ -]community)?{_L}(?:[ -]agreement)?(?:[ -]20\d\d)?",
             "llama{0}",
         ),
+        (r"mozilla public licen[sc]e,? (?:version |v)?2\.0(?: \(mpl 2\.0\))?", "MPL-2.0"),
+        (r"(?:creative commons (?:zero|cc0)|cc0) v?1\.0(?: universal)?", "CC0-1.0"),
         (r"llama[ -]4[ -]cla[ -]2025", "llama4"),
         (rf"gemma(?:[ -]terms[ -]of[ -]use)?{_L}", "gemma"),
     )
@@ -111,6 +111,7 @@ def is_licence_file(path: str) -> bool:
     return _FILE.match(path) is not None
 
 
+@lru_cache(maxsize=2048)
 def licence_name(stated: str) -> str:
     """Return a stated licence as an SPDX expression, or as its own name; empty where it names none.
 
@@ -150,8 +151,8 @@ def _spelled(folded: str) -> str:
 
 
 def _filled(name: str, match: re.Match[str]) -> str:
-    groups = [group or "" for group in match.groups()]
-    return name.format(*(group.upper() if group in ("a", "l") else group for group in groups))
+    kinds = {"a": "A", "l": "L", "affero ": "A", "lesser ": "L", None: ""}
+    return name.format(*(kinds.get(group, group) for group in match.groups()))
 
 
 def _creative_commons(folded: str) -> str:
@@ -187,7 +188,7 @@ def licence_names(expression: str) -> tuple[str, ...]:
     return tuple(sorted({str(name) for name in names})) or (expression,)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)
 def alternatives(expression: str) -> tuple[tuple[str, ...], ...]:
     """Return the ways in which an expression can be fulfilled, each with all licences that hold then.
 

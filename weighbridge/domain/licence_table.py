@@ -7,6 +7,7 @@ is unknown is never called allowed. Not here: how names are read (domain.licence
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from weighbridge.domain.licence_names import licence_name
@@ -206,6 +207,8 @@ LICENCES: dict[str, Licence] = {
     "unlicense": _public_domain("The Unlicense", "first paragraph"),
     "cc0-1.0": _public_domain("CC0 1.0 Universal", "§2, §3"),
     "pddl-1.0": _public_domain("ODC Public Domain Dedication 1.0", "§3"),
+    "0bsd": _public_domain("BSD Zero Clause License", "first paragraph"),
+    "mit-0": _public_domain("MIT No Attribution", "first paragraph"),
     "wtfpl": _public_domain("WTFPL", "clause 0"),
     **_creative_commons(),
     "gpl-2.0-only": _copyleft("GNU GPL 2.0", "§0, §1", "§1 to §3"),
@@ -276,6 +279,7 @@ LICENCES: dict[str, Licence] = {
 }
 
 
+@lru_cache(maxsize=2048)
 def licence_of(name: str) -> Licence | None:
     """Return what a licence allows, by any of its names; None where that is not known here.
 
