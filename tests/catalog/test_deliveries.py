@@ -56,8 +56,7 @@ def test_each_event_is_a_message_with_what_happened(catalog: Catalog) -> None:
     settle(catalog, verdict="PASSED")
     catalog.withdraw("org/name", "1.0.0", "recalled")
     catalog.reinstate("org/name", "1.0.0")
-    with catalog._changes.begin() as change:
-        change.record("licence.acknowledged", "org/name", after={"by": "Ada"})
+    catalog.acknowledgements.add("org/name", "1.0.0", "MIT", {}, "Ada")
     found = sent(catalog)
     assert [(one["type"], one["data"].get("previous_status"), one["data"].get("status")) for one in found] == [
         ("version.passed", None, "PASSED"),
@@ -67,9 +66,10 @@ def test_each_event_is_a_message_with_what_happened(catalog: Catalog) -> None:
         ("version.passed", "FAILED", "PASSED"),
         ("licence.acknowledged", None, None),
     ]
-    assert {(one["data"]["model"], one["data"]["version"]) for one in found[:5]} == {("org/name", "1.0.0")}
+    assert {(one["data"]["model"], one["data"]["version"]) for one in found} == {("org/name", "1.0.0")}
     assert found[0]["data"]["reasons"] == [vars(one) for one in catalog.versions("org/name")[0].decision.reasons]
-    assert (found[3]["data"]["reason"], found[5]["data"]["acknowledgement"]) == ("recalled", {"by": "Ada"})
+    assert found[3]["data"]["reason"] == "recalled"
+    assert found[5]["data"]["acknowledgement"] == {"licence": "MIT", "texts": {}, "person": "Ada"}
     assert {one.subscription_id for one in catalog.deliveries.listed(subscription_id=added.id)} == {added.id}
     assert catalog.audit.rows()[-1].at.isoformat() == found[5]["timestamp"]
 

@@ -263,8 +263,7 @@ def test_changes_by_any_process_are_told(hooks: Hooks, web: WebServer) -> None:
     catalog.add_result(result(second, 1.5))
     settle(catalog, "told 3", "1.2.0", "FAILED", name="told/a")
     assert hooks.ask("DELETE", "/models/told/a/versions/1.0.0?reason=recalled").status_code == 200
-    with catalog.acting("key:ada")._changes.begin() as change:
-        change.record("licence.acknowledged", "told/a", after={"by": "Ada"})
+    assert hooks.ask("POST", "/models/told/a/license/acknowledgements", {"person": "Ada"}).status_code == 201
     told = until(lambda: list(web.requests), lambda requests: len(requests) >= 6)
     assert sorted(verified(one, made["secret"])["type"] for one in told) == sorted([*EVENTS, "version.passed"])
     until(
