@@ -71,6 +71,7 @@ OWNERS: dict[str, set[str]] = {
     # Asks the Hub in one place; `handlers` and `registries` use its cache's layout only.
     "huggingface_hub": {"net", "sources.huggingface", "handlers.pretrained", "registries.hfcache"},
     "jinja2": {"content"},
+    "jwt": {"net"},
     "llguidance": {"handlers"},
     "lm_eval": {"benchmarks"},
     "mlflow": {"registries"},

@@ -82,6 +82,16 @@ class TooManyFailures(WeighbridgeError):
     """An address has sent too many keys that are not valid. `facts['retry_after_s']` says when it may go on."""
 
 
+class IssuerUnavailable(WeighbridgeError):
+    """A token cannot be verified, as the keys of its issuer are not known and the issuer cannot be asked."""
+
+    retryable = True
+
+
+class LimitReached(WeighbridgeError):
+    """The served registry takes on no more of what was asked for at once. `facts['retry_after_s']` says when it may."""
+
+
 class NotPermitted(WeighbridgeError):
     """The caller's role, or the models that its key is for, does not allow what was asked for."""
 

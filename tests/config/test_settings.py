@@ -1,6 +1,7 @@
 """Settings from the environment: lists, and mistakes in one line with the variable and an example."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,36 @@ def test_a_variable_of_another_program_is_left_alone(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("WEIGHBRIDGE_CMD", "weighbridge")
     monkeypatch.setenv("WEIGHBRIDGE_SOMETHING_ELSE", "1")
     assert Settings().registries == ("mlflow",)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "http://login.example.com",
+        "http://127.0.0.1.example.com",
+        "login.example.com",
+        "https://",
+        "https://login.example.com?x",
+        "https://login.example.com#x",
+        "https://user:password@login.example.com",
+        "https://[x",
+        "file:///issuer",
+    ],
+)
+def test_an_issuer_is_a_protected_address(issuer: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="WEIGHBRIDGE_ISSUER"):
+        Settings(issuer=issuer, issuer_audiences=("a",), issuer_roles={"x": "reader"})
+
+
+@pytest.mark.parametrize(
+    ("more", "variable"),
+    [
+        ({"issuer_roles": {"x": "reader"}}, "WEIGHBRIDGE_ISSUER_AUDIENCES"),
+        ({"issuer_audiences": ("a",)}, "WEIGHBRIDGE_ISSUER_ROLES"),
+        ({"issuer_audiences": ("a",), "issuer_roles": {"x": "root"}}, "WEIGHBRIDGE_ISSUER_ROLES"),
+        ({"issuer_audiences": ("a",), "issuer_roles": {"x": "admin"}, "issuer_role_claim": ""}, "_ROLE_CLAIM"),
+    ],
+)
+def test_an_issuer_says_who_may_what(more: dict[str, Any], variable: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=variable):
+        Settings(issuer="https://login.example.com", **more)

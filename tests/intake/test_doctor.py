@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.services.seaweedfs import ADMIN, READER, S3Server
+from tests.simulators.issuer import AUDIENCE, DISCOVERY, Issuer, new_key
 from tests.simulators.web import Page, WebServer
 from weighbridge.config.settings import Settings
 from weighbridge.intake.doctor import examine
@@ -243,3 +244,24 @@ def test_an_embedded_registry_is_not_made_by_a_look(tmp_path: Path) -> None:
     found = checked(clamd="tcp://127.0.0.1:1")
     assert (found["mlflow"].state, found["confinement"].state) == ("ok", "ok")
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "words"),
+    [
+        ({}, "ok", "1 keys for ES256"),
+        ({"issuer": "https://elsewhere.example.com"}, "missing", "is the document of the issuer"),
+        ({"jwks_uri": "http://192.0.2.1/keys"}, "missing", "no protected address"),
+    ],
+)
+def test_the_issuer_is_asked_for_its_keys(change: dict[str, str], state: str, words: str) -> None:
+    with WebServer() as site:
+        issuer = Issuer(site, new_key("one"))
+        site.put(DISCOVERY, issuer.document(**change))
+        named = {"issuer": issuer.url, "issuer_audiences": (AUDIENCE,), "issuer_roles": {"staff": "reader"}}
+        found = checked(**named)["issuer"]
+        assert (found.state, words in found.found) == (state, True), found
+        issuer.publish()
+        site.put(DISCOVERY, issuer.document())
+        assert checked(**named)["issuer"].state == "missing"
+    assert "issuer" not in checked()

@@ -7,8 +7,10 @@ variables, files or blocks hold.
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -22,6 +24,7 @@ from weighbridge.config.environment import (
     refuse_misspelt,
     variable,
 )
+from weighbridge.domain.access import Role
 from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy, PolicySettings, is_loopback, service_of
@@ -59,6 +62,25 @@ class Settings(BaseSettings):
         """Refuse a URL with a user or a password in settings that messages and databases show."""
         if field.field_name not in _MAY_HOLD_PASSWORDS and holds_password(str(value)):
             raise ValueError("its address holds a user or a password, which would be shown; `auth` names their place")
+        return value
+
+    @field_validator("issuer")
+    @classmethod
+    def refuse_unprotected(cls, value: str) -> str:
+        """Refuse an issuer whose keys others on the way could replace, or that is no plain address."""
+        parts = urlsplit(value)
+        if value and not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
+            raise ValueError("it does not begin with https://, so that anybody on the way could make tokens")
+        if value and (not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("it is not the address of an issuer")
+        return value
+
+    @field_validator("issuer_audiences", "issuer_roles")
+    @classmethod
+    def require_for_issuer(cls, value: Any, field: ValidationInfo) -> Any:
+        """Require what decides which tokens of the issuer are accepted, and as what."""
+        if field.data.get("issuer") and not value:
+            raise ValueError("it is missing, so that no token of WEIGHBRIDGE_ISSUER could be accepted")
         return value
 
     @classmethod
@@ -162,6 +184,15 @@ class Settings(BaseSettings):
     serve_proxies: tuple[str, ...] = Field(
         (), description="Addresses of reverse proxies that are believed where a request comes from; none by default."
     )
+    serve_names: tuple[str, ...] = Field(
+        (),
+        description="Patterns of names by which `serve` may be called, besides this machine's own; empty for no others "
+        "where it listens on this machine only, and for any elsewhere.",
+    )
+    max_waiting_jobs: int = Field(1000, ge=1, description="Jobs of `serve` that may wait at once.")
+    max_waiting_jobs_each: int = Field(100, ge=1, description="Those of them that may be one caller's.")
+    max_streams: int = Field(200, ge=1, description="Event streams that a process of `serve` keeps open at once.")
+    max_streams_each: int = Field(10, ge=1, description="Those of them that may be one caller's.")
     api_prefix: str = Field("/api", pattern=r"^(/[\w.~-]+)*$", description="Path that the registry's API is below.")
     api_reading: Literal["", "open", "closed"] = Field(
         "", description="Whether the API can be read without a key; empty: where it listens on this machine only."
@@ -195,6 +226,27 @@ class Settings(BaseSettings):
         description="Seconds before each further attempt to deliver a message, which is given up after the last.",
     )
     api_max_body: int = Field(1024**2, ge=1024, description="Bytes that the body of a request may have.")
+    issuer: str = Field(
+        "", description="URL of the OpenID Connect issuer whose bearer tokens `serve` accepts; empty for keys alone."
+    )
+    issuer_audiences: tuple[str, ...] = Field(
+        (), validate_default=True, description="Audiences of its tokens, one of which each must have: this registry."
+    )
+    issuer_roles: dict[str, Role] = Field(
+        {},
+        validate_default=True,
+        description='Role for each value of the role claim: {"ml-admins": "admin", "staff": "reader"}.',
+    )
+    issuer_role_claim: str = Field(
+        "roles", min_length=1, description="Claim with roles or groups; `realm_access.roles` for one within another."
+    )
+    issuer_models_claim: str = Field(
+        "", description="Claim with patterns of the models that the role holds for; empty where it holds for all."
+    )
+    issuer_subject_claim: str = Field("sub", min_length=1, description="Claim with the caller's name.")
+    issuer_leeway_s: float = Field(
+        30.0, ge=0, le=300, description="Seconds by which the clocks of issuer and server may differ."
+    )
 
     @property
     def folder(self) -> Path:
@@ -260,6 +312,19 @@ class Settings(BaseSettings):
         """The addresses to which messages of webhooks may be sent."""
         names = PolicySettings(*map(variable, ("webhook_hosts", "webhook_schemes", "webhook_networks")))
         return AddressPolicy(self.webhook_hosts, self.webhook_schemes, self.webhook_networks, settings=names)
+
+    @property
+    def issuer_addresses(self) -> AddressPolicy:
+        """The addresses to which the keys of the issuer may lead."""
+        return AddressPolicy(
+            self.allowed_hosts, self.allowed_schemes, self.private_networks, (service_of(self.issuer),)
+        )
+
+    def is_own_name(self, host: str) -> bool:
+        """Return whether `serve` answers requests that call it by a name or an address, in lowercase."""
+        if is_loopback(host) or any(fnmatchcase(host, name.lower()) for name in self.serve_names):
+            return True
+        return not self.serve_names and not is_loopback(self.serve_host)
 
     @property
     def reading_is_open(self) -> bool:

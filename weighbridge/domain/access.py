@@ -57,6 +57,11 @@ class Caller:
     kind: CallerKind = "key"
 
     @property
+    def credential(self) -> str:
+        """What the caller is known by, in words."""
+        return "token" if self.kind == "issuer" else "key"
+
+    @property
     def actor(self) -> str:
         """The caller as the audit log names it: `key:NAME`, `issuer:SUBJECT`, or `anonymous`."""
         return self.kind if self.kind == "anonymous" else f"{self.kind}:{shown(self.name, 200)}"

@@ -1,6 +1,6 @@
 """Callers: keys are made, and the text that a request brings becomes a caller.
 
-Not here: what a caller may do (domain.access), or the stored keys (catalog.keys).
+Not here: what a caller may do (domain.access), the stored keys (catalog.keys), and tokens of an issuer (intake.issuer).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from weighbridge.domain.access import (
     looks_like_key,
     new_key,
 )
+from weighbridge.domain.claims import looks_like_token
 from weighbridge.errors import CatalogError, NotAuthenticated, StateConflict
+from weighbridge.intake.issuer import Issuer
 
 _log = logging.getLogger(__name__)
 #: The name of the key that a served registry makes where there is none.
@@ -64,19 +66,29 @@ def first_key(catalog: Catalog, now: datetime) -> str:
 
 
 class Callers:
-    """Knows the callers of a served process; safe for threads. A revoked key is refused from the next request on."""
+    """Knows the callers of a served process; safe for threads. A revoked key is refused from the next request on.
 
-    def __init__(self, catalog: Catalog, clock: Callable[[], datetime]) -> None:
-        self._catalog, self._clock = catalog, clock
+    Args:
+        catalog: has the keys.
+        clock: returns the current time.
+        issuer: gives out bearer tokens; None where there is no such issuer.
+    """
+
+    def __init__(self, catalog: Catalog, clock: Callable[[], datetime], issuer: Issuer | None = None) -> None:
+        self._catalog, self._clock, self._issuer = catalog, clock, issuer
         self._noting = Lock()
         self._noted: dict[int, datetime] = {}
 
     def caller(self, token: str) -> Caller:
-        """Return the caller that sends a key.
+        """Return the caller that sends a key, or a token of the issuer.
 
         Raises:
-            NotAuthenticated: the token is no key, or one that is unknown, revoked or expired.
+            NotAuthenticated: it is neither, or one that is unknown, revoked or expired.
+            NotPermitted: the issuer's token gives no role here.
+            IssuerUnavailable: the issuer's token cannot be verified now.
         """
+        if self._issuer is not None and looks_like_token(token):
+            return self._issuer.caller(token)
         if not looks_like_key(token):
             raise NotAuthenticated("The request's token is not a key of this registry.", _MAKE_ONE)
         key = self._catalog.keys.of(hash_of(token))

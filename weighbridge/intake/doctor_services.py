@@ -1,4 +1,4 @@
-"""The doctor's checks of services: those that models come from, and those at which models of models.yaml work.
+"""The doctor's checks of services: those that models come from, at which models of models.yaml work, and the issuer.
 
 Not here: what a service is asked (sources, net.openai.endpoint), and the registries (doctor).
 """
@@ -17,6 +17,7 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.source_kinds import KINDS, record_of
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.doctor_check import DoctorCheck, Examination, State
+from weighbridge.intake.issuer import issuer_of
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.openai.endpoint import OpenAIEndpoint
 from weighbridge.net.retrying import Retrying
@@ -48,7 +49,9 @@ def service_examinations(settings: Settings, limit_s: float) -> list[Examination
         entries = read_models(_MODELS) if _MODELS.exists() else ()
     except WeighbridgeError as error:
         broken.append(Examination(_MODELS.name, partial(_raise, error)))
-    return [*broken, *_sources(settings, entries, limit_s), *_upstreams(entries, limit_s)][:_MOST]
+    return [*broken, *_issuer(settings, limit_s), *_sources(settings, entries, limit_s), *_upstreams(entries, limit_s)][
+        :_MOST
+    ]
 
 
 def _sources(settings: Settings, entries: Sequence[ModelEntry], limit_s: float) -> Iterator[Examination]:
@@ -111,6 +114,21 @@ def _greeted(what: str, where: str, source: Service, ref: ModelRef | None) -> It
 
 def _raise(error: WeighbridgeError) -> Iterator[DoctorCheck]:
     raise error
+
+
+def _issuer(settings: Settings, limit_s: float) -> Iterator[Examination]:
+    if settings.issuer:
+        yield Examination("issuer", partial(_has_keys, settings), limit_s, settings.issuer)
+
+
+def _has_keys(settings: Settings) -> Iterator[DoctorCheck]:
+    issuer = issuer_of(settings)
+    assert issuer is not None
+    keys = issuer.greet()
+    if keys:
+        yield DoctorCheck("issuer", "ok", f"{settings.issuer}: {keys}")
+    else:
+        yield DoctorCheck("issuer", "missing", f"{settings.issuer} has no key that verifies tokens")
 
 
 def _upstreams(entries: Sequence[ModelEntry], limit_s: float) -> Iterator[Examination]:

@@ -18,6 +18,7 @@ from weighbridge.domain.webhooks import SigningKey
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.callers import Callers
 from weighbridge.intake.engine_pool import EnginePool
+from weighbridge.intake.issuer import issuer_of
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.store.local import LocalBlobStore
@@ -31,7 +32,7 @@ class Resources:
         store: the blob store.
         catalog: the catalog.
         clock: returns the current time.
-        callers: knows who sends a key.
+        callers: knows who sends a key, or a token of the issuer.
         pool: the scanners.
         scan_slots: limits how many blobs are scanned at once.
     """
@@ -42,7 +43,7 @@ class Resources:
         self.settings, self.store, self.catalog, self.clock = settings, store, catalog, clock
         self.pool = EnginePool(settings)
         self.scan_slots = BoundedSemaphore(settings.slots)
-        self.callers = Callers(catalog, clock)
+        self.callers = Callers(catalog, clock, issuer_of(settings))
         self._registries: dict[tuple[str, str], Registry] = {}
 
     @cached_property

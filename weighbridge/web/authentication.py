@@ -62,10 +62,13 @@ def needs(role: Role, *, known: bool = False) -> Callable[..., Caller]:
             raise NotAuthenticated("Without a key, this registry can only be read.", _HOW)
         if not caller.may(role):
             raise NotPermitted(
-                f"This needs the role {role}, and the key has the role {caller.role}.", "Use another key."
+                f"This needs the role {role}, and the {caller.credential} has the role {caller.role}.",
+                f"Use another {caller.credential}.",
             )
         raise NotPermitted(
-            f"The key is not for the model {model}, but for {', '.join(caller.models)}.", "Use another key.", name=model
+            f"The {caller.credential} is not for the model {model}, but for {', '.join(caller.models)}.",
+            f"Use another {caller.credential}.",
+            name=model,
         )
 
     return permitted

@@ -20,7 +20,9 @@ from starlette.responses import JSONResponse, Response
 
 from weighbridge.errors import (
     ChangedMeanwhile,
+    IssuerUnavailable,
     KeyReused,
+    LimitReached,
     NameTaken,
     NotAuthenticated,
     NotInCatalog,
@@ -40,6 +42,8 @@ STATUSES: dict[type[WeighbridgeError], int] = {
     NotAuthenticated: 401,
     NotPermitted: 403,
     TooManyFailures: 429,
+    LimitReached: 429,
+    IssuerUnavailable: 503,
     NotInCatalog: 404,
     NameTaken: 409,
     StateConflict: 409,
@@ -50,6 +54,8 @@ STATUSES: dict[type[WeighbridgeError], int] = {
     SourceError: 502,
     WeighbridgeError: 500,
 }
+#: Failures of others than the caller whose words name nothing of the operator's.
+_TOLD = (IssuerUnavailable,)
 #: Seconds after which a client may ask again, where the error does not say.
 _RETRY_AFTER_S = 5
 _TITLES = {
@@ -61,6 +67,7 @@ _TITLES = {
     409: "Conflict",
     412: "Changed meanwhile",
     413: "Body too large",
+    421: "Misdirected request",
     422: "Invalid request",
     429: "Too many requests",
     500: "Internal error",
@@ -132,7 +139,7 @@ def of_error(error: WeighbridgeError) -> tuple[ProblemDetails, dict[str, str]]:
         headers["www-authenticate"] = 'Bearer realm="weighbridge"'
     if error.retryable or status == 429:
         headers["retry-after"] = str(int(error.facts.get("retry_after_s") or _RETRY_AFTER_S))
-    if status < 500:
+    if status < 500 or isinstance(error, _TOLD):
         title = _TITLES[status]
         return ProblemDetails(
             type=type_, title=title, status=status, detail=error.problem, remedy=error.remedy

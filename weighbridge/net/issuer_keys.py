@@ -1,0 +1,215 @@
+"""The public keys of an OpenID Connect issuer: found by discovery, kept, and read again when a token names another one.
+
+A token names its key before anything of it is proven, so that a stream of forged tokens could become a stream of
+requests to the issuer: it is asked at most once in `ASK_EVERY_S`, whatever the answer was, and by one request at a
+time. Keys that were read stay valid while the issuer is away, for a day. Not here: tokens (net.issuer_tokens).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import BoundedSemaphore, Lock, Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+
+from weighbridge.domain.text import shown
+from weighbridge.errors import IssuerUnavailable, SourceMisbehaved, WeighbridgeError
+from weighbridge.net.addresses import is_loopback
+from weighbridge.net.transfer import Transfer
+
+#: Seconds between two questions to the issuer, from the end of the first.
+ASK_EVERY_S = 10.0
+#: Seconds after which keys are read again, so that one that the issuer withdrew ends.
+REFRESH_S = 300.0
+#: Seconds for which keys are used that could not be read again.
+KEEP_S = 24 * 3600.0
+#: How many requests wait at once for an answer of the issuer, and how many seconds each: the others of a process go on.
+_MOST_WAITING, _WAIT_S = 8, 2.0
+_MAX_DOCUMENT = 256 * 1024
+_MIN_RSA_BITS = 2048
+_DISCOVERY = "/.well-known/openid-configuration"
+#: The algorithms that each type of key may verify: asymmetric ones only, so that no public key serves as a secret.
+_ALGORITHMS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("EC", "P-521"): ("ES512",),
+    ("OKP", "Ed25519"): ("EdDSA",),
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A public key of an issuer.
+
+    Attributes:
+        id: by which tokens name it; empty for none.
+        algorithms: those that it may verify.
+        public: the key, as the library for tokens takes it.
+    """
+
+    id: str
+    algorithms: tuple[str, ...]
+    public: Any
+
+
+class IssuerKeys:
+    """The keys of an issuer as a process knows them; safe for threads.
+
+    Args:
+        issuer: the issuer's URL, as its tokens have it.
+        transfer: sends the requests.
+        clock: returns seconds that only grow.
+    """
+
+    def __init__(self, issuer: str, transfer: Transfer, clock: Callable[[], float] = time.monotonic) -> None:
+        self._issuer, self._transfer, self._clock = issuer, transfer, clock
+        self._asking, self._waiting = Lock(), BoundedSemaphore(_MOST_WAITING)
+        self._keys: tuple[SigningKey, ...] = ()
+        self._read_at: float | None = None
+        self._asked_at: float | None = None
+
+    def named(self, id_: str | None) -> tuple[SigningKey, ...]:
+        """Return the keys with an id; without one, the only key that the issuer has.
+
+        Raises:
+            IssuerUnavailable: the issuer's keys are not known, as it cannot be asked now.
+        """
+        found = _named(self._known(), id_)
+        if found:
+            if self._is_due():
+                self._ask_beside()
+            return found
+        if not self._ask_or_wait() or self._age_s() > KEEP_S:
+            raise IssuerUnavailable(
+                "The token cannot be verified now: its issuer does not answer with its keys.",
+                "Try again later, or use a key of this registry.",
+                retry_after_s=ASK_EVERY_S,
+            )
+        return _named(self._known(), id_)
+
+    def read(self) -> tuple[SigningKey, ...]:
+        """Ask the issuer for its keys, whatever is known, and return them. Raises SourceError."""
+        where = self._issuer.rstrip("/") + _DISCOVERY
+        document = self._document(where)
+        if document.get("issuer") != self._issuer:
+            name = shown(document.get("issuer"), 200)
+            raise SourceMisbehaved(
+                f"{where} is the document of the issuer “{name}”, not of “{self._issuer}”.",
+                "WEIGHBRIDGE_ISSUER has to be what the issuer calls itself, to the last slash.",
+            )
+        address = document.get("jwks_uri")
+        if not isinstance(address, str) or not self._is_safe(address):
+            raise SourceMisbehaved(
+                f"{where} names no protected address of keys: jwks_uri is “{shown(address, 200)}”.",
+                "It has to begin with https://.",
+            )
+        values = self._document(address).get("keys")
+        if not isinstance(values, list):
+            raise SourceMisbehaved(f"{shown(address, 200)} is no set of keys (RFC 7517).")
+        return tuple(key for key in map(_signing_key, values) if key is not None)
+
+    def _document(self, url: str) -> dict[str, Any]:
+        answer = self._transfer.read(url, accept="application/json", max_size=_MAX_DOCUMENT)
+        try:
+            content = json.loads(answer.content)
+        except (ValueError, RecursionError) as error:
+            raise SourceMisbehaved(f"{shown(url, 200)} is not JSON.") from error
+        if not isinstance(content, dict):
+            raise SourceMisbehaved(f"{shown(url, 200)} is not a JSON object.")
+        return content
+
+    def _is_safe(self, url: str) -> bool:
+        """Return whether nobody on the way can replace what is read: https, or an issuer on this machine itself."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            return False
+        return parts.scheme == "https" or (
+            parts.scheme == "http" and self._issuer.startswith("http:") and is_loopback(host)
+        )
+
+    def _age_s(self) -> float:
+        return float("inf") if self._read_at is None else self._clock() - self._read_at
+
+    def _known(self) -> tuple[SigningKey, ...]:
+        return self._keys if self._age_s() <= KEEP_S else ()
+
+    def _is_due(self) -> bool:
+        return self._age_s() > REFRESH_S and self._may_ask()
+
+    def _may_ask(self) -> bool:
+        return self._asked_at is None or self._clock() - self._asked_at >= ASK_EVERY_S
+
+    def _ask_or_wait(self) -> bool:
+        """Ask the issuer, unless it was asked lately; return False where others ask for too long, or too many wait."""
+        if not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            if not self._asking.acquire(timeout=_WAIT_S):
+                return False
+            try:
+                if self._may_ask():
+                    self._ask()
+            finally:
+                self._asking.release()
+        finally:
+            self._waiting.release()
+        return True
+
+    def _ask_beside(self) -> None:
+        """Read the keys again in a thread of its own: a request whose key is known waits for no issuer."""
+        if self._asking.acquire(blocking=False):
+            Thread(target=self._ask_and_release, name="keys of the issuer", daemon=True).start()
+
+    def _ask_and_release(self) -> None:
+        try:
+            self._ask()
+        finally:
+            self._asking.release()
+
+    def _ask(self) -> None:
+        try:
+            keys = self.read()
+        except WeighbridgeError as error:
+            _log.warning("The keys of the issuer %s could not be read: %s", self._issuer, error)
+        else:
+            self._keys, self._read_at = keys, self._clock()
+        finally:
+            self._asked_at = self._clock()
+
+
+def _named(keys: tuple[SigningKey, ...], id_: str | None) -> tuple[SigningKey, ...]:
+    if id_ is None:
+        return keys if len(keys) == 1 else ()
+    return tuple(key for key in keys if key.id == id_)
+
+
+def _signing_key(value: object) -> SigningKey | None:
+    """Return a key of a set, or None for one that verifies no token: of another use or type, too weak, or private."""
+    if not isinstance(value, dict) or value.get("use", "sig") != "sig" or "d" in value:
+        return None
+    uses, id_ = value.get("key_ops", ["verify"]), value.get("kid", "")
+    if not isinstance(uses, list) or "verify" not in uses or not isinstance(id_, str):
+        return None
+    curve = "" if value.get("kty") == "RSA" else str(value.get("crv"))
+    algorithms = _ALGORITHMS.get((str(value.get("kty")), curve), ())
+    if "alg" in value:
+        algorithms = tuple(one for one in algorithms if one == value["alg"])
+    if not algorithms:
+        return None
+    try:
+        public = jwt.PyJWK(value, algorithms[0]).key
+    except jwt.PyJWTError:
+        return None
+    if value["kty"] == "RSA" and public.key_size < _MIN_RSA_BITS:
+        return None
+    return SigningKey(id_, algorithms, public)
