@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from tests.catalog.conftest import Clock
-from weighbridge.catalog import Catalog, JobEnd, JobOrder
+from weighbridge.catalog import Catalog, JobEnd, JobLimits, JobOrder, StoredJob
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.domain.decision import Reason
-from weighbridge.errors import KeyReused, NotInCatalog, StateConflict
+from weighbridge.errors import KeyReused, LimitReached, NotInCatalog, StateConflict
 
 ORDER = JobOrder("ingest", "org/name", {"uri": "mock:org/name"}, "key:ci", "k1", {"changelog": "better\ud800"})
 PASSED = JobEnd("done", "PASSED", "1.0.0", (Reason("warn", "licence", "It has no licence."),))
@@ -152,3 +152,25 @@ def test_of_several_processes_each_takes_other_jobs(url: str, catalog: Catalog) 
     processes = [subprocess.Popen([*command, f"process {n}"], stdout=subprocess.PIPE, text=True) for n in range(3)]
     taken = [line for process in processes for line in process.communicate()[0].split()]
     assert sorted(taken) == sorted(ids)
+
+
+def test_only_so_many_may_wait(catalog: Catalog) -> None:
+    queue, limits = catalog.jobs, JobLimits(most=3, most_each=2)
+
+    def add(asker: str, key: str) -> StoredJob:
+        return queue.add(replace(ORDER, asker=asker, key=key), limits)
+
+    first = add("key:a", "1")
+    add("key:a", "2")
+    with pytest.raises(LimitReached, match="2 jobs of yours"):
+        add("key:a", "3")
+    assert add("key:a", "1") == first, "what was sent before is answered"
+    add("key:b", "1")
+    with pytest.raises(LimitReached, match="3 jobs wait"):
+        add("key:c", "1")
+    assert len(queue.listed()) == 3, "what was refused is not queued"
+    taken = queue.take("process", 30)
+    assert taken is not None
+    assert taken.id == first.id
+    add("key:c", "1")
+    queue.add(replace(ORDER, asker="flow:x", key="1"))

@@ -2,7 +2,7 @@
 
 from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.ingests import Ingest, IngestStatus
-from weighbridge.catalog.jobs import JobEnd, JobKind, JobOrder, JobState, StoredJob
+from weighbridge.catalog.jobs import JobEnd, JobKind, JobLimits, JobOrder, JobState, StoredJob
 from weighbridge.catalog.listings import ModelQuery, ModelSummary
 from weighbridge.catalog.messages import Attempt, Delivery
 from weighbridge.catalog.subscriptions import Subscription
@@ -15,6 +15,7 @@ __all__ = [
     "IngestStatus",
     "JobEnd",
     "JobKind",
+    "JobLimits",
     "JobOrder",
     "JobState",
     "ModelQuery",

@@ -11,7 +11,7 @@ from typing import Any
 
 from weighbridge.catalog import jobs, messages
 from weighbridge.catalog.changes import Changes, Transaction
-from weighbridge.catalog.jobs import JobEnd, JobOrder, JobState, StoredJob
+from weighbridge.catalog.jobs import JobEnd, JobLimits, JobOrder, JobState, StoredJob
 
 
 class JobQueue:
@@ -24,15 +24,18 @@ class JobQueue:
     def __init__(self, changes: Changes) -> None:
         self._changes, self._database = changes, changes.database
 
-    def add(self, order: JobOrder) -> StoredJob:
+    def add(self, order: JobOrder, limits: JobLimits | None = None) -> StoredJob:
         """Queue an order and return its job; one that the asker has sent before, by its key, is not queued twice.
 
         Raises:
             KeyReused: the key belongs to another order of this asker.
+            LimitReached: it is one more than `limits` allow.
         """
         with self._changes.of(order.asker).begin() as change:
             job, is_new = jobs.add(change.connection, order, change.now)
             if is_new:
+                if limits is not None:
+                    jobs.refuse_beyond(change.connection, order.asker, limits)
                 _record(change, "queued", job)
         return job
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select
 
 from weighbridge import errors
 from weighbridge.catalog import schema
@@ -20,13 +20,15 @@ from weighbridge.catalog.database import insert
 from weighbridge.catalog.listings import like
 from weighbridge.domain.decision import Reason
 from weighbridge.domain.webhooks import Destination
-from weighbridge.errors import KeyReused, NotInCatalog, StateConflict
+from weighbridge.errors import KeyReused, LimitReached, NotInCatalog, StateConflict
 
 JobKind = Literal["ingest", "rescan", "purge"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 #: How often a job is begun: after that, it is what ends the processes that work on it.
 MOST_BEGINNINGS = 5
 _ENDED = ("done", "failed", "cancelled")
+#: Seconds after which one more job may be asked for where too many wait.
+_RETRY_AFTER_S = 30
 #: Errors about the asker's model and source; others, and those of the configuration, name the operator's machines.
 _FOR_ASKERS = (errors.UsageError, errors.SourceError, errors.IntegrityError, errors.UnsafePath, errors.StateConflict)
 _HIDDEN = {"problem": "The server could not do this.", "remedy": "Ask its operator: an admin's key sees the reason."}
@@ -54,6 +56,19 @@ class JobOrder:
     key: str = ""
     declared: Mapping[str, Any] = field(default_factory=dict)
     callback: Destination | None = None
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """How many jobs may wait at once.
+
+    Attributes:
+        most: in all.
+        most_each: of one asker.
+    """
+
+    most: int
+    most_each: int
 
 
 @dataclass(frozen=True)
@@ -182,6 +197,23 @@ def add(connection: Connection, order: JobOrder, now: datetime) -> tuple[StoredJ
             id=earlier.id,
         )
     return earlier, False
+
+
+def refuse_beyond(connection: Connection, asker: str, limits: JobLimits) -> None:
+    """Refuse what is queued now where more jobs wait than may. Raises LimitReached."""
+    of_asker = func.count(case((_table.c.asker == asker, 1)))
+    waiting, own = connection.execute(select(func.count(), of_asker).where(_table.c.state == "queued")).one()
+    if own > limits.most_each:
+        full = f"{limits.most_each} jobs of yours"
+    elif waiting > limits.most:
+        full = f"{limits.most} jobs"
+    else:
+        return
+    raise LimitReached(
+        f"{full} wait already, and no more may.",
+        "Wait until some of them have begun, or cancel some.",
+        retry_after_s=_RETRY_AFTER_S,
+    )
 
 
 def get(connection: Connection, id_: str) -> StoredJob:

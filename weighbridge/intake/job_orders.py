@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from weighbridge.catalog import JobKind, JobOrder, StoredJob
+from weighbridge.catalog import JobKind, JobLimits, JobOrder, StoredJob
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.next_version import checked_number
 from weighbridge.domain.request import IngestRequest
@@ -45,6 +45,7 @@ def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) 
     Raises:
         UsageError: the name, the reference or the number is not valid, or this asker may not name the policy or the
             place of a secret; or the callback may not go where it is to go; or the key belongs to another order.
+        LimitReached: too many jobs wait.
     """
     name = checked_name(request.model)
     if request.ref.mistake:
@@ -62,6 +63,7 @@ def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -
     Raises:
         StateConflict: its bytes were removed.
         UsageError: the callback may not go where it is to go; or the key belongs to another order.
+        LimitReached: too many jobs wait.
     """
     if version.purged:
         raise StateConflict(
@@ -80,6 +82,7 @@ def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace:
         NotInCatalog: there is no such model or version.
         RegistryError: a registry refused; nothing is queued, and the same call again goes on.
         KeyReused: the key belongs to another order.
+        LimitReached: too many jobs wait; the versions are withdrawn, and the same call again goes on.
     """
     withdraw(name, number, reason, workspace)
     numbers = [one.version for one in workspace.catalog.lists.versions(name) if number in ("", one.version)]
@@ -89,4 +92,6 @@ def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace:
 
 def _queue(kind: JobKind, name: str, request: Mapping[str, Any], slip: OrderSlip, workspace: Workspace) -> StoredJob:
     callback = callback_of(slip.callback_url, slip.asker, workspace.resources)
-    return workspace.catalog.jobs.add(JobOrder(kind, name, request, slip.asker, slip.key, slip.declared, callback))
+    limits = JobLimits(workspace.settings.max_waiting_jobs, workspace.settings.max_waiting_jobs_each)
+    order = JobOrder(kind, name, request, slip.asker, slip.key, slip.declared, callback)
+    return workspace.catalog.jobs.add(order, limits)

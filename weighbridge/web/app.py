@@ -38,10 +38,12 @@ from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.api.webhook_documents import message_of
 from weighbridge.web.authentication import needs
 from weighbridge.web.failures import Failures
+from weighbridge.web.hosts import KnownHosts
 from weighbridge.web.limits import RequestLimits
 from weighbridge.web.methods import MethodsOfPaths
 from weighbridge.web.problems import add_handlers, documented, name_media_type
 from weighbridge.web.stopping import stop_event
+from weighbridge.web.streams import OpenStreams
 
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
@@ -57,7 +59,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app = create_api(settings)
     paths = app.openapi()["paths"]
     names = NamesInPaths(MethodsOfPaths(app, paths), f"{settings.api_prefix}/models", paths)
-    return RequestLimits(names, settings.api_max_body)
+    return RequestLimits(KnownHosts(names, settings.is_own_name), settings.api_max_body)
 
 
 class Api(FastAPI):
@@ -85,6 +87,7 @@ def create_api(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.failures = Failures()
+    app.state.streams = OpenStreams(settings.max_streams, settings.max_streams_each)
     add_handlers(app)
     api = APIRouter(prefix=prefix, dependencies=[Depends(needs("reader"))], responses=documented(401, 403, 429))
     for router in _ROUTERS:

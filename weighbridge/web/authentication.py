@@ -15,9 +15,9 @@ from fastapi.security import HTTPBearer
 
 from weighbridge.domain.access import ANONYMOUS, Caller, Role
 from weighbridge.errors import NotAuthenticated, NotPermitted
-from weighbridge.web.process import SharedFailures, SharedResources
+from weighbridge.web.process import SharedFailures, SharedResources, address_of
 
-_BEARER = HTTPBearer(auto_error=False, description="A key: `weighbridge token create` makes one.")
+_BEARER = HTTPBearer(auto_error=False, description="A key, or a token of the issuer.")
 _HOW = "Send the header `Authorization: Bearer KEY`; `weighbridge token create NAME --role ROLE` makes a key."
 
 
@@ -32,7 +32,7 @@ def _caller(
         if resources.settings.reading_is_open:
             return ANONYMOUS
         raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     scheme, _, token = header.partition(" ")
     failures.refuse(address, token)
     try:

@@ -14,6 +14,7 @@ from weighbridge.intake.asker import Asker
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import Workspace, workspace_of
 from weighbridge.web.failures import Failures
+from weighbridge.web.streams import OpenStreams
 
 
 # These are coroutines, though they wait for nothing: FastAPI calls plain functions in a thread, each in another one.
@@ -31,7 +32,18 @@ async def _failures(request: Request) -> Failures:
     return failures
 
 
+def _streams(request: Request) -> OpenStreams:
+    streams: OpenStreams = request.app.state.streams
+    return streams
+
+
+def address_of(request: Request) -> str:
+    """Return the address that a request comes from; behind a proxy that is believed, the one that the proxy names."""
+    return request.client.host if request.client else ""
+
+
 SharedFailures = Annotated[Failures, Depends(_failures)]
+SharedStreams = Annotated[OpenStreams, Depends(_streams)]
 
 
 @contextmanager

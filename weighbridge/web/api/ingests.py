@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Request, Response
-from starlette.responses import StreamingResponse
 
 from weighbridge.catalog import Catalog, JobState, StoredJob
 from weighbridge.domain.access import Caller, Role
@@ -23,7 +22,8 @@ from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, moment_of
 from weighbridge.web.api.job_documents import JobDocument, Jobs, job_document
 from weighbridge.web.authentication import Publisher, Reader
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedCatalog
+from weighbridge.web.process import SharedCatalog, SharedStreams, address_of
+from weighbridge.web.streams import EVENT_STREAM, EventStream
 
 router = APIRouter(prefix="/ingests", tags=["ingests"])
 
@@ -32,9 +32,8 @@ JobId = Annotated[
 ]
 #: Seconds between two looks at a job that is watched, and after which a silent stream says that it lives.
 _LOOK_S, _ALIVE_S = 0.5, 15.0
-_EVENT_STREAM = "text/event-stream"
 _EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events; the data of each is the job.", "content": {_EVENT_STREAM: {}}}
+    200: {"description": "Events; the data of each is the job.", "content": {EVENT_STREAM: {}}}
 }
 
 
@@ -69,11 +68,13 @@ def cancel_job(request: Request, catalog: SharedCatalog, caller: Publisher, id_:
 
 
 @router.get("/{job}/events", response_class=Response, responses=_EVENTS | documented(404, 422, 503))
-async def watch_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: JobId) -> Response:
+async def watch_job(
+    request: Request, catalog: SharedCatalog, streams: SharedStreams, caller: Reader, id_: JobId
+) -> Response:
     """Watch a job: server-sent events `progress` with its document at each change, and `end` with the last one."""
     job = await run_sync(own_job, catalog, id_, caller)
     events = _events(job, catalog, caller, request.app.state.stopping)
-    return StreamingResponse(events, media_type=_EVENT_STREAM)
+    return EventStream(events, streams.open(address_of(request) if caller.kind == "anonymous" else caller.actor))
 
 
 async def _events(job: StoredJob, catalog: Catalog, caller: Caller, stopping: Event) -> AsyncIterator[str]:

@@ -1,0 +1,64 @@
+"""Event streams are counted while they are open, for each caller and in all."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.services.weighbridge import Served, serving
+from weighbridge.catalog import JobOrder
+from weighbridge.errors import LimitReached
+from weighbridge.web.streams import OpenStreams
+
+pytestmark = pytest.mark.xdist_group("web")
+
+
+def test_a_caller_and_all_of_them_have_a_limit() -> None:
+    streams = OpenStreams(3, 2)
+    ends = [streams.open("a"), streams.open("a")]
+    with pytest.raises(LimitReached, match="You watch 2 jobs"):
+        streams.open("a")
+    ends.append(streams.open("b"))
+    with pytest.raises(LimitReached, match="3 streams"):
+        streams.open("c")
+    ends.pop(0)()
+    ends.append(streams.open("c"))
+    for end in ends:
+        end()
+    for _ in range(2):
+        streams.open("a")
+
+
+def _watched(served: Served, path: str, key: dict[str, str]) -> int:
+    """Return the status of the answer to a stream that is left at once; a refusal is asked again for a while."""
+    for _ in range(100):
+        with served.client.stream("GET", f"{served.url}{path}", headers=key) as response:
+            if response.status_code == 200:
+                break
+        time.sleep(0.05)
+    return response.status_code
+
+
+def test_watchers_beyond_the_limit_are_told(tmp_path: Path) -> None:
+    limits = {"SERVE_JOBS": "0", "MAX_STREAMS": "3", "MAX_STREAMS_EACH": "2"}
+    with serving(tmp_path, {f"WEIGHBRIDGE_{name}": value for name, value in limits.items()}) as served:
+        job = served.catalog.jobs.add(JobOrder("ingest", "org/name", {}, "key:x"))
+        path, one, other = f"/ingests/{job.id}/events", served.key("reader"), served.key("reader")
+        with ExitStack() as stack:
+
+            def watch(key: dict[str, str]) -> None:
+                response = stack.enter_context(served.client.stream("GET", f"{served.url}{path}", headers=key))
+                assert response.status_code == 200
+
+            watch(one)
+            watch(one)
+            refused = served.get(path, headers=one)
+            assert (refused.status_code, refused.json()["type"]) == (429, "urn:weighbridge:problem:limit-reached")
+            assert int(refused.headers["retry-after"]) > 0
+            watch(other)
+            assert "3 streams" in served.get(path, headers=other).json()["detail"]
+            assert served.get(f"/ingests/{job.id}", headers=other).status_code == 200
+        assert _watched(served, path, one) == 200
