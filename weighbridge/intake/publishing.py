@@ -13,7 +13,7 @@ from functools import partial
 
 from weighbridge.catalog import ModelSummary
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import CatalogError, RegistryUnavailable
+from weighbridge.errors import CatalogError, RegistryUnavailable, StateConflict
 from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace
 from weighbridge.registries.interface import Registry
@@ -74,9 +74,17 @@ def reinstate(name: str, version: str, workspace: Workspace) -> ModelVersion:
     """Undo a withdrawal: the version has its last verdict again, and is published where that is PASSED.
 
     Raises:
-        CatalogError: no such version.
+        CatalogError: no such version, or its bytes were removed.
         RegistryError: a registry refused; run it again.
     """
+    known = workspace.catalog.get(name, version)
+    if known is not None and known.purged:
+        raise StateConflict(
+            f"The bytes of {name} {version} were removed, so that it cannot be given out again.",
+            "Take the model in again.",
+            name=name,
+            version=version,
+        )
     workspace.catalog.reinstate(name, version)
     found = _required(name, version, workspace)
     return reconcile(found, [workspace.registry_at(one) for one in workspace.settings.registries], workspace)

@@ -226,6 +226,15 @@ def _eicar() -> str:
     return eicar().decode("latin-1")
 
 
+def test_a_withdrawn_model_is_given_out_again(works: Works) -> None:
+    works.done(works.queued("/models", SPEC | {"name": "back", "storage_path": works.model("back")}))
+    assert works.ask("DELETE", "/models/back").json()["default_version"] is None
+    response = works.ask("POST", "/models/back/versions/1.0.0/reinstate")
+    assert response.json() == {"name": "back", "version": "1.0.0", "status": "PASSED", "default_version": "1.0.0"}
+    version = works.served.get("/models/back/versions/1.0.0").json()
+    assert [one["registry"] for one in version["published"]] == ["export"]
+
+
 def test_an_error_of_the_work_is_told_to_its_asker(works: Works) -> None:
     job = works.done(works.queued("/models", SPEC | {"name": "away", "storage_path": "file:/etc"}))
     assert (job["status"], job["state"], job["version"], job["reasons"]) == ("ERROR", "failed", None, [])

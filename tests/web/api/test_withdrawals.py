@@ -6,7 +6,7 @@ import pytest
 
 from tests.catalog.test_catalog import settle
 from tests.services.weighbridge import Served, holds
-from weighbridge.web.api.withdrawals import DefaultNow, Withdrawn
+from weighbridge.web.api.withdrawals import DefaultNow, Reinstated, Withdrawn
 
 pytestmark = pytest.mark.xdist_group("web")
 CHANGES = [
@@ -80,6 +80,25 @@ def test_what_is_withdrawn_is_given_to_nobody_and_stays(served: Served) -> None:
     assert holds(Withdrawn, served.request("DELETE", "/models/withdrawals/b", headers=key))["withdrawn"] == []
     assert len(served.get("/models/withdrawals/b/versions").json()["items"]) == 2
     assert served.request("DELETE", "/models/withdrawals/none", headers=key).status_code == 404
+
+
+def test_a_withdrawal_is_taken_back(served: Served) -> None:
+    """One that was given out again is in tests/web/api/test_ingests.py."""
+    settle(served.catalog, "unread", "1.0.0", "SKIPPED", name="withdrawals/back")
+    settle(served.catalog, "bad", "1.1.0", "FAILED", name="withdrawals/back")
+    key, path = served.key("publisher", "withdrawals/*"), "/models/withdrawals/back/versions"
+    served.request("DELETE", f"{path}/1.0.0", headers=key)
+    assert served.get(f"{path}/1.0.0").json()["status"] == "FAILED"
+    for number, status in (("1.0.0", "SKIPPED"), ("1.0.0", "SKIPPED"), ("1.1.0", "FAILED")):
+        now = holds(Reinstated, served.request("POST", f"{path}/{number}/reinstate", headers=key))
+        assert (now["version"], now["status"], now["default_version"]) == (number, status, None)
+    assert served.request("POST", f"{path}/9.0.0/reinstate", headers=key).status_code == 404
+    assert served.request("POST", f"{path}/1.0.0/reinstate", headers=served.key("reader")).status_code == 403
+    served.catalog.purge("withdrawals/back", "1.1.0")
+    purged = served.request("POST", f"{path}/1.1.0/reinstate", headers=key)
+    assert (purged.status_code, "bytes" in purged.json()["detail"]) == (409, True)
+    rows = [row for row in served.catalog.audit.of_model("withdrawals/back") if row.action == "version.reinstated"]
+    assert {row.actor.partition("-")[0] for row in rows} == {"key:publisher"}
 
 
 def test_who_changed_something_is_in_the_audit_log(served: Served) -> None:

@@ -1,4 +1,4 @@
-"""What takes versions away, and what chooses the default one."""
+"""What takes versions away and gives them back, and what chooses the default one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weighbridge.catalog import ModelSummary
 from weighbridge.domain.access import Caller
+from weighbridge.domain.decision import VersionStatus
 from weighbridge.errors import NotPermitted
 from weighbridge.intake import lookup, publishing
 from weighbridge.intake.job_orders import order_purge
@@ -67,6 +68,15 @@ class Withdrawn(BaseModel):
     kept: str = Field(examples=["No byte was deleted."])
 
 
+class Reinstated(BaseModel):
+    """A version after its withdrawal was taken back: it has the verdict of its last decision again."""
+
+    name: str
+    version: str
+    status: VersionStatus = Field(description="People are given it again only where it is `PASSED`.")
+    default_version: str | None
+
+
 @router.put("/default-version", response_model=DefaultNow, tags=["versions"])
 def set_default_version(
     request: Request, resources: SharedResources, caller: Publisher, name: Name, wanted: DefaultVersion
@@ -116,6 +126,19 @@ def withdraw_version(
         return _purged(request, caller, name, number, reason, key)
     with acting(resources, caller) as workspace:
         return answer(request, _withdrawn(withdraw(name, number, reason, workspace)))
+
+
+@router.post("/versions/{version}/reinstate", response_model=Reinstated, tags=["versions"])
+def reinstate_version(
+    request: Request, resources: SharedResources, caller: Publisher, name: Name, number: Number
+) -> Response:
+    """Take a withdrawal back: the version has its last verdict again, and is published where that is `PASSED`."""
+    lookup.exact(resources.catalog, name, number)
+    with acting(resources, caller) as workspace:
+        now = publishing.reinstate(name, number, workspace)
+        default = workspace.catalog.lists.model(name)
+    content = {"name": name, "version": now.version, "status": now.status}
+    return answer(request, {**content, "default_version": default.version if default and default.default else None})
 
 
 def _purged(request: Request, caller: Caller, name: str, number: str, reason: str, key: str) -> Response:
