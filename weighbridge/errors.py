@@ -88,7 +88,7 @@ class IssuerUnavailable(WeighbridgeError):
     retryable = True
 
 
-class LimitReached(WeighbridgeError):
+class TooManyAtOnce(WeighbridgeError):
     """The served registry takes on no more of what was asked for at once. `facts['retry_after_s']` says when it may."""
 
 

@@ -14,7 +14,7 @@ from tests.catalog.conftest import Clock
 from weighbridge.catalog import Catalog, JobEnd, JobLimits, JobOrder, StoredJob
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.domain.decision import Reason
-from weighbridge.errors import KeyReused, LimitReached, NotInCatalog, StateConflict
+from weighbridge.errors import KeyReused, NotInCatalog, StateConflict, TooManyAtOnce
 
 ORDER = JobOrder("ingest", "org/name", {"uri": "mock:org/name"}, "key:ci", "k1", {"changelog": "better\ud800"})
 PASSED = JobEnd("done", "PASSED", "1.0.0", (Reason("warn", "licence", "It has no licence."),))
@@ -162,11 +162,11 @@ def test_only_so_many_may_wait(catalog: Catalog) -> None:
 
     first = add("key:a", "1")
     add("key:a", "2")
-    with pytest.raises(LimitReached, match="2 jobs of yours"):
+    with pytest.raises(TooManyAtOnce, match="2 jobs of yours"):
         add("key:a", "3")
     assert add("key:a", "1") == first, "what was sent before is answered"
     add("key:b", "1")
-    with pytest.raises(LimitReached, match="3 jobs wait"):
+    with pytest.raises(TooManyAtOnce, match="3 jobs wait"):
         add("key:c", "1")
     assert len(queue.listed()) == 3, "what was refused is not queued"
     taken = queue.take("process", 30)

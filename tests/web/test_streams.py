@@ -10,7 +10,7 @@ import pytest
 
 from tests.services.weighbridge import Served, serving
 from weighbridge.catalog import JobOrder
-from weighbridge.errors import LimitReached
+from weighbridge.errors import TooManyAtOnce
 from weighbridge.web.streams import OpenStreams
 
 pytestmark = pytest.mark.xdist_group("web")
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.xdist_group("web")
 def test_a_caller_and_all_of_them_have_a_limit() -> None:
     streams = OpenStreams(3, 2)
     ends = [streams.open("a"), streams.open("a")]
-    with pytest.raises(LimitReached, match="You watch 2 jobs"):
+    with pytest.raises(TooManyAtOnce, match="You watch 2 jobs"):
         streams.open("a")
     ends.append(streams.open("b"))
-    with pytest.raises(LimitReached, match="3 streams"):
+    with pytest.raises(TooManyAtOnce, match="3 streams"):
         streams.open("c")
     ends.pop(0)()
     ends.append(streams.open("c"))
@@ -56,7 +56,7 @@ def test_watchers_beyond_the_limit_are_told(tmp_path: Path) -> None:
             watch(one)
             watch(one)
             refused = served.get(path, headers=one)
-            assert (refused.status_code, refused.json()["type"]) == (429, "urn:weighbridge:problem:limit-reached")
+            assert (refused.status_code, refused.json()["type"]) == (429, "urn:weighbridge:problem:too-many-at-once")
             assert int(refused.headers["retry-after"]) > 0
             watch(other)
             assert "3 streams" in served.get(path, headers=other).json()["detail"]

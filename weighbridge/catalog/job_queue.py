@@ -29,7 +29,7 @@ class JobQueue:
 
         Raises:
             KeyReused: the key belongs to another order of this asker.
-            LimitReached: it is one more than `limits` allow.
+            TooManyAtOnce: it is one more than `limits` allow.
         """
         with self._changes.of(order.asker).begin() as change:
             job, is_new = jobs.add(change.connection, order, change.now)

@@ -20,7 +20,7 @@ from weighbridge.catalog.database import insert
 from weighbridge.catalog.listings import like
 from weighbridge.domain.decision import Reason
 from weighbridge.domain.webhooks import Destination
-from weighbridge.errors import KeyReused, LimitReached, NotInCatalog, StateConflict
+from weighbridge.errors import KeyReused, NotInCatalog, StateConflict, TooManyAtOnce
 
 JobKind = Literal["ingest", "rescan", "purge"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -200,7 +200,7 @@ def add(connection: Connection, order: JobOrder, now: datetime) -> tuple[StoredJ
 
 
 def refuse_beyond(connection: Connection, asker: str, limits: JobLimits) -> None:
-    """Refuse what is queued now where more jobs wait than may. Raises LimitReached."""
+    """Refuse what is queued now where more jobs wait than may. Raises TooManyAtOnce."""
     of_asker = func.count(case((_table.c.asker == asker, 1)))
     waiting, own = connection.execute(select(func.count(), of_asker).where(_table.c.state == "queued")).one()
     if own > limits.most_each:
@@ -209,7 +209,7 @@ def refuse_beyond(connection: Connection, asker: str, limits: JobLimits) -> None
         full = f"{limits.most} jobs"
     else:
         return
-    raise LimitReached(
+    raise TooManyAtOnce(
         f"{full} wait already, and no more may.",
         "Wait until some of them have begun, or cancel some.",
         retry_after_s=_RETRY_AFTER_S,

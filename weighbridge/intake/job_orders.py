@@ -45,7 +45,7 @@ def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) 
     Raises:
         UsageError: the name, the reference or the number is not valid, or this asker may not name the policy or the
             place of a secret; or the callback may not go where it is to go; or the key belongs to another order.
-        LimitReached: too many jobs wait.
+        TooManyAtOnce: too many jobs wait.
     """
     name = checked_name(request.model)
     if request.ref.mistake:
@@ -63,7 +63,7 @@ def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -
     Raises:
         StateConflict: its bytes were removed.
         UsageError: the callback may not go where it is to go; or the key belongs to another order.
-        LimitReached: too many jobs wait.
+        TooManyAtOnce: too many jobs wait.
     """
     if version.purged:
         raise StateConflict(
@@ -82,7 +82,7 @@ def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace:
         NotInCatalog: there is no such model or version.
         RegistryError: a registry refused; nothing is queued, and the same call again goes on.
         KeyReused: the key belongs to another order.
-        LimitReached: too many jobs wait; the versions are withdrawn, and the same call again goes on.
+        TooManyAtOnce: too many jobs wait; the versions are withdrawn, and the same call again goes on.
     """
     withdraw(name, number, reason, workspace)
     numbers = [one.version for one in workspace.catalog.lists.versions(name) if number in ("", one.version)]

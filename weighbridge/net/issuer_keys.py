@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SigningKey:
+class VerifyingKey:
     """A public key of an issuer.
 
     Attributes:
@@ -72,11 +72,11 @@ class IssuerKeys:
     def __init__(self, issuer: str, transfer: Transfer, clock: Callable[[], float] = time.monotonic) -> None:
         self._issuer, self._transfer, self._clock = issuer, transfer, clock
         self._asking, self._waiting = Lock(), BoundedSemaphore(_MOST_WAITING)
-        self._keys: tuple[SigningKey, ...] = ()
+        self._keys: tuple[VerifyingKey, ...] = ()
         self._read_at: float | None = None
         self._asked_at: float | None = None
 
-    def named(self, id_: str | None) -> tuple[SigningKey, ...]:
+    def named(self, id_: str | None) -> tuple[VerifyingKey, ...]:
         """Return the keys with an id; without one, the only key that the issuer has.
 
         Raises:
@@ -95,7 +95,7 @@ class IssuerKeys:
             )
         return _named(self._known(), id_)
 
-    def read(self) -> tuple[SigningKey, ...]:
+    def read(self) -> tuple[VerifyingKey, ...]:
         """Ask the issuer for its keys, whatever is known, and return them. Raises SourceError."""
         where = self._issuer.rstrip("/") + _DISCOVERY
         document = self._document(where)
@@ -114,7 +114,7 @@ class IssuerKeys:
         values = self._document(address).get("keys")
         if not isinstance(values, list):
             raise SourceMisbehaved(f"{shown(address, 200)} is no set of keys (RFC 7517).")
-        return tuple(key for key in map(_signing_key, values) if key is not None)
+        return tuple(key for key in map(_verifying_key, values) if key is not None)
 
     def _document(self, url: str) -> dict[str, Any]:
         answer = self._transfer.read(url, accept="application/json", max_size=_MAX_DOCUMENT)
@@ -140,7 +140,7 @@ class IssuerKeys:
     def _age_s(self) -> float:
         return float("inf") if self._read_at is None else self._clock() - self._read_at
 
-    def _known(self) -> tuple[SigningKey, ...]:
+    def _known(self) -> tuple[VerifyingKey, ...]:
         return self._keys if self._age_s() <= KEEP_S else ()
 
     def _is_due(self) -> bool:
@@ -187,13 +187,13 @@ class IssuerKeys:
             self._asked_at = self._clock()
 
 
-def _named(keys: tuple[SigningKey, ...], id_: str | None) -> tuple[SigningKey, ...]:
+def _named(keys: tuple[VerifyingKey, ...], id_: str | None) -> tuple[VerifyingKey, ...]:
     if id_ is None:
         return keys if len(keys) == 1 else ()
     return tuple(key for key in keys if key.id == id_)
 
 
-def _signing_key(value: object) -> SigningKey | None:
+def _verifying_key(value: object) -> VerifyingKey | None:
     """Return a key of a set, or None for one that verifies no token: of another use or type, too weak, or private."""
     if not isinstance(value, dict) or value.get("use", "sig") != "sig" or "d" in value:
         return None
@@ -212,4 +212,4 @@ def _signing_key(value: object) -> SigningKey | None:
         return None
     if value["kty"] == "RSA" and public.key_size < _MIN_RSA_BITS:
         return None
-    return SigningKey(id_, algorithms, public)
+    return VerifyingKey(id_, algorithms, public)

@@ -14,7 +14,7 @@ from typing import Any
 import jwt
 
 from weighbridge.errors import NotAuthenticated
-from weighbridge.net.issuer_keys import IssuerKeys, SigningKey
+from weighbridge.net.issuer_keys import IssuerKeys, VerifyingKey
 
 #: Characters of a token; those of issuers that name a hundred groups have some 10,000.
 MAX_TOKEN = 16 * 1024
@@ -67,7 +67,7 @@ class IssuerTokens:
             return claims
         raise _refused("its signature is wrong")
 
-    def _verified(self, token: str, algorithm: str, key: SigningKey) -> dict[str, Any]:
+    def _verified(self, token: str, algorithm: str, key: VerifyingKey) -> dict[str, Any]:
         try:
             return jwt.decode(
                 token,

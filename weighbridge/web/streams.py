@@ -12,7 +12,7 @@ from threading import Lock
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from weighbridge.errors import LimitReached
+from weighbridge.errors import TooManyAtOnce
 
 EVENT_STREAM = "text/event-stream"
 #: Seconds after which a refused client may try again.
@@ -33,7 +33,7 @@ class OpenStreams:
         self._lock = Lock()
 
     def open(self, caller: str) -> Callable[[], None]:
-        """Count a stream of a caller and return what ends it. Raises LimitReached."""
+        """Count a stream of a caller and return what ends it. Raises TooManyAtOnce."""
         with self._lock:
             if self._open[caller] >= self._most_each:
                 raise self._full(f"You watch {self._most_each} jobs at once", "Close a stream first.")
@@ -50,8 +50,8 @@ class OpenStreams:
             if not self._open[caller]:
                 del self._open[caller]
 
-    def _full(self, what: str, remedy: str) -> LimitReached:
-        return LimitReached(f"{what}, and no more are possible.", remedy, retry_after_s=_RETRY_AFTER_S)
+    def _full(self, what: str, remedy: str) -> TooManyAtOnce:
+        return TooManyAtOnce(f"{what}, and no more are possible.", remedy, retry_after_s=_RETRY_AFTER_S)
 
 
 class EventStream(StreamingResponse):

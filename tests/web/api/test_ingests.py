@@ -226,15 +226,6 @@ def _eicar() -> str:
     return eicar().decode("latin-1")
 
 
-def test_a_withdrawn_model_is_given_out_again(works: Works) -> None:
-    works.done(works.queued("/models", SPEC | {"name": "back", "storage_path": works.model("back")}))
-    assert works.ask("DELETE", "/models/back").json()["default_version"] is None
-    response = works.ask("POST", "/models/back/versions/1.0.0/reinstate")
-    assert response.json() == {"name": "back", "version": "1.0.0", "status": "PASSED", "default_version": "1.0.0"}
-    version = works.served.get("/models/back/versions/1.0.0").json()
-    assert [one["registry"] for one in version["published"]] == ["export"]
-
-
 def test_an_error_of_the_work_is_told_to_its_asker(works: Works) -> None:
     job = works.done(works.queued("/models", SPEC | {"name": "away", "storage_path": "file:/etc"}))
     assert (job["status"], job["state"], job["version"], job["reasons"]) == ("ERROR", "failed", None, [])
@@ -377,6 +368,8 @@ def test_what_is_purged_is_withdrawn_at_once_and_its_bytes_go(works: Works) -> N
         assert works.ask("DELETE", f"{path}?purge=true").status_code == 403
         assert works.ask("DELETE", f"{path}?purge=1.5", role="admin").status_code == 422
     assert works.ask("DELETE", "/models/purge/none?purge=true", role="admin").status_code == 404
+    assert works.ask("DELETE", "/models/purge/goes").json()["default_version"] is None
+    assert works.ask("POST", "/models/purge/goes/versions/1.0.0/reinstate").json()["default_version"] == "1.0.0"
     assert works.served.get("/models/purge/goes").json()["status"] == "PASSED"
 
     options = {"role": "admin", "headers": {"Idempotency-Key": "purge"}}

@@ -83,7 +83,7 @@ def test_what_is_withdrawn_is_given_to_nobody_and_stays(served: Served) -> None:
 
 
 def test_a_withdrawal_is_taken_back(served: Served) -> None:
-    """One that was given out again is in tests/web/api/test_ingests.py."""
+    """Versions whose last verdict is not PASSED; one that is given out again is in test_ingests.py."""
     settle(served.catalog, "unread", "1.0.0", "SKIPPED", name="withdrawals/back")
     settle(served.catalog, "bad", "1.1.0", "FAILED", name="withdrawals/back")
     key, path = served.key("publisher", "withdrawals/*"), "/models/withdrawals/back/versions"
