@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 
@@ -116,6 +117,16 @@ def test_the_same_documents_are_the_same_wherever_they_lie(chat: TextChat, tmp_p
     assert from_file.settings == from_folder.settings
     assert from_file.metrics == from_folder.metrics
     assert [metric.name for metric in from_file.metrics] == ["accuracy"]
+
+
+def test_a_folder_that_has_other_documents_now_is_read_anew(chat: TextChat, tmp_path: Path) -> None:
+    """`datasets` would take them for what it read of any folder with this name and README."""
+    for count in (5, 7):
+        folder = documents.write(tmp_path / "mmlu", documents.mmlu(SUBJECTS, count))
+        chosen = BenchmarkSettings(tasks=("mmlu_virology",), data={"mmlu_virology": str(folder)})
+        (metric,) = Mmlu().run(chat, chosen, threading.Event()).metrics
+        assert metric.n == count
+    assert list(Path(datasets.config.HF_DATASETS_CACHE).glob(".weighbridge-*")) == []
 
 
 def test_a_file_gives_the_examples_too_and_never_the_document_that_is_asked(chat: TextChat, tmp_path: Path) -> None:

@@ -113,12 +113,12 @@ def run(
     random.seed(settings.seed)
     np.random.seed(settings.seed)
     torch.manual_seed(settings.seed)
-    loaded = harness_tasks.load(tasks, settings.data, settings.endpoint, changes or {})
-    for task in loaded["tasks"].values():
-        _set_shots(task, settings)
     try:
-        model = _Model(handler, batch_size, cancel_event)
-        results = evaluate(model, loaded, limit=settings.limit or None, bootstrap_iters=BOOTSTRAPS)
+        with harness_tasks.loaded(tasks, settings.data, settings.endpoint, changes or {}) as found:
+            for task in found["tasks"].values():
+                _set_shots(task, settings)
+            model = _Model(handler, batch_size, cancel_event)
+            results = evaluate(model, found, limit=settings.limit or None, bootstrap_iters=BOOTSTRAPS)
     except WeighbridgeError:
         raise
     except Exception as error:  # lm-eval may raise anything for untrusted models and data

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,23 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from weighbridge.benchmarks.interface import TASK_FILES
 from weighbridge.errors import BenchmarkFailed
+from weighbridge.system.claimed_folders import claimed
 
 #: The folder of lm-eval's own tasks.
 STOCK = Path(lm_eval.tasks.__file__).parent
 # lm-eval reads any file whose path is given as a name.
 _NAME = re.compile(r"\w[\w.+()-]*")
+#: The prefix of a folder in the cache of `datasets` that one run has for itself.
+_OF_RUN = ".weighbridge-"
 #: The suffixes of files of documents, each with the format's name in `datasets`.
 READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 
-def load(names: Sequence[str], data: Mapping[str, str], endpoint: str, changes: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Return tasks with their data sets, as a `lm_eval.tasks.manager.TaskDict`.
+@contextmanager
+def loaded(
+    names: Sequence[str], data: Mapping[str, str], endpoint: str, changes: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Any]:
+    """Yield tasks with their data sets, as a `lm_eval.tasks.manager.TaskDict`.
 
     1. Data sets come from the requested Hub.
     2. Every name is a task, a group or a tag of lm-eval, or of a task file among the data.
@@ -47,6 +54,26 @@ def load(names: Sequence[str], data: Mapping[str, str], endpoint: str, changes: 
     Raises:
         BenchmarkFailed: one of these does not hold.
     """
+    if not any(Path(place).is_dir() for place in data.values()):
+        yield _load(names, data, endpoint, changes, None)
+        return
+    kept = Path(datasets.config.HF_DATASETS_CACHE)
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchmarkFailed(f"{kept} cannot be made: {error.strerror}.", "Set HF_HOME to a folder.") from error
+    with claimed(kept, _OF_RUN) as cache:
+        yield _load(names, data, endpoint, changes, cache)
+
+
+def _load(
+    names: Sequence[str],
+    data: Mapping[str, str],
+    endpoint: str,
+    changes: Mapping[str, Mapping[str, Any]],
+    cache: Path | None,
+) -> Any:
+    """Return the tasks; what `datasets` reads of a folder goes into `cache`, which is empty."""
     _check_endpoint(endpoint)
     for name in changes:
         if Path(data.get(name, "")).suffix in TASK_FILES:
@@ -64,7 +91,7 @@ def load(names: Sequence[str], data: Mapping[str, str], endpoint: str, changes: 
         _refuse_code(name, index)
     parts = {part for name in names for part in _parts(name, index)}
     for name in [name for name in data if name in parts and name not in own]:
-        _place_data(index, name, Path(data[name]))
+        _place_data(index, name, Path(data[name]), cache)
     try:
         return manager.load(list(names))
     except Exception as error:  # lm-eval and datasets have dozens of exceptions
@@ -154,7 +181,7 @@ def _task_files(paths: Mapping[str, Path]) -> dict[str, Entry]:
     return found
 
 
-def _place_data(index: dict[str, Entry], name: str, path: Path) -> None:
+def _place_data(index: dict[str, Entry], name: str, path: Path, cache: Path | None) -> None:
     """Replace the documents of a task by those of a file, or those of a task or group by those of a folder."""
     tasks = (Kind.TASK, Kind.PY_TASK)
     leaves = [part for part in _parts(name, index) if part in index and index[part].kind in tasks]
@@ -163,13 +190,15 @@ def _place_data(index: dict[str, Entry], name: str, path: Path) -> None:
         if entry.kind is Kind.PY_TASK:
             raise BenchmarkFailed(f"{leaf} is a program of lm-eval that brings its own data.", "Let it use the Hub.")
         whole = load_yaml(entry.yaml_path) if entry.yaml_path else dict(entry.cfg or {})
-        index[leaf] = replace(entry, yaml_path=None, cfg=whole | _documents(name, path, whole, len(leaves)))
+        index[leaf] = replace(entry, yaml_path=None, cfg=whole | _documents(name, path, whole, len(leaves), cache))
 
 
-def _documents(name: str, path: Path, task: Mapping[str, Any], count: int) -> dict[str, Any]:
+def _documents(name: str, path: Path, task: Mapping[str, Any], count: int, cache: Path | None) -> dict[str, Any]:
     """Return a task's configuration of the source of its documents."""
     if path.is_dir():
-        return {"dataset_path": str(path)}
+        # `datasets` would take any folder of this name and README that it has read before for this one.
+        own = {**(task.get("dataset_kwargs") or {}), "cache_dir": str(cache)}
+        return {"dataset_path": str(path), "dataset_kwargs": own}
     if path.suffix not in READERS or not path.is_file():
         raise BenchmarkFailed(
             f"{path} has no documents for {name}.",
