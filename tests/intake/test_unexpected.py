@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.intake.night import Night, verdicts
+from weighbridge.config.settings import Settings
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryUnavailable
 from weighbridge.intake import publishing
@@ -36,6 +37,14 @@ def night(tmp_path: Path) -> Night:
 
 def both(workspace: Workspace) -> list[ModelVersion]:
     return [version for name in ("m", "other") for version in workspace.catalog.versions(name)]
+
+
+def moved(night: Night) -> Settings:
+    """Return settings with the same catalog and store, and another place of the registry."""
+    with night.open() as workspace:
+        before = workspace.settings
+    places = {"catalog_url": before.database_url, "store": before.store_folder}
+    return before.model_copy(update={"home": night.folder / "moved", **places})
 
 
 def traceback_of(night: Night, where: str) -> str:
@@ -83,13 +92,8 @@ def test_a_bug_with_one_version_compares_the_others(night: Night, monkeypatch: p
 
 
 def test_a_bug_of_one_registry_compares_the_others(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    with night.open() as workspace:
-        before, versions = workspace.settings, both(workspace)
-    moved = before.model_copy(
-        update={"home": night.folder / "moved", "catalog_url": before.database_url, "store": before.store_folder}
-    )
-    with open_workspace(moved, folder=night.folder) as workspace:
-        for version in versions:
+    with open_workspace(moved(night), folder=night.folder) as workspace:
+        for version in both(workspace):
             publishing.reconcile(version, [workspace.registry_at("export")], workspace)
         (night.folder / "moved" / "export" / "other" / "1.0.0" / "README.md").unlink()
         broken(monkeypatch, ExportRegistry, "listing", "home/export", ZeroDivisionError(BUG))
@@ -97,6 +101,21 @@ def test_a_bug_of_one_registry_compares_the_others(night: Night, monkeypatch: py
     assert (registry.address, registry.model) == (str(night.folder / "home" / "export"), "")
     assert registry.what.startswith(f"It cannot be compared: {TOLD}")
     assert (other.address, other.model) == (str(night.folder / "moved" / "export"), "other@1.0.0")
+
+
+@pytest.mark.parametrize(("which", "kept"), [("home/export", "home"), ("moved/export", "moved")])
+def test_what_one_registry_keeps_is_withdrawn_from_the_others(
+    night: Night, monkeypatch: pytest.MonkeyPatch, which: str, kept: str
+) -> None:
+    with open_workspace(moved(night), folder=night.folder) as workspace:
+        publishing.reconcile(both(workspace)[0], [workspace.registry_at("export")], workspace)
+        broken(monkeypatch, ExportRegistry, "withdraw", which, ZeroDivisionError(BUG))
+        with pytest.raises(ZeroDivisionError):
+            publishing.withdraw("m", "1.0.0", "It is bad.", workspace)
+        there = [home for home in ("home", "moved") if (night.folder / home / "export" / "m" / "1.0.0").exists()]
+        assert (
+            there == [Path(place.address).parent.name for place in workspace.catalog.places.of("m", "1.0.0")] == [kept]
+        )
 
 
 def test_a_registry_that_goes_away_is_one_difference(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:

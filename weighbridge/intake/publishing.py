@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from weighbridge.catalog import ModelSummary
+from weighbridge.catalog.publications import RegistryPlace
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, RegistryUnavailable, StateConflict
 from weighbridge.intake.unexpected import foreseen
@@ -128,22 +129,36 @@ def take_back(version: ModelVersion, workspace: Workspace, reason: str = "") -> 
 def withdraw_everywhere(name: str, number: str, why: str, workspace: Workspace) -> None:
     """Withdraw a version from every place to which it was published or an upload began.
 
+    A place that fails keeps no other one: each is tried, then the first error is raised.
+
+    Raises:
+        RegistryError: a registry refused; run it again.
+    """
+    errors = []
+    for place in workspace.catalog.places.of(name, number):
+        try:
+            _withdraw_from(place, name, number, why, workspace)
+        except Exception as error:  # noqa: BLE001 (it is raised below)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _withdraw_from(place: RegistryPlace, name: str, number: str, why: str, workspace: Workspace) -> None:
+    """Withdraw a version from one place.
+
     A running upload is left to its own process, which asks the catalog again before anything becomes visible and
     afterwards; its record is deleted once that process must have ended. Raises RegistryError.
     """
-    catalog = workspace.catalog
-    for place in catalog.places.of(name, number):
-        registry = workspace.registry_at(place.registry, place.address)
-        try:
-            registry.withdraw(name, number, why)
-        except RegistryUnavailable:
-            if place.uploading and not place.dead:
-                continue
+    registry, running = workspace.registry_at(place.registry, place.address), place.uploading and not place.dead
+    try:
+        registry.withdraw(name, number, why)
+    except RegistryUnavailable:
+        if not running:
             raise
-        if place.uploading and not place.dead:
-            continue
+    if not running:
         _move_default(name, registry, workspace)
-        catalog.places.remove(name, number, place.registry, place.address)
+        workspace.catalog.places.remove(name, number, place.registry, place.address)
 
 
 def _move_default(name: str, registry: Registry, workspace: Workspace) -> None:
