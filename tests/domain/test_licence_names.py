@@ -98,9 +98,9 @@ def test_names_that_other_tools_stumble_over(stated: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "names"),
     [
-        ("GPL-2.0-only WITH Classpath-exception-2.0 OR MIT", ("Classpath-exception-2.0", "GPL-2.0-only", "MIT")),
+        ("GPL-2.0-only WITH Classpath-exception-2.0 OR MIT", ("GPL-2.0-only", "MIT")),
         ("( AND withandApache-2.0", ("( AND withandApache-2.0",)),
-        ("not WITH -LicenseRef-x", ("-LicenseRef-x", "not")),
+        ("not WITH -LicenseRef-x", ("not",)),
         ("Our Own Terms (2024)", ("Our Own Terms (2024)",)),
         ("", ("",)),
     ],

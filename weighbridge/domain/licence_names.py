@@ -37,6 +37,8 @@ ALIASES = {
     "mistral ai research license": "mrl",
     "mistral-ai-research-license": "mrl",
     "mistral-ai-research-licence": "mrl",
+    "python software foundation license": "PSF-2.0",
+    "psfl": "PSF-2.0",
     "openai-tos": "openai-tos",
     "openai tos": "openai-tos",
     "openai terms of use": "openai-tos",
@@ -78,7 +80,7 @@ _CC_SHORT = re.compile(
 )
 _CC_LONG = re.compile(
     r"creative commons attribution((?:[ -]*(?:non[ -]?commercial|share[ -]?alike|no[ -]?deriv(?:ative)?s))*)"
-    r" v?([234]\.[05])(?: international| unported)?(?: public)?(?: licen[sc]e)?"
+    r" v?([234]\.[05])(?: international| unported| generic)?(?: public)?(?: licen[sc]e)?"
 )
 #: Addresses of licences' own pages.
 _PAGES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -179,13 +181,14 @@ def all_of(names: list[str]) -> str:
 def licence_names(expression: str) -> tuple[str, ...]:
     """Return the licences of an SPDX expression, or the text itself when it is not one.
 
-    All of several alternatives (`MIT OR GPL-3.0-only`) are returned: the policy has to accept each.
+    All of several alternatives (`MIT OR GPL-3.0-only`) are returned: the policy has to accept each. An exception (`WITH
+    Classpath-exception-2.0`) is no licence: it only adds permissions.
     """
     try:
-        names = _spdx().license_keys(expression)
+        symbols = _spdx().license_symbols(expression, decompose=False)
     except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
         return (expression,)
-    return tuple(sorted({str(name) for name in names})) or (expression,)
+    return tuple(sorted({str(getattr(symbol, "license_symbol", symbol).key) for symbol in symbols})) or (expression,)
 
 
 @lru_cache(maxsize=2048)

@@ -148,7 +148,7 @@ def _llama(version: str, *, improving: bool, europe: bool = False) -> Licence:
     ]
     if improving:
         terms.append(Term("use", "Do not improve other language models with it or with its answers.", "§1(b)(v)"))
-    elif version != "2":
+    if version != "2":
         terms.append(Term("derivatives", "Begin the name of a changed model with “Llama”.", "§1(b)(i)"))
     if version != "2":
         terms.append(Term("redistribution", "Show “Built with Llama”.", "§1(b)(i)"))
@@ -196,6 +196,9 @@ LICENCES: dict[str, Licence] = {
     "zlib": _permissive("zlib License", "clauses 1 to 3", notice="the notice, unchanged,"),
     "ncsa": _permissive("University of Illinois/NCSA License", "clauses 1 to 3"),
     "postgresql": _permissive("PostgreSQL License", "first paragraph"),
+    "psf-2.0": _permissive("Python Software Foundation License 2.0", "clauses 2 and 3"),
+    "mit-cmu": _permissive("CMU License", "first paragraph"),
+    "hpnd": _permissive("Historical Permission Notice and Disclaimer", "first paragraph"),
     "bsl-1.0": _permissive("Boost Software License 1.0", "first and second paragraph"),
     "afl-3.0": _permissive("Academic Free License 3.0", "§1, §6"),
     "ecl-2.0": _permissive("Educational Community License 2.0", "§2, §4"),
@@ -237,7 +240,7 @@ LICENCES: dict[str, Licence] = {
     "llama3": _llama("3", improving=True),
     "llama3.1": _llama("3.1", improving=False),
     "llama3.2": _llama("3.2", improving=False, europe=True),
-    "llama3.3": _llama("3.3", improving=False),
+    "llama3.3": _llama("3.3", improving=False, europe=True),
     "llama4": _llama("4", improving=False, europe=True),
     "gemma": Licence(
         "Gemma Terms of Use",

@@ -75,6 +75,24 @@ def test_metadata(tmp_path: Path, content: bytes, name: str) -> None:
         ),
         ("Redistribution and use in source and binary forms, ...\n3. Neither the name of the X nor", "BSD-3-Clause"),
         ("Redistribution and use in source and binary forms, with or without", "BSD-2-Clause"),
+        (
+            "This project is under the terms of the Modified BSD License (also known as New or Revised BSD):\n"
+            "Redistribution and use in source and binary forms, ...\n3. Neither the name of the X nor",
+            "BSD-3-Clause",
+        ),
+        ("BigScience Open RAIL-M License\n\ndated August 18, 2022", "bigscience-openrail-m"),
+        ("GNU LESSER GENERAL PUBLIC LICENSE\n  Version 2.1, February 1999", "LGPL-2.1-only"),
+        ("This Academic Free License applies to\n\nLicensed under the Academic Free License version 3.0", "AFL-3.0"),
+        ("Licensed under the Open Software License version 3.0\n", "OSL-3.0"),
+        ("Public Domain Dedication and License (PDDL)\n\nPreamble", "PDDL-1.0"),
+        ("Attribution-ShareAlike 3.0 Unported\n\nLicense", "CC-BY-SA-3.0"),
+        ("Creative Commons Attribution-NonCommercial 2.0 Generic\n\nLicense", "CC-BY-NC-2.0"),
+        ("DO WHAT THE FUCK YOU WANT TO PUBLIC LICENSE\nVersion 2, December 2004", "WTFPL"),
+        (
+            "Redistribution and use in source and binary forms, with or without modification, are permitted (subject\n"
+            "to the limitations in the disclaimer below) ... Neither the name of",
+            "BSD-3-Clause-Clear",
+        ),
         ("Use it as you like.", ""),
         ("LLAMA-LATXA 3.1 COMMUNITY LICENSE AGREEMENT\nLatxa Version Release Date", ""),
         (

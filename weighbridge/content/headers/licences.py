@@ -28,6 +28,7 @@ _FINGERPRINTS: tuple[tuple[str, str], ...] = (
     ("mrl", r"mistral ai research license"),
     ("mnpl", r"mistral ai non-production license"),
     ("bigscience-bloom-rail-1.0", r"bigscience rail license v1\.0"),
+    ("bigscience-openrail-m", r"bigscience open ?rail-m"),
     ("bigcode-openrail-m", r"bigcode open ?rail-m"),
     ("openrail++", r"creativeml open rail\+\+-m"),
     ("creativeml-openrail-m", r"creativeml open rail-m"),
@@ -39,25 +40,42 @@ _FINGERPRINTS: tuple[tuple[str, str], ...] = (
     ("CC-BY-4.0", r"attribution 4\.0 international"),
     ("CC0-1.0", r"cc0 1\.0 universal"),
     ("AGPL-3.0-only", r"gnu affero general public license\W+version 3"),
+    ("LGPL-2.1-only", r"gnu lesser general public license\W+version 2\.1"),
     ("LGPL-3.0-only", r"gnu lesser general public license\W+version 3"),
     ("GPL-3.0-only", r"gnu general public license\W+version 3"),
     ("GPL-2.0-only", r"gnu general public license\W+version 2"),
     ("MPL-2.0", r"mozilla public license,? version 2\.0"),
     ("Apache-2.0", r"apache license\W+version 2\.0"),
+    ("ECL-2.0", r"educational community license\W+version 2\.0"),
+    ("AFL-3.0", r"academic free license (?:version|v\.) ?3\.0"),
+    ("OSL-3.0", r"open software license (?:version|v\.) ?3\.0"),
+    ("EPL-2.0", r"eclipse public license - v ?2\.0"),
+    ("EUPL-1.2", r"european union public licence v\. ?1\.2"),
+    ("Artistic-2.0", r"artistic license 2\.0"),
+    ("BSL-1.0", r"boost software license - version 1\.0"),
+    ("PDDL-1.0", r"public domain dedication and licen[sc]e"),
+    ("ODbL-1.0", r"open database licen[sc]e"),
+    ("ODC-By-1.0", r"open data commons attribution licen[sc]e"),
+    ("WTFPL", r"do what the fuck you want to public license"),
     ("Unlicense", r"this is free and unencumbered software released into the public domain"),
     (
         "ISC",
         r"permission to use, copy, modify, and(?:/or)? distribute this software for any purpose with or without fee",
     ),
     ("MIT", r"permission is hereby granted, free of charge, to any person obtaining a copy"),
+    ("BSD-3-Clause-Clear", r"are permitted \(subject to the limitations in the disclaimer below\)"),
     ("BSD-3-Clause", r"redistribution and use in source and binary forms(?s:.*)neither the name of"),
     ("BSD-2-Clause", r"redistribution and use in source and binary forms"),
 )
 _TITLE_LENGTH = 1500
 _COMPILED = tuple((name, re.compile(pattern)) for name, pattern in _FINGERPRINTS)
-#: What publishers write who add conditions of their own to a well-known text: then it is no longer that licence.
+#: Licences that may come after other words than a title's.
+_WITHOUT_TITLE = ("BSD-3-Clause-Clear", "BSD-3-Clause", "BSD-2-Clause", "MIT")
+_OLDER_CREATIVE_COMMONS = re.compile(r"attribution(?:-[a-z]+){0,2} (?:2\.0|2\.5|3\.0)(?: unported| generic)?(?= )")
+#: What publishers write who add conditions of their own to a well-known text: then it is no longer that licence. Not
+#: “modified BSD”, which is the usual name of the BSD 3-Clause License.
 _ALTERED = re.compile(
-    r"commons clause|only modification|modified (?:mit|apache|bsd)|mit license (?:with|variant)|monthly active users"
+    r"commons clause|only modification|modified (?:mit|apache)|mit license (?:with|variant)|monthly active users"
     r"|(?:monthly|annual) revenue|additional conditions?\b"
 )
 #: The licences whose texts are altered so; others have such words of their own.
@@ -113,8 +131,9 @@ def licence_in_text(path: Path) -> str:
         text = file.read(_TEXT_SIZE).decode(errors="replace")
     folded = " ".join(text.lower().split())
     for name, pattern in _COMPILED:
-        searched = folded if name in ("BSD-3-Clause", "BSD-2-Clause", "MIT") else folded[:_TITLE_LENGTH]
+        searched = folded if name in _WITHOUT_TITLE else folded[:_TITLE_LENGTH]
         if pattern.search(searched):
             altered = name in _ALTERABLE and _ALTERED.search(folded)
             return f"modified-{name.lower()}" if altered else name
-    return ""
+    older = _OLDER_CREATIVE_COMMONS.search(folded[:_TITLE_LENGTH])
+    return licence_name(f"Creative Commons {older[0]}") if older else ""
