@@ -32,6 +32,11 @@ def run_actor() -> str:
     return f"flow:{flow_run.flow_name}"
 
 
+def run_url() -> str:
+    """Return the page of the present flow run; empty where the server ends with this process."""
+    return str(flow_run.ui_url) if os.environ.get("PREFECT_API_URL") else ""
+
+
 @contextmanager
 def own_requests(watching: Progress | None = None) -> Iterator[None]:
     """Treat runs in the context as requests of this process's own user, and report their progress."""
@@ -87,7 +92,7 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
     if own is not None:
         progress = Several(progress, own)
     if lent is not None:
-        yield lent.heard_by(progress)  # Several runs may use it in parallel.
+        yield lent.heard_by(progress, run_url())  # Several runs may use it in parallel.
         return
     context = copy_context()
 
@@ -97,11 +102,17 @@ def run_workspace(blocks: Mapping[str, str], progress: Progress, models: str = "
 
     settings = Settings(**load_settings(blocks))
     vouched = bool(models) and is_operators(Path(models), Path.cwd())
-    actor = run_actor() if own is None else ""
+    actor, url = run_actor() if own is None else "", run_url()
     with (
         own_temporary_files(),
         open_workspace(
-            settings, progress=progress, load_block=load, on_behalf=own is None, vouched=vouched, actor=actor
+            settings,
+            progress=progress,
+            load_block=load,
+            on_behalf=own is None,
+            vouched=vouched,
+            actor=actor,
+            run_url=url,
         ) as workspace,
     ):
         token = _shared.set(workspace)

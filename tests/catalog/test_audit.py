@@ -8,7 +8,7 @@ import multiprocessing
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +93,10 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     "jobs.take": (_take_too_often, ["job.queued", "job.failed"]),
     "jobs.end": (lambda c: _end(c, c.jobs.add(ORDER).id), ["job.queued", "job.done"]),
     "jobs.cancel": (lambda c: c.jobs.cancel(c.jobs.add(ORDER).id), ["job.queued", "job.cancelled"]),
+    "jobs.forget": (
+        lambda c: [_end(c, c.jobs.add(ORDER).id), c.jobs.forget(timedelta(days=-1))],
+        ["job.queued", "job.done", "jobs.forgotten"],
+    ),
     "keys.add": (lambda c: c.keys.add("ci", "hash", "reader", (), None), ["key.created"]),
     "keys.revoke": (
         lambda c: [c.keys.add("ci", "hash", "reader", (), None), c.keys.revoke("ci")],

@@ -237,6 +237,8 @@ def test_ingests(catalog: Catalog) -> None:
     assert oldest.updated_at > oldest.started_at
     assert catalog.ingests("org/name") == [oldest]
     assert catalog.ingests(limit=1) == [newest]
+    assert catalog.ingests("org/name", run="1") == [oldest]
+    assert catalog.ingests("other", run="1") == catalog.ingests(run="%") == catalog.ingests(run="s/1") == []
     with pytest.raises(CatalogError, match="no ingest"):
         catalog.update_ingest(999, "PASSED")
 

@@ -141,6 +141,26 @@ def test_cancelling(catalog: Catalog, clock: Clock) -> None:
             unknown("nothing")
 
 
+def test_jobs_that_ended_long_ago_are_forgotten(catalog: Catalog, clock: Clock) -> None:
+    queue, month = catalog.jobs, timedelta(days=30)
+    old, waiting, running = (queue.add(replace(ORDER, key=f"k{n}")).id for n in range(3))
+    assert queue.take("process", 30)
+    queue.end(old, "process", PASSED, {})
+    queue.cancel(waiting)
+    assert queue.take("process", 10**8)
+    assert queue.forget(month) == 0
+    clock.now += timedelta(days=31)
+    young = queue.add(replace(ORDER, key="k4")).id
+    queue.cancel(young)
+    assert queue.forget(month) == 2
+    assert queue.forget(month) == 0
+    assert {job.id for job in queue.listed()} == {running, young}
+    assert queue.add(replace(ORDER, key="k0")).id != old
+    (row,) = catalog.audit.rows(action="jobs.forgotten")
+    assert row.after is not None
+    assert row.after["count"] == 2
+
+
 def test_of_several_processes_each_takes_other_jobs(url: str, catalog: Catalog) -> None:
     ids = {catalog.jobs.add(replace(ORDER, key=f"k{n}")).id for n in range(30)}
     program = (

@@ -21,6 +21,7 @@ from weighbridge.errors import InvalidConfiguration, InvalidName, InvalidReferen
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.job_orders import OrderSlip, order_ingest, order_rescan
 from weighbridge.intake.job_progress import STEPS, JobProgress
+from weighbridge.intake.job_retention import JobRetention
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.removing import remove
 from weighbridge.intake.resources import Resources
@@ -242,6 +243,19 @@ def test_a_job_is_done_by_one_process_of_several(yard: Yard) -> None:
         jobs = [ended(resources, job) for job in resources.catalog.jobs.listed()]
         assert {(job.state, job.beginnings) for job in jobs} == {("done", 1)}
         assert len(resources.catalog.ingests()) == 6
+
+
+def test_jobs_that_ended_long_ago_are_forgotten(yard: Yard) -> None:
+    job = yard.done(yard.order())
+    kept = yard.settings.model_copy(update={"job_retention_days": 0.0})
+    short = yard.settings.model_copy(update={"job_retention_days": 1e-9})
+    for settings, count in ((yard.settings, 1), (kept, 1), (short, 0)):
+        with open_resources(settings) as resources, JobRetention(resources):
+            deadline = time.monotonic() + 30
+            while len(found := resources.catalog.jobs.listed()) != count:
+                assert time.monotonic() < deadline, found
+                time.sleep(0.01)
+            assert [one.id for one in found] == [job.id] * count
 
 
 def test_steps_that_report_something_unforeseen_come_last() -> None:

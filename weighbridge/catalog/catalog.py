@@ -135,10 +135,10 @@ class Catalog:
                 "ingest.updated", f"ingest:{ingest_id}", before={"status": before}, after={"status": status, **after}
             )
 
-    def ingests(self, name: str | None = None, *, limit: int = 100) -> list[Ingest]:
-        """Return the newest attempts first, of one model or of all."""
+    def ingests(self, name: str | None = None, *, run: str = "", limit: int = 100) -> list[Ingest]:
+        """Return the newest attempts first, of one model or of all; with a run's id, only those of that run."""
         with self._database.read() as connection:
-            return ingests.listed(connection, name, limit)
+            return ingests.listed(connection, name, run, limit)
 
     # Resolutions
 

@@ -67,12 +67,14 @@ def update(connection: Connection, id_: int, changes: dict[str, Any], now: datet
     return before
 
 
-def listed(connection: Connection, name: str | None, limit: int) -> list[Ingest]:
-    """Return the newest attempts first."""
+def listed(connection: Connection, name: str | None, run: str, limit: int) -> list[Ingest]:
+    """Return the newest attempts first; with a run's id, only those whose page is that run's."""
     table = schema.ingests
     query = select(table).order_by(table.c.id.desc()).limit(limit)
     if name is not None:
         query = query.where(table.c.name == name)
+    if run:
+        query = query.where(table.c.run_url.endswith(f"/{run}", autoescape=True))
     return [_ingest(row) for row in connection.execute(query)]
 
 

@@ -112,6 +112,21 @@ class JobQueue:
                 _record(change, "cancelled" if job.ended else "cancelling", job)
         return job
 
+    def forget(self, older_than: timedelta) -> int:
+        """Delete the jobs that ended longer ago than that, and return how many; the audit log keeps their rows.
+
+        The key of such a job may be used for another order.
+        """
+        ended_before = self._changes.clock() - older_than
+        with self._database.read() as connection:
+            if not jobs.has_ended(connection, ended_before):
+                return 0
+        with self._changes.begin() as change:
+            count = jobs.forget(change.connection, ended_before)
+            if count:
+                change.record("jobs.forgotten", "jobs", after={"count": count, "before": ended_before.isoformat()})
+        return count
+
 
 def _record(change: Transaction, what: str, job: StoredJob) -> None:
     after = {"job": job.id, "kind": job.order.kind, "asker": job.order.asker}

@@ -156,6 +156,22 @@ class StoredJob:
         """Whether nothing more will happen to it."""
         return self.state in _ENDED
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        order = {name: value for name, value in vars(self.order).items() if name != "key"}
+        times = {name: getattr(self, name) for name in ("created_at", "updated_at", "ended_at")}
+        return {
+            "id": self.id,
+            **order,
+            "state": self.state,
+            "beginnings": self.beginnings,
+            "cancel_wanted": self.cancel_wanted,
+            "run_url": self.run_url,
+            "progress": self.progress,
+            "end": self.end.to_json() if self.end else None,
+            **{name: time.isoformat() if time else None for name, time in times.items()},
+        }
+
 
 _table = schema.jobs
 
@@ -315,6 +331,16 @@ def cancel(connection: Connection, id_: str, now: datetime) -> tuple[StoredJob, 
     elif job.state == "running":
         _change(connection, id_, now, {"cancel_wanted": True})
     return get(connection, id_), job.state in ("queued", "running") and not job.cancel_wanted
+
+
+def has_ended(connection: Connection, before: datetime) -> bool:
+    """Return whether a job ended before a time."""
+    return connection.execute(select(_table.c.id).where(_table.c.ended_at < before).limit(1)).first() is not None
+
+
+def forget(connection: Connection, ended_before: datetime) -> int:
+    """Delete the jobs that ended before a time, with their keys, and return how many."""
+    return connection.execute(_table.delete().where(_table.c.ended_at < ended_before)).rowcount
 
 
 def _free(now: datetime) -> ColumnElement[bool]:

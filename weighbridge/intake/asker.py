@@ -6,9 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weighbridge.domain.progress import Progress, Silent
-from weighbridge.net.auth import Auth
+
+if TYPE_CHECKING:
+    from weighbridge.net.auth import Auth
 
 
 def process_user() -> str:
@@ -34,6 +37,7 @@ class Asker:
         may_continue: whether the asker, not being the operator, may go on with a model's name from another source,
             where the request says so: a caller whose role holds for that name.
         actor: whose changes the audit log says they are; without one, this process's user, where no one else asks.
+        run_url: the page of the run that does the work, which the catalog's record of an attempt names; or empty.
     """
 
     progress: Progress = field(default_factory=Silent)
@@ -43,6 +47,7 @@ class Asker:
     vouched: bool = False
     may_continue: bool = False
     actor: str = ""
+    run_url: str = ""
 
     def __post_init__(self) -> None:
         if not self.actor and not self.on_behalf:

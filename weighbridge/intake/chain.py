@@ -136,7 +136,8 @@ def _rescan(job: Job, version: ModelVersion, runner: Runner, number: int) -> Out
 def _recorded(job: Job, work: Callable[[int], Outcome]) -> Outcome:
     """Record an attempt in the catalog, with its end; `work` gets its number."""
     catalog = job.workspace.catalog
-    number = catalog.begin_ingest(checked_name(job.request.model), job.request.ref.uri)
+    run_url = job.workspace.asker.run_url
+    number = catalog.begin_ingest(checked_name(job.request.model), job.request.ref.uri, run_url=run_url)
     try:
         outcome = work(number)
     except BaseException as error:

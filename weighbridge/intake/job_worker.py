@@ -6,14 +6,16 @@ Not here: one job's work (intake.job_run), and who asks for jobs (intake.job_ord
 from __future__ import annotations
 
 import logging
+from threading import Lock
 
 from weighbridge.catalog import StoredJob
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.job_run import JobRun
 from weighbridge.intake.queue_worker import QueueWorker
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
 
+#: Held while the work's modules are imported, so that two threads never import them at once.
+_importing = Lock()
 _log = logging.getLogger(__name__)
 
 
@@ -34,14 +36,17 @@ class JobWorker(QueueWorker):
         """Take a job and run it; return whether there was one."""
         job = self._take(owner)
         if job is not None:
-            self._run(JobRun(job, self._resources, owner, self.stopping, self._lease_s))
+            self._run(job, owner)
         return job is not None
 
-    def _run(self, one: JobRun) -> None:
+    def _run(self, job: StoredJob, owner: str) -> None:
         try:
-            one.run()
+            with _importing:  # A server answers before it has imported what reads models: half of its start.
+                from weighbridge.intake.job_run import JobRun
+
+            JobRun(job, self._resources, owner, self.stopping, self._lease_s).run()
         except Exception as error:  # noqa: BLE001 (its lease runs out, and the thread goes on with other jobs)
-            work, folder = f"job {one.job.id}", self._resources.settings.folder
+            work, folder = f"job {job.id}", self._resources.settings.folder
             _log.error("The %s: %s", work, foreseen(error, work, folder))
 
     def _take(self, owner: str) -> StoredJob | None:

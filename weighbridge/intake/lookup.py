@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from weighbridge.catalog import Catalog
-from weighbridge.config.models_file import ModelEntry
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion, VersionSummary
 from weighbridge.errors import NotInCatalog, UsageError
+
+if TYPE_CHECKING:
+    from weighbridge.config.models_file import ModelEntry
 
 
 def find(catalog: Catalog, text: str) -> ModelVersion:

@@ -55,7 +55,7 @@ def ingest_by_prefect(
     run = workspace.retrying.call(lambda: server.start(DEPLOYMENT, parameters, job.id))
     failures = 0
     while not run.ended:
-        heard(run, _step(job, workspace))
+        heard(run, _step(job, run, workspace))
         try:
             workspace.retrying.pause(LOOK_S)
         except Cancelled:
@@ -72,20 +72,17 @@ def ingest_by_prefect(
     return _version(job, run, workspace)
 
 
-def _step(job: StoredJob, workspace: Workspace) -> str:
-    attempts = workspace.catalog.ingests(job.order.name, limit=1)
-    current = attempts and attempts[0].started_at >= job.created_at
-    return _STEPS.get(attempts[0].status, "resolve") if current else "resolve"
+def _step(job: StoredJob, run: PrefectRun, workspace: Workspace) -> str:
+    attempts = workspace.catalog.ingests(job.order.name, run=run.id, limit=1)
+    return _STEPS.get(attempts[0].status, "resolve") if attempts else "resolve"
 
 
 def _version(job: StoredJob, run: PrefectRun, workspace: Workspace) -> ModelVersion:
-    """Return the version that the run settled, by the catalog's record of the attempt."""
+    """Return the version that the run settled, by the catalog's record of its attempt."""
     if run.state == "CANCELLED":
         raise Cancelled("The run was cancelled in Prefect.")
-    uri = job.order.request["uri"]
-    for attempt in workspace.catalog.ingests(job.order.name):
-        if attempt.started_at >= job.created_at and attempt.uri == uri and attempt.version:
-            version = workspace.catalog.get(job.order.name, attempt.version)
-            if version is not None:
-                return version
+    for attempt in workspace.catalog.ingests(job.order.name, run=run.id):
+        version = workspace.catalog.get(job.order.name, attempt.version) if attempt.version else None
+        if version is not None:
+            return version
     raise WeighbridgeError(run.message or f"The run ended as {run.state}.", f"Its log says more: {run.url}")

@@ -20,7 +20,6 @@ from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
-from weighbridge.domain.clock import utc_now
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.permits import LoadingRules
 from weighbridge.domain.policy import Policy
@@ -29,8 +28,9 @@ from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.asker import Asker, process_user
+from weighbridge.intake.asker import Asker
 from weighbridge.intake.engine_pool import OpenEngines
+from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.scanning import Engines
 from weighbridge.net.auth import Auth
@@ -140,10 +140,10 @@ class Workspace:
             with suppress(WeighbridgeError):
                 self.registry_at(name)
 
-    def heard_by(self, progress: Progress) -> Workspace:
-        """Return this workspace, with everything open in it, for work that reports to another receiver."""
+    def heard_by(self, progress: Progress, run_url: str = "") -> Workspace:
+        """Return this workspace, with everything open in it, for work of another run, which reports elsewhere."""
         lent = copy(self)
-        lent.asker = replace(self.asker, progress=progress)
+        lent.asker = replace(self.asker, progress=progress, run_url=run_url or self.asker.run_url)
         return lent
 
     def source(self, kind: str, place: AuthPlace) -> Source:
@@ -258,16 +258,6 @@ class Workspace:
         return self.resources.registry_at(name, address)
 
 
-def open_catalog(settings: Settings) -> Catalog:
-    """Open the catalog that the settings name for this process's user, with its folder where it is SQLite.
-
-    Raises:
-        CatalogError: it cannot be opened.
-    """
-    timeout_s = settings.catalog_timeout_s
-    return Catalog.open(settings.database_url, utc_now, timeout_s=timeout_s, actor=process_user())
-
-
 @contextmanager
 def open_resources(settings: Settings) -> Iterator[Resources]:
     """Open the resources of a process; a private clamd that was started for them ends with them.
@@ -306,6 +296,7 @@ def open_workspace(
     on_behalf: bool = False,
     vouched: bool = False,
     actor: str = "",
+    run_url: str = "",
 ) -> Iterator[Workspace]:
     """Open resources for one piece of work alone, as a command or a run does. The arguments are `Asker`'s.
 
@@ -313,6 +304,7 @@ def open_workspace(
         CatalogError, StoreError: a part cannot be opened.
     """
     place = folder or Path.cwd()
-    asker = Asker(progress or Silent(), place, load_block, on_behalf=on_behalf, vouched=vouched, actor=actor)
+    whose = {"on_behalf": on_behalf, "vouched": vouched}
+    asker = Asker(progress or Silent(), place, load_block, **whose, actor=actor, run_url=run_url)
     with open_resources(settings) as resources, workspace_of(resources, asker) as workspace:
         yield workspace

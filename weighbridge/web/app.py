@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from weighbridge import __version__
 from weighbridge.config.settings import Settings
 from weighbridge.intake.delivery import DeliveryWorker
+from weighbridge.intake.job_retention import JobRetention
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
@@ -115,6 +116,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         current_default_thread_limiter().total_tokens = _THREADS
         with (
             open_resources(settings) as resources,
+            JobRetention(resources),
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
             DeliveryWorker(resources, settings.serve_deliveries, partial(message_of, settings=settings)) as sender,
         ):
