@@ -21,8 +21,8 @@ from weighbridge.domain.progress import Progress
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.chain import Outcome
+from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.syncing import SyncReport, SyncRequest
-from weighbridge.intake.workspace import open_catalog
 
 
 def run_ingest(request: IngestRequest, progress: Progress) -> Outcome:

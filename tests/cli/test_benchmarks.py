@@ -22,7 +22,7 @@ from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.intake import measuring
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.opening import open_catalog
 from weighbridge.net.addresses import AddressPolicy
 from weighbridge.store.local import LocalBlobStore
 

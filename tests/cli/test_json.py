@@ -11,7 +11,10 @@ import pytest
 import typer
 
 from tests.cli.conftest import Bench
+from weighbridge.catalog import JobOrder
 from weighbridge.cli import app
+from weighbridge.config.settings import Settings
+from weighbridge.intake.opening import open_catalog
 from weighbridge.scanners.clamd.database import eicar
 from weighbridge.views.schemas import SCHEMAS
 
@@ -41,6 +44,8 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
     uri = bench.model()
     bad = bench.model("bad", notes__txt=eicar())
     (bench.folder / "models.yaml").write_text(f"models:\n  - {{name: tiny, source: '{uri}'}}\n")
+    with open_catalog(Settings()) as catalog:
+        job = catalog.jobs.add(JobOrder("ingest", "tiny", {"uri": uri}, "key:ci")).id
     report = objects(bench.run("ingest", uri, "--json").out)[0]["reports"][0]["id"]
     bench.run("ingest", bad)
     runs = {
@@ -74,6 +79,9 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "token revoke": ["token", "revoke", "ci", "--yes"],
         "audit list": ["audit", "list"],
         "audit verify": ["audit", "verify"],
+        "jobs list": ["jobs", "list"],
+        "jobs show": ["jobs", "show", job],
+        "jobs cancel": ["jobs", "cancel", job],
         "rm": ["rm", "tiny@1.0.0", "--yes"],
         "gc": ["gc"],
     }

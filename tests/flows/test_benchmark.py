@@ -39,7 +39,7 @@ from weighbridge.cli import app
 from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.errors import Cancelled, InvalidConfiguration
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.opening import open_catalog
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]
 CARD = b"---\nlicense: apache-2.0\npipeline_tag: text-generation\n---\n# A tiny Llama\n"

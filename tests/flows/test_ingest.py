@@ -27,8 +27,8 @@ from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidReference, ModelNotFound
 from weighbridge.intake.asker import process_user
+from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.syncing import SyncRequest
-from weighbridge.intake.workspace import open_catalog
 from weighbridge.scanners.clamd.database import eicar
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_harness")]

@@ -15,8 +15,9 @@ from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.source_kinds import KINDS
 from weighbridge.errors import AccessDenied, InvalidConfiguration, WeighbridgeError
 from weighbridge.intake.asker import Asker
+from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.resources import Resources
-from weighbridge.intake.workspace import Workspace, open_catalog
+from weighbridge.intake.workspace import Workspace
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth
 from weighbridge.net.on_behalf import is_operators, limited, refuse_file, refuse_place

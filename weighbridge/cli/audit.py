@@ -12,7 +12,7 @@ import typer
 from weighbridge.cli.console import EXIT_REJECTED, AsJSON, AsJSONList, err, examples, out, say
 from weighbridge.config.settings import Settings
 from weighbridge.domain.audit import Head
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.opening import open_catalog
 from weighbridge.system import whole_files
 from weighbridge.views import access_tables, catalog_tables
 

@@ -22,11 +22,11 @@ from weighbridge.cli.console import (
     OnlyOption,
     above_bars,
     bars,
-    direct_runner,
     examples,
     out,
     say,
 )
+from weighbridge.cli.runners import direct_runner
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import one_of
 from weighbridge.domain.result import BenchmarkResult

@@ -20,12 +20,9 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.text import visible
 from weighbridge.errors import UsageError
-from weighbridge.intake import chain
 from weighbridge.views.progress_bars import Bars
 from weighbridge.views.schemas import named
-from weighbridge.views.step_lines import lines_of
 
-_log = logging.getLogger(__name__)
 #: Columns where the output is not a terminal: lines for a file or another program are not wrapped.
 _UNWRAPPED = 1 << 16
 
@@ -63,6 +60,9 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
 DEFAULT_MODELS = Path("models.yaml")
 EXIT_REJECTED = 2
+PolicyOption = Annotated[
+    str, typer.Option("--policy", help="Preset (strict, standard, minimal, quick, paranoid) or a policy file.")
+]
 LockedOption = Annotated[bool, typer.Option("--locked", help="Accept exactly what models.lock holds.")]
 
 
@@ -118,16 +118,6 @@ class LogAboveBars(logging.Handler):
         err.print(self.format(record), style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
-def direct_runner() -> chain.Direct:
-    """Return the runner of steps in this process; it logs the result of each, which `--verbose` shows."""
-    return chain.Direct(_log_step)
-
-
-def _log_step(step: Callable[..., Any], result: Any, took_s: float) -> None:
-    for line in lines_of(step, result):
-        _log.info("%s, %.1f s: %s", step.__name__, took_s, line)
-
-
 def hide_bars() -> None:
     """Remove the progress bars and show the cursor again at any moment, because the process ends."""
     if _bars is not None:
@@ -162,6 +152,13 @@ def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> N
         print(json.dumps(named(schema, content), default=str))  # noqa: T201 (what --json asks for)
     else:
         draw()
+
+
+def finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:
+    """Print a version, and exit with the gate's status: anything but PASSED is a rejection."""
+    say("version", content, draw, as_json)
+    if status != "PASSED":
+        raise typer.Exit(EXIT_REJECTED)
 
 
 def via_prefect(wanted: Via | None) -> bool:

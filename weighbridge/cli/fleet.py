@@ -16,12 +16,12 @@ from weighbridge.cli.console import (
     OnlyOption,
     ViaOption,
     bars,
-    direct_runner,
     examples,
     out,
     say,
     via_prefect,
 )
+from weighbridge.cli.runners import direct_runner
 from weighbridge.config.settings import Settings
 from weighbridge.intake import chain, syncing
 from weighbridge.intake.checking import CheckRequest, check

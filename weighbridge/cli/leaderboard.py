@@ -17,8 +17,8 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.text import shown
 from weighbridge.errors import UsageError
+from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.ranking import RankingRequest, rank
-from weighbridge.intake.workspace import open_catalog
 from weighbridge.views.leaderboard_files import write_csv, write_parquet
 from weighbridge.views.text import count_text, interval_text, metric_text
 

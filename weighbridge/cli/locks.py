@@ -10,12 +10,12 @@ from weighbridge.cli.console import (
     ModelsOption,
     OnlyOption,
     bars,
-    direct_runner,
     err,
     examples,
     out,
     say,
 )
+from weighbridge.cli.runners import direct_runner
 from weighbridge.config.settings import Settings
 from weighbridge.intake.locking import Locking, LockRequest, lock_models
 from weighbridge.intake.workspace import open_workspace

@@ -13,7 +13,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.result import BenchmarkResult, Metric
 from weighbridge.errors import UsageError
 from weighbridge.intake.lookup import find
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.opening import open_catalog
 from weighbridge.views.results import explanation, explanation_table, result_table
 
 

@@ -11,7 +11,7 @@ from weighbridge.cli.console import err, examples
 from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
 from weighbridge.intake.callers import first_key
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.opening import open_catalog
 
 
 def add_commands(app: typer.Typer) -> None:

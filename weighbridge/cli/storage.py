@@ -20,7 +20,8 @@ from weighbridge.cli.console import (
 from weighbridge.config.settings import Settings
 from weighbridge.intake import quarantine
 from weighbridge.intake.collecting import collect
-from weighbridge.intake.workspace import open_catalog, open_workspace
+from weighbridge.intake.opening import open_catalog
+from weighbridge.intake.workspace import open_workspace
 from weighbridge.store.local import use_reserve
 from weighbridge.views import catalog_tables, terminal
 

@@ -10,7 +10,7 @@ from weighbridge.cli.console import AsJSON, AsJSONList, YesOption, confirm, err,
 from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
 from weighbridge.intake.callers import create_key
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.opening import open_catalog
 from weighbridge.views import access_tables
 
 KeyName = Annotated[str, typer.Argument(metavar="NAME")]

@@ -13,8 +13,9 @@ from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError
 from weighbridge.intake import lookup, publishing
 from weighbridge.intake.comparing import compare
+from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.removing import Removal, remove
-from weighbridge.intake.workspace import open_catalog, open_workspace
+from weighbridge.intake.workspace import open_workspace
 from weighbridge.views import catalog_tables
 from weighbridge.views.text import bytes_text
 

@@ -23,7 +23,7 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.doctor_check import DoctorCheck, Examination, side_by_side
 from weighbridge.intake.doctor_prefect import prefect_checks
 from weighbridge.intake.doctor_services import service_examinations
-from weighbridge.intake.workspace import open_catalog
+from weighbridge.intake.opening import open_catalog
 from weighbridge.net.settings import SourceSettings
 from weighbridge.registries import REGISTRIES
 from weighbridge.scanners import SCANNERS, import_scanners

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from weighbridge.errors import WeighbridgeError
+from weighbridge.intake.queue_worker import STOP_S
 from weighbridge.intake.resources import Resources
 
 _ROUND_S = 3600.0
@@ -33,6 +34,8 @@ class JobRetention:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
 
     def _work(self) -> None:
         while not self._stopping.is_set():

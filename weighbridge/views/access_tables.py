@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from weighbridge.catalog.keys import AccessKey
 from weighbridge.domain.audit import AuditProof
 from weighbridge.domain.text import shown
 from weighbridge.views.catalog_tables import lines, moment_text
 from weighbridge.views.text import counted
+
+if TYPE_CHECKING:
+    from weighbridge.catalog.keys import AccessKey
 
 _STYLES = {"valid": "green", "expired": "yellow", "revoked": "red"}
 

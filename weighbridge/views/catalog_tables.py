@@ -6,22 +6,24 @@ Not here: one version in detail (views.terminal).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.catalog.listings import ModelSummary
 from weighbridge.domain.audit import AuditRow
 from weighbridge.domain.report import ScanReport, engine_text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion, VersionSummary
-from weighbridge.intake.collecting import Collection
-from weighbridge.intake.comparing import Difference
-from weighbridge.intake.quarantine import Quarantined
 from weighbridge.views.text import STATUS_COLOURS, bytes_text, count_text, counted
+
+if TYPE_CHECKING:
+    from weighbridge.catalog.listings import ModelSummary
+    from weighbridge.intake.collecting import Collection
+    from weighbridge.intake.comparing import Difference
+    from weighbridge.intake.quarantine import Quarantined
 
 #: The most characters of a publisher's text in any column but the last.
 _CELL = 40

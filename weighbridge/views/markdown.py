@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, Reason
@@ -15,7 +15,6 @@ from weighbridge.domain.report import ScanReport
 from weighbridge.domain.text import markdown_text as text
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion, Publication
-from weighbridge.intake.chain import Outcome
 from weighbridge.views.report_rows import (
     MEANINGS,
     NO_CARD,
@@ -27,6 +26,9 @@ from weighbridge.views.report_rows import (
     warning_of,
 )
 from weighbridge.views.text import bytes_text
+
+if TYPE_CHECKING:
+    from weighbridge.intake.chain import Outcome
 
 #: How many reasons, files and findings are listed; the rest is only counted.
 SHOWN = 50

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from weighbridge.domain.text import shown
-from weighbridge.intake.previewing import Preview
 from weighbridge.views.text import bytes_text, count_text
+
+if TYPE_CHECKING:
+    from weighbridge.intake.previewing import Preview
 
 
 def preview(found: Preview) -> RenderableType:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.declarations import FIELDS, ModelDeclaration
 from weighbridge.domain.report import NOT_APPLICABLE, Level, ScanReport, engine_text
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake.syncing import SyncReport
 from weighbridge.views.capabilities import capabilities_of
 from weighbridge.views.text import bytes_text, counted
+
+if TYPE_CHECKING:
+    from weighbridge.intake.syncing import SyncReport
 
 #: What a status means, for a reader of the report.
 MEANINGS: dict[VersionStatus, str] = {

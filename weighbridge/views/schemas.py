@@ -23,6 +23,7 @@ SCHEMAS = {
     "explanation": 1,
     "export": 1,
     "fsck": 1,
+    "job": 1,
     "leaderboard-row": 1,
     "lock": 1,
     "model": 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -19,13 +20,6 @@ from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake.auditing import RegistryDifference
-from weighbridge.intake.chain import Outcome
-from weighbridge.intake.doctor_check import DoctorCheck
-from weighbridge.intake.receiving import Arrival
-from weighbridge.intake.repairing import RepairReport
-from weighbridge.intake.syncing import Plan, SyncReport
-from weighbridge.store.checking import StoreCheck
 from weighbridge.views.report_rows import (
     MEANINGS,
     NO_CARD,
@@ -39,6 +33,15 @@ from weighbridge.views.report_rows import (
     warning_of,
 )
 from weighbridge.views.text import STATUS_COLOURS, bytes_text, counted
+
+if TYPE_CHECKING:
+    from weighbridge.intake.auditing import RegistryDifference
+    from weighbridge.intake.chain import Outcome
+    from weighbridge.intake.doctor_check import DoctorCheck
+    from weighbridge.intake.receiving import Arrival
+    from weighbridge.intake.repairing import RepairReport
+    from weighbridge.intake.syncing import Plan, SyncReport
+    from weighbridge.store.checking import StoreCheck
 
 _EFFECTS = {"reject": ("✗", "red"), "warn": ("!", "yellow"), "waive": ("~", "cyan")}
 _REPAIRS = {
