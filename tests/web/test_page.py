@@ -32,12 +32,14 @@ def known(served: Served) -> Served:
 
 def _starts_work(line: str) -> bool:
     """Whether a line asks for work that reaches the network, or names what is not there; it is sent without a key."""
+    if "/license/" in line:
+        return False
     return "-X POST" in line or "/ingests/" in line or "/webhooks/0123" in line or "purge=true" in line
 
 
 def curl(line: str, served: Served) -> httpx.Response:
     """Send what a line of curl would send."""
-    key = served.key("admin")["Authorization"].removeprefix("Bearer ") if not _starts_work(line) else "none"
+    key = served.key("admin")["Authorization"].removeprefix("Bearer ")
     parser = argparse.ArgumentParser()
     parser.add_argument("curl")
     parser.add_argument("-i", action="store_true")
@@ -48,6 +50,8 @@ def curl(line: str, served: Served) -> httpx.Response:
     words = [word.replace("$API", served.url).replace("$KEY", key) for word in shlex.split(line)]
     found = parser.parse_args(words)
     headers = dict(header.split(": ", 1) for header in found.H)
+    if _starts_work(line):  # A wrong key would count as a failure, of which an address has few.
+        headers.pop("Authorization", None)
     if found.d is not None:
         headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
     method = found.X or ("POST" if found.d is not None else "GET")
@@ -57,7 +61,7 @@ def curl(line: str, served: Served) -> httpx.Response:
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_the_page(known: Served, line: str) -> None:
     response = curl(line, known)
-    assert response.status_code == (401 if _starts_work(line) else 200), response.text
+    assert response.status_code in ((401, 404) if _starts_work(line) else (200, 201)), response.text
     assert json.loads(response.text)
 
 
