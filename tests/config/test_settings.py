@@ -22,6 +22,10 @@ from weighbridge.errors import InvalidConfiguration
         ("private_networks", "", ()),
         ("token_places", '{"HF_TOKEN": ["huggingface.co"]}', {"HF_TOKEN": ("huggingface.co",)}),
         ("connections", "8", 8),
+        ("webhook_schemes", "https,http", ("https", "http")),
+        ("webhook_networks", "10.0.0.0/8,fd00::/8", ("10.0.0.0/8", "fd00::/8")),
+        ("webhook_retries_s", "1,2.5", (1.0, 2.5)),
+        ("webhook_retries_s", "", ()),
     ],
 )
 def test_lists_are_json_or_separated_by_commas(
@@ -40,6 +44,10 @@ def test_lists_are_json_or_separated_by_commas(
         ("TIMEOUT_S", "-1", "WEIGHBRIDGE_TIMEOUT_S=60.0"),
         ("TOKEN_PLACES", "{HF_TOKEN", "WEIGHBRIDGE_TOKEN_PLACES='{"),
         ("REGISTRIES", "[mlflow", "WEIGHBRIDGE_REGISTRIES=mlflow,export"),
+        ("WEBHOOK_NETWORKS", "10.0.0.0/99", "WEIGHBRIDGE_WEBHOOK_NETWORKS=10.0.0.0/8"),
+        ("WEBHOOK_RETRIES_S", "5,soon", "WEIGHBRIDGE_WEBHOOK_RETRIES_S=5,300"),
+        ("WEBHOOK_RETRIES_S", "nan", "WEIGHBRIDGE_WEBHOOK_RETRIES_S=5,300"),
+        ("SERVE_URL", "models.example.com", "WEIGHBRIDGE_SERVE_URL=https://models.example.com"),
         ("REGISTIRES", "mlflow", "WEIGHBRIDGE_REGISTRIES"),
         ("HOMES", "/srv", "WEIGHBRIDGE_HOME"),
     ],

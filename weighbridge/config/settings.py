@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -81,6 +82,14 @@ class Settings(BaseSettings):
         """Require what decides which tokens of the issuer are accepted, and as what."""
         if field.data.get("issuer") and not value:
             raise ValueError("it is missing, so that no token of WEIGHBRIDGE_ISSUER could be accepted")
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def refuse_other_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what is not a network before the first message is sent."""
+        for network in value:
+            ip_network(network, strict=False)
         return value
 
     @classmethod
@@ -224,7 +233,7 @@ class Settings(BaseSettings):
         (), description="Networks that are not public and may have receivers, as 10.0.0.0/8; none by default."
     )
     webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="Seconds within which a receiver has to answer.")
-    webhook_retries_s: tuple[float, ...] = Field(
+    webhook_retries_s: tuple[Annotated[float, Field(ge=0, le=30 * 24 * 3600)], ...] = Field(
         (5, 300, 1800, 7200, 18000, 36000, 36000),
         description="Seconds before each further attempt to deliver a message, which is given up after the last.",
     )
