@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from weighbridge.domain.names import MAX_NAME_BYTES
 from weighbridge.domain.ref import ModelRef
@@ -118,6 +118,14 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 Values = Annotated[dict[Short, Any], AfterValidator(_plain)]
 
 
+def _whole(value: Any) -> Any:
+    """Return a number such as 1000.0, which JSON Schema calls an integer, as one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Users = Annotated[int, Field(strict=True, ge=1, le=10**12), BeforeValidator(_whole)]
+
+
 class DeclaredRestrictions(BaseModel):
     """What a licence allows, as a person declares it; further fields are kept."""
 
@@ -125,7 +133,7 @@ class DeclaredRestrictions(BaseModel):
 
     commercial_use: bool | None = Field(None, strict=True)
     derivatives: bool | None = Field(None, strict=True, description="Whether changed models may be passed on.")
-    monthly_active_users_limit: int | None = Field(None, strict=True, ge=1, le=10**12)
+    monthly_active_users_limit: Users | None = None
 
     @model_validator(mode="after")
     def refuse_too_much(self) -> Self:
