@@ -22,6 +22,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.intake.delivery import DeliveryWorker
 from weighbridge.intake.job_retention import JobRetention
 from weighbridge.intake.job_worker import JobWorker
+from weighbridge.intake.ranking import Rankings
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
 from weighbridge.web.api import (
@@ -134,6 +135,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         ):
             app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
             app.state.prefix, app.state.sender = settings.api_prefix, sender
+            app.state.rankings = Rankings(resources.catalog)
             yield
 
     return opened

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from weighbridge.catalog import Catalog as CatalogOfProcess
 from weighbridge.domain.access import Caller
 from weighbridge.intake.asker import Asker
+from weighbridge.intake.ranking import Rankings
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import Workspace, workspace_of
 from weighbridge.web.failures import Failures
@@ -42,6 +43,12 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def _rankings(request: Request) -> Rankings:
+    rankings: Rankings = request.app.state.rankings
+    return rankings
+
+
+SharedRankings = Annotated[Rankings, Depends(_rankings)]
 SharedFailures = Annotated[Failures, Depends(_failures)]
 SharedStreams = Annotated[OpenStreams, Depends(_streams)]
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from weighbridge.benchmarks.leaderboard import Filter
-from weighbridge.intake.ranking import RankingRequest, rank
+from weighbridge.intake.ranking import RankingRequest
 from weighbridge.web.answers import answer
 from weighbridge.web.api.cursors import MAX_LIMIT
 from weighbridge.web.api.listing import Number, Text
 from weighbridge.web.authentication import Reader
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedCatalog
+from weighbridge.web.process import SharedRankings
 
 router = APIRouter(prefix="/models/leaderboard", tags=["leaderboard"])
 
@@ -35,12 +35,12 @@ class RankedBy(BaseModel):
     machine: Text = Field("", description="Part of the machine's name.", examples=["H200"])
     limit: int = Field(MAX_LIMIT, ge=1, le=MAX_LIMIT, description="Rows of each comparable group.")
 
-    def request(self, admits: Any) -> RankingRequest:
+    def request(self, models: tuple[str, ...]) -> RankingRequest:
         """Return the request of the use case."""
         most = float("inf") if self.max_params is None else self.max_params
         weights = self.min_params or 0, most
         wanted = Filter(self.architecture, *weights, self.license, self.task, self.definition, self.machine)
-        return RankingRequest(wanted, self.benchmark, self.metric, admits)
+        return RankingRequest(wanted, self.benchmark, self.metric, models)
 
 
 class RowDocument(BaseModel):
@@ -80,10 +80,9 @@ class Leaderboard(BaseModel):
 
 @router.get("", response_model=Leaderboard, responses=documented(400, 422, 503))
 def get_leaderboard(
-    request: Request, catalog: SharedCatalog, caller: Reader, wanted: Annotated[RankedBy, Query()]
+    request: Request, rankings: SharedRankings, caller: Reader, wanted: Annotated[RankedBy, Query()]
 ) -> Response:
     """Rank the versions that passed by what was measured; only comparable results are ranked against each other."""
-    ranking = rank(wanted.request(lambda name: caller.may("reader", name)), catalog)
-    rows = (row.to_json() for group in ranking.groups for row in group.rows[: wanted.limit])
-    items = [{"license_type": row.pop("licence"), **row} for row in rows]
+    rows = rankings.rows(wanted.request(caller.models), wanted.limit)
+    items = [{"license_type": row["licence"], **{name: row[name] for name in row if name != "licence"}} for row in rows]
     return answer(request, {"items": items, "next": None})
