@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -42,23 +42,39 @@ def _watched(served: Served, path: str, key: dict[str, str]) -> int:
     return response.status_code
 
 
-def test_watchers_beyond_the_limit_are_told(tmp_path: Path) -> None:
-    limits = {"SERVE_JOBS": "0", "MAX_STREAMS": "3", "MAX_STREAMS_EACH": "2"}
-    with serving(tmp_path, {f"WEIGHBRIDGE_{name}": value for name, value in limits.items()}) as served:
-        job = served.catalog.jobs.add(JobOrder("ingest", "org/name", {}, "key:x"))
-        path, one, other = f"/ingests/{job.id}/events", served.key("reader"), served.key("reader")
-        with ExitStack() as stack:
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    limits = {"SERVE_JOBS": "0", "MAX_STREAMS": "3", "MAX_STREAMS_EACH": "2", "MAX_WAITING_JOBS_EACH": "1"}
+    environment = {f"WEIGHBRIDGE_{name}": value for name, value in limits.items()}
+    with serving(tmp_path_factory.mktemp("limited"), environment) as served:
+        yield served
 
-            def watch(key: dict[str, str]) -> None:
-                response = stack.enter_context(served.client.stream("GET", f"{served.url}{path}", headers=key))
-                assert response.status_code == 200
 
-            watch(one)
-            watch(one)
-            refused = served.get(path, headers=one)
-            assert (refused.status_code, refused.json()["type"]) == (429, "urn:weighbridge:problem:too-many-at-once")
-            assert int(refused.headers["retry-after"]) > 0
-            watch(other)
-            assert "3 streams" in served.get(path, headers=other).json()["detail"]
-            assert served.get(f"/ingests/{job.id}", headers=other).status_code == 200
-        assert _watched(served, path, one) == 200
+def test_orders_beyond_the_limit_are_told(limited: Served) -> None:
+    def status(key: dict[str, str], name: str) -> int:
+        return limited.request("POST", "/models/import", json={"uri": f"mock:org/{name}"}, headers=key).status_code
+
+    one, other = limited.key("publisher"), limited.key("publisher")
+    again = {**one, "Idempotency-Key": "1"}
+    assert [status(again, "a"), status(again, "a"), status(one, "b"), status(other, "b")] == [202, 202, 429, 202]
+
+
+def test_watchers_beyond_the_limit_are_told(limited: Served) -> None:
+    served = limited
+    job = served.catalog.jobs.add(JobOrder("ingest", "org/name", {}, "key:x"))
+    path, one, other = f"/ingests/{job.id}/events", served.key("reader"), served.key("reader")
+    with ExitStack() as stack:
+
+        def watch(key: dict[str, str]) -> None:
+            response = stack.enter_context(served.client.stream("GET", f"{served.url}{path}", headers=key))
+            assert response.status_code == 200
+
+        watch(one)
+        watch(one)
+        refused = served.get(path, headers=one)
+        assert (refused.status_code, refused.json()["type"]) == (429, "urn:weighbridge:problem:too-many-at-once")
+        assert int(refused.headers["retry-after"]) > 0
+        watch(other)
+        assert "3 streams" in served.get(path, headers=other).json()["detail"]
+        assert served.get(f"/ingests/{job.id}", headers=other).status_code == 200
+    assert _watched(served, path, one) == 200
