@@ -119,14 +119,21 @@ def postgresql_server() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture
-def postgresql_url(postgresql_server: str) -> Iterator[str]:
-    """Yield the URL of an empty database."""
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """Yield the URL of an empty database of a server, which is dropped afterwards."""
     name = f"test_{uuid.uuid4().hex}"
-    engine = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    yield postgresql_server.rsplit("/", 1)[0] + f"/{name}"
+    yield server.rsplit("/", 1)[0] + f"/{name}"
     with engine.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """Yield the URL of an empty database."""
+    with empty_database(postgresql_server) as url:
+        yield url

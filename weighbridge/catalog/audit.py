@@ -35,6 +35,11 @@ def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
     connection.execute(schema.audit_head.update().values(number=last.number, hash=last.hash))
 
 
+def newest_number(connection: Connection) -> int:
+    """Return the number of the newest row; each change of the catalog makes it greater."""
+    return _head(connection).number
+
+
 class AuditLog:
     """The audit log of a catalog, for readers; `Catalog.audit` is one."""
 

@@ -16,7 +16,6 @@ from weighbridge.catalog import (
     removals,
     reports,
     results,
-    summaries,
     versions,
 )
 from weighbridge.catalog.acknowledgements import Acknowledgements
@@ -30,6 +29,7 @@ from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.lists import Lists
+from weighbridge.catalog.measurements import Measurements
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.subscriptions import Subscriptions
@@ -67,6 +67,7 @@ class Catalog:
         self.jobs = JobQueue(changes)
         self.keys = Keys(changes)
         self.lists = Lists(self._database)
+        self._measurements = Measurements(self._database)
         self.places = Places(changes)
         self.subscriptions = Subscriptions(changes)
 
@@ -229,9 +230,7 @@ class Catalog:
 
     def measured(self, benchmark: str | None = None) -> tuple[list[VersionSummary], list[BenchmarkResult]]:
         """Return what a leaderboard ranks: the results that count, and every version, passed or not, that has one."""
-        with self._database.read() as connection:
-            found = results.newest(connection, None, benchmark)
-            return summaries.of_manifests(connection, {result.manifest_digest for result in found}), found
+        return self._measurements.of(benchmark)
 
     # Versions
 

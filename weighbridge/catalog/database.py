@@ -24,6 +24,8 @@ from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidConfigur
 
 #: Key of the advisory lock that serialises migrations in PostgreSQL: any constant of ours ("weighbri").
 _MIGRATION_LOCK = 0x7765696768627269
+#: Connections of one process at most; each is opened when it is needed first, and then kept.
+_MOST_CONNECTIONS = 15
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: PostgreSQL error classes after which the same transaction may succeed: connection, rollback, shutdown, lock, full.
 _RETRYABLE_STATES = re.compile(r"^(08|40|57P|55P03|53300)")
@@ -43,6 +45,11 @@ class Database:
         self.url = _checked_url(url)
         self._timeout_s = timeout_s
         self._engine = self._create_engine()
+
+    @property
+    def _pool(self) -> dict[str, Any]:
+        # SQLAlchemy closes those beyond `pool_size` after each use.
+        return {"pool_size": _MOST_CONNECTIONS, "max_overflow": 0, "pool_timeout": self._timeout_s}
 
     @property
     def name(self) -> str:
@@ -114,7 +121,7 @@ class Database:
         arguments = {"connect_timeout": max(2, int(self._timeout_s)), "options": f"-c lock_timeout={milliseconds}"}
         try:
             return create_engine(
-                self.url, connect_args=arguments, pool_pre_ping=True, pool_timeout=self._timeout_s, hide_parameters=True
+                self.url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, **self._pool
             )
         except ImportError as error:
             raise CatalogError(
@@ -134,7 +141,7 @@ class Database:
                 path=str(path),
             ) from error
         arguments = {"timeout": self._timeout_s, "check_same_thread": False}
-        engine = create_engine(self.url, connect_args=arguments, pool_timeout=self._timeout_s, hide_parameters=True)
+        engine = create_engine(self.url, connect_args=arguments, hide_parameters=True, **self._pool)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

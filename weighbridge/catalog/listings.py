@@ -145,15 +145,22 @@ class ModelQuery:
 
 
 def listed(connection: Connection, query: ModelQuery) -> list[ModelSummary]:
-    """Return the models of a query, in its order."""
+    """Return the models of a query, in its order.
+
+    The part is found first, in rows of listings alone. A search reads them as they are stored: in the order of an
+    index, SQLite would look for each row in another place, which takes five times as long.
+    """
     table, column = schema.listings, _COLUMNS[query.sort]
     keys = (column, table.c.name) if query.sort != "name" else (table.c.name,)
-    found = _select().where(*_conditions(query))
+    found = select(table.c.model_id).where(*_conditions(query))
+    if query.search:
+        found = found.with_hint(table, "NOT INDEXED", "sqlite")
     if query.after is not None:
         last = tuple_(*(literal(value, key.type) for value, key in zip(query.after, keys, strict=False)))
         found = found.where(tuple_(*keys) < last if query.descending else tuple_(*keys) > last)
-    ordered = found.order_by(*(key.desc() if query.descending else key.asc() for key in keys))
-    return _load(connection, ordered.limit(query.limit))
+    order = [key.desc() if query.descending else key.asc() for key in keys]
+    part = found.order_by(*order).limit(query.limit).subquery()
+    return _load(connection, _select().join(part, part.c.model_id == table.c.model_id).order_by(*order))
 
 
 def of_model(connection: Connection, name: str) -> ModelSummary | None:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -105,7 +106,7 @@ class BenchmarkResult:
     duration_s: float = 0.0
     samples: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def comparable_key(self) -> str:
         """A key of everything that must be equal for two results to be ranked against each other.
 

@@ -6,7 +6,7 @@ route is about one model, its name has to match the patterns of the caller. Not 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -46,7 +46,7 @@ def _caller(
     return caller
 
 
-def needs(role: Role, *, known: bool = False) -> Callable[..., Caller]:
+def needs(role: Role, *, known: bool = False) -> Callable[..., Awaitable[Caller]]:
     """Return a dependency that gives the caller, and refuses one that may not do what needs a role.
 
     Args:
@@ -54,7 +54,7 @@ def needs(role: Role, *, known: bool = False) -> Callable[..., Caller]:
         known: whether the caller has to be known even where reading is open.
     """
 
-    def permitted(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    async def permitted(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         model = unquote(request.path_params.get("id", ""))
         if caller.may(role, model) and not (known and caller is ANONYMOUS):
             return caller
@@ -79,7 +79,7 @@ KnownReader = Annotated[Caller, Depends(needs("reader", known=True))]
 Publisher = Annotated[Caller, Depends(needs("publisher"))]
 
 
-def _full_admin(caller: Annotated[Caller, Depends(needs("admin"))]) -> Caller:
+async def _full_admin(caller: Annotated[Caller, Depends(needs("admin"))]) -> Caller:
     if not caller.may_everywhere("admin"):
         raise NotPermitted(
             f"This is about every model, and the key is for {', '.join(caller.models)}.", "Use another key."

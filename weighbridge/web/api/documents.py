@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -15,7 +16,7 @@ from weighbridge.catalog import ModelSummary
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.declarations import ModelDeclaration, completed, contradictions, stated_licence
-from weighbridge.domain.licence_terms import StatedLicence, restrictions_of
+from weighbridge.domain.licence_terms import Restrictions, StatedLicence, restrictions_of
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.version import ModelVersion, VersionSummary
 from weighbridge.intake.comparing import Difference as Compared
@@ -281,5 +282,11 @@ def described(read: ModelCard, declaration: ModelDeclaration | None) -> dict[str
 
 def restrictions(stated: StatedLicence) -> dict[str, Any] | None:
     """Return a `RestrictionsDocument`, or None where nothing is said."""
-    found = restrictions_of(stated)
+    found = restrictions_of(stated) if stated.restrictions else _restrictions_of_licence(stated.name)
     return asdict(found) if found.known else None
+
+
+@lru_cache(maxsize=1024)
+def _restrictions_of_licence(name: str) -> Restrictions:
+    """Return what a licence allows where nobody declares more; lists have few licences, many times each."""
+    return restrictions_of(StatedLicence(read=name))
