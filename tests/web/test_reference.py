@@ -46,7 +46,9 @@ def test_every_operation_says_how_it_may_be_refused(served: Served) -> None:
     assert "HTTPValidationError" not in str(document)
     for operations in document["paths"].values():
         for operation in operations.values():
-            assert {"401", "403", "422", "429", "503"} <= operation["responses"].keys()
+            has_values = "parameters" in operation or "requestBody" in operation
+            assert {"401", "403", "429", "503"} <= operation["responses"].keys()
+            assert ("422" in operation["responses"]) == has_values
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(response["content"]) == ["application/problem+json"], (operation["operationId"], status)
