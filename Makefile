@@ -27,6 +27,7 @@ format: $(VENV)/.installed-test  ## Format and mend what can be mended.
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/optimum/.installed $(VENV)/gate/.installed  ## Measure against the tools a user would otherwise take.
+	@sh deployments/install.sh --missing clamdscan:clamdscan
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.sources
 	@$(BIN)/python -m bench.benchmarks
