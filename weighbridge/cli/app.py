@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import sys
+from threading import Lock
 from typing import Annotated, NoReturn
 
 import typer
@@ -25,6 +26,8 @@ from weighbridge.intake.unexpected import foreseen
 from weighbridge.system.claimed_folders import gather_temporary_files, remove_temporary_files
 from weighbridge.views.schemas import named
 
+#: Taken by whoever says that the command was stopped: the main thread or, when its time is up, the watch.
+_said_so = Lock()
 _STOPPED = 130  # 128 and the number of SIGINT, as shells have it.
 app = typer.Typer(
     name="weighbridge",
@@ -82,6 +85,8 @@ def _farewell() -> None:
 
 
 def _say_stopped() -> None:
+    if not _said_so.acquire(blocking=False):
+        return
     err.print("Stopped. What was fetched or measured is kept; the same command fetches only the rest.")
 
 
