@@ -34,6 +34,7 @@ bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/o
 	@$(BIN)/python -m bench.gate
 	@$(BIN)/python -m bench.false_alarms
 	@$(BIN)/python -m bench.bounds
+	@$(BIN)/python -m bench.api
 
 # The AWS command line pins a botocore of its own.
 $(VENV)/bench/.installed: | $(VENV)/pyvenv.cfg

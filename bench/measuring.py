@@ -72,7 +72,7 @@ def _busy(before: tuple[float, ...], after: tuple[float, ...]) -> float:
     return 1.0 - idle / total if total else 0.0
 
 
-def _high_water(pid: int) -> int:
+def high_water(pid: int) -> int:
     """Return the peak memory of a process since it runs its program, in bytes; 0 where it is unknown."""
     status = Path(f"/proc/{pid}/status")
     lines = status.read_text().splitlines() if status.exists() else []
@@ -99,7 +99,7 @@ class _Peak(threading.Thread):
                 family = [process, *(p for p in process.children(recursive=True) if p.cmdline() != ours)]
                 # clamd is a server that all contestants share; its memory counts for none of them.
                 self.rss = max(
-                    self.rss, _high_water(self._pid), sum(p.memory_info().rss for p in family if p.name() != "clamd")
+                    self.rss, high_water(self._pid), sum(p.memory_info().rss for p in family if p.name() != "clamd")
                 )
             except (psutil.Error, OSError):
                 continue
