@@ -210,7 +210,7 @@ def _mlflow_draws(client: httpx.Client, size: Size) -> dict[str, Draw]:
         return f"/registered-models/search?{urlencode({'max_results': 50, 'filter': text})}"
 
     def versions(drawn: random.Random) -> str:
-        name = size.of(1 + drawn.randrange(size.models))
+        name = size.of_mlflow(1 + drawn.randrange(size.models))
         return f"/model-versions/search?{urlencode({'max_results': 50, 'filter': f'''name='{name}' '''.strip()})}"
 
     def filtered(drawn: random.Random) -> str:
@@ -221,9 +221,11 @@ def _mlflow_draws(client: httpx.Client, size: Size) -> dict[str, Draw]:
         "list": lambda drawn: drawn.choice(pages),
         "filter": filtered,
         "search": lambda drawn: search(f"name ILIKE '%{_word(drawn, size)}%'"),
-        "get": lambda drawn: f"/registered-models/get?name={size.of(1 + drawn.randrange(size.models))}",
+        "get": lambda drawn: f"/registered-models/get?name={size.of_mlflow(1 + drawn.randrange(size.models))}",
         "versions": versions,
-        "one version": lambda drawn: f"/model-versions/get?name={size.of(1 + drawn.randrange(size.models))}&version=1",
+        "one version": lambda drawn: (
+            f"/model-versions/get?name={size.of_mlflow(1 + drawn.randrange(size.models))}&version=1"
+        ),
     }
 
 

@@ -46,6 +46,14 @@ class Size:
         """Return the name of a model by its number."""
         return f"org-{number * 7919 % 500}/{WORDS[number % len(WORDS)]}-model-{number}"
 
+    def of_mlflow(self, number: int) -> str:
+        """Return the name of a model in MLflow, whose names have no slash."""
+        return _without_slash(self.of(number))
+
+
+def _without_slash(name: str) -> str:
+    return name.replace("/", "--")
+
 
 def _card(drawn: random.Random) -> ModelCard:
     text = " ".join(drawn.choices(WORDS, k=12))
@@ -222,15 +230,15 @@ def fill_mlflow(url: str, size: Size) -> None:
 
 
 def _mlflow_rows(version: _Version) -> Iterator[tuple[str, dict[str, Any]]]:
-    at = int(version.at.timestamp() * 1000)
+    name, at = _without_slash(version.name), int(version.at.timestamp() * 1000)
     times = {"creation_time": at, "last_updated_time": at}
     if version.number == "1.0.0":
         text = version.card.get("description")
-        yield "registered_models", {"name": version.name, "description": text, **times}
+        yield "registered_models", {"name": name, "description": text, **times}
         for key in ("architecture", "licence", "task", "parameter_count"):
-            yield "registered_model_tags", {"name": version.name, "key": key, "value": str(version.card.get(key))}
+            yield "registered_model_tags", {"name": name, "key": key, "value": str(version.card.get(key))}
         for tag in version.card.get("tags"):
-            yield "registered_model_tags", {"name": version.name, "key": f"tag.{tag}", "value": "true"}
+            yield "registered_model_tags", {"name": name, "key": f"tag.{tag}", "value": "true"}
     number = int(version.number.split(".")[1]) + 1
-    row = {"name": version.name, "version": number, "current_stage": "None", "status": "READY", **times}
+    row = {"name": name, "version": number, "current_stage": "None", "status": "READY", **times}
     yield "model_versions", {**row, "source": f"mlflow-artifacts:/{version.id}", "description": version.number}
