@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -18,13 +19,31 @@ from weighbridge.errors import ChangedMeanwhile
 _CACHING = "private, no-cache"
 
 
+@dataclass(frozen=True)
+class Body:
+    """A document as it is sent: JSON in UTF-8 with its entity tag."""
+
+    content: bytes
+    etag: str
+
+
+def body_of(document: Any) -> Body:
+    """Return a document as it is sent."""
+    content = _written(document)
+    return Body(content, _etag(content))
+
+
 def answer(request: Request, document: Any, status: int = 200) -> Response:
     """Return a document as JSON with its ETag; status 304 without a body where the client's copy is equal."""
-    body = _written(document)
-    headers = {"etag": _etag(body), "cache-control": _CACHING}
-    if status == 200 and request.method == "GET" and _names(request, "if-none-match", headers["etag"]):
+    return answer_body(request, body_of(document), status)
+
+
+def answer_body(request: Request, body: Body, status: int = 200) -> Response:
+    """Return the answer to a request, as `answer` does, of a body that was made before."""
+    headers = {"etag": body.etag, "cache-control": _CACHING}
+    if status == 200 and request.method == "GET" and _names(request, "if-none-match", body.etag):
         return Response(status_code=304, headers=headers)
-    return Response(body, status, headers, media_type="application/json")
+    return Response(body.content, status, headers, media_type="application/json")
 
 
 def answer_once(document: Any, status: int = 200) -> Response:
@@ -40,7 +59,7 @@ def refuse_changed(request: Request, document: Any) -> None:
     Raises:
         ChangedMeanwhile: it is another one.
     """
-    etag = _etag(_written(document))
+    etag = body_of(document).etag
     if "if-match" in request.headers and not _names(request, "if-match", etag):
         raise ChangedMeanwhile(
             "The model changed after you read the ETag in If-Match.",

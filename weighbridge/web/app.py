@@ -43,6 +43,7 @@ from weighbridge.web.api.webhook_documents import message_of
 from weighbridge.web.authentication import needs
 from weighbridge.web.failures import Failures
 from weighbridge.web.hosts import KnownHosts
+from weighbridge.web.kept_lists import KeptLists
 from weighbridge.web.limits import RequestLimits
 from weighbridge.web.methods import MethodsOfPaths
 from weighbridge.web.problems import add_handlers, documented, name_media_type
@@ -135,7 +136,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         ):
             app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
             app.state.prefix, app.state.sender = settings.api_prefix, sender
-            app.state.rankings = Rankings(resources.catalog)
+            app.state.rankings, app.state.lists = Rankings(resources.catalog), KeptLists(resources.catalog)
             yield
 
     return opened

@@ -15,6 +15,7 @@ from weighbridge.intake.ranking import Rankings
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import Workspace, workspace_of
 from weighbridge.web.failures import Failures
+from weighbridge.web.kept_lists import KeptLists
 from weighbridge.web.streams import OpenStreams
 
 
@@ -48,6 +49,12 @@ def _rankings(request: Request) -> Rankings:
     return rankings
 
 
+async def _kept_lists(request: Request) -> KeptLists:
+    lists: KeptLists = request.app.state.lists
+    return lists
+
+
+SharedLists = Annotated[KeptLists, Depends(_kept_lists)]
 SharedRankings = Annotated[Rankings, Depends(_rankings)]
 SharedFailures = Annotated[Failures, Depends(_failures)]
 SharedStreams = Annotated[OpenStreams, Depends(_streams)]

@@ -282,11 +282,17 @@ def described(read: ModelCard, declaration: ModelDeclaration | None) -> dict[str
 
 def restrictions(stated: StatedLicence) -> dict[str, Any] | None:
     """Return a `RestrictionsDocument`, or None where nothing is said."""
-    found = restrictions_of(stated) if stated.restrictions else _restrictions_of_licence(stated.name)
-    return asdict(found) if found.known else None
+    if stated.restrictions:
+        return _restrictions(restrictions_of(stated))
+    found = _restrictions_of_licence(stated.name)
+    return found and found.copy()
 
 
 @lru_cache(maxsize=1024)
-def _restrictions_of_licence(name: str) -> Restrictions:
+def _restrictions_of_licence(name: str) -> dict[str, Any] | None:
     """Return what a licence allows where nobody declares more; lists have few licences, many times each."""
-    return restrictions_of(StatedLicence(read=name))
+    return _restrictions(restrictions_of(StatedLicence(read=name)))
+
+
+def _restrictions(found: Restrictions) -> dict[str, Any] | None:
+    return asdict(found) if found.known else None

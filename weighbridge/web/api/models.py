@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from weighbridge.catalog import ModelSummary
 from weighbridge.intake.declaring import declare
 from weighbridge.intake.lookup import not_there
-from weighbridge.web.answers import answer, refuse_changed
+from weighbridge.web.answers import answer, answer_body, refuse_changed
 from weighbridge.web.api import documents
 from weighbridge.web.api.listing import Listing
 from weighbridge.web.api.names import Name
 from weighbridge.web.api.order_documents import MetadataChange
 from weighbridge.web.authentication import Publisher, Reader
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedCatalog
+from weighbridge.web.process import SharedCatalog, SharedLists
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -25,16 +25,21 @@ router = APIRouter(prefix="/models", tags=["models"])
 def list_models(
     request: Request,
     catalog: SharedCatalog,
+    lists: SharedLists,
     caller: Reader,
     wanted: Annotated[Listing, Query()],
 ) -> Response:
     """List models: those that fit every filter, sorted, in parts."""
     query = wanted.query(caller.models)
-    found = catalog.lists.models(query)
-    shown = found[: wanted.limit]
-    following = wanted.cursor_after(query.key(shown[-1])) if len(found) > wanted.limit else None
-    items = [documents.model(one) for one in shown if caller.may("reader", one.name)]
-    return answer(request, {"items": items, "next": following})
+
+    def document() -> dict[str, Any]:
+        found = catalog.lists.models(query)
+        shown = found[: wanted.limit]
+        following = wanted.cursor_after(query.key(shown[-1])) if len(found) > wanted.limit else None
+        items = [documents.model(one) for one in shown if caller.may("reader", one.name)]
+        return {"items": items, "next": following}
+
+    return answer_body(request, lists.of(query, document))
 
 
 @router.get("/{id}", response_model=documents.WholeModel, responses=documented(404, 422, 503))
