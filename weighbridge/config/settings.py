@@ -182,7 +182,9 @@ class Settings(BaseSettings):
         "threads", description="What spreads the benchmarks of a run over devices: the worker's threads, or a cluster."
     )
     task_cluster: str = Field("", description="Address of that cluster; empty to start one on this machine.")
-    serve_host: str = Field("127.0.0.1", description="Address that `serve` listens on; 0.0.0.0 or :: for all.")
+    serve_host: str = Field(
+        "127.0.0.1", description="Address that `serve` listens on; 0.0.0.0 for all of IPv4, :: for all of IPv6."
+    )
     serve_port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on; 0 for a free one.")
     serve_jobs: int = Field(
         2, ge=0, le=64, description="Models that a process of `serve` takes in at once; 0 leaves it to other processes."
