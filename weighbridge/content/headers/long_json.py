@@ -23,20 +23,24 @@ from weighbridge.content.loading.loader_keys import KEYS
 _KEPT = 1000
 #: Things that are left out at once.
 _BLOCK = 4096
+# A possessive repeat is of one set of bytes only: of a group, Python before 3.11.5 matches too little.
 #: Bytes after which what was walked through is given back to the system.
 _GIVEN_BACK = 4 * 1024 * 1024
 _ESCAPE = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
-_LETTER = rb'(?:[^"\\\x00-\x1f\x80-\xff]|[\xc2-\xf4][\x80-\xbf]{1,3}|' + _ESCAPE + rb")"
-_PLAIN = rb'(?:[^" \\\x00-\x1f\x80-\xff]|[\xc2-\xf4][\x80-\xbf]{1,3}|\\["\\/])'
-_TEXT = rb'"' + _LETTER + rb'*+"'
+_WIDE = rb"[\xc2-\xf4][\x80-\xbf]{1,3}"
+_LETTER = rb'(?:[^"\\\x00-\x1f\x80-\xff]|' + _WIDE + rb"|" + _ESCAPE + rb")"
+_PLAIN = rb'(?:[^" \\\x00-\x1f\x80-\xff]|' + _WIDE + rb'|\\["\\/])'
+_TEXT = rb'"(?:[^"\\\x00-\x1f\x80-\xff]++|' + _WIDE + rb"|" + _ESCAPE + rb'){0,64}"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 #: Texts that are not searched for a pickle (`loading.inspection`): short, or two short words.
-_WORD = rb'"(?:' + _LETTER + rb"{0,15}+|" + _PLAIN + rb"{1,40}+ " + _PLAIN + rb'{1,22}+)"'
+_WORD = rb'"(?:' + _LETTER + rb"{0,15}|" + _PLAIN + rb"{1,40} " + _PLAIN + rb'{1,22})"'
 _SCALAR = rb"(?:" + _WORD + rb"|" + _NUMBER + rb")"
 _PAIR = rb"\[\s*+" + _SCALAR + rb"\s*+,\s*+" + _SCALAR + rb"\s*+\]"
 _ENTRY = _TEXT + rb"\s*+:\s*+" + _NUMBER
 _ENTRY_KEY = re.compile(rb"(" + _TEXT + rb")\s*+:\s*+" + _NUMBER)
-_TOKEN = re.compile(rb"[\s,\]{}:]++|\[|" + _TEXT + rb'|[^\s,\[\]{}:"]++|"', re.DOTALL)
+_TOKEN = re.compile(rb'[\s,\]{}:]++|\[|"|[^\s,\[\]{}:"]++')
+#: A part of what is between quotation marks; in parts, as each repeat of a group takes memory.
+_INSIDE = re.compile(rb'(?:[^"\\]++|\\.){1,4096}', re.DOTALL)
 _LOADER_KEYS = frozenset(json.dumps(name).encode() for name in KEYS)
 
 
@@ -45,7 +49,7 @@ class _Run:
 
     def __init__(self, thing: bytes, first: bytes, after: bytes) -> None:
         self.first, self.after = first, after
-        repeated = rb"(?:" + thing + rb"\s*+,\s*+){1,%d}+"
+        repeated = rb"(?:" + thing + rb"\s*+,\s*+){1,%d}"
         self.head, self.block = re.compile(repeated % _KEPT), re.compile(repeated % _BLOCK)
 
 
@@ -90,7 +94,8 @@ class _Walk:
             if end == position:
                 found = _TOKEN.match(self._text, position)
                 assert found is not None
-                token, end = found.group(), found.end()
+                end = self._text_end(found.end()) if found.group() == b'"' else found.end()
+                token = self._text[position:end]
                 self._kept.text += token
                 self._nest(token)
                 before = token.rstrip()[-1:] or before
@@ -102,6 +107,12 @@ class _Walk:
                 self._text.madvise(mmap.MADV_DONTNEED, 0, position // mmap.PAGESIZE * mmap.PAGESIZE)
         while self._open:
             self._close()
+
+    def _text_end(self, position: int) -> int:
+        """Return where the text ends whose inside begins here: behind its quotation mark, or with the whole."""
+        while inside := _INSIDE.match(self._text, position):
+            position = inside.end()
+        return min(position + 1, len(self._text))
 
     def _skip_run(self, position: int, before: bytes) -> int:
         """Keep the beginning of the run that begins here, and return where it ends; the position where none does."""
