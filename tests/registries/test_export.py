@@ -128,7 +128,8 @@ def test_what_a_killed_export_left_is_swept_and_what_another_one_writes_is_not(
     busy = tmp_path / ".model.partial-busy"
     busy.mkdir()
     code = (
-        "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(1); sys.stdin.read()"
+        "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX);"
+        " print(1, flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(busy)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
