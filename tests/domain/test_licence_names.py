@@ -2,8 +2,10 @@
 
 import pytest
 
+from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.licence_names import alternatives, is_licence_file, licence_name, licence_names
 from weighbridge.domain.licence_table import licence_of
+from weighbridge.domain.licences import LicenceRules, judge_licence
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,8 @@ def test_names_that_other_tools_stumble_over(stated: str, name: str) -> None:
     [
         ("GPL-2.0-only WITH Classpath-exception-2.0 OR MIT", ("GPL-2.0-only", "MIT")),
         ("( AND withandApache-2.0", ("( AND withandApache-2.0",)),
-        ("not WITH -LicenseRef-x", ("not",)),
+        ("Apache-2.0 WITH Commons-Clause", ("Apache-2.0", "Apache-2.0 WITH Commons-Clause")),
+        ("not WITH -LicenseRef-x", ("not", "not WITH -LicenseRef-x")),
         ("Our Own Terms (2024)", ("Our Own Terms (2024)",)),
         ("", ("",)),
     ],
@@ -117,6 +120,7 @@ def test_the_policy_can_take_any_name_apart(expression: str, names: tuple[str, .
         ("MIT AND llama3.1", [("MIT", "llama3.1")]),
         ("(MIT OR ISC) AND Apache-2.0", [("MIT", "Apache-2.0"), ("ISC", "Apache-2.0")]),
         ("GPL-2.0-only WITH Classpath-exception-2.0", [("GPL-2.0-only WITH Classpath-exception-2.0",)]),
+        ("MIT OR Apache-2.0 WITH Commons-Clause", [("MIT",), ("Apache-2.0", "Apache-2.0 WITH Commons-Clause")]),
         ("Our Own Terms (2024)", [("Our Own Terms (2024)",)]),
         ("", [("",)]),
     ],
@@ -140,3 +144,14 @@ def test_an_exception_only_adds_permissions() -> None:
     assert licence_of("GPL-2.0-only WITH Classpath-exception-2.0") == licence_of("gpl-2.0")
     assert licence_of("Llama-3.1-Community") == licence_of("llama3.1")
     assert licence_of("modified-mit") is licence_of("") is licence_of("LicenseRef-ours") is None
+
+
+@pytest.mark.parametrize("exception", ["Commons-Clause", "no-commercial-use", "MIT", "classpath"])
+def test_what_is_no_exception_of_spdx_is_a_further_licence_that_is_not_known(exception: str) -> None:
+    name = f"Apache-2.0 WITH {exception}"
+    assert licence_of(name) is None
+    card = ModelCard({"licence": Field(licence_name(name), "README.md")})
+    assert [rule for _, rule, _ in judge_licence(card, LicenceRules())] == ["licence.unknown"]
+    assert [rule for _, rule, _ in judge_licence(card, LicenceRules(allow=("apache-2.0",)))] == ["licence.denied"]
+    denied = [rule for _, rule, _ in judge_licence(card, LicenceRules(deny=("apache-2.0",)))]
+    assert denied == ["licence.denied", "licence.unknown"]

@@ -117,6 +117,8 @@ def test_which_licences_restrict_the_use() -> None:
         (stated("mrl"), PlannedUse("research"), "allowed"),
         (stated("openai-tos"), PlannedUse("commercial"), "allowed_with_conditions"),
         (stated("AGPL-3.0-only"), PlannedUse("commercial"), "allowed_with_conditions"),
+        (stated("MIT WITH Commons-Clause"), PlannedUse("commercial"), "allowed_with_conditions"),
+        (stated("CC-BY-NC-4.0 WITH Commons-Clause"), PlannedUse("commercial"), "refused"),
         (stated("our-terms"), PlannedUse("research"), "allowed_with_conditions"),
         (stated(""), PlannedUse("research"), "allowed_with_conditions"),
         (stated("", commercial_use=True, derivatives=True), PlannedUse("commercial"), "allowed_with_conditions"),

@@ -181,21 +181,30 @@ def all_of(names: list[str]) -> str:
 def licence_names(expression: str) -> tuple[str, ...]:
     """Return the licences of an SPDX expression, or the text itself when it is not one.
 
-    All of several alternatives (`MIT OR GPL-3.0-only`) are returned: the policy has to accept each. An exception (`WITH
-    Classpath-exception-2.0`) is no licence: it only adds permissions.
+    All of several alternatives (`MIT OR GPL-3.0-only`) are returned: the policy has to accept each. An exception that
+    SPDX lists (`WITH Classpath-exception-2.0`) is no licence: it only adds permissions. Another one may take some away
+    (`Apache-2.0 WITH Commons-Clause`), and counts as a further licence.
     """
     try:
         symbols = _spdx().license_symbols(expression, decompose=False)
     except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
         return (expression,)
-    return tuple(sorted({str(getattr(symbol, "license_symbol", symbol).key) for symbol in symbols})) or (expression,)
+    names = {without_exception(name) for symbol in symbols for name in _names_of(symbol)}
+    return tuple(sorted(names)) or (expression,)
+
+
+def without_exception(name: str) -> str:
+    """Return a licence's name without an exception that SPDX lists; another one stays, as nobody knows what it does."""
+    licence, _with, exception = name.partition(" WITH ")
+    return licence if exception in _exceptions() else name
 
 
 @lru_cache(maxsize=2048)
 def alternatives(expression: str) -> tuple[tuple[str, ...], ...]:
     """Return the ways in which an expression can be fulfilled, each with all licences that hold then.
 
-    `MIT OR (GPL-3.0-only AND CC-BY-4.0)` has two; a text that is no expression is one licence of that name.
+    `MIT OR (GPL-3.0-only AND CC-BY-4.0)` has two; a text that is no expression is one licence of that name. With an
+    exception that SPDX does not list, a licence holds itself, and beside it a further one.
     """
     try:
         parsed = _spdx().parse(expression, validate=False)
@@ -208,7 +217,7 @@ def alternatives(expression: str) -> tuple[tuple[str, ...], ...]:
 def _ways(parsed: Any) -> list[tuple[str, ...]]:
     """Return the alternatives of a parsed expression; none of one that has too many."""
     if not parsed.args:
-        return [(parsed.key if isinstance(parsed, LicenseSymbol) else str(parsed),)]
+        return [_names_of(parsed)]
     parts = [_ways(part) for part in parsed.args]
     if not all(parts):
         return []
@@ -221,6 +230,19 @@ def _ways(parsed: Any) -> list[tuple[str, ...]]:
             if len(found) > _MOST_ALTERNATIVES:
                 return []
     return found if len(found) <= _MOST_ALTERNATIVES else []
+
+
+def _names_of(symbol: Any) -> tuple[str, ...]:
+    """Return the name of a licence of an expression; with an exception that SPDX does not list, also without it."""
+    if isinstance(symbol, LicenseSymbol):
+        return (symbol.key,)
+    name = str(symbol)
+    return (name,) if without_exception(name) != name else (symbol.license_symbol.key, name)
+
+
+@cache
+def _exceptions() -> frozenset[str]:
+    return frozenset(symbol.key for symbol in _spdx().known_symbols.values() if symbol.is_exception)
 
 
 @cache

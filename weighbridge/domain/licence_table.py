@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from weighbridge.domain.licence_names import licence_name
+from weighbridge.domain.licence_names import licence_name, without_exception
 
 #: When a condition counts: always, where money is earned, where files are passed on, where changed files are.
 When = Literal["use", "commercial", "redistribution", "derivatives"]
@@ -286,7 +286,7 @@ LICENCES: dict[str, Licence] = {
 def licence_of(name: str) -> Licence | None:
     """Return what a licence allows, by any of its names; None where that is not known here.
 
-    An exception (`GPL-2.0-only WITH Classpath-exception-2.0`) only adds permissions: its licence counts.
+    An exception that SPDX lists (`GPL-2.0-only WITH Classpath-exception-2.0`) only adds permissions: the licence counts.
     """
-    folded = name.partition(" WITH ")[0].lower()
+    folded = without_exception(name).lower()
     return LICENCES.get(folded) or LICENCES.get(licence_name(folded).lower())
