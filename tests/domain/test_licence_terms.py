@@ -114,7 +114,9 @@ def test_which_licences_restrict_the_use() -> None:
         (stated("llama3.1"), PlannedUse("commercial"), "allowed_with_conditions"),
         (stated("mrl"), PlannedUse("commercial"), "refused"),
         (stated("mrl"), PlannedUse("non-commercial"), "refused"),
-        (stated("mrl"), PlannedUse("research"), "allowed"),
+        (stated("mrl"), PlannedUse("research"), "allowed_with_conditions"),
+        (stated("flux-1-dev-non-commercial-license"), PlannedUse("non-commercial"), "allowed_with_conditions"),
+        (stated("CC-BY-ND-3.0"), PlannedUse("commercial", derivative=True), "allowed_with_conditions"),
         (stated("openai-tos"), PlannedUse("commercial"), "allowed_with_conditions"),
         (stated("AGPL-3.0-only"), PlannedUse("commercial"), "allowed_with_conditions"),
         (stated("MIT WITH Commons-Clause"), PlannedUse("commercial"), "allowed_with_conditions"),
@@ -135,6 +137,33 @@ def test_a_use_is_judged(licence: StatedLicence, use: PlannedUse, ruling: str) -
     assert found.ruling == ruling
     assert bool(found.refusals) == (ruling == "refused")
     assert bool(found.conditions) or ruling != "allowed_with_conditions"
+
+
+@pytest.mark.parametrize(
+    ("licence", "words"),
+    [
+        ("llama2", ["Acceptable Use Policy", "improve other language models", "700,000,000"]),
+        ("llama3", ["Acceptable Use Policy", "improve", "“Built with Meta Llama 3”", "700,000,000"]),
+        ("llama3.1", ["Acceptable Use Policy", "“Built with Llama”", "700,000,000"]),
+        ("llama3.2", ["Acceptable Use Policy", "“Built with Llama”", "European Union", "700,000,000"]),
+        ("gemma", ["Prohibited Use Policy", "as a service"]),
+        ("creativeml-openrail-m", ["use restrictions of its attachment", "as a service"]),
+        ("mrl", ["no commercial purpose", "daily work is no research"]),
+        ("CC-BY-ND-3.0", ["not even for yourself"]),
+    ],
+)
+def test_what_counts_without_passing_files_on(licence: str, words: list[str]) -> None:
+    found = judge(stated(licence), PlannedUse("research"))
+    assert len(found.conditions) == len(words)
+    assert [word for word, one in zip(words, found.conditions, strict=True) if word not in one.text] == []
+
+
+def test_no_clause_is_named_that_does_not_say_so() -> None:
+    assert LICENCES["mrl"].derivatives_clause == ""  # the specification says no, its text does not
+    assert LICENCES["cc-by-nc-3.0"].commercial_clause == "§4"
+    assert LICENCES["cc-by-nc-4.0"].commercial_clause == "§2(a)(1)"
+    name = {one.text for one in LICENCES["llama3"].terms if one.when == "derivatives"}
+    assert name == {"Begin the name of a changed model with “Llama 3”."}
 
 
 def test_a_refusal_says_why_and_where_the_licence_says_so() -> None:

@@ -129,12 +129,16 @@ def _attribution(kind: str, title: str, version: str) -> Licence:
         terms.append(
             Term("derivatives", "Pass changed models on under the same licence.", "§3(b)" if newest else "§4(b)")
         )
+    if "-nd" in kind and not newest:
+        terms.append(
+            Term("use", "Change nothing in it that another format does not need, not even for yourself.", "§3")
+        )
     return Licence(
         title,
         "-nc" not in kind,
         "-nd" not in kind,
         "not commercial" if "-nc" in kind else note,
-        grant,
+        "§4" if "-nc" in kind and not newest else grant,
         grant,
         terms=tuple(terms),
     )
@@ -142,6 +146,7 @@ def _attribution(kind: str, title: str, version: str) -> Licence:
 
 def _llama(version: str, *, improving: bool, europe: bool = False) -> Licence:
     title = f"Llama {version} Community License Agreement"
+    shown, name = ("Built with Meta Llama 3", "Llama 3") if version == "3" else ("Built with Llama", "Llama")
     terms = [
         Term("use", "Keep to the Acceptable Use Policy.", "§1(b)(iv)"),
         Term("redistribution", "Pass on the agreement, and the notice that it demands.", "§1(b)(i), (iii)"),
@@ -149,11 +154,13 @@ def _llama(version: str, *, improving: bool, europe: bool = False) -> Licence:
     if improving:
         terms.append(Term("use", "Do not improve other language models with it or with its answers.", "§1(b)(v)"))
     if version != "2":
-        terms.append(Term("derivatives", "Begin the name of a changed model with “Llama”.", "§1(b)(i)"))
-    if version != "2":
-        terms.append(Term("redistribution", "Show “Built with Llama”.", "§1(b)(i)"))
+        terms.append(Term("derivatives", f"Begin the name of a changed model with “{name}”.", "§1(b)(i)"))
+        terms.append(Term("use", f"Show “{shown}” where others get it, or a product or service with it.", "§1(b)(i)"))
     if europe:
-        text = "Multimodal models are not licensed to people and companies of the European Union, but to end users."
+        text = (
+            "Multimodal models are not licensed to people and companies of the European Union, except to end users of "
+            "a product or service with them."
+        )
         terms.append(Term("use", text, "Acceptable Use Policy"))
     limit = 700_000_000
     note = "up to 700 million monthly users"
@@ -163,18 +170,26 @@ def _llama(version: str, *, improving: bool, europe: bool = False) -> Licence:
 def _rail(title: str, grant: str, uses: str) -> Licence:
     terms = (
         Term("use", "Keep to the use restrictions of its attachment.", uses),
-        Term("redistribution", "Hand the use restrictions on to whoever gets it, with the licence.", uses),
+        Term("use", "Hand the use restrictions on, with the licence, to all who get it or use it as a service.", uses),
     )
     return Licence(title, True, True, "restricted uses", grant, grant, terms=terms)
 
 
-def _research(title: str, clause: str = "", *, derivatives: bool = True, passing_on: str = "") -> Licence:
-    terms = (Term("redistribution", "Pass it on under the same licence, for research alone.", passing_on),)
-    return Licence(title, False, derivatives, "research only", clause, clause, research_only=True, terms=terms)
-
-
-def _non_commercial(title: str) -> Licence:
-    return Licence(title, False, True, "not commercial")
+def _research(
+    title: str,
+    clause: str = "",
+    *,
+    changing: str = "",
+    derivatives: bool = True,
+    passing_on: str = "",
+    more: Term | None = None,
+) -> Licence:
+    terms = (
+        Term("use", "Use it for research alone that has no commercial purpose.", clause),
+        *((more,) if more else ()),
+        Term("redistribution", "Pass it on under the same licence, for research alone.", passing_on),
+    )
+    return Licence(title, False, derivatives, "research only", clause, changing, research_only=True, terms=terms)
 
 
 #: By lowercase name: SPDX where there is one, else the Hub's own word (spec 4, hub documentation on licences).
@@ -225,8 +240,8 @@ LICENCES: dict[str, Licence] = {
     "cdla-sharing-1.0": _copyleft("CDLA Sharing 1.0", "§2", "§3"),
     "lgpl-2.1-only": _weak_copyleft("GNU LGPL 2.1", "§0, §1", "§1 to §6"),
     "lgpl-2.1-or-later": _weak_copyleft("GNU LGPL 2.1 or later", "§0, §1", "§1 to §6"),
-    "lgpl-3.0-only": _weak_copyleft("GNU LGPL 3.0", "§2", "§4"),
-    "lgpl-3.0-or-later": _weak_copyleft("GNU LGPL 3.0 or later", "§2", "§4"),
+    "lgpl-3.0-only": _weak_copyleft("GNU LGPL 3.0", "GNU GPL 3.0, §2", "§2, §4"),
+    "lgpl-3.0-or-later": _weak_copyleft("GNU LGPL 3.0 or later", "GNU GPL 3.0, §2", "§2, §4"),
     "mpl-2.0": _weak_copyleft("Mozilla Public License 2.0", "§2.1", "§3.1 to §3.3"),
     "epl-2.0": _weak_copyleft("Eclipse Public License 2.0", "§2", "§3"),
     "eupl-1.2": _weak_copyleft("European Union Public Licence 1.2", "article 2", "article 5"),
@@ -251,11 +266,18 @@ LICENCES: dict[str, Licence] = {
         "§3.1",
         terms=(
             Term("use", "Keep to Google's Prohibited Use Policy.", "§3.2"),
-            Term("redistribution", "Pass on the terms, hand the use restrictions on, and mark changed files.", "§3.1"),
+            Term("use", "Hand the use restrictions on to all who get it or use it as a service.", "§1.1(b), §3.1"),
+            Term("redistribution", "Pass on the terms, and mark changed files.", "§3.1"),
         ),
     ),
-    # The licence lets people change the model for research (§2.1, §3.2); spec 4 says no, and so does this table.
-    "mrl": _research("Mistral AI Research License", "§3.2", derivatives=False, passing_on="§2.2"),
+    # By §2.3, changed models may be passed on for research. Spec 4 says no, and so does this table, without a clause.
+    "mrl": _research(
+        "Mistral AI Research License",
+        "§3.2",
+        derivatives=False,
+        passing_on="§2.2",
+        more=Term("use", "What a company's people do in their daily work is no research.", "§9"),
+    ),
     "mnpl": Licence(
         "Mistral AI Non-Production License",
         False,
@@ -267,9 +289,26 @@ LICENCES: dict[str, Licence] = {
     ),
     "apple-amlr": _research("Apple Machine Learning Research Model License"),
     "intel-research": _research("Intel Research Use License"),
-    "deepfloyd-if-license": _research("DeepFloyd IF License"),
+    "deepfloyd-if-license": _research(
+        "DeepFloyd IF License",
+        "§1(a)",
+        changing="§1(a)",
+        passing_on="§3",
+        more=Term("use", "Keep to its restrictions, such as no production, surveillance or biometrics.", "§2(a)"),
+    ),
     "fair-noncommercial-research-license": _research("FAIR Noncommercial Research License"),
-    "flux-1-dev-non-commercial-license": _non_commercial("FLUX.1 [dev] Non-Commercial License"),
+    "flux-1-dev-non-commercial-license": Licence(
+        "FLUX.1 [dev] Non-Commercial License",
+        False,
+        True,
+        "not commercial",
+        "§2(b)",
+        "§2(a), §3",
+        terms=(
+            Term("use", "Keep to its restrictions, such as no production, surveillance or biometrics.", "§4(a)"),
+            Term("redistribution", "Pass on the licence and its notice, and say what was changed.", "§3"),
+        ),
+    ),
     "openai-tos": Licence(
         "OpenAI Terms of Use",
         True,
@@ -286,7 +325,7 @@ LICENCES: dict[str, Licence] = {
 def licence_of(name: str) -> Licence | None:
     """Return what a licence allows, by any of its names; None where that is not known here.
 
-    An exception that SPDX lists (`GPL-2.0-only WITH Classpath-exception-2.0`) only adds permissions: the licence counts.
+    An exception that SPDX lists (`WITH Classpath-exception-2.0`) only adds permissions: the licence itself counts.
     """
     folded = without_exception(name).lower()
     return LICENCES.get(folded) or LICENCES.get(licence_name(folded).lower())
