@@ -126,6 +126,9 @@ def test_which_licences_restrict_the_use() -> None:
         (stated("", commercial_use=True, derivatives=True), PlannedUse("commercial"), "allowed_with_conditions"),
         (stated("our-terms", commercial_use=False), PlannedUse("commercial"), "refused"),
         (stated("our-terms", monthly_active_users_limit=10), PlannedUse("commercial", 11), "refused"),
+        (stated("Apache-2.0", commercial_use=False), PlannedUse("commercial"), "allowed_with_conditions"),
+        (stated("Apache-2.0", commercial_use=False), PlannedUse("research"), "allowed"),
+        (stated("", "MIT", monthly_active_users_limit=10), PlannedUse("commercial", 11), "allowed_with_conditions"),
         (stated("", "MIT"), PlannedUse("commercial"), "allowed"),
         (stated("MIT", "apache-2.0"), PlannedUse("commercial"), "allowed_with_conditions"),
         (stated("CC-BY-NC-4.0", "MIT"), PlannedUse("commercial"), "refused"),
@@ -156,6 +159,11 @@ def test_what_counts_without_passing_files_on(licence: str, words: list[str]) ->
     found = judge(stated(licence), PlannedUse("research"))
     assert len(found.conditions) == len(words)
     assert [word for word, one in zip(words, found.conditions, strict=True) if word not in one.text] == []
+
+
+def test_a_declaration_forbids_a_use_once_however_many_licences_are_not_known() -> None:
+    found = judge(stated("our-terms AND their-terms", commercial_use=False), PlannedUse("commercial"))
+    assert [one.text for one in found.refusals] == ["The licence forbids commercial use, as key:ci declared."]
 
 
 def test_no_clause_is_named_that_does_not_say_so() -> None:

@@ -2,7 +2,8 @@
 
 1. The licence that the model's files state counts; where they state none, the one that a person declared.
 2. Of a choice (`MIT OR GPL-3.0-only`) the licence that allows most counts; of several that all hold, each restriction.
-3. What the table of licences does not know, a person's declaration may say; its word never makes a plain yes.
+3. What the table of licences does not know, a person's declaration may say; its word never makes a plain yes. Where it
+   forbids what the licence allows, there is a doubt: a condition.
 
 Not here: what each licence allows (domain.licence_table), and whether a policy lets a model in (domain.licences).
 """
@@ -285,10 +286,14 @@ def _judged(way: tuple[str, ...], stated: StatedLicence, use: PlannedUse) -> Use
         licence = licence_of(name)
         if licence is None:
             conditions.append(_unknown(name))
-            refusals += _refusals_declared(stated, use)
         else:
             refusals += _refusals(name, licence, use)
             conditions += _conditions(name, licence, use)
+    declared = tuple(_refusals_declared(stated, use))
+    if any(licence_of(name) is None for name in way):
+        refusals += declared
+    elif not refusals:
+        conditions += (Because(f"{one.text} Its text says otherwise: find out which one holds.") for one in declared)
     ruling: Ruling = "refused" if refusals else "allowed_with_conditions" if conditions else "allowed"
     return UseJudgement(ruling, tuple(filter(None, way)), tuple(refusals), tuple(conditions))
 
@@ -324,7 +329,7 @@ def _conditions(name: str, licence: Licence, use: PlannedUse) -> Iterator[Becaus
 
 
 def _refusals_declared(stated: StatedLicence, use: PlannedUse) -> Iterator[Because]:
-    """Yield what a declaration forbids, where the licence itself is not known."""
+    """Yield what a declaration forbids."""
     said, by = stated.restrictions, f"as {stated.declared_by or 'its declaration'} declared"
     if said.get("commercial_use") is False and use.purpose == "commercial":
         yield Because(f"The licence forbids commercial use, {by}.")
