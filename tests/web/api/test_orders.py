@@ -14,7 +14,7 @@ from weighbridge.catalog import JobEnd, JobOrder, StoredJob
 from weighbridge.domain.access import Caller
 from weighbridge.errors import UsageError
 from weighbridge.web.api.job_documents import JobDocument, job_document
-from weighbridge.web.api.order_documents import ImportOrder, NewVersion, Registration
+from weighbridge.web.api.order_documents import ImportOrder, MetadataChange, NewVersion, Registration
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -95,6 +95,15 @@ def test_a_registration_needs_what_the_specification_needs() -> None:
     ):
         with pytest.raises(ValidationError):
             Registration(**body | wrong)
+
+
+@pytest.mark.parametrize("field", ["requirements", "license_restrictions"])
+def test_values_within_values_have_an_end(field: str) -> None:
+    deep = "[" * 800 + "]" * 800
+    with pytest.raises(ValidationError, match="levels of values within values"):
+        MetadataChange.model_validate({field: json.loads(f'{{"x": {deep}}}')})
+    said = MetadataChange.model_validate({field: {"x": {"y": [{"z": [1]}]}}}).changes("name")
+    assert said[field]["x"] == {"y": [{"z": [1]}]}
 
 
 def test_a_new_version_may_come_from_another_place() -> None:

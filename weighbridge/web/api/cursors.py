@@ -39,7 +39,7 @@ def key_of(cursor: str) -> Key | None:
         return None
     try:
         key = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError("it is not a cursor: take `next` of the part before") from error
     if not isinstance(key, list) or not all(map(_can_be_compared, key)):
         raise ValueError("it is not a cursor: take `next` of the part before")
