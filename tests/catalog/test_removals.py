@@ -11,7 +11,7 @@ from tests.catalog.test_catalog import settle
 from tests.catalog.values import CARD, decision, digest, manifest, report
 from weighbridge.catalog import Catalog
 from weighbridge.domain.version import ModelVersion, Publication
-from weighbridge.errors import CatalogError
+from weighbridge.errors import CatalogError, StateConflict
 
 #: `values.manifest` has this file beside the one with the content.
 CONFIG = digest("{}")
@@ -39,6 +39,20 @@ def test_a_removed_version_is_seen_nowhere(catalog: Catalog) -> None:
     ):
         with pytest.raises(CatalogError, match="knows no"):
             change()
+
+
+def test_what_was_purged_is_not_given_out_again_whoever_is_faster(catalog: Catalog) -> None:
+    settle(catalog, "a", "1.0.0")
+    catalog.withdraw("org/name", "1.0.0", "recalled")
+    catalog.purge("org/name", "1.0.0")
+    with pytest.raises(StateConflict, match="so that it cannot be given out again"):
+        catalog.reinstate("org/name", "1.0.0")
+    assert catalog.state("org/name", "1.0.0") == ("FAILED", False)
+    settle(catalog, "b", "1.1.0")
+    catalog.withdraw("org/name", "1.1.0", "recalled")
+    catalog.reinstate("org/name", "1.1.0")
+    with pytest.raises(StateConflict, match="is PASSED"):
+        catalog.purge("org/name", "1.1.0")
 
 
 def test_its_number_is_never_that_of_other_files(catalog: Catalog) -> None:

@@ -323,7 +323,7 @@ class Catalog:
         """Take a withdrawal back: the version has its last decision's verdict again.
 
         Raises:
-            CatalogError: no such version.
+            CatalogError: no such version, or its bytes were removed.
         """
         with self._changes.begin() as change:
             before, after = versions.reinstate(change.connection, name, version, change.now)

@@ -199,15 +199,24 @@ def reinstate(connection: Connection, name: str, version: str, now: datetime) ->
 
     Raises:
         NotInCatalog: no such version.
+        StateConflict: its bytes were removed.
     """
     lock(connection, name)
     version_id, before = require(connection, name, version, hold=True)
     table = schema.versions
-    decision = connection.execute(select(table.c.decision).where(table.c.id == version_id)).scalar_one()
-    values = {"status": decision["verdict"], "withdrawn": None, "updated_at": now}
+    row = connection.execute(select(table.c.decision, table.c.purged_at).where(table.c.id == version_id)).one()
+    if row.purged_at is not None:
+        raise StateConflict(
+            f"The bytes of {name} {version} were removed, so that it cannot be given out again.",
+            "Take the model in again.",
+            name=name,
+            version=version,
+        )
+    after: VersionStatus = row.decision["verdict"]
+    values = {"status": after, "withdrawn": None, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
     listings.refresh(connection, name)
-    return before, decision["verdict"]
+    return before, after
 
 
 def require(

@@ -14,7 +14,7 @@ from functools import partial
 from weighbridge.catalog import ModelSummary
 from weighbridge.catalog.publications import RegistryPlace
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import CatalogError, RegistryUnavailable, StateConflict
+from weighbridge.errors import CatalogError, RegistryUnavailable
 from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace
 from weighbridge.registries.interface import Registry
@@ -78,14 +78,6 @@ def reinstate(name: str, version: str, workspace: Workspace) -> ModelVersion:
         CatalogError: no such version, or its bytes were removed.
         RegistryError: a registry refused; run it again.
     """
-    known = workspace.catalog.get(name, version)
-    if known is not None and known.purged:
-        raise StateConflict(
-            f"The bytes of {name} {version} were removed, so that it cannot be given out again.",
-            "Take the model in again.",
-            name=name,
-            version=version,
-        )
     workspace.catalog.reinstate(name, version)
     found = _required(name, version, workspace)
     return reconcile(found, [workspace.registry_at(one) for one in workspace.settings.registries], workspace)
