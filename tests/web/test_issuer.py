@@ -73,6 +73,9 @@ def test_a_role_for_some_models_and_the_audit_log(site: Site) -> None:
     assert site.ask(token, "DELETE", "/models/issued/audited").status_code == 200
     assert site.ask(token, "DELETE", "/models/other/x").status_code == 403
     assert site.ask(site.issuer.token(KEY, roles="writers"), "DELETE").status_code == 403
+    some = site.issuer.token(KEY, roles="admins", wb={"models": ["issued/*"]})
+    refused = site.ask(some, path="/audit")
+    assert (refused.status_code, "the token is for issued/*" in refused.json()["detail"]) == (403, True)
     rows = site.served.catalog.audit.of_model("issued/audited")
     assert "issuer:anna@example.com" in {row.actor for row in rows if row.action == "version.withdrawn"}
 

@@ -103,7 +103,7 @@ def refuse_unacknowledged(version: ModelVersion, caller: Caller, workspace: Work
 def acknowledge(
     name: str, number: str, person: str, caller: Caller, workspace: Workspace, *, text: str = ""
 ) -> Acknowledgement:
-    """Store that a person has read the licence of a version, on the word of a caller.
+    """Store that a person has read the licence of a version, on the word of a caller; once, however often it is sent.
 
     Args:
         name: the model's name.
@@ -125,8 +125,13 @@ def acknowledge(
             f"Read its text again: GET /models/{name}/license has its files with their sha256.",
             name=name,
         )
-    stated = stated_licence(version.card, workspace.catalog.declarations.of(name))
-    return workspace.catalog.acknowledgements.add(name, version.version, stated.expression, texts, person)
+    catalog = workspace.catalog
+    stated, since = stated_licence(version.card, catalog.declarations.of(name)), _known_since(caller, catalog)
+    for one in catalog.acknowledgements.of(name, actor=caller.actor):
+        is_same = (one.version, one.person) == (version.version, person)
+        if is_same and is_given(stated, texts, (one,), caller.actor, since=since):
+            return one
+    return catalog.acknowledgements.add(name, version.version, stated.expression, texts, person)
 
 
 def check(found: LicenceStanding, use: PlannedUse) -> UseJudgement:

@@ -82,7 +82,8 @@ Publisher = Annotated[Caller, Depends(needs("publisher"))]
 async def _full_admin(caller: Annotated[Caller, Depends(needs("admin"))]) -> Caller:
     if not caller.may_everywhere("admin"):
         raise NotPermitted(
-            f"This is about every model, and the key is for {', '.join(caller.models)}.", "Use another key."
+            f"This is about every model, and the {caller.credential} is for {', '.join(caller.models)}.",
+            f"Use another {caller.credential}.",
         )
     return caller
 

@@ -107,6 +107,7 @@ def test_an_acknowledgement_counts_for_its_key_and_its_text(strict: Served, home
     )
     assert (given["person"], given["version"], given["license"]) == ("Ada Lovelace", "1.0.0", "llama3.1")
     assert given["texts"] == [{"path": "LICENSE", "sha256": digest("terms").hex}]
+    assert strict.request("POST", f"{path}/acknowledgements", json=body, headers=mine).json() == given, "stored once"
     assert [strict.get(path, headers=key).json()["acknowledged"] for key in (mine, other, {})] == [True, False, False]
     lacking = [
         any(

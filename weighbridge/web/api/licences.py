@@ -54,7 +54,10 @@ def list_acknowledgements(
 def acknowledge_licence(
     request: Request, resources: SharedResources, caller: KnownReader, name: Name, wanted: documents.NewAcknowledgement
 ) -> Response:
-    """Store that a person has read the licence of a version; it counts for the key that sends it."""
+    """Store that a person has read the licence of a version; it counts for the key that sends it.
+
+    Sent again, it is answered with what is stored already.
+    """
     with acting(resources, caller) as workspace:
         given = acknowledge(name, wanted.version, wanted.person, caller, workspace, text=wanted.text_sha256)
     return answer(request, documents.acknowledgement(name, given), 201)

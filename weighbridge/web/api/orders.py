@@ -87,7 +87,11 @@ def slip_of(caller: Caller, key: str, callback_url: str = "", declared: dict[str
 def queued(request: Request, caller: Caller, name: str, ordered: Callable[[Workspace], StoredJob]) -> Response:
     """Queue an order of a caller who may publish that model, and answer with its job."""
     if not caller.may("publisher", name):
-        raise NotPermitted(f"The key is not for the model {name}.", "Use another key, or another name.", name=name)
+        raise NotPermitted(
+            f"The {caller.credential} is not for the model {name}.",
+            f"Use another {caller.credential}, or another name.",
+            name=name,
+        )
     state = request.app.state
     with acting(state.resources, caller) as workspace:
         job = ordered(workspace)
