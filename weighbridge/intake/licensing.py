@@ -15,7 +15,16 @@ from weighbridge.domain.access import Caller
 from weighbridge.domain.acknowledgements import AcknowledgeFirst, Acknowledgement, is_given, is_needed
 from weighbridge.domain.declarations import ModelDeclaration, contradictions, stated_licence
 from weighbridge.domain.licence_names import is_licence_file
-from weighbridge.domain.licence_terms import Because, PlannedUse, StatedLicence, UseJudgement, judge, unknown_names
+from weighbridge.domain.licence_terms import (
+    Because,
+    PlannedUse,
+    StatedLicence,
+    UseJudgement,
+    is_restricted,
+    judge,
+    restrictions_of,
+    unknown_names,
+)
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, LicenceNotAcknowledged, StateConflict
@@ -62,6 +71,8 @@ class LicenceStanding:
         found += [
             f"What the licence {shown(name, 80)} allows is not known here." for name in unknown_names(self.stated)
         ]
+        if limit := _limit(self.stated):
+            found.append(f"{limit} GET /models/{self.version.name}/license has its conditions.")
         if self.lacking:
             found.append(f"{_LACKING} {_remedy(self.version.name)}")
         return tuple(found)
@@ -147,6 +158,14 @@ def licence_texts(version: ModelVersion) -> dict[str, str]:
     """Return the sha256 of each file of a version that has the text of a licence, by path."""
     files = version.manifest.files
     return {entry.path: entry.digest.hex for entry in files if entry.digest and is_licence_file(entry.path)}
+
+
+def _limit(stated: StatedLicence) -> str:
+    """Return in words that a licence limits the use, and how; empty for one that does not, or that is not known."""
+    if not stated.expression or unknown_names(stated) or not is_restricted(stated):
+        return ""
+    note = restrictions_of(stated).note
+    return f"The licence {shown(stated.expression, 80)} limits the use{f': {note}' if note else ''}."
 
 
 def _first(workspace: Workspace) -> AcknowledgeFirst:

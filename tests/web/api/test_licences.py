@@ -65,6 +65,7 @@ def test_a_licence_with_the_source_of_each_statement(strict: Served) -> None:
     assert found["texts"] == [{"path": "LICENSE", "sha256": digest("terms").hex}]
     assert (found["acknowledgement_needed"], found["acknowledged"]) == (True, False)
     assert any("/license/acknowledgements" in warning for warning in found["warnings"])
+    assert any("limits the use: up to 700 million monthly users" in warning for warning in found["warnings"])
     model = strict.get("/models/licences/llama").json()
     assert model["license_restrictions"] == found["license_restrictions"]
 
@@ -111,7 +112,7 @@ def test_an_acknowledgement_counts_for_its_key_and_its_text(strict: Served, home
     assert [strict.get(path, headers=key).json()["acknowledged"] for key in (mine, other, {})] == [True, False, False]
     lacking = [
         any(
-            "acknowledged" in warning
+            "is acknowledged before" in warning
             for warning in strict.get(f"/models/{name}/versions/1.0.0", headers=key).json()["warnings"]
         )
         for key in (mine, other)
@@ -152,7 +153,8 @@ def _files_are_given_out(strict: Served, home: Path, name: str, key: str) -> Non
 
 def test_a_policy_that_cannot_be_read_demands_everything(strict: Served, home: Path) -> None:
     settle(strict.catalog, "licences/free", "MIT")
-    assert strict.get("/models/licences/free/license").json()["acknowledgement_needed"] is False
+    free = strict.get("/models/licences/free/license").json()
+    assert (free["acknowledgement_needed"], free["warnings"]) == (False, [])
     (home / "policy.yaml").write_text("extends: [")
     try:
         response = strict.get("/models/licences/free/license")
