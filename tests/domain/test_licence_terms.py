@@ -153,6 +153,7 @@ def test_a_use_is_judged(licence: StatedLicence, use: PlannedUse, ruling: str) -
         ("creativeml-openrail-m", ["use restrictions of its attachment", "as a service"]),
         ("mrl", ["no commercial purpose", "daily work is no research"]),
         ("CC-BY-ND-3.0", ["not even for yourself"]),
+        ("EUPL-1.2", ["over a network"]),
     ],
 )
 def test_what_counts_without_passing_files_on(licence: str, words: list[str]) -> None:

@@ -244,7 +244,7 @@ LICENCES: dict[str, Licence] = {
     "lgpl-3.0-or-later": _weak_copyleft("GNU LGPL 3.0 or later", "GNU GPL 3.0, §2", "§2, §4"),
     "mpl-2.0": _weak_copyleft("Mozilla Public License 2.0", "§2.1", "§3.1 to §3.3"),
     "epl-2.0": _weak_copyleft("Eclipse Public License 2.0", "§2", "§3"),
-    "eupl-1.2": _weak_copyleft("European Union Public Licence 1.2", "article 2", "article 5"),
+    "eupl-1.2": _copyleft("European Union Public Licence 1.2", "article 2", "article 5", network="articles 1 and 5"),
     "openrail": _rail("Open RAIL, without its version", "", ""),
     "openrail++": _rail("CreativeML Open RAIL++-M", "§2, §3", "§4, §5, Attachment A"),
     "creativeml-openrail-m": _rail("CreativeML Open RAIL-M", "§2, §3", "§4, §5, Attachment A"),
