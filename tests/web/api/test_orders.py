@@ -102,6 +102,8 @@ def test_values_within_values_have_an_end(field: str) -> None:
     deep = "[" * 800 + "]" * 800
     with pytest.raises(ValidationError, match="levels of values within values"):
         MetadataChange.model_validate({field: json.loads(f'{{"x": {deep}}}')})
+    with pytest.raises(ValidationError, match="20,000 characters"):
+        MetadataChange.model_validate({field: {"x": "x" * 20_000}})
     said = MetadataChange.model_validate({field: {"x": {"y": [{"z": [1]}]}}}).changes("name")
     assert said[field]["x"] == {"y": [{"z": [1]}]}
 

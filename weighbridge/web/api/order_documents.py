@@ -21,8 +21,9 @@ from weighbridge.errors import InvalidReference, UsageError
 _STORAGE = ("s3", "file")
 _MAX_REFERENCE, _MAX_TEXT = 4096, 10_000
 _MOST_FIELDS = 50
-#: Levels of values within values; a writer of JSON that meets some hundreds of them gives up.
-_MOST_LEVELS = 20
+#: Characters of values as JSON, which each list of models has; and levels of values within values: a writer of JSON
+#: that meets some hundreds of them gives up.
+_MAX_VALUES, _MOST_LEVELS = 20_000, 20
 
 Short = Annotated[str, Field(max_length=300)]
 Reference = Annotated[str, Field(max_length=_MAX_REFERENCE)]
@@ -112,14 +113,15 @@ class ImportOrder(_Wanted):
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values that JSON has: no NaN and infinities, which Python's reader takes, and not too many levels."""
+    """Return values unchanged; refuse what JSON lacks (NaN, infinities), and too many or too deep values."""
     level: list[Any] = [values]
     for _ in range(_MOST_LEVELS):
         inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
         level = [value for values_ in inner for value in values_]
     if level:
         raise ValueError(f"at most {_MOST_LEVELS} levels of values within values")
-    json.dumps(values, allow_nan=False)
+    if len(json.dumps(values, allow_nan=False)) > _MAX_VALUES:
+        raise ValueError(f"at most {_MAX_VALUES:,} characters of JSON")
     return values
 
 
