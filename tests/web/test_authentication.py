@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.weighbridge import Served, serving
+from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
 from weighbridge.intake.callers import FIRST_KEY, create_key
 
@@ -32,6 +33,13 @@ def test_reading_is_closed_where_others_can_reach_it(
     if not is_open:
         assert response.headers["www-authenticate"].startswith("Bearer")
         assert "weighbridge token create" in response.json()["remedy"]
+
+
+def test_a_proxy_or_a_further_name_lets_others_in_so_that_reading_needs_a_key() -> None:
+    assert Settings().reading_is_open
+    for more in ({"serve_proxies": ("127.0.0.1",)}, {"serve_names": ("models.example.com",)}, {"serve_host": "::"}):
+        assert not Settings(**more).reading_is_open
+        assert Settings(**more, api_reading="open").reading_is_open
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Basic eDp5", "Bearer hf_wbx", "Bearer \xff", "x" * 9000])

@@ -79,7 +79,8 @@ def test_memory_is_bounded() -> None:
 
 def test_over_http_a_proxy_says_where_requests_come_from(tmp_path: Path) -> None:
     wrong = {"Authorization": "Bearer no"}
-    with serving(tmp_path, {"WEIGHBRIDGE_SERVE_PROXIES": "127.0.0.1"}) as served:
+    environment = {"WEIGHBRIDGE_SERVE_PROXIES": "127.0.0.1", "WEIGHBRIDGE_API_READING": "open"}
+    with serving(tmp_path, environment) as served:
         valid = served.key("reader")
         assert served.get("/models", headers=valid).status_code == 200
         statuses = [served.get("/models", headers=wrong).status_code for _ in range(LIMIT + 1)]

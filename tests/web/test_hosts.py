@@ -62,7 +62,7 @@ def test_two_hosts_are_refused(served: Served) -> None:
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    names = {"WEIGHBRIDGE_SERVE_NAMES": "registry.example.com,*.internal"}
+    names = {"WEIGHBRIDGE_SERVE_NAMES": "registry.example.com,*.internal", "WEIGHBRIDGE_API_READING": "open"}
     with serving(tmp_path_factory.mktemp("named"), names) as served:
         yield served
 

@@ -209,7 +209,9 @@ class Settings(BaseSettings):
     max_streams_each: int = Field(10, ge=1, description="Those of them that may be one caller's.")
     api_prefix: str = Field("/api", pattern=r"^(/[\w.~-]+)*$", description="Path that the registry's API is below.")
     api_reading: Literal["", "open", "closed"] = Field(
-        "", description="Whether the API can be read without a key; empty: where it listens on this machine only."
+        "",
+        description="Whether the API can be read without a key; empty: where it listens on this machine only, and "
+        "serve_proxies and serve_names do not let others in.",
     )
     serve_url: str = Field(
         "",
@@ -343,7 +345,8 @@ class Settings(BaseSettings):
     @property
     def reading_is_open(self) -> bool:
         """Return whether the API can be read without a key."""
-        return self.api_reading == "open" or (self.api_reading == "" and is_loopback(self.serve_host))
+        others = self.serve_proxies or self.serve_names or not is_loopback(self.serve_host)
+        return self.api_reading == "open" or (self.api_reading == "" and not others)
 
     @property
     def source_roots(self) -> tuple[Path, ...]:
