@@ -151,9 +151,21 @@ def test_a_body_without_end_is_not_read() -> None:
         assert send(url) == Receipt(200)
 
 
-def test_what_is_no_http_is_a_failure() -> None:
-    with answering(b"SSH-2.0-OpenSSH_9.6\r\n") as url:
-        assert send(url, timeout_s=0.5).status is None
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"SSH-2.0-hunter2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nhunter2\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://hunter2:x/\r\n\r\n",
+    ],
+)
+def test_nothing_of_an_answer_that_is_not_valid_comes_back(sent: bytes) -> None:
+    with answering(sent) as url:
+        receipt = send(url, timeout_s=0.5)
+        assert (receipt.status, "not HTTP" in receipt.problem, "hunter2" in str(receipt)) == (None, True, False)
+
+
+def test_a_receiver_where_nothing_listens_is_a_failure() -> None:
     with WebServer() as web:
         closed = web.url("/")
     assert "failed" in send(closed).problem

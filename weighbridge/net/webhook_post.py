@@ -66,8 +66,11 @@ def _posted(url: str, body: bytes, headers: Mapping[str, str], policy: AddressPo
         trust_env=False,
         event_hooks={"request": [obey]},
     )
-    with client, within(timeout_s), client.stream("POST", url, content=body, headers=dict(headers)) as response:
-        return _receipt(response)
+    try:
+        with client, within(timeout_s), client.stream("POST", url, content=body, headers=dict(headers)) as response:
+            return _receipt(response)
+    except httpx.RemoteProtocolError:  # Its text quotes what the receiver sent.
+        return Receipt(None, "The receiver ends the connection without an answer, or its answer is not HTTP.")
 
 
 def _receipt(response: httpx.Response) -> Receipt:
