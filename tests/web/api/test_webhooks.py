@@ -149,6 +149,18 @@ def test_ends_of_every_kind_have_a_callback(hooks: Hooks, web: WebServer) -> Non
     assert {verified(request, hooks.secret())["type"] for request in web.requests} == {"job.failed", "job.done"}
 
 
+def test_a_callback_is_its_asker_s_alone(hooks: Hooks, web: WebServer) -> None:
+    job = hooks.queued(
+        "/models/import", {"uri": "mock:org/name", "name": "callback/own", "callback_url": web.put("/x")}
+    )
+    path = f"/ingests/{job['id']}/deliveries"
+    (delivery,) = hooks.delivered(f"/ingests/{job['id']}")
+    for method, where in (("GET", path), ("POST", f"{path}/{delivery['id']}/repeat")):
+        assert hooks.ask(method, where, models="callback/*").status_code == 404  # Another publisher of the model.
+        assert hooks.ask(method, where, role="admin").is_success
+    assert hooks.ask("GET", f"/ingests/{job['id']}", models="callback/*").status_code == 200
+
+
 def test_each_key_has_a_secret_of_its_own(hooks: Hooks) -> None:
     other = hooks.ask("GET", "/webhooks/callback-secret", role="admin")
     assert other.json()["secret"] != hooks.secret()

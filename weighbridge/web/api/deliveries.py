@@ -60,7 +60,7 @@ def list_callbacks(
     request: Request, resources: SharedResources, caller: Publisher, id_: JobId, cursor: Cursor = "", limit: Limit = 50
 ) -> Response:
     """List the messages to a job's `callback_url`: none before its end, then one."""
-    own_job(resources.catalog, id_, caller, "publisher")
+    _refuse_others(resources, id_, caller)
     found = resources.catalog.deliveries.listed(job_id=id_, before=moment_of(cursor), limit=limit + 1)
     return _part(request, resources, found, limit)
 
@@ -72,8 +72,14 @@ def repeat_callback(
     request: Request, resources: SharedResources, caller: Publisher, id_: JobId, message: MessageId
 ) -> Response:
     """Send the message about the end of a job again, with the same id, whatever became of it."""
-    own_job(resources.catalog, id_, caller, "publisher")
+    _refuse_others(resources, id_, caller)
     return _repeated(request, resources, caller, message, ("job_id", id_))
+
+
+def _refuse_others(resources: Resources, id_: str, caller: Caller) -> None:
+    """Let only the one who asked for a job, and admins of its model, see its messages. Raises NotInCatalog."""
+    asker = resources.catalog.jobs.get(id_).order.asker
+    own_job(resources.catalog, id_, caller, "publisher" if asker == caller.actor else "admin")
 
 
 def _part(request: Request, resources: Resources, found: list[Delivery], limit: int) -> Response:
