@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from tests.catalog.conftest import Clock
 from tests.catalog.test_catalog import settle
 from tests.catalog.test_results import result
-from weighbridge.catalog import Attempt, Catalog, Delivery, JobEnd, JobOrder, Subscription
+from weighbridge.catalog import Attempt, Catalog, Delivery, JobEnd, JobOrder, Subscription, messages
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.subscriptions import MOST
 from weighbridge.domain.webhooks import EVENTS, Destination
@@ -141,7 +141,7 @@ def test_subscriptions_are_listed_by_owner_in_parts_and_removed_with_their_messa
     settle(catalog)
     catalog.subscriptions.remove(mine[0])
     assert len(catalog.deliveries.listed()) == 2
-    for unknown in (mine[0], "nothing"):
+    for unknown in (mine[0], "nothing", "\0"):
         for ask in (catalog.subscriptions.get, catalog.subscriptions.remove):
             with pytest.raises(NotInCatalog):
                 ask(unknown)
@@ -189,6 +189,16 @@ def test_every_end_of_a_job_is_a_message_to_its_callback(catalog: Catalog) -> No
     assert [one.job_id for one in catalog.deliveries.listed(job_id=done)] == [done]
 
 
+def test_a_job_is_not_forgotten_before_its_message_has_ended(catalog: Catalog, clock: Clock) -> None:
+    job = catalog.jobs.add(ORDER).id
+    catalog.jobs.cancel(job)
+    clock.now += timedelta(days=2)
+    assert catalog.jobs.forget(timedelta(days=1)) == 0
+    catalog.deliveries.note(take(catalog), "process", OK, None)
+    assert catalog.jobs.forget(timedelta(days=1)) == 1
+    assert catalog.deliveries.listed() == []
+
+
 def test_a_message_from_its_making_to_its_end(catalog: Catalog, clock: Clock) -> None:
     catalog.subscriptions.add(WANTED)
     assert catalog.deliveries.take("p", 30) is None
@@ -219,8 +229,24 @@ def test_a_message_is_given_up_and_repeated_by_a_person(catalog: Catalog) -> Non
     assert take(catalog).id == found.id
     (row,) = catalog.audit.rows(action="delivery.repeated")
     assert (row.actor, row.object, row.before and row.before["state"]) == ("key:ci", f"delivery:{found.id}", "failed")
-    with pytest.raises(NotInCatalog):
-        catalog.deliveries.repeat("nothing")
+    for unknown in ("nothing", "\0"):
+        with pytest.raises(NotInCatalog):
+            catalog.deliveries.repeat(unknown)
+
+
+def test_a_message_that_is_repeated_while_it_is_attempted_goes_again_only_if_that_fails(catalog: Catalog) -> None:
+    catalog.subscriptions.add(WANTED)
+    settle(catalog)
+    for wait_s in (None, 3600):
+        last = take(catalog)
+        catalog.deliveries.repeat(last.id)
+        catalog.deliveries.note(last, "process", BROKEN, wait_s)
+        found = catalog.deliveries.get(last.id)
+        assert (found.state, found.attempts, found.tried[-1], found.ended_at) == ("waiting", 0, BROKEN, None)
+    last = take(catalog)
+    catalog.deliveries.repeat(last.id)
+    catalog.deliveries.note(last, "process", OK, None)
+    assert catalog.deliveries.get(last.id).state == "delivered"
 
 
 def test_a_process_that_is_gone_loses_its_message(catalog: Catalog, clock: Clock) -> None:
@@ -245,6 +271,19 @@ def test_one_message_at_a_time_goes_to_a_receiver_and_others_do_not_wait_for_it(
     slow = next(one for one in taken if "slow" in one.destination.url)
     catalog.deliveries.note(slow, f"p{taken.index(slow)}", OK, None)
     assert take(catalog, "p4").destination.origin == "https://slow.example"
+
+
+def test_processes_that_look_at_once_take_one_message_for_a_receiver(catalog: Catalog) -> None:
+    for path in ("/a", "/b"):
+        catalog.subscriptions.add(replace(WANTED, destination=Destination(f"https://slow.example{path}", "s")))
+    settle(catalog)
+    now = catalog._changes.clock()
+    with ThreadPoolExecutor(1) as pool:
+        with catalog._database.write() as connection:
+            assert messages.take(connection, "first", now, now + timedelta(hours=1))
+            second = pool.submit(catalog.deliveries.take, "second", 30)
+            wait([second], timeout=0.3)  # It ends no sooner than the first one has its message.
+        assert second.result() is None
 
 
 def test_new_messages_go_before_those_that_failed(catalog: Catalog, clock: Clock) -> None:

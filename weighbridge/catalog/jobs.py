@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, or_, select
 
 from weighbridge import errors
 from weighbridge.catalog import schema
@@ -334,13 +334,19 @@ def cancel(connection: Connection, id_: str, now: datetime) -> tuple[StoredJob, 
 
 
 def has_ended(connection: Connection, before: datetime) -> bool:
-    """Return whether a job ended before a time."""
-    return connection.execute(select(_table.c.id).where(_table.c.ended_at < before).limit(1)).first() is not None
+    """Return whether a job ended before a time, and its message is no longer on its way."""
+    return connection.execute(select(_table.c.id).where(_over(before)).limit(1)).first() is not None
 
 
 def forget(connection: Connection, ended_before: datetime) -> int:
-    """Delete the jobs that ended before a time, with their keys, and return how many."""
-    return connection.execute(_table.delete().where(_table.c.ended_at < ended_before)).rowcount
+    """Delete the jobs of which `has_ended` speaks, with their keys and messages, and return how many."""
+    return connection.execute(_table.delete().where(_over(ended_before))).rowcount
+
+
+def _over(before: datetime) -> ColumnElement[bool]:
+    sent = schema.deliveries
+    is_being_sent = exists().where(sent.c.job_id == _table.c.id, sent.c.state == "waiting")
+    return (_table.c.ended_at < before) & ~is_being_sent
 
 
 def _free(now: datetime) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select
 
 from weighbridge.catalog import schema
 from weighbridge.domain.webhooks import Destination
@@ -22,6 +22,8 @@ from weighbridge.errors import NotInCatalog
 DeliveryState = Literal["waiting", "delivered", "failed"]
 #: Attempts that are kept of one message: a repeated one has more than the schedule.
 MOST_TRIED = 30
+#: Key of the advisory lock of PostgreSQL for which processes that take a message wait: any constant of ours.
+_TAKING = 0x6D65737361676573
 _table = schema.deliveries
 
 
@@ -131,6 +133,8 @@ def is_due(connection: Connection, now: datetime) -> bool:
 
 def take(connection: Connection, owner: str, now: datetime, until: datetime) -> Delivery | None:
     """Give a process a message that is due, if there is one: new ones first, then the one due for the longest time."""
+    if connection.dialect.name == "postgresql":  # Two at once would each take a message for the same receiver.
+        connection.execute(select(func.pg_advisory_xact_lock(_TAKING)))
     order = (_table.c.attempts, _table.c.due_at, _table.c.id)
     first = select(_table).where(_due(now)).order_by(*order).limit(1)
     row = connection.execute(first.with_for_update(skip_locked=True)).first()
@@ -142,15 +146,24 @@ def take(connection: Connection, owner: str, now: datetime, until: datetime) -> 
 
 
 def note(connection: Connection, delivery: Delivery, owner: str, attempt: Attempt, changes: Mapping[str, Any]) -> bool:
-    """Store an attempt and end its lease; return False when the message is no longer that process's."""
-    tried = [one.to_json() for one in (*delivery.tried, attempt)][-MOST_TRIED:]
-    values = {"tried": tried, "owner": None, "leased_until": None, **changes}
+    """Store an attempt and end its lease; return False when the message is no longer that process's.
+
+    A message that was repeated during an attempt that failed stays due at once, whatever `changes` say.
+    """
     mine = (_table.c.id == delivery.id) & (_table.c.owner == owner)
-    return bool(connection.execute(_table.update().where(mine).values(values)).rowcount)
+    begun = connection.execute(select(_table.c.attempts).where(mine).with_for_update()).scalar()
+    if begun is None:
+        return False
+    tried = [one.to_json() for one in (*delivery.tried, attempt)][-MOST_TRIED:]
+    values = {"tried": tried, "owner": None, "leased_until": None}
+    if begun or not attempt.problem:
+        values |= changes
+    connection.execute(_table.update().where(mine).values(values))
+    return True
 
 
 def repeat(connection: Connection, id_: str, now: datetime) -> None:
-    """Make a message due at once, with the whole schedule before it; one that is being attempted stays so."""
+    """Make a message due at once, with the whole schedule before it; one that is being attempted waits for its end."""
     values = {"state": "waiting", "due_at": now, "attempts": 0, "ended_at": None}
     connection.execute(_table.update().where(_table.c.id == id_).values(values))
 

@@ -347,7 +347,7 @@ jobs = Table(
 subscriptions = Table(
     "subscriptions",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", PlainText, primary_key=True),
     Column("url", PlainText, nullable=False),
     Column("signer", Text, nullable=False, comment="names the secret, which is stored nowhere"),
     Column("events", JSON, nullable=False, comment="of EventType"),
@@ -361,7 +361,7 @@ subscriptions = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Text, primary_key=True, comment="the header webhook-id, at each attempt"),
+    Column("id", PlainText, primary_key=True, comment="the header webhook-id, at each attempt"),
     Column("subscription_id", ForeignKey("subscriptions.id", ondelete="CASCADE"), comment="whose event it is"),
     Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), comment="whose end it is; one of both is there"),
     Column("url", PlainText, nullable=False),
