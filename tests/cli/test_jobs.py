@@ -5,12 +5,14 @@ from __future__ import annotations
 from tests.cli.conftest import Bench
 from weighbridge.catalog import JobEnd, JobOrder
 from weighbridge.config.settings import Settings
+from weighbridge.domain.webhooks import Destination
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.opening import open_catalog
 
 
 def order(name: str) -> JobOrder:
-    return JobOrder("ingest", name, {"uri": f"mock:{name}"}, "key:ci")
+    hook = Destination("https://hooks.example/hunter2", "mark/name")
+    return JobOrder("ingest", name, {"uri": f"mock:{name}"}, "key:ci", callback=hook)
 
 
 def test_jobs_are_listed_shown_and_cancelled(bench: Bench) -> None:
@@ -42,7 +44,7 @@ def test_jobs_are_listed_shown_and_cancelled(bench: Bench) -> None:
     assert rows[2].endswith("The disk is full. Free some space.")
     assert rows[3].endswith("PASSED 1.0.0")
     listed = bench.run("jobs", "list", "--state", "running", "--json").json
-    assert [job["id"] for job in listed] == [running]
+    assert [(job["id"], job["callback"]) for job in listed] == [(running, "https://hooks.example")]
     assert len(bench.run("jobs", "list", "--limit", "2", "--json").json) == 2
     assert bench.run("jobs", "list", "--state", "asleep").status == 64
 

@@ -158,11 +158,12 @@ class StoredJob:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        order = {name: value for name, value in vars(self.order).items() if name != "key"}
+        order = {name: value for name, value in vars(self.order).items() if name not in ("key", "callback")}
         times = {name: getattr(self, name) for name in ("created_at", "updated_at", "ended_at")}
         return {
             "id": self.id,
             **order,
+            "callback": self.order.callback.origin if self.order.callback else None,
             "state": self.state,
             "beginnings": self.beginnings,
             "cancel_wanted": self.cancel_wanted,
