@@ -7,6 +7,8 @@ import http.client
 import pytest
 
 from tests.services.weighbridge import Served
+from weighbridge.config.settings import Settings
+from weighbridge.web.app import create_api
 from weighbridge.web.limits import HEADERS
 
 pytestmark = pytest.mark.xdist_group("web")
@@ -42,3 +44,12 @@ def test_a_large_body_in_chunks_is_refused_on_the_way(served: Served) -> None:
     chunks = iter([b"[" + b" " * 1023] * 1100)
     response = served.request("POST", "/models/import", content=chunks, headers=served.key("publisher"))
     assert response.status_code == 413
+
+
+def test_every_operation_with_a_body_says_that_it_may_be_too_large() -> None:
+    paths = create_api(Settings()).openapi()["paths"]
+    with_body = {
+        (method, path): one for path, all_ in paths.items() for method, one in all_.items() if "requestBody" in one
+    }
+    assert with_body
+    assert [operation for operation, one in with_body.items() if "413" not in one["responses"]] == []

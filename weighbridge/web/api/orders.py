@@ -37,21 +37,23 @@ Key = Annotated[
 ]
 
 
-@router.post("/import", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
+@router.post("/import", responses=documented(400, 413, 422, 503), status_code=202, response_model=JobDocument)
 def import_model(request: Request, caller: Publisher, wanted: ImportOrder, key: Key = "") -> Response:
     """Import a model from a source: it is fetched, verified, scanned, judged and, once it passed, published."""
     ref, slip = wanted.request(), slip_of(caller, key, wanted.callback_url)
     return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
 
 
-@router.post("", responses=documented(400, 422, 503), status_code=202, response_model=JobDocument)
+@router.post("", responses=documented(400, 413, 422, 503), status_code=202, response_model=JobDocument)
 def register_model(request: Request, caller: Publisher, wanted: Registration, key: Key = "") -> Response:
     """Register a model that was uploaded to storage of one's own; it passes the same gate as every other one."""
     ref, slip = wanted.request(), slip_of(caller, key, wanted.callback_url, wanted.declared())
     return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
 
 
-@router.post("/{id}/versions", responses=documented(400, 404, 422, 503), status_code=202, response_model=JobDocument)
+@router.post(
+    "/{id}/versions", responses=documented(400, 404, 413, 422, 503), status_code=202, response_model=JobDocument
+)
 def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVersion, key: Key = "") -> Response:
     """Add a version to a model. A number that contradicts what changed is a warning of its job."""
     declared: dict[str, object] | None = {"changelog": wanted.changelog} if wanted.changelog else None
@@ -65,7 +67,9 @@ def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVers
     return queued(request, caller, name, ordered)
 
 
-@router.post("/{id}/scan", responses=documented(400, 404, 409, 422, 503), status_code=202, response_model=JobDocument)
+@router.post(
+    "/{id}/scan", responses=documented(400, 404, 409, 413, 422, 503), status_code=202, response_model=JobDocument
+)
 def scan_model(
     request: Request, caller: Publisher, name: Name, wanted: Annotated[ScanOrder | None, Body()] = None, key: Key = ""
 ) -> Response:
