@@ -33,7 +33,7 @@ class Destination:
 
     Attributes:
         url: of the receiver; it may hold a secret, and is shown by `origin` only.
-        signer: names the secret, as `SigningKey.signer` has it; it is none.
+        signer: names the secret, as `SigningKey.signer` has it, and is not secret itself.
     """
 
     url: str = field(repr=False)
