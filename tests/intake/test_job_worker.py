@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +20,18 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import InvalidConfiguration, InvalidName, InvalidReference, StateConflict, UsageError
+from weighbridge.intake import steps
 from weighbridge.intake.asker import Asker
+from weighbridge.intake.collecting import collect
 from weighbridge.intake.job_orders import OrderSlip, order_ingest, order_rescan
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.job_retention import JobRetention
 from weighbridge.intake.job_worker import JobWorker
+from weighbridge.intake.lookup import exact
+from weighbridge.intake.quarantine import delete
 from weighbridge.intake.removing import remove
 from weighbridge.intake.resources import Resources
+from weighbridge.intake.withdrawing import withdraw
 from weighbridge.intake.workspace import Workspace, open_resources, open_workspace, workspace_of
 
 SLIP = OrderSlip("key:ci")
@@ -179,6 +186,39 @@ def test_a_version_is_scanned_again_without_its_source(yard: Yard) -> None:
         again = order_rescan(version, SLIP, workspace)
         remove("m@1.0.0", workspace)
     assert end_of(yard.done(again)).error == "NotInCatalog"
+
+
+def test_a_version_that_is_purged_before_its_scan_stays_purged(yard: Yard) -> None:
+    yard.done(yard.order())
+    with yard.asking() as workspace:
+        version = exact(workspace.catalog, "m", "1.0.0")
+        job = order_rescan(version, SLIP, workspace)
+        withdraw("m", "1.0.0", "recalled", workspace)
+        delete([version], [], workspace)
+    assert end_of(yard.done(job)).error == "BlobMissing"
+    with yard.asking() as workspace:
+        now = exact(workspace.catalog, "m", "1.0.0")
+        assert (now.purged, now.status) == (True, "FAILED")
+
+
+def test_the_bytes_of_a_version_that_is_being_scanned_stay(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard.done(yard.order())
+    with yard.asking() as workspace:
+        version = exact(workspace.catalog, "m", "1.0.0")
+        job = order_rescan(version, SLIP, workspace)
+    describe = steps.describe
+
+    def slowly(*values: Any) -> Any:
+        with yard.asking() as workspace:
+            remove("m@1.0.0", workspace)
+            assert collect(workspace).done.held == len(version.manifest.files)
+        return describe(*values)
+
+    monkeypatch.setattr(steps, "describe", wraps(describe)(slowly))
+    assert end_of(yard.done(job)).status == "PASSED"
+    with yard.asking() as workspace:
+        now = exact(workspace.catalog, "m", "1.0.0")
+        assert all(workspace.store.has(entry.digest) for entry in now.manifest.files if entry.digest)
 
 
 def test_a_job_that_is_not_wanted_any_more_stops_during_a_transfer(yard: Yard) -> None:

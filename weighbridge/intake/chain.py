@@ -125,6 +125,7 @@ def rescan(version: ModelVersion, workspace: Workspace, runner: Runner) -> Outco
 
 def _rescan(job: Job, version: ModelVersion, runner: Runner, number: int) -> Outcome:
     job.workspace.import_ahead([job.request])
+    steps.keep(job, version)
     job.workspace.catalog.update_ingest(number, "SCANNING")
     manifest = version.manifest
     reports = [runner.call(steps.scan, job, Received(manifest.files))]

@@ -76,6 +76,20 @@ def recall(job: Job, declared: Manifest) -> Received | None:
     return Received(found.files, catalog.recall_dropped(declared.fingerprint))
 
 
+def keep(job: Job, version: ModelVersion) -> None:
+    """Prevent every collection from deleting a version's bytes while the job lasts.
+
+    Its last step settles the version as one that has its bytes, even where no step reads them.
+
+    Raises:
+        BlobMissing: some are not in the store, as after a purge.
+    """
+    store = job.workspace.store
+    for entry in version.manifest.files:
+        if entry.digest and not store.has(entry.digest):
+            store.path(entry.digest)
+
+
 def groups(declared: Manifest) -> tuple[tuple[FileEntry, ...], ...]:
     """Return the groups of files that are fetched and scanned together: the small ones first, then each large one."""
     small = tuple(entry for entry in declared.files if (entry.size or 0) < LARGE_FILE)
