@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.registries.killing import FILE_EVENTS, Seen, die, run_and_die
 from tests.services.clamd import signatures
+from weighbridge.config.lock_file import lock_path, write_lock
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Silent
 from weighbridge.domain.ref import ModelRef
@@ -103,6 +105,23 @@ def test_what_a_killed_ingest_relied_on_may_go(settings: Settings, step: str) ->
     assert len(list((settings.store_folder / "blobs").rglob("?" * 64))) == 2
     assert take_in(settings) == "1.0.0"
     assert is_sound(settings)
+
+
+def test_a_lock_that_was_written_while_a_collection_waited_counts(settings: Settings) -> None:
+    """A collection waits for whoever notes a blob; the lock is written, and its work ends, before it begins."""
+    take_in(settings)
+    models = settings.home.parent / "models.yaml"
+    with open_workspace(settings) as workspace, ThreadPoolExecutor(1) as pool:
+        version = workspace.catalog.get("m")
+        assert version is not None
+        remove_it(settings)
+        with workspace.store.leases.noting():
+            waiting = pool.submit(collect, workspace, (models,))
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            write_lock(lock_path(models), {"m": (version.manifest.ref.uri, version.manifest)}, set())
+        found = waiting.result()
+    assert (found.done.kept, found.done.held, found.locks) == (2, 0, (lock_path(models),))
 
 
 def test_a_process_that_lives_long_keeps_only_what_its_work_needs(settings: Settings) -> None:

@@ -65,24 +65,18 @@ def collect(
         CatalogError: the catalog cannot be read, or has never had a model: then it does not belong to this store.
         InvalidConfiguration: a lock cannot be read; nothing was deleted.
     """
-    catalog = workspace.catalog
-    locks = tuple(path for one in models if (path := lock_path(one)).exists())
+    catalog, locks = workspace.catalog, list[Path]()
     if catalog.blank and next(workspace.store.digests(), None) is not None:
         raise CatalogError(
             f"The catalog knows no model, and the store at {workspace.store.root} has blobs: nothing was deleted.",
             "Check WEIGHBRIDGE_HOME and WEIGHBRIDGE_CATALOG_URL: the catalog of this store knows what is needed.",
         )
-    locked = {
-        entry.digest
-        for path in locks
-        for _, manifest in read_lock(path).values()
-        for entry in manifest.files
-        if entry.digest
-    }
 
     def needed() -> set[Digest]:
-        return catalog.needed() | locked
+        locks.extend(path for one in models if (path := lock_path(one)).exists())
+        locked = (manifest for path in locks for _, manifest in read_lock(path).values())
+        return catalog.needed() | {entry.digest for one in locked for entry in one.files if entry.digest}
 
     among = None if of is None else {one.digest for version in of for one in version.manifest.files if one.digest}
     done = sweep(workspace.store, needed, older_than_days * _DAY_S, among=among, dry_run=dry_run)
-    return Collection(done, dry_run, locks)
+    return Collection(done, dry_run, tuple(locks))
