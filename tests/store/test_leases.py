@@ -117,6 +117,13 @@ def test_no_order_of_looks_and_collections_loses_a_blob(
     assert found == [(after, until) != (0, 0)]
 
 
+def test_what_is_received_while_it_waits_for_its_deletion_is_there_once(shared: LocalBlobStore, blob: Digest) -> None:
+    collect(shared)
+    assert shared.put([CONTENT]) == blob
+    assert list((shared.root / "trash").iterdir()) == []
+    assert shared.path(blob).read_bytes() == CONTENT
+
+
 def test_what_was_seen_where_it_no_longer_is_is_put_back(
     shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import StoreError
+from weighbridge.store.leases import Lease
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.store.sweeping import PARTIAL_LIFETIME_DAYS, sweep
 
@@ -70,6 +71,31 @@ def test_what_is_young_is_kept_on_request(store: LocalBlobStore) -> None:
     done = sweep(store, nothing, 2 * _DAY_S)
     assert (done.blobs, done.young) == (1, 1)
     assert list(store.digests()) == [young]
+
+
+def test_what_was_proven_before_it_was_given_out_stays_until_the_work_ends(store: LocalBlobStore) -> None:
+    blob = put(store, b"given out as a link")
+    with LocalBlobStore(store.root).leased() as at_work:
+        at_work.prove(blob)
+        assert sweep(store, nothing).held == 1
+    assert sweep(store, nothing).blobs == 1
+
+
+def test_work_that_ends_while_it_waits_for_a_collection_leaves_no_lease(store: LocalBlobStore) -> None:
+    blob, lease = put(store, b"blob"), Lease(store.leases)
+
+    def note() -> None:
+        with lease.counting_on(blob):
+            pass
+
+    thread = Thread(target=note)
+    with store.leases.collecting():
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        lease.end()
+    thread.join()
+    assert list((store.root / "leases").glob("*.lease")) == []
 
 
 def test_what_was_told_to_be_here_stays_until_the_work_ends(store: LocalBlobStore) -> None:

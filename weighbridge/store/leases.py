@@ -58,7 +58,8 @@ class Lease:
             return
         with self._leases.noting():
             with self._writing, store_errors(self._leases.folder):
-                self._note(digest)
+                if not self._has_ended:  # It may have ended while a collection let nobody note anything.
+                    self._note(digest)
             yield
 
     def _note(self, digest: Digest) -> None:

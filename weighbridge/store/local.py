@@ -168,7 +168,7 @@ class LocalBlobStore:
             sums.adopt(
                 self._pieces(digest)
             )  # First: sums without a blob do no harm; a blob without sums never gets any.
-            if target.exists():
+            if target.exists() or self._recover(digest):
                 part.unlink()
             else:
                 os.replace(part, target)
@@ -250,11 +250,15 @@ class LocalBlobStore:
     def prove(self, digest: Digest, heard: Heard = unheard) -> None:
         """Hash a blob before it is given out, unless this process did so since its file last changed.
 
+        In a store from `leased` it then stays, as a link to it may be given out; where this user may only read the
+        store, nothing can be noted there.
+
         Raises:
             BlobMissing: it is not here.
             IntegrityError: it is damaged; then it is set aside as by `check`.
         """
-        identity = _identity(self.path(digest))
+        with self._counting_on(digest) if os.access(self.leases.folder, os.W_OK) else nullcontext():
+            identity = _identity(self.path(digest))
         if self._proven.get(digest) == identity:
             heard(identity[1])
             return
