@@ -12,6 +12,7 @@ import pytest
 from tests.handlers import tiny
 from tests.registries.values import put
 from weighbridge.benchmarks.interface import BenchmarkSettings
+from weighbridge.benchmarks.planning import Measurement, measure
 from weighbridge.benchmarks.running import (
     BenchmarkRequest,
     benchmark,
@@ -28,6 +29,7 @@ from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import IntegrityError, InvalidConfiguration, RegistryError
 from weighbridge.handlers.choosing import benchmarks_of, handler_of
 from weighbridge.store.local import LocalBlobStore
+from weighbridge.store.sweeping import sweep
 
 pytestmark = pytest.mark.xdist_group("torch")
 SETTINGS = BenchmarkSettings(n=6, warmups=1, prompt_tokens=8, output_tokens=4, batch_sizes=(1,), timeout_s=120)
@@ -180,21 +182,41 @@ def test_what_a_model_writes_into_the_store_is_found_and_its_result_not_kept(
 ) -> None:
     store = LocalBlobStore(tmp_path / "store")
     found, kept = put(store), list[BenchmarkResult]()
-    with pytest.raises(IntegrityError, match=r"org/name@1\.0\.0 ran, .* changed its files: config\.json\."):
+    with pytest.raises(IntegrityError, match=r"org/name@1\.0\.0 ran, .* changed or removed its files: config\.json\."):
         benchmark(found, store, writer(change), clock, keep=kept.append)
     changed = found.manifest.by_path["config.json"].digest
     assert changed is not None
     assert (kept, store.has(changed), list(store.corrupt_digests())) == ([], False, [changed])
 
 
-def test_a_model_that_changes_no_byte_or_whose_blob_is_removed_has_a_result(
+def test_what_a_model_removes_from_the_store_is_found_as_it_may_have_been_changed_before(
+    tmp_path: Path, writer: Callable[[str], BenchmarkRequest]
+) -> None:
+    store, kept = LocalBlobStore(tmp_path / "store"), list[BenchmarkResult]()
+    with pytest.raises(IntegrityError, match=r"removed its files: config\.json\."):
+        benchmark(put(store), store, writer("blob.unlink(); return"), clock, keep=kept.append)
+    assert kept == []
+
+
+def test_a_model_that_changes_no_byte_has_a_result(tmp_path: Path, writer: Callable[[str], BenchmarkRequest]) -> None:
+    store = LocalBlobStore(tmp_path / "store")
+    change = "os.pwrite(os.open(blob, os.O_WRONLY), path.read_bytes(), 0)"
+    (result,) = benchmark(put(store), store, writer(change), clock)
+    assert result.failure == ""
+    assert list(store.corrupt_digests()) == []
+
+
+def test_what_a_model_runs_on_is_deleted_by_no_collection(
     tmp_path: Path, writer: Callable[[str], BenchmarkRequest]
 ) -> None:
     store = LocalBlobStore(tmp_path / "store")
-    for change in ("os.pwrite(os.open(blob, os.O_WRONLY), path.read_bytes(), 0)", "blob.unlink(); return"):
-        (result,) = benchmark(put(store), store, writer(change), clock)
-        assert result.failure == ""
-        assert list(store.corrupt_digests()) == []
+    change = (
+        "from weighbridge.store.local import LocalBlobStore; from weighbridge.store.sweeping import sweep; "
+        "sweep(LocalBlobStore(blob.parents[3]), set); assert blob.exists(); return"
+    )
+    result = measure(Measurement("embedding_rate", put(store), store.root, writer(change)), clock)
+    assert result.failure == ""
+    assert sweep(store, set).held == 0
 
 
 def test_what_is_written_while_a_question_is_answered_is_found(tmp_path: Path) -> None:

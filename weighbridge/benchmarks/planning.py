@@ -84,7 +84,8 @@ def measure(
     if isinstance(subject, ModelEntry):
         return benchmark_endpoint(subject, names, request.settings, clock, cancel_event=cancel_event)[0]
     wanted = replace(request, benchmarks=names)
-    return benchmark(subject, LocalBlobStore(measurement.store), wanted, clock, cancel_event=cancel_event)[0]
+    with LocalBlobStore(measurement.store).leased() as blobs:
+        return benchmark(subject, blobs, wanted, clock, cancel_event=cancel_event)[0]
 
 
 def measurements(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -134,20 +134,22 @@ def laid_out(version: ModelVersion, blobs: BlobStore, progress: Progress | None 
 def refuse_changed(version: ModelVersion, blobs: BlobStore) -> None:
     """Set aside the blobs of a version that were changed since it was laid out; none that is untouched is read.
 
+    One that is gone counts as changed: no collection deletes a blob that is laid out, and a program that changed it
+    before would not be found otherwise.
+
     Raises:
         IntegrityError: there are some.
     """
     changed = set()
     for digest in {entry.digest for entry in version.manifest.files if entry.digest}:
-        with suppress(BlobMissing):  # A blob may be removed meanwhile, as by `weighbridge gc`.
-            try:
-                blobs.prove(digest)
-            except IntegrityError:
-                changed.add(digest)
+        try:
+            blobs.prove(digest)
+        except (BlobMissing, IntegrityError):
+            changed.add(digest)
     if paths := [entry.path for entry in version.manifest.files if entry.digest in changed]:
         raise IntegrityError(
-            f"While {version.name}@{version.version} ran, a program changed its files: {', '.join(paths)}.",
-            "They are set aside: ingest the model again, and check its handler and any code of its own.",
+            f"While {version.name}@{version.version} ran, a program changed or removed its files: {', '.join(paths)}.",
+            "They are out of the store: ingest the model again, and check its handler and any code of its own.",
             paths=paths,
         )
 
