@@ -19,11 +19,18 @@ from weighbridge.catalog import JobEnd, StoredJob
 from weighbridge.config.settings import Settings
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
-from weighbridge.errors import InvalidConfiguration, InvalidName, InvalidReference, StateConflict, UsageError
+from weighbridge.errors import (
+    InvalidConfiguration,
+    InvalidName,
+    InvalidReference,
+    KeyReused,
+    StateConflict,
+    UsageError,
+)
 from weighbridge.intake import steps
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.collecting import collect
-from weighbridge.intake.job_orders import OrderSlip, order_ingest, order_rescan
+from weighbridge.intake.job_orders import OrderSlip, order_ingest, order_purge, order_rescan
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.job_retention import JobRetention
 from weighbridge.intake.job_worker import JobWorker
@@ -186,6 +193,22 @@ def test_a_version_is_scanned_again_without_its_source(yard: Yard) -> None:
         again = order_rescan(version, SLIP, workspace)
         remove("m@1.0.0", workspace)
     assert end_of(yard.done(again)).error == "NotInCatalog"
+
+
+def test_a_purge_that_is_sent_again_means_no_version_that_came_since(yard: Yard) -> None:
+    slip = replace(SLIP, key="purge")
+    yard.done(yard.order())
+    with yard.asking() as workspace:
+        job = order_purge("m", "", "recalled", slip, workspace)
+    assert end_of(yard.done(job)).status == "PURGED"
+    yard.put("README.md", "# Another one")
+    assert end_of(yard.done(yard.order())).status == "PASSED"
+    with yard.asking() as workspace:
+        assert order_purge("m", "", "recalled", slip, workspace).id == job.id
+        for other in ("1.0.0", exact(workspace.catalog, "m", "").version):
+            with pytest.raises(KeyReused):
+                order_purge("m", other, "recalled", slip, workspace)
+        assert exact(workspace.catalog, "m", "").status == "PASSED"
 
 
 def test_a_version_that_is_purged_before_its_scan_stays_purged(yard: Yard) -> None:

@@ -39,6 +39,11 @@ class JobQueue:
                 _record(change, "queued", job)
         return job
 
+    def sent(self, asker: str, key: str) -> StoredJob | None:
+        """Return the job that an asker has sent with a key, or None."""
+        with self._database.read() as connection:
+            return jobs.sent(connection, asker, key)
+
     def get(self, id_: str) -> StoredJob:
         """Return a job. Raises NotInCatalog."""
         with self._database.read() as connection:

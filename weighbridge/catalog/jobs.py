@@ -205,7 +205,7 @@ def add(connection: Connection, order: JobOrder, now: datetime) -> tuple[StoredJ
     statement = insert(connection, _table).values(row).on_conflict_do_nothing(index_elements=["asker", "key"])
     if connection.execute(statement.returning(_table.c.id)).first():
         return get(connection, id_), True
-    earlier = _one(connection, (_table.c.asker == order.asker) & (_table.c.key == order.key))
+    earlier = sent(connection, order.asker, order.key)
     assert earlier is not None
     if earlier.order != order:
         raise KeyReused(
@@ -214,6 +214,11 @@ def add(connection: Connection, order: JobOrder, now: datetime) -> tuple[StoredJ
             id=earlier.id,
         )
     return earlier, False
+
+
+def sent(connection: Connection, asker: str, key: str) -> StoredJob | None:
+    """Return the job that an asker has sent with a key, or None."""
+    return _one(connection, (_table.c.asker == asker) & (_table.c.key == key))
 
 
 def refuse_beyond(connection: Connection, asker: str, limits: JobLimits) -> None:

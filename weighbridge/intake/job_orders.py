@@ -78,15 +78,21 @@ def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -
 def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace: Workspace) -> StoredJob:
     """Withdraw one version of a model, or without a number all of them, and queue the deletion of their bytes.
 
+    An order that is sent again with its key withdraws nothing: there may be versions now that it did not mean.
+
     Raises:
         NotInCatalog: there is no such model or version.
         RegistryError: a registry refused; nothing is queued, and the same call again goes on.
         KeyReused: the key belongs to another order.
         TooManyAtOnce: too many jobs wait; the versions are withdrawn, and the same call again goes on.
     """
-    withdraw(name, number, reason, workspace)
-    numbers = [one.version for one in workspace.catalog.lists.versions(name) if number in ("", one.version)]
-    request = {"name": name, "versions": numbers}
+    earlier = workspace.catalog.jobs.sent(slip.asker, slip.key) if slip.key else None
+    if earlier is not None:
+        numbers = earlier.order.request.get("versions")
+    else:
+        withdraw(name, number, reason, workspace)
+        numbers = [one.version for one in workspace.catalog.lists.versions(name) if number in ("", one.version)]
+    request = {"name": name, "version": number, "versions": numbers}
     return _queue("purge", name, request, slip, workspace)
 
 
