@@ -15,6 +15,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
+from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake import chain, steps
 from weighbridge.intake.chain import Direct
 from weighbridge.intake.collecting import Collection, collect
@@ -122,6 +123,22 @@ def test_a_lock_that_was_written_while_a_collection_waited_counts(settings: Sett
             write_lock(lock_path(models), {"m": (version.manifest.ref.uri, version.manifest)}, set())
         found = waiting.result()
     assert (found.done.kept, found.done.held, found.locks) == (2, 0, (lock_path(models),))
+
+
+def test_the_null_device_in_the_place_of_a_lock_is_none_and_a_broken_lock_prevents_a_collection(
+    settings: Settings,
+) -> None:
+    take_in(settings)
+    remove_it(settings)
+    models = settings.home.parent / "models.yaml"
+    lock_path(models).write_text("")
+    with open_workspace(settings) as workspace:
+        with pytest.raises(InvalidConfiguration):
+            collect(workspace, (models,))
+        lock_path(models).unlink()
+        lock_path(models).symlink_to("/dev/null")
+        found = collect(workspace, (models,))
+    assert (found.done.blobs, found.locks) == (2, ())
 
 
 def test_a_process_that_lives_long_keeps_only_what_its_work_needs(settings: Settings) -> None:

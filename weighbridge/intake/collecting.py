@@ -73,7 +73,9 @@ def collect(
         )
 
     def needed() -> set[Digest]:
-        locks.extend(path for one in models if (path := lock_path(one)).exists())
+        found = (lock_path(one) for one in models)
+        # A container without a lock has /dev/null in its place (deployments/compose.yaml).
+        locks.extend(path for path in found if path.exists() and not path.is_char_device())
         locked = (manifest for path in locks for _, manifest in read_lock(path).values())
         return catalog.needed() | {entry.digest for one in locked for entry in one.files if entry.digest}
 
