@@ -47,6 +47,7 @@ def test_lists_are_json_or_separated_by_commas(
         ("WEBHOOK_NETWORKS", "10.0.0.0/99", "WEIGHBRIDGE_WEBHOOK_NETWORKS=10.0.0.0/8"),
         ("WEBHOOK_RETRIES_S", "5,soon", "WEIGHBRIDGE_WEBHOOK_RETRIES_S=5,300"),
         ("WEBHOOK_RETRIES_S", "nan", "WEIGHBRIDGE_WEBHOOK_RETRIES_S=5,300"),
+        ("JOB_RETENTION_DAYS", "inf", "WEIGHBRIDGE_JOB_RETENTION_DAYS=90.0"),
         ("SERVE_URL", "models.example.com", "WEIGHBRIDGE_SERVE_URL=https://models.example.com"),
         ("REGISTIRES", "mlflow", "WEIGHBRIDGE_REGISTRIES"),
         ("HOMES", "/srv", "WEIGHBRIDGE_HOME"),

@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         30.0, ge=1, description="Seconds after which the work of a process that was killed goes on in another one."
     )
     job_retention_days: float = Field(
-        90.0, ge=0, description="Days after which `serve` deletes jobs that have ended; 0 keeps them."
+        90.0, ge=0, le=36_500, description="Days after which `serve` deletes jobs that have ended; 0 keeps them."
     )
     serve_proxies: tuple[str, ...] = Field(
         (), description="Addresses of reverse proxies that are believed where a request comes from; none by default."
