@@ -27,8 +27,6 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 #: How often a job is begun: after that, it is what ends the processes that work on it.
 MOST_BEGINNINGS = 5
 _ENDED = ("done", "failed", "cancelled")
-#: Seconds after which one more job may be asked for where too many wait.
-_RETRY_AFTER_S = 30
 #: Errors about the asker's model and source; others, and those of the configuration, name the operator's machines.
 _FOR_ASKERS = (errors.UsageError, errors.SourceError, errors.IntegrityError, errors.UnsafePath, errors.StateConflict)
 _HIDDEN = {"problem": "The server could not do this.", "remedy": "Ask its operator: an admin's key sees the reason."}
@@ -234,7 +232,7 @@ def refuse_beyond(connection: Connection, asker: str, limits: JobLimits) -> None
     raise TooManyAtOnce(
         f"{full} wait already, and no more may.",
         "Wait until some of them have begun, or cancel some.",
-        retry_after_s=_RETRY_AFTER_S,
+        retry_after_s=30,
     )
 
 
@@ -283,9 +281,7 @@ def take(
             ended.append(row.id)
         elif row.beginnings >= MOST_BEGINNINGS:
             problem = f"Each of the {row.beginnings} processes that worked on it ended before it did."
-            remedy = (
-                "The server's log may say why, such as too little memory. Fix the cause, then send the request again."
-            )
+            remedy = "The server's log may say why, such as too little memory. Mend that, then send the order again."
             end = JobEnd("failed", problem=problem, remedy=remedy, error="UnexpectedError")
             _change(connection, row.id, now, _ending(end, now))
             ended.append(row.id)
