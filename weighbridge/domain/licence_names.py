@@ -141,11 +141,16 @@ def _one(words: str) -> str:
         return _one(named) or named if named else ""
     if folded in _WITHOUT_VERSION:
         return words
-    try:
-        parsed = _spdx().parse(words, validate=False)
-    except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
-        return ""
+    parsed = _parsed(words)
     return "" if parsed is None or _spdx().unknown_license_keys(parsed) else str(parsed)
+
+
+def _parsed(words: str) -> Any:
+    """Return a text as an expression of the library; None for an empty one, and for what is none."""
+    try:
+        return _spdx().parse(words, validate=False)
+    except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
+        return None
 
 
 def _spelled(folded: str) -> str:
@@ -185,10 +190,8 @@ def licence_names(expression: str) -> tuple[str, ...]:
     SPDX lists (`WITH Classpath-exception-2.0`) is no licence: it only adds permissions. Another one may take some away
     (`Apache-2.0 WITH Commons-Clause`), and counts as a further licence.
     """
-    try:
-        symbols = _spdx().license_symbols(expression, decompose=False)
-    except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
-        return (expression,)
+    parsed = _parsed(expression)
+    symbols = _spdx().license_symbols(parsed, decompose=False) if parsed is not None else ()
     names = {without_exception(name) for symbol in symbols for name in _names_of(symbol)}
     return tuple(sorted(names)) or (expression,)
 
@@ -206,10 +209,7 @@ def alternatives(expression: str) -> tuple[tuple[str, ...], ...]:
     `MIT OR (GPL-3.0-only AND CC-BY-4.0)` has two; a text that is no expression is one licence of that name. With an
     exception that SPDX does not list, a licence holds itself, and beside it a further one.
     """
-    try:
-        parsed = _spdx().parse(expression, validate=False)
-    except Exception:  # noqa: BLE001 (beside ExpressionError the parser trips over its own assertions on odd words)
-        return ((expression,),)
+    parsed = _parsed(expression)
     found = _ways(parsed) if parsed is not None else []
     return tuple(found) or ((expression,),)
 
