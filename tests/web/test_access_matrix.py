@@ -17,9 +17,11 @@ import pytest
 
 from tests.catalog.test_catalog import settle
 from tests.services.weighbridge import Served, serving
+from weighbridge.catalog import JobOrder, Subscription
 from weighbridge.config.settings import Settings
 from weighbridge.domain.access import ROLES, Caller, Role, new_key
 from weighbridge.domain.clock import utc_now
+from weighbridge.domain.webhooks import EVENTS, Destination
 from weighbridge.intake.callers import create_key
 from weighbridge.web.app import create_api
 
@@ -104,12 +106,12 @@ class Keys:
     refused: dict[str, dict[str, str]]
     roles: dict[Role, dict[str, str]]
     elsewhere: dict[Role, dict[str, str]]
+    ids: dict[str, str]
 
     def status(self, method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None) -> int:
-        """Ask for an operation; what would change something is asked of a model that there is not."""
-        name = MODEL if method == "get" else NO_MODEL
-        where = path.removeprefix("/api").replace("{id}", name).replace("{version}", "1.0.0")
-        where = re.sub(r"{\w+}", "none", where)
+        """Ask for an operation; what would change something is asked of what there is not."""
+        ids = self.ids if method == "get" else dict.fromkeys(self.ids, "none") | {"id": NO_MODEL}
+        where = re.sub(r"{(\w+)}", lambda found: ids[found[1]], path.removeprefix("/api"))
         options: dict[str, Any] = {} if body is None else {"json": body}
         return self.served.request(method.upper(), where, headers=headers, **options).status_code
 
@@ -134,7 +136,17 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
             "a revoked key": {"Authorization": f"Bearer {revoked}"},
         }
         roles = {role: served.key(role) for role in ROLES}
-        yield Keys(served, refused, roles, {role: served.key(role, "elsewhere/*") for role in ROLES})
+        elsewhere = {role: served.key(role, "elsewhere/*") for role in ROLES}
+        yield Keys(served, refused, roles, elsewhere, _ids(served))
+
+
+def _ids(served: Served) -> dict[str, str]:
+    """Return what the parameters of paths may name: a model, a job that has ended, and somebody's subscription."""
+    job = served.catalog.jobs.cancel(served.catalog.jobs.add(JobOrder("ingest", MODEL, {}, "key:somebody")).id)
+    made = served.catalog.subscriptions.add(
+        Subscription(Destination("https://8.8.8.8/", "x"), EVENTS, (), "key:somebody")
+    )
+    return {"id": MODEL, "version": "1.0.0", "job": job.id, "webhook": made.id, "delivery": "none"}
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -151,4 +163,15 @@ def test_who_may(keys: Keys, method: str, path: str) -> None:
         else:
             assert status == 403, (role, status)
     assert keys.status(method, path, keys.elsewhere[needed.role], needed.body) == needed.elsewhere
-    assert keys.served.catalog.jobs.listed() == []
+    assert [job.id for job in keys.served.catalog.jobs.listed()] == [keys.ids["job"]]
+
+
+#: What everybody may do without a key where reading is open, though it is no GET.
+QUESTIONS = {"/api/models/{id}/license/check"}
+
+
+def test_without_a_key_an_open_registry_can_be_read_and_no_more(served: Served) -> None:
+    asked = Keys(served, {}, {}, {}, dict.fromkeys(("id", "version", "job", "webhook", "delivery"), "none"))
+    for (method, path), access in OPERATIONS.items():
+        is_open = access.role == "reader" and (method == "get" or path in QUESTIONS)
+        assert (asked.status(method, path, {}, access.body) != 401) == is_open, (method, path)

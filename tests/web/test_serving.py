@@ -34,6 +34,32 @@ def test_several_processes_share_one_port(tmp_path: Path) -> None:
         assert served.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_request_under_way_is_answered_and_no_new_one_waits(tmp_path: Path, workers: str) -> None:
+    with serving(tmp_path, None, "--workers", workers) as served:
+        host, port = served.url.split("/")[2].split(":")
+        body = b'{"person": "Ada"}'
+        headers = ("Host: localhost", f"Content-Length: {len(body)}", "Expect: 100-continue")
+        with socket.create_connection((host, int(port)), timeout=30) as begun:
+            begun.sendall("\r\n".join(("PUT /api/models/none HTTP/1.1", *headers, "", "")).encode())
+            assert begun.recv(4096).startswith(b"HTTP/1.1 100 ")
+            served.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + 30
+            while _listens(host, int(port)):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            assert served.process.poll() is None
+            begun.sendall(body)
+            answer = b"".join(iter(lambda: begun.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert served.process.wait(30) == 0
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((host, port)) == 0
+
+
 def test_several_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     with serving(tmp_path, None, "--workers", "2") as served:
         port = served.url.split("/")[2].partition(":")[2]

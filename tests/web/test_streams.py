@@ -32,10 +32,17 @@ def test_a_caller_and_all_of_them_have_a_limit() -> None:
         streams.open("a")
 
 
-def _watched(served: Served, path: str, key: dict[str, str]) -> int:
+def test_the_head_of_a_stream_is_no_stream(limited: Served) -> None:
+    job, key = limited.catalog.jobs.add(JobOrder("ingest", "org/head", {}, "key:x")), limited.key("reader")
+    for _ in range(5):  # More than may be open.
+        assert _watched(limited, f"/ingests/{job.id}/events", key, "HEAD") == 200
+    assert limited.get(f"/ingests/{job.id}", headers=key).status_code == 200, "by the same connection"
+
+
+def _watched(served: Served, path: str, key: dict[str, str], method: str = "GET") -> int:
     """Return the status of the answer to a stream that is left at once; a refusal is asked again for a while."""
     for _ in range(100):
-        with served.client.stream("GET", f"{served.url}{path}", headers=key) as response:
+        with served.client.stream(method, f"{served.url}{path}", headers=key) as response:
             if response.status_code == 200:
                 break
         time.sleep(0.05)

@@ -98,6 +98,7 @@ def create_api(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        strict_content_type=False,  # A body without a type is JSON, too: a page of another site has no key.
         lifespan=_lifespan(settings),
         generate_unique_id_function=lambda route: route.name,
     )

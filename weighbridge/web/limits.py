@@ -22,7 +22,8 @@ HEADERS = {
 }
 
 
-#: The type that curl gives a body of `-d`; no form is understood here, and a page of another site has no key.
+#: The type that curl gives a body of `-d`, and others with a charset; no form is understood here, and a page of another
+#: site has no key.
 _FORM = b"application/x-www-form-urlencoded"
 
 
@@ -34,7 +35,7 @@ class _TooLarge(HTTPException):
 
 
 class RequestLimits:
-    """Refuses large bodies, answers HEAD like GET, reads a form as JSON, and adds `HEADERS`.
+    """Refuses large bodies, answers HEAD like GET without a body, reads a form as JSON, and adds `HEADERS`.
 
     Args:
         app: the application.
@@ -49,7 +50,7 @@ class RequestLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received, begun = 0, False
+        received, begun, is_head = 0, False, scope["method"] == "HEAD"
 
         async def receive_limited() -> Message:
             nonlocal received
@@ -67,7 +68,11 @@ class RequestLimits:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
+            elif is_head:
+                return
             await send(message)
+            if is_head:  # The response is whole: what would stream for hours hears that nobody reads it, and ends.
+                await send({"type": "http.response.body", "body": b""})
 
         try:
             if _declared(scope) > self._max_body:
@@ -89,7 +94,11 @@ def _understood(scope: Scope) -> Scope:
     """Return HEAD as GET, for which the server sends no body, and what `curl -d` calls a form as JSON."""
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     headers = [
-        (name, b"application/json" if name == b"content-type" and value == _FORM else value)
+        (name, b"application/json" if name == b"content-type" and _is_form(value) else value)
         for name, value in scope["headers"]
     ]
     return {**scope, "method": method, "headers": headers}
+
+
+def _is_form(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == _FORM

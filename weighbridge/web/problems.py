@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from weighbridge.domain.text import shown
 from weighbridge.errors import (
     ChangedMeanwhile,
     IssuerUnavailable,
@@ -67,6 +68,7 @@ _TITLES = {
     409: "Conflict",
     412: "Changed meanwhile",
     413: "Body too large",
+    415: "Media type not supported",
     421: "Misdirected request",
     422: "Invalid request",
     429: "Too many requests",
@@ -170,25 +172,45 @@ async def _of_error(_request: Request, error: Exception) -> Response:
     return respond(*of_error(error))
 
 
-async def _of_validation(_request: Request, error: Exception) -> Response:
+async def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    fields = [
-        FieldProblem(field=".".join(map(str, one["loc"])), message=one["msg"].removeprefix("Value error, "))
-        for one in error.errors()
-    ]
+    if isinstance(error.body, bytes) and error.body:  # FastAPI reads JSON alone.
+        return respond(_of_media_type(request))
+    fields = [_field(one) for one in error.errors()]
     detail = "; ".join(f"{one.field}: {one.message}" for one in fields[:3])
-    problem = of_status(
-        422, f"The request is not valid: {detail}.", "The page /docs below the API's path says what it takes.", fields
-    )
+    remedy = f"{request.app.state.prefix}/docs says what it takes."
+    problem = of_status(422, f"The request is not valid: {detail}.", remedy, fields)
     return respond(problem.model_copy(update={"type": "urn:weighbridge:problem:invalid-request"}))
+
+
+def _field(error: Mapping[str, Any]) -> FieldProblem:
+    if error["type"] == "json_invalid":
+        where = f"character {error['loc'][-1]}"
+        return FieldProblem(field="body", message=f"it is not JSON: {error['ctx']['error']} ({where})")
+    return FieldProblem(field=".".join(map(str, error["loc"])), message=error["msg"].removeprefix("Value error, "))
+
+
+def _of_media_type(request: Request) -> ProblemDetails:
+    kind = shown(request.headers.get("content-type", ""), 100)
+    return of_status(
+        415, f"The body is “{kind}”, and JSON is wanted.", "Send JSON with the header `Content-Type: application/json`."
+    )
 
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     remedy = ""
     detail = str(error.detail)
+    if error.status_code == 400:  # What FastAPI cannot read of a body.
+        if encoding := request.headers.get("content-encoding"):
+            problem = of_status(
+                415, f"The body has the Content-Encoding “{shown(encoding, 100)}”.", "Send it without any."
+            )
+            return respond(problem, {"accept-encoding": "identity"})
+        detail = "The body cannot be read as JSON in UTF-8."
+        remedy = "Send JSON in UTF-8 that is not nested deeply, without numbers of thousands of digits."
     if error.status_code == 404:
-        detail, remedy = "There is nothing at this path.", "The page /docs below the API's path lists what there is."
+        detail, remedy = "There is nothing at this path.", f"{request.app.state.prefix}/docs lists what there is."
     if error.status_code == 405:
         detail = f"{request.method} is not possible here."
     return respond(of_status(error.status_code, detail, remedy), error.headers)

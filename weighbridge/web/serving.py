@@ -40,6 +40,16 @@ class _Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
+class _Processes(Multiprocess):
+    """Several processes, whose port is closed as soon as they are told to stop: nobody waits for an answer in vain."""
+
+    def terminate_all(self) -> None:
+        """Tell all of them to stop."""
+        for one in self.sockets:
+            one.close()
+        super().terminate_all()
+
+
 def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> None:
     """Serve until a signal asks to stop; requests that are under way may end first.
 
@@ -65,11 +75,11 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
         timeout_graceful_shutdown=GRACE_S,
         timeout_worker_healthcheck=_START_S,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # Its warnings are about what strangers send.
     announce(_address(listening))
     with listening:
         if workers > 1:
-            Multiprocess(config, [listening]).run()
+            _Processes(config, [listening]).run()
         else:
             _Server(config).run([listening])
 

@@ -49,7 +49,7 @@ def list_acknowledgements(
     "/acknowledgements",
     status_code=201,
     response_model=documents.AcknowledgementDocument,
-    responses=documented(400, 404, 409, 413, 422, 503),
+    responses=documented(400, 404, 409, 413, 415, 422, 503),
 )
 def acknowledge_licence(
     request: Request, resources: SharedResources, caller: KnownReader, name: Name, wanted: documents.NewAcknowledgement
@@ -63,7 +63,7 @@ def acknowledge_licence(
     return answer(request, documents.acknowledgement(name, given), 201)
 
 
-@router.post("/check", response_model=documents.Checked, responses=documented(400, 404, 413, 422, 503))
+@router.post("/check", response_model=documents.Checked, responses=documented(400, 404, 413, 415, 422, 503))
 def check_licence(
     request: Request, resources: SharedResources, caller: Reader, name: Name, wanted: documents.UseToCheck
 ) -> Response:

@@ -51,7 +51,7 @@ def get_model(request: Request, catalog: SharedCatalog, name: Name) -> Response:
     return answer(request, documents.whole_model(summary))
 
 
-@router.put("/{id}", response_model=documents.WholeModel, responses=documented(400, 404, 412, 413, 422, 503))
+@router.put("/{id}", response_model=documents.WholeModel, responses=documented(400, 404, 412, 413, 415, 422, 503))
 def update_model(
     request: Request, catalog: SharedCatalog, caller: Publisher, name: Name, wanted: MetadataChange
 ) -> Response:

@@ -37,14 +37,14 @@ Key = Annotated[
 ]
 
 
-@router.post("/import", responses=documented(400, 413, 422, 503), status_code=202, response_model=JobDocument)
+@router.post("/import", responses=documented(400, 413, 415, 422, 503), status_code=202, response_model=JobDocument)
 def import_model(request: Request, caller: Publisher, wanted: ImportOrder, key: Key = "") -> Response:
     """Import a model from a source: it is fetched, verified, scanned, judged and, once it passed, published."""
     ref, slip = wanted.request(), slip_of(caller, key, wanted.callback_url)
     return queued(request, caller, ref.model, lambda workspace: order_ingest(ref, slip, workspace))
 
 
-@router.post("", responses=documented(400, 413, 422, 503), status_code=202, response_model=JobDocument)
+@router.post("", responses=documented(400, 413, 415, 422, 503), status_code=202, response_model=JobDocument)
 def register_model(request: Request, caller: Publisher, wanted: Registration, key: Key = "") -> Response:
     """Register a model that was uploaded to storage of one's own; it passes the same gate as every other one."""
     ref, slip = wanted.request(), slip_of(caller, key, wanted.callback_url, wanted.declared())
@@ -52,7 +52,7 @@ def register_model(request: Request, caller: Publisher, wanted: Registration, ke
 
 
 @router.post(
-    "/{id}/versions", responses=documented(400, 404, 413, 422, 503), status_code=202, response_model=JobDocument
+    "/{id}/versions", responses=documented(400, 404, 413, 415, 422, 503), status_code=202, response_model=JobDocument
 )
 def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVersion, key: Key = "") -> Response:
     """Add a version to a model. A number that contradicts what changed is a warning of its job."""
@@ -68,7 +68,7 @@ def add_version(request: Request, caller: Publisher, name: Name, wanted: NewVers
 
 
 @router.post(
-    "/{id}/scan", responses=documented(400, 404, 409, 413, 422, 503), status_code=202, response_model=JobDocument
+    "/{id}/scan", responses=documented(400, 404, 409, 413, 415, 422, 503), status_code=202, response_model=JobDocument
 )
 def scan_model(
     request: Request, caller: Publisher, name: Name, wanted: Annotated[ScanOrder | None, Body()] = None, key: Key = ""

@@ -33,7 +33,7 @@ router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 WebhookId = Annotated[str, Path(alias="webhook", description="The subscription's id.", max_length=64)]
 
 
-@router.post("", response_model=MadeSubscription, status_code=201, responses=documented(400, 409, 413, 422, 503))
+@router.post("", response_model=MadeSubscription, status_code=201, responses=documented(400, 409, 413, 415, 422, 503))
 def add_subscription(
     request: Request, resources: SharedResources, caller: Publisher, wanted: NewSubscription
 ) -> Response:

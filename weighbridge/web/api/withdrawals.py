@@ -23,7 +23,7 @@ from weighbridge.web.authentication import Publisher
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedResources, acting
 
-router = APIRouter(prefix="/models/{id}", responses=documented(400, 404, 409, 412, 413, 422, 502, 503))
+router = APIRouter(prefix="/models/{id}", responses=documented(400, 404, 409, 412, 413, 415, 422, 502, 503))
 Reason = Annotated[
     str, Query(min_length=1, max_length=1000, description="Why; the catalog and the registries show it.")
 ]
