@@ -100,6 +100,10 @@ class LicenceNotAcknowledged(NotPermitted):
     """Files are asked for by a caller who has not acknowledged the model's licence, and the policy demands it."""
 
 
+class VersionRefused(NotPermitted):
+    """A version is asked for that the gate did not let in. `facts` hold its name and number."""
+
+
 class UnsafePath(WeighbridgeError):
     """A file name from upstream that would leave the model's folder or collide with another one."""
 
@@ -160,6 +164,18 @@ class NotInCatalog(UsageError, CatalogError):
     """The catalog has no such model, version or report."""
 
 
+class UnknownRevision(NotInCatalog):
+    """The catalog has the model, and no version that this branch, tag or commit means."""
+
+
+class VersionWithdrawn(UnknownRevision):
+    """A person has withdrawn the version: whoever has it should not use it any more."""
+
+
+class FileNotInVersion(NotInCatalog):
+    """The version has no such file or folder. `facts['commit']` names the version as clients of the Hub do."""
+
+
 class StateConflict(CatalogError):
     """What was asked for contradicts what a version is: its status, its files, or a change made meanwhile."""
 
@@ -210,6 +226,12 @@ class BenchmarkFailed(WeighbridgeError):
 
 class UnexpectedError(WeighbridgeError):
     """A bug: an exception that no caller foresaw ended the work; its traceback was kept."""
+
+
+class BeingWeighed(WeighbridgeError):
+    """The model is being taken in: there is no verdict yet. `facts['retry_after_s']` says when to ask again."""
+
+    retryable = True
 
 
 class Cancelled(WeighbridgeError):

@@ -17,7 +17,7 @@ from weighbridge.catalog import listings, manifests, publications, reports, sche
 from weighbridge.catalog.database import insert
 from weighbridge.catalog.listings import ModelSummary, default_id
 from weighbridge.domain.card import ModelCard
-from weighbridge.domain.decision import Decision, Reason, VersionStatus
+from weighbridge.domain.decision import WITHDRAWN, Decision, Reason, VersionStatus
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.report import ScanReport
@@ -303,7 +303,7 @@ def _decision(row: Row[Any]) -> Decision:
     decision = Decision.from_json(row.decision)
     if row.withdrawn is None:
         return decision
-    reason = Reason("reject", "withdrawn", row.withdrawn)
+    reason = Reason("reject", WITHDRAWN, row.withdrawn)
     return replace(decision, verdict="FAILED", reasons=(reason, *decision.reasons))
 
 

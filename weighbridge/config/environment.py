@@ -45,6 +45,7 @@ _EXAMPLES = {
     "webhook_retries_s": "5,300,1800,7200",
     "serve_proxies": "127.0.0.1,10.0.0.5",
     "api_prefix": "/api",
+    "mirror_prefix": "/huggingface",
     "serve_names": "registry.example.com,10.0.0.5",
     "issuer": "https://login.example.com/realms/company",
     "issuer_audiences": "weighbridge",

@@ -84,6 +84,15 @@ class Settings(BaseSettings):
             raise ValueError("it is missing, so that no token of WEIGHBRIDGE_ISSUER could be accepted")
         return value
 
+    @field_validator("mirror_prefix")
+    @classmethod
+    def refuse_one_path(cls, value: str, field: ValidationInfo) -> str:
+        """Refuse paths of API and mirror of which one is below the other."""
+        prefixes = f"{field.data.get('api_prefix', '')}/", f"{value}/"
+        if prefixes[0] != "/" and (prefixes[0].startswith(prefixes[1]) or prefixes[1].startswith(prefixes[0])):
+            raise ValueError("it is below the path of the API, or the other way round")
+        return value
+
     @field_validator("webhook_networks")
     @classmethod
     def refuse_other_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -208,6 +217,11 @@ class Settings(BaseSettings):
     max_streams: int = Field(200, ge=1, description="Event streams that a process of `serve` keeps open at once.")
     max_streams_each: int = Field(10, ge=1, description="Those of them that may be one caller's.")
     api_prefix: str = Field("/api", pattern=r"^(/[\w.~-]+)*$", description="Path that the registry's API is below.")
+    mirror_prefix: str = Field(
+        "/huggingface",
+        pattern=r"^(/[\w.~-]+)+$",
+        description="Path that the mirror for clients of the Hugging Face Hub is below.",
+    )
     api_reading: Literal["", "open", "closed"] = Field(
         "",
         description="Whether the API can be read without a key; empty: where it listens on this machine only, and "

@@ -10,6 +10,8 @@ from typing import Any, Literal
 VersionStatus = Literal["PENDING", "FETCHING", "SCANNING", "PASSED", "FAILED", "SKIPPED"]
 Verdict = Literal["PASSED", "FAILED", "SKIPPED"]
 Effect = Literal["reject", "warn", "waive"]
+#: The rule of the reason that a person's withdrawal adds to a decision.
+WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, order=True)

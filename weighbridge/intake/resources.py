@@ -19,9 +19,11 @@ from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.callers import Callers
 from weighbridge.intake.engine_pool import EnginePool
 from weighbridge.intake.issuer import issuer_of
+from weighbridge.intake.kept_models import KeptModels
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.store.local import LocalBlobStore
+from weighbridge.store.reading import BlobReadings
 
 
 class Resources:
@@ -33,6 +35,8 @@ class Resources:
         catalog: the catalog.
         clock: returns the current time.
         callers: knows who sends a key, or a token of the issuer.
+        kept: models and versions that were read lately.
+        readings: opens blobs to give them out.
         pool: the scanners.
         scan_slots: limits how many blobs are scanned at once.
     """
@@ -44,6 +48,8 @@ class Resources:
         self.pool = EnginePool(settings)
         self.scan_slots = BoundedSemaphore(settings.slots)
         self.callers = Callers(catalog, clock, issuer_of(settings))
+        self.kept = KeptModels(catalog)
+        self.readings = BlobReadings(store)
         self._registries: dict[tuple[str, str], Registry] = {}
 
     @cached_property

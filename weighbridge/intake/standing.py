@@ -10,14 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.domain import gate
-from weighbridge.domain.decision import Decision
+from weighbridge.domain.decision import WITHDRAWN, Decision
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake import publishing, scanning
 from weighbridge.intake.job import Job
-
-#: The rule of the reason that a person's withdrawal adds to a decision.
-_WITHDRAWN = "withdrawn"
 
 
 def due(job: Job, version: ModelVersion) -> tuple[str, ...]:
@@ -66,7 +63,7 @@ def _promised(job: Job, version: ModelVersion) -> Iterator[str]:
 
 
 def _without_withdrawal(decision: Decision) -> Decision:
-    return replace(decision, reasons=tuple(reason for reason in decision.reasons if reason.rule != _WITHDRAWN))
+    return replace(decision, reasons=tuple(reason for reason in decision.reasons if reason.rule != WITHDRAWN))
 
 
 def _same_but_verdict(version: ModelVersion, now: Decision) -> bool:

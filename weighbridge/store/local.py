@@ -172,7 +172,7 @@ class LocalBlobStore:
                 part.unlink()
             else:
                 os.replace(part, target)
-                self._proven[digest] = _identity(target)  # It was hashed on its way to the disk.
+                self.note_proven(digest, target.stat())  # It was hashed on its way to the disk.
         return digest
 
     def remember(self, alias: str, digest: Digest) -> None:
@@ -258,7 +258,7 @@ class LocalBlobStore:
             IntegrityError: it is damaged; then it is set aside as by `check`.
         """
         with self._counting_on(digest) if os.access(self.leases.folder, os.W_OK) else nullcontext():
-            identity = _identity(self.path(digest))
+            identity = _identity(self.path(digest).stat())
         if self._proven.get(digest) == identity:
             heard(identity[1])
             return
@@ -271,6 +271,14 @@ class LocalBlobStore:
                 actual=str(damage.actual),
             )
         self._proven[digest] = identity
+
+    def is_proven(self, digest: Digest, status: os.stat_result) -> bool:
+        """Return whether this process hashed a blob since its file, which has that status, last changed."""
+        return self._proven.get(digest) == _identity(status)
+
+    def note_proven(self, digest: Digest, status: os.stat_result) -> None:
+        """Note that a blob was hashed, and what the status of its file was before."""
+        self._proven[digest] = _identity(status)
 
     def corrupt(self, digest: Digest) -> Path | None:
         """Return the path of the copy that `check` found broken, or None."""
@@ -362,10 +370,9 @@ def use_reserve(root: Path) -> None:
         whole_files.remove_unfinished(root)
 
 
-def _identity(path: Path) -> tuple[int, ...]:
+def _identity(status: os.stat_result) -> tuple[int, ...]:
     """Return values that change with a file's bytes: inode, size and times.
 
     A program may set the time of the last write (mtime), but not that of the last change of any kind (ctime).
     """
-    status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -41,7 +41,7 @@ def answer(request: Request, document: Any, status: int = 200) -> Response:
 def answer_body(request: Request, body: Body, status: int = 200) -> Response:
     """Return the answer to a request, as `answer` does, of a body that was made before."""
     headers = {"etag": body.etag, "cache-control": _CACHING}
-    if status == 200 and request.method == "GET" and _names(request, "if-none-match", body.etag):
+    if status == 200 and request.method == "GET" and names_tag(request, "if-none-match", body.etag):
         return Response(status_code=304, headers=headers)
     return Response(body.content, status, headers, media_type="application/json")
 
@@ -60,12 +60,12 @@ def refuse_changed(request: Request, document: Any) -> None:
         ChangedMeanwhile: it is another one.
     """
     etag = body_of(document).etag
-    if "if-match" in request.headers and not _names(request, "if-match", etag):
+    if "if-match" in request.headers and not names_tag(request, "if-match", etag):
         raise ChangedMeanwhile(
             "The model changed after you read the ETag in If-Match.",
             "Read it again, look at what changed, and send its ETag.",
         )
-    if "if-none-match" in request.headers and _names(request, "if-none-match", etag):
+    if "if-none-match" in request.headers and names_tag(request, "if-none-match", etag):
         raise ChangedMeanwhile(
             "The model is the one that If-None-Match excludes.", "Leave the header out, or send If-Match."
         )
@@ -80,7 +80,7 @@ def _etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def _names(request: Request, condition: str, etag: str) -> bool:
-    """Whether a condition's header names a tag; a proxy that compresses answers makes their tags weak."""
+def names_tag(request: Request, condition: str, etag: str) -> bool:
+    """Return whether a condition's header names a tag; a proxy that compresses answers makes their tags weak."""
     wanted = request.headers.get(condition, "")
     return wanted.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in wanted.split(","))

@@ -1,4 +1,4 @@
-"""The application: routers, problems and limits, put together for a process with its settings.
+"""The application: the API's routers, problems and limits, and the mirror, put together for a process.
 
 Not here: the server that runs it (web.serving).
 """
@@ -46,9 +46,11 @@ from weighbridge.web.hosts import KnownHosts
 from weighbridge.web.kept_lists import KeptLists
 from weighbridge.web.limits import RequestLimits
 from weighbridge.web.methods import MethodsOfPaths
+from weighbridge.web.mirror.application import Mirror
 from weighbridge.web.problems import add_handlers, documented, name_media_type
 from weighbridge.web.stopping import stop_event
 from weighbridge.web.streams import OpenStreams
+from weighbridge.web.usual_form import UsualForm
 
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
@@ -62,9 +64,10 @@ _ROUTERS = (
 def create_app(settings: Settings) -> ASGIApp:
     """Return what a server runs; it opens the process's resources when the server starts it."""
     paths = _paths(settings.api_prefix)
-    app = MethodsOfPaths(create_api(settings), paths)
-    names = NamesInPaths(app, f"{settings.api_prefix}/models", paths)
-    return RequestLimits(KnownHosts(names, settings.is_own_name), settings.api_max_body)
+    api = create_api(settings)
+    names = NamesInPaths(MethodsOfPaths(api, paths), f"{settings.api_prefix}/models", paths)
+    both = Mirror(UsualForm(names), api.state, settings)
+    return RequestLimits(KnownHosts(both, settings.is_own_name), settings.api_max_body)
 
 
 def _paths(prefix: str) -> dict[str, set[str]]:

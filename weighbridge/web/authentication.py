@@ -15,25 +15,27 @@ from fastapi.security import HTTPBearer
 
 from weighbridge.domain.access import ANONYMOUS, Caller, Role
 from weighbridge.errors import NotAuthenticated, NotPermitted
+from weighbridge.intake.resources import Resources
+from weighbridge.web.failures import Failures
 from weighbridge.web.process import SharedFailures, SharedResources, address_of
 
 _BEARER = HTTPBearer(auto_error=False, description="A key, or a token of the issuer.")
 _HOW = "Send the header `Authorization: Bearer KEY`; `weighbridge token create NAME --role ROLE` makes a key."
 
 
-def _caller(
-    request: Request,
-    resources: SharedResources,
-    failures: SharedFailures,
-    _documented: Annotated[object, Depends(_BEARER)],
-) -> Caller:
-    header = request.headers.get("authorization")
-    if header is None:
+def caller_of(authorization: str | None, address: str, resources: Resources, failures: Failures) -> Caller:
+    """Return who sends a header `Authorization`, or None without one, from an address.
+
+    Raises:
+        NotAuthenticated: it names no key of this registry, and one is needed.
+        NotPermitted, IssuerUnavailable: as `Callers.caller`.
+        TooManyFailures: the address has sent too many keys that are not valid.
+    """
+    if authorization is None:
         if resources.settings.reading_is_open:
             return ANONYMOUS
         raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
-    address = address_of(request)
-    scheme, _, token = header.partition(" ")
+    scheme, _, token = authorization.partition(" ")
     failures.refuse(address, token)
     try:
         if scheme.lower() != "bearer":
@@ -44,6 +46,15 @@ def _caller(
         raise
     failures.accept(token)
     return caller
+
+
+def _caller(
+    request: Request,
+    resources: SharedResources,
+    failures: SharedFailures,
+    _documented: Annotated[object, Depends(_BEARER)],
+) -> Caller:
+    return caller_of(request.headers.get("authorization"), address_of(request), resources, failures)
 
 
 def needs(role: Role, *, known: bool = False) -> Callable[..., Awaitable[Caller]]:

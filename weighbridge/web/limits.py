@@ -22,11 +22,6 @@ HEADERS = {
 }
 
 
-#: The type that curl gives a body of `-d`, and others with a charset; no form is understood here, and a page of another
-#: site has no key.
-_FORM = b"application/x-www-form-urlencoded"
-
-
 class _TooLarge(HTTPException):
     """A body is larger than it may be; FastAPI, which reads bodies, hands on no other kind of exception."""
 
@@ -35,7 +30,7 @@ class _TooLarge(HTTPException):
 
 
 class RequestLimits:
-    """Refuses large bodies, answers HEAD like GET without a body, reads a form as JSON, and adds `HEADERS`.
+    """Refuses large bodies, sends no body in answer to HEAD, and adds `HEADERS`.
 
     Args:
         app: the application.
@@ -77,7 +72,7 @@ class RequestLimits:
         try:
             if _declared(scope) > self._max_body:
                 raise _TooLarge
-            await self._app(_understood(scope), receive_limited, send_with_headers)
+            await self._app(scope, receive_limited, send_with_headers)
         except _TooLarge:
             if begun:
                 raise
@@ -88,17 +83,3 @@ class RequestLimits:
 def _declared(scope: Scope) -> int:
     value = dict(scope["headers"]).get(b"content-length", b"0")
     return int(value) if value.isdigit() else 0
-
-
-def _understood(scope: Scope) -> Scope:
-    """Return HEAD as GET, for which the server sends no body, and what `curl -d` calls a form as JSON."""
-    method = "GET" if scope["method"] == "HEAD" else scope["method"]
-    headers = [
-        (name, b"application/json" if name == b"content-type" and _is_form(value) else value)
-        for name, value in scope["headers"]
-    ]
-    return {**scope, "method": method, "headers": headers}
-
-
-def _is_form(content_type: bytes) -> bool:
-    return content_type.partition(b";")[0].strip().lower() == _FORM

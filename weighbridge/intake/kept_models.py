@@ -1,0 +1,93 @@
+"""Models and whole versions kept in memory until they change: a client asks several times for each file of a version.
+
+Every change of the catalog is a row of its audit log, so the rows since the last look say what to read anew. Not here:
+what they are for clients of the Hugging Face Hub (intake.mirrored_models).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import TypeVar
+
+from weighbridge.catalog import Catalog
+from weighbridge.domain.version import ModelVersion
+from weighbridge.intake.mirrored_models import MirroredModel, mirrored
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T", MirroredModel, ModelVersion)
+#: Rows of the audit log that are looked at; where there are more, everything is read anew.
+_MOST_ROWS = 1000
+#: Files, reports and lines of versions that are kept; one takes about 1 kB.
+_MOST_KEPT = 50_000
+
+
+class KeptModels:
+    """What was read of a catalog lately, as it is now. Safe for threads."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog, self._lock = catalog, Lock()
+        self._seen: int | None = None
+        self._models: OrderedDict[str, MirroredModel] = OrderedDict()
+        self._versions: OrderedDict[tuple[str, str], ModelVersion] = OrderedDict()
+
+    def model(self, name: str) -> MirroredModel | None:
+        """Return a model, or None."""
+
+        def read() -> MirroredModel | None:
+            versions = self._catalog.lists.versions(name)
+            return mirrored(versions) if versions else None
+
+        return self._of(self._models, name, read)
+
+    def version(self, name: str, number: str) -> ModelVersion | None:
+        """Return a version, whole, or None."""
+        return self._of(self._versions, (name, number), lambda: self._catalog.get(name, number))
+
+    def _of(self, kept: OrderedDict[K, T], key: K, read: Callable[[], T | None]) -> T | None:
+        seen = self._look()
+        with self._lock:
+            found = kept.get(key)
+            if found is not None:
+                kept.move_to_end(key)
+                return found
+        found = read()
+        with self._lock:
+            # What changed meanwhile may have been dropped already: then it is not kept.
+            if found is not None and self._seen == seen:
+                kept[key] = found
+                self._shrink()
+        return found
+
+    def _look(self) -> int:
+        """Drop what changed since the last look, and return the number of the newest change."""
+        head = self._catalog.audit.head().number
+        with self._lock:
+            seen = self._seen
+        if seen is None or head <= seen:
+            with self._lock:
+                self._seen = head if self._seen is None else self._seen
+                return self._seen
+        rows = self._catalog.audit.rows(after=seen, limit=_MOST_ROWS + 1)
+        changed = {row.object.partition("@")[0] for row in rows}
+        with self._lock:
+            everything = len(rows) > _MOST_ROWS
+            for name in [one for one in self._models if everything or one in changed]:
+                del self._models[name]
+            for key in [one for one in self._versions if everything or one[0] in changed]:
+                del self._versions[key]
+            self._seen = max(head, self._seen or 0)
+            return self._seen
+
+    def _shrink(self) -> None:
+        """Drop what was not asked for the longest time; the newest one always stays."""
+        while len(self._models) > max(1, _MOST_KEPT // 10):
+            self._models.popitem(last=False)
+        sizes = {key: len(one.manifest.files) + len(one.reports) for key, one in self._versions.items()}
+        total = sum(sizes.values())
+        for key in list(self._versions)[:-1]:
+            if total <= _MOST_KEPT:
+                return
+            total -= sizes[key]
+            del self._versions[key]

@@ -1,0 +1,272 @@
+"""Mirroring: which version a client of the Hugging Face Hub is served, or why it gets none.
+
+Every request of the mirror asks `served` first, whatever it wants of a repository; what gives out bytes then asks
+`refuse_bytes`, and `refuse_ended` now and then while it does. Not here: the protocol (web.mirror), and what a revision
+means (intake.mirrored_models).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from weighbridge.domain.access import Caller
+from weighbridge.domain.decision import WITHDRAWN, Decision
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.text import shown
+from weighbridge.domain.version import ModelVersion
+from weighbridge.errors import (
+    BeingWeighed,
+    FileNotInVersion,
+    IntegrityError,
+    NotInCatalog,
+    NotPermitted,
+    UnknownRevision,
+    VersionRefused,
+    VersionWithdrawn,
+)
+from weighbridge.intake.asker import Asker
+from weighbridge.intake.licensing import refuse_unacknowledged
+from weighbridge.intake.mirrored_models import MirroredModel, RepoKind
+from weighbridge.intake.resources import Resources
+from weighbridge.intake.workspace import workspace_of
+from weighbridge.store.reading import OpenBlob
+
+#: Seconds after which a client may ask again for a model that is being weighed.
+_ASK_AGAIN_S = 5
+#: Bytes above which huggingface_hub refuses to fetch a file over HTTP.
+_MOST_BY_HTTP = 50 * 1000**3
+#: Reasons of one decision that a message names.
+_MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version as the mirror serves it.
+
+    Attributes:
+        version: the version, whole; it is PASSED.
+        commit: 40 hexadecimal digits by which this client knows it: the one that it asked for, if it asked for one.
+        warnings: what its user should know, a sentence each.
+    """
+
+    version: ModelVersion
+    commit: str
+    warnings: tuple[str, ...]
+
+    def file(self, path: str) -> FileEntry:
+        """Return a file by its path. Raises FileNotInVersion."""
+        entry = self.version.manifest.by_path.get(path)
+        if entry is None:
+            raise FileNotInVersion(
+                f"{self.version.name} {self.version.version} has no file {shown(path, 200)}.", commit=self.commit
+            )
+        return entry
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """The commits that the mirror serves of a model.
+
+    Attributes:
+        main: that of the default version; empty where there is none.
+        numbers: those of every version that passed, by its number, the latest first.
+    """
+
+    main: str
+    numbers: Mapping[str, str]
+
+
+def served(kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources) -> Served:
+    """Return the version that a revision of a model means, if the mirror serves it.
+
+    In the mode `catalog`, the only one so far, that is a version of the catalog that is PASSED:
+
+    1. The caller's key has to be for the model.
+    2. A model that the catalog does not have is unknown, or being weighed where a job that takes it in has not ended.
+    3. `main` means the default version, or without one the latest, which is refused in step 5.
+    4. Another branch, tag, number or commit than those of its versions is unknown.
+    5. A version that is not PASSED is withdrawn, where a person said so, or else refused.
+
+    Args:
+        kind: what the client takes it for; a data set is no model.
+        name: its name in the catalog.
+        revision: branch, tag, number or commit; empty for `main`.
+        caller: who asks.
+        resources: those of the process.
+
+    Raises:
+        NotPermitted: the caller's key is for other models.
+        NotInCatalog: there is no such model, or it is of another kind.
+        BeingWeighed: it is being taken in; `facts` have `retry_after_s`, and the message how far it is.
+        UnknownRevision: it has no such branch, tag or commit.
+        VersionWithdrawn: a person withdrew the version.
+        VersionRefused: the gate did not let the version in; `facts` have `name` and `version`.
+    """
+    model = _model(kind, name, caller, resources)
+    found = model.find(revision)
+    version = resources.kept.version(name, found[0].number) if found is not None else None
+    if found is None or version is None:
+        known = ", ".join(one.number for one in model.versions if one.passed)
+        raise UnknownRevision(
+            f"{name} has no revision {shown(revision, 80)} here.", f"It has main, {known}." if known else "", name=name
+        )
+    if version.status != "PASSED":
+        raise _refusal(version)
+    return Served(version, found[1], _warnings(version))
+
+
+def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -> Revisions:
+    """Return the commits that the mirror serves of a model.
+
+    Raises:
+        WeighbridgeError: as `served` of `main` does, where there is none.
+    """
+    model = _model(kind, name, caller, resources)
+    numbers = {one.number: one.commit for one in model.versions if one.passed}
+    if not numbers:
+        served(kind, name, "", caller, resources)
+    return Revisions(numbers.get(model.default, ""), numbers)
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file of a version that is being given out; close its blob at the end.
+
+    Attributes:
+        given: the version.
+        entry: the file.
+        blob: its bytes.
+        caller: who gets them.
+    """
+
+    given: Served
+    entry: FileEntry
+    blob: OpenBlob
+    caller: Caller
+
+
+def open_file(given: Served, path: str, caller: Caller, resources: Resources) -> OpenFile:
+    """Open a file of a version for a caller.
+
+    Raises:
+        FileNotInVersion: the version has no such file.
+        LicenceNotAcknowledged: the caller has to acknowledge the licence first, and may only know of the files.
+        BlobMissing: its bytes are not in the store.
+        IntegrityError: they are not as many as they should be.
+    """
+    entry = given.file(path)
+    refuse_bytes(given, caller, resources)
+    assert entry.digest is not None, "a computed manifest has the digest of every file"
+    blob = resources.readings.open(entry.digest)
+    if blob.size != entry.size:
+        blob.close()
+        resources.store.prove(entry.digest)
+        raise IntegrityError(f"The file {path} of {given.version.name} does not have its size.")
+    return OpenFile(given, entry, blob, caller)
+
+
+def refuse_bytes(given: Served, caller: Caller, resources: Resources) -> None:
+    """Refuse the bytes of a version to a caller who may only know of it.
+
+    Raises:
+        LicenceNotAcknowledged: the operator's policy demands that the caller acknowledges the licence first.
+    """
+    with workspace_of(resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
+        refuse_unacknowledged(given.version, caller, workspace)
+
+
+def refuse_ended(given: Served, resources: Resources) -> None:
+    """Refuse to go on with a version whose bytes are being given out; cheap where nothing changed.
+
+    Raises:
+        NotInCatalog: it was removed meanwhile.
+        VersionWithdrawn, VersionRefused: it is not PASSED any more.
+    """
+    version = resources.kept.version(given.version.name, given.version.version)
+    if version is None:
+        raise NotInCatalog(f"{given.version.name} {given.version.version} was removed.")
+    if version.status != "PASSED":
+        raise _refusal(version)
+
+
+def _model(kind: RepoKind, name: str, caller: Caller, resources: Resources) -> MirroredModel:
+    if not caller.may("reader", name):
+        raise NotPermitted(
+            f"The {caller.credential} is not for the model {shown(name, 100)}, but for {', '.join(caller.models)}.",
+            f"Use another {caller.credential}.",
+            name=name,
+        )
+    model = resources.kept.model(name)
+    if model is not None and model.kind == kind:
+        return model
+    if model is None:
+        _refuse_unfinished(name, resources)
+    what = kind.removesuffix("s")
+    raise NotInCatalog(
+        f"This registry has no {what} {shown(name, 100)}.", "Ask for it to be taken in, or look at its list.", name=name
+    )
+
+
+def _refuse_unfinished(name: str, resources: Resources) -> None:
+    """Refuse a model that is being taken in for the first time. Raises BeingWeighed."""
+    for job in resources.catalog.jobs.listed(names=(name,), limit=10):
+        if not job.ended and (job.order.name, job.order.kind) == (name, "ingest"):
+            raise BeingWeighed(
+                f"{name} is being weighed: {_how_far(job.progress)}.",
+                "Ask again in some seconds.",
+                retry_after_s=_ASK_AGAIN_S,
+                name=name,
+            )
+
+
+def _how_far(progress: Mapping[str, Any]) -> str:
+    """Return the progress of a job in words: `scan, 30 % done`."""
+    running = [step for step in progress.get("steps", ()) if step["state"] == "running"]
+    if not running:
+        return "it waits for its turn"
+    step = running[-1]
+    done = f", {100 * step['done'] // step['total']} % done" if step["total"] else ""
+    return f"{step['name']}{done}"
+
+
+def _refusal(version: ModelVersion) -> VersionRefused | VersionWithdrawn:
+    which = f"{version.name} {version.version}"
+    facts = {"name": version.name, "version": version.version}
+    withdrawn = next((one for one in version.decision.reasons if one.rule == WITHDRAWN), None)
+    if withdrawn is not None:
+        return VersionWithdrawn(
+            f"{which} was withdrawn: {_sentence(withdrawn.message)}", "Do not use copies of it any more.", **facts
+        )
+    return VersionRefused(f"{which} is {_standing(version.decision)}", **facts)
+
+
+def _standing(decision: Decision) -> str:
+    if decision.verdict == "SKIPPED":
+        return f"not given out: the policy {decision.policy} did not weigh it."
+    rejecting = [one for one in decision.reasons if one.effect == "reject"]
+    named = " ".join(
+        _sentence(f"{one.path}: {one.message}" if one.path else one.message) for one in rejecting[:_MOST_REASONS]
+    )
+    more = f" There are {len(rejecting) - _MOST_REASONS} further reasons." if len(rejecting) > _MOST_REASONS else ""
+    return f"quarantined by the policy {decision.policy}. {named}{more}".rstrip()
+
+
+def _sentence(text: str) -> str:
+    line = shown(text, 300)
+    return line if line.endswith((".", "!", "?", "…")) else f"{line}."
+
+
+def _warnings(version: ModelVersion) -> tuple[str, ...]:
+    waived = [
+        _sentence(f"{one.path}: {one.message}" if one.path else one.message)
+        for one in version.decision.reasons
+        if one.effect == "waive"
+    ]
+    large = [
+        f"huggingface_hub fetches no file above 50 GB over HTTP: use another client for {shown(one.path, 200)}."
+        for one in version.manifest.files
+        if (one.size or 0) > _MOST_BY_HTTP
+    ]
+    return (*waived[:_MOST_REASONS], *large[:_MOST_REASONS])

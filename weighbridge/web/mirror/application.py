@@ -1,0 +1,177 @@
+"""The mirror as an application: requests of clients of the Hugging Face Hub, below a path of their own.
+
+Not here: what their paths mean (web.mirror.paths), and which versions are served (intake.mirroring).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import State
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from weighbridge.config.settings import Settings
+from weighbridge.domain.access import ANONYMOUS, PREFIX, Caller
+from weighbridge.errors import NotAuthenticated, UsageError, VersionRefused, VersionWithdrawn, WeighbridgeError
+from weighbridge.intake.mirroring import Served, revisions, served
+from weighbridge.intake.resources import Resources
+from weighbridge.web.api.cursors import cursor_of, place_of
+from weighbridge.web.authentication import caller_of
+from weighbridge.web.mirror import documents, listing
+from weighbridge.web.mirror.files import file_answer
+from weighbridge.web.mirror.links import evidence, next_link
+from weighbridge.web.mirror.paths import HubPath, read_path
+from weighbridge.web.mirror.refusals import answer, document, header_text, refusal
+from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
+from weighbridge.web.process import address_of
+
+_READING = ("GET", "HEAD")
+_log = logging.getLogger(__name__)
+
+
+class Mirror:
+    """Answers requests below the mirror's path; all others are another application's.
+
+    Args:
+        app: the other application.
+        state: what the process that serves shares; the other application fills it when it starts.
+        settings: of the process.
+    """
+
+    def __init__(self, app: ASGIApp, state: State, settings: Settings) -> None:
+        self._app, self._state, self._settings = app, state, settings
+        self._prefix = settings.mirror_prefix.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        raw = scope["raw_path"] if scope["type"] == "http" else b""
+        if not f"{raw.decode('latin-1')}/".startswith(f"{self._settings.mirror_prefix}/"):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        found: Response
+        try:
+            path = read_path(raw.removeprefix(self._prefix))
+            allowed = ("POST",) if path.what == "paths-info" else _READING
+            if request.method in allowed:
+                body = await request.body() if request.method == "POST" else b""
+                found = await run_sync(partial(self._answered, request, path, body))
+            else:
+                found = answer(405, "The mirror can only be read.", headers={"allow": ", ".join(allowed)})
+        except UsageError as error:
+            found = refusal(error)
+        await found(scope, receive, send)
+
+    def _answered(self, request: Request, path: HubPath, body: bytes) -> Response:
+        try:
+            return self._answer(request, path, body)
+        except (VersionRefused, VersionWithdrawn) as error:
+            facts = error.facts
+            return refusal(error, evidence(request, self._settings.api_prefix, facts["name"], facts["version"]))
+        except WeighbridgeError as error:
+            return refusal(error)
+
+    def _answer(self, request: Request, path: HubPath, body: bytes) -> Response:
+        if path.what == "telemetry":
+            return Response(status_code=204)
+        if path.what == "unknown":
+            return answer(404, "There is nothing at this path.")
+        resources: Resources = self._state.resources
+        caller = _caller(request, self._state)
+        if path.what == "whoami":
+            return _whoami(caller)
+        if path.what == "list":
+            entries, cursor = listing.models(request, path.kind, caller, resources)
+            return document(entries, headers=next_link(request, cursor))
+        if path.what == "refs":
+            known = revisions(path.kind, path.name, caller, resources)
+            return document(documents.refs(known, pull_requests=_flag(request.query_params.get("include_prs"))))
+        given = served(path.kind, path.name, path.revision, caller, resources)
+        if path.what == "file":
+            return _warned(file_answer(request, given, path.path, caller, resources), given)
+        if path.what == "absent":
+            return answer(404, "The mirror does not have this of any model.")
+        return _warned(_of_version(request, path, given, body), given)
+
+
+def _of_version(request: Request, path: HubPath, given: Served, body: bytes) -> Response:
+    """Return a document about a version."""
+    query = request.query_params
+    if path.what == "auth-check":
+        return Response(status_code=200)
+    if path.what == "paths-info":
+        paths, expand = _wanted(request, body)
+        return document(at_paths(given, paths, expand=expand))
+    if path.what == "tree":
+        after = place_of(query.get("cursor", ""), "")
+        limit = query.get("limit", "")
+        part = tree(
+            given,
+            path.path.strip("/"),
+            recursive=_flag(query.get("recursive")),
+            expand=_flag(query.get("expand")),
+            after=after,
+            limit=min(int(limit), MOST_IN_PART) if limit.isascii() and limit.isdigit() and int(limit) else MOST_IN_PART,
+        )
+        return document(part.entries, headers=next_link(request, cursor_of([part.last]) if part.last else ""))
+    flags = {"blobs": _flag(query.get("blobs")), "security": _flag(query.get("securityStatus"))}
+    return document(documents.info(given, **flags))
+
+
+def _caller(request: Request, state: State) -> Caller:
+    """Return who asks. Where reading is open, a token of the Hub's own, which clients send on, is no key of ours."""
+    header = request.headers.get("authorization")
+    if header is not None and state.resources.settings.reading_is_open:
+        token = header.partition(" ")[2].strip()
+        if token.startswith("hf_") and not token.startswith(PREFIX):
+            return ANONYMOUS
+    return caller_of(header, address_of(request), state.resources, state.failures)
+
+
+def _whoami(caller: Caller) -> Response:
+    if caller is ANONYMOUS:
+        raise NotAuthenticated("The request names no key of this registry.")
+    return document(documents.whoami(caller))
+
+
+def _wanted(request: Request, body: bytes) -> tuple[Sequence[str], bool]:
+    """Return the paths that a body asks for, and whether with all that is known; as JSON or as a form.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+            content: Any = json.loads(body)
+            paths, expand = content["paths"], content.get("expand", False)
+        else:
+            form = parse_qs(body.decode(), keep_blank_values=True)
+            paths, expand = form.get("paths", []), form.get("expand", [""])[0]
+        paths = [paths] if isinstance(paths, str) else paths
+        if not all(isinstance(one, str) for one in paths):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError("The body names no paths.", "Send `paths` and `expand` as JSON or as a form.") from error
+    return paths, _flag(str(expand))
+
+
+def _flag(text: str | None) -> bool:
+    """Return a flag as the versions of clients write it: `True`, `true`, `1`."""
+    return (text or "").lower() in ("true", "1")
+
+
+def _warned(found: Response, given: Served) -> Response:
+    """Return an answer with the warnings of a version, which clients show once for each topic."""
+    version = given.version
+    for number, text in enumerate(given.warnings, 1):
+        topic = header_text(f"{version.name} {version.version} {number}").replace(";", ",")
+        found.headers.append("x-hf-warning", f"{topic}; {header_text(f'{version.name} {version.version}: {text}')}")
+    return found

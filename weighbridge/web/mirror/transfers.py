@@ -1,0 +1,145 @@
+"""Transfers: the bytes of a file on their way to a client.
+
+A transfer that cannot go on ends without the bytes that its `Content-Length` promised, so that no client takes a part
+of a file for all of it: when the blob turns out damaged, or the version is withdrawn meanwhile. Each one that ends has
+a line in the log, which says who got what. Not here: which bytes (web.mirror.files), and reading them (store.reading).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from anyio import Event, create_task_group
+from anyio.to_thread import run_sync
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.intake.mirroring import OpenFile, refuse_ended
+from weighbridge.intake.resources import Resources
+from weighbridge.web.mirror.ranges import ByteRange
+
+MEDIA_TYPE = "application/octet-stream"
+#: Seconds between two looks at whether a version that is being given out still may be.
+LOOK_EVERY_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class FileTransfer(Response):
+    """Sends a file, or ranges of it.
+
+    Args:
+        file: the file, which is closed at the end.
+        ranges: those that are sent; all of it without any.
+        headers: further headers.
+        resources: those of the process.
+
+    Raises:
+        IntegrityError: the file is damaged.
+    """
+
+    def __init__(
+        self, file: OpenFile, ranges: Sequence[ByteRange], headers: Mapping[str, str], resources: Resources
+    ) -> None:
+        self._file, self._ranges, self._resources = file, ranges, resources
+        self._boundary = secrets.token_hex(16)
+        self._length = self._expected()
+        described = {**headers, **self._described(), "content-length": str(self._length)}
+        super().__init__(None, 206 if ranges else 200, described)
+        self._pieces = self._content()
+        self._first = next(self._pieces, b"")
+        self._sent, self._looked_at = 0, time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        gone = Event()
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async with create_task_group() as tasks:
+                tasks.start_soon(_watch, receive, gone)
+                await self._send(send, gone)
+                tasks.cancel_scope.cancel()
+        except WeighbridgeError as error:
+            # Returning before the end closes the connection.
+            _log.error("The transfer of %s was broken off: %s", self._file.entry.path, error)
+        finally:
+            self._file.blob.close()
+            self._note(scope)
+
+    async def _send(self, send: Send, gone: Event) -> None:
+        piece = self._first
+        while piece and not gone.is_set():
+            self._sent += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": self._sent < self._length})
+            piece = await run_sync(self._next) if self._sent < self._length else b""
+        if not self._length:
+            await send({"type": "http.response.body", "body": b""})
+
+    def _next(self) -> bytes:
+        """Return the next piece. Raises WeighbridgeError where there must be no further one."""
+        if time.monotonic() - self._looked_at > LOOK_EVERY_S:
+            refuse_ended(self._file.given, self._resources)
+            self._looked_at = time.monotonic()
+        return next(self._pieces, b"")
+
+    def _content(self) -> Iterator[bytes]:
+        blob = self._file.blob
+        if not self._ranges:
+            yield from blob.whole()
+        elif len(self._ranges) == 1:
+            yield from blob.part(self._ranges[0].start, self._ranges[0].stop)
+        else:
+            for one in self._ranges:
+                yield self._heading(one)
+                yield from blob.part(one.start, one.stop)
+            yield self._ending()
+
+    def _expected(self) -> int:
+        """Return the bytes of the body."""
+        if not self._ranges:
+            return self._file.blob.size
+        bytes_ = sum(one.stop - one.start for one in self._ranges)
+        if len(self._ranges) == 1:
+            return bytes_
+        return bytes_ + sum(len(self._heading(one)) for one in self._ranges) + len(self._ending())
+
+    def _described(self) -> dict[str, str]:
+        if len(self._ranges) > 1:
+            return {"content-type": f"multipart/byteranges; boundary={self._boundary}"}
+        of_range = [("content-range", one.of(self._file.blob.size)) for one in self._ranges]
+        return {"content-type": MEDIA_TYPE, **dict(of_range)}
+
+    def _heading(self, one: ByteRange) -> bytes:
+        lines = (f"--{self._boundary}", f"Content-Type: {MEDIA_TYPE}", f"Content-Range: {one.of(self._file.blob.size)}")
+        return "\r\n".join(("", *lines, "", "")).encode()
+
+    def _ending(self) -> bytes:
+        return f"\r\n--{self._boundary}--\r\n".encode()
+
+    def _note(self, scope: Scope) -> None:
+        version, file = self._file.given.version, self._file
+        line = {
+            "caller": file.caller.actor,
+            "address": scope["client"][0] if scope.get("client") else "",
+            "model": version.name,
+            "version": version.version,
+            "manifest": str(version.manifest.digest),
+            "path": file.entry.path,
+            "sha256": file.entry.digest.hex if file.entry.digest else "",
+            "status": self.status_code,
+            "ranges": [one.of(file.blob.size) for one in self._ranges],
+            "sent": self._sent,
+            "of": self._length,
+        }
+        _log.info("%s", json.dumps(line))
+
+
+async def _watch(receive: Receive, gone: Event) -> None:
+    """Note when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
