@@ -57,6 +57,23 @@ http {{
   }}
 }}
 """
+_PROXY = r"""
+daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log warn;
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass {url};
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
+  }}
+}}
+"""
 
 
 @dataclass(frozen=True)
@@ -117,11 +134,7 @@ BASIC = f"Basic {b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()}"
 @contextmanager
 def running(folder: Path) -> Iterator[Nginx]:
     """Run a server whose files lie in an empty folder; used by tests and benchmarks."""
-    program = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
-    if program is None:
-        pytest.fail(f"nginx is not installed: {_INSTALL}")
-    with create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = _free_port()
     (folder / "files").mkdir()
     (folder / "requests.log").touch()
     secret = b64encode(sha1(PASSWORD.encode()).digest()).decode()  # the one scheme of htpasswd that needs no crypt(3)
@@ -130,7 +143,7 @@ def running(folder: Path) -> Iterator[Nginx]:
         _CONFIGURATION.format(
             folder=folder,
             port=port,
-            user=f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else "",
+            user=_user(),
             hops=" ".join(f"{number} hops/{number - 1};" for number in range(2, MAX_HOPS + 1)),
             statuses=" ".join(
                 f"location = /status/{status} {{ add_header Retry-After 7 always; return {status}; }}"
@@ -138,10 +151,38 @@ def running(folder: Path) -> Iterator[Nginx]:
             ),
         )
     )
+    with _started(Nginx(folder, port)) as server:
+        yield server
+
+
+@contextmanager
+def proxying(folder: Path, url: str) -> Iterator[str]:
+    """Run a server that hands on every request to another one, as nginx does it by default, and yield its URL."""
+    port = _free_port()
+    (folder / "nginx.conf").write_text(_PROXY.format(folder=folder, port=port, user=_user(), url=url))
+    with _started(Nginx(folder, port)) as server:
+        yield server.url("")
+
+
+def _free_port() -> int:
+    with create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _user() -> str:
+    return f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else ""
+
+
+@contextmanager
+def _started(server: Nginx) -> Iterator[Nginx]:
+    """Run the server whose configuration lies in its folder."""
+    program = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
+    if program is None:
+        pytest.fail(f"nginx is not installed: {_INSTALL}")
+    folder = server.folder
     with open(folder / "server.log", "ab") as log:
         command = [program, "-e", f"{folder}/nginx.log", "-c", f"{folder}/nginx.conf"]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-    server = Nginx(folder, port)
     try:
         _wait(server, process)
         yield server

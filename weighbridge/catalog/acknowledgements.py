@@ -6,10 +6,10 @@ needed (domain.acknowledgements).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 
 from weighbridge.catalog import schema, versions
 from weighbridge.catalog.changes import Changes
@@ -24,8 +24,24 @@ class Acknowledgements:
     def __init__(self, changes: Changes) -> None:
         self._changes, self._database = changes, changes.database
 
-    def add(self, name: str, version: str, licence: str, texts: Mapping[str, str], person: str) -> Acknowledgement:
+    def add(
+        self,
+        name: str,
+        version: str,
+        licence: str,
+        texts: Mapping[str, str],
+        person: str,
+        is_same: Callable[[Acknowledgement], bool] = lambda earlier: False,
+    ) -> Acknowledgement:
         """Store that a person acknowledged the licence of a version, on the word of the actor, and return it.
+
+        Args:
+            name: of the model.
+            version: its number.
+            licence: the licence, as the version states it.
+            texts: sha256 of the licence's files, by path.
+            person: the person's name.
+            is_same: whether an earlier acknowledgement of the actor says the same; it is returned, and none is stored.
 
         Raises:
             NotInCatalog: there is no such version.
@@ -33,6 +49,9 @@ class Acknowledgements:
         with self._changes.begin() as change:
             connection = change.connection
             version_id, _status = versions.require(connection, name, version, hold=True)
+            earlier = (_acknowledgement(row) for row in connection.execute(_of(name, change.actor)))
+            if found := next(filter(is_same, earlier), None):
+                return found
             model_id = select(schema.versions.c.model_id).where(schema.versions.c.id == version_id).scalar_subquery()
             said = {"licence": licence, "texts": dict(texts), "person": person}
             row = {"model_id": model_id, "version": version, "actor": change.actor, "acknowledged_at": change.now}
@@ -44,15 +63,17 @@ class Acknowledgements:
         self, name: str, *, actor: str = "", before: int | None = None, limit: int | None = None
     ) -> list[Acknowledgement]:
         """Return the acknowledgements of a model, the newest first; only of one actor, or before an id, if given."""
-        models = schema.models
-        query = select(_table).join(models, models.c.id == _table.c.model_id).where(models.c.name == name)
-        if actor:
-            query = query.where(_table.c.actor == actor)
+        query = _of(name, actor).limit(limit)
         if before is not None:
             query = query.where(_table.c.id < before)
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(_table.c.id.desc()).limit(limit))
-            return [_acknowledgement(row) for row in rows]
+            return [_acknowledgement(row) for row in connection.execute(query)]
+
+
+def _of(name: str, actor: str) -> Select[Any]:
+    models = schema.models
+    query = select(_table).join(models, models.c.id == _table.c.model_id).where(models.c.name == name)
+    return (query.where(_table.c.actor == actor) if actor else query).order_by(_table.c.id.desc())
 
 
 def _acknowledgement(row: Row[Any]) -> Acknowledgement:

@@ -138,11 +138,12 @@ def acknowledge(
         )
     catalog = workspace.catalog
     stated, since = stated_licence(version.card, catalog.declarations.of(name)), _known_since(caller, catalog)
-    for one in catalog.acknowledgements.of(name, actor=caller.actor):
-        is_same = (one.version, one.person) == (version.version, person)
-        if is_same and is_given(stated, texts, (one,), caller.actor, since=since):
-            return one
-    return catalog.acknowledgements.add(name, version.version, stated.expression, texts, person)
+
+    def is_same(one: Acknowledgement) -> bool:
+        said = (one.version, one.person) == (version.version, person)
+        return said and is_given(stated, texts, (one,), caller.actor, since=since)
+
+    return catalog.acknowledgements.add(name, version.version, stated.expression, texts, person, is_same)
 
 
 def check(found: LicenceStanding, use: PlannedUse) -> UseJudgement:

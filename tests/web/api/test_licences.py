@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,16 @@ def test_an_acknowledgement_counts_for_its_key_and_its_text(strict: Served, home
     rows = strict.catalog.audit.rows(action="licence.acknowledged")
     assert (rows[-1].object, rows[-1].actor) == (f"{name}@1.0.0", given["acknowledged_by"])
     _files_are_given_out(strict, home, name, given["acknowledged_by"].removeprefix("key:"))
+
+
+def test_an_acknowledgement_that_is_sent_many_times_at_once_is_stored_once(strict: Served) -> None:
+    settle(strict.catalog, "licences/at-once", "llama3.1")
+    path, key = "/models/licences/at-once/license/acknowledgements", strict.key("reader")
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(strict.request, "POST", path, json={"person": "Ada"}, headers=key) for _ in range(8)]
+    assert {one.result().status_code for one in sent} == {201}
+    assert len({one.result().json()["id"] for one in sent}) == 1
+    assert len(strict.catalog.acknowledgements.of("licences/at-once")) == 1
 
 
 def _files_are_given_out(strict: Served, home: Path, name: str, key: str) -> None:
