@@ -31,6 +31,7 @@ from weighbridge.benchmarks.planning import Measurement, compared, is_known, mea
 from weighbridge.catalog import Catalog
 from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.measuring import MeasureRequest, prepare
@@ -61,7 +62,7 @@ def benchmark(
     benchmarks: tuple[Benchmark, ...] = (),
     handler: str = "",
     device: str = "auto",
-    models: str = "models.yaml",
+    models: str = MODELS_FILE,
     store_block: str = "",
     catalog_block: str = "",
     **chosen: Any,

@@ -11,8 +11,9 @@ from prefect.client.schemas.objects import State
 from flows.artifact_progress import ArtifactProgress
 from flows.end_states import end_state, failed
 from flows.run_workspace import run_workspace, settings_blocks
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.collecting import MODELS_FILE, collect
+from weighbridge.intake.collecting import collect
 from weighbridge.store.local import use_reserve
 from weighbridge.views.text import bytes_text, counted
 
@@ -53,4 +54,6 @@ def collect_garbage(
     message = f"{verb} {counted(done.blobs, 'blob')} of {bytes_text(done.size)}; {bytes_text(done.freed)} freed."
     if done.waiting:
         message = f"{message} {bytes_text(done.waiting)} wait for a run that comes at least an hour later."
+    if done.unread:
+        message = f"{message} {bytes_text(done.left)} are left: {counted(len(done.unread), 'lease')} could not be read."
     return end_state(good=True, message=message, data=found.to_json())

@@ -19,7 +19,7 @@ from flows.prefect_runner import THREADS, PrefectRunner
 from flows.run_workspace import run_workspace, settings_blocks
 from weighbridge.domain.clock import utc_now
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.request import MODELS_FILE, IngestRequest
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.intake import chain
 from weighbridge.intake.job import Job
@@ -50,7 +50,7 @@ def ingest(
     version: str = "",
     hash: str = "",  # noqa: A002 (the word of models.yaml and of the command line)
     locked: bool = False,
-    models: str = "models.yaml",
+    models: str = MODELS_FILE,
     token_env: str = "",
     token_file: str = "",
     auth_block: str = "",

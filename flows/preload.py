@@ -17,7 +17,7 @@ from flows.artifact_results import keep_preloaded
 from flows.end_states import failed, outcome_of, preloaded
 from flows.ingest import ingest
 from flows.run_workspace import run_workspace, settings_blocks
-from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.request import MODELS_FILE, IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.preloading import PreloadRequest
@@ -36,7 +36,7 @@ def _run_name() -> str:
 )
 def preload(
     only: str,
-    models: str = "models.yaml",
+    models: str = MODELS_FILE,
     download: bool = True,
     mlflow_block: str = "",
     clamav_block: str = "",

@@ -17,6 +17,7 @@ from flows.artifact_report import keep_sync
 from flows.end_states import failed, outcome_of, synced
 from flows.ingest import ingest
 from flows.run_workspace import run_workspace, settings_blocks
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.job import Job
@@ -35,7 +36,7 @@ def _run_name() -> str:
     persist_result=False,
 )
 def sync(
-    models: str = "models.yaml",
+    models: str = MODELS_FILE,
     only: str = "",
     locked: bool = False,
     mlflow_block: str = "",

@@ -1,4 +1,4 @@
-"""Root without the privilege to write where permissions forbid it: the owner of files as everybody else is one."""
+"""Root without the privilege to read and write where permissions forbid it: an owner of files as everybody is one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: capset(2): the layout that has 64 capabilities, and the bit of CAP_DAC_OVERRIDE.
-_VERSION, _OVERRIDE = 0x20080522, 1 << 1
+#: capset(2): the layout that has 64 capabilities, and the bits of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
+_VERSION, _OVERRIDE = 0x20080522, 1 << 1 | 1 << 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

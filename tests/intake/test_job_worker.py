@@ -32,12 +32,12 @@ from weighbridge.intake.asker import Asker
 from weighbridge.intake.collecting import collect
 from weighbridge.intake.job_orders import OrderSlip, order_ingest, order_purge, order_rescan
 from weighbridge.intake.job_progress import STEPS, JobProgress
-from weighbridge.intake.job_retention import JobRetention
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.lookup import exact
 from weighbridge.intake.quarantine import delete
 from weighbridge.intake.removing import remove
 from weighbridge.intake.resources import Resources
+from weighbridge.intake.retention import Retention
 from weighbridge.intake.withdrawing import withdraw
 from weighbridge.intake.workspace import Workspace, open_resources, open_workspace, workspace_of
 
@@ -313,7 +313,7 @@ def test_jobs_that_ended_long_ago_are_forgotten(yard: Yard) -> None:
     kept = yard.settings.model_copy(update={"job_retention_days": 0.0})
     short = yard.settings.model_copy(update={"job_retention_days": 1e-9})
     for settings, count in ((yard.settings, 1), (kept, 1), (short, 0)):
-        with open_resources(settings) as resources, JobRetention(resources):
+        with open_resources(settings) as resources, Retention(resources):
             deadline = time.monotonic() + 30
             while len(found := resources.catalog.jobs.listed()) != count:
                 assert time.monotonic() < deadline, found

@@ -19,7 +19,7 @@ from weighbridge.errors import (
     SourceMisbehaved,
     SourceUnavailable,
 )
-from weighbridge.net.addresses import AddressPolicy, service_of
+from weighbridge.net.addresses import AddressPolicy, is_loopback, service_of
 from weighbridge.net.pinned_transport import PinnedTransport
 from weighbridge.net.transfer import Transfer
 
@@ -264,3 +264,22 @@ class TestPinned:
             web.put("/f", b"content")
             assert self.read(web.url("/f", "faß.example")) == b"content"
             assert web.requests[-1].headers["host"] == f"xn--fa-hia.example:{web.port}"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_it"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("::", False),
+        ("0.0.0.0", False),
+        ("::ffff:192.0.2.1", False),
+        ("2002:7f00:1::", False),
+        ("localhost.example.com", False),
+    ],
+)
+def test_what_only_this_machine_reaches(host: str, is_it: bool) -> None:
+    assert is_loopback(host) is is_it

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from tests.simulators.issuer import DISCOVERY, KEYS, Issuer, new_key
 from tests.simulators.web import WebServer
 from weighbridge.errors import IssuerUnavailable, SourceError, SourceMisbehaved
+from weighbridge.net import issuer_keys
 from weighbridge.net.issuer_keys import ASK_EVERY_S, KEEP_S, REFRESH_S, IssuerKeys
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.transfer import Transfer
@@ -50,8 +54,8 @@ def ids(keys: IssuerKeys, id_: str | None) -> list[str]:
 
 def settle(keys: IssuerKeys) -> None:
     """Wait until nobody asks the issuer any more."""
-    with keys._asking:
-        pass
+    if question := keys._question:
+        question.answered.wait()
 
 
 def test_they_are_read_once_and_kept(issuer: Issuer, keys: IssuerKeys) -> None:
@@ -82,13 +86,63 @@ def test_forged_ids_are_no_storm_of_requests(issuer: Issuer, keys: IssuerKeys, c
     """fastapi-zitadel-auth #149 and others: each unknown id was a request, and emptied what was known."""
     assert ids(keys, "one") == ["one"]
     clock.now += ASK_EVERY_S
-    threads = [threading.Thread(target=keys.named, args=(f"forged {number}",)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(partial(became_of, keys), (f"forged {number}" for number in range(8)))
+        assert {*found} <= {"refused", "unavailable"}
+    settle(keys)
     assert issuer.asked == 4
     assert ids(keys, "one") == ["one"]
+    assert ids(keys, "forged") == [], "it is refused by what is known, and the issuer is not asked"
+    assert issuer.asked == 4
+
+
+def test_an_issuer_that_hangs_holds_up_nobody_until_it_answers(issuer: Issuer, clock: _Clock) -> None:
+    patient = Transfer(timeout_s=60, max_redirects=0, retrying=Retrying(attempts=1))
+    keys = IssuerKeys(issuer.url, patient, clock)
+    assert ids(keys, "one") == ["one"]
+    issuer.site.put(DISCOVERY, b"", silent=True)
+    clock.now += ASK_EVERY_S
+    with ThreadPoolExecutor(12) as pool:
+        found = pool.map(partial(became_of, keys), (f"forged {number}" for number in range(12)))
+        assert {*found} == {"unavailable"}
+    question = keys._question
+    assert question is not None, "the issuer still has not answered"
+    assert ids(keys, "one") == ["one"]
+    issuer.site.stopping.set()
+    settle(keys)
+    assert became_of(keys, "forged") == "unavailable", "the issuer is away, so that the key may be a new one of it"
+
+
+def test_few_requests_wait_for_the_issuer_at_once(
+    issuer: Issuer, keys: IssuerKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuer_keys, "_WAIT_S", 60.0)
+    asked, answering = threading.Event(), threading.Event()
+    read = keys.read
+
+    def slow() -> tuple[issuer_keys.VerifyingKey, ...]:
+        asked.set()
+        answering.wait()
+        return read()
+
+    monkeypatch.setattr(keys, "read", slow)
+    with ThreadPoolExecutor(issuer_keys._MOST_WAITING) as pool:
+        waiting = [pool.submit(became_of, keys, "one") for _ in range(issuer_keys._MOST_WAITING)]
+        asked.wait()
+        while keys._waiting._value:  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        assert became_of(keys, "one") == "unavailable", "another one does not wait"
+        answering.set()
+        assert [one.result() for one in waiting] == ["found"] * issuer_keys._MOST_WAITING
+    assert issuer.asked == 2
+
+
+def became_of(keys: IssuerKeys, id_: str) -> str:
+    """Ask for a key, and say what became of it."""
+    try:
+        return "found" if keys.named(id_) else "refused"
+    except IssuerUnavailable:
+        return "unavailable"
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.privileges import ordinary_owner
 from weighbridge.domain.digest import Digest
 from weighbridge.store import leases
-from weighbridge.store.leases import LIFETIME_S, Lease
+from weighbridge.store.leases import LIFETIME_S, Lease, Leases
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.store.sweeping import SETTLED_S, Sweep, sweep
 
@@ -48,16 +49,18 @@ def collect(store: LocalBlobStore) -> Sweep:
     return sweep(store, set)
 
 
-def an_hour_later(store: LocalBlobStore) -> None:
-    past = time.time() - SETTLED_S - 1
-    os.utime(store.root / "trash", (past, past))
+def an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock of the store's files be an hour ahead: when a file was moved cannot be written."""
+    monkeypatch.setattr(Leases, "now", property(lambda self: time.time() + SETTLED_S + 1))
 
 
 def files(store: LocalBlobStore) -> list[Path]:
     return list((store.root / "leases").glob("*.lease"))
 
 
-def test_what_nothing_needs_is_deleted_an_hour_later(shared: LocalBlobStore, blob: Digest) -> None:
+def test_what_nothing_needs_is_deleted_an_hour_later(
+    shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dry = sweep(shared, set, dry_run=True)
     first = collect(shared)
     assert dry == first
@@ -65,22 +68,46 @@ def test_what_nothing_needs_is_deleted_an_hour_later(shared: LocalBlobStore, blo
     assert list(shared.digests()) == []
     soon = collect(shared)
     assert (soon.blobs, soon.freed, soon.waiting) == (0, 0, len(CONTENT))
-    an_hour_later(shared)
+    an_hour_later(monkeypatch)
     assert sweep(shared, set, dry_run=True).freed == len(CONTENT)
     last = collect(shared)
     assert (last.blobs, last.freed, last.waiting) == (0, len(CONTENT), 0)
     assert not shared.has(blob)
 
 
-def test_what_waits_for_its_deletion_is_there_for_who_looks(shared: LocalBlobStore, blob: Digest) -> None:
+def test_what_waits_for_its_deletion_is_there_for_who_looks(
+    shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     collect(shared)
-    an_hour_later(shared)
+    an_hour_later(monkeypatch)
     with shared.leased() as at_work:
         assert at_work.has(blob)
         assert collect(shared).held == 1
         assert at_work.path(blob).read_bytes() == CONTENT
     collect(shared)
     assert shared.path(blob).read_bytes() == CONTENT
+
+
+def test_each_blob_waits_for_its_own_hour(
+    shared: LocalBlobStore, blob: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else collections that come more often than hourly would never delete anything."""
+    collect(shared)
+    other = shared.put([b"set aside later"])
+    collect(shared)
+    trash = LocalBlobStore.trash
+
+    def aged(store: LocalBlobStore) -> dict[Digest, object]:
+        found = dict[Digest, object](trash(store))
+        status = trash(store)[blob]
+        moved_at = status.st_ctime - SETTLED_S
+        return found | {blob: SimpleNamespace(st_size=status.st_size, st_nlink=status.st_nlink, st_ctime=moved_at)}
+
+    monkeypatch.setattr(LocalBlobStore, "trash", aged)
+    done = collect(shared)
+    assert (done.freed, done.waiting) == (len(CONTENT), len(b"set aside later"))
+    monkeypatch.undo()
+    assert (shared.has(blob), shared.has(other)) == (False, True)
 
 
 @pytest.mark.parametrize("after", range(4))
@@ -111,7 +138,7 @@ def test_no_order_of_looks_and_collections_loses_a_blob(
         if number == after:
             collect(shared)
         if number == until:
-            an_hour_later(shared)
+            an_hour_later(monkeypatch)
             collect(shared)
         step()
     assert found == [(after, until) != (0, 0)]
@@ -133,7 +160,7 @@ def test_what_was_seen_where_it_no_longer_is_is_put_back(
         lease = Lease(LocalBlobStore(shared.root).leases)
         with lease.counting_on(blob):
             pass  # It sees the blob in its place, and moves nothing.
-    an_hour_later(shared)
+    an_hour_later(monkeypatch)
     assert collect(shared).freed == 0
     assert shared.path(blob).read_bytes() == CONTENT
     lease.end()
@@ -185,6 +212,58 @@ def test_work_that_touches_no_blob_leaves_no_file(store: LocalBlobStore) -> None
         assert not at_work.has(Digest.sha256(b"x"))
         assert len(files(store)) == 1
     assert files(store) == []
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def test_a_lease_may_be_read_by_whoever_may_read_the_store(store: LocalBlobStore, umask: None) -> None:
+    blob = store.put([CONTENT])
+    with store.leased() as at_work:
+        assert at_work.has(blob)
+        (path,) = files(store)
+        assert path.stat().st_mode & 0o777 == 0o644
+        path.chmod(0o444)
+        with ordinary_owner():
+            assert collect(store).held == 1
+    path.touch(0o444)
+    with ordinary_owner():
+        assert collect(store).blobs == 1
+    assert files(store) == []
+
+
+def test_work_whose_lease_cannot_be_read_may_rely_on_any_blob(store: LocalBlobStore) -> None:
+    blob, trashed = store.put([CONTENT]), store.put([b"set aside before"])
+    store.set_aside(trashed)
+    lease = store.root / "leases" / f"{leases._kernel()}-another.lease"
+    lease.write_text(f"{blob}\n")
+    lease.chmod(0)
+    with ordinary_owner():
+        dry, done = sweep(store, set, dry_run=True), collect(store)
+    assert dry == done
+    assert done.unread == (str(lease),)
+    assert (done.blobs, done.kept, done.left) == (0, 1, len(CONTENT))
+    assert done.freed == len(b"set aside before"), "nobody relies on what is in the trash"
+    assert list(store.digests()) == [blob]
+    old = time.time() - LIFETIME_S - 1
+    os.utime(lease, (old, old))
+    with ordinary_owner():
+        done = collect(store)
+    assert (done.blobs, done.unread, files(store)) == (1, (), [])
+
+
+def test_a_lease_from_before_the_last_start_of_the_machine_is_over(store: LocalBlobStore) -> None:
+    store.put([CONTENT])
+    for name, unread in (("e" * 32, 0), ("tmp", 1)):
+        lease = store.root / "leases" / f"{name}-left.lease"
+        lease.write_bytes(b"")
+        lease.chmod(0)
+        with ordinary_owner():
+            assert len(collect(store).unread) == unread, name
 
 
 def test_a_lease_is_no_foreign_file(store: LocalBlobStore) -> None:

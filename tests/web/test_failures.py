@@ -28,7 +28,7 @@ def _failed(failures: Failures, address: str, times: int = LIMIT) -> None:
 
 def test_it_waits_until_its_first_failure_is_old() -> None:
     clock = _Clock()
-    failures = Failures(clock)
+    failures = Failures(clock=clock)
     _failed(failures, "192.0.2.1")
     with pytest.raises(TooManyFailures, match="60 seconds"):
         failures.refuse("192.0.2.1", "token")
@@ -51,7 +51,7 @@ def test_it_waits_until_its_first_failure_is_old() -> None:
     ],
 )
 def test_what_is_counted_together(one: str, other: str, same: bool) -> None:
-    failures = Failures(_Clock())
+    failures = Failures(clock=_Clock())
     _failed(failures, one)
     if same:
         with pytest.raises(TooManyFailures):
@@ -61,7 +61,7 @@ def test_what_is_counted_together(one: str, other: str, same: bool) -> None:
 
 
 def test_a_token_that_was_valid_is_not_held_up() -> None:
-    failures = Failures(_Clock())
+    failures = Failures(clock=_Clock())
     failures.accept("valid")
     _failed(failures, "192.0.2.1")
     failures.refuse("192.0.2.1", "valid")
@@ -69,8 +69,24 @@ def test_a_token_that_was_valid_is_not_held_up() -> None:
         failures.refuse("192.0.2.1", "other")
 
 
+@pytest.mark.parametrize("processes", [2, 3, 4, LIMIT])
+def test_several_processes_allow_no_more_than_one(processes: int) -> None:
+    each = LIMIT // processes
+    for failures in (Failures(processes, _Clock()) for _ in range(processes)):
+        _failed(failures, "192.0.2.1", each)
+        with pytest.raises(TooManyFailures):
+            failures.refuse("192.0.2.1", "token")
+
+
+def test_each_of_very_many_processes_allows_one() -> None:
+    failures = Failures(64, _Clock())
+    _failed(failures, "192.0.2.1", 1)
+    with pytest.raises(TooManyFailures):
+        failures.refuse("192.0.2.1", "token")
+
+
 def test_memory_is_bounded() -> None:
-    failures = Failures(_Clock())
+    failures = Failures(clock=_Clock())
     for number in range(30_000):
         failures.record(f"10.0.{number // 256}.{number % 256}")
         failures.accept(str(number))

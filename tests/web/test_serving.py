@@ -12,6 +12,7 @@ import pytest
 
 from tests.services.weighbridge import Served, serving
 from weighbridge.domain.access import looks_like_key
+from weighbridge.web.failures import LIMIT
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -31,6 +32,9 @@ def test_it_says_where_it_is_and_ends_well(tmp_path: Path) -> None:
 def test_several_processes_share_one_port(tmp_path: Path) -> None:
     with serving(tmp_path, None, "--workers", "2") as served:
         assert {served.get("/models").status_code for _ in range(20)} == {200}
+        wrong = {"Authorization": "Bearer no", "Connection": "close"}
+        statuses = [served.get("/models", headers=wrong).status_code for _ in range(2 * LIMIT)]
+        assert LIMIT // 2 <= statuses.count(401) <= LIMIT, "each of them allows its part"
         assert served.stop(signal.SIGINT) == 0
 
 
@@ -73,6 +77,25 @@ def test_several_processes_end_with_the_one_that_started_them(tmp_path: Path) ->
             except OSError:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no sockets for both")
+def test_every_address_of_ipv6_is_every_address_of_ipv4_too(tmp_path: Path) -> None:
+    environment = {"WEIGHBRIDGE_API_READING": "open", "WEIGHBRIDGE_SERVE_PROXIES": "127.0.0.1"}
+    with serving(tmp_path, environment, "--host", "::") as served:
+        port = served.url.partition("]:")[2]
+
+        def status(host: str, **headers: str) -> int:
+            return served.client.get(f"http://{host}:{port}/models", headers=headers).status_code
+
+        assert (status("[::1]"), status("127.0.0.1")) == (200, 200)
+        for number in range(LIMIT + 1):
+            wrong = {"Authorization": "Bearer no", "X-Forwarded-For": f"192.0.2.{number}"}
+            assert status("127.0.0.1", **wrong) == 401, "the proxy is believed: its address is one of IPv4"
+        mapped = [status("127.0.0.1", **wrong | {"X-Forwarded-For": "::ffff:192.0.2.99"}) for _ in range(LIMIT)]
+        plain = status("127.0.0.1", **wrong | {"X-Forwarded-For": "192.0.2.99"})
+        assert ({*mapped}, plain) == ({401}, 429), "both are one address"
+        assert status("[::1]", Authorization="Bearer no") == 401
 
 
 def test_the_path_of_the_api_is_a_setting(tmp_path: Path) -> None:

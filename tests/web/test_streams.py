@@ -85,3 +85,24 @@ def test_watchers_beyond_the_limit_are_told(limited: Served) -> None:
         assert "3 streams" in served.get(path, headers=other).json()["detail"]
         assert served.get(f"/ingests/{job.id}", headers=other).status_code == 200
     assert _watched(served, path, one) == 200
+
+
+def test_a_stream_ends_with_its_key(limited: Served) -> None:
+    job = limited.catalog.jobs.add(JobOrder("ingest", "org/name", {}, "key:x"))
+    path, key = f"/ingests/{job.id}/events", limited.key("reader")
+    name = limited.catalog.keys.listed()[0].name
+    with limited.client.stream("GET", f"{limited.url}{path}", headers=key) as response:
+        lines = response.iter_lines()
+        assert next(lines) == "event: progress"
+        limited.catalog.keys.revoke(name)
+        assert "event: end" not in list(lines), "the job goes on"
+    assert limited.get(path, headers=key).status_code == 401
+
+
+def test_a_purge_is_an_admins_to_cancel(limited: Served) -> None:
+    job = limited.catalog.jobs.add(JobOrder("purge", "org/name", {"name": "org/name", "versions": []}, "key:x"))
+    path = f"/ingests/{job.id}"
+    refused = limited.request("DELETE", path, headers=limited.key("publisher"))
+    assert (refused.status_code, "an admin" in refused.json()["detail"]) == (403, True)
+    assert limited.request("DELETE", path, headers=limited.key("admin", "other/*")).status_code == 404
+    assert limited.request("DELETE", path, headers=limited.key("admin")).json()["status"] == "CANCELLED"

@@ -14,7 +14,6 @@ from rich.table import Table
 from weighbridge.benchmarks.offered_settings import taking
 from weighbridge.cli import benchmark_options as options
 from weighbridge.cli.console import (
-    DEFAULT_MODELS,
     AsJSON,
     AsJSONList,
     ModelsOption,
@@ -29,6 +28,7 @@ from weighbridge.cli.console import (
 from weighbridge.cli.runners import direct_runner
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import one_of
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.handlers.trial import Reply, try_model
 from weighbridge.intake import chain
@@ -64,7 +64,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def _preload(
-    models: ModelsOption = DEFAULT_MODELS,
+    models: ModelsOption = Path(MODELS_FILE),
     only: OnlyOption = "",
     download: Annotated[
         bool, typer.Option("--download/--no-download", envvar="AUTO_DOWNLOAD_MODELS", help="Take in what is missing.")
@@ -112,7 +112,7 @@ def _try(
         EncodingFormat | None, typer.Option(help="How a vector is printed: numbers, or base64 of float32.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which it is ended.")] = 600.0,
-    models: ModelsOption = DEFAULT_MODELS,
+    models: ModelsOption = Path(MODELS_FILE),
     json_: AsJSON = False,
 ) -> None:
     """Load a model through its handler and let it answer a prompt, a text, a sound file, or a question about images."""
@@ -181,7 +181,7 @@ def _benchmark(
     benchmarks: options.Benchmarks = None,
     handler: options.Handler = "",
     device: options.Device = "auto",
-    models: ModelsOption = DEFAULT_MODELS,
+    models: ModelsOption = Path(MODELS_FILE),
     json_: AsJSONList = False,
     **given: Any,
 ) -> None:

@@ -58,7 +58,6 @@ OnlyOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
-DEFAULT_MODELS = Path("models.yaml")
 EXIT_REJECTED = 2
 PolicyOption = Annotated[
     str, typer.Option("--policy", help="Preset (strict, standard, minimal, quick, paranoid) or a policy file.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from weighbridge.cli import interrupts
 from weighbridge.cli.console import (
-    DEFAULT_MODELS,
     EXIT_REJECTED,
     AsJSON,
     LockedOption,
@@ -23,6 +23,7 @@ from weighbridge.cli.console import (
 )
 from weighbridge.cli.runners import direct_runner
 from weighbridge.config.settings import Settings
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.intake import chain, syncing
 from weighbridge.intake.checking import CheckRequest, check
 from weighbridge.intake.job import Job
@@ -44,7 +45,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def _sync(
-    models: ModelsOption = DEFAULT_MODELS,
+    models: ModelsOption = Path(MODELS_FILE),
     only: OnlyOption = "",
     locked: LockedOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do, and do nothing.")] = False,
@@ -99,7 +100,7 @@ def _fsck(
     registries: Annotated[
         bool, typer.Option("--registries", help="Compare what registries list and serve with the catalog, too.")
     ] = False,
-    models: ModelsOption = DEFAULT_MODELS,
+    models: ModelsOption = Path(MODELS_FILE),
     json_: AsJSON = False,
 ) -> None:
     """Hash every blob of the store again and report what is broken or missing."""

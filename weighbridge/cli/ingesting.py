@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from weighbridge.cli import interrupts
 from weighbridge.cli.console import (
-    DEFAULT_MODELS,
     EXIT_REJECTED,
     AsJSON,
     LockedOption,
@@ -27,7 +27,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.progress import Progress
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.request import IngestRequest, Pins
+from weighbridge.domain.request import MODELS_FILE, IngestRequest, Pins
 from weighbridge.intake import chain, receiving
 from weighbridge.intake.job import Job
 from weighbridge.intake.previewing import preview
@@ -72,7 +72,7 @@ def _ingest(
     token_env: TokenEnvOption = "",
     token_file: TokenFileOption = "",
     locked: LockedOption = False,
-    models: ModelsOption = DEFAULT_MODELS,
+    models: ModelsOption = Path(MODELS_FILE),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what there is, what it needs and what headers are rejected for.")
     ] = False,

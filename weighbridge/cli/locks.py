@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from weighbridge.cli.console import (
-    DEFAULT_MODELS,
     AsJSON,
     ModelsOption,
     OnlyOption,
@@ -17,6 +18,7 @@ from weighbridge.cli.console import (
 )
 from weighbridge.cli.runners import direct_runner
 from weighbridge.config.settings import Settings
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.intake.locking import Locking, LockRequest, lock_models
 from weighbridge.intake.workspace import open_workspace
 from weighbridge.views import terminal
@@ -28,7 +30,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("lock", epilog=examples("weighbridge lock --only smollm2-135m-instruct"))(_lock)
 
 
-def _lock(models: ModelsOption = DEFAULT_MODELS, only: OnlyOption = "", json_: AsJSON = False) -> None:
+def _lock(models: ModelsOption = Path(MODELS_FILE), only: OnlyOption = "", json_: AsJSON = False) -> None:
     """Write models.lock: every wanted model at its present revision, every file with its sha256."""
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, direct_runner() as runner:
         done = lock_models(LockRequest(str(models), only), workspace, runner)

@@ -20,7 +20,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def _serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of IPv4, :: of IPv6.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of IPv4, :: for all of both.")] = "",
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
 ) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from weighbridge.cli.console import (
-    DEFAULT_MODELS,
     AsJSON,
     AsJSONList,
     YesOption,
@@ -18,6 +17,7 @@ from weighbridge.cli.console import (
     say,
 )
 from weighbridge.config.settings import Settings
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.intake import quarantine
 from weighbridge.intake.collecting import collect
 from weighbridge.intake.opening import open_catalog
@@ -57,7 +57,7 @@ def _gc(
     settings = Settings()
     use_reserve(settings.store_folder)
     with open_workspace(settings) as workspace:
-        done = collect(workspace, models or (DEFAULT_MODELS,), older_than_days=older_than, dry_run=dry_run)
+        done = collect(workspace, models or (Path(MODELS_FILE),), older_than_days=older_than, dry_run=dry_run)
     say("collection", done.to_json(), lambda: out.print(catalog_tables.collection(done)), json_)
 
 
@@ -94,7 +94,7 @@ def _purge(
         labels = [f"{version.name}@{version.version}" for version in found]
         if found:
             confirm(f"Delete the bytes of {', '.join(labels)}?", yes, json_)
-        done = quarantine.delete(found, models or (DEFAULT_MODELS,), workspace) if found else None
+        done = quarantine.delete(found, models or (Path(MODELS_FILE),), workspace) if found else None
     content = {"purged": labels, "freed": done.done.freed if done else 0}
 
     def draw() -> None:

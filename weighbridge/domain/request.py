@@ -11,6 +11,8 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidConfiguration, InvalidReference
 
+#: The models file of a folder, where nothing else names one.
+MODELS_FILE = "models.yaml"
 _NAR = "nar:"
 
 
@@ -79,7 +81,7 @@ class IngestRequest:
     registries: tuple[str, ...] = ()
     another_source: bool = False
     locked: bool = False
-    models: str = "models.yaml"
+    models: str = MODELS_FILE
 
     @property
     def model(self) -> str:

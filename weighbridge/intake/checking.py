@@ -11,6 +11,7 @@ from typing import Any
 
 from weighbridge.config.models_file import requests
 from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.intake.auditing import RegistryDifference, audit
 from weighbridge.intake.repairing import RepairReport, repair_store
 from weighbridge.intake.workspace import Workspace
@@ -29,7 +30,7 @@ class CheckRequest:
 
     repair: bool = False
     registries: bool = False
-    models: str = "models.yaml"
+    models: str = MODELS_FILE
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from weighbridge.errors import CatalogError
 from weighbridge.intake.workspace import Workspace
 from weighbridge.store.sweeping import Sweep, sweep
 
-#: The models file of a folder, where nothing else names one.
-MODELS_FILE = "models.yaml"
 _DAY_S = 86_400.0
 
 
@@ -38,7 +36,8 @@ class Collection:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"dry_run": self.dry_run, **vars(self.done), "locks": [str(path) for path in self.locks]}
+        done = {**vars(self.done), "unread": list(self.done.unread)}
+        return {"dry_run": self.dry_run, **done, "locks": [str(path) for path in self.locks]}
 
 
 def collect(

@@ -1,8 +1,8 @@
 """Delivery: threads that take messages from the catalog, sign them, post them, and write down what happened.
 
 A message is delivered once or more, never less: a process that is killed after the receiver has it sends it again, with
-the same `webhook-id`. Not here: what becomes a message (catalog.outbox, catalog.job_queue), and one request
-(net.webhook_post).
+the same `webhook-id`. Not here: what becomes a message (catalog.outbox, catalog.job_queue), one request
+(net.webhook_post), and how long messages are kept (intake.retention).
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
 from weighbridge.net.webhook_post import Receipt, post
 
-#: How long messages are kept after their end, and how often older ones are removed.
-KEEP_S, _FORGET_EVERY_S = 30 * 24 * 3600.0, 3600.0
 #: The longest wait that a receiver can ask for, and the part of it by which each wait may be longer than
 #: planned: messages that failed together do not all come back together.
 _LONGEST_WAIT_S, _SPREAD = 24 * 3600.0, 0.1
@@ -46,12 +44,10 @@ class DeliveryWorker(QueueWorker):
         self._content = content
         self._resources, self._settings = resources, resources.settings
         self._lease_s = self._settings.job_lease_s + 2 * self._settings.webhook_timeout_s
-        self._forget_at = time.monotonic()
 
     def work_once(self, owner: str) -> bool:
         """Take a message and attempt to deliver it; return whether there was one."""
         try:
-            self._forget()
             delivery = self._resources.catalog.deliveries.take(owner, self._lease_s)
             if delivery is not None:
                 self._attempt(delivery, owner)
@@ -83,11 +79,6 @@ class DeliveryWorker(QueueWorker):
         }
         policy, timeout_s = self._settings.webhook_addresses, self._settings.webhook_timeout_s
         return post(delivery.destination.url, body.encode(), headers, policy, timeout_s)
-
-    def _forget(self) -> None:
-        if time.monotonic() >= self._forget_at:
-            self._forget_at = time.monotonic() + _FORGET_EVERY_S
-            self._resources.catalog.deliveries.forget(KEEP_S)
 
 
 def wait_after(receipt: Receipt, attempts: int, retries_s: Sequence[float]) -> float | None:

@@ -14,6 +14,7 @@ from weighbridge.config.models_file import ModelEntry, read_models
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.domain.source_kinds import KINDS, record_of
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.doctor_check import DoctorCheck, Examination, State
@@ -25,8 +26,6 @@ from weighbridge.net.settings import SourceSettings
 from weighbridge.sources import open_source
 from weighbridge.sources.interface import Service, Source
 
-#: The models file that is looked at, in the working directory.
-_MODELS = Path("models.yaml")
 #: The most services that are asked: each takes a thread.
 _MOST = 64
 #: Variables that say that this machine has keys for AWS.
@@ -44,11 +43,11 @@ def service_examinations(settings: Settings, limit_s: float) -> list[Examination
         limit_s: seconds that a service may take.
     """
     entries: tuple[ModelEntry, ...] = ()
-    broken = []
+    models, broken = Path(MODELS_FILE), []
     try:
-        entries = read_models(_MODELS) if _MODELS.exists() else ()
+        entries = read_models(models) if models.exists() else ()
     except WeighbridgeError as error:
-        broken.append(Examination(_MODELS.name, partial(_raise, error)))
+        broken.append(Examination(models.name, partial(_raise, error)))
     return [*broken, *_issuer(settings, limit_s), *_sources(settings, entries, limit_s), *_upstreams(entries, limit_s)][
         :_MOST
     ]

@@ -16,13 +16,12 @@ from typing import Any, TypeVar
 
 from weighbridge.catalog import JobEnd, StoredJob
 from weighbridge.domain.next_version import contradiction
-from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.request import MODELS_FILE, IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import Cancelled, CatalogError
 from weighbridge.intake import chain, declaring, quarantine
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.chain import Direct
-from weighbridge.intake.collecting import MODELS_FILE
 from weighbridge.intake.job import Job
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.lookup import exact
@@ -115,12 +114,19 @@ class JobRun:
         versions = [version for version in found if version is not None]
         with _Steps(self._progress, workspace.retrying.go_on) as steps:
             done = steps.call(quarantine.delete, versions, [workspace.asker.folder / MODELS_FILE], workspace).done
-        waiting = f"{done.waiting:,} bytes are set aside, and deleted by a `weighbridge gc` an hour later."
-        return JobEnd("done", "PURGED", warnings=(waiting,) if done.waiting else (), freed=done.freed)
+        warnings = []
+        if done.waiting:
+            warnings.append(f"{done.waiting:,} bytes are set aside, and deleted by a `weighbridge gc` an hour later.")
+        if done.unread:
+            warnings.append(
+                f"{done.left:,} bytes are left to a later `weighbridge gc`: what work of another user relies on could "
+                "not be read."
+            )
+        return JobEnd("done", "PURGED", warnings=tuple(warnings), freed=done.freed)
 
     def _judged(self, workspace: Workspace) -> JobEnd:
         version = self._version(workspace)
-        said = declaring.keep(workspace.catalog, version, self.job.order.declared)
+        said = declaring.keep(workspace.catalog, version, self.job.order.declared, self.job.created_at)
         warnings = (*self._warnings(version), *said)
         return JobEnd("done", version.status, version.version, version.decision.reasons, warnings)
 

@@ -13,7 +13,7 @@ from typing import Any
 from weighbridge.config.lock_file import lock_path, read_lock, read_mended, write_lock
 from weighbridge.config.models_file import requests, select
 from weighbridge.domain.manifest import Manifest
-from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.request import MODELS_FILE, IngestRequest
 from weighbridge.errors import InvalidConfiguration, WeighbridgeError
 from weighbridge.intake import steps
 from weighbridge.intake.chain import Runner
@@ -32,7 +32,7 @@ class LockRequest:
         only: names of the models to lock, separated by commas; all when empty.
     """
 
-    models: str = "models.yaml"
+    models: str = MODELS_FILE
     only: str = ""
 
 

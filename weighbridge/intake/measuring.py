@@ -19,6 +19,7 @@ from weighbridge.benchmarks.running import BenchmarkRequest, benchmark, benchmar
 from weighbridge.config.models_file import ModelEntry
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace, is_variable
+from weighbridge.domain.request import MODELS_FILE
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.errors import InvalidConfiguration, UsageError
 from weighbridge.intake.lookup import entry_named, find_of
@@ -51,7 +52,7 @@ class MeasureRequest:
     benchmarks: tuple[str, ...] = ()
     handler: str = ""
     device: str = "auto"
-    models: str = "models.yaml"
+    models: str = MODELS_FILE
     data: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 

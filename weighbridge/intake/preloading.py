@@ -15,7 +15,7 @@ from typing import Any
 from weighbridge.catalog import Catalog
 from weighbridge.config.models_file import ModelEntry, select
 from weighbridge.domain.progress import Progress, Silent
-from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.request import MODELS_FILE, IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryError
 from weighbridge.intake.workspace import Workspace
@@ -58,7 +58,7 @@ class PreloadRequest:
     """
 
     only: str
-    models: str = "models.yaml"
+    models: str = MODELS_FILE
     download: bool = True
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from weighbridge.config.models_file import requests
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.progress import counted
-from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.request import MODELS_FILE, IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import RegistryUnavailable, ScannerUnavailable, WeighbridgeError
 from weighbridge.intake import standing, steps
@@ -45,7 +45,7 @@ class SyncRequest:
         locked: whether each must be exactly what the lock holds.
     """
 
-    models: str = "models.yaml"
+    models: str = MODELS_FILE
     only: str = ""
     locked: bool = False
 

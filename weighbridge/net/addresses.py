@@ -179,6 +179,8 @@ def _reached(address: Address) -> tuple[Address, ...]:
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches what listens on a host: an address, or `localhost`."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

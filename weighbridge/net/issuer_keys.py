@@ -1,8 +1,9 @@
 """The public keys of an OpenID Connect issuer: found by discovery, kept, and read again when a token names another one.
 
 A token names its key before anything of it is proven, so that a stream of forged tokens could become a stream of
-requests to the issuer: it is asked at most once in `ASK_EVERY_S`, whatever the answer was, and by one request at a
-time. Keys that were read stay valid while the issuer is away, for a day. Not here: tokens (net.issuer_tokens).
+requests to the issuer: it is asked one question at a time, and at most once in `ASK_EVERY_S`, whatever the answer was.
+A request waits for the answer only for a moment, and only a few do at once, so that an issuer that hangs holds up no
+other caller. Keys that were read stay valid while the issuer is away, for a day. Not here: tokens (net.issuer_tokens).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from threading import BoundedSemaphore, Lock, Thread
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,8 +30,9 @@ ASK_EVERY_S = 10.0
 REFRESH_S = 300.0
 #: Seconds for which keys are used that could not be read again.
 KEEP_S = 24 * 3600.0
-#: How many requests wait at once for an answer of the issuer, and how many seconds each: the others of a process go on.
-_MOST_WAITING, _WAIT_S = 8, 2.0
+#: How many requests wait at once for an answer of the issuer, and until how many seconds after it was asked: of the
+#: dozen that a process works on, few are held up, and each for a moment.
+_MOST_WAITING, _WAIT_S = 4, 1.0
 _MAX_DOCUMENT = 256 * 1024
 _MIN_RSA_BITS = 2048
 _DISCOVERY = "/.well-known/openid-configuration"
@@ -71,23 +73,27 @@ class IssuerKeys:
 
     def __init__(self, issuer: str, transfer: Transfer, clock: Callable[[], float] = time.monotonic) -> None:
         self._issuer, self._transfer, self._clock = issuer, transfer, clock
-        self._asking, self._waiting = Lock(), BoundedSemaphore(_MOST_WAITING)
+        self._lock, self._waiting = Lock(), BoundedSemaphore(_MOST_WAITING)
+        self._question: _Question | None = None
         self._keys: tuple[VerifyingKey, ...] = ()
         self._read_at: float | None = None
         self._asked_at: float | None = None
+        self._is_away = True
 
     def named(self, id_: str | None) -> tuple[VerifyingKey, ...]:
         """Return the keys with an id; without one, the only key that the issuer has.
 
         Raises:
-            IssuerUnavailable: the issuer's keys are not known, as it cannot be asked now.
+            IssuerUnavailable: no such key is known, and the issuer does not answer now.
         """
-        found = _named(self._known(), id_)
-        if found:
-            if self._is_due():
-                self._ask_beside()
+        if found := _named(self._known(), id_):
+            if self._age_s() > REFRESH_S:
+                self._ask()
             return found
-        if not self._ask_or_wait() or self._age_s() > KEEP_S:
+        if question := self._ask():
+            self._wait(question)
+        is_answered = question is None or question.answered.is_set()
+        if not is_answered or self._is_away or self._age_s() > KEEP_S:
             raise IssuerUnavailable(
                 "The token cannot be verified now: its issuer does not answer with its keys.",
                 "Try again later, or use a key of this registry.",
@@ -143,48 +149,44 @@ class IssuerKeys:
     def _known(self) -> tuple[VerifyingKey, ...]:
         return self._keys if self._age_s() <= KEEP_S else ()
 
-    def _is_due(self) -> bool:
-        return self._age_s() > REFRESH_S and self._may_ask()
+    def _ask(self) -> _Question | None:
+        """Ask the issuer in a thread of its own, unless it was asked lately; return the question that is under way."""
+        with self._lock:
+            if self._question is None and (self._asked_at is None or self._clock() - self._asked_at >= ASK_EVERY_S):
+                self._question = _Question()
+                Thread(target=self._read_and_keep, name="keys of the issuer", daemon=True).start()
+            return self._question
 
-    def _may_ask(self) -> bool:
-        return self._asked_at is None or self._clock() - self._asked_at >= ASK_EVERY_S
-
-    def _ask_or_wait(self) -> bool:
-        """Ask the issuer, unless it was asked lately; return False where others ask for too long, or too many wait."""
-        if not self._waiting.acquire(blocking=False):
-            return False
-        try:
-            if not self._asking.acquire(timeout=_WAIT_S):
-                return False
+    def _wait(self, question: _Question) -> None:
+        """Wait a moment for the answer to a question; not at all where enough others do."""
+        if self._waiting.acquire(blocking=False):
             try:
-                if self._may_ask():
-                    self._ask()
+                question.answered.wait(max(0.0, question.began_at + _WAIT_S - time.monotonic()))
             finally:
-                self._asking.release()
-        finally:
-            self._waiting.release()
-        return True
+                self._waiting.release()
 
-    def _ask_beside(self) -> None:
-        """Read the keys again in a thread of its own: a request whose key is known waits for no issuer."""
-        if self._asking.acquire(blocking=False):
-            Thread(target=self._ask_and_release, name="keys of the issuer", daemon=True).start()
-
-    def _ask_and_release(self) -> None:
-        try:
-            self._ask()
-        finally:
-            self._asking.release()
-
-    def _ask(self) -> None:
+    def _read_and_keep(self) -> None:
+        keys = None
         try:
             keys = self.read()
         except WeighbridgeError as error:
             _log.warning("The keys of the issuer %s could not be read: %s", self._issuer, error)
-        else:
-            self._keys, self._read_at = keys, self._clock()
         finally:
-            self._asked_at = self._clock()
+            with self._lock:
+                question, self._question = self._question, None
+                self._asked_at, self._is_away = self._clock(), keys is None
+                if keys is not None:
+                    self._keys, self._read_at = keys, self._asked_at
+            if question is not None:
+                question.answered.set()
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A question to the issuer that is under way."""
+
+    began_at: float = field(default_factory=time.monotonic)
+    answered: Event = field(default_factory=Event)
 
 
 def _named(keys: tuple[VerifyingKey, ...], id_: str | None) -> tuple[VerifyingKey, ...]:

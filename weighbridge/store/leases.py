@@ -6,6 +6,10 @@ while it notes a blob and looks for it; a collection holds the gate alone, reads
 needed. So a blob is either noted before the leases are read, or looked for after it is set aside. A killed process's
 locks end with it.
 
+A lease holds no secret, and may be read by whoever may read the store. One that cannot be read all the same, as another
+user keeps it, counts as that of running work, which may rely on any blob (store.sweeping), until it was not used for
+`LIFETIME_S`.
+
 Another machine may not see these locks. On a file system that machines share, a note is on the server before the blob
 is looked for, and the lease of another kernel counts, locked or not, until it was not used for `LIFETIME_S`
 (docs/adr/0015).
@@ -15,11 +19,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
+import re
+import secrets
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -30,10 +36,24 @@ from weighbridge.store.failures import store_errors
 from weighbridge.system.file_systems import is_shared
 
 _SUFFIX = ".lease"
-#: Seconds for which the lease of another machine counts after its last use, on a store that machines share.
+#: Seconds for which a lease counts after its last use, where it cannot be seen whether its work goes on.
 LIFETIME_S = 7 * 86_400.0
 #: Seconds after which a lease that is used again says so.
 _RENEWED_S = 3600.0
+_NAMED_BY_KERNEL = re.compile(r"[0-9a-f]{32}-")
+
+
+@dataclass(frozen=True)
+class Reliance:
+    """What running work relies on.
+
+    Attributes:
+        blobs: every blob of the leases that could be read.
+        unread: the leases that could not be read: their work may rely on any blob.
+    """
+
+    blobs: frozenset[Digest]
+    unread: tuple[Path, ...]
 
 
 class Lease:
@@ -119,9 +139,10 @@ class Leases:
 
     def make(self) -> tuple[int, Path]:
         """Make a lease's file, locked, and return its descriptor and path; within `noting`."""
-        descriptor, name = tempfile.mkstemp(prefix=f"{_kernel()}-", suffix=_SUFFIX, dir=self.folder)
+        path = self.folder / f"{_kernel()}-{secrets.token_hex(8)}{_SUFFIX}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return descriptor, Path(name)
+        return descriptor, path
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -131,22 +152,37 @@ class Leases:
             yield
 
     @contextmanager
-    def collecting(self) -> Iterator[set[Digest]]:
-        """Yield every blob that running work relies on; no work of this machine adds one until the context ends."""
+    def collecting(self) -> Iterator[Reliance]:
+        """Yield what running work relies on; no work of this machine adds anything until the context ends."""
         with store_errors(self.folder), open(self._gate, "r+b") as file:  # NFS locks alone only what may be written.
             fcntl.flock(file, fcntl.LOCK_EX)
-            held: set[Digest] = set()
+            blobs: set[Digest] = set()
+            unread = []
             for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
-                held |= self._read(path)
-            yield held
+                try:
+                    blobs |= self._read(path)
+                except PermissionError:
+                    unread.append(path)
+            yield Reliance(frozenset(blobs), tuple(unread))
 
     def _read(self, path: Path) -> set[Digest]:
-        """Return the blobs of a lease; nothing for one whose work has ended, which is removed."""
-        with suppress(FileNotFoundError, IsADirectoryError), open(path, "r+b") as file:
-            if not self._is_over(path, file):
-                lines = file.read().decode().rpartition("\n")[0]  # Who writes a line has not looked for the blob yet.
-                return {Digest.parse(line) for line in lines.splitlines()}
-            path.unlink(missing_ok=True)
+        """Return the blobs of a lease; nothing for one whose work has ended, which is removed.
+
+        Raises:
+            PermissionError: it cannot be read, and its work may go on.
+        """
+        with suppress(FileNotFoundError, IsADirectoryError):
+            try:
+                with _opened(path) as file:
+                    if not self._is_over(path, file):
+                        # Who writes a line has not looked for the blob yet.
+                        lines = file.read().decode().rpartition("\n")[0]
+                        return {Digest.parse(line) for line in lines.splitlines()}
+            except PermissionError:
+                if not (self._is_of_earlier_kernel(path) or self._is_unused(path)):
+                    raise
+            with suppress(PermissionError):  # Its owner's next collection removes it.
+                path.unlink()
         return set()
 
     def _is_over(self, path: Path, file: BinaryIO) -> bool:
@@ -154,9 +190,25 @@ class Leases:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        if not self.is_shared or path.name.startswith(_kernel()):
-            return True
-        return os.fstat(file.fileno()).st_mtime < self.now - LIFETIME_S
+        except OSError:  # NFS gives no lock on what may only be read, such as another user's lease.
+            return self._is_unused(path)
+        return not self.is_shared or path.name.startswith(_kernel()) or self._is_unused(path)
+
+    def _is_unused(self, path: Path) -> bool:
+        return path.stat().st_mtime < self.now - LIFETIME_S
+
+    def _is_of_earlier_kernel(self, path: Path) -> bool:
+        """Return whether a lease is from before this machine's last start; nobody else uses a store of its own."""
+        is_named = _NAMED_BY_KERNEL.match(path.name) is not None
+        return is_named and not self.is_shared and not path.name.startswith(_kernel())
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a lease so that it can be locked on every file system; one that may only be read, for reading."""
+    try:
+        return open(path, "r+b")
+    except PermissionError:
+        return open(path, "rb")
 
 
 def _kernel() -> str:

@@ -306,16 +306,12 @@ class LocalBlobStore:
             self._pieces(digest).unlink(missing_ok=True)
 
     def trash(self) -> dict[Digest, os.stat_result]:
-        """Return what is known of the files in the trash."""
+        """Return what is known of the files in the trash; `st_ctime` is when each was moved there, or later."""
         found = {}
         for digest in self._named(sorted((self.root / "trash").iterdir())):
             with suppress(FileNotFoundError):
                 found[digest] = self._trashed(digest).stat()
         return found
-
-    def trash_age_s(self) -> float:
-        """Return the seconds since a blob was last moved to the trash, or out of it."""
-        return self.leases.now - (self.root / "trash").stat().st_mtime
 
     def take_back(self, digest: Digest) -> None:
         """Move a blob from the trash to its place, unless it is there again."""

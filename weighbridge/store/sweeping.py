@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from os import stat_result
 
 from weighbridge.domain.digest import Digest
+from weighbridge.store.leases import Reliance
 from weighbridge.store.local import LocalBlobStore
 
 #: Days for which an unfinished download is kept, since the same command would resume it.
 PARTIAL_LIFETIME_DAYS = 7.0
-#: Seconds for which the trash is kept on a store that machines share: longer than one of them may go on seeing what
-#: another one has moved, and not yet see what another one has noted.
+#: Seconds for which a blob stays in the trash on a store that machines share: longer than one of them may go on seeing
+#: what another one has moved, and not yet see what another one has noted.
 SETTLED_S = 3600.0
 _DAY_S = 86_400.0
 
@@ -34,6 +35,8 @@ class Sweep:
         young: how many of those are kept only because they are too young.
         waiting: bytes that are out of the store and not deleted yet: other machines share it, and a later sweep does.
         freed: bytes of disk space that the sweep freed.
+        unread: leases that could not be read: nothing was taken out of the store, as their work may rely on it.
+        left: bytes that would have been taken out of the store, had those leases been read.
     """
 
     blobs: int
@@ -45,6 +48,8 @@ class Sweep:
     young: int
     waiting: int
     freed: int
+    unread: tuple[str, ...] = ()
+    left: int = 0
 
 
 def sweep(
@@ -58,12 +63,13 @@ def sweep(
     """Delete every blob that is not needed, on which no running work relies, and that is old enough.
 
     1. While no work of this machine can add a lease, the leases are read, then the needed blobs; a blob in neither is
-       renamed into the trash, and a blob of the trash in either is taken back. If anything cannot be read, nothing is
-       deleted.
-    2. Afterwards, while other processes work, the trash is emptied. A kill leaves the rest for the next sweep.
+       renamed into the trash, and a blob of the trash in either is taken back. If what is needed cannot be read,
+       nothing is deleted; where a lease cannot be read, no blob is renamed.
+    2. Afterwards, while other processes work, the trash is emptied: every lease was read when a blob was moved there,
+       and whoever looks for it later takes it back. A kill leaves the rest for the next sweep.
 
-    Where other machines share the store, their notes and looks may be seen late. Then step 2 leaves what step 1 has
-    renamed to a sweep that comes `SETTLED_S` later; whoever looks for such a blob meanwhile takes it back.
+    Where other machines share the store, their notes and looks may be seen late. Then step 2 leaves each blob to a
+    sweep that comes `SETTLED_S` after its renaming; whoever looks for such a blob meanwhile takes it back.
 
     Args:
         store: the store.
@@ -76,12 +82,13 @@ def sweep(
     with store.leases.collecting() as held:
         choice = _choose(store, needed(), held, older_than_s, among)
         trash = store.trash()
-        back = {digest for digest in trash if digest in choice.wanted or digest in held}
-        is_settled = not is_shared or store.trash_age_s() >= SETTLED_S
+        back = {digest for digest in trash if digest in choice.wanted or digest in held.blobs}
+        settled_at = store.leases.now - SETTLED_S
         if not dry_run:
             _move(store, choice, back)
     out = {digest: status for digest, status in trash.items() if digest not in back}
-    doomed = (out if is_settled else {}) | ({} if is_shared else choice.unneeded)
+    settled = {digest: status for digest, status in out.items() if not is_shared or status.st_ctime <= settled_at}
+    doomed = settled | ({} if is_shared else choice.unneeded)
     if not dry_run:
         for digest in doomed if is_shared else store.trash():
             store.delete_trashed(digest)
@@ -97,15 +104,18 @@ def sweep(
         young=choice.young,
         waiting=_size(out | choice.unneeded) - _size(doomed),
         freed=_size(doomed) - _linked(doomed) + partial,
+        unread=tuple(str(path) for path in held.unread),
+        left=_size(choice.left),
     )
 
 
 @dataclass
 class _Choice:
-    """What a sweep does with each blob: what is wanted, what goes, and how many of the kept ones for which reason."""
+    """What a sweep does with each blob: what is wanted, goes or is left, and how many are kept for which reason."""
 
     wanted: set[Digest]
     unneeded: dict[Digest, stat_result] = field(default_factory=dict)
+    left: dict[Digest, stat_result] = field(default_factory=dict)
     broken: list[Digest] = field(default_factory=list)
     kept: int = 0
     held: int = 0
@@ -115,7 +125,7 @@ class _Choice:
 def _choose(
     store: LocalBlobStore,
     wanted: set[Digest],
-    held: set[Digest],
+    held: Reliance,
     older_than_s: float,
     among: Collection[Digest] | None,
 ) -> _Choice:
@@ -124,14 +134,17 @@ def _choose(
         status = store.path(digest).stat()
         if among is not None and digest not in among:
             choice.kept += 1
-        elif digest in wanted or digest in held or status.st_mtime > oldest:
+        elif digest in wanted or digest in held.blobs or status.st_mtime > oldest:
             choice.kept += 1
-            choice.held += digest in held and digest not in wanted
-            choice.young += digest not in held and digest not in wanted
+            choice.held += digest in held.blobs and digest not in wanted
+            choice.young += digest not in held.blobs and digest not in wanted
+        elif held.unread:
+            choice.kept += 1
+            choice.left[digest] = status
         else:
             choice.unneeded[digest] = status
-    if among is None:
-        choice.broken += (one for one in store.corrupt_digests() if one not in wanted and one not in held)
+    if among is None and not held.unread:
+        choice.broken += (one for one in store.corrupt_digests() if one not in wanted and one not in held.blobs)
     return choice
 
 

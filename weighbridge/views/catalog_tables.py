@@ -165,6 +165,10 @@ def collection(found: Collection) -> RenderableType:
         lines_.append(f"{done.held} of them only because a process works with them now.")
     if done.young:
         lines_.append(f"{done.young} of them only because they are younger than that.")
+    if done.unread:
+        lines_.append(f"{bytes_text(done.left)} of them only because this user may not read what other work relies on:")
+        lines_ += [f"  {shown(path)}" for path in done.unread]
+        lines_.append("Run it again as the owner of these files, or when that work has ended.")
     return Text("\n".join(lines_))
 
 

@@ -20,9 +20,9 @@ from starlette.types import ASGIApp
 from weighbridge import __version__
 from weighbridge.config.settings import Settings
 from weighbridge.intake.delivery import DeliveryWorker
-from weighbridge.intake.job_retention import JobRetention
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.ranking import Rankings
+from weighbridge.intake.retention import Retention
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
 from weighbridge.web.api import (
@@ -61,10 +61,10 @@ _ROUTERS = (
 )
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Return what a server runs; it opens the process's resources when the server starts it."""
+def create_app(settings: Settings, processes: int = 1) -> ASGIApp:
+    """Return what one of so many processes runs; it opens the process's resources when the server starts it."""
     paths = _paths(settings.api_prefix)
-    api = create_api(settings)
+    api = create_api(settings, processes)
     names = NamesInPaths(MethodsOfPaths(api, paths), f"{settings.api_prefix}/models", paths)
     both = Mirror(UsualForm(names), api.state, settings)
     return RequestLimits(KnownHosts(both, settings.is_own_name), settings.api_max_body)
@@ -90,7 +90,7 @@ class Api(FastAPI):
         return super().openapi()
 
 
-def create_api(settings: Settings) -> FastAPI:
+def create_api(settings: Settings, processes: int = 1) -> FastAPI:
     """Return the application: every route of the API with its documents."""
     prefix = settings.api_prefix
     app = Api(
@@ -105,7 +105,7 @@ def create_api(settings: Settings) -> FastAPI:
         lifespan=_lifespan(settings),
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.failures = Failures()
+    app.state.failures = Failures(processes)
     app.state.streams = OpenStreams(settings.max_streams, settings.max_streams_each)
     add_handlers(app)
     api = APIRouter(prefix=prefix, dependencies=[Depends(needs("reader"))], responses=documented(401, 403, 429))
@@ -134,7 +134,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         current_default_thread_limiter().total_tokens = _THREADS
         with (
             open_resources(settings) as resources,
-            JobRetention(resources),
+            Retention(resources),
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
             DeliveryWorker(resources, settings.serve_deliveries, partial(message_of, settings=settings)) as sender,
         ):

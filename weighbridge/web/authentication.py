@@ -7,6 +7,7 @@ route is about one model, its name has to match the patterns of the caller. Not 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -17,7 +18,8 @@ from weighbridge.domain.access import ANONYMOUS, Caller, Role
 from weighbridge.errors import NotAuthenticated, NotPermitted
 from weighbridge.intake.resources import Resources
 from weighbridge.web.failures import Failures
-from weighbridge.web.process import SharedFailures, SharedResources, address_of
+from weighbridge.web.peers import address_of
+from weighbridge.web.process import SharedFailures, SharedResources
 
 _BEARER = HTTPBearer(auto_error=False, description="A key, or a token of the issuer.")
 _HOW = "Send the header `Authorization: Bearer KEY`; `weighbridge token create NAME --role ROLE` makes a key."
@@ -32,20 +34,27 @@ def caller_of(authorization: str | None, address: str, resources: Resources, fai
         TooManyFailures: the address has sent too many keys that are not valid.
     """
     if authorization is None:
-        if resources.settings.reading_is_open:
-            return ANONYMOUS
-        raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
-    scheme, _, token = authorization.partition(" ")
+        return _identified(authorization, resources)
+    token = authorization.partition(" ")[2]
     failures.refuse(address, token)
     try:
-        if scheme.lower() != "bearer":
-            raise NotAuthenticated("The header `Authorization` names no bearer token.", _HOW)
-        caller = resources.callers.caller(token.strip())
+        caller = _identified(authorization, resources)
     except NotAuthenticated:
         failures.record(address)
         raise
     failures.accept(token)
     return caller
+
+
+def _identified(authorization: str | None, resources: Resources) -> Caller:
+    if authorization is None:
+        if resources.settings.reading_is_open:
+            return ANONYMOUS
+        raise NotAuthenticated("This registry is not open: the request names no key.", _HOW)
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAuthenticated("The header `Authorization` names no bearer token.", _HOW)
+    return resources.callers.caller(token.strip())
 
 
 def _caller(
@@ -55,6 +64,14 @@ def _caller(
     _documented: Annotated[object, Depends(_BEARER)],
 ) -> Caller:
     return caller_of(request.headers.get("authorization"), address_of(request), resources, failures)
+
+
+async def _again(request: Request, resources: SharedResources) -> Callable[[], Caller]:
+    return partial(_identified, request.headers.get("authorization"), resources)
+
+
+#: For an answer that lasts: returns the caller anew, or raises what a new request would be refused with.
+CallerAgain = Annotated[Callable[[], Caller], Depends(_again)]
 
 
 def needs(role: Role, *, known: bool = False) -> Callable[..., Awaitable[Caller]]:

@@ -1,8 +1,9 @@
 """Failed attempts to authenticate, by address: after too many, an address has to wait before it tries another key.
 
 A key that was valid lately is not held up, so that one program with an old key stops no other behind the same address.
-They are counted in the process that serves: several of them count apart. Not here: what a failure is
-(web.authentication).
+They are counted in the process that serves, in its memory: a row of the catalog for each would let a guesser hold up
+everybody else's writes. Of several processes on one port each allows its part, so that they allow no more together.
+Not here: what a failure is (web.authentication).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from threading import Lock
 from weighbridge.domain.access import hash_of
 from weighbridge.errors import TooManyFailures
 
-#: Failures that an address may have within `WINDOW_S`.
+#: Failures that an address may have within `WINDOW_S`, on one machine.
 LIMIT = 20
 WINDOW_S = 60.0
 #: Addresses that are remembered; the one whose last failure is the oldest is forgotten first.
@@ -30,11 +31,12 @@ class Failures:
     """The failures of one process; safe for threads.
 
     Args:
+        processes: how many serve on the same port, each with failures of its own.
         clock: returns seconds that only grow.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit, self._clock = max(1, LIMIT // processes), clock
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._valid: OrderedDict[str, None] = OrderedDict()
         self._lock = Lock()
@@ -45,7 +47,7 @@ class Failures:
             if hash_of(token) in self._valid:
                 return
             times = self._times.get(_group(address), deque())
-            wait_s = times[0] + WINDOW_S - self._clock() if len(times) == LIMIT else 0.0
+            wait_s = times[0] + WINDOW_S - self._clock() if len(times) == self._limit else 0.0
         if wait_s > 0:
             raise TooManyFailures(
                 f"Too many requests from {address} had no valid key.",
@@ -57,7 +59,7 @@ class Failures:
         """Count a failure of an address."""
         with self._lock:
             group = _group(address)
-            self._times.setdefault(group, deque(maxlen=LIMIT)).append(self._clock())
+            self._times.setdefault(group, deque(maxlen=self._limit)).append(self._clock())
             self._times.move_to_end(group)
             if len(self._times) > _MAX_ADDRESSES:
                 self._times.popitem(last=False)

@@ -39,11 +39,6 @@ def _streams(request: Request) -> OpenStreams:
     return streams
 
 
-def address_of(request: Request) -> str:
-    """Return the address that a request comes from; behind a proxy that is believed, the one that the proxy names."""
-    return request.client.host if request.client else ""
-
-
 def _rankings(request: Request) -> Rankings:
     rankings: Rankings = request.app.state.rankings
     return rankings

@@ -5,6 +5,7 @@ Not here: what is served (web.app).
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import socket
@@ -14,11 +15,13 @@ from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.supervisors import Multiprocess
 
 from weighbridge.config.settings import Settings
 from weighbridge.errors import UsageError
 from weighbridge.web.app import create_app
+from weighbridge.web.peers import PlainPeers
 from weighbridge.web.stopping import stop_without
 
 #: Seconds that requests may take to end after the server was told to stop.
@@ -63,14 +66,13 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
     """
     listening = _listen(settings.serve_host, settings.serve_port)
     config = uvicorn.Config(
-        partial(_app_of_several, settings, os.getpid()) if workers > 1 else partial(create_app, settings),
+        partial(_app_of_several, settings, workers, os.getpid()) if workers > 1 else partial(_app, settings),
         factory=True,
         workers=workers,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.serve_proxies),
-        forwarded_allow_ips=list(settings.serve_proxies),
+        proxy_headers=False,  # The application reads them.
         ws="none",
         timeout_graceful_shutdown=GRACE_S,
         timeout_worker_healthcheck=_START_S,
@@ -84,16 +86,25 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
             _Server(config).run([listening])
 
 
-def _app_of_several(settings: Settings, parent: int) -> ASGIApp:
+def _app_of_several(settings: Settings, workers: int, parent: int) -> ASGIApp:
     """Return the application of one of several processes, which their parent starts."""
     stop_without(parent)
-    return create_app(settings)
+    return _app(settings, workers)
+
+
+def _app(settings: Settings, workers: int = 1) -> ASGIApp:
+    """Return the application, which believes the proxies of the settings."""
+    app = create_app(settings, workers)
+    if not settings.serve_proxies:
+        return app
+    return PlainPeers(ProxyHeadersMiddleware(app, list(settings.serve_proxies)))  # type: ignore[arg-type]
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = _is_every_address(host) and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
@@ -102,6 +113,15 @@ def _listen(host: str, port: int) -> socket.socket:
             host=host,
             port=port,
         ) from error
+
+
+def _is_every_address(host: str) -> bool:
+    """Return whether a host is `::`, which stands for the addresses of IPv4 as well."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.version == 6 and address.is_unspecified
 
 
 def _address(listening: socket.socket) -> str:

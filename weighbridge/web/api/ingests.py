@@ -6,7 +6,7 @@ Not here: asking for one (web.api.orders).
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from threading import Event
 from typing import Annotated, Any
 
@@ -16,13 +16,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from weighbridge.catalog import Catalog, JobState, StoredJob
 from weighbridge.domain.access import Caller, Role
-from weighbridge.errors import CatalogUnavailable, NotInCatalog
+from weighbridge.errors import CatalogUnavailable, NotInCatalog, NotPermitted, WeighbridgeError
 from weighbridge.web.answers import answer
 from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, moment_of
 from weighbridge.web.api.job_documents import JobDocument, Jobs, job_document
-from weighbridge.web.authentication import Publisher, Reader
+from weighbridge.web.authentication import CallerAgain, Publisher, Reader
+from weighbridge.web.peers import address_of
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedCatalog, SharedStreams, address_of
+from weighbridge.web.process import SharedCatalog, SharedStreams
 from weighbridge.web.streams import EVENT_STREAM, EventStream
 
 router = APIRouter(prefix="/ingests", tags=["ingests"])
@@ -30,8 +31,9 @@ router = APIRouter(prefix="/ingests", tags=["ingests"])
 JobId = Annotated[
     str, Path(alias="job", description="The job's id, as the answer that accepted it has it.", max_length=64)
 ]
-#: Seconds between two looks at a job that is watched, and after which a silent stream says that it lives.
-_LOOK_S, _ALIVE_S = 0.5, 15.0
+#: Seconds between two looks at a job that is watched, between two at whether its watcher's key or token is still valid,
+#: and after which a silent stream says that it lives.
+_LOOK_S, _CHECK_S, _ALIVE_S = 0.5, 2.0, 15.0
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events; the data of each is the job.", "content": {EVENT_STREAM: {}}}
 }
@@ -62,23 +64,33 @@ def get_job(request: Request, catalog: SharedCatalog, caller: Reader, id_: JobId
 
 @router.delete("/{job}", response_model=JobDocument, responses=documented(404, 409, 422, 503))
 def cancel_job(request: Request, catalog: SharedCatalog, caller: Publisher, id_: JobId) -> Response:
-    """Cancel a job. One that runs stops soon: watch its state; what it received stays for the next attempt."""
-    own_job(catalog, id_, caller)
+    """Cancel a job. One that runs stops soon: watch its state; what it received stays for the next attempt.
+
+    A purge is an admin's order, and an admin's to cancel.
+    """
+    job = own_job(catalog, id_, caller)
+    if job.order.kind == "purge" and not caller.may("admin", job.order.name):
+        raise NotPermitted("Deleting bytes was ordered by an admin, so that an admin cancels it.", "Ask one.", id=id_)
     return answer(request, job_document(catalog.acting(caller.actor).jobs.cancel(id_), caller))
 
 
 @router.get("/{job}/events", response_class=Response, responses=_EVENTS | documented(404, 422, 503))
 async def watch_job(
-    request: Request, catalog: SharedCatalog, streams: SharedStreams, caller: Reader, id_: JobId
+    request: Request, catalog: SharedCatalog, streams: SharedStreams, caller: Reader, again: CallerAgain, id_: JobId
 ) -> Response:
-    """Watch a job: server-sent events `progress` with its document at each change, and `end` with the last one."""
+    """Watch a job: server-sent events `progress` with its document at each change, and `end` with the last one.
+
+    Without an `end`, ask again: the server stops, or the key or token is no longer valid.
+    """
     job = await run_sync(own_job, catalog, id_, caller)
-    events = _events(job, catalog, caller, request.app.state.stopping)
+    events = _events(job, catalog, caller, again, request.app.state.stopping)
     return EventStream(events, streams.open(address_of(request) if caller.kind == "anonymous" else caller.actor))
 
 
-async def _events(job: StoredJob, catalog: Catalog, caller: Caller, stopping: Event) -> AsyncIterator[str]:
-    sent, silent_s = "", 0.0
+async def _events(
+    job: StoredJob, catalog: Catalog, caller: Caller, again: Callable[[], Caller], stopping: Event
+) -> AsyncIterator[str]:
+    sent, silent_s, unchecked_s = "", 0.0, 0.0
     while True:
         text = json.dumps(job_document(job, caller), separators=(",", ":"))
         if text != sent:
@@ -90,11 +102,15 @@ async def _events(job: StoredJob, catalog: Catalog, caller: Caller, stopping: Ev
         if job.ended or stopping.is_set():
             return
         await anyio.sleep(_LOOK_S)
-        silent_s += _LOOK_S
+        silent_s, unchecked_s = silent_s + _LOOK_S, unchecked_s + _LOOK_S
         try:
-            job = await run_sync(catalog.jobs.get, job.id)
+            if unchecked_s >= _CHECK_S:
+                caller, unchecked_s = await run_sync(again), 0.0
+            job = await run_sync(own_job, catalog, job.id, caller)
         except CatalogUnavailable:
             continue
+        except WeighbridgeError:  # The caller may not watch it any more, or it was deleted.
+            return
 
 
 def own_job(catalog: Catalog, id_: str, caller: Caller, role: Role = "reader") -> StoredJob:
