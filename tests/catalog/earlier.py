@@ -15,6 +15,7 @@ _EVENTS = Table(
 )
 #: The tables and the columns, of `versions` where no table is named, that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "0010": ((), ("withdrawn_role", "declarations.said_at", "changelogs.said_at")),
     "0009": (("deliveries", "subscriptions"), ("jobs.callback_url", "jobs.callback_signer")),
     "0008": (("acknowledgements", "changelogs", "declarations"), ()),
     "0007": (("audit_head", "audit", "access_keys"), ()),

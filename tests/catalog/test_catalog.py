@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC
 
@@ -10,13 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from tests.catalog.values import CARD, REF, decision, digest, manifest, report
-from weighbridge.catalog import Catalog
+from weighbridge.catalog import Catalog, schema
+from weighbridge.domain.access import Role
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Verdict
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.version import ModelVersion, Publication
-from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidName
+from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidName, NotPermitted
 
 
 def settle(
@@ -186,9 +188,37 @@ def test_a_withdrawal_outlives_later_decisions(catalog: Catalog) -> None:
     found = catalog.get("org/name", "1.0.0")
     assert found is not None
     assert (found.status, found.default, found.decision.verdict) == ("PASSED", True, "PASSED")
-    for change in (catalog.reinstate, lambda name, version: catalog.withdraw(name, version, "?")):
+    for change in (lambda *which: catalog.reinstate(*which), lambda *which: catalog.withdraw(*which, "?")):
         with pytest.raises(CatalogError, match="knows no"):
             change("org/name", "7.0.0")
+
+
+def test_a_withdrawal_is_taken_back_by_its_role_or_a_higher_one(catalog: Catalog) -> None:
+    settle(catalog)
+    cases: tuple[tuple[Role, Role, bool], ...] = (
+        ("publisher", "publisher", True),
+        ("publisher", "admin", True),
+        ("admin", "publisher", False),
+        ("reader", "publisher", True),
+    )
+    for withdrawer, role, may in cases:
+        catalog.withdraw("org/name", "1.0.0", "recalled", withdrawer)
+        assert catalog.withdrawals("org/name") == {"1.0.0": withdrawer}
+        with nullcontext() if may else pytest.raises(NotPermitted, match="the role admin"):
+            catalog.reinstate("org/name", "1.0.0", role)
+        catalog.reinstate("org/name", "1.0.0")
+        assert catalog.withdrawals("org/name") == {}
+
+
+def test_what_was_withdrawn_before_roles_were_kept_takes_an_admin(catalog: Catalog) -> None:
+    settle(catalog)
+    catalog.withdraw("org/name", "1.0.0", "recalled", "publisher")
+    with catalog._database.write() as connection:
+        connection.execute(schema.versions.update().values(withdrawn_role=None))
+    with pytest.raises(NotPermitted):
+        catalog.reinstate("org/name", "1.0.0", "publisher")
+    catalog.withdraw("org/name", "1.0.0", "mine", "publisher")
+    assert catalog.withdrawals("org/name") == {"1.0.0": "admin"}
 
 
 def test_one_line_a_model(catalog: Catalog) -> None:

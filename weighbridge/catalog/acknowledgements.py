@@ -14,6 +14,7 @@ from sqlalchemy import Row, Select, select
 from weighbridge.catalog import schema, versions
 from weighbridge.catalog.changes import Changes
 from weighbridge.domain.acknowledgements import Acknowledgement
+from weighbridge.errors import StateConflict
 
 _table = schema.acknowledgements
 
@@ -32,6 +33,7 @@ class Acknowledgements:
         texts: Mapping[str, str],
         person: str,
         is_same: Callable[[Acknowledgement], bool] = lambda earlier: False,
+        most: int | None = None,
     ) -> Acknowledgement:
         """Store that a person acknowledged the licence of a version, on the word of the actor, and return it.
 
@@ -42,16 +44,25 @@ class Acknowledgements:
             texts: sha256 of the licence's files, by path.
             person: the person's name.
             is_same: whether an earlier acknowledgement of the actor says the same; it is returned, and none is stored.
+            most: how many of the actor's a model may have for another one to be stored; None for no limit.
 
         Raises:
             NotInCatalog: there is no such version.
+            StateConflict: the actor has sent so many for this model.
         """
         with self._changes.begin() as change:
             connection = change.connection
+            versions.lock(connection, name)
             version_id, _status = versions.require(connection, name, version, hold=True)
-            earlier = (_acknowledgement(row) for row in connection.execute(_of(name, change.actor)))
+            earlier = [_acknowledgement(row) for row in connection.execute(_of(name, change.actor))]
             if found := next(filter(is_same, earlier), None):
                 return found
+            if most is not None and len(earlier) >= most:
+                raise StateConflict(
+                    f"You have sent {most} acknowledgements for {name}, and no more are stored.",
+                    "The licence counts as acknowledged already. For each further person, use a key of their own.",
+                    name=name,
+                )
             model_id = select(schema.versions.c.model_id).where(schema.versions.c.id == version_id).scalar_subquery()
             said = {"licence": licence, "texts": dict(texts), "person": person}
             row = {"model_id": model_id, "version": version, "actor": change.actor, "acknowledged_at": change.now}

@@ -34,6 +34,7 @@ from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.versions import Settlement
+from weighbridge.domain.access import Role
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, VersionStatus
 from weighbridge.domain.digest import Digest
@@ -306,28 +307,36 @@ class Catalog:
             before = versions.fix_default(change.connection, name, version, check)
             change.record("model.default", name, before={"version": before}, after={"version": version})
 
-    def withdraw(self, name: str, version: str, reason: str) -> None:
+    def withdraw(self, name: str, version: str, reason: str, role: Role = "admin") -> None:
         """Make a version FAILED on a person's request; later decisions do not change that until `reinstate`.
 
-        Its publications stay recorded until `places.remove`, so that they can be found and taken down.
+        Its publications stay recorded until `places.remove`, so that they can be found and taken down. `role` is the
+        person's: it takes that one, or a higher one, to reinstate the version.
 
         Raises:
             CatalogError: no such version.
         """
         with self._changes.begin() as change:
-            before = versions.withdraw(change.connection, name, version, reason, change.now)
+            before = versions.withdraw(change.connection, name, version, reason, role, change.now)
             after = {"status": "FAILED", "reason": reason}
             change.record("version.withdrawn", f"{name}@{version}", before={"status": before}, after=after)
 
-    def reinstate(self, name: str, version: str) -> None:
+    def withdrawals(self, name: str) -> dict[str, Role]:
+        """Return the numbers of a model's withdrawn versions, each with the role that takes the withdrawal back."""
+        with self._database.read() as connection:
+            return versions.withdrawals(connection, name)
+
+    def reinstate(self, name: str, version: str, role: Role = "admin", reason: str = "") -> None:
         """Take a withdrawal back: the version has its last decision's verdict again.
 
         Raises:
             CatalogError: no such version, or its bytes were removed.
+            NotPermitted: it was withdrawn on the word of a higher role.
         """
         with self._changes.begin() as change:
-            before, after = versions.reinstate(change.connection, name, version, change.now)
-            change.record("version.reinstated", f"{name}@{version}", before={"status": before}, after={"status": after})
+            before, status = versions.reinstate(change.connection, name, version, role, change.now)
+            after = {"status": status, "reason": reason} if reason else {"status": status}
+            change.record("version.reinstated", f"{name}@{version}", before={"status": before}, after=after)
 
     def remove(self, name: str, version: str) -> None:
         """Hide a version: nothing shows it, and no upload of it becomes visible; a second call is harmless.

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from weighbridge.catalog import listings, schema, versions
-from weighbridge.catalog.changes import Changes
+from weighbridge.catalog.changes import Changes, Transaction
 from weighbridge.catalog.database import insert
 from weighbridge.catalog.listings import ModelSummary
 from weighbridge.domain.declarations import ModelDeclaration, changed
@@ -34,11 +34,20 @@ class Declarations:
             return _of(connection, name)
 
     def change(
-        self, name: str, changes: Mapping[str, Any], check: Callable[[ModelSummary], None] | None = None
+        self,
+        name: str,
+        changes: Mapping[str, Any],
+        check: Callable[[ModelSummary], None] | None = None,
+        *,
+        said_at: datetime | None = None,
     ) -> ModelDeclaration | None:
         """Change what is declared of a model, and return it; None as a value takes a field back.
 
-        `check` gets the model's line in the same transaction; what it raises prevents the change.
+        Args:
+            name: the model's name.
+            changes: by field; what is not named stays, and so does what was said of a field later than this.
+            check: gets the model's line in the same transaction; what it raises prevents the change.
+            said_at: when it was said; now, when None.
 
         Raises:
             NotInCatalog: there is no such model.
@@ -52,11 +61,16 @@ class Declarations:
             if check is not None:
                 check(model)
             before = model.declared.content if model.declared else {}
-            after = changed(before, changes)
+            said = _said_at(connection, name)
+            newer = {field: value for field, value in changes.items() if not _is_after(said.get(field), said_at)}
+            after = changed(before, newer)
+            said |= dict.fromkeys(newer, said_at or change.now)
             if after != before:
-                _store(connection, name, after, change.actor, change.now)
+                _store(connection, name, after, said, change)
                 listings.refresh(connection, name)
                 change.record("model.declared", name, before=before or None, after=after or None)
+            elif newer:
+                _note(connection, name, said)
             return _of(connection, name)
 
     def changelog(self, name: str, version: str) -> str:
@@ -71,36 +85,72 @@ class Declarations:
         with self._database.read() as connection:
             return str(connection.execute(query).scalar() or "")
 
-    def set_changelog(self, name: str, version: str, text: str) -> None:
-        """Store what is new in a version; a second call is harmless.
+    def set_changelog(self, name: str, version: str, text: str, *, said_at: datetime | None = None) -> None:
+        """Store what is new in a version, unless another text is there that was said later than this one.
 
         Raises:
             NotInCatalog: there is no such version.
         """
         with self._changes.begin() as change:
-            connection = change.connection
+            connection, at = change.connection, said_at or change.now
             version_id, _status = versions.require(connection, name, version, hold=True)
-            before = connection.execute(select(_logs.c.text).where(_logs.c.version_id == version_id)).scalar()
-            if text == before:
+            query = select(_logs.c.text, _logs.c.said_at).where(_logs.c.version_id == version_id)
+            before = connection.execute(query).one_or_none()
+            if before is not None and (before.text == text or _is_after(before.said_at, said_at)):
                 return
-            row = {"version_id": version_id, "text": text}
-            written = insert(connection, _logs).values(row)
-            connection.execute(written.on_conflict_do_update(index_elements=["version_id"], set_={"text": text}))
-            was = {"changelog": before} if before is not None else None
+            row = {"text": text, "said_at": at}
+            written = insert(connection, _logs).values(row | {"version_id": version_id})
+            connection.execute(written.on_conflict_do_update(index_elements=["version_id"], set_=row))
+            was = {"changelog": before.text} if before is not None else None
             change.record("version.described", f"{name}@{version}", before=was, after={"changelog": text})
+
+
+def _is_after(one: datetime | None, other: datetime | None) -> bool:
+    """Return whether something was said later than something else; None for one stands for never, for other for now."""
+    return one is not None and other is not None and one > other
 
 
 def _of(connection: Connection, name: str) -> ModelDeclaration | None:
     models = schema.models
     query = select(_table).join(models, models.c.id == _table.c.model_id).where(models.c.name == name)
     row = connection.execute(query).one_or_none()
-    return ModelDeclaration(row.content, row.declared_by, row.declared_at.isoformat()) if row is not None else None
+    if row is None or not row.content:
+        return None
+    return ModelDeclaration(row.content, row.declared_by, row.declared_at.isoformat())
 
 
-def _store(connection: Connection, name: str, content: Mapping[str, Any], actor: str, now: datetime) -> None:
-    models = schema.models
-    model_id = connection.execute(select(models.c.id).where(models.c.name == name)).scalar_one()
-    connection.execute(_table.delete().where(_table.c.model_id == model_id))
-    if content:
-        row = {"model_id": model_id, "content": dict(content), "declared_by": actor, "declared_at": now}
-        connection.execute(_table.insert().values(row))
+def _said_at(connection: Connection, name: str) -> dict[str, datetime]:
+    """Return when each field of a model was declared, or taken back."""
+    row = connection.execute(select(_table).where(_table.c.model_id == _model_id(name))).one_or_none()
+    if row is None:
+        return {}
+    if row.said_at is None:
+        return dict.fromkeys(row.content, row.declared_at)
+    return {field: datetime.fromisoformat(at) for field, at in row.said_at.items()}
+
+
+def _store(
+    connection: Connection,
+    name: str,
+    content: Mapping[str, Any],
+    said_at: Mapping[str, datetime],
+    change: Transaction,
+) -> None:
+    """Store a declaration; one of which everything was taken back keeps when."""
+    connection.execute(_table.delete().where(_table.c.model_id == _model_id(name)))
+    row = {"content": dict(content), "declared_by": change.actor, "declared_at": change.now, "said_at": _texts(said_at)}
+    connection.execute(_table.insert().values(row | {"model_id": _model_id(name)}))
+
+
+def _note(connection: Connection, name: str, said_at: Mapping[str, datetime]) -> None:
+    """Store that what is declared was said again: what was said before that changes it no more."""
+    this = _table.c.model_id == _model_id(name)
+    connection.execute(_table.update().where(this).values(said_at=_texts(said_at)))
+
+
+def _texts(said_at: Mapping[str, datetime]) -> dict[str, str]:
+    return {field: at.isoformat() for field, at in said_at.items()}
+
+
+def _model_id(name: str) -> Any:
+    return select(schema.models.c.id).where(schema.models.c.name == name).scalar_subquery()

@@ -294,7 +294,7 @@ def _select() -> Any:
 
 
 def _declared(row: Row[Any]) -> ModelDeclaration | None:
-    if row.declared is None:
+    if not row.declared:
         return None
     return ModelDeclaration(row.declared, row.declared_by, row.declared_at.isoformat())
 

@@ -1,7 +1,6 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
-Not here: how they are created (`migrations`), or how they are read and written (manifests, versions, reports, results,
-catalog.audit, ingests, jobs, publications, declarations, acknowledgements, subscriptions, messages).
+Not here: how they are created (`migrations`), or read and written (manifests, versions, reports, results, jobs).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0009"
+HEAD = "0010"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -154,6 +153,7 @@ versions = Table(
     Column("card", JSON, nullable=False),
     Column("decision", JSON, nullable=False),
     Column("withdrawn", PlainText, comment="why a person withdrew it; stays until reinstated"),
+    Column("withdrawn_role", Text, comment="takes the withdrawal back; NULL for an admin"),
     Column("removed_at", Moment, comment="when a person removed it; the row keeps number and files together"),
     Column("purged_at", Moment, comment="since when nothing needs its bytes, though its verdict stays"),
     Column("gated", Boolean, comment="whether the source gives it only to approved accounts; NULL where not known"),
@@ -205,6 +205,7 @@ declarations = Table(
     Column("content", JSON, nullable=False, comment="by field of domain.declarations.FIELDS"),
     Column("declared_by", PlainText, nullable=False),
     Column("declared_at", Moment, nullable=False),
+    Column("said_at", JSON(none_as_null=True), comment="when, by field, taken back ones too; NULL for declared_at"),
 )
 
 changelogs = Table(
@@ -212,6 +213,7 @@ changelogs = Table(
     metadata,
     Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("text", PlainText, nullable=False),
+    Column("said_at", Moment, comment="NULL where that was not recorded"),
 )
 
 acknowledgements = Table(

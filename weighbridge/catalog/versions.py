@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Row, select
 from weighbridge.catalog import listings, manifests, publications, reports, schema
 from weighbridge.catalog.database import insert
 from weighbridge.catalog.listings import ModelSummary, default_id
+from weighbridge.domain.access import Role, checked_role, suffices
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import WITHDRAWN, Decision, Reason, VersionStatus
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import NotInCatalog, StateConflict
+from weighbridge.errors import NotInCatalog, NotPermitted, StateConflict
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,10 @@ def fix_default(
     return str(before.version) if before.version is not None else None
 
 
-def withdraw(connection: Connection, name: str, version: str, reason: str, now: datetime) -> VersionStatus:
+def withdraw(connection: Connection, name: str, version: str, reason: str, role: Role, now: datetime) -> VersionStatus:
     """Make a version FAILED until `reinstate`, whatever later decisions are, and return the status that it had.
+
+    Where it is withdrawn already, on the word of a higher role, that stays with its reason.
 
     Raises:
         NotInCatalog: no such version.
@@ -188,23 +191,47 @@ def withdraw(connection: Connection, name: str, version: str, reason: str, now: 
     lock(connection, name)
     version_id, before = require(connection, name, version, hold=True)
     table = schema.versions
-    values = {"status": "FAILED", "withdrawn": reason, "updated_at": now}
-    connection.execute(table.update().where(table.c.id == version_id).values(values))
-    listings.refresh(connection, name)
+    row = connection.execute(select(table.c.withdrawn, table.c.withdrawn_role).where(table.c.id == version_id)).one()
+    needed = _withdrawer(row)
+    if needed is None or suffices(role, needed):
+        values = {"status": "FAILED", "withdrawn": reason, "withdrawn_role": role, "updated_at": now}
+        connection.execute(table.update().where(table.c.id == version_id).values(values))
+        listings.refresh(connection, name)
     return before
 
 
-def reinstate(connection: Connection, name: str, version: str, now: datetime) -> tuple[VersionStatus, VersionStatus]:
+def withdrawals(connection: Connection, name: str) -> dict[str, Role]:
+    """Return the numbers of a model's withdrawn versions, each with the role that takes the withdrawal back."""
+    models, table = schema.models, schema.versions
+    query = select(table.c.version, table.c.withdrawn, table.c.withdrawn_role)
+    query = query.join(models, models.c.id == table.c.model_id).where(models.c.name == name)
+    found = ((row.version, _withdrawer(row)) for row in connection.execute(query))
+    return {number: role for number, role in found if role is not None}
+
+
+def reinstate(
+    connection: Connection, name: str, version: str, role: Role, now: datetime
+) -> tuple[VersionStatus, VersionStatus]:
     """Take a withdrawal back: the status is the last decision's verdict again. Returns the statuses before and after.
 
     Raises:
         NotInCatalog: no such version.
+        NotPermitted: it was withdrawn on the word of a higher role.
         StateConflict: its bytes were removed.
     """
     lock(connection, name)
     version_id, before = require(connection, name, version, hold=True)
     table = schema.versions
-    row = connection.execute(select(table.c.decision, table.c.purged_at).where(table.c.id == version_id)).one()
+    columns = (table.c.decision, table.c.purged_at, table.c.withdrawn, table.c.withdrawn_role)
+    row = connection.execute(select(*columns).where(table.c.id == version_id)).one()
+    needed = _withdrawer(row)
+    if needed is not None and not suffices(role, needed):
+        raise NotPermitted(
+            f"{name} {version} was withdrawn by somebody with the role {needed}, and takes that role to come back.",
+            f"Ask one of them. `weighbridge history {name}` says who withdrew it.",
+            name=name,
+            version=version,
+        )
     if row.purged_at is not None:
         raise StateConflict(
             f"The bytes of {name} {version} were removed, so that it cannot be given out again.",
@@ -213,7 +240,7 @@ def reinstate(connection: Connection, name: str, version: str, now: datetime) ->
             version=version,
         )
     after: VersionStatus = row.decision["verdict"]
-    values = {"status": after, "withdrawn": None, "updated_at": now}
+    values = {"status": after, "withdrawn": None, "withdrawn_role": None, "updated_at": now}
     connection.execute(table.update().where(table.c.id == version_id).values(values))
     listings.refresh(connection, name)
     return before, after
@@ -305,6 +332,13 @@ def _decision(row: Row[Any]) -> Decision:
         return decision
     reason = Reason("reject", WITHDRAWN, row.withdrawn)
     return replace(decision, verdict="FAILED", reasons=(reason, *decision.reasons))
+
+
+def _withdrawer(row: Row[Any]) -> Role | None:
+    """Return the role that takes a version's withdrawal back; None where it is not withdrawn."""
+    if row.withdrawn is None:
+        return None
+    return checked_role(row.withdrawn_role) if row.withdrawn_role is not None else "admin"
 
 
 def _inserted_id(result: Any) -> int:

@@ -110,14 +110,18 @@ def _withdraw(
     say("version", gone.to_json(), lambda: err.print(f"{name} is withdrawn: {reason}", markup=False), json_)
 
 
-def _reinstate(name: Numbered, json_: AsJSON = False) -> None:
+def _reinstate(
+    name: Numbered,
+    reason: Annotated[str, typer.Option(help="Why; the audit log has it.")] = "",
+    json_: AsJSON = False,
+) -> None:
     """Take a withdrawal back: the version has its last verdict again, and is published where it passed.
 
     Exit status 2 where that verdict is not PASSED.
     """
     with open_workspace(Settings()) as workspace:
         version = lookup.find_numbered(workspace.catalog, name)
-        now = publishing.reinstate(version.name, version.version, workspace)
+        now = publishing.reinstate(version.name, version.version, workspace, reason)
     text = f"{now.name}@{now.version} is {now.status}."
     say("version", now.to_json(), lambda: out.print(text, markup=False, highlight=False), json_)
     if now.status != "PASSED":

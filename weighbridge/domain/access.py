@@ -68,7 +68,7 @@ class Caller:
 
     def may(self, needed: Role, model: str = "") -> bool:
         """Return whether the caller may do what needs a role, to a model; without one, whether the role suffices."""
-        if ROLES.index(self.role) < ROLES.index(needed):
+        if not suffices(self.role, needed):
             return False
         return not self.models or not model or any(fnmatchcase(model, pattern) for pattern in self.models)
 
@@ -79,6 +79,11 @@ class Caller:
 
 #: A caller without a key, where reading is open.
 ANONYMOUS = Caller("", "reader", kind="anonymous")
+
+
+def suffices(role: Role, needed: Role) -> bool:
+    """Return whether who has a role may do what needs another one."""
+    return ROLES.index(role) >= ROLES.index(needed)
 
 
 def checked_role(text: str) -> Role:

@@ -13,6 +13,8 @@ from weighbridge.domain.licence_terms import StatedLicence, is_restricted
 
 #: Before files of which models are given out: of none, of those whose licence restricts their use, of all.
 AcknowledgeFirst = Literal["never", "restricted", "always"]
+#: How many acknowledgements of one caller a model may have; beyond it, only one that the caller still lacks is stored.
+MOST_EACH = 100
 
 
 @dataclass(frozen=True)

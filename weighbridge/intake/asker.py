@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.domain.access import Role
 from weighbridge.domain.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Asker:
         may_continue: whether the asker, not being the operator, may go on with a model's name from another source,
             where the request says so: a caller whose role holds for that name.
         actor: whose changes the audit log says they are; without one, this process's user, where no one else asks.
+        role: what the asker may do: everything, where no one else asks.
         run_url: the page of the run that does the work, which the catalog's record of an attempt names; or empty.
     """
 
@@ -47,11 +49,13 @@ class Asker:
     vouched: bool = False
     may_continue: bool = False
     actor: str = ""
+    role: Role = "reader"
     run_url: str = ""
 
     def __post_init__(self) -> None:
-        if not self.actor and not self.on_behalf:
-            object.__setattr__(self, "actor", process_user())
+        if not self.on_behalf:
+            object.__setattr__(self, "role", "admin")
+            object.__setattr__(self, "actor", self.actor or process_user())
 
     @property
     def is_stranger(self) -> bool:

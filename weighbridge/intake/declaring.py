@@ -6,10 +6,11 @@ Not here: what it is worth (domain.declarations), and the stored declarations (c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from weighbridge.catalog import Catalog, ModelSummary
-from weighbridge.domain.declarations import FIELDS, ModelDeclaration, contradictions
+from weighbridge.domain.declarations import FIELDS, ModelDeclaration, changed, contradictions
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import NotInCatalog
 from weighbridge.intake.lookup import not_there
@@ -39,18 +40,25 @@ def declare(
     return model
 
 
-def keep(catalog: Catalog, version: ModelVersion, said: Mapping[str, Any]) -> tuple[str, ...]:
-    """Keep what was said with an order for the version that it led to, and return the contradictions with its files.
+def keep(catalog: Catalog, version: ModelVersion, said: Mapping[str, Any], said_at: datetime) -> tuple[str, ...]:
+    """Keep what was said with an order for the version that it led to, and return what to know of it, a sentence each.
 
     1. A changelog is the version's.
     2. Everything else becomes the model's declaration; but where the version is FAILED, an earlier declaration stays:
        people are given other versions.
+    3. What somebody said after the order stays, field by field, though the order's work ends later.
     """
     if changelog := said.get("changelog"):
-        catalog.declarations.set_changelog(version.name, version.version, str(changelog))
-    content = {name: said[name] for name in FIELDS if name in said}
+        catalog.declarations.set_changelog(version.name, version.version, str(changelog), said_at=said_at)
+    content = changed({}, {name: said[name] for name in FIELDS if name in said})
     if not content:
         return ()
+    overruled: list[str] = []
     if version.status != "FAILED" or catalog.declarations.of(version.name) is None:
-        catalog.declarations.change(version.name, content)
-    return contradictions(version.card, ModelDeclaration(content, "", ""))
+        now = catalog.declarations.change(version.name, content, said_at=said_at)
+        stands = now.content if now else {}
+        overruled += (name for name in content if stands.get(name) != content[name])
+    return (
+        *contradictions(version.card, ModelDeclaration(content, "", "")),
+        *(f"{name}: somebody declared it anew after this order, and that stays." for name in overruled),
+    )

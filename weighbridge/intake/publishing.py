@@ -65,20 +65,23 @@ def withdraw(name: str, version: str, reason: str, workspace: Workspace) -> Mode
         CatalogError: no such version.
         RegistryError: a registry refused; run it again.
     """
-    workspace.catalog.withdraw(name, version, reason)
+    workspace.catalog.withdraw(name, version, reason, workspace.asker.role)
     found = _required(name, version, workspace)
     take_back(found, workspace, reason)
     return _settled(found, workspace)
 
 
-def reinstate(name: str, version: str, workspace: Workspace) -> ModelVersion:
+def reinstate(name: str, version: str, workspace: Workspace, reason: str = "") -> ModelVersion:
     """Undo a withdrawal: the version has its last verdict again, and is published where that is PASSED.
+
+    So it overrules no verdict of the gate, whoever asks.
 
     Raises:
         CatalogError: no such version, or its bytes were removed.
+        NotPermitted: it was withdrawn by somebody with a higher role than the asker's.
         RegistryError: a registry refused; run it again.
     """
-    workspace.catalog.reinstate(name, version)
+    workspace.catalog.reinstate(name, version, workspace.asker.role, reason)
     found = _required(name, version, workspace)
     return reconcile(found, [workspace.registry_at(one) for one in workspace.settings.registries], workspace)
 

@@ -303,8 +303,7 @@ def open_workspace(
     Raises:
         CatalogError, StoreError: a part cannot be opened.
     """
-    place = folder or Path.cwd()
-    whose = {"on_behalf": on_behalf, "vouched": vouched}
-    asker = Asker(progress or Silent(), place, load_block, **whose, actor=actor, run_url=run_url)
+    place, heard = folder or Path.cwd(), progress or Silent()
+    asker = Asker(heard, place, load_block, on_behalf=on_behalf, vouched=vouched, actor=actor, run_url=run_url)
     with open_resources(settings) as resources, workspace_of(resources, asker) as workspace:
         yield workspace

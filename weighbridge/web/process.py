@@ -58,7 +58,7 @@ SharedStreams = Annotated[OpenStreams, Depends(_streams)]
 @contextmanager
 def acting(resources: Resources, caller: Caller) -> Iterator[Workspace]:
     """Yield a workspace in which a caller's work is done, within the rules for work on behalf of others."""
-    with workspace_of(resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
+    with workspace_of(resources, Asker(on_behalf=True, actor=caller.actor, role=caller.role)) as workspace:
         yield workspace
 
 

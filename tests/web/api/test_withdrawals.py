@@ -118,3 +118,43 @@ def test_a_list_has_only_what_a_key_is_for(served: Served) -> None:
     assert all(name.startswith("withdrawals/") for name in names)
     assert served.get("/models/hidden/x", headers=key).status_code == 403
     assert served.get("/models/hidden/none", headers=key).status_code == 403
+
+
+def test_what_an_admin_withdrew_takes_an_admin_to_come_back(served: Served) -> None:
+    settle(served.catalog, "a", "1.0.0", "SKIPPED", name="withdrawals/higher")
+    settle(served.catalog, "b", "1.1.0", "FAILED", name="withdrawals/higher")
+    publisher, admin = served.key("publisher"), served.key("admin")
+    model = "/models/withdrawals/higher"
+    path = f"{model}/versions/1.0.0"
+
+    def reinstated(key: dict[str, str], number: str = "1.0.0") -> int:
+        return served.request("POST", f"{model}/versions/{number}/reinstate?reason=looked+at", headers=key).status_code
+
+    served.request("DELETE", f"{path}?reason=stolen", headers=admin)
+    refused = served.request("POST", f"{path}/reinstate", headers=publisher)
+    assert (refused.status_code, "the role admin" in refused.json()["detail"]) == (403, True)
+    again = served.request("DELETE", f"{path}?reason=mine", headers=publisher)
+    assert again.status_code == 200
+    assert reinstated(publisher) == 403, "withdrawing it once more makes it no publisher's withdrawal"
+    assert served.get(path).json()["decision"]["reasons"][0]["message"] == "stolen"
+    assert reinstated(admin) == 200
+    served.request("DELETE", path, headers=publisher)
+    assert reinstated(publisher) == 200, "their own one"
+    served.request("DELETE", path, headers=publisher)
+    whole = holds(Withdrawn, served.request("DELETE", f"{model}?reason=stolen", headers=admin))
+    assert whole["withdrawn"] == ["1.1.0", "1.0.0"], "also what a publisher withdrew, and what did not pass"
+    assert (reinstated(publisher), reinstated(publisher, "1.1.0")) == (403, 403)
+    settle(served.catalog, "b", "1.1.0", "PASSED", name="withdrawals/higher")
+    assert served.get(f"{model}/versions/1.1.0").json()["status"] == "FAILED", "a later verdict does not undo it"
+    assert served.request("DELETE", model, headers=publisher).json()["withdrawn"] == []
+    rows = [row for row in served.catalog.audit.of_model("withdrawals/higher") if row.action == "version.reinstated"]
+    assert [row.after for row in rows] == [{"status": "SKIPPED", "reason": "looked at"}] * 2
+
+
+def test_nobody_reinstates_what_the_gate_refused(served: Served) -> None:
+    """Whoever wants it to pass changes the policy, which has the reason; a withdrawal is a person's word alone."""
+    settle(served.catalog, "a", "1.0.0", "FAILED", name="withdrawals/gate")
+    path, admin = "/models/withdrawals/gate/versions/1.0.0", served.key("admin")
+    served.request("DELETE", path, headers=admin)
+    now = holds(Reinstated, served.request("POST", f"{path}/reinstate?reason=please", headers=admin))
+    assert (now["status"], now["default_version"]) == ("FAILED", None)

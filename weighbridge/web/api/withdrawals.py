@@ -130,12 +130,20 @@ def withdraw_version(
 
 @router.post("/versions/{version}/reinstate", response_model=Reinstated, tags=["versions"])
 def reinstate_version(
-    request: Request, resources: SharedResources, caller: Publisher, name: Name, number: Number
+    request: Request,
+    resources: SharedResources,
+    caller: Publisher,
+    name: Name,
+    number: Number,
+    reason: Annotated[str, Query(max_length=1000, description="Why; the audit log has it.")] = "",
 ) -> Response:
-    """Take a withdrawal back: the version has its last verdict again, and is published where that is `PASSED`."""
+    """Take a withdrawal back: the version has its last verdict again, and is published where that is `PASSED`.
+
+    It takes the role of whoever withdrew it, or a higher one.
+    """
     lookup.exact(resources.catalog, name, number)
     with acting(resources, caller) as workspace:
-        now = publishing.reinstate(name, number, workspace)
+        now = publishing.reinstate(name, number, workspace, reason)
         default = workspace.catalog.lists.model(name)
     content = {"name": name, "version": now.version, "status": now.status}
     return answer(request, {**content, "default_version": default.version if default and default.default else None})
