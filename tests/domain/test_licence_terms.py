@@ -17,6 +17,7 @@ from weighbridge.domain.licence_terms import (
     restrictions_of,
     statements_of,
     unknown_names,
+    unverified_names,
 )
 
 
@@ -90,6 +91,7 @@ def test_every_statement_has_its_source() -> None:
 
 def test_which_licences_restrict_the_use() -> None:
     free = ("MIT", "Apache-2.0 OR llama3.1", "GPL-3.0-only", "CC-BY-4.0", "CC0-1.0")
+    free += ("AGPL-3.0-only", "AGPL-3.0-or-later", "OSL-3.0", "EUPL-1.2", "MPL-2.0", "ODbL-1.0", "CDLA-Sharing-1.0")
     limits = ("llama3.1", "MIT AND gemma", "CC-BY-NC-4.0", "mrl", "openrail", "CC-BY-ND-4.0", "our-terms", "")
     assert [name for name in free if is_restricted(stated(name))] == []
     assert [name for name in limits if not is_restricted(stated(name))] == []
@@ -118,7 +120,14 @@ def test_which_licences_restrict_the_use() -> None:
         (stated("flux-1-dev-non-commercial-license"), PlannedUse("non-commercial"), "allowed_with_conditions"),
         (stated("CC-BY-ND-3.0"), PlannedUse("commercial", derivative=True), "allowed_with_conditions"),
         (stated("openai-tos"), PlannedUse("commercial"), "allowed_with_conditions"),
-        (stated("AGPL-3.0-only"), PlannedUse("commercial"), "allowed_with_conditions"),
+        (stated("mrl"), PlannedUse("research", derivative=True, redistribution=True), "allowed_with_conditions"),
+        (stated("mrl"), PlannedUse("commercial", derivative=True, redistribution=True), "refused"),
+        (stated("AGPL-3.0-only"), PlannedUse("commercial"), "allowed"),
+        (stated("AGPL-3.0-only"), PlannedUse("commercial", derivative=True), "allowed_with_conditions"),
+        (stated("OSL-3.0"), PlannedUse("commercial"), "allowed_with_conditions"),
+        (stated("MS-PL"), PlannedUse("commercial"), "allowed"),
+        (stated("MS-PL"), PlannedUse("commercial", redistribution=True), "allowed_with_conditions"),
+        (stated("AFL-3.0"), PlannedUse("commercial", derivative=True, redistribution=True), "allowed_with_conditions"),
         (stated("MIT WITH Commons-Clause"), PlannedUse("commercial"), "allowed_with_conditions"),
         (stated("CC-BY-NC-4.0 WITH Commons-Clause"), PlannedUse("commercial"), "refused"),
         (stated("our-terms"), PlannedUse("research"), "allowed_with_conditions"),
@@ -167,8 +176,18 @@ def test_a_declaration_forbids_a_use_once_however_many_licences_are_not_known() 
     assert [one.text for one in found.refusals] == ["The licence forbids commercial use, as key:ci declared."]
 
 
+def test_what_has_no_clause_is_unverified() -> None:
+    assert unverified_names(stated("apple-amlr OR MIT")) == ("apple-amlr",)
+    assert {one.verified for one in statements_of(stated("MIT", commercial_use=True))} == {True, False}
+    five = ("Apache-2.0", "MIT", "Llama-3.1-Community", "Mistral-Research", "OpenAI-TOS")
+    read = ("AFL-3.0", "ECL-2.0", "MS-PL", "CDLA-Permissive-1.0", "CDLA-Permissive-2.0", "CDLA-Sharing-1.0")
+    assert [name for name in (*five, *read) if unverified_names(stated(name))] == []
+
+
 def test_no_clause_is_named_that_does_not_say_so() -> None:
-    assert LICENCES["mrl"].derivatives_clause == ""  # the specification says no, its text does not
+    assert LICENCES["mrl"].derivatives_clause == "§3.2, §9"
+    research = judge(stated("mrl"), PlannedUse("research", derivative=True, redistribution=True))
+    assert ("research alone" in research.conditions[-1].text, research.conditions[-1].clause) == (True, "§2.3")
     assert LICENCES["cc-by-nc-3.0"].commercial_clause == "§4"
     assert LICENCES["cc-by-nc-4.0"].commercial_clause == "§2(a)(1)"
     name = {one.text for one in LICENCES["llama3"].terms if one.when == "derivatives"}

@@ -1,7 +1,8 @@
 """What licences allow, as data: each statement with the clause of the licence that makes it. Pure.
 
-A help for deciding, and no legal advice: the licence's own text counts. A licence that is not here is unknown, and what
-is unknown is never called allowed. Not here: how names are read (domain.licence_names).
+A help for deciding, and no legal advice: the licence's own text counts. Where there is no clause, nobody has compared
+the statement with that text, and answers call it unverified. A licence that is not here is unknown, and what is unknown
+is never called allowed. Not here: how names are read (domain.licence_names).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Literal
 
 from weighbridge.domain.licence_names import licence_name, without_exception
 
-#: When a condition counts: always, where money is earned, where files are passed on, where changed files are.
-When = Literal["use", "commercial", "redistribution", "derivatives"]
+#: When a condition counts: always, where money is earned, where files are passed on, where changed files are, where
+#: others use the model over a network, where they use a changed one.
+When = Literal["use", "commercial", "redistribution", "derivatives", "service", "changed_service"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Term:
     Attributes:
         when: when it counts.
         text: what it asks for, one sentence.
-        clause: where the licence says so.
+        clause: where the licence says so; empty where its text was not read for this.
     """
 
     when: When
@@ -45,6 +47,7 @@ class Licence:
         monthly_users: the most people that may use it in a month, or None.
         users_clause: where it says so.
         research_only: whether it may be used for research alone.
+        research_clause: where it lets research pass on changed models that nobody else may; or empty.
         terms: its conditions.
     """
 
@@ -57,50 +60,42 @@ class Licence:
     monthly_users: int | None = None
     users_clause: str = ""
     research_only: bool = False
+    research_clause: str = ""
     terms: tuple[Term, ...] = ()
 
     @property
     def restricted(self) -> bool:
-        """Whether it limits who may use the model, for what, or how many."""
+        """Whether it limits who may use the model, for what, or how many; what it asks of who passes it on does not."""
         limits = self.monthly_users is not None or any(term.when in ("use", "commercial") for term in self.terms)
         return limits or not self.commercial or not self.derivatives
 
 
+def _open(title: str, use: str, passing_on: str, *terms: Term, note: str = "") -> Licence:
+    return Licence(title, True, True, note, use, passing_on, terms=terms)
+
+
 def _permissive(title: str, clause: str, *, notice: str = "the copyright notice and the licence") -> Licence:
-    return Licence(
-        title,
-        True,
-        True,
-        commercial_clause=clause,
-        derivatives_clause=clause,
-        terms=(Term("redistribution", f"Pass on {notice} with every copy.", clause),),
-    )
+    return _open(title, clause, clause, Term("redistribution", f"Pass on {notice} with every copy.", clause))
 
 
 def _public_domain(title: str, clause: str) -> Licence:
-    return Licence(title, True, True, commercial_clause=clause, derivatives_clause=clause)
+    return _open(title, clause, clause)
 
 
-def _copyleft(title: str, use: str, passing_on: str, *, network: str = "") -> Licence:
-    also = ", also as a service" if network else ""
-    service = (Term("use", "Who offers a changed one over a network offers its source to the users.", network),)
-    return Licence(
-        title,
-        True,
-        True,
-        f"pass on under the same licence{also}",
-        use,
-        passing_on,
-        terms=(
-            Term("redistribution", "Pass it on under the same licence, with its source.", passing_on),
-            *(service if network else ()),
-        ),
-    )
+def _copyleft(title: str, use: str, passing_on: str, *, network: Term | None = None) -> Licence:
+    note = f"pass on under the same licence{', also as a service' if network else ''}"
+    term = Term("redistribution", "Pass it on under the same licence, with its source.", passing_on)
+    return _open(title, use, passing_on, term, *((network,) if network else ()), note=note)
+
+
+def _as_passed_on(clause: str) -> Term:
+    text = "Letting others use it over a network counts as passing it on: under the same licence, with its source."
+    return Term("service", text, clause)
 
 
 def _weak_copyleft(title: str, use: str, passing_on: str) -> Licence:
     text = "Pass on its own files, also changed ones, under the same licence."
-    return Licence(title, True, True, "", use, passing_on, terms=(Term("redistribution", text, passing_on),))
+    return _open(title, use, passing_on, Term("redistribution", text, passing_on))
 
 
 def _creative_commons() -> dict[str, Licence]:
@@ -182,6 +177,7 @@ def _research(
     changing: str = "",
     derivatives: bool = True,
     passing_on: str = "",
+    changed: str = "",
     more: Term | None = None,
 ) -> Licence:
     terms = (
@@ -189,19 +185,26 @@ def _research(
         *((more,) if more else ()),
         Term("redistribution", "Pass it on under the same licence, for research alone.", passing_on),
     )
-    return Licence(title, False, derivatives, "research only", clause, changing, research_only=True, terms=terms)
+    return Licence(
+        title,
+        False,
+        derivatives,
+        "research only",
+        clause,
+        changing,
+        research_only=True,
+        research_clause=changed,
+        terms=terms,
+    )
 
 
+_APACHE_TERM = Term("redistribution", "Pass on the licence and NOTICE, and mark the files that were changed.", "§4")
+_AGPL_SERVICE = Term(
+    "changed_service", "Who offers a changed one over a network offers its source to the users.", "§13"
+)
 #: By lowercase name: SPDX where there is one, else the Hub's own word (spec 4, hub documentation on licences).
 LICENCES: dict[str, Licence] = {
-    "apache-2.0": Licence(
-        "Apache License 2.0",
-        True,
-        True,
-        commercial_clause="§2, §3",
-        derivatives_clause="§2, §4",
-        terms=(Term("redistribution", "Pass on the licence and NOTICE, and mark the files that were changed.", "§4"),),
-    ),
+    "apache-2.0": _open("Apache License 2.0", "§2, §3", "§2, §4", _APACHE_TERM),
     "mit": _permissive("MIT License", "first and second paragraph"),
     "bsd": _permissive("BSD License, without its version", ""),
     "bsd-2-clause": _permissive("BSD 2-Clause License", "clauses 1 and 2"),
@@ -215,12 +218,33 @@ LICENCES: dict[str, Licence] = {
     "mit-cmu": _permissive("CMU License", "first paragraph"),
     "hpnd": _permissive("Historical Permission Notice and Disclaimer", "first paragraph"),
     "bsl-1.0": _permissive("Boost Software License 1.0", "first and second paragraph"),
-    "afl-3.0": _permissive("Academic Free License 3.0", "§1, §6"),
-    "ecl-2.0": _permissive("Educational Community License 2.0", "§2, §4"),
-    "ms-pl": _permissive("Microsoft Public License", "§2, §3"),
+    "afl-3.0": _open(
+        "Academic Free License 3.0",
+        "§1",
+        "§1(b), (c)",
+        Term("derivatives", "Keep its notices in changed files, and say in these that they were changed.", "§6"),
+    ),
+    "ecl-2.0": _open("Educational Community License 2.0", "§2, §3", "§2, §4", _APACHE_TERM),
+    "ms-pl": _open(
+        "Microsoft Public License",
+        "§2(A)",
+        "§2(A), §3(D)",
+        Term("redistribution", "Keep its notices in what is passed on.", "§3(C)"),
+        Term("redistribution", "Pass source on under this licence alone, with a copy of it.", "§3(D)"),
+    ),
     "artistic-2.0": _permissive("Artistic License 2.0", "§1 to §4"),
-    "cdla-permissive-1.0": _permissive("CDLA Permissive 1.0", "§2, §3", notice="the agreement"),
-    "cdla-permissive-2.0": _permissive("CDLA Permissive 2.0", "§1, §2", notice="the agreement"),
+    "cdla-permissive-1.0": _open(
+        "CDLA Permissive 1.0",
+        "§2.1",
+        "§2.1, §3.1",
+        Term("redistribution", "Pass on agreement and credits, and mark the files that were changed.", "§3.1"),
+    ),
+    "cdla-permissive-2.0": _open(
+        "CDLA Permissive 2.0",
+        "§1.1",
+        "§1.1, §2.1",
+        Term("redistribution", "Pass on the text of the agreement with every copy.", "§2.1"),
+    ),
     "odc-by-1.0": _permissive("ODC Attribution License 1.0", "§3, §4", notice="the notices and the licence's address"),
     "unlicense": _public_domain("The Unlicense", "first paragraph"),
     "cc0-1.0": _public_domain("CC0 1.0 Universal", "§2, §3"),
@@ -233,18 +257,27 @@ LICENCES: dict[str, Licence] = {
     "gpl-2.0-or-later": _copyleft("GNU GPL 2.0 or later", "§0, §1", "§1 to §3"),
     "gpl-3.0-only": _copyleft("GNU GPL 3.0", "§2", "§4 to §6"),
     "gpl-3.0-or-later": _copyleft("GNU GPL 3.0 or later", "§2", "§4 to §6"),
-    "agpl-3.0-only": _copyleft("GNU AGPL 3.0", "§2", "§4 to §6", network="§13"),
-    "agpl-3.0-or-later": _copyleft("GNU AGPL 3.0 or later", "§2", "§4 to §6", network="§13"),
-    "osl-3.0": _copyleft("Open Software License 3.0", "§1", "§1(c), §3", network="§5"),
+    "agpl-3.0-only": _copyleft("GNU AGPL 3.0", "§2", "§4 to §6", network=_AGPL_SERVICE),
+    "agpl-3.0-or-later": _copyleft("GNU AGPL 3.0 or later", "§2", "§4 to §6", network=_AGPL_SERVICE),
+    "osl-3.0": _copyleft("Open Software License 3.0", "§1", "§1(c), §3", network=_as_passed_on("§5")),
     "odbl-1.0": _copyleft("ODC Open Database License 1.0", "§3", "§4"),
-    "cdla-sharing-1.0": _copyleft("CDLA Sharing 1.0", "§2", "§3"),
+    "cdla-sharing-1.0": _open(
+        "CDLA Sharing 1.0",
+        "§2.1, §3.3",
+        "§2.1, §3.1",
+        Term("redistribution", "Pass it on, changed or not, under the same agreement.", "§3.1(a), §3.3"),
+        Term("redistribution", "Pass on the credits, and mark the files that were changed.", "§3.1(b), (c)"),
+        note="pass on under the same licence",
+    ),
     "lgpl-2.1-only": _weak_copyleft("GNU LGPL 2.1", "§0, §1", "§1 to §6"),
     "lgpl-2.1-or-later": _weak_copyleft("GNU LGPL 2.1 or later", "§0, §1", "§1 to §6"),
     "lgpl-3.0-only": _weak_copyleft("GNU LGPL 3.0", "GNU GPL 3.0, §2", "§2, §4"),
     "lgpl-3.0-or-later": _weak_copyleft("GNU LGPL 3.0 or later", "GNU GPL 3.0, §2", "§2, §4"),
     "mpl-2.0": _weak_copyleft("Mozilla Public License 2.0", "§2.1", "§3.1 to §3.3"),
     "epl-2.0": _weak_copyleft("Eclipse Public License 2.0", "§2", "§3"),
-    "eupl-1.2": _copyleft("European Union Public Licence 1.2", "article 2", "article 5", network="articles 1 and 5"),
+    "eupl-1.2": _copyleft(
+        "European Union Public Licence 1.2", "article 2", "article 5", network=_as_passed_on("articles 1 and 5")
+    ),
     "openrail": _rail("Open RAIL, without its version", "", ""),
     "openrail++": _rail("CreativeML Open RAIL++-M", "§2, §3", "§4, §5, Attachment A"),
     "creativeml-openrail-m": _rail("CreativeML Open RAIL-M", "§2, §3", "§4, §5, Attachment A"),
@@ -270,12 +303,14 @@ LICENCES: dict[str, Licence] = {
             Term("redistribution", "Pass on the terms, and mark changed files.", "§3.1"),
         ),
     ),
-    # By §2.3, changed models may be passed on for research. Spec 4 says no, and so does this table, without a clause.
+    # What a company passes on is no research (§9), so that it may pass on no changed model either, as spec 4 says.
     "mrl": _research(
         "Mistral AI Research License",
         "§3.2",
+        changing="§3.2, §9",
         derivatives=False,
         passing_on="§2.2",
+        changed="§2.3",
         more=Term("use", "What a company's people do in their daily work is no research.", "§9"),
     ),
     "mnpl": Licence(
@@ -314,8 +349,11 @@ LICENCES: dict[str, Licence] = {
         True,
         False,
         "API only",
+        "§3(a) of 14 March 2023",
+        "§2(a), (c) of 14 March 2023",
         terms=(
-            Term("use", "It is used through OpenAI's API alone; there are no weights to serve.", "Using our services"),
+            Term("use", "Use it through OpenAI's services alone, as their terms say today.", "§2(a) of 14 March 2023"),
+            Term("use", "Develop no model that competes with OpenAI with its answers.", "§2(c)(iii) of 14 March 2023"),
         ),
     ),
 }

@@ -72,7 +72,7 @@ class Statement:
         value: what is said: yes or no, or a number of people.
         licence: the licence that says it; empty for a declaration.
         clause: where that licence says it, or empty.
-        origin: whether it follows from the licence's text or a person declared it.
+        origin: whether it follows from the licence or a person declared it.
     """
 
     about: Literal["commercial_use", "derivatives", "monthly_active_users_limit"]
@@ -80,6 +80,11 @@ class Statement:
     licence: str
     clause: str
     origin: Literal["licence", "declaration"]
+
+    @property
+    def verified(self) -> bool:
+        """Whether it was compared with the licence's own text."""
+        return bool(self.clause)
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,8 @@ class PlannedUse:
             "commercial": self.purpose == "commercial",
             "redistribution": self.redistribution,
             "derivatives": self.derivative and self.redistribution,
+            "service": True,  # Nobody says that it is for one person alone.
+            "changed_service": self.derivative,
         }
         return counts[when]
 
@@ -191,6 +198,13 @@ def unknown_names(stated: StatedLicence) -> tuple[str, ...]:
     """Return the licences of which it is not known here what they allow."""
     names = dict.fromkeys(name for way in alternatives(stated.expression) for name in way if name)
     return tuple(name for name in names if licence_of(name) is None)
+
+
+def unverified_names(stated: StatedLicence) -> tuple[str, ...]:
+    """Return the licences of which something is said here that was not compared with their text."""
+    said = [one.licence for one in statements_of(stated) if one.origin == "licence" and not one.verified]
+    said += [name for name, term in terms_of(stated) if not term.clause]
+    return tuple(dict.fromkeys(said))
 
 
 def is_restricted(stated: StatedLicence) -> bool:
@@ -309,7 +323,7 @@ def _refusals(name: str, licence: Licence, use: PlannedUse) -> Iterator[Because]
         yield Because(f"The licence {name} forbids commercial use.", name, licence.commercial_clause)
     elif licence.research_only and use.purpose != "research":
         yield Because(f"The licence {name} allows research alone.", name, licence.commercial_clause)
-    if not licence.derivatives and use.derivative and use.redistribution:
+    if not licence.derivatives and use.derivative and use.redistribution and not _is_for_research(licence, use):
         yield Because(f"The licence {name} lets nobody pass changed models on.", name, licence.derivatives_clause)
     limit, users = licence.monthly_users, use.users_per_month
     if limit is not None and users is not None and users > limit:
@@ -322,10 +336,19 @@ def _conditions(name: str, licence: Licence, use: PlannedUse) -> Iterator[Becaus
         if use.meets(term.when):
             yield Because(term.text, name, term.clause)
     if licence.monthly_users is not None and use.users_per_month is None:
-        text = f"No more than {licence.monthly_users:,} people may use it in a month."
+        text = f"It is for those whose products have no more than {licence.monthly_users:,} users a month in all."
         yield Because(text, name, licence.users_clause)
     if not licence.derivatives and use.derivative:
-        yield Because("Pass no changed model on.", name, licence.derivatives_clause)
+        if _is_for_research(licence, use):
+            text = "Pass changed models on for research alone, and say that they were changed."
+            yield Because(text, name, licence.research_clause)
+        else:
+            yield Because("Pass no changed model on.", name, licence.derivatives_clause)
+
+
+def _is_for_research(licence: Licence, use: PlannedUse) -> bool:
+    """Return whether a licence lets research pass on changed models that nobody else may, and this is research."""
+    return bool(licence.research_clause) and use.purpose == "research"
 
 
 def _refusals_declared(stated: StatedLicence, use: PlannedUse) -> Iterator[Because]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from weighbridge.catalog import Catalog
 from weighbridge.domain.access import Caller
-from weighbridge.domain.acknowledgements import AcknowledgeFirst, Acknowledgement, is_given, is_needed
+from weighbridge.domain.acknowledgements import MOST_EACH, AcknowledgeFirst, Acknowledgement, is_given, is_needed
 from weighbridge.domain.declarations import ModelDeclaration, contradictions, stated_licence
 from weighbridge.domain.licence_names import is_licence_file
 from weighbridge.domain.licence_terms import (
@@ -24,6 +24,7 @@ from weighbridge.domain.licence_terms import (
     judge,
     restrictions_of,
     unknown_names,
+    unverified_names,
 )
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
@@ -71,6 +72,10 @@ class LicenceStanding:
         found += [
             f"What the licence {shown(name, 80)} allows is not known here." for name in unknown_names(self.stated)
         ]
+        found += [
+            f"What is said here of the licence {shown(name, 80)} was not compared with its text: read that."
+            for name in unverified_names(self.stated)
+        ]
         if limit := _limit(self.stated):
             found.append(f"{limit} GET /models/{self.version.name}/license has its conditions.")
         if self.lacking:
@@ -116,6 +121,9 @@ def acknowledge(
 ) -> Acknowledgement:
     """Store that a person has read the licence of a version, on the word of a caller; once, however often it is sent.
 
+    A caller who may only read may send this, so that there is a limit: of what changes nothing any more, as the caller
+    has acknowledged the licence, `MOST_EACH` are stored for a model.
+
     Args:
         name: the model's name.
         number: the version's number; empty for the default version, else the latest.
@@ -126,7 +134,7 @@ def acknowledge(
 
     Raises:
         NotInCatalog: there is no such version.
-        StateConflict: the version has no licence file with that sha256.
+        StateConflict: the version has no licence file with that sha256, or there are too many of that caller.
     """
     version = exact(workspace.catalog, name, number)
     texts = licence_texts(version)
@@ -139,11 +147,14 @@ def acknowledge(
     catalog = workspace.catalog
     stated, since = stated_licence(version.card, catalog.declarations.of(name)), _known_since(caller, catalog)
 
-    def is_same(one: Acknowledgement) -> bool:
-        said = (one.version, one.person) == (version.version, person)
-        return said and is_given(stated, texts, (one,), caller.actor, since=since)
+    def counts(one: Acknowledgement) -> bool:
+        return is_given(stated, texts, (one,), caller.actor, since=since)
 
-    return catalog.acknowledgements.add(name, version.version, stated.expression, texts, person, is_same)
+    def is_same(one: Acknowledgement) -> bool:
+        return (one.version, one.person) == (version.version, person) and counts(one)
+
+    most = MOST_EACH if any(map(counts, catalog.acknowledgements.of(name, actor=caller.actor))) else None
+    return catalog.acknowledgements.add(name, version.version, stated.expression, texts, person, is_same, most)
 
 
 def check(found: LicenceStanding, use: PlannedUse) -> UseJudgement:

@@ -16,7 +16,8 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.access import Caller
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.manifest import FileEntry, Manifest
-from weighbridge.errors import LicenceNotAcknowledged
+from weighbridge.errors import LicenceNotAcknowledged, StateConflict
+from weighbridge.intake import licensing
 from weighbridge.intake.licensing import refuse_unacknowledged
 from weighbridge.intake.workspace import open_workspace
 from weighbridge.web.api import licence_documents as documents
@@ -57,10 +58,10 @@ def test_a_licence_with_the_source_of_each_statement(strict: Served) -> None:
         "monthly_active_users_limit": 700_000_000,
         "note": "up to 700 million monthly users",
     }
-    assert {(one["about"], one["license"], one["clause"]) for one in found["statements"]} == {
-        ("commercial_use", "llama3.1", "§1(a), §2"),
-        ("derivatives", "llama3.1", "§1(a)"),
-        ("monthly_active_users_limit", "llama3.1", "§2"),
+    assert {(one["about"], one["license"], one["clause"], one["verified"]) for one in found["statements"]} == {
+        ("commercial_use", "llama3.1", "§1(a), §2", True),
+        ("derivatives", "llama3.1", "§1(a)", True),
+        ("monthly_active_users_limit", "llama3.1", "§2", True),
     }
     assert found["alternatives"] == [[{"name": "llama3.1", "title": "Llama 3.1 Community License Agreement"}]]
     assert found["texts"] == [{"path": "LICENSE", "sha256": digest("terms").hex}]
@@ -82,6 +83,13 @@ def test_what_is_unknown_is_called_unknown(strict: Served) -> None:
         assert holds(documents.Checked, planned)["result"] == "allowed_with_conditions"
 
 
+def test_what_was_not_compared_with_the_text_is_called_unverified(strict: Served) -> None:
+    settle(strict.catalog, "licences/unread", "apple-amlr")
+    found = holds(documents.LicenceDocument, strict.get("/models/licences/unread/license"))
+    assert {one["verified"] for one in (*found["statements"], *found["conditions"])} == {False}
+    assert any("apple-amlr was not compared with its text" in warning for warning in found["warnings"])
+
+
 def test_what_is_declared_is_said_by_its_person(strict: Served) -> None:
     settle(strict.catalog, "licences/declared", "CC-BY-NC-4.0")
     said = {"license_type": "mit", "license_restrictions": {"commercial_use": True}}
@@ -90,7 +98,7 @@ def test_what_is_declared_is_said_by_its_person(strict: Served) -> None:
     assert (found["license_type"], found["declared"], found["declared_by"]) == ("CC-BY-NC-4.0", "mit", "key:ci")
     assert found["license_restrictions"]["commercial_use"] is False
     assert {"about": "commercial_use", "value": True, "origin": "declaration", "license": "", "clause": "",
-            "declared_by": "key:ci"} in found["statements"]  # fmt: skip
+            "verified": False, "declared_by": "key:ci"} in found["statements"]  # fmt: skip
     assert [warning.partition(":")[0] for warning in found["warnings"]][:2] == ["license_type", "license_restrictions"]
 
 
@@ -213,3 +221,26 @@ def test_what_is_wrong_is_refused(strict: Served, path: str, body: dict[str, Any
     assert response.status_code == status, response.text
     assert strict.catalog.acknowledgements.of("licences/wrong") == []
     assert strict.request("POST", url, json=body, headers=strict.key("admin", "other/*")).status_code in (403, 422)
+
+
+def test_one_caller_stores_only_so_many(strict: Served, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, caller = "licences/many", Caller("many", "reader")
+    settle(strict.catalog, name, "llama3.1")
+    monkeypatch.setattr(licensing, "MOST_EACH", 2)
+    with open_workspace(Settings(home=home), on_behalf=True, actor=caller.actor) as workspace:
+
+        def send(person: str, number: str = "1.0.0") -> int:
+            return licensing.acknowledge(name, number, person, caller, workspace).id
+
+        first, _ = send("Ada"), send("Bo")
+        with pytest.raises(StateConflict, match="You have sent 2"):
+            send("Cy")
+        assert send("Ada") == first, "it is stored already"
+        settle(strict.catalog, name, "llama3.1", "1.1.0", text="other terms")
+        assert send("Cy", "1.1.0") > first, "without it the caller would lack one"
+        with pytest.raises(StateConflict):
+            send("Di", "1.1.0")
+    strict.catalog.acting("key:other").acknowledgements.add(name, "1.0.0", "llama3.1", {}, "Ada", most=1)
+    long = {"person": "A" * 201}
+    path = f"/models/{name}/license/acknowledgements"
+    assert strict.request("POST", path, json=long, headers=strict.key("reader")).status_code == 422

@@ -43,16 +43,24 @@ class StatementDocument(BaseModel):
     origin: Literal["licence", "declaration"] = Field(description="Whether the licence's text or a person says it.")
     license: str = Field(description="The licence that says it; empty for a declaration.")
     clause: str = Field(description="Where that licence says it; or empty.", examples=["§2"])
+    verified: bool = Field(
+        description="Whether it was compared with the licence's own text; false for a person's word, and where there "
+        "is no clause."
+    )
     declared_by: str = Field(description="Who declared it; empty for a licence.")
 
 
 class ConditionDocument(BaseModel):
     """One condition of a licence."""
 
-    when: When = Field(description="What it counts for: every use, commercial ones, passing files on, changed ones.")
+    when: When = Field(
+        description="What it counts for: every use, commercial ones, passing files on, passing changed ones on, use by "
+        "others over a network, the same of a changed model."
+    )
     text: str
     license: str
-    clause: str
+    clause: str = Field(description="Where that licence says it; or empty.")
+    verified: bool = Field(description="Whether it was compared with the licence's own text.")
 
 
 class TextDocument(BaseModel):
@@ -181,12 +189,19 @@ def licence(found: LicenceStanding) -> dict[str, Any]:
                 "origin": one.origin,
                 "license": one.licence,
                 "clause": one.clause,
+                "verified": one.verified,
                 "declared_by": by if one.origin == "declaration" else "",
             }
             for one in statements_of(stated)
         ],
         "conditions": [
-            {"when": term.when, "text": term.text, "license": name, "clause": term.clause}
+            {
+                "when": term.when,
+                "text": term.text,
+                "license": name,
+                "clause": term.clause,
+                "verified": bool(term.clause),
+            }
             for name, term in terms_of(stated)
         ],
         "texts": _texts(found.texts),

@@ -31,7 +31,7 @@ from weighbridge.web.mirror.links import evidence, next_link
 from weighbridge.web.mirror.paths import HubPath, read_path
 from weighbridge.web.mirror.refusals import answer, document, header_text, refusal
 from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
-from weighbridge.web.process import address_of
+from weighbridge.web.peers import address_of
 
 _READING = ("GET", "HEAD")
 _log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from anyio import Event, create_task_group
 from anyio.to_thread import run_sync
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -22,6 +23,7 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.mirroring import OpenFile, refuse_ended
 from weighbridge.intake.resources import Resources
 from weighbridge.web.mirror.ranges import ByteRange
+from weighbridge.web.peers import address_of
 
 MEDIA_TYPE = "application/octet-stream"
 #: Seconds between two looks at whether a version that is being given out still may be.
@@ -124,7 +126,7 @@ class FileTransfer(Response):
         version, file = self._file.given.version, self._file
         line = {
             "caller": file.caller.actor,
-            "address": scope["client"][0] if scope.get("client") else "",
+            "address": address_of(HTTPConnection(scope)),
             "model": version.name,
             "version": version.version,
             "manifest": str(version.manifest.digest),
