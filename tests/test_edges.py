@@ -49,7 +49,7 @@ LAYERS: dict[str, set[str]] = {
         *("handlers", "sources", "scanners", "registries", "benchmarks"),
     },
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
-    "web": {"errors", "domain", "catalog", "config", "benchmarks", "intake"},
+    "web": {"errors", "system", "domain", "catalog", "config", "benchmarks", "intake"},
     "cli": {
         *("errors", "system", "domain", "store", "catalog", "handlers", "config"),
         *("benchmarks", "intake", "views", "web"),

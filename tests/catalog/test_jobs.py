@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -194,3 +195,25 @@ def test_only_so_many_may_wait(catalog: Catalog) -> None:
     assert taken.id == first.id
     add("key:c", "1")
     queue.add(replace(ORDER, asker="flow:x", key="1"))
+
+
+def test_an_ingest_is_queued_once_for_all_who_ask_for_it(catalog: Catalog, clock: Clock) -> None:
+    queue = catalog.jobs
+    orders = [replace(ORDER, key="", asker=f"key:{number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        ids = {job.id for job in pool.map(lambda order: queue.add(order, once=True), orders)}
+    (id_,) = ids
+    assert queue.add(replace(orders[0], request={"uri": "mock:org/name@v1"}), once=True).id not in ids
+    assert queue.add(replace(orders[0], name="else"), once=True).id not in ids
+    assert queue.counts() == {"queued": 3, "running": 0, "done": 0, "failed": 0, "cancelled": 0}
+    before = clock()
+    assert queue.newest_ingest("org/name", "mock:org/name", before + timedelta(days=1)) == queue.get(id_)
+    taken = queue.take("process", 30)
+    assert taken is not None
+    assert queue.add(orders[1], once=True).id == id_ == taken.id
+    queue.end(id_, "process", PASSED, {})
+    assert queue.newest_ingest("org/name", "mock:org/name", before + timedelta(days=1)) is None
+    assert queue.newest_ingest("org/name", "mock:org/name", before - timedelta(days=1)) == queue.get(id_)
+    assert queue.newest_ingest("org/name", "mock:org", before - timedelta(days=1)) is None
+    assert queue.add(orders[1], once=True).id != id_
+    assert queue.counts()["done"] == 1

@@ -25,6 +25,7 @@ from weighbridge.store.local import LocalBlobStore
 
 PLACES = {"MODELS_TOKEN": ("models.example",), "/run/secrets/models": ("models.example", "*.cdn.example")}
 BLOCK = AuthPlace(block="secret/x")
+WEB, FILE = ModelRef("url", "https://models.example/m.gguf"), ModelRef("file", "/etc/hostname")
 
 
 class TestPlaces:
@@ -168,9 +169,9 @@ class TestWorkspace:
         workspace = self.workspace(catalog, store, tmp_path, on_behalf=True)
         for place in (AuthPlace(token_env="SOME_SECRET"), AuthPlace(token_file="/etc/hostname"), BLOCK):
             with pytest.raises(InvalidConfiguration):
-                workspace.source("url", place)
+                workspace.source(WEB, place)
         with pytest.raises(AccessDenied):
-            workspace.source("file", AuthPlace()).resolve(ModelRef.parse("file:/etc/hostname"))
+            workspace.source(FILE, AuthPlace()).resolve(ModelRef.parse("file:/etc/hostname"))
         (tmp_path / "elsewhere").mkdir()
         (tmp_path / "elsewhere" / "policy.yaml").write_text("extends: none\n")
         for policy in ("elsewhere/policy.yaml", str(tmp_path / "elsewhere" / "policy.yaml")):
@@ -184,15 +185,15 @@ class TestWorkspace:
         """Places and folders are its word; addresses are not, as redirects are a stranger's."""
         workspace = self.workspace(catalog, store, tmp_path, on_behalf=True, vouched=True)
         for place in (AuthPlace(token_env="SOME_SECRET"), BLOCK):
-            assert workspace.source("url", place)
+            assert workspace.source(WEB, place)
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "config.json").write_text("{}")
-        assert workspace.source("file", AuthPlace()).resolve(ModelRef.parse(f"file:{tmp_path / 'model'}"))
+        assert workspace.source(FILE, AuthPlace()).resolve(ModelRef.parse(f"file:{tmp_path / 'model'}"))
         with pytest.raises(WeighbridgeError, match="not a public address"):
-            workspace.source("url", AuthPlace()).resolve(ModelRef.parse("http://127.0.0.1:9/f"))
+            workspace.source(WEB, AuthPlace()).resolve(ModelRef.parse("http://127.0.0.1:9/f"))
 
     def test_ones_own(self, catalog: Catalog, store: LocalBlobStore, tmp_path: Path) -> None:
         workspace = self.workspace(catalog, store, tmp_path)
-        assert workspace.source("url", AuthPlace(token_env="SOME_SECRET"))
+        assert workspace.source(WEB, AuthPlace(token_env="SOME_SECRET"))
         (tmp_path / "elsewhere.yml").write_text("models: [{source: mock:a/b}]\n")
         assert [entry.key for entry in workspace.entries(str(tmp_path / "elsewhere.yml"))] == ["a/b"]

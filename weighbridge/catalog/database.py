@@ -200,6 +200,12 @@ class Database:
         )
 
 
+def take_turns(connection: Connection, what: str) -> None:
+    """Wait until no other writer has taken the same turn; it ends with the transaction. In SQLite, all take turns."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))"), {"what": what})
+
+
 def insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT of the connection's dialect, which has `on_conflict_do_update` and `on_conflict_do_nothing`."""
     if connection.dialect.name == "postgresql":

@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from weighbridge.catalog import jobs, messages
+from weighbridge.catalog import job_lists, jobs, messages
 from weighbridge.catalog.changes import Changes, Transaction
+from weighbridge.catalog.database import take_turns
 from weighbridge.catalog.jobs import JobEnd, JobLimits, JobOrder, JobState, StoredJob
 
 
@@ -24,14 +25,21 @@ class JobQueue:
     def __init__(self, changes: Changes) -> None:
         self._changes, self._database = changes, changes.database
 
-    def add(self, order: JobOrder, limits: JobLimits | None = None) -> StoredJob:
+    def add(self, order: JobOrder, limits: JobLimits | None = None, *, once: bool = False) -> StoredJob:
         """Queue an order and return its job; one that the asker has sent before, by its key, is not queued twice.
+
+        With `once`, neither is an ingest of the same model from the same URI that has not ended, whoever asked for it.
 
         Raises:
             KeyReused: the key belongs to another order of this asker.
             TooManyAtOnce: it is one more than `limits` allow.
         """
         with self._changes.of(order.asker).begin() as change:
+            if once:
+                take_turns(change.connection, f"ingest:{order.name}")
+                going_on = job_lists.newest_ingest(change.connection, order.name, order.request["uri"])
+                if going_on is not None:
+                    return going_on
             job, is_new = jobs.add(change.connection, order, change.now)
             if is_new:
                 if limits is not None:
@@ -62,7 +70,17 @@ class JobQueue:
         With `names`, patterns, only jobs of models whose names match one; some that match none may be among them.
         """
         with self._database.read() as connection:
-            return jobs.listed(connection, state, names, before, limit)
+            return job_lists.listed(connection, state, names, before, limit)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs there are in each state."""
+        with self._database.read() as connection:
+            return job_lists.counts(connection)
+
+    def newest_ingest(self, name: str, uri: str, since: datetime) -> StoredJob | None:
+        """Return the newest ingest of a model from a URI that has not ended, or was asked for since a time; or None."""
+        with self._database.read() as connection:
+            return job_lists.newest_ingest(connection, name, uri, since)
 
     def take(self, owner: str, lease_s: float) -> StoredJob | None:
         """Give a process the oldest job that waits, or whose process has not renewed its lease; None for no job.

@@ -1,29 +1,30 @@
 """Jobs in the catalog: work that others asked for, the process that does it, and what it came to.
 
 A process takes a job with a lease that it renews; when it ends without a word, the lease runs out and another process
-takes the job over. Not here: one transaction a method (catalog.job_queue), and the work (intake.job_run).
+takes the job over. Not here: one transaction a method (catalog.job_queue), lists (catalog.job_lists), and the
+work (intake.job_run).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
 from weighbridge import errors
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
-from weighbridge.catalog.listings import like
 from weighbridge.domain.decision import Reason
 from weighbridge.domain.webhooks import Destination
 from weighbridge.errors import KeyReused, NotInCatalog, StateConflict, TooManyAtOnce
 
 JobKind = Literal["ingest", "rescan", "purge"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+STATES: tuple[JobState, ...] = get_args(JobState)
 #: How often a job is begun: after that, it is what ends the processes that work on it.
 MOST_BEGINNINGS = 5
 _ENDED = ("done", "failed", "cancelled")
@@ -241,25 +242,6 @@ def get(connection: Connection, id_: str) -> StoredJob:
     return _required(_one(connection, _table.c.id == id_), id_)
 
 
-def listed(
-    connection: Connection,
-    state: JobState | None,
-    names: Collection[str],
-    before: tuple[datetime, str] | None,
-    limit: int,
-) -> list[StoredJob]:
-    """Return the newest jobs first, those before a time and an id only; of models whose names match a pattern."""
-    query = select(_table).order_by(_table.c.created_at.desc(), _table.c.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(_table.c.state == state)
-    if names:
-        query = query.where(or_(*(like(_table.c.name, pattern) for pattern in names)))
-    if before is not None:
-        at, id_ = before
-        query = query.where((_table.c.created_at < at) | ((_table.c.created_at == at) & (_table.c.id < id_)))
-    return [_job(row) for row in connection.execute(query)]
-
-
 def is_waiting(connection: Connection, now: datetime) -> bool:
     """Return whether there is a job that a process may take."""
     return connection.execute(select(_table.c.id).where(_free(now)).limit(1)).first() is not None
@@ -325,7 +307,7 @@ def cancel(connection: Connection, id_: str, now: datetime) -> tuple[StoredJob, 
         StateConflict: it has ended in another way.
     """
     row = connection.execute(select(_table).where(_table.c.id == id_).with_for_update()).first()
-    job = _required(_job(row) if row else None, id_)
+    job = _required(job_of(row) if row else None, id_)
     if job.state in ("done", "failed"):
         raise StateConflict(f"The job {id_} has ended already: it is {job.state}.", "It cannot be cancelled.", id=id_)
     if job.state == "queued":
@@ -374,7 +356,7 @@ def _change(connection: Connection, id_: str, now: datetime, changes: Mapping[st
 
 def _one(connection: Connection, wanted: ColumnElement[bool]) -> StoredJob | None:
     row = connection.execute(select(_table).where(wanted)).first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def _required(job: StoredJob | None, id_: str) -> StoredJob:
@@ -383,7 +365,8 @@ def _required(job: StoredJob | None, id_: str) -> StoredJob:
     return job
 
 
-def _job(row: Row[Any]) -> StoredJob:
+def job_of(row: Row[Any]) -> StoredJob:
+    """Return the job of a row."""
     callback = Destination(row.callback_url, row.callback_signer) if row.callback_url else None
     return StoredJob(
         id=row.id,

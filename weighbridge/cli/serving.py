@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from weighbridge.cli import interrupts
 from weighbridge.cli.console import err, examples
+from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
 from weighbridge.intake.callers import first_key
@@ -16,13 +18,15 @@ from weighbridge.intake.opening import open_catalog
 
 def add_commands(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("serve", epilog=examples("weighbridge serve", "weighbridge serve --port 0 --workers 2"))(_serve)
+    lines = ("weighbridge serve", "weighbridge serve --port 0 --workers 2", "weighbridge serve --config mirror.yaml")
+    app.command("serve", epilog=examples(*lines))(_serve)
 
 
 def _serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of IPv4, :: for all of both.")] = "",
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+    config: Annotated[Path | None, typer.Option(help="YAML file of the mirror; docs/mirror.md.")] = None,
 ) -> None:
     """Serve the registry over HTTP, until Ctrl-C or SIGTERM.
 
@@ -33,8 +37,15 @@ def _serve(
     from weighbridge.web import serving  # FastAPI takes half a second to import, which no other command needs.
 
     settings = Settings()
-    chosen = {"serve_host": host or settings.serve_host, "serve_port": settings.serve_port if port is None else port}
+    chosen = {
+        "serve_host": host or settings.serve_host,
+        "serve_port": settings.serve_port if port is None else port,
+        "mirror_config": config or settings.mirror_config,
+    }
     settings = settings.model_copy(update=chosen)
+    mirror = mirror_of(settings)
+    for note in mirror.notes:
+        err.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     interrupts.be_patient(serving.GRACE_S + STOP_S + interrupts.PATIENCE_S)
     with open_catalog(settings) as catalog:  # This brings its schema up to date, before several processes open it.
         key = first_key(catalog, utc_now())

@@ -46,6 +46,7 @@ _EXAMPLES = {
     "serve_proxies": "127.0.0.1,10.0.0.5",
     "api_prefix": "/api",
     "mirror_prefix": "/huggingface",
+    "mirror_config": "/etc/weighbridge/mirror.yaml",
     "serve_names": "registry.example.com,10.0.0.5",
     "issuer": "https://login.example.com/realms/company",
     "issuer_audiences": "weighbridge",

@@ -222,6 +222,9 @@ class Settings(BaseSettings):
         pattern=r"^(/[\w.~-]+)+$",
         description="Path that the mirror for clients of the Hugging Face Hub is below.",
     )
+    mirror_config: Path | None = Field(
+        None, description="YAML file of the mirror of the Hugging Face Hub: upstreams, and what a miss does."
+    )
     api_reading: Literal["", "open", "closed"] = Field(
         "",
         description="Whether the API can be read without a key; empty: where it listens on this machine only, and "
@@ -326,15 +329,16 @@ class Settings(BaseSettings):
             )
         return found
 
-    def addresses(self, kind: str, *, on_behalf: bool) -> AddressPolicy:
+    def addresses(self, kind: str, *, on_behalf: bool, endpoint: str = "") -> AddressPolicy:
         """Return the addresses to which a source may send requests.
 
         Args:
             kind: the source kind; the service that a setting names for it may have any address.
             on_behalf: whether another person than the user of this process chose the model.
+            endpoint: the service that a file of the operator names in the place of the setting's.
         """
         private = () if on_behalf and self.private_networks is None else self.private_networks
-        named = service_of(self.endpoint(kind))
+        named = service_of(endpoint or self.endpoint(kind))
         return AddressPolicy(self.allowed_hosts, self.allowed_schemes, private, (named,) if named else ())
 
     @property

@@ -10,16 +10,19 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.models_file import ModelEntry, read_models
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import MODELS_FILE
 from weighbridge.domain.source_kinds import KINDS, record_of
+from weighbridge.domain.source_kinds.hub import DEFAULT_ENDPOINT
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.doctor_check import DoctorCheck, Examination, State
 from weighbridge.intake.issuer import issuer_of
-from weighbridge.net.credentials import read_auth
+from weighbridge.net.auth import Auth
+from weighbridge.net.credentials import read_auth, upstream_auth
 from weighbridge.net.openai.endpoint import OpenAIEndpoint
 from weighbridge.net.retrying import Retrying
 from weighbridge.net.settings import SourceSettings
@@ -28,6 +31,8 @@ from weighbridge.sources.interface import Service, Source
 
 #: The most services that are asked: each takes a thread.
 _MOST = 64
+#: The source kind by which a Hub is asked.
+_HUB_KIND = "huggingface"
 #: Variables that say that this machine has keys for AWS.
 _AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")
 
@@ -48,9 +53,24 @@ def service_examinations(settings: Settings, limit_s: float) -> list[Examination
         entries = read_models(models) if models.exists() else ()
     except WeighbridgeError as error:
         broken.append(Examination(models.name, partial(_raise, error)))
-    return [*broken, *_issuer(settings, limit_s), *_sources(settings, entries, limit_s), *_upstreams(entries, limit_s)][
-        :_MOST
-    ]
+    named = (*_issuer(settings, limit_s), *_mirror(settings, limit_s), *_sources(settings, entries, limit_s))
+    return [*broken, *named, *_upstreams(entries, limit_s)][:_MOST]
+
+
+def _mirror(settings: Settings, limit_s: float) -> Iterator[Examination]:
+    """Yield an examination of each Hub of the mirror's file."""
+    hub = settings.endpoint(_HUB_KIND) or DEFAULT_ENDPOINT
+    try:
+        upstreams = mirror_of(settings).upstreams if settings.mirror_config else ()
+        for upstream in upstreams:
+            if not upstream.auth.block:
+                endpoint, auth = upstream.base_url or hub, upstream_auth(upstream, _HUB_KIND, hub)
+                auth = read_auth(AuthPlace(), _HUB_KIND, hub) if auth is None else auth
+                source = open_source(_HUB_KIND, _settings(settings, _HUB_KIND, auth, endpoint, limit_s))
+                assert isinstance(source, Service)
+                yield Examination("mirror", partial(_greeted, "mirror", endpoint, source, None), limit_s, endpoint)
+    except WeighbridgeError as error:
+        yield Examination("mirror", partial(_raise, error))
 
 
 def _sources(settings: Settings, entries: Sequence[ModelEntry], limit_s: float) -> Iterator[Examination]:
@@ -58,7 +78,9 @@ def _sources(settings: Settings, entries: Sequence[ModelEntry], limit_s: float) 
     for kind, place, ref in _places(entries):
         what = f"source {kind}"
         try:
-            source = open_source(kind, _settings(settings, kind, place, limit_s))
+            endpoint = settings.endpoint(kind)
+            auth = read_auth(place, kind, endpoint)
+            source = open_source(kind, _settings(settings, kind, auth, endpoint, limit_s))
         except WeighbridgeError as error:
             if (kind, place) not in seen:  # Models whose secret is at another place can be taken in all the same.
                 seen.add((kind, place))
@@ -94,14 +116,13 @@ def _places(entries: Sequence[ModelEntry]) -> Iterator[tuple[str, AuthPlace, Mod
             yield request.ref.kind, request.auth, request.ref
 
 
-def _settings(settings: Settings, kind: str, place: AuthPlace, limit_s: float) -> SourceSettings:
-    endpoint = settings.endpoint(kind)
+def _settings(settings: Settings, kind: str, auth: Auth, endpoint: str, limit_s: float) -> SourceSettings:
     return SourceSettings(
-        auth=read_auth(place, kind, endpoint),
+        auth=auth,
         endpoint=endpoint,
         timeout_s=2 * limit_s,  # The examination ends first, with the same words for every service.
         max_redirects=settings.max_redirects,
-        addresses=settings.addresses(kind, on_behalf=False),
+        addresses=settings.addresses(kind, on_behalf=False, endpoint=endpoint),
         retrying=Retrying(attempts=1),
     )
 

@@ -28,7 +28,7 @@ def inspect_folder(path: Path, workspace: Workspace, wanted_policy: str = "") ->
     """
     ref = ModelRef("file", str(path.expanduser().absolute()))
     request = IngestRequest(ref, policy=wanted_policy)
-    declared = workspace.source(ref.kind, request.auth).resolve(replace(ref, options=(("litter", "keep"),)))
+    declared = workspace.source(ref, request.auth).resolve(replace(ref, options=(("litter", "keep"),)))
     blobs = FolderBlobs(declared, workspace.progress)
     rules = workspace.policy(request)
     known = workspace.catalog.reports([entry.digest for entry in blobs.manifest.files if entry.digest])

@@ -51,7 +51,7 @@ class Job:
         """
         if locked is None and request.locked:
             locked = locked_manifest(request, workspace.locks(request.models))
-        source = workspace.source(request.ref.kind, request.auth)
+        source = workspace.source(request.ref, request.auth)
         return cls(request, workspace, source, workspace.policy(request), locked)
 
     def __repr__(self) -> str:

@@ -39,8 +39,14 @@ class OrderSlip:
     callback_url: str = field(default="", repr=False)
 
 
-def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) -> StoredJob:
+def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace, *, once: bool = False) -> StoredJob:
     """Queue an ingest.
+
+    Args:
+        request: the request.
+        slip: what goes with it.
+        workspace: that of the asker.
+        once: whether a job that takes in the same, whoever asked for it, is returned while it has not ended.
 
     Raises:
         UsageError: the name, the reference or the number is not valid, or this asker may not name the policy or the
@@ -54,7 +60,7 @@ def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace) 
         checked_number(request.version)
     workspace.policy(request)
     refuse_place(request.auth, workspace.settings.token_places)
-    return _queue("ingest", name, request.to_json(), slip, workspace)
+    return _queue("ingest", name, request.to_json(), slip, workspace, once=once)
 
 
 def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -> StoredJob:
@@ -96,8 +102,10 @@ def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace:
     return _queue("purge", name, request, slip, workspace)
 
 
-def _queue(kind: JobKind, name: str, request: Mapping[str, Any], slip: OrderSlip, workspace: Workspace) -> StoredJob:
+def _queue(
+    kind: JobKind, name: str, request: Mapping[str, Any], slip: OrderSlip, workspace: Workspace, *, once: bool = False
+) -> StoredJob:
     callback = callback_of(slip.callback_url, slip.asker, workspace.resources)
     limits = JobLimits(workspace.settings.max_waiting_jobs, workspace.settings.max_waiting_jobs_each)
     order = JobOrder(kind, name, request, slip.asker, slip.key, slip.declared, callback)
-    return workspace.catalog.jobs.add(order, limits)
+    return workspace.catalog.jobs.add(order, limits, once=once)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from weighbridge.domain.progress import BYTES
+from weighbridge.domain.progress import BYTES, Heard, unheard
 from weighbridge.domain.tally import Reading, Tally
 from weighbridge.domain.text import shown
 
@@ -28,12 +28,20 @@ class JobProgress(Tally):
 
     Args:
         steps: the names of its steps, in order.
+        received: is called with the bytes that come from a source.
     """
 
-    def __init__(self, steps: Sequence[str]) -> None:
+    def __init__(self, steps: Sequence[str], received: Heard = unheard) -> None:
         super().__init__()
+        self._received = received
         self._planned = tuple(steps)
         self._begun: tuple[str, ...] = ()
+
+    def advance(self, step: str, amount: int) -> None:
+        """Add what a step has done."""
+        super().advance(step, amount)
+        if step == "fetch":
+            self._received(amount)
 
     def begin(self, step: str) -> None:
         """Note that a step begins: with that, those before it have ended, except `fetch` when `scan` begins."""

@@ -74,7 +74,7 @@ class JobRun:
     _run_url: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        self._progress = JobProgress(STEPS[self.job.order.kind])
+        self._progress = JobProgress(STEPS[self.job.order.kind], self.resources.received)
 
     def run(self) -> None:
         """Do the work and store what it came to; raises nothing but what ends the process.

@@ -152,7 +152,7 @@ class _Mender:
         if (uri, place) not in self._asked:
             ref = ModelRef.parse(uri)
             try:
-                self._asked[uri, place] = self._workspace.source(ref.kind, place).resolve(ref)
+                self._asked[uri, place] = self._workspace.source(ref, place).resolve(ref)
             except Exception as error:  # noqa: BLE001 (a bug that one source meets stops no other source)
                 # It is kept, so that the other blobs do not wait again for a source that is down.
                 self._asked[uri, place] = foreseen(error, uri, self._workspace.settings.folder)
@@ -186,7 +186,7 @@ class _Mender:
         if promised is None or _contradicts(promised, origin, digest):
             raise _gone(origin)
         entry = replace(promised, size=origin.size, digest=digest)
-        source = self._workspace.source(declared.ref.kind, origin.auth)
+        source = self._workspace.source(declared.ref, origin.auth)
         try:
             remote = _Remote(source, declared.ref, entry, self._workspace.retrying)
             return Repair(digest, "range", origin.uri, self._by_range(remote, digest))

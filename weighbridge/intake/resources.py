@@ -11,9 +11,12 @@ from functools import cached_property
 from threading import BoundedSemaphore
 
 from weighbridge.catalog import Catalog
+from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.settings import Settings
 from weighbridge.config.webhook_secret import signing_key
 from weighbridge.domain.clock import utc_now
+from weighbridge.domain.mirror import MirrorSettings
+from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.webhooks import SigningKey
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.callers import Callers
@@ -39,6 +42,7 @@ class Resources:
         readings: opens blobs to give them out.
         pool: the scanners.
         scan_slots: limits how many blobs are scanned at once.
+        received: is called with the bytes that a job receives from a source, as they come.
     """
 
     def __init__(
@@ -50,12 +54,22 @@ class Resources:
         self.callers = Callers(catalog, clock, issuer_of(settings))
         self.kept = KeptModels(catalog)
         self.readings = BlobReadings(store)
+        self.received: Heard = unheard
         self._registries: dict[tuple[str, str], Registry] = {}
 
     @cached_property
     def signing_key(self) -> SigningKey:
         """The operator's secret of webhooks; it is read, or made, when it is first needed."""
         return signing_key(self.settings)
+
+    @cached_property
+    def mirror(self) -> MirrorSettings:
+        """The Hubs that models are taken from, and what a request for an unknown model does; read when first needed.
+
+        Raises:
+            InvalidConfiguration: its file is wrong.
+        """
+        return mirror_of(self.settings)
 
     def registry_at(self, name: str, address: str = "") -> Registry:
         """Return the registry of a kind at an address that a publication names; without one, that of the settings.

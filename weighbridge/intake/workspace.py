@@ -19,14 +19,16 @@ from weighbridge.config.lock_file import read_lock_of
 from weighbridge.config.models_file import ModelEntry, read_models, select
 from weighbridge.config.policy_file import load_policy
 from weighbridge.config.settings import Settings
-from weighbridge.domain.auth_place import AuthPlace
+from weighbridge.domain.auth_place import AuthPlace, place_name
 from weighbridge.domain.manifest import Manifest
+from weighbridge.domain.mirror import Upstream
 from weighbridge.domain.permits import LoadingRules
 from weighbridge.domain.policy import Policy
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
+from weighbridge.domain.source_kinds.hub import DEFAULT_ENDPOINT
 from weighbridge.errors import WeighbridgeError
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.engine_pool import OpenEngines
@@ -34,7 +36,7 @@ from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.scanning import Engines
 from weighbridge.net.auth import Auth
-from weighbridge.net.credentials import read_auth
+from weighbridge.net.credentials import read_auth, upstream_auth
 from weighbridge.net.on_behalf import limited, refuse_file, refuse_place, refuse_weaker, taken
 from weighbridge.net.pace import Pace
 from weighbridge.net.retrying import Retrying
@@ -70,7 +72,7 @@ class Workspace:
         self.retrying = Retrying()
         self._opening = Lock()
         self._borrowed: list[OpenEngines] = []
-        self._sources: dict[tuple[str, AuthPlace], Source] = {}
+        self._sources: dict[tuple[str, AuthPlace, Upstream], Source] = {}
         self._policies: dict[str, Policy] = {}
         self._locks: dict[str, Locks] = {}
 
@@ -146,21 +148,22 @@ class Workspace:
         lent.asker = replace(self.asker, progress=progress, run_url=run_url or self.asker.run_url)
         return lent
 
-    def source(self, kind: str, place: AuthPlace) -> Source:
-        """Return the source of a kind with the credentials kept at a place; opened once, so connections are reused.
+    def source(self, ref: ModelRef, place: AuthPlace) -> Source:
+        """Return the source of a reference with the credentials kept at a place; opened once, to reuse connections.
 
         Raises:
-            InvalidConfiguration: the place holds nothing, or this run may not name it.
+            InvalidConfiguration: the place holds nothing, or this run may not name it; or the mirror's file is wrong.
         """
-        key = (kind, place)
+        kind, upstream = ref.kind, self.resources.mirror.upstream_of(ref)
+        key = (kind, place, upstream)
         if key not in self._sources:
-            endpoint = self.settings.endpoint(kind)
+            endpoint = upstream.base_url or self.settings.endpoint(kind)
             settings = SourceSettings(
-                auth=self._auth(place, kind, endpoint),
+                auth=self._auth(place, kind, endpoint, upstream),
                 endpoint=endpoint,
-                timeout_s=self.settings.timeout_s,
-                max_redirects=self.settings.max_redirects,
-                addresses=self.settings.addresses(kind, on_behalf=self.asker.on_behalf),
+                timeout_s=upstream.timeout_s or self.settings.timeout_s,
+                max_redirects=self.settings.max_redirects if upstream.max_redirects is None else upstream.max_redirects,
+                addresses=self.settings.addresses(kind, on_behalf=self.asker.on_behalf, endpoint=endpoint),
                 connections=self.settings.connections,
                 file_roots=self.settings.source_roots if self.asker.is_stranger else None,
                 retrying=self.retrying,
@@ -170,7 +173,11 @@ class Workspace:
             self._sources[key] = open_source(kind, settings)
         return self._sources[key]
 
-    def _auth(self, place: AuthPlace, kind: str, endpoint: str) -> Auth:
+    def _auth(self, place: AuthPlace, kind: str, endpoint: str, upstream: Upstream) -> Auth:
+        hub = self.settings.endpoint(kind) or DEFAULT_ENDPOINT
+        own = None if place_name(place) else upstream_auth(upstream, kind, hub, self.asker.load_block)
+        if own is not None:
+            return own
         if not self.asker.is_stranger:
             return read_auth(place, kind, endpoint, self.asker.load_block)
         refuse_place(place, self.settings.token_places)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from weighbridge.domain.auth_place import AuthPlace, shown_name
+from weighbridge.domain.mirror import Upstream
 from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.net.addresses import service_of
 from weighbridge.net.auth import Auth
 
 
@@ -54,6 +57,30 @@ def read_auth(
             )
         return _aws_keys(place.token_env, token) if record_of(kind).key_pair else Auth.parse(token)
     return _default(kind, endpoint)
+
+
+def upstream_auth(
+    upstream: Upstream, kind: str, hub: str, load_block: Callable[[str, str], Auth] | None = None
+) -> Auth | None:
+    """Return the credentials that the mirror's file has for a Hub, which go to that Hub's host alone.
+
+    None where the file leaves them to the source's own tools. Those are for the Hub of the settings: another one that
+    the file names without a token is asked without one.
+
+    Args:
+        upstream: what the file says of the Hub.
+        kind: the source kind.
+        hub: the address of the settings' Hub.
+        load_block: as `read_auth`.
+
+    Raises:
+        InvalidConfiguration: the place that the file names holds no secret.
+    """
+    endpoint = upstream.base_url or hub
+    if not upstream.names_token:
+        return None if service_of(endpoint) == service_of(hub) else Auth()
+    auth = Auth(upstream.token) if upstream.token else read_auth(upstream.auth, kind, endpoint, load_block)
+    return replace(auth, hosts=(urlsplit(endpoint).hostname or "nowhere",))
 
 
 def _aws_keys(name: str, value: str) -> Auth:

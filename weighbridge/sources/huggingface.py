@@ -24,6 +24,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import Selection
+from weighbridge.domain.source_kinds.hub import DEFAULT_ENDPOINT
 from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.net.deadlines import DOCUMENT_TIMES, obey, within
 from weighbridge.net.hub.errors import hub_errors
@@ -37,7 +38,6 @@ from weighbridge.sources.interface import refuse_oversize, refuse_unknown_option
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_ENDPOINT = "https://huggingface.co"
 #: Bytes that the description of an account may have; it lists organisations.
 _MAX_WHOAMI = 4 * 1024**2
 _COMMIT = re.compile(r"[0-9a-f]{40}")

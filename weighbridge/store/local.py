@@ -76,6 +76,11 @@ class LocalBlobStore:
                 (root / name).mkdir(parents=True, exist_ok=True)
         self.leases = Leases(root)
 
+    def refuse_unwritable(self) -> None:
+        """Raise StoreError where nothing can be written: a file is made, and removed."""
+        with store_errors(self.root), tempfile.NamedTemporaryFile(dir=self.root / "partial"):
+            pass
+
     @contextmanager
     def leased(self) -> Iterator[LocalBlobStore]:
         """Yield the store for one piece of work: while the context lasts, no sweep deletes a blob that it confirms."""

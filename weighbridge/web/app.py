@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
@@ -18,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from weighbridge import __version__
+from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.settings import Settings
 from weighbridge.intake.delivery import DeliveryWorker
 from weighbridge.intake.job_worker import JobWorker
@@ -41,7 +43,9 @@ from weighbridge.web.api import (
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.api.webhook_documents import message_of
 from weighbridge.web.authentication import needs
+from weighbridge.web.counters import Counters
 from weighbridge.web.failures import Failures
+from weighbridge.web.health import Health
 from weighbridge.web.hosts import KnownHosts
 from weighbridge.web.kept_lists import KeptLists
 from weighbridge.web.limits import RequestLimits
@@ -50,6 +54,7 @@ from weighbridge.web.mirror.application import Mirror
 from weighbridge.web.problems import add_handlers, documented, name_media_type
 from weighbridge.web.stopping import stop_event
 from weighbridge.web.streams import OpenStreams
+from weighbridge.web.traffic import Traffic
 from weighbridge.web.usual_form import UsualForm
 
 #: Requests that one process works on at once; each has a connection to the catalog.
@@ -61,13 +66,23 @@ _ROUTERS = (
 )
 
 
-def create_app(settings: Settings, processes: int = 1) -> ASGIApp:
-    """Return what one of so many processes runs; it opens the process's resources when the server starts it."""
-    paths = _paths(settings.api_prefix)
+def create_app(settings: Settings, processes: int = 1, counted: Path | None = None) -> ASGIApp:
+    """Return what one of so many processes runs; it opens the process's resources when the server starts it.
+
+    Args:
+        settings: of the process; the path that the mirror's file names counts before theirs.
+        processes: how many there are.
+        counted: the folder where several of them show each other what they counted; None for one alone.
+    """
+    settings = settings.model_copy(update={"mirror_prefix": mirror_of(settings).prefix})
+    paths, counters = _paths(settings.api_prefix), Counters(counted)
     api = create_api(settings, processes)
+    api.state.counters = counters
     names = NamesInPaths(MethodsOfPaths(api, paths), f"{settings.api_prefix}/models", paths)
     both = Mirror(UsualForm(names), api.state, settings)
-    return RequestLimits(KnownHosts(both, settings.is_own_name), settings.api_max_body)
+    limited = RequestLimits(KnownHosts(both, settings.is_own_name), settings.api_max_body)
+    parts = {"mirror": settings.mirror_prefix, "api": settings.api_prefix}
+    return Health(Traffic(limited, counters, parts), api.state, counters)
 
 
 def _paths(prefix: str) -> dict[str, set[str]]:
@@ -105,6 +120,7 @@ def create_api(settings: Settings, processes: int = 1) -> FastAPI:
         lifespan=_lifespan(settings),
         generate_unique_id_function=lambda route: route.name,
     )
+    app.state.counters = Counters()
     app.state.failures = Failures(processes)
     app.state.streams = OpenStreams(settings.max_streams, settings.max_streams_each)
     add_handlers(app)
@@ -132,15 +148,22 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     @asynccontextmanager
     async def opened(app: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = _THREADS
+        counters: Counters = app.state.counters
         with (
+            counters.shown(),
             open_resources(settings) as resources,
             Retention(resources),
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
             DeliveryWorker(resources, settings.serve_deliveries, partial(message_of, settings=settings)) as sender,
         ):
+            resources.received = partial(_count_received, counters)
             app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
             app.state.prefix, app.state.sender = settings.api_prefix, sender
             app.state.rankings, app.state.lists = Rankings(resources.catalog), KeptLists(resources.catalog)
             yield
 
     return opened
+
+
+def _count_received(counters: Counters, size: int) -> None:
+    counters.add({"weighbridge_upstream_bytes_total": size})

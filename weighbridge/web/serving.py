@@ -9,9 +9,11 @@ import ipaddress
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -65,8 +67,20 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
         UsageError: the address cannot be used.
     """
     listening = _listen(settings.serve_host, settings.serve_port)
-    config = uvicorn.Config(
-        partial(_app_of_several, settings, workers, os.getpid()) if workers > 1 else partial(_app, settings),
+    announce(_address(listening))
+    with listening:
+        if workers == 1:
+            _Server(_config(settings, partial(_app, settings), workers)).run([listening])
+            return
+        with tempfile.TemporaryDirectory() as counted:
+            app = partial(_app_of_several, settings, workers, os.getpid(), Path(counted))
+            _Processes(_config(settings, app, workers), [listening]).run()
+
+
+def _config(settings: Settings, app: Callable[[], ASGIApp], workers: int) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # Its warnings are about what strangers send.
+    return uvicorn.Config(
+        app,
         factory=True,
         workers=workers,
         log_config=None,
@@ -77,24 +91,17 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
         timeout_graceful_shutdown=GRACE_S,
         timeout_worker_healthcheck=_START_S,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # Its warnings are about what strangers send.
-    announce(_address(listening))
-    with listening:
-        if workers > 1:
-            _Processes(config, [listening]).run()
-        else:
-            _Server(config).run([listening])
 
 
-def _app_of_several(settings: Settings, workers: int, parent: int) -> ASGIApp:
+def _app_of_several(settings: Settings, workers: int, parent: int, counted: Path) -> ASGIApp:
     """Return the application of one of several processes, which their parent starts."""
     stop_without(parent)
-    return _app(settings, workers)
+    return _app(settings, workers, counted)
 
 
-def _app(settings: Settings, workers: int = 1) -> ASGIApp:
+def _app(settings: Settings, workers: int = 1, counted: Path | None = None) -> ASGIApp:
     """Return the application, which believes the proxies of the settings."""
-    app = create_app(settings, workers)
+    app = create_app(settings, workers, counted)
     if not settings.serve_proxies:
         return app
     return PlainPeers(ProxyHeadersMiddleware(app, list(settings.serve_proxies)))  # type: ignore[arg-type]

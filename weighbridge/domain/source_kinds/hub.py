@@ -14,6 +14,8 @@ from weighbridge.domain.source_kinds.grammar import Parts, read_named
 from weighbridge.domain.source_kinds.record import SourceKind
 from weighbridge.errors import InvalidReference
 
+#: The Hub that is asked where nothing names another one.
+DEFAULT_ENDPOINT = "https://huggingface.co"
 _NAME = re.compile(r"(?=.{1,96}$)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
 #: Hosts whose Xet repositories are those of the Hub.
 _XET_HOSTS = ("huggingface.co", "hf.co", "www.huggingface.co")
@@ -28,7 +30,7 @@ def _mistake(parts: Parts) -> str:
 def _page(parts: Parts) -> str:
     folder = "datasets/" if parts.kind == HUGGINGFACE_DATASET.name else ""
     revision = quote(parts.revision, safe="") or "main"
-    return f"https://huggingface.co/{folder}{quote(parts.id, safe='/')}/tree/{revision}"
+    return f"{DEFAULT_ENDPOINT}/{folder}{quote(parts.id, safe='/')}/tree/{revision}"
 
 
 def _read_xet(kind: str, scheme: str, rest: str) -> Parts:

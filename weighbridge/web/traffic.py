@@ -1,0 +1,74 @@
+"""Traffic: how many requests were answered, how, how fast and with how many bytes, by the part that answered them.
+
+Not here: what else is measured (web.health).
+"""
+
+from __future__ import annotations
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from weighbridge.web.counters import Counters
+
+#: Methods that are shown by their name; a client may send any text.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+#: Parts of the path of a request for a file of the mirror.
+_FILES = ("/resolve/", "/raw/", "/blob/", "/blobs/", "/resolve-cache/")
+#: What a status means for who asks for a file of the mirror: it waits, is refused, or there is no such file.
+_RESULTS = {401: "refused", 403: "refused", 404: "miss", 410: "miss", 429: "waiting", 451: "refused", 503: "waiting"}
+#: Status of a request that got no answer, as nginx logs it.
+_NO_ANSWER = 499
+
+
+def series(name: str, **labels: object) -> str:
+    """Return the name of a series, as Prometheus writes it; the labels' values need no escaping."""
+    written = ",".join(f'{key}="{value}"' for key, value in labels.items())
+    return f"{name}{{{written}}}"
+
+
+class Traffic:
+    """Counts what passes to and from an application.
+
+    Args:
+        app: the application.
+        counters: where it is counted.
+        parts: the path that each part is below, by its name.
+    """
+
+    def __init__(self, app: ASGIApp, counters: Counters, parts: dict[str, str]) -> None:
+        self._app, self._counters, self._parts = app, counters, parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, size, began = _NO_ANSWER, 0, time.monotonic()
+
+        async def counting(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                size += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counting)
+        finally:
+            self._count(scope, status, size, time.monotonic() - began)
+
+    def _count(self, scope: Scope, status: int, size: int, seconds: float) -> None:
+        path: str = scope["path"]
+        part = next((name for name, prefix in self._parts.items() if path.startswith(f"{prefix}/")), "other")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        amounts = {
+            series("weighbridge_requests_total", part=part, method=method, status=status): 1,
+            series("weighbridge_request_seconds_total", part=part): seconds,
+            series("weighbridge_sent_bytes_total", part=part): 0 if method == "HEAD" else size,
+        }
+        if part == "mirror" and any(mark in path for mark in _FILES):
+            result = "hit" if status < 400 else _RESULTS.get(status, "error")
+            amounts[series("weighbridge_mirror_files_total", result=result)] = 1
+        self._counters.add(amounts)
