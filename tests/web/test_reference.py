@@ -41,6 +41,14 @@ def test_the_page_names_every_operation_and_loads_nothing_from_elsewhere(served:
             assert operation["description"]
 
 
+def test_the_page_shows_fields_and_an_example_of_each_body(served: Served) -> None:
+    page = served.get("/docs").text
+    assert page.count("<p>It takes JSON:</p>") == page.count("</table><pre>{")
+    assert "<td><code>license_restrictions.commercial_use</code>" in page
+    assert "may be written <code>/</code> or <code>%2F</code>" in page
+    assert "`" not in page
+
+
 def test_every_operation_says_how_it_may_be_refused(served: Served) -> None:
     document = served.get("/openapi.json").json()
     assert "HTTPValidationError" not in str(document)

@@ -5,6 +5,8 @@ Not here: the document itself (web.app).
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
@@ -12,16 +14,20 @@ from typing import Any
 #: The page's style sheet.
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }
-code, pre { font-family: ui-monospace, monospace; font-size: 0.9em; }
+code, pre { font-family: ui-monospace, monospace; font-size: 0.9em; overflow-wrap: anywhere; }
 pre { background: #f4f4f2; overflow-x: auto; padding: 0.7rem; }
 table { border-collapse: collapse; width: 100%; }
 td, th { border-bottom: 1px solid #ddd; padding: 0.3rem 0.6rem 0.3rem 0; text-align: left; vertical-align: top; }
 summary { cursor: pointer; padding: 0.4rem 0; }
 summary b { display: inline-block; min-width: 4.5rem; }
 details { border-bottom: 1px solid #ddd; }
+@media (max-width: 40rem) {
+  tr, td { display: block; } tr { border-bottom: 1px solid #ddd; padding: 0.3rem 0; } td { border: 0; padding: 0; }
+  th { display: none; } td:nth-child(2) { font-style: italic; }
+}
 @media (prefers-color-scheme: dark) {
   body { background: #181818; color: #ddd; } a { color: #8ab4f8; } pre { background: #262626; }
-  td, th, details { border-color: #444; }
+  tr, td, th, details { border-color: #444; }
 }
 """
 
@@ -53,18 +59,31 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], document: M
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     parts = [
         f"<details><summary><b>{method}</b> <code>{escape(path)}</code> {escape(operation['summary'])}</summary>",
-        f"<p>{escape(operation.get('description', ''))}</p>",
+        *(f"<p>{_text(paragraph)}</p>" for paragraph in operation.get("description", "").split("\n\n")),
     ]
     if parameters := operation.get("parameters"):
         parts.append(_table("parameter", (_parameter(one) for one in parameters)))
     if body:
-        parts += ["<p>It takes JSON:</p>", _table("field", _fields(body, document))]
+        parts += ["<p>It takes JSON:</p>", _table("field", _fields(body, document)), _example(body, document)]
     for status, response in operation["responses"].items():
         schema = response.get("content", {}).get("application/json", {}).get("schema")
-        parts.append(f"<p><b>{escape(status)}</b> {escape(response.get('description', ''))}</p>")
+        parts.append(f"<p><b>{escape(status)}</b> {_text(response.get('description', ''))}</p>")
         if status.startswith("2") and schema:
             parts.append(_table("field", _fields(schema, document)))
     return "".join((*parts, "</details>"))
+
+
+def _example(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """Return the example of a body: its own, or one of its fields'."""
+    body = _resolved(schema, document)
+    fields = {name: field["examples"][0] for name, field in body.get("properties", {}).items() if "examples" in field}
+    example = next(iter(body.get("examples", ())), fields)
+    return f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>" if example else ""
+
+
+def _text(text: str) -> str:
+    """Return text as HTML, in which what stands between backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -73,18 +92,24 @@ def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _fields(schema: Mapping[str, Any], document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield name, type and meaning of each field of an object, and of the objects in its lists."""
+    """Yield name, type and meaning of each field of an object, and of the objects in it and in its lists."""
     for name, field in _resolved(schema, document).get("properties", {}).items():
         yield f"{prefix}{name}", _type(field), field.get("description", "")
-        inner = field.get("items", field) if "items" in field or "$ref" in field else None
-        if inner is not None and "$ref" in inner:
+        inner = field.get("items", field)
+        if _reference(inner):
             yield from _fields(inner, document, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
 
 
 def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
-    name = schema.get("$ref", "").rpartition("/")[2]
+    name = _reference(schema)
     resolved: Mapping[str, Any] = document["components"]["schemas"][name] if name else schema
     return resolved
+
+
+def _reference(schema: Mapping[str, Any]) -> str:
+    """Return the name of the object that a schema is, or may be; empty for none."""
+    parts = schema.get("anyOf", [schema])
+    return next((str(part["$ref"]).rpartition("/")[2] for part in parts if "$ref" in part), "")
 
 
 def _type(schema: Mapping[str, Any]) -> str:
@@ -101,6 +126,6 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _table(first: str, rows: Iterable[tuple[str, str, str]]) -> str:
     drawn = "".join(
-        f"<tr><td><code>{escape(name)}</code><td>{escape(kind)}<td>{escape(meaning)}" for name, kind, meaning in rows
+        f"<tr><td><code>{escape(name)}</code><td>{escape(kind)}<td>{_text(meaning)}" for name, kind, meaning in rows
     )
     return f"<table><tr><th>{first}<th>type<th>meaning{drawn}</table>"
