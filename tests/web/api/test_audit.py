@@ -65,6 +65,12 @@ def test_times_that_cannot_be(known: Served, since: str) -> None:
     assert known.get(f"/audit?since={since}", headers=known.key("admin")).status_code in (200, 422)
 
 
+@pytest.mark.parametrize("since", ["183", "1764288000", "-1.5", "1e9"])
+def test_a_number_is_no_time(known: Served, since: str) -> None:
+    refused = known.get(f"/audit?since={since}", headers=known.key("admin"))
+    assert (refused.status_code, "ISO 8601" in refused.json()["detail"]) == (422, True)
+
+
 def test_the_log_is_for_admins_of_every_model(known: Served) -> None:
     assert known.get("/audit").status_code == 401
     for key in (known.key("reader"), known.key("publisher"), known.key("admin", "team-a/*")):

@@ -210,6 +210,7 @@ def test_a_planned_use_is_judged(strict: Served) -> None:
         ("check", {"purpose": "research", "version": "9.0.0"}, 404),
         ("acknowledgements", {}, 422),
         ("acknowledgements", {"person": "  "}, 422),
+        ("acknowledgements", {"person": "\x1c\x85\xa0\ufeff"}, 422),
         ("acknowledgements", {"person": "Ada", "version": "9.0.0"}, 404),
         ("acknowledgements", {"person": "Ada", "at": "2020"}, 422),
     ],

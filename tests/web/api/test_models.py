@@ -165,6 +165,7 @@ def test_of_writers_who_read_the_same_state_one_wins(served: Served) -> None:
         ({"license_restrictions": {"monthly_active_users_limit": 0}}, 422),
         ({"license_restrictions": {"monthly_active_users_limit": True}}, 422),
         ({"license_restrictions": dict.fromkeys(map(str, range(51)), 1)}, 422),
+        ({"license_restrictions": {"derivatives": None} | dict.fromkeys(map(str, range(50)), 1)}, 422),
         ({"name": "another"}, 400),
         ([], 422),
     ],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from weighbridge.catalog.schema import storable
 from weighbridge.web.answers import answer
@@ -18,6 +19,7 @@ from weighbridge.web.process import SharedCatalog
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 Text = Annotated[str, Field(max_length=1000), AfterValidator(storable)]
+_NUMBER = re.compile(r"[-+]?[0-9._]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 def _utc(moment: datetime) -> datetime:
@@ -27,7 +29,14 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError("write a time of this age") from error
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+def _iso(moment: object) -> object:
+    """Return what may be a time; refuse a number, which would be taken for seconds or milliseconds by its size."""
+    if isinstance(moment, str) and _NUMBER.fullmatch(moment.strip()):
+        raise ValueError("write ISO 8601 with a time zone: 2026-11-01T00:00:00Z")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso), AfterValidator(_utc)]
 
 
 class AuditQuery(BaseModel):

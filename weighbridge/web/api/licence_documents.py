@@ -21,11 +21,12 @@ from weighbridge.domain.licence_terms import (
     terms_of,
 )
 from weighbridge.intake.licensing import LicenceStanding
-from weighbridge.web.api.cursors import MAX_NUMBER
 from weighbridge.web.api.documents import Page, RestrictionsDocument, restrictions
 
 Number = Annotated[str, Field(max_length=255)]
 _VERSION = "Its number; empty for the default version, else the latest."
+#: A character that can be seen; what only some dialects of regular expressions call a space is excluded by its code.
+_VISIBLE = r"[^\s\x00-\x20\x7f-\xa0\ufeff]"
 
 
 class LicenceTitle(BaseModel):
@@ -100,7 +101,9 @@ class NewAcknowledgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"person": "Ada Lovelace"}]})
 
-    person: Annotated[str, Field(max_length=200, pattern=r"\S", description="Their name."), AfterValidator(str.strip)]
+    person: Annotated[
+        str, Field(max_length=200, pattern=_VISIBLE, description="Their name."), AfterValidator(str.strip)
+    ]
     version: Number = Field("", description=_VERSION)
     text_sha256: str = Field(
         "", max_length=100, description="Of the licence's file that was read; refused where the version has another."
@@ -134,7 +137,7 @@ class UseToCheck(BaseModel):
     )
 
     purpose: Purpose
-    users_per_month: int | None = Field(None, ge=0, le=MAX_NUMBER, description="Null where that is not known.")
+    users_per_month: int | None = Field(None, ge=0, le=10**12, description="Null where that is not known.")
     derivative: bool = Field(False, description="Whether the model is changed, as by fine-tuning.")
     redistribution: bool = Field(False, description="Whether its files, changed or not, are passed on to others.")
     version: Number = Field("", description=_VERSION)

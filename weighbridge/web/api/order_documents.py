@@ -148,7 +148,7 @@ class DeclaredRestrictions(BaseModel):
     @model_validator(mode="after")
     def refuse_too_much(self) -> Self:
         """Refuse more fields than a licence has, and values that JSON lacks."""
-        if len(_plain(self.model_dump(exclude_none=True))) > _MOST_FIELDS:
+        if len(_plain(self.model_dump(exclude_unset=True))) > _MOST_FIELDS:
             raise ValueError(f"at most {_MOST_FIELDS} fields")
         return self
 
