@@ -74,6 +74,10 @@ class KeyReused(UsageError):
     """An idempotency key that a caller has sent before, with another request."""
 
 
+class NotConfigured(WeighbridgeError):
+    """What was asked for needs something of the operator's that is missing or cannot be read."""
+
+
 class NotAuthenticated(WeighbridgeError):
     """A request that names no key, or one that is not valid."""
 

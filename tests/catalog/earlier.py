@@ -15,6 +15,15 @@ _EVENTS = Table(
 )
 #: The tables and the columns, of `versions` where no table is named, that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "0011": (
+        (),
+        (
+            "jobs.callback_key_id",
+            *("subscriptions.key_id", "subscriptions.failing_since"),
+            *("subscriptions.disabled_at", "subscriptions.disabled_because"),
+            *("deliveries.key_id", "deliveries.problem"),
+        ),
+    ),
     "0010": ((), ("withdrawn_role", "declarations.said_at", "changelogs.said_at")),
     "0009": (("deliveries", "subscriptions"), ("jobs.callback_url", "jobs.callback_signer")),
     "0008": (("acknowledgements", "changelogs", "declarations"), ()),
@@ -23,6 +32,7 @@ _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "0005": (("listing_tags", "listings"), ("gated",)),
     "0004": ((), ("removed_at", "purged_at")),
 }
+_INDEXES = {"0011": ("ix_deliveries_subscription_id_state",)}
 
 
 def take_back(connection: Connection, revision: str) -> None:
@@ -30,6 +40,8 @@ def take_back(connection: Connection, revision: str) -> None:
     for later, (tables, columns) in _ADDED.items():
         if later <= revision:
             break
+        for index in _INDEXES.get(later, ()):
+            connection.execute(text(f"DROP INDEX {index}"))
         for table in tables:
             connection.execute(text(f"DROP TABLE {table}"))
         for column in columns:

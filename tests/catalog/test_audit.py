@@ -18,7 +18,7 @@ from tests.catalog.earlier import _EVENTS, take_back
 from tests.catalog.test_catalog import settle
 from tests.catalog.test_results import result
 from tests.catalog.values import manifest, report
-from weighbridge.catalog import Catalog, JobEnd, JobOrder, Subscription
+from weighbridge.catalog import Attempt, Catalog, JobEnd, JobOrder, Subscription
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.declarations import Declarations
 from weighbridge.catalog.deliveries import Deliveries
@@ -54,6 +54,15 @@ def _repeat(catalog: Catalog) -> None:
     catalog.subscriptions.add(SUBSCRIPTION)
     catalog.withdraw("org/name", "1.0.0", "")
     catalog.deliveries.repeat(catalog.deliveries.listed()[0].id)
+
+
+def _disable(catalog: Catalog) -> None:
+    catalog.subscriptions.add(SUBSCRIPTION)
+    catalog.withdraw("org/name", "1.0.0", "")
+    delivery = catalog.deliveries.take("process", 30)
+    assert delivery is not None
+    gone = Attempt("2026", 410, "Gone.", 7)
+    catalog.deliveries.note(delivery, "process", gone, None, unwanted=True)
 
 
 #: Each method that changes something, after `settle` of org/name@1.0.0, with the actions that it records.
@@ -107,6 +116,11 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
         lambda c: c.subscriptions.remove(c.subscriptions.add(SUBSCRIPTION).id),
         ["webhook.created", "webhook.removed"],
     ),
+    "subscriptions.enable": (
+        lambda c: [_disable(c), c.subscriptions.enable(c.subscriptions.listed()[0].id)],
+        ["webhook.created", "version.withdrawn", "webhook.disabled", "webhook.enabled"],
+    ),
+    "deliveries.note": (_disable, ["webhook.created", "version.withdrawn", "webhook.disabled"]),
     "deliveries.repeat": (_repeat, ["webhook.created", "version.withdrawn", "delivery.repeated"]),
     "places.remove": (lambda c: c.places.remove("org/name", "1.0.0", "export"), ["version.unpublished"]),
 }

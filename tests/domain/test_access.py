@@ -124,6 +124,12 @@ def test_patterns_that_match_no_name_are_refused() -> None:
             checked_models([wrong])
 
 
+def test_a_pattern_has_so_many_stars_and_no_more() -> None:
+    assert checked_models(["*a" * 16]) == ("*a" * 16,)
+    with pytest.raises(UsageError, match="more than 16 stars"):
+        checked_models(["*a" * 17])
+
+
 @pytest.mark.parametrize(
     ("text", "end"),
     [

@@ -13,11 +13,14 @@ from tests.catalog.test_catalog import settle
 from tests.simulators.web import WebServer
 from weighbridge.catalog import Delivery, Subscription
 from weighbridge.config.settings import Settings
+from weighbridge.domain.access import Caller
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.webhooks import EVENTS, Destination
-from weighbridge.errors import UsageError
+from weighbridge.errors import NotConfigured, UsageError
+from weighbridge.intake.callers import create_key
 from weighbridge.intake.delivery import DeliveryWorker, wait_after
 from weighbridge.intake.resources import Resources
-from weighbridge.intake.webhook_receivers import callback_of
+from weighbridge.intake.webhook_receivers import WantedSubscription, callback_of, callback_secret, subscribe
 from weighbridge.intake.workspace import open_resources
 from weighbridge.net.webhook_post import Receipt
 
@@ -47,6 +50,30 @@ def test_ends() -> None:
     assert wait_after(Receipt(500, "HTTP 500."), 3, RETRIES) is None
     assert wait_after(Receipt(500, "HTTP 500."), 1, ()) is None
     assert wait_after(Receipt(410, "HTTP 410.", is_final=True), 1, RETRIES) is None
+
+
+def test_each_key_has_a_secret_of_its_own_also_one_with_an_earlier_name(tmp_path: Path) -> None:
+    at = Settings(home=tmp_path)
+    with open_resources(at) as resources:
+        first = create_key(resources.catalog, "ci", "publisher", now=utc_now())[0].caller
+        secret = callback_secret(first, resources)
+        resources.catalog.keys.revoke("ci")
+        second = create_key(resources.catalog, "ci", "publisher", now=utc_now())[0].caller
+        issuers = Caller("ci", "publisher", kind="issuer")
+        assert len({secret, *(callback_secret(one, resources) for one in (second, issuers))}) == 3
+    with open_resources(at) as resources:  # Another process.
+        assert callback_secret(first, resources) == secret
+
+
+def test_a_secret_of_the_operator_s_that_is_not_there_is_no_fault_of_who_asks(tmp_path: Path) -> None:
+    (tmp_path / "webhook-secret").write_text("\n")
+    with open_resources(Settings(home=tmp_path)) as resources:
+        caller = Caller("ada", "publisher", kind="issuer")
+        with pytest.raises(NotConfigured, match="webhook-secret is empty"):
+            callback_secret(caller, resources)
+        with pytest.raises(NotConfigured):
+            subscribe(WantedSubscription("https://8.8.8.8/", ("version.passed",)), caller, resources)
+        assert resources.catalog.subscriptions.listed() == []
 
 
 def plain(delivery: Delivery) -> Mapping[str, Any]:
@@ -102,11 +129,12 @@ def test_without_threads_other_processes_deliver(tmp_path: Path) -> None:
 
 def test_a_callback_is_checked_when_it_is_named(tmp_path: Path) -> None:
     with open_resources(Settings(home=tmp_path)) as resources:
-        assert callback_of("", "key:ci", resources) is None
-        found = callback_of("https://no-such-host.invalid/x", "key:ci", resources)  # It may have an address later.
-        assert found == callback_of("https://no-such-host.invalid/x", "key:ci", resources)
+        ci, other = (create_key(resources.catalog, name, "publisher", now=utc_now())[0].caller for name in ("ci", "o"))
+        assert callback_of("", ci, resources) is None
+        found = callback_of("https://no-such-host.invalid/x", ci, resources)  # It may have an address later.
+        assert found == callback_of("https://no-such-host.invalid/x", ci, resources)
         assert found is not None
-        assert found.signer != getattr(callback_of(found.url, "key:other", resources), "signer", "")
+        assert found.signer != getattr(callback_of(found.url, other, resources), "signer", "")
         for url in ("https://10.0.0.1/", "http://8.8.8.8/", "https://0177.0.0.1/", "https://host:x/"):
             with pytest.raises(UsageError):
-                callback_of(url, "key:ci", resources)
+                callback_of(url, ci, resources)

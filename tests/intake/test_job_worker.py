@@ -17,6 +17,7 @@ from tests.services.clamd import eicar, signatures
 from tests.simulators.web import WebServer
 from weighbridge.catalog import JobEnd, StoredJob
 from weighbridge.config.settings import Settings
+from weighbridge.domain.access import Caller
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import (
@@ -41,7 +42,7 @@ from weighbridge.intake.retention import Retention
 from weighbridge.intake.withdrawing import withdraw
 from weighbridge.intake.workspace import Workspace, open_resources, open_workspace, workspace_of
 
-SLIP = OrderSlip("key:ci")
+SLIP = OrderSlip(Caller("ci", "publisher"))
 LEASE_S = 1.0
 
 
@@ -301,7 +302,9 @@ def test_a_job_goes_on_after_each_kill(yard: Yard) -> None:
 
 def test_a_job_is_done_by_one_process_of_several(yard: Yard) -> None:
     for number in range(6):
-        yard.order(IngestRequest(ModelRef.parse(f"mock:org/m{number}"), f"m{number}"), OrderSlip("key:ci", str(number)))
+        yard.order(
+            IngestRequest(ModelRef.parse(f"mock:org/m{number}"), f"m{number}"), OrderSlip(SLIP.caller, str(number))
+        )
     with yard.working(2, 60) as resources, JobWorker(resources, 2, 60):  # A busy machine renews no short lease.
         jobs = [ended(resources, job) for job in resources.catalog.jobs.listed()]
         assert {(job.state, job.beginnings) for job in jobs} == {("done", 1)}

@@ -107,6 +107,27 @@ class TestJudgement:
                 PUBLIC_ONLY.check(f"https://{host}/x")
         PUBLIC_ONLY.check("https://outer.example/x")
 
+    def test_other_people_do_not_learn_where_a_name_leads(self, names: Names, caplog: pytest.LogCaptureFixture) -> None:
+        policy = AddressPolicy(private=(), for_others=True)
+        names({"inner.example": [["10.0.0.5"]], "both.example": [[PUBLIC, "fd00::5"]]})
+        for host, address in (("inner.example", "10.0.0.5"), ("both.example", "fd00::5")):
+            with pytest.raises(AddressRefused, match=f"{host} leads to an address that is not public") as caught:
+                policy.check(f"https://{host}/x")
+            assert address not in f"{caught.value} {caught.value.facts}"
+            assert f"{host} is at {address}" in caplog.text  # The operator's log has it.
+
+    @pytest.mark.parametrize("host", ["10.0.0.5", "[fd00::5]", "0xa.5", "167772165", "[::ffff:10.0.0.5]"])
+    def test_an_address_that_they_write_is_no_secret(self, host: str) -> None:
+        with pytest.raises(AddressRefused, match="not a public address") as caught:
+            AddressPolicy(private=(), for_others=True).check(f"https://{host}/x")
+        assert "WEIGHBRIDGE_PRIVATE_NETWORKS=[" in caught.value.remedy
+
+    def test_what_other_people_name_is_judged_for_them(self) -> None:
+        settings = Settings()
+        assert settings.webhook_addresses.for_others
+        assert settings.addresses("url", on_behalf=True).for_others
+        assert not settings.addresses("url", on_behalf=False).for_others
+
     @pytest.mark.parametrize(
         ("network", "host"),
         [

@@ -104,3 +104,11 @@ def test_exceptions_of_the_client(error: Exception, kind: type[Exception]) -> No
     with pytest.raises(kind) as converted, foreign_errors("https://user:secret@host/path"):
         raise error
     assert "secret" not in str(converted.value)
+
+
+def test_what_is_no_answer_in_http_is_not_quoted() -> None:
+    with pytest.raises(SourceUnavailable, match="illegal status line") as caught, foreign_errors("http://host/"):
+        raise httpx.RemoteProtocolError("illegal status line: bytearray(b'SSH-2.0-hunter2')")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(SourceUnavailable, match="incomplete chunked read"), foreign_errors("http://host/"):
+        raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")

@@ -94,7 +94,7 @@ def test_private_addresses_get_nothing(host: str) -> None:
     with WebServer() as web:
         receipt = send(f"http://{host}:{web.port}/", ELSEWHERE)
         assert receipt.status is None
-        assert "not a public address" in receipt.problem or "not a URL" in receipt.problem
+        assert any(words in receipt.problem for words in ("not a public address", "not public", "not a URL"))
         assert web.requests == []
 
 
@@ -104,13 +104,14 @@ def test_a_name_that_changes_after_the_check_reaches_nothing(names: Names) -> No
         names_of_hosts = ("rebound.example", "mixed.example")
         for host in names_of_hosts:
             receipt = send(f"http://{host}:{web.port}/", ELSEWHERE)
-            assert (receipt.status, "127.0.0.1, which is not a public" in receipt.problem) == (None, True)
+            assert (receipt.status, f"{host} leads to an address that is not" in receipt.problem) == (None, True)
+            assert "127.0.0.1" not in receipt.problem
         assert web.requests == []
 
 
 def test_a_name_with_a_public_ipv4_and_a_private_ipv6_address_is_refused(names: Names) -> None:
     names({"both.example": [[PUBLIC, "::1"]]})
-    assert "is at ::1" in send("https://both.example/", ELSEWHERE).problem
+    assert "leads to an address that is not public" in send("https://both.example/", ELSEWHERE).problem
 
 
 def test_schemes_and_hosts_are_the_operator_s() -> None:

@@ -86,6 +86,7 @@ OPERATIONS: dict[tuple[str, str], Access] = {
     ("get", "/api/webhooks/callback-secret"): Access("publisher", elsewhere=200),  # The caller's own one.
     ("get", "/api/webhooks/{webhook}"): Access("publisher", elsewhere=404),
     ("delete", "/api/webhooks/{webhook}"): Access("publisher", elsewhere=404),
+    ("post", "/api/webhooks/{webhook}/enable"): Access("publisher", elsewhere=404),
     ("get", "/api/webhooks/{webhook}/deliveries"): Access("publisher", elsewhere=404),
     ("post", "/api/webhooks/{webhook}/deliveries/{delivery}/repeat"): Access("publisher", elsewhere=404),
 }

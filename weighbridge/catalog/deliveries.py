@@ -6,16 +6,20 @@ Not here: the rows (catalog.messages), and the process that sends (intake.delive
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from weighbridge.catalog import messages
+from sqlalchemy import Connection, select
+
+from weighbridge.catalog import messages, receivers, webhook_tables
 from weighbridge.catalog.changes import Changes
 from weighbridge.catalog.messages import Attempt, Delivery
+from weighbridge.errors import StateConflict
 
 
 class Deliveries:
     """Messages that wait, were delivered, or were given up. Its errors are those of `Catalog`.
 
-    A repeated delivery is a change of a person; attempts are in no audit log.
+    A repeated delivery is a change of a person; attempts are in no audit log, unless one disables its subscription.
     """
 
     def __init__(self, changes: Changes) -> None:
@@ -54,7 +58,9 @@ class Deliveries:
         with self._database.write() as connection:
             return messages.take(connection, owner, now, now + timedelta(seconds=lease_s))
 
-    def note(self, delivery: Delivery, owner: str, attempt: Attempt, wait_s: float | None) -> None:
+    def note(
+        self, delivery: Delivery, owner: str, attempt: Attempt, wait_s: float | None, *, unwanted: bool = False
+    ) -> None:
         """Store what an attempt came to; nothing when the message is no longer that process's.
 
         Args:
@@ -62,25 +68,62 @@ class Deliveries:
             owner: the process.
             attempt: the attempt.
             wait_s: seconds before the next one; None where there is none, as it was delivered or is given up.
+            unwanted: whether the receiver says that it wants nothing more, which disables the subscription.
         """
-        now = self._changes.clock()
-        if wait_s is None:
-            changes = {"state": "failed" if attempt.problem else "delivered", "ended_at": now}
-        else:
-            changes = {"due_at": now + timedelta(seconds=wait_s)}
-        with self._database.write() as connection:
-            messages.note(connection, delivery, owner, attempt, changes)
+        with self._changes.begin() as change:
+            if wait_s is not None:
+                changes: dict[str, Any] = {"due_at": change.now + timedelta(seconds=wait_s)}
+            elif attempt.problem:
+                changes = {"state": "failed", "problem": attempt.problem, "ended_at": change.now}
+            else:
+                changes = {"state": "delivered", "problem": None, "ended_at": change.now}
+            if not messages.note(change.connection, delivery, owner, attempt, changes):
+                return
+            if delivery.subscription_id is None:
+                return
+            if attempt.problem:
+                given_up = wait_s is None
+                receivers.note_failure(change, delivery.subscription_id, given_up=given_up, unwanted=unwanted)
+            else:
+                receivers.note_success(change, delivery.subscription_id)
 
     def repeat(self, id_: str) -> Delivery:
-        """Send a message again, whatever became of it, and return it. Raises NotInCatalog."""
+        """Send a message again, whatever became of it, and return it.
+
+        Raises:
+            NotInCatalog: there is none.
+            StateConflict: its subscription is disabled.
+        """
         with self._changes.begin() as change:
             found = messages.get(change.connection, id_)
+            if found.subscription_id is not None:
+                _refuse_disabled(change.connection, found.subscription_id)
             messages.repeat(change.connection, id_, change.now)
             about = {"state": found.state, "type": found.message["type"], "to": found.destination.origin}
             change.record("delivery.repeated", f"delivery:{id_}", before=about)
             return messages.get(change.connection, id_)
 
     def forget(self, after_s: float) -> int:
-        """Remove messages that ended longer ago than that, and return how many; no fact of a model is among them."""
+        """Remove messages that ended longer ago than that, or are too many; return how many. No fact is among them.
+
+        One that was due so long ago, without an attempt since then, expires.
+        """
+        now = self._changes.clock()
+        before = now - timedelta(seconds=after_s)
+        with self._database.read() as connection:
+            if not messages.has_old(connection, before):
+                return 0
         with self._database.write() as connection:
-            return messages.forget(connection, self._changes.clock() - timedelta(seconds=after_s))
+            return messages.forget(connection, before, now)
+
+
+def _refuse_disabled(connection: Connection, subscription_id: str) -> None:
+    table = webhook_tables.subscriptions
+    query = select(table.c.disabled_because).where(table.c.id == subscription_id, table.c.disabled_at.is_not(None))
+    because = connection.execute(query).scalar()
+    if because is not None:
+        raise StateConflict(
+            f"The subscription {subscription_id} is disabled: {because}",
+            f"Enable it first: POST /webhooks/{subscription_id}/enable.",
+            id=subscription_id,
+        )

@@ -156,7 +156,7 @@ def _record(change: Transaction, what: str, job: StoredJob) -> None:
     if job.end is not None:
         after |= {"status": job.end.status, "version": job.end.version}
         if job.order.callback is not None:
-            messages.add(change.connection, _message(job, job.end), job.order.callback, change.now, job_id=job.id)
+            messages.add_end(change.connection, _message(job, job.end), job.order.callback, change.now, job.id)
     change.record(f"job.{what}", job.order.name, after=after)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
 from weighbridge import errors
-from weighbridge.catalog import schema
+from weighbridge.catalog import schema, webhook_tables
 from weighbridge.catalog.database import insert
 from weighbridge.domain.decision import Reason
 from weighbridge.domain.webhooks import Destination
@@ -191,8 +191,7 @@ def add(connection: Connection, order: JobOrder, now: datetime) -> tuple[StoredJ
         "declared": dict(order.declared),
         "asker": order.asker,
         "key": order.key or None,
-        "callback_url": order.callback.url if order.callback else None,
-        "callback_signer": order.callback.signer if order.callback else None,
+        **{f"callback_{name}": value for name, value in (vars(order.callback) if order.callback else {}).items()},
         "state": "queued",
         "beginnings": 0,
         "cancel_wanted": False,
@@ -328,7 +327,7 @@ def forget(connection: Connection, ended_before: datetime) -> int:
 
 
 def _over(before: datetime) -> ColumnElement[bool]:
-    sent = schema.deliveries
+    sent = webhook_tables.deliveries
     is_being_sent = exists().where(sent.c.job_id == _table.c.id, sent.c.state == "waiting")
     return (_table.c.ended_at < before) & ~is_being_sent
 
@@ -367,7 +366,8 @@ def _required(job: StoredJob | None, id_: str) -> StoredJob:
 
 def job_of(row: Row[Any]) -> StoredJob:
     """Return the job of a row."""
-    callback = Destination(row.callback_url, row.callback_signer) if row.callback_url else None
+    to = (row.callback_url, row.callback_signer, row.callback_key_id)
+    callback = Destination(*to) if row.callback_url else None
     return StoredJob(
         id=row.id,
         order=JobOrder(row.kind, row.name, row.request, row.asker, row.key or "", row.declared, callback),

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from weighbridge.catalog import schema
+from weighbridge.catalog import messages, receivers, schema, webhook_tables
 from weighbridge.catalog.changes import Changes
 from weighbridge.catalog.database import insert
 from weighbridge.domain.access import Caller, Role, checked_role
@@ -49,7 +49,7 @@ class AccessKey:
     @property
     def caller(self) -> Caller:
         """The caller that the key makes its owner."""
-        return Caller(self.name, self.role, self.models)
+        return Caller(self.name, self.role, self.models, key_id=self.id)
 
     def state(self, now: datetime) -> KeyState:
         """Return whether the key is valid at a time."""
@@ -94,8 +94,8 @@ class Keys:
             return added
 
     def revoke(self, name: str) -> AccessKey:
-        """Make a key invalid for good, and return it. Raises NotInCatalog."""
-        table = schema.access_keys
+        """Make a key invalid for good, and return it; nothing more goes to its receivers. Raises NotInCatalog."""
+        table, because = schema.access_keys, f"The key {name} is revoked."
         with self._changes.begin() as change:
             found = _one(change.connection, _unrevoked(name), hold=True)
             if found is None:
@@ -103,6 +103,8 @@ class Keys:
             statement = table.update().where(table.c.id == found.id).values(revoked_at=change.now)
             change.connection.execute(statement)
             change.record("key.revoked", f"key:{name}", before={"role": found.role, "models": found.models})
+            receivers.disable(change, webhook_tables.subscriptions.c.key_id == found.id, because)
+            messages.expire(change.connection, webhook_tables.deliveries.c.key_id == found.id, because, change.now)
             revoked = _one(change.connection, table.c.id == found.id)
             assert revoked is not None
             return revoked
@@ -116,6 +118,14 @@ class Keys:
         """Return the key of a name that is not revoked, or None."""
         with self._changes.database.read() as connection:
             return _one(connection, _unrevoked(name))
+
+    def get(self, id_: int) -> AccessKey:
+        """Return the key of a row, valid or not. Raises NotInCatalog."""
+        with self._changes.database.read() as connection:
+            found = _one(connection, schema.access_keys.c.id == id_)
+        if found is None:
+            raise NotInCatalog("There is no such key.", "See weighbridge token list.")
+        return found
 
     def listed(self) -> list[AccessKey]:
         """Return every key, the newest first, revoked ones too."""

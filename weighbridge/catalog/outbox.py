@@ -6,17 +6,20 @@ flow. Not here: who subscribes (catalog.subscriptions), and the messages on thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from weighbridge.catalog import messages, schema
-from weighbridge.domain.access import Caller, checked_role
+from weighbridge.catalog import messages, schema, webhook_tables
+from weighbridge.catalog.key_owners import owner_of
+from weighbridge.domain.access import Caller
 from weighbridge.domain.audit import AuditRow
+from weighbridge.domain.name_patterns import matches_any
 from weighbridge.domain.webhooks import Destination, EventType, event_of
+
+_table = webhook_tables.subscriptions
 
 
 def write(connection: Connection, rows: Sequence[AuditRow], now: datetime) -> None:
@@ -24,47 +27,42 @@ def write(connection: Connection, rows: Sequence[AuditRow], now: datetime) -> No
     events = [(event, row) for row in rows if (event := event_of(row))]
     if not events:
         return
-    # Until the commit, PostgreSQL deletes none of them.
-    query = select(schema.subscriptions).order_by(schema.subscriptions.c.id)
-    subscriptions = connection.execute(query.with_for_update(read=True, key_share=True)).all()
-    callers: dict[str, Caller | None] = {}
+    query = select(_table).where(_table.c.disabled_at.is_(None)).order_by(_table.c.id)
+    subscriptions = connection.execute(query).all()
+    owners: dict[int, Caller | None] = {}
     for event, row in events:
         model = row.object.partition("@")[0]
-        wanted = [one for one in subscriptions if event in one.events and _fits(model, one.models)]
-        told = [one for one in wanted if _may_know(connection, callers, one, model, now)]
+        wanted = [one for one in subscriptions if event in one.events and matches_any(model, one.models)]
+        told = {
+            one.id: Destination(one.url, one.signer, one.key_id)
+            for one in _held(connection, wanted)
+            if _may_know(connection, owners, one, model, now)
+        }
         if told:
             message = {"type": event, "timestamp": row.at.isoformat(), "data": _data(connection, event, row)}
-            for one in told:
-                to = Destination(one.url, one.signer)
-                messages.add(connection, message, to, now, subscription_id=one.id)
+            messages.add_event(connection, message, told, now)
 
 
-def _fits(model: str, patterns: Iterable[str]) -> bool:
-    patterns = tuple(patterns)
-    return not patterns or any(fnmatchcase(model, pattern) for pattern in patterns)
+def _held(connection: Connection, wanted: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return the subscriptions that are still there: until the commit, PostgreSQL deletes none of them."""
+    if connection.dialect.name != "postgresql" or not wanted:
+        return list(wanted)
+    query = select(_table.c.id).where(_table.c.id.in_([one.id for one in wanted])).order_by(_table.c.id)
+    kept = set(connection.scalars(query.with_for_update(read=True, key_share=True)))
+    return [one for one in wanted if one.id in kept]
 
 
 def _may_know(
-    connection: Connection, callers: dict[str, Caller | None], subscription: Row[Any], model: str, now: datetime
+    connection: Connection, owners: dict[int, Caller | None], subscription: Row[Any], model: str, now: datetime
 ) -> bool:
     """Return whether a subscription's owner may still know of a model: a key that is not valid any more may not."""
-    owner: str = subscription.owner
-    kind, _, name = owner.partition(":")
-    if kind != "key":  # The issuer of another caller is not asked: what its token said then counts.
-        return _fits(model, subscription.owner_models)
-    if owner not in callers:
-        callers[owner] = _key_caller(connection, name, now)
-    caller = callers[owner]
-    return caller is not None and caller.may("publisher", model)
-
-
-def _key_caller(connection: Connection, name: str, now: datetime) -> Caller | None:
-    table = schema.access_keys
-    query = select(table).where(table.c.name == name, table.c.revoked_at.is_(None))
-    row = connection.execute(query).one_or_none()
-    if row is None or (row.expires_at is not None and row.expires_at <= now):
-        return None
-    return Caller(name, checked_role(row.role), tuple(row.models))
+    key_id: int | None = subscription.key_id
+    if key_id is None:  # The issuer of another caller is not asked: what its token said then counts.
+        return matches_any(model, subscription.owner_models)
+    if key_id not in owners:
+        owners[key_id] = owner_of(connection, key_id, now)
+    owner = owners[key_id]
+    return owner is not None and owner.may("publisher", model)
 
 
 def _data(connection: Connection, event: EventType, row: AuditRow) -> dict[str, Any]:

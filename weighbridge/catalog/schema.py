@@ -1,6 +1,7 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
-Not here: how they are created (`migrations`), or read and written (manifests, versions, reports, results, jobs).
+Not here: those of webhooks (catalog.webhook_tables), how they are created (`migrations`), or read and written
+(manifests, versions, reports, results, jobs).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0010"
+HEAD = "0011"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -330,6 +331,7 @@ jobs = Table(
     Column("key", PlainText, comment="the asker's own key of the order"),
     Column("callback_url", PlainText, comment="where its end is sent"),
     Column("callback_signer", Text, comment="with whose secret; domain.webhooks.SigningKey.signer"),
+    Column("callback_key_id", _ID, comment="for the owner of which key; none for a caller of the issuer's"),
     Column("state", Text, nullable=False, comment="of JobState"),
     Column("owner", Text, comment="the process that works on it"),
     Column("leased_until", Moment, comment="when another process may take it over"),
@@ -344,45 +346,6 @@ jobs = Table(
     UniqueConstraint("asker", "key"),
     Index(None, "state", "created_at"),
     Index(None, "created_at", "id"),
-)
-
-subscriptions = Table(
-    "subscriptions",
-    metadata,
-    Column("id", PlainText, primary_key=True),
-    Column("url", PlainText, nullable=False),
-    Column("signer", Text, nullable=False, comment="names the secret, which is stored nowhere"),
-    Column("events", JSON, nullable=False, comment="of EventType"),
-    Column("models", JSON, nullable=False, comment="patterns of models' names; empty for every model"),
-    Column("owner", PlainText, nullable=False, comment="as the audit log names callers"),
-    Column("owner_models", JSON, nullable=False, comment="the owner's own patterns when it was made"),
-    Column("created_at", Moment, nullable=False),
-    Index(None, "owner"),
-)
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("id", PlainText, primary_key=True, comment="the header webhook-id, at each attempt"),
-    Column("subscription_id", ForeignKey("subscriptions.id", ondelete="CASCADE"), comment="whose event it is"),
-    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), comment="whose end it is; one of both is there"),
-    Column("url", PlainText, nullable=False),
-    Column("origin", PlainText, nullable=False, comment="of the URL; one message at a time goes there"),
-    Column("signer", Text, nullable=False),
-    Column("message", JSON, nullable=False),
-    Column("state", Text, nullable=False, comment="of DeliveryState"),
-    Column("due_at", Moment, nullable=False, comment="of the next attempt"),
-    Column("owner", Text, comment="the process that attempts it"),
-    Column("leased_until", Moment, comment="when another process may attempt it"),
-    Column("attempts", Integer, nullable=False, comment="since it was made or repeated"),
-    Column("tried", JSON, nullable=False, comment="the last attempts, as Attempt.to_json"),
-    Column("created_at", Moment, nullable=False),
-    Column("ended_at", Moment),
-    Index(None, "state", "due_at"),
-    Index(None, "origin", "leased_until"),
-    Index(None, "subscription_id", "created_at", "id"),
-    Index(None, "job_id", "created_at", "id"),
-    Index(None, "ended_at"),
 )
 
 results = Table(

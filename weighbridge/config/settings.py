@@ -7,7 +7,6 @@ variables, files or blocks hold.
 from __future__ import annotations
 
 import os
-from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +25,7 @@ from weighbridge.config.environment import (
     variable,
 )
 from weighbridge.domain.access import Role
+from weighbridge.domain.name_patterns import matches
 from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy, PolicySettings, is_loopback, service_of
@@ -339,13 +339,15 @@ class Settings(BaseSettings):
         """
         private = () if on_behalf and self.private_networks is None else self.private_networks
         named = service_of(endpoint or self.endpoint(kind))
-        return AddressPolicy(self.allowed_hosts, self.allowed_schemes, private, (named,) if named else ())
+        trusted = (named,) if named else ()
+        return AddressPolicy(self.allowed_hosts, self.allowed_schemes, private, trusted, for_others=on_behalf)
 
     @property
     def webhook_addresses(self) -> AddressPolicy:
         """The addresses to which messages of webhooks may be sent."""
         names = PolicySettings(*map(variable, ("webhook_hosts", "webhook_schemes", "webhook_networks")))
-        return AddressPolicy(self.webhook_hosts, self.webhook_schemes, self.webhook_networks, settings=names)
+        hosts, schemes, networks = self.webhook_hosts, self.webhook_schemes, self.webhook_networks
+        return AddressPolicy(hosts, schemes, networks, settings=names, for_others=True)
 
     @property
     def issuer_addresses(self) -> AddressPolicy:
@@ -356,7 +358,7 @@ class Settings(BaseSettings):
 
     def is_own_name(self, host: str) -> bool:
         """Return whether `serve` answers requests that call it by a name or an address, in lowercase."""
-        if is_loopback(host) or any(fnmatchcase(host, name.lower()) for name in self.serve_names):
+        if is_loopback(host) or any(matches(host, name.lower()) for name in self.serve_names):
             return True
         return not self.serve_names and not is_loopback(self.serve_host)
 

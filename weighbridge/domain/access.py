@@ -14,10 +14,10 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Literal, get_args
 
+from weighbridge.domain.name_patterns import matches_any
 from weighbridge.domain.text import shown
 from weighbridge.errors import UsageError
 
@@ -35,7 +35,8 @@ KEY_PATTERN = rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM_LETTERS + _CHECKSUM_LETTERS}}}"
 _KEY = re.compile(KEY_PATTERN)
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_MAX_PATTERN_LENGTH = 255
+#: Letters of a pattern of models' names, and the stars among them.
+_MAX_PATTERN_LENGTH, _MAX_STARS = 255, 16
 _DURATION = re.compile(r"([0-9]{1,6})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -49,12 +50,14 @@ class Caller:
         role: the role.
         models: patterns of the names of models that the role holds for, such as `team-a/*`; empty for every model.
         kind: how the caller is known.
+        key_id: the key's row in the catalog, as the name of a revoked key may be given again; None without a key.
     """
 
     name: str
     role: Role
     models: tuple[str, ...] = ()
     kind: CallerKind = "key"
+    key_id: int | None = None
 
     @property
     def credential(self) -> str:
@@ -70,7 +73,7 @@ class Caller:
         """Return whether the caller may do what needs a role, to a model; without one, whether the role suffices."""
         if not suffices(self.role, needed):
             return False
-        return not self.models or not model or any(fnmatchcase(model, pattern) for pattern in self.models)
+        return not model or matches_any(model, self.models)
 
     def may_everywhere(self, needed: Role) -> bool:
         """Return whether the caller may do what needs a role to every model: what patterns limit may not."""
@@ -114,6 +117,12 @@ def checked_models(patterns: Iterable[str]) -> tuple[str, ...]:
             raise UsageError(
                 f"The pattern “{shown(pattern, 80)}” matches no model's name.",
                 "Write a name, or a part of one with *, such as team-a/*; repeat the option for more than one pattern.",
+                pattern=pattern,
+            )
+        if pattern.count("*") > _MAX_STARS:
+            raise UsageError(
+                f"The pattern “{shown(pattern, 80)}” has more than {_MAX_STARS} stars.",
+                "One star stands for any text; write several patterns for several models.",
                 pattern=pattern,
             )
     return checked

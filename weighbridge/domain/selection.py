@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from weighbridge.domain.name_patterns import matches
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import ModelNotFound
 
@@ -72,7 +72,7 @@ class Selection:
 
 
 def _fits(path: str, pattern: str) -> bool:
-    return fnmatchcase(path, f"{pattern}*" if pattern.endswith("/") else pattern)
+    return matches(path, f"{pattern}*" if pattern.endswith("/") else pattern)
 
 
 def _some(names: list[str]) -> str:

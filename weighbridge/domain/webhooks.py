@@ -34,10 +34,13 @@ class Destination:
     Attributes:
         url: of the receiver; it may hold a secret, and is shown by `origin` only.
         signer: names the secret, as `SigningKey.signer` has it, and is not secret itself.
+        key_id: the row of the key whose owner the receiver is for: once that key is not valid, nothing goes there;
+            None for a caller of the issuer's.
     """
 
     url: str = field(repr=False)
     signer: str
+    key_id: int | None = None
 
     @property
     def origin(self) -> str:

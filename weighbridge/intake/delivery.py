@@ -65,7 +65,7 @@ class DeliveryWorker(QueueWorker):
         duration_ms = round((time.monotonic() - began) * 1000)
         attempt = Attempt(at.isoformat(), receipt.status, receipt.problem, duration_ms)
         wait_s = wait_after(receipt, delivery.attempts, self._settings.webhook_retries_s)
-        self._resources.catalog.deliveries.note(delivery, owner, attempt, wait_s)
+        self._resources.catalog.deliveries.note(delivery, owner, attempt, wait_s, unwanted=receipt.is_final)
 
     def _sent(self, delivery: Delivery, at: datetime) -> Receipt:
         secret = self._resources.signing_key.secret_of(delivery.destination.signer)

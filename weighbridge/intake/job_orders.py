@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weighbridge.catalog import JobKind, JobLimits, JobOrder, StoredJob
+from weighbridge.domain.access import Caller
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.next_version import checked_number
 from weighbridge.domain.request import IngestRequest
@@ -27,13 +28,13 @@ class OrderSlip:
     """What goes with an order besides the request.
 
     Attributes:
-        asker: who asks, as the audit log names callers.
+        caller: who asks.
         key: the caller's own key for this order, so that sending it twice asks once; empty for none.
         declared: what the caller says of the model; plain JSON.
         callback_url: where the end of the job is sent; empty for nowhere.
     """
 
-    asker: str
+    caller: Caller
     key: str = ""
     declared: Mapping[str, Any] = field(default_factory=dict)
     callback_url: str = field(default="", repr=False)
@@ -92,7 +93,7 @@ def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace:
         KeyReused: the key belongs to another order.
         TooManyAtOnce: too many jobs wait; the versions are withdrawn, and the same call again goes on.
     """
-    earlier = workspace.catalog.jobs.sent(slip.asker, slip.key) if slip.key else None
+    earlier = workspace.catalog.jobs.sent(slip.caller.actor, slip.key) if slip.key else None
     if earlier is not None:
         numbers = earlier.order.request.get("versions")
     else:
@@ -105,7 +106,7 @@ def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace:
 def _queue(
     kind: JobKind, name: str, request: Mapping[str, Any], slip: OrderSlip, workspace: Workspace, *, once: bool = False
 ) -> StoredJob:
-    callback = callback_of(slip.callback_url, slip.asker, workspace.resources)
+    callback = callback_of(slip.callback_url, slip.caller, workspace.resources)
     limits = JobLimits(workspace.settings.max_waiting_jobs, workspace.settings.max_waiting_jobs_each)
-    order = JobOrder(kind, name, request, slip.asker, slip.key, slip.declared, callback)
+    order = JobOrder(kind, name, request, slip.caller.actor, slip.key, slip.declared, callback)
     return workspace.catalog.jobs.add(order, limits, once=once)

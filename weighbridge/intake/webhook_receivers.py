@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from weighbridge.catalog import Subscription
 from weighbridge.catalog.subscriptions import new_id
 from weighbridge.domain.access import Caller, checked_models
-from weighbridge.domain.webhooks import Destination, checked_events, checked_url
-from weighbridge.errors import AddressRefused, SourceUnavailable, UsageError
+from weighbridge.domain.webhooks import Destination, SigningKey, checked_events, checked_url
+from weighbridge.errors import AddressRefused, InvalidConfiguration, NotConfigured, SourceUnavailable, UsageError
 from weighbridge.intake.resources import Resources
 from weighbridge.net.responses import shown
 
@@ -34,15 +34,21 @@ class WantedSubscription:
     models: tuple[str, ...] = ()
 
 
-def callback_of(url: str, actor: str, resources: Resources) -> Destination | None:
-    """Return where the end of an actor's order is sent; None for an empty URL. Raises UsageError."""
-    return _destination(url, _callbacks_of(actor), resources) if url else None
+def readable_url(url: str) -> str:
+    """Return the URL of a receiver unchanged when it can be read, whatever it leads to. Raises UsageError."""
+    shown(checked_url(url))  # What the HTTP client cannot read is refused, too.
+    return url
 
 
-def callback_secret(actor: str, resources: Resources) -> str:
-    """Return the secret that signs the callbacks of an actor's orders, the same one each time."""
-    key = resources.signing_key
-    return key.secret_of(key.signer(_callbacks_of(actor)))
+def callback_of(url: str, caller: Caller, resources: Resources) -> Destination | None:
+    """Return where the end of a caller's order is sent; None for an empty URL. Raises UsageError."""
+    return _destination(url, _callbacks_of(caller, resources), caller, resources) if url else None
+
+
+def callback_secret(caller: Caller, resources: Resources) -> str:
+    """Return the secret that signs the callbacks of a caller's orders, the same one each time."""
+    key = _signing_key(resources)
+    return key.secret_of(key.signer(_callbacks_of(caller, resources)))
 
 
 def subscribe(wanted: WantedSubscription, caller: Caller, resources: Resources) -> tuple[Subscription, str]:
@@ -53,7 +59,7 @@ def subscribe(wanted: WantedSubscription, caller: Caller, resources: Resources) 
         StateConflict: the caller has too many.
     """
     id_ = new_id()
-    destination = _destination(wanted.url, f"subscription {id_}", resources)
+    destination = _destination(wanted.url, f"subscription {id_}", caller, resources)
     stored = resources.catalog.acting(caller.actor).subscriptions.add(
         Subscription(
             destination=destination,
@@ -64,20 +70,32 @@ def subscribe(wanted: WantedSubscription, caller: Caller, resources: Resources) 
             id=id_,
         )
     )
-    return stored, resources.signing_key.secret_of(destination.signer)
+    return stored, _signing_key(resources).secret_of(destination.signer)
 
 
-def _callbacks_of(actor: str) -> str:
-    return f"callbacks of {actor}"
+def _callbacks_of(caller: Caller, resources: Resources) -> str:
+    """Return the name of a caller's secret: the name of a revoked key may be given to another person's."""
+    if caller.key_id is None:
+        return f"callbacks of {caller.actor}"
+    made_at = resources.catalog.keys.get(caller.key_id).created_at
+    return f"callbacks of {caller.actor} made {made_at.isoformat()}"
 
 
-def _destination(url: str, name: str, resources: Resources) -> Destination:
+def _destination(url: str, name: str, caller: Caller, resources: Resources) -> Destination:
     """Return a destination whose addresses messages may go to, as far as that is known now; sending checks again."""
-    shown(checked_url(url))  # What the HTTP client cannot read is refused, too.
+    readable_url(url)
     try:
         resources.settings.webhook_addresses.check(url)
     except AddressRefused as error:
         raise UsageError(error.problem, error.remedy) from error
     except SourceUnavailable:
         _log.info("A receiver's host has no address now.")  # It may get one: each attempt checks again.
-    return Destination(url, resources.signing_key.signer(name))
+    return Destination(url, _signing_key(resources).signer(name), caller.key_id)
+
+
+def _signing_key(resources: Resources) -> SigningKey:
+    """Return the operator's secret. Raises NotConfigured, as whoever asks is not to blame for it."""
+    try:
+        return resources.signing_key
+    except InvalidConfiguration as error:
+        raise NotConfigured(error.problem, error.remedy) from error

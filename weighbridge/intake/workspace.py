@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
@@ -22,6 +21,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace, place_name
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.mirror import Upstream
+from weighbridge.domain.name_patterns import matches
 from weighbridge.domain.permits import LoadingRules
 from weighbridge.domain.policy import Policy
 from weighbridge.domain.presets import PRESETS
@@ -250,7 +250,7 @@ class Workspace:
             return
         if self.asker.is_stranger:
             continued = request.another_source and self.asker.may_continue
-            if continued or any(fnmatchcase(request.model, pattern) for pattern in self.settings.shared_names):
+            if continued or any(matches(request.model, pattern) for pattern in self.settings.shared_names):
                 return
         elif request.another_source or self.asker.vouched:
             return

@@ -8,14 +8,18 @@ they are sent (intake.workspace).
 from __future__ import annotations
 
 import ipaddress
-import socket
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from weighbridge.errors import AddressRefused, InvalidConfiguration, InvalidReference, SourceUnavailable
+from weighbridge.domain.name_patterns import matches
+from weighbridge.domain.text import shown
+from weighbridge.errors import AddressRefused, InvalidConfiguration, InvalidReference
+from weighbridge.net.name_lookup import addresses_of
 
+_log = logging.getLogger(__name__)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: NAT64 (RFC 6052): the last 32 bits are an IPv4 address.
@@ -54,6 +58,7 @@ class AddressPolicy:
         private: networks besides the global ones that may be reached, as CIDR; None for any address.
         trusted: services that the operator has named in a setting, as `host:port`; they may be anywhere.
         settings: where all of this is set.
+        for_others: whether other people name the hosts: to them no message says which address a name leads to.
     """
 
     hosts: tuple[str, ...] = ()
@@ -61,6 +66,7 @@ class AddressPolicy:
     private: tuple[str, ...] | None = None
     trusted: tuple[str, ...] = ()
     settings: PolicySettings = PolicySettings()
+    for_others: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_networks", tuple(_network(text) for text in self.private or ()))
@@ -87,7 +93,7 @@ class AddressPolicy:
                 f"Allowed: {', '.join(self.schemes)} ({self.settings.schemes}).",
                 host=host,
             )
-        if self.hosts and not self.trusts(host, port) and not any(fnmatchcase(host, one) for one in self.hosts):
+        if self.hosts and not self.trusts(host, port) and not any(matches(host, one) for one in self.hosts):
             raise AddressRefused(
                 f"Requests to the host {host} are not allowed here.",
                 f"Ask the operator of this machine to add it to {self.settings.hosts}.",
@@ -105,15 +111,9 @@ class AddressPolicy:
 
         Raises:
             AddressRefused: one of them is not allowed: a name with a public and a private address is an attack.
-            SourceUnavailable: it has none.
+            SourceUnavailable: it has none, or the name server does not say in time.
         """
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, ValueError) as error:  # ValueError: names that no resolver accepts
-            raise SourceUnavailable(
-                f"The host {host} has no address: {error}.", "Check its name and the network.", host=host
-            ) from error
-        addresses = tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+        addresses = addresses_of(host)
         if self.private is not None and not self.trusts(host, port):
             for address in addresses:
                 self._judge(host, address)
@@ -123,13 +123,23 @@ class AddressPolicy:
         networks: Sequence[Network] = getattr(self, "_networks")  # noqa: B009 (set beside the frozen fields)
         for reached in _reached(ipaddress.ip_address(address)):
             if not _is_public(reached) and not any(reached in network for network in networks):
-                raise AddressRefused(
-                    f"{host} is at {address}, which is not a public address.",
-                    "Requests on behalf of others do not go there. The operator of this machine may allow it: "
-                    f'{self.settings.networks}=["{reached}"].',
-                    host=host,
-                    address=address,
-                )
+                raise self._refusal(host, address, reached)
+
+    def _refusal(self, host: str, address: str, reached: Address) -> AddressRefused:
+        remedy = "Requests on behalf of others do not go there. The operator of this machine may allow it: "
+        if self.for_others and not _is_address(host):
+            _log.warning("%s is at %s, which is not a public address.", shown(host), address)
+            return AddressRefused(
+                f"The name {host} leads to an address that is not public.",
+                f"{remedy}{self.settings.networks}, and the log says which address it is.",
+                host=host,
+            )
+        return AddressRefused(
+            f"{host} is at {address}, which is not a public address.",
+            f'{remedy}{self.settings.networks}=["{reached}"].',
+            host=host,
+            address=address,
+        )
 
 
 def service(host: str, port: int) -> str:
@@ -174,6 +184,15 @@ def _reached(address: Address) -> tuple[Address, ...]:
         return (address, ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
     return (address, inner) if inner else (address,)
+
+
+def _is_address(host: str) -> bool:
+    """Return whether a host is written as an address, in whichever of its notations, so that it hides nothing."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}", host, re.IGNORECASE) is not None
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 import httpx
 
+from weighbridge.domain.name_patterns import matches
 from weighbridge.errors import InvalidConfiguration
 
 
@@ -55,7 +55,7 @@ class Auth:
             host = httpx.URL(url).raw_host.decode("ascii").lower()
         except httpx.InvalidURL:
             return False
-        return not self.hosts or any(fnmatchcase(host, pattern.lower()) for pattern in self.hosts)
+        return not self.hosts or any(matches(host, pattern.lower()) for pattern in self.hosts)
 
     def header(self, url: str) -> str:
         """Return the Authorization header for a request to `url`; empty without credentials, or not for that host."""

@@ -29,10 +29,15 @@ def within(seconds: float) -> Iterator[None]:
         _ends_at.reset(mark)
 
 
+def left_s() -> float | None:
+    """Return the seconds that the innermost `within` leaves; None outside of any."""
+    ends_at = _ends_at.get()
+    return None if ends_at is None else max(0.0, ends_at - time.monotonic())
+
+
 def has_passed() -> bool:
     """Return whether the time of the innermost `within` is over."""
-    ends_at = _ends_at.get()
-    return ends_at is not None and time.monotonic() >= ends_at
+    return left_s() == 0.0
 
 
 def obey(request: Any) -> None:

@@ -70,8 +70,11 @@ def foreign_errors(url: str) -> Iterator[None]:
                 "Check the address and the token.",
                 host=host,
             ) from error
+        why = str(error) or type(error).__name__
+        if isinstance(error, httpx.RemoteProtocolError):  # After a colon, it quotes what is no answer in HTTP.
+            why = why.partition(":")[0]
         raise SourceUnavailable(
-            f"The connection to {httpx.URL(url).netloc.decode()} failed: {error or type(error).__name__}.",
+            f"The connection to {httpx.URL(url).netloc.decode()} failed: {why}.",
             "Check the network and the address, then run the same command again: it resumes.",
             host=host,
         ) from error

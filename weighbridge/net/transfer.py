@@ -118,8 +118,7 @@ class Transfer:
     def _client(self) -> httpx.Client:
         headers = {"Accept-Encoding": "identity", "User-Agent": "weighbridge"}
         # A proxy resolves names itself: there, only the check before each request is left.
-        pinned = self._addresses.private is not None and not getproxies()
-        transport = PinnedTransport(self._addresses) if pinned else None
+        transport = None if getproxies() else PinnedTransport(self._addresses)
         client = httpx.Client(
             headers=headers,
             timeout=self._timeout_s,

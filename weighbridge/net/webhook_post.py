@@ -47,10 +47,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], policy: AddressPolic
         body: the message, as it was signed.
         headers: with the signature.
         policy: where messages may go; checked with the very address that is connected to.
-        timeout_s: seconds within which the receiver has to answer.
+        timeout_s: seconds within which its name has to be resolved and the receiver has to answer.
     """
     try:
-        with foreign_errors(shown(url)):
+        with foreign_errors(shown(url)), within(timeout_s):
             return _posted(url, body, headers, policy, timeout_s)
     except WeighbridgeError as error:
         return Receipt(None, error.problem)
@@ -67,7 +67,7 @@ def _posted(url: str, body: bytes, headers: Mapping[str, str], policy: AddressPo
         event_hooks={"request": [obey]},
     )
     try:
-        with client, within(timeout_s), client.stream("POST", url, content=body, headers=dict(headers)) as response:
+        with client, client.stream("POST", url, content=body, headers=dict(headers)) as response:
             return _receipt(response)
     except httpx.RemoteProtocolError:  # Its text quotes what the receiver sent.
         return Receipt(None, "The receiver ends the connection without an answer, or its answer is not HTTP.")

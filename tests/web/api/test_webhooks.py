@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -23,7 +24,9 @@ from tests.services.weighbridge import Served, holds, serving
 from tests.simulators.web import Page, Request, WebServer
 from tests.test_documents import ROOT, blocks
 from tests.web.api.test_ingests import Works, environment
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.webhooks import EVENTS
+from weighbridge.intake.callers import create_key
 from weighbridge.web.api.webhook_documents import (
     CallbackSecret,
     DeliveryDocument,
@@ -60,12 +63,12 @@ class Hooks(Works):
         assert response.headers["cache-control"] == "no-store"
         return made
 
-    def deliveries(self, path: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = holds(DeliveryList, self.ask("GET", f"{path}/deliveries"))["items"]
+    def deliveries(self, path: str, role: str = "publisher") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = holds(DeliveryList, self.ask("GET", f"{path}/deliveries", role=role))["items"]
         return found
 
-    def delivered(self, path: str, state: str = "delivered", count: int = 1) -> list[dict[str, Any]]:
-        return until(lambda: self.deliveries(path), lambda all_: [one["state"] for one in all_] == [state] * count)
+    def delivered(self, path: str, state: str = "delivered", role: str = "publisher") -> list[dict[str, Any]]:
+        return until(lambda: self.deliveries(path, role), lambda all_: [one["state"] for one in all_] == [state])
 
 
 def until(look: Callable[[], Any], enough: Callable[[Any], Any], timeout_s: float = 30) -> Any:
@@ -208,8 +211,54 @@ def test_a_receiver_that_stays_broken_is_given_up_and_tried_again_on_request(hoo
 def test_a_receiver_that_wants_no_more_is_asked_once(hooks: Hooks, web: WebServer) -> None:
     made = hooks.subscribe(web.put("/hook", status=410), models=("gone/*",))
     settle(hooks.served.catalog, name="gone/a")
-    (failed,) = hooks.delivered(f"/webhooks/{made['id']}", "failed")
-    assert [one["status"] for one in failed["tried"]] == [410]
+    path = f"/webhooks/{made['id']}"
+    (failed,) = hooks.delivered(path, "failed")
+    assert ([one["status"] for one in failed["tried"]], "410" in failed["problem"]) == ([410], True)
+    disabled = holds(SubscriptionDocument, hooks.ask("GET", path))
+    assert (disabled["disabled_at"] is not None, "410" in disabled["disabled_because"]) == (True, True)
+    settle(hooks.served.catalog, "more", "1.1.0", name="gone/a")
+    repeat = f"{path}/deliveries/{failed['id']}/repeat"
+    assert (len(hooks.deliveries(path)), hooks.ask("POST", repeat).status_code) == (1, 409)
+    web.put("/hook")
+    assert hooks.ask("POST", f"{path}/enable", models="gone/*").status_code == 404  # Another publisher of the model.
+    enabled = holds(SubscriptionDocument, hooks.ask("POST", f"{path}/enable"))
+    assert enabled == {**disabled, "failing_since": None, "disabled_at": None, "disabled_because": ""}
+    settle(hooks.served.catalog, "even more", "1.2.0", name="gone/a")
+    until(lambda: hooks.deliveries(path)[0], lambda newest: newest["state"] == "delivered")
+    assert verified(web.requests[-1], made["secret"])["data"]["version"] == "1.2.0"
+
+
+def test_a_revoked_key_s_receivers_get_nothing_more(hooks: Hooks, web: WebServer) -> None:
+    """Neither does a later key of the same name see or sign anything of the first one's."""
+    catalog = hooks.served.catalog
+
+    def key() -> dict[str, str]:
+        return {"Authorization": f"Bearer {create_key(catalog, 'twice', 'publisher', now=utc_now())[1]}"}
+
+    def ask(method: str, path: str, sender: dict[str, str], **body: Any) -> httpx.Response:
+        return hooks.served.request(method, path, json=body or None, headers=sender)
+
+    first, url = key(), web.put("/hook")
+    secret = ask("GET", "/webhooks/callback-secret", first).json()["secret"]
+    assert ask("GET", "/webhooks/callback-secret", first).json()["secret"] == secret
+    made = ask("POST", "/webhooks", first, url=url, events=["version.passed"], models=["twice/*"]).json()
+    job = ask("POST", "/models/import", first, uri="mock:org/name", name="twice/job", callback_url=url).json()
+    hooks.delivered(f"/ingests/{job['id']}", role="admin")
+    received = until(lambda: list(web.requests), lambda all_: len(all_) == 2)
+    catalog.keys.revoke("twice")
+    second = key()
+    assert ask("GET", "/webhooks/callback-secret", second).json()["secret"] != secret
+    settle(catalog, name="twice/a")
+    assert ask("GET", "/webhooks", second).json()["items"] == []
+    for path in (f"/webhooks/{made['id']}", f"/ingests/{job['id']}/deliveries"):
+        assert ask("GET", path, second).status_code == 404
+    shown = hooks.ask("GET", f"/webhooks/{made['id']}", role="admin").json()
+    assert (shown["owner"], "revoked" in shown["disabled_because"]) == ("key:twice", True)
+    assert hooks.ask("POST", f"/webhooks/{made['id']}/enable", role="admin").status_code == 409
+    ask("POST", "/webhooks", second, url=web.put("/later"), events=["version.passed"], models=["twice/*"])
+    settle(catalog, name="twice/b")
+    until(lambda: web.requests[-1].path, lambda path: path == "/later")
+    assert web.requests[:-1] == received
 
 
 def test_a_silent_receiver_holds_up_no_other(hooks: Hooks, web: WebServer) -> None:
@@ -251,12 +300,15 @@ PRIVATE = [
 def test_by_default_nothing_goes_to_private_addresses(served: Served, url: str) -> None:
     key = served.key("publisher")
     body = {"url": url, "events": ["version.passed"]}
+    is_url = "//" in url and "@" not in url and "///" not in url
     refused = served.request("POST", "/webhooks", json=body, headers=key)
-    assert refused.status_code == 400
+    assert refused.status_code == (400 if is_url else 422)
     assert refused.json()["remedy"]
+    assert [one["field"] for one in refused.json().get("errors", [])] == ([] if is_url else ["body.url"])
     order = {"uri": "mock:org/name", "name": "private/a", "callback_url": url or "x"}
     refused = served.request("POST", "/models/import", json=order, headers=key)
-    assert refused.status_code == 400
+    assert refused.status_code == (400 if is_url else 422)
+    assert [one["field"] for one in refused.json().get("errors", [])] == ([] if is_url else ["body.callback_url"])
     assert "hunter2" not in refused.text
     assert served.catalog.jobs.listed(names=["private/*"]) == []
     if "127.0.0.1" in url and "[" not in url:
@@ -318,8 +370,11 @@ def test_subscriptions_belong_to_their_callers(hooks: Hooks) -> None:
     [
         ({"events": []}, 422),
         ({"events": ["version.loved"]}, 422),
-        ({"models": ["/x"]}, 400),
-        ({"models": ["a,b"]}, 400),
+        ({"models": ["/x"]}, 422),
+        ({"models": ["a,b"]}, 422),
+        ({"models": ["*a" * 17]}, 422),
+        ({"models": [f"m{n}" for n in range(21)]}, 422),
+        ({"models": "team-a/*"}, 422),
         ({"url": 7}, 422),
         ({"url": "https://8.8.8.8/" + "x" * 3000}, 422),
         ({"secret": "whsec_eA=="}, 422),
@@ -327,7 +382,11 @@ def test_subscriptions_belong_to_their_callers(hooks: Hooks) -> None:
 )
 def test_subscriptions_that_cannot_be(hooks: Hooks, change: dict[str, Any], status: int) -> None:
     body = {"url": "https://8.8.8.8/", "events": ["version.passed"], **change}
-    assert hooks.ask("POST", "/webhooks", body).status_code == status
+    refused = hooks.ask("POST", "/webhooks", body)
+    assert refused.status_code == status
+    (field,) = change
+    assert all(one["field"].startswith(f"body.{field}") for one in refused.json()["errors"])
+    assert refused.json()["errors"]
 
 
 def test_secrets_are_in_no_answer_log_or_database(hooks: Hooks) -> None:
@@ -340,6 +399,19 @@ def test_secrets_are_in_no_answer_log_or_database(hooks: Hooks) -> None:
         assert text not in answers + "\n".join(hooks.served.said)
         assert text.encode() not in stored
     assert "hunter2" not in answers + "\n".join(hooks.served.said)
+
+
+def test_an_operator_s_secret_that_cannot_be_read_is_no_fault_of_the_caller_s(tmp_path: Path) -> None:
+    """And it keeps nobody from seeing and ending subscriptions."""
+    (tmp_path / "webhook-secret").write_text("")
+    with serving(tmp_path, environment(tmp_path, **HERE)) as served:
+        sender = served.key("admin")
+        for method, path in (("GET", "/webhooks/callback-secret"), ("POST", "/webhooks")):
+            body = {"url": "https://8.8.8.8/", "events": ["version.passed"]} if method == "POST" else None
+            refused = served.request(method, path, json=body, headers=sender)
+            assert (refused.status_code, "webhook-secret" in refused.text) == (500, False)
+        assert "webhook-secret is empty" in "\n".join(served.said)
+        assert served.get("/webhooks", headers=sender).json()["items"] == []
 
 
 # Processes that end

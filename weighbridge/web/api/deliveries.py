@@ -23,7 +23,7 @@ router = APIRouter(tags=["webhooks"])
 
 MessageId = Annotated[str, Path(alias="delivery", description="The message's id, its `webhook-id`.", max_length=64)]
 _LIST = documented(400, 404, 422, 503)
-_REPEAT = documented(404, 422, 503)
+_REPEAT = documented(404, 409, 422, 503)
 
 
 @router.get("/webhooks/{webhook}/deliveries", response_model=DeliveryList, responses=_LIST)
@@ -35,7 +35,7 @@ def list_deliveries(
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> Response:
-    """List the messages of a subscription, the newest first, those of the last 30 days."""
+    """List the messages of a subscription, the newest first: those that wait, and those that ended in 30 days."""
     own_subscription(resources.catalog, id_, caller)
     found = resources.catalog.deliveries.listed(subscription_id=id_, before=moment_of(cursor), limit=limit + 1)
     return _part(request, resources, found, limit)
@@ -78,8 +78,10 @@ def repeat_callback(
 
 def _refuse_others(resources: Resources, id_: str, caller: Caller) -> None:
     """Let only the one who asked for a job, and admins of its model, see its messages. Raises NotInCatalog."""
-    asker = resources.catalog.jobs.get(id_).order.asker
-    own_job(resources.catalog, id_, caller, "publisher" if asker == caller.actor else "admin")
+    order = resources.catalog.jobs.get(id_).order
+    key_id = order.callback.key_id if order.callback else caller.key_id
+    is_own = (order.asker, key_id) == (caller.actor, caller.key_id)
+    own_job(resources.catalog, id_, caller, "publisher" if is_own else "admin")
 
 
 def _part(request: Request, resources: Resources, found: list[Delivery], limit: int) -> Response:

@@ -16,6 +16,7 @@ from weighbridge.domain.request import IngestRequest, unsigned
 from weighbridge.domain.source_kinds import KINDS, kinds_by_scheme
 from weighbridge.domain.webhooks import MAX_URL_LENGTH
 from weighbridge.errors import InvalidReference, UsageError
+from weighbridge.web.api.webhook_documents import receiver_url
 
 #: Kinds of sources that hold what people upload themselves.
 _STORAGE = ("s3", "file")
@@ -44,6 +45,12 @@ class _Order(_Body):
         description="Where the job's end is posted, signed with GET /webhooks/callback-secret; empty for nowhere.",
         examples=["https://hooks.example.com/models"],
     )
+
+    @field_validator("callback_url")
+    @classmethod
+    def refuse_unreadable(cls, value: str) -> str:
+        """Refuse what is not a receiver's URL."""
+        return receiver_url(value) if value else value
 
 
 class _Wanted(_Order):

@@ -85,7 +85,7 @@ def scan_model(
 
 def slip_of(caller: Caller, key: str, callback_url: str = "", declared: dict[str, object] | None = None) -> OrderSlip:
     """Return what goes with an order of a caller."""
-    return OrderSlip(caller.actor, key, declared or {}, callback_url)
+    return OrderSlip(caller, key, declared or {}, callback_url)
 
 
 def queued(request: Request, caller: Caller, name: str, ordered: Callable[[Workspace], StoredJob]) -> Response:

@@ -5,15 +5,34 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from weighbridge.catalog import Delivery, Subscription
 from weighbridge.config.settings import Settings
+from weighbridge.domain.access import checked_models
 from weighbridge.domain.webhooks import EVENTS, MAX_URL_LENGTH, EventType
+from weighbridge.errors import UsageError
+from weighbridge.intake.webhook_receivers import readable_url
 from weighbridge.web.api.documents import Page
 from weighbridge.web.api.names import path_of
 
 _PATTERNS = "Patterns of models' names, such as team-a/*; empty for every model that the key is for."
+_MAX_PATTERNS = 20
+
+
+def receiver_url(url: str) -> str:
+    """Return the URL of a receiver unchanged when it can be read. Raises ValueError, for a field that holds one."""
+    try:
+        return readable_url(url)
+    except UsageError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+
+
+def _patterns(models: list[str]) -> list[str]:
+    try:
+        return list(checked_models(models))
+    except UsageError as error:
+        raise ValueError(str(error).rstrip(".")) from error
 
 
 class NewSubscription(BaseModel):
@@ -26,9 +45,13 @@ class NewSubscription(BaseModel):
         },
     )
 
-    url: str = Field(max_length=MAX_URL_LENGTH, repr=False, description="Where messages are posted.")
+    url: Annotated[str, AfterValidator(receiver_url)] = Field(
+        max_length=MAX_URL_LENGTH, repr=False, description="Where messages are posted."
+    )
     events: list[EventType] = Field(min_length=1, max_length=len(EVENTS))
-    models: list[Annotated[str, Field(max_length=255)]] = Field([], max_length=100, description=_PATTERNS)
+    models: Annotated[list[Annotated[str, Field(max_length=255)]], AfterValidator(_patterns)] = Field(
+        [], max_length=_MAX_PATTERNS, description=_PATTERNS
+    )
 
 
 class SubscriptionDocument(BaseModel):
@@ -40,6 +63,9 @@ class SubscriptionDocument(BaseModel):
     models: list[str] = Field(description=_PATTERNS)
     owner: str = Field(examples=["key:ci"])
     created_at: str = Field(description="ISO 8601, UTC.")
+    failing_since: str | None = Field(description="The first failed attempt after the last delivery; ISO 8601, UTC.")
+    disabled_at: str | None = Field(description="Since when nothing is sent; null while it is enabled.")
+    disabled_because: str = Field(description="Why it is disabled; or empty.")
 
 
 class MadeSubscription(SubscriptionDocument):
@@ -74,11 +100,12 @@ class DeliveryDocument(BaseModel):
 
     id: str = Field(description="The header `webhook-id`, the same at each attempt.")
     type: str = Field(examples=["version.passed"])
-    state: Literal["waiting", "delivered", "failed"]
+    state: Literal["waiting", "delivered", "failed", "expired"]
     to: str = Field(description="The receiver: scheme, host and port.")
     attempts: int = Field(description="Begun since it was made, or repeated.")
     next_attempt_at: str | None = Field(description="ISO 8601, UTC; null where there is none.")
     tried: list[AttemptDocument] = Field(description="The last attempts, the oldest first.")
+    problem: str = Field(description="Why it ended without a delivery; or empty.")
     message: dict[str, Any] = Field(description="What is posted.")
     created_at: str = Field(description="ISO 8601, UTC.")
     ended_at: str | None = Field(description="ISO 8601, UTC.")
@@ -99,6 +126,9 @@ def subscription_document(one: Subscription) -> dict[str, Any]:
         "models": list(one.models),
         "owner": one.owner,
         "created_at": one.created_at.isoformat() if one.created_at else "",
+        "failing_since": one.failing_since.isoformat() if one.failing_since else None,
+        "disabled_at": one.disabled_at.isoformat() if one.disabled_at else None,
+        "disabled_because": one.disabled_because,
     }
 
 
@@ -124,6 +154,7 @@ def delivery_document(one: Delivery, settings: Settings) -> dict[str, Any]:
         "attempts": one.attempts,
         "next_attempt_at": one.due_at.isoformat() if one.state == "waiting" else None,
         "tried": [attempt.to_json() for attempt in one.tried],
+        "problem": one.problem,
         "message": message_of(one, settings),
         "created_at": one.created_at.isoformat(),
         "ended_at": one.ended_at.isoformat() if one.ended_at else None,

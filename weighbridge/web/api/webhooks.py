@@ -51,7 +51,7 @@ def list_subscriptions(
 ) -> Response:
     """List the caller's subscriptions; an admin's list has those of all callers."""
     owner = None if caller.may_everywhere("admin") else caller.actor
-    found = catalog.subscriptions.listed(owner, after=place_of(cursor, ""), limit=limit + 1)
+    found = catalog.subscriptions.listed(owner, caller.key_id, after=place_of(cursor, ""), limit=limit + 1)
     shown = found[:limit]
     following = cursor_of([shown[-1].id]) if len(found) > limit else None
     return answer(request, {"items": [subscription_document(one) for one in shown], "next": following})
@@ -60,13 +60,20 @@ def list_subscriptions(
 @router.get("/callback-secret", response_model=CallbackSecret, responses=documented(503))
 def get_callback_secret(resources: SharedResources, caller: Publisher) -> Response:
     """Return what signs the callbacks of the caller's own orders (`callback_url`)."""
-    return answer_once({"secret": callback_secret(caller.actor, resources)})
+    return answer_once({"secret": callback_secret(caller, resources)})
 
 
 @router.get("/{webhook}", response_model=SubscriptionDocument, responses=documented(404, 422, 503))
 def get_subscription(request: Request, catalog: SharedCatalog, caller: Publisher, id_: WebhookId) -> Response:
     """Return a subscription."""
     return answer(request, subscription_document(own_subscription(catalog, id_, caller)))
+
+
+@router.post("/{webhook}/enable", response_model=SubscriptionDocument, responses=documented(404, 409, 422, 503))
+def enable_subscription(request: Request, catalog: SharedCatalog, caller: Publisher, id_: WebhookId) -> Response:
+    """Enable a subscription that was disabled; what happened meanwhile is not sent."""
+    own_subscription(catalog, id_, caller)
+    return answer(request, subscription_document(catalog.acting(caller.actor).subscriptions.enable(id_)))
 
 
 @router.delete("/{webhook}", response_model=SubscriptionDocument, responses=documented(404, 422, 503))
@@ -80,6 +87,7 @@ def remove_subscription(request: Request, catalog: SharedCatalog, caller: Publis
 def own_subscription(catalog: Catalog, id_: str, caller: Caller) -> Subscription:
     """Return a subscription of a caller, or of anybody for an admin; to others there is none. Raises NotInCatalog."""
     found = catalog.subscriptions.get(id_)
-    if found.owner != caller.actor and not caller.may_everywhere("admin"):
+    is_own = (found.owner, found.destination.key_id) == (caller.actor, caller.key_id)
+    if not is_own and not caller.may_everywhere("admin"):
         raise NotInCatalog(f"There is no subscription {id_}.", "GET /webhooks lists yours.", id=id_)
     return found
