@@ -124,10 +124,11 @@ def test_patterns_that_match_no_name_are_refused() -> None:
             checked_models([wrong])
 
 
-def test_a_pattern_has_so_many_stars_and_no_more() -> None:
+def test_a_pattern_has_so_many_wildcards_and_no_more() -> None:
     assert checked_models(["*a" * 16]) == ("*a" * 16,)
-    with pytest.raises(UsageError, match="more than 16 stars"):
-        checked_models(["*a" * 17])
+    for wrong in ("*a" * 17, "?" * 17, "*?[ab]" * 6):
+        with pytest.raises(UsageError, match="more than 16 of the signs"):
+            checked_models([wrong])
 
 
 @pytest.mark.parametrize(

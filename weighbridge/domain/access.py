@@ -35,8 +35,8 @@ KEY_PATTERN = rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM_LETTERS + _CHECKSUM_LETTERS}}}"
 _KEY = re.compile(KEY_PATTERN)
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-#: Letters of a pattern of models' names, and the stars among them.
-_MAX_PATTERN_LENGTH, _MAX_STARS = 255, 16
+#: Letters of a pattern of models' names, and those among them that stand for others.
+_MAX_PATTERN_LENGTH, _MAX_WILDCARDS = 255, 16
 _DURATION = re.compile(r"([0-9]{1,6})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -119,10 +119,10 @@ def checked_models(patterns: Iterable[str]) -> tuple[str, ...]:
                 "Write a name, or a part of one with *, such as team-a/*; repeat the option for more than one pattern.",
                 pattern=pattern,
             )
-        if pattern.count("*") > _MAX_STARS:
+        if sum(pattern.count(sign) for sign in "*?[") > _MAX_WILDCARDS:
             raise UsageError(
-                f"The pattern “{shown(pattern, 80)}” has more than {_MAX_STARS} stars.",
-                "One star stands for any text; write several patterns for several models.",
+                f"The pattern “{shown(pattern, 80)}” has more than {_MAX_WILDCARDS} of the signs * ? [.",
+                "One * stands for any text; write several patterns for several models.",
                 pattern=pattern,
             )
     return checked
