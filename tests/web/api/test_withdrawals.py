@@ -82,6 +82,29 @@ def test_what_is_withdrawn_is_given_to_nobody_and_stays(served: Served) -> None:
     assert served.request("DELETE", "/models/withdrawals/none", headers=key).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "tail"),
+    [("DELETE", ""), ("DELETE", "/versions/1.0.0"), ("DELETE", "?purge=true"), ("POST", "/versions/1.0.0/reinstate")],
+)
+def test_what_changed_meanwhile_is_not_withdrawn(served: Served, method: str, tail: str) -> None:
+    settle(served.catalog, name="withdrawals/changed")
+    path, key = "/models/withdrawals/changed", served.key("admin")
+    etag = served.get(path).headers["etag"]
+    served.catalog.declarations.change("withdrawals/changed", {"tags": [f"{method} {tail}"]})
+    before = served.get(path)
+    for condition in ({"If-Match": etag}, {"If-None-Match": "*"}):
+        refused = served.request(method, f"{path}{tail}", headers={**key, **condition})
+        assert (refused.status_code, refused.json()["type"]) == (412, "urn:weighbridge:problem:changed-meanwhile")
+    assert served.get(path).content == before.content
+    now = {**key, "If-Match": before.headers["etag"], "Idempotency-Key": f"changed{tail}"}
+    sent = [served.request(method, f"{path}{tail}", headers=now) for _ in range(2)]
+    if "purge" in tail:
+        assert [one.status_code for one in sent] == [202, 202], "sent again, it is the same order"
+    elif method == "DELETE":
+        assert [one.status_code for one in sent] == [200, 412]
+        served.catalog.reinstate("withdrawals/changed", "1.0.0")
+
+
 def test_a_withdrawal_is_taken_back(served: Served) -> None:
     """Versions whose last verdict is not PASSED; one that is given out again is in test_ingests.py."""
     settle(served.catalog, "unread", "1.0.0", "SKIPPED", name="withdrawals/back")

@@ -106,6 +106,7 @@ def withdraw_model(
     """Withdraw every version of a model from every registry. Without `purge` nothing is deleted."""
     if purge:
         return _purged(request, caller, name, "", reason, key)
+    _refuse_changed(request, name)
     with acting(resources, caller) as workspace:
         return answer(request, _withdrawn(withdraw(name, "", reason, workspace)))
 
@@ -124,6 +125,7 @@ def withdraw_version(
     """Withdraw one version from every registry. Without `purge` nothing is deleted, and it can be reinstated."""
     if purge:
         return _purged(request, caller, name, number, reason, key)
+    _refuse_changed(request, name)
     with acting(resources, caller) as workspace:
         return answer(request, _withdrawn(withdraw(name, number, reason, workspace)))
 
@@ -142,6 +144,7 @@ def reinstate_version(
     It takes the role of whoever withdrew it, or a higher one.
     """
     lookup.exact(resources.catalog, name, number)
+    _refuse_changed(request, name)
     with acting(resources, caller) as workspace:
         now = publishing.reinstate(name, number, workspace, reason)
         default = workspace.catalog.lists.model(name)
@@ -153,7 +156,17 @@ def _purged(request: Request, caller: Caller, name: str, number: str, reason: st
     if not caller.may("admin", name):
         raise NotPermitted("Deleting bytes needs the role admin.", "Leave `purge` out to withdraw only.", name=name)
     slip = slip_of(caller, key)
+    if not (key and request.app.state.resources.catalog.jobs.sent(caller.actor, key)):
+        _refuse_changed(request, name)
     return queued(request, caller, name, lambda workspace: order_purge(name, number, reason, slip, workspace))
+
+
+def _refuse_changed(request: Request, name: str) -> None:
+    """Refuse a request that names another state of the model than there is as it begins. Raises ChangedMeanwhile."""
+    if "if-match" in request.headers or "if-none-match" in request.headers:
+        model = request.app.state.resources.catalog.lists.model(name)
+        if model is not None:
+            refuse_changed(request, documents.whole_model(model))
 
 
 def _withdrawn(done: Withdrawal) -> dict[str, Any]:
