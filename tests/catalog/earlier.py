@@ -15,6 +15,7 @@ _EVENTS = Table(
 )
 #: The tables and the columns, of `versions` where no table is named, that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "0012": ((), ()),
     "0011": (
         (),
         (
@@ -32,7 +33,10 @@ _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "0005": (("listing_tags", "listings"), ("gated",)),
     "0004": ((), ("removed_at", "purged_at")),
 }
-_INDEXES = {"0011": ("ix_deliveries_subscription_id_state",)}
+_INDEXES = {
+    "0012": ("ix_versions_model_id_id", "ix_reports_sequence"),
+    "0011": ("ix_deliveries_subscription_id_state",),
+}
 
 
 def take_back(connection: Connection, revision: str) -> None:

@@ -3,8 +3,9 @@
 from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.jobs import JobEnd, JobKind, JobLimits, JobOrder, JobState, StoredJob
-from weighbridge.catalog.listings import ModelQuery, ModelSummary
+from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.messages import Attempt, Delivery
+from weighbridge.catalog.queries import ModelQuery
 from weighbridge.catalog.subscriptions import Subscription
 
 __all__ = [

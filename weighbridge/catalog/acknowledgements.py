@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from weighbridge.catalog import schema, versions
 from weighbridge.catalog.changes import Changes
+from weighbridge.catalog.column_types import LIMIT, NO_LIMIT
 from weighbridge.domain.acknowledgements import Acknowledgement
 from weighbridge.errors import StateConflict
 
 _table = schema.acknowledgements
+_OF_MODEL = (
+    select(_table)
+    .join(schema.models, schema.models.c.id == _table.c.model_id)
+    .where(schema.models.c.name == bindparam("model"), _table.c.id < bindparam("before"))
+    .order_by(_table.c.id.desc())
+    .limit(LIMIT)
+)
+_OF_ACTOR = _OF_MODEL.where(_table.c.actor == bindparam("actor"))
 
 
 class Acknowledgements:
@@ -54,7 +63,7 @@ class Acknowledgements:
             connection = change.connection
             versions.lock(connection, name)
             version_id, _status = versions.require(connection, name, version, hold=True)
-            earlier = [_acknowledgement(row) for row in connection.execute(_of(name, change.actor))]
+            earlier = _of(connection, name, change.actor)
             if found := next(filter(is_same, earlier), None):
                 return found
             if most is not None and len(earlier) >= most:
@@ -74,17 +83,16 @@ class Acknowledgements:
         self, name: str, *, actor: str = "", before: int | None = None, limit: int | None = None
     ) -> list[Acknowledgement]:
         """Return the acknowledgements of a model, the newest first; only of one actor, or before an id, if given."""
-        query = _of(name, actor).limit(limit)
-        if before is not None:
-            query = query.where(_table.c.id < before)
         with self._database.read() as connection:
-            return [_acknowledgement(row) for row in connection.execute(query)]
+            return _of(connection, name, actor, before, NO_LIMIT if limit is None else limit)
 
 
-def _of(name: str, actor: str) -> Select[Any]:
-    models = schema.models
-    query = select(_table).join(models, models.c.id == _table.c.model_id).where(models.c.name == name)
-    return (query.where(_table.c.actor == actor) if actor else query).order_by(_table.c.id.desc())
+def _of(
+    connection: Connection, name: str, actor: str, before: int | None = None, limit: int = NO_LIMIT
+) -> list[Acknowledgement]:
+    values: dict[str, Any] = {"model": name, "before": NO_LIMIT if before is None else before, "limit": limit}
+    query, values = (_OF_ACTOR, values | {"actor": actor}) if actor else (_OF_MODEL, values)
+    return [_acknowledgement(row) for row in connection.execute(query, values)]
 
 
 def _acknowledgement(row: Row[Any]) -> Acknowledgement:

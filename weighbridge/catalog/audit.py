@@ -19,6 +19,7 @@ from weighbridge.catalog.database import Database
 from weighbridge.domain.audit import AuditProof, AuditRow, Head, prove
 
 _BATCH = 1000
+_HEAD = select(schema.audit_head)
 
 
 def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
@@ -38,6 +39,13 @@ def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
 def newest_number(connection: Connection) -> int:
     """Return the number of the newest row; each change of the catalog makes it greater."""
     return _head(connection).number
+
+
+def objects(connection: Connection, after: int, limit: int) -> list[str]:
+    """Return what was changed after the row with a number: the object of each row, of so many rows at most."""
+    table = schema.audit
+    query = select(table.c.object).where(table.c.number > after).order_by(table.c.number).limit(limit)
+    return list(connection.execute(query).scalars())
 
 
 class AuditLog:
@@ -98,8 +106,7 @@ class AuditLog:
 
 
 def _head(connection: Connection, *, hold: bool = False) -> Head:
-    query = select(schema.audit_head)
-    row = connection.execute(query.with_for_update() if hold else query).one()
+    row = connection.execute(_HEAD.with_for_update() if hold else _HEAD).one()
     return Head(row.number, row.hash)
 
 

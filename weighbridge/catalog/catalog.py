@@ -59,7 +59,7 @@ class Catalog:
         subscriptions: who is told of which changes.
     """
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, lists: Lists | None = None) -> None:
         self._changes, self._database = changes, changes.database
         self.acknowledgements = Acknowledgements(changes)
         self.audit = AuditLog(self._database)
@@ -67,7 +67,7 @@ class Catalog:
         self.deliveries = Deliveries(changes)
         self.jobs = JobQueue(changes)
         self.keys = Keys(changes)
-        self.lists = Lists(self._database)
+        self.lists = lists or Lists(self._database)
         self._measurements = Measurements(self._database)
         self.places = Places(changes)
         self.subscriptions = Subscriptions(changes)
@@ -96,8 +96,8 @@ class Catalog:
         return cls(Changes(database, clock, actor))
 
     def acting(self, actor: str) -> Catalog:
-        """Return this catalog, with its connections, for changes of another actor."""
-        return Catalog(self._changes.of(actor))
+        """Return this catalog, with its connections and what it keeps in memory, for changes of another actor."""
+        return Catalog(self._changes.of(actor), self.lists)
 
     def close(self) -> None:
         """Close every connection."""
@@ -272,7 +272,7 @@ class Catalog:
         with self._database.read() as connection:
             if version is not None:
                 return versions.get(connection, name, version)
-            return versions.default(connection, name) or versions.latest(connection, name)
+            return versions.shown(connection, name)
 
     def state(self, name: str, version: str) -> tuple[VersionStatus, bool] | None:
         """Return a version's status and whether it is the default one, or None; `get` reads all of it."""

@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from weighbridge.catalog import audit, outbox
+from weighbridge.catalog.column_types import storable
 from weighbridge.catalog.database import Database
-from weighbridge.catalog.schema import storable
 from weighbridge.domain.audit import AuditRow
 
 #: The actor of changes whose actor was not recorded.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from weighbridge.catalog import listings, schema, versions
 from weighbridge.catalog.changes import Changes, Transaction
@@ -20,6 +20,14 @@ from weighbridge.domain.declarations import ModelDeclaration, changed
 from weighbridge.errors import NotInCatalog
 
 _table, _logs = schema.declarations, schema.changelogs
+_NAMED = schema.models.c.name == bindparam("name")
+_OF_MODEL = select(_table).join(schema.models, schema.models.c.id == _table.c.model_id).where(_NAMED)
+_CHANGELOG = (
+    select(_logs.c.text)
+    .join(schema.versions, schema.versions.c.id == _logs.c.version_id)
+    .join(schema.models, schema.models.c.id == schema.versions.c.model_id)
+    .where(_NAMED, schema.versions.c.version == bindparam("version"))
+)
 
 
 class Declarations:
@@ -75,15 +83,8 @@ class Declarations:
 
     def changelog(self, name: str, version: str) -> str:
         """Return what is new in a version, in the words of whoever added it; empty where nobody said."""
-        models, table = schema.models, schema.versions
-        query = (
-            select(_logs.c.text)
-            .join(table, table.c.id == _logs.c.version_id)
-            .join(models, models.c.id == table.c.model_id)
-            .where(models.c.name == name, table.c.version == version)
-        )
         with self._database.read() as connection:
-            return str(connection.execute(query).scalar() or "")
+            return str(connection.execute(_CHANGELOG, {"name": name, "version": version}).scalar() or "")
 
     def set_changelog(self, name: str, version: str, text: str, *, said_at: datetime | None = None) -> None:
         """Store what is new in a version, unless another text is there that was said later than this one.
@@ -111,9 +112,7 @@ def _is_after(one: datetime | None, other: datetime | None) -> bool:
 
 
 def _of(connection: Connection, name: str) -> ModelDeclaration | None:
-    models = schema.models
-    query = select(_table).join(models, models.c.id == _table.c.model_id).where(models.c.name == name)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_OF_MODEL, {"name": name}).one_or_none()
     if row is None or not row.content:
         return None
     return ModelDeclaration(row.content, row.declared_by, row.declared_at.isoformat())

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.jobs import STATES, JobState, StoredJob, job_of
-from weighbridge.catalog.listings import like
+from weighbridge.catalog.queries import like
 
 _table = schema.jobs
 _OPEN = ("queued", "running")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from weighbridge.catalog import messages, receivers, schema, webhook_tables
 from weighbridge.catalog.changes import Changes
@@ -20,6 +20,10 @@ from weighbridge.errors import NotInCatalog, StateConflict
 KeyState = Literal["valid", "expired", "revoked"]
 #: How exact the time of the last use is: a key that is used all the time costs one write in this time.
 USE_EVERY = timedelta(minutes=1)
+_table = schema.access_keys
+_HASHED = select(_table).where(_table.c.hash == bindparam("hash"))
+_NUMBERED = select(_table).where(_table.c.id == bindparam("id"))
+_UNREVOKED = select(_table).where(_table.c.name == bindparam("name"), _table.c.revoked_at.is_(None))
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Keys:
                 )
             until = expires_at.isoformat() if expires_at else None
             change.record("key.created", f"key:{name}", after={"role": role, "models": models, "expires_at": until})
-            added = _one(change.connection, _unrevoked(name))
+            added = _one(change.connection, _UNREVOKED, name=name)
             assert added is not None
             return added
 
@@ -97,7 +101,7 @@ class Keys:
         """Make a key invalid for good, and return it; nothing more goes to its receivers. Raises NotInCatalog."""
         table, because = schema.access_keys, f"The key {name} is revoked."
         with self._changes.begin() as change:
-            found = _one(change.connection, _unrevoked(name), hold=True)
+            found = _one(change.connection, _UNREVOKED.with_for_update(), name=name)
             if found is None:
                 raise NotInCatalog(f"There is no valid key {name}.", "See weighbridge token list.", name=name)
             statement = table.update().where(table.c.id == found.id).values(revoked_at=change.now)
@@ -105,24 +109,24 @@ class Keys:
             change.record("key.revoked", f"key:{name}", before={"role": found.role, "models": found.models})
             receivers.disable(change, webhook_tables.subscriptions.c.key_id == found.id, because)
             messages.expire(change.connection, webhook_tables.deliveries.c.key_id == found.id, because, change.now)
-            revoked = _one(change.connection, table.c.id == found.id)
+            revoked = _one(change.connection, _NUMBERED, id=found.id)
             assert revoked is not None
             return revoked
 
     def of(self, hash_: str) -> AccessKey | None:
         """Return the key with a hash, valid or not, or None."""
         with self._changes.database.read() as connection:
-            return _one(connection, schema.access_keys.c.hash == hash_)
+            return _one(connection, _HASHED, hash=hash_)
 
     def named(self, name: str) -> AccessKey | None:
         """Return the key of a name that is not revoked, or None."""
         with self._changes.database.read() as connection:
-            return _one(connection, _unrevoked(name))
+            return _one(connection, _UNREVOKED, name=name)
 
     def get(self, id_: int) -> AccessKey:
         """Return the key of a row, valid or not. Raises NotInCatalog."""
         with self._changes.database.read() as connection:
-            found = _one(connection, schema.access_keys.c.id == id_)
+            found = _one(connection, _NUMBERED, id=id_)
         if found is None:
             raise NotInCatalog("There is no such key.", "See weighbridge token list.")
         return found
@@ -141,14 +145,8 @@ class Keys:
             connection.execute(table.update().where(table.c.id == id_, earlier).values(used_at=at))
 
 
-def _unrevoked(name: str) -> ColumnElement[bool]:
-    table = schema.access_keys
-    return (table.c.name == name) & table.c.revoked_at.is_(None)
-
-
-def _one(connection: Connection, wanted: ColumnElement[bool], *, hold: bool = False) -> AccessKey | None:
-    query = select(schema.access_keys).where(wanted)
-    row = connection.execute(query.with_for_update() if hold else query).one_or_none()
+def _one(connection: Connection, query: Select[Any], **values: Any) -> AccessKey | None:
+    row = connection.execute(query, values).one_or_none()
     return _key(row) if row is not None else None
 
 

@@ -1,20 +1,21 @@
 """Listings: of each model the version that lists show, with what they filter and sort by, in a row of its own.
 
 A listing is computed from the model and its versions, in the transaction that changes one of them, so that a list of
-20,000 models reads only the rows of one part. Not here: lists of versions (catalog.summaries).
+20,000 models reads only the rows of one part. Not here: lists of models (catalog.queries) and of versions
+(catalog.summaries).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, select
 
 from weighbridge.catalog import schema
+from weighbridge.catalog.column_types import storable
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.declarations import ModelDeclaration, completed
@@ -22,20 +23,14 @@ from weighbridge.domain.digest import Digest
 from weighbridge.domain.licence_names import licence_name
 from weighbridge.domain.version import ManifestSummary
 
-Sort = Literal["name", "created", "updated", "size", "parameters"]
-_COLUMNS = {
-    "name": schema.listings.c.name,
-    "created": schema.listings.c.created_at,
-    "updated": schema.listings.c.updated_at,
-    "size": schema.listings.c.size,
-    "parameters": schema.listings.c.parameter_count,
-}
 #: The columns of what is declared of a model.
 _DECLARED = (
     schema.declarations.c.content.label("declared"),
     schema.declarations.c.declared_by,
     schema.declarations.c.declared_at,
 )
+#: Beside the row of a model's listing: the id of the default version, or NULL.
+DEFAULT_ID = case((schema.listings.c.is_default, schema.listings.c.version_id)).label("default_id")
 #: Characters of a description that a search looks at.
 _SEARCHED = 300
 
@@ -97,75 +92,9 @@ class ModelSummary:
         }
 
 
-@dataclass(frozen=True)
-class ModelQuery:
-    """Which models are listed, in which order, and from where on. Texts are compared without regard to case.
-
-    Attributes:
-        search: a part of the name, the architecture, the task, a tag, or the beginning of the description.
-        architecture, licence, task, status: as card, declaration and version have them; empty for any.
-        tags: each of them is among the tags, read or declared.
-        gated: None for any.
-        min_size, max_size: bytes; None for any.
-        min_parameters, max_parameters: numbers of weights; a model that does not say its own is hidden by either.
-        names: patterns of names, one of which may match: the caller checks each name; empty for any name.
-        sort: what the list is sorted by, and then by name.
-        descending: whether the largest comes first.
-        after: the sort key of the last model of the part before; None for the first part.
-        limit: how many models; None for all.
-    """
-
-    search: str = ""
-    architecture: str = ""
-    licence: str = ""
-    task: str = ""
-    status: str = ""
-    tags: tuple[str, ...] = ()
-    gated: bool | None = None
-    min_size: int | None = None
-    max_size: int | None = None
-    min_parameters: int | None = None
-    max_parameters: int | None = None
-    names: tuple[str, ...] = ()
-    sort: Sort = "name"
-    descending: bool = False
-    after: tuple[Any, str] | None = None
-    limit: int | None = None
-
-    def key(self, summary: ModelSummary) -> tuple[Any, str]:
-        """Return the sort key of a model, for `after`."""
-        values = {
-            "name": summary.name,
-            "created": summary.created_at,
-            "updated": summary.updated_at,
-            "size": summary.manifest.size,
-            "parameters": _number(summary.described.get("parameter_count")),
-        }
-        return values[self.sort], summary.name
-
-
-def listed(connection: Connection, query: ModelQuery) -> list[ModelSummary]:
-    """Return the models of a query, in its order.
-
-    The part is found first, in rows of listings alone. A search reads them as they are stored: in the order of an
-    index, SQLite would look for each row in another place, which takes five times as long.
-    """
-    table, column = schema.listings, _COLUMNS[query.sort]
-    keys = (column, table.c.name) if query.sort != "name" else (table.c.name,)
-    found = select(table.c.model_id).where(*_conditions(query))
-    if query.search:
-        found = found.with_hint(table, "NOT INDEXED", "sqlite")
-    if query.after is not None:
-        last = tuple_(*(literal(value, key.type) for value, key in zip(query.after, keys, strict=False)))
-        found = found.where(tuple_(*keys) < last if query.descending else tuple_(*keys) > last)
-    order = [key.desc() if query.descending else key.asc() for key in keys]
-    part = found.order_by(*order).limit(query.limit).subquery()
-    return _load(connection, _select().join(part, part.c.model_id == table.c.model_id).order_by(*order))
-
-
 def of_model(connection: Connection, name: str) -> ModelSummary | None:
     """Return the line of one model, or None."""
-    found = _load(connection, _select().where(schema.listings.c.name == name))
+    found = load(connection, _OF_MODEL, {"name": name})
     return found[0] if found else None
 
 
@@ -180,19 +109,19 @@ def refresh(connection: Connection, name: str) -> None:
     newest = select(func.max(any_of.c.id)).where(*of_model).correlate(models).scalar_subquery()
     count = select(func.count()).where(*of_model).correlate(models).scalar_subquery()
     said = schema.declarations
-    also = (*(stored.c.size, stored.c.file_count), default_id().label("default_id"), count.label("versions"))
+    also = (*(stored.c.size, stored.c.file_count), _default_id().label("default_id"), count.label("versions"))
     query = (
         select(table, *also, *_DECLARED)
         .join(models, models.c.id == table.c.model_id)
         .join(stored, stored.c.digest == table.c.manifest_digest)
         .outerjoin(said, said.c.model_id == models.c.id)
-        .where(models.c.id == model_id, table.c.id == func.coalesce(default_id(), newest))
+        .where(models.c.id == model_id, table.c.id == func.coalesce(_default_id(), newest))
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         return
-    card = completed(ModelCard.from_json(row.card), _declared(row))
-    tags = sorted({schema.storable(tag.casefold()) for tag in _texts(card.get("tags"))})
+    card = completed(ModelCard.from_json(row.card), _declared(row.declared, row.declared_by, row.declared_at))
+    tags = sorted({storable(tag.casefold()) for tag in _texts(card.get("tags"))})
     connection.execute(
         schema.listings.insert().values(
             model_id=model_id,
@@ -213,7 +142,7 @@ def refresh(connection: Connection, name: str) -> None:
         connection.execute(schema.listing_tags.insert(), [{"model_id": model_id, "tag": tag} for tag in tags])
 
 
-def default_id() -> Any:
+def _default_id() -> Any:
     """Return, for the row of `models` in a query, the id of its default version, or NULL."""
     models, other = schema.models, schema.versions.alias()
     fixed = models.c.fixed_version_id
@@ -227,19 +156,19 @@ def default_id() -> Any:
 
 def _described(name: str, card: ModelCard, tags: Iterable[str]) -> dict[str, Any]:
     words = {field: str(card.get(field) or "").casefold() for field in ("architecture", "task")}
-    words["licence"] = _licence(str(card.get("licence") or ""))
+    words["licence"] = licence(str(card.get("licence") or ""))
     description = str(card.get("description") or "")[:_SEARCHED]
     searched = (name, words["architecture"], words["task"], *tags, description)
-    parameters = _number(card.get("parameter_count"))
+    parameters = number(card.get("parameter_count"))
     return {**words, "parameter_count": parameters, "searched": "\n".join(searched).casefold()}
 
 
-def _number(value: object) -> int:
+def number(value: object) -> int:
     """Return a card's number; 0 where it does not say one."""
     return value if isinstance(value, int) else 0
 
 
-def _licence(name: str) -> str:
+def licence(name: str) -> str:
     """Return a licence by its usual name, by which models are found that write it in another way."""
     return (licence_name(name) or name).casefold()
 
@@ -248,72 +177,44 @@ def _texts(value: object) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
-def _conditions(query: ModelQuery) -> Iterable[Any]:
-    table, tags = schema.listings.c, schema.listing_tags
-    for name in ("architecture", "task"):
-        if wanted := getattr(query, name):
-            yield table[name] == wanted.casefold()
-    if query.licence:
-        names = sorted({query.licence.casefold(), _licence(query.licence)})
-        yield table.licence == names[0] if len(names) == 1 else table.licence.in_(names)
-    if query.status:
-        yield table.status == query.status
-    for tag in query.tags:
-        yield exists().where(tags.c.tag == tag.casefold(), tags.c.model_id == table.model_id)
-    if query.gated is not None:
-        yield table.gated.is_(query.gated)
-    if query.search:
-        yield table.searched.contains(query.search.casefold(), autoescape=True)
-    yield from _within(table.size, query.min_size, query.max_size)
-    yield from _within(table.parameter_count, query.min_parameters, query.max_parameters)
-    if query.min_parameters is not None or query.max_parameters is not None:
-        yield table.parameter_count > 0
-    if query.names:
-        yield or_(*(like(table.name, pattern) for pattern in query.names))
-
-
-def _within(column: Any, least: int | None, most: int | None) -> Iterable[Any]:
-    if least is not None:
-        yield column >= least
-    if most is not None:
-        yield column <= most
-
-
-def like(column: Any, pattern: str) -> Any:
-    """Return the condition that a name may match a pattern of `fnmatch`; some names that do not match fulfil it."""
-    signs = {"*": "%", "%": r"\%", "_": r"\_", "\\": r"\\"}
-    wild = re.sub(r"\[!?\]?[^]]*\]|\?", "\0", pattern)
-    return column.like("".join(signs.get(sign, sign) for sign in wild).replace("\0", "_"), escape="\\")
-
-
-def _select() -> Any:
+def _lines() -> Select[Any]:
     table, versions, said = schema.listings, schema.versions, schema.declarations
-    shown = (versions.c.version, versions.c.manifest_digest, versions.c.source, versions.c.card, *_DECLARED)
-    found = select(table, *shown).join(versions, versions.c.id == table.c.version_id)
+    one = (table.c.name, versions.c.version, table.c.is_default, table.c.status, table.c.versions)
+    files = (versions.c.manifest_digest, table.c.size, table.c.file_count)
+    more = (versions.c.source, versions.c.card, table.c.gated, table.c.created_at, table.c.updated_at)
+    found = select(*one, *files, *more, *_DECLARED).join_from(table, versions, versions.c.id == table.c.version_id)
     return found.outerjoin(said, said.c.model_id == table.c.model_id)
 
 
-def _declared(row: Row[Any]) -> ModelDeclaration | None:
-    if not row.declared:
-        return None
-    return ModelDeclaration(row.declared, row.declared_by, row.declared_at.isoformat())
+#: Statements are made once: making one takes longer than its work in the database.
+LINES = _lines()
+_OF_MODEL = LINES.where(schema.listings.c.name == bindparam("name"))
 
 
-def _load(connection: Connection, query: Any) -> list[ModelSummary]:
-    return [
-        ModelSummary(
-            name=row.name,
-            version=row.version,
-            default=row.is_default,
-            status=row.status,
-            versions=row.versions,
-            manifest=ManifestSummary(Digest.parse(row.manifest_digest), row.size, row.file_count),
-            source=row.source,
-            card=ModelCard.from_json(row.card),
-            gated=row.gated,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            declared=_declared(row),
-        )
-        for row in connection.execute(query)
-    ]
+def load(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> list[ModelSummary]:
+    """Return what a query of `LINES` finds."""
+    return [_line(row) for row in connection.execute(query, values)]
+
+
+def _line(row: Row[Any]) -> ModelSummary:
+    # The columns in the order of `_lines`: to name each of them takes as long as to read them.
+    name, version, default, status, versions, digest, size, file_count, source, card, *more = row
+    gated, created_at, updated_at, *declared = more
+    return ModelSummary(
+        name=name,
+        version=version,
+        default=default,
+        status=status,
+        versions=versions,
+        manifest=ManifestSummary(Digest.parse(digest), size, file_count),
+        source=source,
+        card=ModelCard.from_json(card),
+        gated=gated,
+        created_at=created_at,
+        updated_at=updated_at,
+        declared=_declared(*declared),
+    )
+
+
+def _declared(content: Mapping[str, Any] | None, by: str, at: datetime) -> ModelDeclaration | None:
+    return ModelDeclaration(content, by, at.isoformat()) if content else None

@@ -5,9 +5,11 @@ Not here: whole versions, and changes (catalog.catalog).
 
 from __future__ import annotations
 
-from weighbridge.catalog import listings, summaries
+from weighbridge.catalog import listings, queries, summaries
 from weighbridge.catalog.database import Database
-from weighbridge.catalog.listings import ModelQuery, ModelSummary
+from weighbridge.catalog.listings import ModelSummary
+from weighbridge.catalog.queries import ModelQuery
+from weighbridge.catalog.search_texts import SearchTexts
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.version import VersionSummary
 
@@ -17,11 +19,12 @@ class Lists:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._texts = SearchTexts()
 
     def models(self, query: ModelQuery | None = None) -> list[ModelSummary]:
         """Return one line for every model of a query, in its order; of all models, sorted by name, without one."""
         with self._database.read() as connection:
-            return listings.listed(connection, query or ModelQuery())
+            return queries.listed(connection, query or ModelQuery(), self._texts)
 
     def model(self, name: str) -> ModelSummary | None:
         """Return the line of one model, or None."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
@@ -23,6 +23,11 @@ T = TypeVar("T")
 
 #: Values one statement may carry: SQLite's limit is 32,766, and PostgreSQL plans long lists slowly.
 BATCH = 500
+_FILES = (
+    select(schema.files)
+    .where(schema.files.c.manifest_digest.in_(bindparam("digests", expanding=True)))
+    .order_by(schema.files.c.path)
+)
 
 
 def store(connection: Connection, manifest: Manifest, now: datetime) -> str:
@@ -50,9 +55,7 @@ def load(connection: Connection, digests: Iterable[str]) -> dict[str, tuple[File
     found: dict[str, list[FileEntry]] = {}
     for batch in batches(sorted(set(digests))):
         found |= {digest: [] for digest in batch}
-        table = schema.files
-        rows = connection.execute(select(table).where(table.c.manifest_digest.in_(batch)).order_by(table.c.path))
-        for row in rows:
+        for row in connection.execute(_FILES, {"digests": batch}):
             digest = Digest.parse(row.digest) if row.digest else None
             found[row.manifest_digest].append(FileEntry(row.path, row.size, digest))
     return {digest: tuple(entries) for digest, entries in found.items()}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
@@ -18,6 +18,12 @@ from weighbridge.domain.version import Publication
 
 #: An upload that began longer ago than this has ended, whatever became of it.
 UPLOAD_LIFETIME = timedelta(days=1)
+_table = schema.publications
+_OF_VERSIONS = (
+    select(_table)
+    .where(_table.c.version_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_table.c.registry, _table.c.address, _table.c.location)
+)
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,7 @@ def places(connection: Connection, version_id: int, now: datetime) -> list[Regis
 
 def by_version(connection: Connection, version_ids: Iterable[int]) -> dict[int, tuple[Publication, ...]]:
     """Return the publications of each version, sorted by registry and place."""
-    table = schema.publications
     found: dict[int, list[Publication]] = {version_id: [] for version_id in version_ids}
-    columns = (table.c.registry, table.c.address, table.c.location)
-    query = select(table).where(table.c.version_id.in_(found)).order_by(*columns)
-    for row in connection.execute(query) if found else ():
+    for row in connection.execute(_OF_VERSIONS, {"ids": list(found)}) if found else ():
         found[row.version_id].append(Publication(row.registry, row.location, tuple(row.load), row.address))
     return {id_: tuple(publications) for id_, publications in found.items()}

@@ -9,13 +9,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
 from weighbridge.catalog.manifests import batches
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.report import ScanReport
+
+_links = schema.version_reports
+_LINKED = (
+    select(_links.c.version_id, schema.reports.c.content)
+    .join(schema.reports, schema.reports.c.id == _links.c.report_id)
+    .where(_links.c.version_id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) -> None:
@@ -74,9 +81,7 @@ def link(connection: Connection, version_id: int, reports: Iterable[ScanReport])
 
 def linked(connection: Connection, version_ids: Iterable[int]) -> dict[int, tuple[ScanReport, ...]]:
     """Return the reports of each version, sorted by key."""
-    links, table = schema.version_reports, schema.reports
     found: dict[int, list[ScanReport]] = {version_id: [] for version_id in version_ids}
-    query = select(links.c.version_id, table.c.content).join(table, table.c.id == links.c.report_id)
-    for row in connection.execute(query.where(links.c.version_id.in_(found))) if found else ():
+    for row in connection.execute(_LINKED, {"ids": list(found)}) if found else ():
         found[row.version_id].append(ScanReport.from_json(row.content))
     return {id_: tuple(sorted(reports, key=lambda report: report.key)) for id_, reports in found.items()}

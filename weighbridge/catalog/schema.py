@@ -6,17 +6,11 @@ Not here: those of webhooks (catalog.webhook_tables), how they are created (`mig
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -27,51 +21,11 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeDecorator
+
+from weighbridge.catalog.column_types import Moment, PlainText
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0011"
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-
-def storable(text: str) -> str:
-    """Return a text with U+FFFD in place of characters that a database does not accept."""
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
-class PlainText(TypeDecorator[str]):
-    """Text that may come from upstream: NUL and lone surrogates, which no database accepts, become U+FFFD."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return the text in storable form."""
-        return storable(value) if value is not None else None
-
-
-class Moment(TypeDecorator[datetime]):
-    """A time with a time zone, stored as UTC; SQLite drops time zones, so reading adds UTC again."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the time in UTC. A naive time is a mistake of the caller and raises ValueError."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("the clock gives moments without a time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return the time with its time zone."""
-        if value is None:
-            return None
-        moment: datetime = value
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
+HEAD = "0012"
 
 metadata = MetaData(
     naming_convention={
@@ -129,6 +83,7 @@ reports = Table(
     Column("sequence", BigInteger, nullable=False, comment="order of arrival: of one key, the greatest counts"),
     Column("recorded_at", Moment, nullable=False),
     Index(None, "digest", "sequence"),
+    Index(None, "sequence"),
 )
 
 models = Table(
@@ -162,6 +117,7 @@ versions = Table(
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("model_id", "version"),
     UniqueConstraint("model_id", "manifest_digest"),
+    Index(None, "model_id", "id"),
 )
 
 listings = Table(

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from weighbridge.catalog import listings, manifests, publications, reports, schema
 from weighbridge.catalog.database import insert
-from weighbridge.catalog.listings import ModelSummary, default_id
+from weighbridge.catalog.listings import DEFAULT_ID, ModelSummary
 from weighbridge.domain.access import Role, checked_role, suffices
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import WITHDRAWN, Decision, Reason, VersionStatus
@@ -86,56 +86,45 @@ def settle(
         connection.execute(table.update().where(table.c.id == known.id).values(row))
         version_id = known.id
     else:
-        number = choose(latest(connection, settlement.name, removed=True))
+        number = choose(latest(connection, settlement.name))
         _refuse_taken(connection, settlement.name, model_id, number)
         row |= {"model_id": model_id, "version": number, "manifest_digest": digest, "created_at": now}
         version_id = _inserted_id(connection.execute(table.insert().values(row)))
     reports.link(connection, version_id, settlement.reports)
     listings.refresh(connection, settlement.name)
-    (version,) = _load(connection, _select().where(table.c.id == version_id))
+    (version,) = _load(connection, _ALL.where(table.c.id == version_id))
     return version, known.status if known is not None else None
 
 
-def latest(connection: Connection, name: str, *, removed: bool = False) -> ModelVersion | None:
-    """Return the version that was added last, whatever its status; `removed` includes removed ones."""
-    query = _select(removed=removed).where(schema.models.c.name == name)
-    found = _load(connection, query.order_by(schema.versions.c.id.desc()).limit(1))
-    return found[0] if found else None
+def latest(connection: Connection, name: str) -> ModelVersion | None:
+    """Return the version that was added last, whatever its status; removed ones count."""
+    return _one(connection, _LATEST, name=name)
 
 
-def default(connection: Connection, name: str) -> ModelVersion | None:
-    """Return the default version, or None."""
-    query = _select().where(schema.models.c.name == name, schema.versions.c.id == default_id())
-    found = _load(connection, query)
-    return found[0] if found else None
+def shown(connection: Connection, name: str) -> ModelVersion | None:
+    """Return the default version, or the latest where there is no default; None for an unknown name."""
+    return _one(connection, _SHOWN, name=name)
 
 
 def get(connection: Connection, name: str, version: str) -> ModelVersion | None:
     """Return one version, or None."""
-    found = _load(connection, _select().where(schema.models.c.name == name, schema.versions.c.version == version))
-    return found[0] if found else None
+    return _one(connection, _NUMBERED, name=name, version=version)
 
 
 def state(connection: Connection, name: str, version: str) -> tuple[VersionStatus, bool] | None:
     """Return the status of a version and whether it is the default one, or None; reads no files and reports."""
-    models, table = schema.models, schema.versions
-    query = select(table.c.id, table.c.status, default_id().label("default_id"))
-    query = query.join(models, models.c.id == table.c.model_id)
-    present = (models.c.name == name, table.c.version == version, table.c.removed_at.is_(None))
-    row = connection.execute(query.where(*present)).one_or_none()
+    row = connection.execute(_STATE, {"name": name, "version": version}).one_or_none()
     return (row.status, row.id == row.default_id) if row is not None else None
 
 
 def having(connection: Connection, name: str, manifest_digest: str) -> ModelVersion | None:
     """Return the version of a model that has exactly these files under these names, or None."""
-    query = _select().where(schema.models.c.name == name, schema.versions.c.manifest_digest == manifest_digest)
-    found = _load(connection, query)
-    return found[0] if found else None
+    return _one(connection, _HAVING, name=name, digest=manifest_digest)
 
 
 def listed(connection: Connection, name: str) -> list[ModelVersion]:
     """Return every version of a model, the latest first."""
-    return _load(connection, _select().where(schema.models.c.name == name).order_by(schema.versions.c.id.desc()))
+    return _load(connection, _LISTED, name=name)
 
 
 def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
@@ -294,15 +283,32 @@ def _refuse_taken(connection: Connection, name: str, model_id: int, number: str)
         )
 
 
-def _select(*, removed: bool = False) -> Any:
-    models, table = schema.models, schema.versions
-    columns = (models.c.name, table, default_id().label("default_id"))
-    query = select(*columns).join(table, table.c.model_id == models.c.id)
-    return query if removed else query.where(table.c.removed_at.is_(None))
+def _select(*columns: Any) -> Select[Any]:
+    models, table, listed = schema.models, schema.versions, schema.listings
+    query = select(*columns, DEFAULT_ID).join_from(models, table, table.c.model_id == models.c.id)
+    return query.outerjoin(listed, listed.c.model_id == models.c.id)
 
 
-def _load(connection: Connection, query: Any) -> list[ModelVersion]:
-    rows = connection.execute(query).all()
+#: Statements are made once: making one takes longer than its work in the database.
+_ALL = _select(schema.models.c.name, schema.versions)
+_NAMED, _PRESENT = schema.models.c.name == bindparam("name"), schema.versions.c.removed_at.is_(None)
+_OF_MODEL = _ALL.where(_NAMED, _PRESENT)
+_NUMBER = schema.versions.c.version == bindparam("version")
+_NUMBERED = _OF_MODEL.where(_NUMBER)
+_HAVING = _OF_MODEL.where(schema.versions.c.manifest_digest == bindparam("digest"))
+_SHOWN = _OF_MODEL.where(schema.versions.c.id == schema.listings.c.version_id)
+_LISTED = _OF_MODEL.order_by(schema.versions.c.id.desc())
+_LATEST = _ALL.where(_NAMED).order_by(schema.versions.c.id.desc()).limit(1)
+_STATE = _select(schema.versions.c.id, schema.versions.c.status).where(_NAMED, _NUMBER, _PRESENT)
+
+
+def _one(connection: Connection, query: Select[Any], **values: str) -> ModelVersion | None:
+    found = _load(connection, query, **values)
+    return found[0] if found else None
+
+
+def _load(connection: Connection, query: Select[Any], **values: str) -> list[ModelVersion]:
+    rows = connection.execute(query, values).all()
     ids = [row.id for row in rows]
     files = manifests.load(connection, (row.manifest_digest for row in rows))
     reports_by_id = reports.linked(connection, ids)

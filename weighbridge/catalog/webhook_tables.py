@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, Table, Text
 
-from weighbridge.catalog.schema import Moment, PlainText, metadata
+from weighbridge.catalog.column_types import Moment, PlainText
+from weighbridge.catalog.schema import metadata
 
 #: The type of `access_keys.id`. There is no foreign key, as SQLite adds none to a table that is there.
 _KEY_ID = BigInteger().with_variant(Integer, "sqlite")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Value = str | int | float | bool | list[str] | dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One value of a card.
 
     Attributes:
@@ -74,4 +73,4 @@ class ModelCard:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelCard:
         """Read what `to_json` wrote."""
-        return cls({name: Field(**found) for name, found in value.items()})
+        return cls({name: Field(found["value"], found["read_from"]) for name, found in value.items()})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from weighbridge.errors import InvalidConfiguration
 
 #: Hex digits per algorithm. `git-sha1` is git's blob id: sha1 over a `blob <size>\0` header and the content.
 ALGORITHMS = {"sha256": 64, "sha512": 128, "sha384": 96, "sha1": 40, "git-sha1": 40, "md5": 32}
+_HEX = re.compile("[0-9a-f]*")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -33,7 +35,7 @@ class Digest:
         if length is None:
             known = ", ".join(sorted(ALGORITHMS))
             raise InvalidConfiguration(f"“{self.algorithm}” is not a digest algorithm.", f"Known ones: {known}.")
-        if len(self.hex) != length or not set(self.hex) <= set("0123456789abcdef"):
+        if len(self.hex) != length or not _HEX.fullmatch(self.hex):
             raise InvalidConfiguration(f"“{self.hex}” is not a {self.algorithm}.", f"Write {length} hex digits.")
 
     def __str__(self) -> str:

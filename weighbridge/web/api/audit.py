@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from weighbridge.catalog.schema import storable
+from weighbridge.catalog.column_types import storable
 from weighbridge.web.answers import answer
 from weighbridge.web.api.cursors import MAX_LIMIT, checked_cursor, cursor_of, place_of
 from weighbridge.web.api.documents import Page

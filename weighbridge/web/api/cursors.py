@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 from fastapi import Query
 from pydantic import AfterValidator
 
-from weighbridge.catalog.schema import storable
+from weighbridge.catalog.column_types import storable
 from weighbridge.errors import UsageError
 
 MAX_LIMIT = 200

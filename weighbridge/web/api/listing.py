@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from weighbridge.catalog import ModelQuery
-from weighbridge.catalog.listings import Sort
+from weighbridge.catalog.queries import Sort
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.web.api.cursors import MAX_LIMIT, MAX_NUMBER, cursor_of, key_of
 
