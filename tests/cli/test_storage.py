@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import README, SAFETENSORS, Bench
+from tests.privileges import ordinary_owner
 from weighbridge.scanners.clamd.database import eicar
 
 #: An ingest that waits before a step until a file is there.
@@ -58,6 +59,24 @@ def test_only_what_nothing_needs_is_deleted(bench: Bench) -> None:
     assert "0 blobs" in bench.run("gc").out
     assert bench.run("fsck").status == 0
     assert bench.run("export", "tiny", str(bench.folder / "out")).status == 0
+
+
+def test_it_says_whose_work_it_could_not_look_at_and_what_it_left(bench: Bench) -> None:
+    bench.run("ingest", bench.model())
+    bench.run("rm", "tiny@1.0.0", "--yes")
+    lease = bench.home / "store" / "leases" / "tmpanother.lease"
+    lease.touch(0o000)
+    blobs = bench.blobs()
+    with ordinary_owner():
+        ran = bench.run("gc")
+        assert ran.status == 0
+        assert "were left, as this user may not read which blobs other work relies on" in ran.out
+        assert str(lease) in ran.out
+        done = bench.run("gc", "--json").json
+    assert (done["unread"], done["blobs"], bench.blobs()) == ([str(lease)], 0, blobs)
+    assert done["left"] > 0
+    lease.unlink()
+    assert bench.run("gc", "--json").json["blobs"] == len(blobs)
 
 
 def test_what_a_lock_holds_is_kept(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from threading import Thread
 
 import pytest
 
+from tests.privileges import ordinary_owner
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import StoreError
 from weighbridge.store.leases import Lease
@@ -187,6 +188,20 @@ def test_downloads_that_nobody_goes_on_with_are_deleted_after_a_while(store: Loc
         assert not old.exists()
         assert busy.exists()
     assert store.unfinished() == 2
+
+
+def test_the_download_of_another_user_is_left_to_them(store: LocalBlobStore) -> None:
+    long_ago = time.time() - (PARTIAL_LIFETIME_DAYS + 1) * _DAY_S
+    for key in ("mine", "theirs"):
+        with store.receive(key) as incoming:
+            incoming.write(b"x" * 1000)
+    parts = [path for path in (store.root / "partial").iterdir() if not path.suffix]
+    for part in parts:
+        os.utime(part, (long_ago, long_ago))
+    parts[0].with_suffix(".lock").chmod(0o444)
+    with ordinary_owner():
+        assert sweep(store, nothing).partial == 1000
+    assert [part.exists() for part in parts] == [True, False]
 
 
 def test_a_broken_copy_of_what_nobody_needs_is_deleted(store: LocalBlobStore) -> None:

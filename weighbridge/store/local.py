@@ -331,12 +331,15 @@ class LocalBlobStore:
             path.unlink(missing_ok=True)
 
     def drop_partial(self, older_than_s: float, *, dry_run: bool = False) -> int:
-        """Delete unfinished downloads that did not grow for so long, and return their bytes."""
+        """Delete unfinished downloads that did not grow for so long, and return their bytes.
+
+        Another user's whose lock this one may not have is left to that user.
+        """
         size, oldest = 0, time.time() - older_than_s
         for folder in () if dry_run else (self.root / "partial", *(self.root / "aliases").glob("??")):
             whole_files.remove_unfinished(folder)
         for part in self._parts():
-            with suppress(Timeout, FileNotFoundError):
+            with suppress(Timeout, FileNotFoundError, PermissionError):
                 if part.stat().st_mtime >= oldest:
                     continue
                 with FileLock(part.with_suffix(".lock"), timeout=0):

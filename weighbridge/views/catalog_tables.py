@@ -166,9 +166,9 @@ def collection(found: Collection) -> RenderableType:
     if done.young:
         lines_.append(f"{done.young} of them only because they are younger than that.")
     if done.unread:
-        lines_.append(f"{bytes_text(done.left)} of them only because this user may not read what other work relies on:")
+        lines_.append(f"{bytes_text(done.left)} were left, as this user may not read which blobs other work relies on:")
         lines_ += [f"  {shown(path)}" for path in done.unread]
-        lines_.append("Run it again as the owner of these files, or when that work has ended.")
+        lines_.append("Run it again as the owner of these files. One that is not used for a week counts no more.")
     return Text("\n".join(lines_))
 
 
