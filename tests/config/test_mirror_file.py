@@ -92,7 +92,7 @@ def test_a_hub_is_chosen_by_the_name_and_so_is_the_mode(tmp_path: Path) -> None:
               auth: {tokenEnvVar: COMPANY_TOKEN}
               mode: gated
               ingest_by: publisher
-              show_refused: false
+              show_refused: true
           - type: huggingface
             config:
               modes: {google/*: gated, openai/secret: catalog}
@@ -103,7 +103,7 @@ def test_a_hub_is_chosen_by_the_name_and_so_is_the_mode(tmp_path: Path) -> None:
     assert mirror.upstream_of(ModelRef.parse("hf-dataset:company/data@v1")) is company
     assert mirror.upstream_of(ModelRef.parse("pypi:company/llm")) is NOWHERE
     assert (company.base_url, company.auth) == ("https://hub.company.example", AuthPlace(token_env="COMPANY_TOKEN"))
-    assert (company.ingest_by, company.show_refused) == ("publisher", False)
+    assert (company.ingest_by, company.show_refused) == ("publisher", True)
     assert mirror.upstream("gpt2") is public
     modes = {name: mirror.upstream(name).mode_of(name) for name in ("company/x", "google/t5", "openai/secret", "a/b")}
     assert modes == {"company/x": "gated", "google/t5": "gated", "openai/secret": "catalog", "a/b": "catalog"}

@@ -43,12 +43,15 @@ def counts(connection: Connection) -> dict[str, int]:
     return {**dict.fromkeys(STATES, 0), **{row[0]: row[1] for row in found}}
 
 
-def newest_ingest(connection: Connection, name: str, uri: str, since: datetime | None = None) -> StoredJob | None:
-    """Return the newest ingest of a model from a URI that has not ended, or was asked for since a time; or None."""
+def newest_ingest(connection: Connection, name: str, uri: str = "", since: datetime | None = None) -> StoredJob | None:
+    """Return the newest ingest of a model that has not ended, or was asked for since a time; or None.
+
+    With a URI, only one from there.
+    """
     asked = (_table.c.kind == "ingest") & (_table.c.name == name)
     recent: ColumnElement[bool] = _table.c.state.in_(_OPEN)
     if since is not None:
         recent |= _table.c.created_at >= since
     query = select(_table).where(asked & recent).order_by(_table.c.created_at.desc(), _table.c.id.desc())
     found = map(job_of, connection.execute(query))
-    return next((job for job in found if job.order.request["uri"] == uri), None)
+    return next((job for job in found if uri in ("", job.order.request["uri"])), None)

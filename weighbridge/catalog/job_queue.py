@@ -77,8 +77,11 @@ class JobQueue:
         with self._database.read() as connection:
             return job_lists.counts(connection)
 
-    def newest_ingest(self, name: str, uri: str, since: datetime) -> StoredJob | None:
-        """Return the newest ingest of a model from a URI that has not ended, or was asked for since a time; or None."""
+    def newest_ingest(self, name: str, uri: str = "", since: datetime | None = None) -> StoredJob | None:
+        """Return the newest ingest of a model that has not ended, or was asked for since a time; or None.
+
+        With a URI, only one from there.
+        """
         with self._database.read() as connection:
             return job_lists.newest_ingest(connection, name, uri, since)
 

@@ -101,7 +101,7 @@ class _HubConfig(BaseModel):
     mode: Mode = "catalog"
     modes: dict[Pattern, Mode] = {}
     ingest_by: Starter = "reader"
-    show_refused: bool = True
+    show_refused: bool = False
     pass_tokens: bool = False
 
     @model_validator(mode="after")

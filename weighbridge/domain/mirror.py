@@ -48,7 +48,7 @@ class Upstream:
     mode: MirrorMode = "catalog"
     modes: tuple[tuple[str, MirrorMode], ...] = ()
     ingest_by: Starter = "reader"
-    show_refused: bool = True
+    show_refused: bool = False
 
     @property
     def names_token(self) -> bool:

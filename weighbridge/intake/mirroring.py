@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from weighbridge.domain.access import Caller
 from weighbridge.domain.decision import WITHDRAWN, Decision
@@ -17,7 +16,6 @@ from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import (
-    BeingWeighed,
     FileNotInVersion,
     IntegrityError,
     NotInCatalog,
@@ -28,13 +26,12 @@ from weighbridge.errors import (
 )
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.licensing import refuse_unacknowledged
+from weighbridge.intake.mirror_ingests import being_weighed, taken_in
 from weighbridge.intake.mirrored_models import MirroredModel, RepoKind
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import workspace_of
 from weighbridge.store.reading import OpenBlob
 
-#: Seconds after which a client may ask again for a model that is being weighed.
-_ASK_AGAIN_S = 5
 #: Bytes above which huggingface_hub refuses to fetch a file over HTTP.
 _MOST_BY_HTTP = 50 * 1000**3
 #: Reasons of one decision that a message names.
@@ -78,16 +75,17 @@ class Revisions:
     numbers: Mapping[str, str]
 
 
-def served(kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources) -> Served:
+def served(
+    kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources, *, describing: bool = False
+) -> Served:
     """Return the version that a revision of a model means, if the mirror serves it.
-
-    In the mode `catalog`, the only one so far, that is a version of the catalog that is PASSED:
 
     1. The caller's key has to be for the model.
     2. A model that the catalog does not have is unknown, or being weighed where a job that takes it in has not ended.
     3. `main` means the default version, or without one the latest, which is refused in step 5.
     4. Another branch, tag, number or commit than those of its versions is unknown.
     5. A version that is not PASSED is withdrawn, where a person said so, or else refused.
+    6. In the mode `gated`, what is unknown is taken in: intake.mirror_ingests.
 
     Args:
         kind: what the client takes it for; a data set is no model.
@@ -95,6 +93,8 @@ def served(kind: RepoKind, name: str, revision: str, caller: Caller, resources: 
         revision: branch, tag, number or commit; empty for `main`.
         caller: who asks.
         resources: those of the process.
+        describing: whether it is only described and its files are listed, which the mirror's file may allow for a
+            version that was refused.
 
     Raises:
         NotPermitted: the caller's key is for other models.
@@ -103,8 +103,22 @@ def served(kind: RepoKind, name: str, revision: str, caller: Caller, resources: 
         UnknownRevision: it has no such branch, tag or commit.
         VersionWithdrawn: a person withdrew the version.
         VersionRefused: the gate did not let the version in; `facts` have `name` and `version`.
+        NotAuthenticated, SourceUnavailable, TooManyAtOnce: as `taken_in`.
     """
-    model = _model(kind, name, caller, resources)
+    _refuse_stranger(name, caller)
+    shown_too = describing and resources.mirror.upstream(name).show_refused
+    try:
+        return _kept(kind, name, revision, resources, refused=shown_too)
+    except VersionWithdrawn:
+        raise
+    except NotInCatalog as missing:
+        taken = taken_in(kind, name, revision, caller, resources, missing)
+    return _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
+
+
+def _kept(kind: RepoKind, name: str, revision: str, resources: Resources, *, refused: bool) -> Served:
+    """Return what `served` does of what the catalog has, also a version that was refused with `refused`."""
+    model = _model(kind, name, resources)
     found = model.find(revision)
     version = resources.kept.version(name, found[0].number) if found is not None else None
     if found is None or version is None:
@@ -113,7 +127,9 @@ def served(kind: RepoKind, name: str, revision: str, caller: Caller, resources: 
             f"{name} has no revision {shown(revision, 80)} here.", f"It has main, {known}." if known else "", name=name
         )
     if version.status != "PASSED":
-        raise _refusal(version)
+        refusal = _refusal(version)
+        if not refused or isinstance(refusal, VersionWithdrawn):
+            raise refusal
     return Served(version, found[1], _warnings(version))
 
 
@@ -123,7 +139,11 @@ def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -
     Raises:
         WeighbridgeError: as `served` of `main` does, where there is none.
     """
-    model = _model(kind, name, caller, resources)
+    _refuse_stranger(name, caller)
+    try:
+        model = _model(kind, name, resources)
+    except NotInCatalog as missing:
+        model = _model(kind, taken_in(kind, name, "", caller, resources, missing), resources)
     numbers = {one.number: one.commit for one in model.versions if one.passed}
     if not numbers:
         served(kind, name, "", caller, resources)
@@ -191,44 +211,26 @@ def refuse_ended(given: Served, resources: Resources) -> None:
         raise _refusal(version)
 
 
-def _model(kind: RepoKind, name: str, caller: Caller, resources: Resources) -> MirroredModel:
+def _refuse_stranger(name: str, caller: Caller) -> None:
     if not caller.may("reader", name):
         raise NotPermitted(
             f"The {caller.credential} is not for the model {shown(name, 100)}, but for {', '.join(caller.models)}.",
             f"Use another {caller.credential}.",
             name=name,
         )
+
+
+def _model(kind: RepoKind, name: str, resources: Resources) -> MirroredModel:
     model = resources.kept.model(name)
     if model is not None and model.kind == kind:
         return model
-    if model is None:
-        _refuse_unfinished(name, resources)
+    job = resources.catalog.jobs.newest_ingest(name) if model is None else None
+    if job is not None:
+        raise being_weighed(job, name)
     what = kind.removesuffix("s")
     raise NotInCatalog(
         f"This registry has no {what} {shown(name, 100)}.", "Ask for it to be taken in, or look at its list.", name=name
     )
-
-
-def _refuse_unfinished(name: str, resources: Resources) -> None:
-    """Refuse a model that is being taken in for the first time. Raises BeingWeighed."""
-    for job in resources.catalog.jobs.listed(names=(name,), limit=10):
-        if not job.ended and (job.order.name, job.order.kind) == (name, "ingest"):
-            raise BeingWeighed(
-                f"{name} is being weighed: {_how_far(job.progress)}.",
-                "Ask again in some seconds.",
-                retry_after_s=_ASK_AGAIN_S,
-                name=name,
-            )
-
-
-def _how_far(progress: Mapping[str, Any]) -> str:
-    """Return the progress of a job in words: `scan, 30 % done`."""
-    running = [step for step in progress.get("steps", ()) if step["state"] == "running"]
-    if not running:
-        return "it waits for its turn"
-    step = running[-1]
-    done = f", {100 * step['done'] // step['total']} % done" if step["total"] else ""
-    return f"{step['name']}{done}"
 
 
 def _refusal(version: ModelVersion) -> VersionRefused | VersionWithdrawn:

@@ -34,6 +34,8 @@ from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
 from weighbridge.web.peers import address_of
 
 _READING = ("GET", "HEAD")
+#: What is asked of a version without its files' bytes.
+_DESCRIBING = ("info", "tree", "paths-info")
 _log = logging.getLogger(__name__)
 
 
@@ -94,7 +96,8 @@ class Mirror:
         if path.what == "refs":
             known = revisions(path.kind, path.name, caller, resources)
             return document(documents.refs(known, pull_requests=_flag(request.query_params.get("include_prs"))))
-        given = served(path.kind, path.name, path.revision, caller, resources)
+        describing = path.what in _DESCRIBING
+        given = served(path.kind, path.name, path.revision, caller, resources, describing=describing)
         if path.what == "file":
             return _warned(file_answer(request, given, path.path, caller, resources), given)
         if path.what == "absent":

@@ -20,6 +20,7 @@ from weighbridge.errors import (
     NotAuthenticated,
     NotInCatalog,
     NotPermitted,
+    SourceUnavailable,
     UnknownRevision,
     UsageError,
     WeighbridgeError,
@@ -34,6 +35,7 @@ _ANSWERS: dict[type[WeighbridgeError], tuple[int, str]] = {
     UnknownRevision: (404, "RevisionNotFound"),
     NotInCatalog: (404, "RepoNotFound"),
     BeingWeighed: (429, ""),
+    SourceUnavailable: (429, ""),  # After 503, huggingface_hub asks for no file again.
     UsageError: (400, ""),
 }
 #: Signs that our messages have and headers have not.
