@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from weighbridge.catalog import Catalog, schema
 from weighbridge.catalog.keys import USE_EVERY
-from weighbridge.domain.access import hash_of, looks_like_key
+from weighbridge.domain.access import Caller, hash_of, looks_like_key
 from weighbridge.domain.clock import utc_now
 from weighbridge.errors import NotAuthenticated, NotInCatalog, StateConflict, UsageError
 from weighbridge.intake.callers import FIRST_KEY, Callers, create_key, first_key
@@ -79,6 +79,31 @@ def test_a_name_is_free_again_once_its_key_is_revoked(catalog: Catalog) -> None:
     with pytest.raises(NotInCatalog, match="no valid key nobody"):
         catalog.keys.revoke("nobody")
     assert [(key.name, key.state(NOW)) for key in catalog.keys.listed()] == [("ci", "valid"), ("ci", "revoked")]
+
+
+def test_a_key_is_known_until_the_catalog_changes_or_it_expires(catalog: Catalog) -> None:
+    text, at = make(catalog, expires="1h"), [NOW]
+    found = Callers(catalog, lambda: at[0])
+    found._note_use = lambda id_, now: None  # type: ignore[method-assign]
+
+    def known() -> Caller | None:
+        return found.known(text, catalog.audit.head())
+
+    for _ in range(2):
+        assert known() is None
+        assert found.caller(text, catalog.audit.head()) == known()
+        make(catalog, f"other-{_}")
+    found.caller(text, catalog.audit.head())
+    at[0] = NOW + timedelta(hours=1)
+    assert known() is None
+    with pytest.raises(NotAuthenticated, match="ci is expired"):
+        found.caller(text, catalog.audit.head())
+    at[0] = NOW
+    assert known() is not None
+    catalog.keys.revoke("ci")
+    assert known() is None
+    with pytest.raises(NotAuthenticated, match="ci is revoked"):
+        found.caller(text, catalog.audit.head())
 
 
 def test_keys_are_in_the_audit_log(catalog: Catalog) -> None:

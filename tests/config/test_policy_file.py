@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.config.policy_file import load_policy
+from weighbridge.config.policy_file import load_policy, policy_state
 from weighbridge.domain.presets import PRESETS
 from weighbridge.errors import InvalidConfiguration
 
@@ -27,6 +27,22 @@ def test_the_folders_policy_is_taken(tmp_path: Path) -> None:
     assert policy.licence.allow == ("apache-2.0",)
     assert policy.waivers[0].by == "Ada"
     assert policy.digest != PRESETS["strict"].digest
+
+
+def test_another_policy_has_another_state(tmp_path: Path) -> None:
+    for wanted in ("", "mine.yaml"):
+        path, states = tmp_path / (wanted or "policy.yaml"), [policy_state(wanted, tmp_path)]
+        for text in ("extends: strict\n", "extends: minimal\n"):
+            path.write_text(text)
+            states += [policy_state(wanted, tmp_path)] * 2
+        replaced = tmp_path / "new.yaml"
+        replaced.write_text("extends: minimal\n")
+        replaced.rename(path)
+        states.append(policy_state(wanted, tmp_path))
+        path.unlink()
+        states.append(policy_state(wanted, tmp_path))
+        assert [states.index(state) for state in states] == [0, 1, 1, 3, 3, 5, 0]
+    assert policy_state("strict", tmp_path) == policy_state("strict", tmp_path / "other")
 
 
 def test_what_has_to_be_acknowledged_changes_no_decision(tmp_path: Path) -> None:

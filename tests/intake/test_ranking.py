@@ -1,4 +1,4 @@
-"""Rankings are kept as long as the catalog does not change, and for nobody who may not see them."""
+"""Rankings are of the catalog as it is, and show nobody what that asker may not see."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from weighbridge.benchmarks.leaderboard import Filter
 from weighbridge.catalog import Catalog
 from weighbridge.domain.clock import utc_now
 from weighbridge.errors import UsageError
-from weighbridge.intake import ranking
-from weighbridge.intake.ranking import RankingRequest, Rankings
+from weighbridge.intake.ranking import RankingRequest, rank
 
 
 @pytest.fixture
@@ -24,46 +23,25 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield opened
 
 
-def names(found: list[dict[str, object]]) -> list[object]:
-    return [row["name"] for row in found]
+def names(request: RankingRequest, catalog: Catalog) -> list[str]:
+    return [row.version.name for group in rank(request, catalog).groups for row in group.rows]
 
 
-def test_a_ranking_is_kept_until_the_catalog_changes(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    rankings, everything = Rankings(catalog), RankingRequest()
-    first = rankings.rows(everything, 10)
-    assert names(first) == ["a/one", "a/two", "b/three"]
-    monkeypatch.setattr(catalog, "measured", None)
-    assert rankings.rows(RankingRequest(), 10) is first
-    monkeypatch.undo()
+def test_a_ranking_is_of_the_catalog_as_it_is_now(catalog: Catalog) -> None:
+    everything = RankingRequest()
+    assert names(everything, catalog) == ["a/one", "a/two", "b/three"]
     catalog.withdraw("a/one", "1.0.0", "recalled")
-    assert names(rankings.rows(everything, 10)) == ["a/two", "b/three"]
+    assert names(everything, catalog) == ["a/two", "b/three"]
     catalog.reinstate("a/one", "1.0.0")
     catalog.add_result(result(settle(catalog, "1.0.0", "c", "c"), 0.5))
-    assert names(rankings.rows(everything, 10)) == ["c", "a/one", "a/two", "b/three"]
+    assert names(everything, catalog) == ["c", "a/one", "a/two", "b/three"]
     catalog.remove("c", "1.0.0")
-    assert names(rankings.rows(everything, 2)) == ["a/one", "a/two"]
-    assert names(rankings.rows(everything, 10)) == ["a/one", "a/two", "b/three"]
+    assert names(everything, catalog) == ["a/one", "a/two", "b/three"]
 
 
 def test_who_may_see_less_gets_less(catalog: Catalog) -> None:
-    rankings = Rankings(catalog)
     for models, expected in (((), 3), (("a/*",), 2), (("b/*", "a/one"), 2), (("none",), 0), ((), 3)):
-        assert len(rankings.rows(RankingRequest(models=models), 10)) == expected
-    assert rankings.rows(RankingRequest(Filter(architecture="none")), 10) == []
-    for _ in range(2):
-        with pytest.raises(UsageError, match="no benchmark"):
-            rankings.rows(RankingRequest(benchmark="none"), 10)
-
-
-def test_what_is_kept_has_a_limit(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranking, "_MOST_ROWS", 5)
-    rankings = Rankings(catalog)
-    first = rankings.rows(RankingRequest(), 10)
-    assert rankings.rows(RankingRequest(), 10) is first
-    second = rankings.rows(RankingRequest(models=("a/*",)), 10)
-    assert rankings.rows(RankingRequest(models=("a/*",)), 10) is second
-    again = rankings.rows(RankingRequest(), 10)
-    assert again == first
-    assert again is not first
-    monkeypatch.setattr(ranking, "_MOST_ROWS", 2)
-    assert rankings.rows(RankingRequest(), 11) is not rankings.rows(RankingRequest(), 11)
+        assert len(names(RankingRequest(models=models), catalog)) == expected
+    assert names(RankingRequest(Filter(architecture="none")), catalog) == []
+    with pytest.raises(UsageError, match="no benchmark"):
+        rank(RankingRequest(benchmark="none"), catalog)

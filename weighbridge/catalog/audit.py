@@ -36,9 +36,9 @@ def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
     connection.execute(schema.audit_head.update().values(number=last.number, hash=last.hash))
 
 
-def newest_number(connection: Connection) -> int:
-    """Return the number of the newest row; each change of the catalog makes it greater."""
-    return _head(connection).number
+def newest(connection: Connection) -> Head:
+    """Return the head of the log, which each change of the catalog moves."""
+    return _head(connection)
 
 
 def objects(connection: Connection, after: int, limit: int) -> list[str]:

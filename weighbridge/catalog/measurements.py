@@ -1,6 +1,5 @@
 """What a leaderboard ranks: results and their versions, read from the database again only after the catalog changed.
 
-Every change of the catalog is a row of its audit log, so that the number of the newest row says whether there was one.
 Not here: the rows themselves (catalog.results), or ranking (benchmarks.leaderboard).
 """
 
@@ -10,11 +9,12 @@ from threading import Lock
 
 from weighbridge.catalog import audit, results, summaries
 from weighbridge.catalog.database import Database
+from weighbridge.catalog.kept import Kept
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.version import VersionSummary
 
-#: Results of one benchmark, or of all, that are kept in memory; of more, none is.
-_MOST_KEPT = 10_000
+#: Results that are kept in memory.
+_MOST_KEPT = 20_000
 Measured = tuple[list[VersionSummary], list[BenchmarkResult]]
 
 
@@ -23,19 +23,17 @@ class Measurements:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept: dict[str | None, tuple[int, Measured]] = {}
+        self._kept: Kept[str | None, Measured] = Kept(_MOST_KEPT)
         self._lock = Lock()
 
     def of(self, benchmark: str | None) -> Measured:
         """Return the results that count, of one benchmark or of all, and every version that has one."""
         with self._lock, self._database.read() as connection:
-            newest = audit.newest_number(connection)
-            number, measured = self._kept.get(benchmark, (-1, ([], [])))
-            if number != newest:
+            newest = audit.newest(connection)
+            measured = self._kept.get(newest, benchmark)
+            if measured is None:
                 found = results.newest(connection, None, benchmark)
                 manifests = {result.manifest_digest for result in found}
                 measured = summaries.of_manifests(connection, manifests), found
-                self._kept.pop(benchmark, None)
-                if len(found) <= _MOST_KEPT:
-                    self._kept[benchmark] = newest, measured
+                self._kept.put(newest, benchmark, measured, len(found))
             return list(measured[0]), list(measured[1])

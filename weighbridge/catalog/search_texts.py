@@ -73,7 +73,7 @@ class SearchTexts:
 
     def having(self, connection: Connection, part: str) -> Found:
         """Return the models whose text has a part, whatever its case, with every change that the transaction sees."""
-        newest = audit.newest_number(connection)
+        newest = audit.newest(connection).number
         with self._lock:
             if newest > self._number:
                 self._update(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -131,19 +132,36 @@ def load_policy(wanted: str, folder: Path) -> Policy:
     Raises:
         InvalidConfiguration: neither a preset nor a readable file, or a policy that requires nothing.
     """
-    if not wanted:
-        default = folder / "policy.yaml"
-        return _read(default) if default.exists() else PRESETS["standard"]
-    if wanted in PRESETS:
-        return PRESETS[wanted]
-    path = Path(wanted).expanduser()
-    path = path if path.is_absolute() else folder / path
+    path = _path(wanted, folder)
+    if path is None:
+        return PRESETS[wanted or "standard"]
     if not path.exists():
         presets = ", ".join(PRESETS)
         raise InvalidConfiguration(
             f"“{wanted}” is neither a policy preset nor a file.", f"Presets: {presets}; or give the path of a file."
         )
     return _read(path)
+
+
+def policy_state(wanted: str, folder: Path) -> Hashable:
+    """Return a value that is another one whenever `load_policy` may return another policy; no file is read for it."""
+    path = _path(wanted, folder)
+    try:
+        state = path.stat() if path is not None else None
+    except OSError:
+        state = None
+    return state and (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _path(wanted: str, folder: Path) -> Path | None:
+    """Return the file that a policy is read from, or None for a preset."""
+    if not wanted:
+        default = folder / "policy.yaml"
+        return default if default.exists() else None
+    if wanted in PRESETS:
+        return None
+    path = Path(wanted).expanduser()
+    return path if path.is_absolute() else folder / path
 
 
 def _read(path: Path) -> Policy:

@@ -11,6 +11,7 @@ from datetime import datetime
 from threading import Lock, Thread
 
 from weighbridge.catalog import Catalog
+from weighbridge.catalog.kept import Kept
 from weighbridge.catalog.keys import USE_EVERY, AccessKey
 from weighbridge.domain.access import (
     Caller,
@@ -22,6 +23,7 @@ from weighbridge.domain.access import (
     looks_like_key,
     new_key,
 )
+from weighbridge.domain.audit import Head
 from weighbridge.domain.claims import looks_like_token
 from weighbridge.errors import CatalogError, NotAuthenticated, StateConflict
 from weighbridge.intake.issuer import Issuer
@@ -29,6 +31,8 @@ from weighbridge.intake.issuer import Issuer
 _log = logging.getLogger(__name__)
 #: The name of the key that a served registry makes where there is none.
 FIRST_KEY = "first-admin"
+#: Keys that are kept in memory.
+_MOST_KEPT = 10_000
 _MAKE_ONE = "`weighbridge token create NAME --role ROLE` makes a new one."
 
 
@@ -76,11 +80,21 @@ class Callers:
 
     def __init__(self, catalog: Catalog, clock: Callable[[], datetime], issuer: Issuer | None = None) -> None:
         self._catalog, self._clock, self._issuer = catalog, clock, issuer
+        self._kept: Kept[str, AccessKey] = Kept(_MOST_KEPT)
         self._noting = Lock()
         self._noted: dict[int, datetime] = {}
 
-    def caller(self, token: str) -> Caller:
+    def known(self, token: str, newest: Head) -> Caller | None:
+        """Return the caller that sends a valid key which `caller` found after the newest change, or None."""
+        key = self._kept.get(newest, hash_of(token))
+        return self._admitted(key) if key is not None and key.state(self._clock()) == "valid" else None
+
+    def caller(self, token: str, newest: Head | None = None) -> Caller:
         """Return the caller that sends a key, or a token of the issuer.
+
+        Args:
+            token: the key or token.
+            newest: the newest change of the catalog: the key is kept for `known` until the next one.
 
         Raises:
             NotAuthenticated: it is neither, or one that is unknown, revoked or expired.
@@ -94,6 +108,11 @@ class Callers:
         key = self._catalog.keys.of(hash_of(token))
         if key is None:
             raise NotAuthenticated("The key is not one of this registry.", _MAKE_ONE)
+        if newest is not None:
+            self._kept.put(newest, hash_of(token), key)
+        return self._admitted(key)
+
+    def _admitted(self, key: AccessKey) -> Caller:
         now = self._clock()
         if key.state(now) != "valid":
             raise NotAuthenticated(f"The key {key.name} is {key.state(now)}.", _MAKE_ONE, name=key.name)

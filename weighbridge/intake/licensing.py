@@ -92,13 +92,8 @@ def standing(version: ModelVersion, caller: Caller, workspace: Workspace) -> Lic
     declaration = catalog.declarations.of(version.name)
     stated, texts = stated_licence(version.card, declaration), licence_texts(version)
     needed = is_needed(stated, _first(workspace))
-    given = is_given(
-        stated,
-        texts,
-        catalog.acknowledgements.of(version.name, actor=caller.actor),
-        caller.actor,
-        since=_known_since(caller, catalog),
-    )
+    read = catalog.acknowledgements.of(version.name, actor=caller.actor)
+    given = bool(read) and is_given(stated, texts, read, caller.actor, since=_known_since(caller, catalog))
     return LicenceStanding(version, declaration, texts, needed, given)
 
 

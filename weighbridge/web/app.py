@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import APIRouter, Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
@@ -23,7 +22,6 @@ from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.settings import Settings
 from weighbridge.intake.delivery import DeliveryWorker
 from weighbridge.intake.job_worker import JobWorker
-from weighbridge.intake.ranking import Rankings
 from weighbridge.intake.retention import Retention
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
@@ -42,16 +40,17 @@ from weighbridge.web.api import (
 )
 from weighbridge.web.api.names import NamesInPaths
 from weighbridge.web.api.webhook_documents import message_of
-from weighbridge.web.authentication import needs
+from weighbridge.web.authentication import READING
 from weighbridge.web.counters import Counters
 from weighbridge.web.failures import Failures
 from weighbridge.web.health import Health
 from weighbridge.web.hosts import KnownHosts
-from weighbridge.web.kept_lists import KeptLists
+from weighbridge.web.kept_answers import KeptAnswers
 from weighbridge.web.limits import RequestLimits
 from weighbridge.web.methods import MethodsOfPaths
 from weighbridge.web.mirror.application import Mirror
-from weighbridge.web.problems import add_handlers, documented, name_media_type
+from weighbridge.web.newest_change import NewestChange
+from weighbridge.web.problems import add_handlers, add_schemas, documented
 from weighbridge.web.stopping import stop_event
 from weighbridge.web.streams import OpenStreams
 from weighbridge.web.traffic import Traffic
@@ -86,22 +85,21 @@ def create_app(settings: Settings, processes: int = 1, counted: Path | None = No
 
 
 def _paths(prefix: str) -> dict[str, set[str]]:
-    """Return the methods of each path, without the OpenAPI document: making that takes a third of a second."""
+    """Return the methods of each path, without the OpenAPI document: making that takes a while."""
     paths: dict[str, set[str]] = defaultdict(set)
     for router in _ROUTERS:
-        for route in router.routes:
-            if isinstance(route, APIRoute):
-                paths[f"{prefix}{route.path}"] |= route.methods or set()
+        for path, method in router.methods():
+            paths[f"{prefix}{path}"].add(method)
     return paths
 
 
 class Api(FastAPI):
-    """The application; its OpenAPI document has the media type of problems."""
+    """The application; its OpenAPI document has the schema of problems."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, which is made once."""
         if self.openapi_schema is None:
-            name_media_type(super().openapi())
+            add_schemas(super().openapi())
         return super().openapi()
 
 
@@ -124,10 +122,8 @@ def create_api(settings: Settings, processes: int = 1) -> FastAPI:
     app.state.failures = Failures(processes)
     app.state.streams = OpenStreams(settings.max_streams, settings.max_streams_each)
     add_handlers(app)
-    api = APIRouter(prefix=prefix, dependencies=[Depends(needs("reader"))], responses=documented(401, 403, 429))
     for router in _ROUTERS:
-        api.include_router(router)
-    app.include_router(api)
+        router.add_to(app, prefix, READING, documented(401, 403, 429))
     _add_reference(app, prefix)
     return app
 
@@ -159,7 +155,8 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             resources.received = partial(_count_received, counters)
             app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
             app.state.prefix, app.state.sender = settings.api_prefix, sender
-            app.state.rankings, app.state.lists = Rankings(resources.catalog), KeptLists(resources.catalog)
+            app.state.newest_change = NewestChange(resources.catalog.audit.head)
+            app.state.answers = KeptAnswers(resources, app.state.newest_change)
             yield
 
     return opened

@@ -13,20 +13,26 @@ from urllib.parse import unquote
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from weighbridge.domain.access import ANONYMOUS, Caller, Role
+from weighbridge.domain.audit import Head
 from weighbridge.errors import NotAuthenticated, NotPermitted
 from weighbridge.intake.resources import Resources
 from weighbridge.web.failures import Failures
 from weighbridge.web.peers import address_of
-from weighbridge.web.process import SharedFailures, SharedResources
+from weighbridge.web.process import SharedResources, failures_of, newest_change_of, resources_of
 
 _BEARER = HTTPBearer(auto_error=False, description="A key, or a token of the issuer.")
 _HOW = "Send the header `Authorization: Bearer KEY`; `weighbridge token create NAME --role ROLE` makes a key."
 
 
-def caller_of(authorization: str | None, address: str, resources: Resources, failures: Failures) -> Caller:
+def caller_of(
+    authorization: str | None, address: str, resources: Resources, failures: Failures, newest: Head | None = None
+) -> Caller:
     """Return who sends a header `Authorization`, or None without one, from an address.
+
+    With the newest change of the catalog, the key is known until the next one (`Callers.known`).
 
     Raises:
         NotAuthenticated: it names no key of this registry, and one is needed.
@@ -38,7 +44,7 @@ def caller_of(authorization: str | None, address: str, resources: Resources, fai
     token = authorization.partition(" ")[2]
     failures.refuse(address, token)
     try:
-        caller = _identified(authorization, resources)
+        caller = _identified(authorization, resources, newest)
     except NotAuthenticated:
         failures.record(address)
         raise
@@ -46,7 +52,7 @@ def caller_of(authorization: str | None, address: str, resources: Resources, fai
     return caller
 
 
-def _identified(authorization: str | None, resources: Resources) -> Caller:
+def _identified(authorization: str | None, resources: Resources, newest: Head | None = None) -> Caller:
     if authorization is None:
         if resources.settings.reading_is_open:
             return ANONYMOUS
@@ -54,16 +60,29 @@ def _identified(authorization: str | None, resources: Resources) -> Caller:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise NotAuthenticated("The header `Authorization` names no bearer token.", _HOW)
-    return resources.callers.caller(token.strip())
+    return resources.callers.caller(token.strip(), newest)
 
 
-def _caller(
-    request: Request,
-    resources: SharedResources,
-    failures: SharedFailures,
-    _documented: Annotated[object, Depends(_BEARER)],
-) -> Caller:
-    return caller_of(request.headers.get("authorization"), address_of(request), resources, failures)
+async def _caller(request: Request) -> Caller:
+    """Return who makes a request, which is found out once."""
+    if not hasattr(request.state, "caller"):
+        request.state.caller = await _found_out(request)
+    caller: Caller = request.state.caller
+    return caller
+
+
+async def _found_out(request: Request) -> Caller:
+    """Return what `caller_of` does, for which a thread is needed only where the key is not known yet."""
+    resources, header = await resources_of(request), request.headers.get("authorization")
+    if header is None:
+        return _identified(header, resources)
+    newest = await (await newest_change_of(request)).after(request)
+    scheme, _, token = header.partition(" ")
+    known = resources.callers.known(token.strip(), newest) if scheme.lower() == "bearer" else None
+    if known is not None:
+        return known
+    failures = await failures_of(request)
+    return await run_in_threadpool(caller_of, header, address_of(request), resources, failures, newest)
 
 
 async def _again(request: Request, resources: SharedResources) -> Callable[[], Caller]:
@@ -82,7 +101,8 @@ def needs(role: Role, *, known: bool = False) -> Callable[..., Awaitable[Caller]
         known: whether the caller has to be known even where reading is open.
     """
 
-    async def permitted(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    async def permitted(request: Request) -> Caller:
+        caller = await _caller(request)
         model = unquote(request.path_params.get("id", ""))
         if caller.may(role, model) and not (known and caller is ANONYMOUS):
             return caller
@@ -102,7 +122,10 @@ def needs(role: Role, *, known: bool = False) -> Callable[..., Awaitable[Caller]
     return permitted
 
 
-Reader = Annotated[Caller, Depends(needs("reader"))]
+_reading = needs("reader")
+#: What every route depends on. No dependency here has further ones: FastAPI solves those again at each place.
+READING = (Depends(_BEARER), Depends(_reading))
+Reader = Annotated[Caller, Depends(_reading)]
 KnownReader = Annotated[Caller, Depends(needs("reader", known=True))]
 Publisher = Annotated[Caller, Depends(needs("publisher"))]
 

@@ -55,6 +55,8 @@ STATUSES: dict[type[WeighbridgeError], int] = {
     SourceError: 502,
     WeighbridgeError: 500,
 }
+_SCHEMA = "#/components/schemas/{model}"
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": _SCHEMA.format(model="ProblemDetails")}}}
 #: Failures of others than the caller whose words name nothing of the operator's.
 _TOLD = (IssuerUnavailable,)
 #: Seconds after which a client may ask again, where the error does not say.
@@ -105,16 +107,14 @@ class ProblemDetails(BaseModel):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the entries of an OpenAPI document for the problems that an operation may answer with."""
-    return {status: {"model": ProblemDetails, "description": _TITLES[status]} for status in statuses}
+    return {status: {"description": _TITLES[status], "content": _CONTENT} for status in statuses}
 
 
-def name_media_type(document: dict[str, Any]) -> None:
-    """Write the media type of problems into an OpenAPI document, in which FastAPI calls all content JSON."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for status, response in operation["responses"].items():
-                if status >= "400" and "application/json" in response["content"]:
-                    response["content"] = {MEDIA_TYPE: response["content"].pop("application/json")}
+def add_schemas(document: dict[str, Any]) -> None:
+    """Add the schema of problems to an OpenAPI document, to which the entries of `documented` refer."""
+    schema = ProblemDetails.model_json_schema(mode="serialization", ref_template=_SCHEMA)
+    schemas = document["components"]["schemas"]
+    schemas |= schema.pop("$defs") | {ProblemDetails.__name__: schema}
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -183,6 +183,26 @@ def test_a_policy_that_cannot_be_read_demands_everything(strict: Served, home: P
         (home / "policy.yaml").write_text(POLICY)
 
 
+def test_the_warnings_of_a_version_are_the_caller_s_own_and_follow_the_policy(strict: Served, home: Path) -> None:
+    settle(strict.catalog, "licences/own", "llama3.1")
+    mine, other = strict.key("reader"), strict.key("reader")
+    path = "/models/licences/own/versions/1.0.0"
+
+    def lacks(key: dict[str, str]) -> bool:
+        return any("acknowledged before" in warning for warning in strict.get(path, headers=key).json()["warnings"])
+
+    assert [lacks(key) for key in (mine, other, mine)] == [True, True, True]
+    body = {"person": "Ada Lovelace"}
+    strict.request("POST", "/models/licences/own/license/acknowledgements", json=body, headers=mine)
+    assert [lacks(key) for key in (mine, other, mine, other)] == [False, True, False, True]
+    (home / "policy.yaml").write_text("extends: standard\n")
+    try:
+        assert not lacks(other)
+    finally:
+        (home / "policy.yaml").write_text(POLICY)
+    assert lacks(other)
+
+
 def test_a_planned_use_is_judged(strict: Served) -> None:
     settle(strict.catalog, "licences/apache", "Apache-2.0")
     settle(strict.catalog, "licences/check", "llama3.1")

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from weighbridge.catalog.column_types import storable
@@ -16,8 +16,9 @@ from weighbridge.web.api.documents import Page
 from weighbridge.web.authentication import FullAdmin
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = Router(prefix="/audit", tags=["audit"])
 Text = Annotated[str, Field(max_length=1000), AfterValidator(storable)]
 _NUMBER = re.compile(r"[-+]?[0-9._]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from weighbridge.catalog import Delivery
 from weighbridge.domain.access import Caller
@@ -18,8 +18,9 @@ from weighbridge.web.api.webhooks import WebhookId, own_subscription
 from weighbridge.web.authentication import Publisher
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedResources
+from weighbridge.web.routes import Router
 
-router = APIRouter(tags=["webhooks"])
+router = Router(tags=["webhooks"])
 
 MessageId = Annotated[str, Path(alias="delivery", description="The message's id, its `webhook-id`.", max_length=64)]
 _LIST = documented(400, 404, 422, 503)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from weighbridge.catalog import Catalog, JobState, StoredJob
 from weighbridge.domain.access import Caller, Role
@@ -24,9 +24,10 @@ from weighbridge.web.authentication import CallerAgain, Publisher, Reader
 from weighbridge.web.peers import address_of
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog, SharedStreams
+from weighbridge.web.routes import Router
 from weighbridge.web.streams import EVENT_STREAM, EventStream
 
-router = APIRouter(prefix="/ingests", tags=["ingests"])
+router = Router(prefix="/ingests", tags=["ingests"])
 
 JobId = Annotated[
     str, Path(alias="job", description="The job's id, as the answer that accepted it has it.", max_length=64)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from weighbridge.benchmarks.leaderboard import Filter
-from weighbridge.intake.ranking import RankingRequest
-from weighbridge.web.answers import answer
+from weighbridge.benchmarks.leaderboard import Filter, Row
+from weighbridge.intake.ranking import RankingRequest, rank
 from weighbridge.web.api.cursors import MAX_LIMIT
 from weighbridge.web.api.listing import Number, Text
 from weighbridge.web.authentication import Reader
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedRankings
+from weighbridge.web.process import SharedAnswers
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/models/leaderboard", tags=["leaderboard"])
+router = Router(prefix="/models/leaderboard", tags=["leaderboard"])
 
 
 class RankedBy(BaseModel):
@@ -79,10 +79,19 @@ class Leaderboard(BaseModel):
 
 
 @router.get("", response_model=Leaderboard, responses=documented(400, 422, 503))
-def get_leaderboard(
-    request: Request, rankings: SharedRankings, caller: Reader, wanted: Annotated[RankedBy, Query()]
+async def get_leaderboard(
+    request: Request, answers: SharedAnswers, caller: Reader, wanted: Annotated[RankedBy, Query()]
 ) -> Response:
     """Rank the versions that passed by what was measured; only comparable results are ranked against each other."""
-    rows = rankings.rows(wanted.request(caller.models), wanted.limit)
-    items = [{"license_type": row["licence"], **{name: row[name] for name in row if name != "licence"}} for row in rows]
-    return answer(request, {"items": items, "next": None})
+
+    def document() -> dict[str, Any]:
+        groups = rank(wanted.request(caller.models), answers.catalog).groups
+        return {"items": [_row(row) for group in groups for row in group.rows[: wanted.limit]], "next": None}
+
+    return await answers.of(request, caller.models, document)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    """Return a `RowDocument`."""
+    content = row.to_json()
+    return {"license_type": content.pop("licence"), **content}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from weighbridge.intake.licensing import acknowledge, check, standing
 from weighbridge.intake.lookup import exact, not_there
@@ -15,8 +15,9 @@ from weighbridge.web.api.names import Name
 from weighbridge.web.authentication import KnownReader, Publisher, Reader
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog, SharedResources, acting
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/models/{id}/license", tags=["licences"])
+router = Router(prefix="/models/{id}/license", tags=["licences"])
 Version = Annotated[
     str, Query(max_length=255, description="The version's number; empty for the default version, or the latest.")
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Request, Response
+from fastapi import Body, Header, Request, Response
 
 from weighbridge.catalog import StoredJob
 from weighbridge.domain.access import Caller
@@ -23,8 +23,9 @@ from weighbridge.web.api.order_documents import ImportOrder, NewVersion, Registr
 from weighbridge.web.authentication import Publisher
 from weighbridge.web.problems import documented
 from weighbridge.web.process import acting
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/models", tags=["ingests"])
+router = Router(prefix="/models", tags=["ingests"])
 
 Key = Annotated[
     str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from weighbridge.domain.report import Level
 from weighbridge.intake import lookup
@@ -14,8 +14,9 @@ from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, place_of
 from weighbridge.web.api.names import Name, Number
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/models/{id}", tags=["scans"], responses=documented(400, 404, 422, 503))
+router = Router(prefix="/models/{id}", tags=["scans"], responses=documented(400, 404, 422, 503))
 
 
 @router.get("/scan", response_model=documents.Scan)

@@ -5,10 +5,12 @@ Not here: what scanners say of them (web.api.scans).
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
+from weighbridge.config.policy_file import policy_state
 from weighbridge.domain.declarations import contradictions
 from weighbridge.intake import lookup
 from weighbridge.intake.comparing import compare
@@ -19,36 +21,47 @@ from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, place_of
 from weighbridge.web.api.names import Name, Number
 from weighbridge.web.authentication import Reader
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedCatalog, SharedResources, acting
+from weighbridge.web.process import SharedAnswers, SharedCatalog, acting
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/models/{id}", tags=["versions"], responses=documented(400, 404, 422, 503))
+router = Router(prefix="/models/{id}", tags=["versions"], responses=documented(400, 404, 422, 503))
 _NUMBER = Query(max_length=255, description="The number of a version; empty for the default version, or the latest.")
 
 
 @router.get("/versions", response_model=documents.Versions)
-def list_versions(
-    request: Request, catalog: SharedCatalog, name: Name, cursor: Cursor = "", limit: Limit = 50
+async def list_versions(
+    request: Request, answers: SharedAnswers, name: Name, cursor: Cursor = "", limit: Limit = 50
 ) -> Response:
     """List the versions of a model, the latest first."""
-    before = place_of(cursor, "")
-    found = catalog.lists.versions(name, before=before, limit=limit + 1)
-    if not found and not catalog.lists.model(name):
-        raise lookup.not_there(name)
-    following = cursor_of([found[limit - 1].version]) if len(found) > limit else None
-    declaration = catalog.declarations.of(name)
-    items = [documents.version(one, declaration) for one in found[:limit]]
-    return answer(request, {"items": items, "next": following})
+
+    def document() -> dict[str, Any]:
+        catalog = answers.catalog
+        before = place_of(cursor, "")
+        found = catalog.lists.versions(name, before=before, limit=limit + 1)
+        if not found and not catalog.lists.model(name):
+            raise lookup.not_there(name)
+        following = cursor_of([found[limit - 1].version]) if len(found) > limit else None
+        declaration = catalog.declarations.of(name)
+        return {"items": [documents.version(one, declaration) for one in found[:limit]], "next": following}
+
+    return await answers.of(request, None, document)
 
 
 @router.get("/versions/{version}", response_model=documents.WholeVersion)
-def get_version(request: Request, resources: SharedResources, caller: Reader, name: Name, number: Number) -> Response:
+async def get_version(request: Request, answers: SharedAnswers, caller: Reader, name: Name, number: Number) -> Response:
     """Return a version with its card, the gate's decision and its reasons, and where it can be had."""
-    found = lookup.exact(resources.catalog, name, number)
-    with acting(resources, caller) as workspace:
-        licence = standing(found, caller, workspace)
-    warnings = dict.fromkeys((*contradictions(found.card, licence.declaration), *licence.warnings))
-    changelog = resources.catalog.declarations.changelog(name, number)
-    return answer(request, documents.whole_version(found, licence.declaration, changelog, list(warnings)))
+    resources = answers.resources
+
+    def document() -> dict[str, Any]:
+        found = lookup.exact(resources.catalog, name, number)
+        with acting(resources, caller) as workspace:
+            licence = standing(found, caller, workspace)
+        warnings = dict.fromkeys((*contradictions(found.card, licence.declaration), *licence.warnings))
+        changelog = resources.catalog.declarations.changelog(name, number)
+        return documents.whole_version(found, licence.declaration, changelog, list(warnings))
+
+    # A warning says whether this caller has acknowledged what the operator's policy demands.
+    return await answers.of(request, (caller, policy_state(resources.settings.policy, Path.cwd())), document)
 
 
 @router.get("/versions/{version}/files", response_model=documents.Files)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from weighbridge.catalog import Catalog, Subscription
 from weighbridge.domain.access import Caller
@@ -27,8 +27,9 @@ from weighbridge.web.api.webhook_documents import (
 from weighbridge.web.authentication import Publisher
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedCatalog, SharedResources
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+router = Router(prefix="/webhooks", tags=["webhooks"])
 
 WebhookId = Annotated[str, Path(alias="webhook", description="The subscription's id.", max_length=64)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from weighbridge.catalog import ModelSummary
@@ -22,8 +22,9 @@ from weighbridge.web.api.orders import Key, queued, slip_of
 from weighbridge.web.authentication import Publisher
 from weighbridge.web.problems import documented
 from weighbridge.web.process import SharedResources, acting
+from weighbridge.web.routes import Router
 
-router = APIRouter(prefix="/models/{id}", responses=documented(400, 404, 409, 412, 413, 415, 422, 502, 503))
+router = Router(prefix="/models/{id}", responses=documented(400, 404, 409, 412, 413, 415, 422, 502, 503))
 Reason = Annotated[
     str, Query(min_length=1, max_length=1000, description="Why; the catalog and the registries show it.")
 ]

@@ -1,0 +1,51 @@
+"""The newest change of the catalog, read for every request after it arrived: what was kept from before it is outdated.
+
+Requests that wait at the same time share one reading. Not here: what is kept (web.kept_answers, intake.callers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+
+from weighbridge.domain.audit import Head
+
+
+class NewestChange:
+    """Reads the head of the audit log, for the coroutines of one event loop.
+
+    Args:
+        read: returns it; called in a thread of its own, so that it does not wait for the work of other requests.
+    """
+
+    def __init__(self, read: Callable[[], Head]) -> None:
+        self._read, self._thread = read, CapacityLimiter(1)
+        self._reading: asyncio.Task[Head] | None = None
+        self._next: asyncio.Task[Head] | None = None
+
+    async def after(self, request: Request) -> Head:
+        """Return the newest change after the request arrived; the same one for everything that is done for it.
+
+        Raises:
+            CatalogUnavailable, CatalogError: it cannot be read.
+        """
+        if not hasattr(request.state, "newest"):
+            request.state.newest = await self._now()
+        found: Head = request.state.newest
+        return found
+
+    async def _now(self) -> Head:
+        # A reading that has begun may have missed a change that this request's client already knows of.
+        if self._next is None:
+            self._next = asyncio.create_task(self._read_after(self._reading))
+        return await asyncio.shield(self._next)
+
+    async def _read_after(self, earlier: asyncio.Task[Head] | None) -> Head:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        self._reading, self._next = self._next, None
+        return await run_sync(self._read, limiter=self._thread)
