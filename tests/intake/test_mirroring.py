@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from weighbridge.errors import (
     BeingWeighed,
     FileNotInVersion,
     LicenceNotAcknowledged,
+    NotAuthenticated,
     NotInCatalog,
     NotPermitted,
     UnknownRevision,
@@ -136,6 +138,21 @@ def test_what_was_withdrawn(resources: Resources) -> None:
     resources.catalog.remove("org/name", "1.1.0")
     with pytest.raises(NotInCatalog):
         refuse_ended(given, resources)
+
+
+def test_a_key_that_ends_while_bytes_are_given_out(resources: Resources) -> None:
+    settle(resources.catalog)
+    given = served("models", "org/name", "", ANONYMOUS, resources)
+    now, keys = resources.clock(), resources.catalog.keys
+    for name, until in (("long", None), ("over", now - timedelta(seconds=1)), ("gone", None)):
+        keys.add(name, f"hash of {name}", "reader", (), until)
+    refuse_ended(given, resources, Caller("long", "reader"))
+    refuse_ended(given, resources, Caller("gone", "reader"))
+    keys.revoke("gone")
+    for name in ("gone", "over"):
+        with pytest.raises(NotAuthenticated, match="not valid any more"):
+            refuse_ended(given, resources, Caller(name, "reader"))
+    refuse_ended(given, resources, Caller("gone", "reader", kind="issuer"))
 
 
 def test_no_other_version_takes_the_place_of_a_chosen_one(resources: Resources) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from weighbridge.domain.access import Caller
+from weighbridge.domain.access import ANONYMOUS, Caller
 from weighbridge.domain.decision import WITHDRAWN, Decision
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.text import shown
@@ -18,6 +18,7 @@ from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import (
     FileNotInVersion,
     IntegrityError,
+    NotAuthenticated,
     NotInCatalog,
     NotPermitted,
     UnknownRevision,
@@ -197,13 +198,20 @@ def refuse_bytes(given: Served, caller: Caller, resources: Resources) -> None:
         refuse_unacknowledged(given.version, caller, workspace)
 
 
-def refuse_ended(given: Served, resources: Resources) -> None:
-    """Refuse to go on with a version whose bytes are being given out; cheap where nothing changed.
+def refuse_ended(given: Served, resources: Resources, caller: Caller = ANONYMOUS) -> None:
+    """Refuse to go on with a version whose bytes are being given out to a caller; cheap where nothing changed.
+
+    A token of the issuer is not asked for again: those that are valid for minutes could load no large model.
 
     Raises:
+        NotAuthenticated: the caller's key was revoked or has expired meanwhile.
         NotInCatalog: it was removed meanwhile.
         VersionWithdrawn, VersionRefused: it is not PASSED any more.
     """
+    if caller.kind == "key":
+        key = resources.catalog.keys.named(caller.name)
+        if key is None or key.state(resources.clock()) != "valid":
+            raise NotAuthenticated(f"The key {caller.name} is not valid any more.", name=caller.name)
     version = resources.kept.version(given.version.name, given.version.version)
     if version is None:
         raise NotInCatalog(f"{given.version.name} {given.version.version} was removed.")

@@ -26,7 +26,7 @@ from weighbridge.web.mirror.ranges import ByteRange
 from weighbridge.web.peers import address_of
 
 MEDIA_TYPE = "application/octet-stream"
-#: Seconds between two looks at whether a version that is being given out still may be.
+#: Seconds between two looks at whether a version that is being given out still may be, to this caller.
 LOOK_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class FileTransfer(Response):
     def _next(self) -> bytes:
         """Return the next piece. Raises WeighbridgeError where there must be no further one."""
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
-            refuse_ended(self._file.given, self._resources)
+            refuse_ended(self._file.given, self._resources, self._file.caller)
             self._looked_at = time.monotonic()
         return next(self._pieces, b"")
 
