@@ -19,6 +19,7 @@ class PinnedTransport(httpx.BaseTransport):
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
+        self._context = httpx.create_ssl_context()  # It takes time, which is none of a request's.
         self._lock = Lock()
         self._hosts: dict[tuple[str, str, int | None], httpx.HTTPTransport] = {}
 
@@ -28,7 +29,7 @@ class PinnedTransport(httpx.BaseTransport):
         addresses = self._policy.resolve(host, port_of(url.scheme, url.port))
         with self._lock:
             key = (url.scheme, host, url.port)
-            transport = self._hosts.get(key) or self._hosts.setdefault(key, httpx.HTTPTransport())
+            transport = self._hosts.get(key) or self._hosts.setdefault(key, httpx.HTTPTransport(verify=self._context))
         for address in addresses[:-1]:
             try:
                 return transport.handle_request(_pinned(request, address))
