@@ -84,6 +84,10 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
         lambda c: [c.withdraw("org/name", "1.0.0", ""), c.purge("org/name", "1.0.0")],
         ["version.withdrawn", "version.purged"],
     ),
+    "record_served": (
+        lambda c: c.record_served("org/name", "1.0.0", manifest().digest, "192.0.2.1"),
+        ["version.served"],
+    ),
     "places.begin_upload": (
         lambda c: c.places.begin_upload("org/name", "1.0.0", "export", "/there"),
         ["version.uploading"],

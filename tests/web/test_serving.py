@@ -13,6 +13,7 @@ import pytest
 from tests.services.weighbridge import Served, serving
 from weighbridge.domain.access import looks_like_key
 from weighbridge.web.failures import LIMIT
+from weighbridge.web.serving import _listen
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -103,6 +104,14 @@ def test_the_path_of_the_api_is_a_setting(tmp_path: Path) -> None:
         assert served.url.endswith("/registry/v1")
         assert served.get("/models").status_code == 200
         assert served.get("/models/org/name").json()["type"] == "urn:weighbridge:problem:not-in-catalog"
+
+
+def test_answers_do_not_wait_for_a_word_from_the_client() -> None:
+    """Nagle's algorithm would hold a body back for 40 ms; connections inherit what the listening socket has."""
+    with _listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_many_at_once(served: Served) -> None:

@@ -35,6 +35,7 @@ from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.versions import Settlement
 from weighbridge.domain.access import Role
+from weighbridge.domain.audit import SERVED
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Decision, VersionStatus
 from weighbridge.domain.digest import Digest
@@ -359,6 +360,15 @@ class Catalog:
         with self._changes.begin() as change:
             removals.purge(change.connection, name, version, change.now)
             change.record("version.purged", f"{name}@{version}", before={"purged": False}, after={"purged": True})
+
+    def record_served(self, name: str, version: str, manifest: Digest, address: str) -> None:
+        """Record in the audit log that the actor is given files of a version, at an address; call it before.
+
+        Nothing else changes by it.
+        """
+        with self._changes.begin() as change:
+            after = {"manifest": str(manifest), "address": address}
+            change.record(SERVED, f"{name}@{version}", after=after)
 
     def needed(self) -> set[Digest]:
         """Return every blob of every version, whatever its status, except removed and purged ones."""

@@ -17,6 +17,8 @@ from typing import Any
 from weighbridge.domain.text import shown
 from weighbridge.errors import UsageError
 
+#: The action of a row that says who is given files of a version; it is the one that changes nothing.
+SERVED = "version.served"
 #: Flaws after which a log is not examined further.
 MAX_FLAWS = 100
 

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TypeVar
 
 from weighbridge.catalog import Catalog
+from weighbridge.domain.audit import SERVED
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.mirrored_models import MirroredModel, mirrored
 
@@ -31,6 +32,11 @@ class KeptModels:
         self._seen: int | None = None
         self._models: OrderedDict[str, MirroredModel] = OrderedDict()
         self._versions: OrderedDict[tuple[str, str], ModelVersion] = OrderedDict()
+
+    @property
+    def change(self) -> int | None:
+        """The number of the newest change of the catalog at the last look; None before the first one."""
+        return self._seen
 
     def model(self, name: str) -> MirroredModel | None:
         """Return a model, or None."""
@@ -70,7 +76,7 @@ class KeptModels:
                 self._seen = head if self._seen is None else self._seen
                 return self._seen
         rows = self._catalog.audit.rows(after=seen, limit=_MOST_ROWS + 1)
-        changed = {row.object.partition("@")[0] for row in rows}
+        changed = {row.object.partition("@")[0] for row in rows if row.action != SERVED}
         with self._lock:
             everything = len(rows) > _MOST_ROWS
             for name in [one for one in self._models if everything or one in changed]:

@@ -194,8 +194,12 @@ def refuse_bytes(given: Served, caller: Caller, resources: Resources) -> None:
     Raises:
         LicenceNotAcknowledged: the operator's policy demands that the caller acknowledges the licence first.
     """
+    change = resources.kept.change
+    if resources.clearances.holds(given.version, caller, change):
+        return
     with workspace_of(resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
         refuse_unacknowledged(given.version, caller, workspace)
+    resources.clearances.add(given.version, caller, change)
 
 
 def refuse_ended(given: Served, resources: Resources, caller: Caller = ANONYMOUS) -> None:

@@ -20,9 +20,11 @@ from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.webhooks import SigningKey
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.intake.callers import Callers
+from weighbridge.intake.clearances import Clearances
 from weighbridge.intake.engine_pool import EnginePool
 from weighbridge.intake.issuer import issuer_of
 from weighbridge.intake.kept_models import KeptModels
+from weighbridge.intake.recipients import Recipients
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.store.local import LocalBlobStore
@@ -38,8 +40,10 @@ class Resources:
         catalog: the catalog.
         clock: returns the current time.
         callers: knows who sends a key, or a token of the issuer.
+        clearances: callers who may have bytes of a version.
         kept: models and versions that were read lately.
         readings: opens blobs to give them out.
+        recipients: records who is given files.
         pool: the scanners.
         scan_slots: limits how many blobs are scanned at once.
         received: is called with the bytes that a job receives from a source, as they come.
@@ -52,9 +56,11 @@ class Resources:
         self.pool = EnginePool(settings)
         self.scan_slots = BoundedSemaphore(settings.slots)
         self.callers = Callers(catalog, clock, issuer_of(settings))
+        self.clearances = Clearances()
         self.kept = KeptModels(catalog)
         self.readings = BlobReadings(store)
         self.received: Heard = unheard
+        self.recipients = Recipients(catalog, clock)
         self._registries: dict[tuple[str, str], Registry] = {}
 
     @cached_property

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -64,8 +65,8 @@ class Mirrored:
             lambda _: number,
         )
 
-    def request(self, method: str, path: str, **options: object) -> httpx.Response:
-        return self.served.client.request(method, f"{self.url}{path}", **options)  # type: ignore[arg-type]
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self.served.client.request(method, f"{self.url}{path}", **options)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download, snapshot_download
@@ -54,7 +55,7 @@ def test_a_name_without_a_namespace(mirror: Mirrored, tmp_path: Path) -> None:
 
 def test_a_data_set(mirror: Mirrored, tmp_path: Path) -> None:
     mirror.add("clients/data", uri=f"hf-dataset:org/data@{'d' * 40}")
-    options = {"endpoint": mirror.url, "cache_dir": tmp_path}
+    options: dict[str, Any] = {"endpoint": mirror.url, "cache_dir": tmp_path}
     assert content(snapshot_download("clients/data", repo_type="dataset", **options)) == SMALL
     with pytest.raises(RepositoryNotFoundError, match="no model clients/data"):
         snapshot_download("clients/data", endpoint=mirror.url, cache_dir=tmp_path / "other")
@@ -115,7 +116,7 @@ def test_what_was_refused_says_why(mirror: Mirrored, tmp_path: Path) -> None:
 
 def test_what_was_withdrawn_is_not_taken_from_a_cache(mirror: Mirrored, tmp_path: Path) -> None:
     mirror.add("clients/withdrawn")
-    options = {"endpoint": mirror.url, "cache_dir": tmp_path}
+    options: dict[str, Any] = {"endpoint": mirror.url, "cache_dir": tmp_path}
     hf_hub_download("clients/withdrawn", "config.json", **options)
     mirror.served.catalog.withdraw("clients/withdrawn", "1.0.0", "It has a back door.")
     with pytest.raises(RevisionNotFoundError, match="It has a back door"):
@@ -128,7 +129,7 @@ def test_what_was_withdrawn_is_not_taken_from_a_cache(mirror: Mirrored, tmp_path
 
 def test_what_is_unknown(mirror: Mirrored, tmp_path: Path) -> None:
     mirror.add("clients/known")
-    options = {"endpoint": mirror.url, "cache_dir": tmp_path}
+    options: dict[str, Any] = {"endpoint": mirror.url, "cache_dir": tmp_path}
     with pytest.raises(RepositoryNotFoundError, match="no model clients/unknown"):
         snapshot_download("clients/unknown", **options)
     with pytest.raises(RevisionNotFoundError, match="no revision other here"):

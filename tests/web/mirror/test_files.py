@@ -178,3 +178,13 @@ def test_all_of_a_small_model(mirror: Mirrored) -> None:
     mirror.add("files/small")
     for path, body in SMALL.items():
         assert mirror.get(f"/files/small/resolve/main/{path}").content == body
+
+
+def test_who_got_which_version_is_in_the_audit_log(mirror: Mirrored) -> None:
+    version, audit = mirror.add("files/recipients"), mirror.served.catalog.audit
+    path, key = "/files/recipients/resolve/main/config.json", mirror.served.key("reader")
+    for method, headers in (("HEAD", {}), ("GET", {}), ("GET", {}), ("GET", key), ("GET", key)):
+        assert mirror.request(method, path, headers=headers).status_code == 200
+    rows = audit.rows(object_="files/recipients@1.0.0", action="version.served")
+    assert [row.actor.partition(":")[0] for row in rows] == ["anonymous", "key"]
+    assert [row.after for row in rows] == [{"manifest": str(version.manifest.digest), "address": "127.0.0.1"}] * 2

@@ -18,20 +18,22 @@ from weighbridge.web.answers import names_tag
 from weighbridge.web.mirror.ranges import ByteRange, read_ranges
 from weighbridge.web.mirror.refusals import answer, header_text
 from weighbridge.web.mirror.transfers import MEDIA_TYPE, FileTransfer
+from weighbridge.web.peers import address_of
 
 
 def file_answer(request: Request, given: Served, path: str, caller: Caller, resources: Resources) -> Response:
     """Return the answer to a request for a file; for one with bytes, the first of them are read already.
 
     Raises:
-        WeighbridgeError: as `open_file`; or the file is damaged.
+        WeighbridgeError: as `open_file`; or the file is damaged, or it cannot be recorded who gets it.
     """
     file = open_file(given, path, caller, resources)
     try:
         found = _without_bytes(request, file)
-        return (
-            found if found is not None else FileTransfer(file, _ranges(request, file) or (), _headers(file), resources)
-        )
+        if found is not None:
+            return found
+        resources.recipients.record(given.version, caller, address_of(request))
+        return FileTransfer(file, _ranges(request, file) or (), _headers(file), resources)
     except BaseException:
         file.blob.close()
         raise

@@ -61,6 +61,9 @@ class FileTransfer(Response):
         gone = Event()
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if len(self._first) == self._length:
+                await self._send(send, gone)
+                return
             async with create_task_group() as tasks:
                 tasks.start_soon(_watch, receive, gone)
                 await self._send(send, gone)
