@@ -57,9 +57,12 @@ def test_the_owner_of_a_revoked_key_gets_nothing_more(catalog: Catalog) -> None:
 
 def test_a_later_key_of_the_same_name_takes_over_no_receiver(catalog: Catalog) -> None:
     added = catalog.subscriptions.add(WANTED)
-    job = catalog.jobs.add(ORDER).id
+    order = replace(ORDER, key="once")
+    job = catalog.jobs.add(order).id
     catalog.keys.revoke("ci")
     catalog.keys.add("ci", "another hash", "publisher", (), None)
+    assert catalog.jobs.sent("key:ci", "once") is None
+    assert catalog.jobs.add(order).id != job  # The same order, of another person.
     with pytest.raises(StateConflict, match="key:ci is revoked"):
         catalog.subscriptions.enable(added.id)
     settle(catalog)

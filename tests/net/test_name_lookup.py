@@ -43,6 +43,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(name_lookup, "LOOKUP_S", 0.1)
     yield found
     found.answers.set()
+    for lookup in list(name_lookup._under_way.values()):
+        lookup.join(10)
 
 
 def test_names_and_addresses() -> None:

@@ -98,8 +98,11 @@ class Keys:
             return added
 
     def revoke(self, name: str) -> AccessKey:
-        """Make a key invalid for good, and return it; nothing more goes to its receivers. Raises NotInCatalog."""
-        table, because = schema.access_keys, f"The key {name} is revoked."
+        """Make a key invalid for good, and return it; what hangs on its name ends with it. Raises NotInCatalog.
+
+        Nothing more goes to its receivers, and its jobs are not those of a later key's orders.
+        """
+        table, jobs, because = schema.access_keys, schema.jobs, f"The key {name} is revoked."
         with self._changes.begin() as change:
             found = _one(change.connection, _UNREVOKED.with_for_update(), name=name)
             if found is None:
@@ -109,6 +112,7 @@ class Keys:
             change.record("key.revoked", f"key:{name}", before={"role": found.role, "models": found.models})
             receivers.disable(change, webhook_tables.subscriptions.c.key_id == found.id, because)
             messages.expire(change.connection, webhook_tables.deliveries.c.key_id == found.id, because, change.now)
+            change.connection.execute(jobs.update().where(jobs.c.asker == found.caller.actor).values(key=None))
             revoked = _one(change.connection, _NUMBERED, id=found.id)
             assert revoked is not None
             return revoked

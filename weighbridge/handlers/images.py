@@ -86,7 +86,7 @@ class ImageRules:
             )
         named = tuple(host.partition(":")[0] for host in self.hosts)
         trusted = tuple(host for host in self.hosts if ":" in host)
-        policy = AddressPolicy(hosts=named, private=(), trusted=trusted)
+        policy = AddressPolicy(hosts=named, private=(), trusted=trusted, for_others=True)
         try:
             transfer = Transfer.of(SourceSettings(addresses=policy))
             return transfer.read(url, accept="image/*", max_size=self.max_size).content

@@ -128,7 +128,7 @@ class AddressPolicy:
     def _refusal(self, host: str, address: str, reached: Address) -> AddressRefused:
         remedy = "Requests on behalf of others do not go there. The operator of this machine may allow it: "
         if self.for_others and not _is_address(host):
-            _log.warning("%s is at %s, which is not a public address.", shown(host), address)
+            _log.error("%s is at %s, which is not a public address.", shown(host), address)
             return AddressRefused(
                 f"The name {host} leads to an address that is not public.",
                 f"{remedy}{self.settings.networks}, and the log says which address it is.",

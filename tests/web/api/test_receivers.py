@@ -9,7 +9,7 @@ import pytest
 
 from tests.services.weighbridge import Served, serving
 from tests.web.api.test_ingests import environment
-from tests.web.api.test_webhooks import HERE
+from tests.web.api.test_webhooks import HERE, until
 
 pytestmark = pytest.mark.xdist_group("web")
 PRIVATE = [
@@ -37,6 +37,14 @@ def test_by_default_nothing_goes_to_private_addresses(served: Served, url: str) 
     assert served.catalog.jobs.listed(names=["private/*"]) == []
     if "127.0.0.1" in url and "[" not in url:
         assert 'WEIGHBRIDGE_WEBHOOK_NETWORKS=["127.0.0.1"]' in refused.json()["remedy"]
+
+
+def test_where_a_name_leads_is_in_the_log_alone(served: Served) -> None:
+    body = {"url": "https://localhost/", "events": ["version.passed"]}
+    refused = served.request("POST", "/webhooks", json=body, headers=served.key("publisher"))
+    assert "localhost leads to an address that is not public" in refused.json()["detail"]
+    assert not any(address in refused.text for address in ("127.0.0.1", "::1"))
+    until(lambda: "\n".join(served.said), lambda said: "localhost is at " in said)
 
 
 @pytest.mark.parametrize(
@@ -72,5 +80,5 @@ def test_an_operator_s_secret_that_cannot_be_read_is_no_fault_of_the_caller_s(tm
             body = {"url": "https://8.8.8.8/", "events": ["version.passed"]} if method == "POST" else None
             refused = served.request(method, path, json=body, headers=sender)
             assert (refused.status_code, "webhook-secret" in refused.text) == (500, False)
-        assert "webhook-secret is empty" in "\n".join(served.said)
+        until(lambda: "\n".join(served.said), lambda said: "webhook-secret is empty" in said)
         assert served.get("/webhooks", headers=sender).json()["items"] == []
