@@ -83,7 +83,7 @@ class Acknowledgements:
         self, name: str, *, actor: str = "", before: int | None = None, limit: int | None = None
     ) -> list[Acknowledgement]:
         """Return the acknowledgements of a model, the newest first; only of one actor, or before an id, if given."""
-        with self._database.read() as connection:
+        with self._database.read(single=True) as connection:
             return _of(connection, name, actor, before, NO_LIMIT if limit is None else limit)
 
 

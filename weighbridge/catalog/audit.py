@@ -96,7 +96,7 @@ class AuditLog:
 
     def head(self) -> Head:
         """Return the newest row's number and hash, worth keeping elsewhere."""
-        with self._database.read() as connection:
+        with self._database.read(single=True) as connection:
             return _head(connection)
 
     def prove(self, kept: Iterable[Head] = ()) -> AuditProof:

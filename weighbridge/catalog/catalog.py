@@ -277,7 +277,7 @@ class Catalog:
 
     def state(self, name: str, version: str) -> tuple[VersionStatus, bool] | None:
         """Return a version's status and whether it is the default one, or None; `get` reads all of it."""
-        with self._database.read() as connection:
+        with self._database.read(single=True) as connection:
             return versions.state(connection, name, version)
 
     def having(self, name: str, manifest: Digest) -> ModelVersion | None:

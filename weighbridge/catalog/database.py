@@ -61,11 +61,14 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Open a transaction that sees one state of the database and changes nothing."""
+    def read(self, *, single: bool = False) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the database and changes nothing.
+
+        `single` is for one statement alone, which sees one state by itself: PostgreSQL is not asked to begin and end.
+        """
         with self._errors(), self._engine.connect() as connection:
             if self.url.get_backend_name() == "postgresql":  # Otherwise each statement would see a state of its own.
-                connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.execution_options(isolation_level="AUTOCOMMIT" if single else "REPEATABLE READ")
             with connection.begin():
                 yield connection
 

@@ -38,7 +38,7 @@ class Declarations:
 
     def of(self, name: str) -> ModelDeclaration | None:
         """Return what is declared of a model, or None."""
-        with self._database.read() as connection:
+        with self._database.read(single=True) as connection:
             return _of(connection, name)
 
     def change(
@@ -83,7 +83,7 @@ class Declarations:
 
     def changelog(self, name: str, version: str) -> str:
         """Return what is new in a version, in the words of whoever added it; empty where nobody said."""
-        with self._database.read() as connection:
+        with self._database.read(single=True) as connection:
             return str(connection.execute(_CHANGELOG, {"name": name, "version": version}).scalar() or "")
 
     def set_changelog(self, name: str, version: str, text: str, *, said_at: datetime | None = None) -> None:

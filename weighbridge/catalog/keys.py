@@ -119,17 +119,17 @@ class Keys:
 
     def of(self, hash_: str) -> AccessKey | None:
         """Return the key with a hash, valid or not, or None."""
-        with self._changes.database.read() as connection:
+        with self._changes.database.read(single=True) as connection:
             return _one(connection, _HASHED, hash=hash_)
 
     def named(self, name: str) -> AccessKey | None:
         """Return the key of a name that is not revoked, or None."""
-        with self._changes.database.read() as connection:
+        with self._changes.database.read(single=True) as connection:
             return _one(connection, _UNREVOKED, name=name)
 
     def get(self, id_: int) -> AccessKey:
         """Return the key of a row, valid or not. Raises NotInCatalog."""
-        with self._changes.database.read() as connection:
+        with self._changes.database.read(single=True) as connection:
             found = _one(connection, _NUMBERED, id=id_)
         if found is None:
             raise NotInCatalog("There is no such key.", "See weighbridge token list.")

@@ -28,7 +28,7 @@ class Lists:
 
     def model(self, name: str) -> ModelSummary | None:
         """Return the line of one model, or None."""
-        with self._database.read() as connection:
+        with self._database.read(single=True) as connection:
             return listings.of_model(connection, name)
 
     def versions(self, name: str, *, before: str = "", limit: int | None = None) -> list[VersionSummary]:
@@ -41,5 +41,5 @@ class Lists:
 
     def files(self, name: str, version: str, *, after: str = "", limit: int | None = None) -> list[FileEntry]:
         """Return files of a version, sorted by path, from the first path after `after` on."""
-        with self._database.read() as connection:
+        with self._database.read(single=True) as connection:
             return summaries.files(connection, name, version, after, limit)

@@ -18,9 +18,11 @@ from sqlalchemy import Connection, Select, bindparam, exists, or_, select, tuple
 from weighbridge.catalog import schema
 from weighbridge.catalog.column_types import LIMIT, NO_LIMIT
 from weighbridge.catalog.listings import LINES, ModelSummary, licence, load, number
-from weighbridge.catalog.manifests import BATCH, batches
+from weighbridge.catalog.manifests import batches
 from weighbridge.catalog.search_texts import Found, SearchTexts
 
+#: Names that are read at once until a part of the list is full.
+_WALKED = 100
 Sort = Literal["name", "created", "updated", "size", "parameters"]
 _table, _tags = schema.listings.c, schema.listing_tags
 _COLUMNS = {
@@ -125,7 +127,7 @@ def _first(
     connection: Connection, statements: _Statements, values: Mapping[str, Any], found: Found
 ) -> list[ModelSummary]:
     """Return the first models of a query that a search found; as it found many, they come soon."""
-    with connection.execute(statements.names, values, execution_options={"yield_per": BATCH}) as rows:
+    with connection.execute(statements.names, values, execution_options={"yield_per": _WALKED}) as rows:
         names = list(islice((name for (name,) in rows if name in found), values["limit"]))
     parts = (load(connection, statements.named, {"found": part}) for part in batches(names))
     return [model for part in parts for model in part]

@@ -1,6 +1,6 @@
 """Texts that searches look at, kept in memory, one a model: a search is a part of them.
 
-A part of a word is found by no index that both databases have (docs/adr/0018). Every change of a model is a row of the
+A part of a word is found by no index that both databases have (docs/adr/0020). Every change of a model is a row of the
 audit log that names it, so each search first reads the texts of the models that were named since the last one, whoever
 changed them. Not here: what a model's text is, and the other filters (catalog.listings).
 """
