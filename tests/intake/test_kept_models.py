@@ -62,3 +62,20 @@ def test_little_is_kept(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> No
         kept.model(f"org/name{number}")
     assert len(kept._versions) == 1
     assert len(kept._models) == 1
+
+
+def test_names_as_clients_write_them(catalog: Catalog) -> None:
+    kept = KeptModels(catalog)
+    settle(catalog, name="llama2:7b")
+    assert [kept.name_of(asked) for asked in ("llama2-7b", "llama2-7b", "llama2:7b")] == ["llama2:7b"] * 3
+    assert [kept.name_of(asked) for asked in ("llama2-", "-", "other-[a]", "%-_")] == [
+        "llama2-",
+        "-",
+        "other-[a]",
+        "%-_",
+    ]
+    settle(catalog, name="llama2 7b")
+    assert kept.name_of("llama2-7b") == "llama2-7b", "two models would be called so"
+    settle(catalog, name="llama2-7b")
+    assert kept.name_of("llama2-7b") == "llama2-7b"
+    assert kept.model("llama2-7b") is not None

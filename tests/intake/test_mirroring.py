@@ -169,11 +169,14 @@ def test_no_other_version_takes_the_place_of_a_chosen_one(resources: Resources) 
 def test_what_is_being_weighed(resources: Resources) -> None:
     job = resources.catalog.jobs.add(JobOrder("ingest", "org/name", {"uri": "mock:x"}, "key:a"))
     assert "it waits for its turn" in refused(resources, BeingWeighed)
-    steps = [{"name": "fetch", "state": "done"}, {"name": "scan", "state": "running", "done": 3, "total": 8}]
+    steps = [
+        {"name": "fetch", "state": "done", "done": 8, "total": 8},
+        {"name": "scan", "state": "running", "done": 3, "total": 8},
+    ]
     taken = resources.catalog.jobs.take("owner", 30)
     assert taken is not None
     resources.catalog.jobs.renew(job.id, "owner", 30, {"progress": {"status": "SCANNING", "steps": steps}})
-    assert "scan, 37 % done" in refused(resources, BeingWeighed)
+    assert "37 % scanned" in refused(resources, BeingWeighed)
     resources.catalog.jobs.cancel(job.id)
     settle(resources.catalog)
     assert number(resources) == "1.0.0"

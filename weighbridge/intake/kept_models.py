@@ -11,10 +11,10 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import TypeVar
 
-from weighbridge.catalog import Catalog
+from weighbridge.catalog import Catalog, ModelQuery
 from weighbridge.domain.audit import SERVED
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake.mirrored_models import MirroredModel, mirrored
+from weighbridge.intake.mirrored_models import MirroredModel, hub_name, mirrored
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T", MirroredModel, ModelVersion)
@@ -30,6 +30,7 @@ class KeptModels:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog, self._lock = catalog, Lock()
         self._seen: int | None = None
+        self._names: dict[str, str] = {}
         self._models: OrderedDict[str, MirroredModel] = OrderedDict()
         self._versions: OrderedDict[tuple[str, str], ModelVersion] = OrderedDict()
 
@@ -46,6 +47,25 @@ class KeptModels:
             return mirrored(versions) if versions else None
 
         return self._of(self._models, name, read)
+
+    def name_of(self, asked: str) -> str:
+        """Return the name of the model that clients of the Hub call by a name: that one, or one with further signs.
+
+        Where several models would be called so, it is none of them.
+        """
+        if "-" not in asked or self.model(asked) is not None:
+            return asked
+        seen = self._look()
+        found = self._names.get(asked)
+        if found is None:
+            pattern = "".join("?" if sign == "-" else "[[]" if sign == "[" else sign for sign in asked)
+            models = self._catalog.lists.models(ModelQuery(names=(pattern,)))
+            names = [one.name for one in models if hub_name(one.name) == asked]
+            found = names[0] if len(names) == 1 else asked
+            with self._lock:
+                if self._seen == seen and len(names) == 1 and len(self._names) < _MOST_KEPT:
+                    self._names[asked] = found
+        return found
 
     def version(self, name: str, number: str) -> ModelVersion | None:
         """Return a version, whole, or None."""
@@ -79,6 +99,8 @@ class KeptModels:
         changed = {row.object.partition("@")[0] for row in rows if row.action != SERVED}
         with self._lock:
             everything = len(rows) > _MOST_ROWS
+            if changed:
+                self._names.clear()
             for name in [one for one in self._models if everything or one in changed]:
                 del self._models[name]
             for key in [one for one in self._versions if everything or one[0] in changed]:

@@ -19,6 +19,7 @@ from weighbridge.errors import WeighbridgeError
 #: What a repository of the Hub may be.
 RepoKind = Literal["models", "datasets", "spaces"]
 _COMMIT = re.compile("[0-9a-f]{40}")
+_NOT_OF_HUB = re.compile(r"[^\w.-]")
 #: The default version's name among revisions.
 MAIN = "main"
 #: Names that say whether a branch or a tag is meant.
@@ -105,6 +106,15 @@ def _upstream(source: str) -> str:
     """Return the commit that a pinned URI names; empty where it names none."""
     ref = _ref(source)
     return ref.revision if ref is not None and _COMMIT.fullmatch(ref.revision) else ""
+
+
+def hub_name(name: str) -> str:
+    """Return the name by which clients of the Hub ask for a model: they refuse most signs, and a second slash.
+
+    Each such sign becomes `-`: `team/model:7b` is `team/model-7b` for them.
+    """
+    namespace, slash, rest = name.partition("/")
+    return _NOT_OF_HUB.sub("-", namespace) + slash + _NOT_OF_HUB.sub("-", rest)
 
 
 def kind_of(source: str) -> RepoKind:

@@ -90,7 +90,7 @@ def served(
 
     Args:
         kind: what the client takes it for; a data set is no model.
-        name: its name in the catalog.
+        name: its name in the catalog, or as clients of the Hub write that (`hub_name`).
         revision: branch, tag, number or commit; empty for `main`.
         caller: who asks.
         resources: those of the process.
@@ -106,6 +106,7 @@ def served(
         VersionRefused: the gate did not let the version in; `facts` have `name` and `version`.
         NotAuthenticated, SourceUnavailable, TooManyAtOnce: as `taken_in`.
     """
+    name = resources.kept.name_of(name)
     _refuse_stranger(name, caller)
     shown_too = describing and resources.mirror.upstream(name).show_refused
     try:
@@ -140,6 +141,7 @@ def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -
     Raises:
         WeighbridgeError: as `served` of `main` does, where there is none.
     """
+    name = resources.kept.name_of(name)
     _refuse_stranger(name, caller)
     try:
         model = _model(kind, name, resources)

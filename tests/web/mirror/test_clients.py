@@ -53,6 +53,16 @@ def test_a_name_without_a_namespace(mirror: Mirrored, tmp_path: Path) -> None:
     assert content(found) == SMALL
 
 
+@pytest.mark.parametrize(
+    ("name", "asked"), [("clients:7b", "clients-7b"), ("a/b/clients", "a/b-clients"), ("x/y z", "x/y-z")]
+)
+def test_a_name_that_clients_refuse(mirror: Mirrored, tmp_path: Path, name: str, asked: str) -> None:
+    mirror.add(name)
+    assert content(snapshot_download(asked, endpoint=mirror.url, cache_dir=tmp_path)) == SMALL
+    assert asked in [one.id for one in HfApi(mirror.url).list_models(search=name)]
+    assert [one.name for one in HfApi(mirror.url).list_repo_refs(asked).branches] == ["main"]
+
+
 def test_a_data_set(mirror: Mirrored, tmp_path: Path) -> None:
     mirror.add("clients/data", uri=f"hf-dataset:org/data@{'d' * 40}")
     options: dict[str, Any] = {"endpoint": mirror.url, "cache_dir": tmp_path}

@@ -15,7 +15,7 @@ from weighbridge.catalog import ModelSummary
 from weighbridge.domain.access import Caller
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.manifest import FileEntry
-from weighbridge.intake.mirrored_models import MAIN
+from weighbridge.intake.mirrored_models import MAIN, hub_name
 from weighbridge.intake.mirroring import Revisions, Served
 
 
@@ -96,6 +96,7 @@ def _sibling(entry: FileEntry) -> dict[str, Any]:
 
 def _head(name: str, card: ModelCard) -> dict[str, Any]:
     """Return the keys that a list and a description share; some clients fail where one is missing."""
+    name = hub_name(name)
     return {
         "_id": name,
         "id": name,
