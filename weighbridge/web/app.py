@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
@@ -50,6 +50,7 @@ from weighbridge.web.limits import RequestLimits
 from weighbridge.web.methods import MethodsOfPaths
 from weighbridge.web.mirror.application import Mirror
 from weighbridge.web.newest_change import NewestChange
+from weighbridge.web.parameters import refuse_unknown_parameters
 from weighbridge.web.problems import add_handlers, add_schemas, documented
 from weighbridge.web.stopping import stop_event
 from weighbridge.web.streams import OpenStreams
@@ -122,8 +123,9 @@ def create_api(settings: Settings, processes: int = 1) -> FastAPI:
     app.state.failures = Failures(processes)
     app.state.streams = OpenStreams(settings.max_streams, settings.max_streams_each)
     add_handlers(app)
+    checks = (*READING, Depends(refuse_unknown_parameters))
     for router in _ROUTERS:
-        router.add_to(app, prefix, READING, documented(401, 403, 429))
+        router.add_to(app, prefix, checks, documented(401, 403, 429))
     _add_reference(app, prefix)
     return app
 
