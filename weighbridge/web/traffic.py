@@ -6,6 +6,7 @@ Not here: what else is measured (web.health).
 from __future__ import annotations
 
 import time
+from functools import cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +26,16 @@ def series(name: str, **labels: object) -> str:
     """Return the name of a series, as Prometheus writes it; the labels' values need no escaping."""
     written = ",".join(f'{key}="{value}"' for key, value in labels.items())
     return f"{name}{{{written}}}"
+
+
+@cache
+def _series_of(part: str, method: str, status: int) -> tuple[str, str, str]:
+    """Return the series of requests, seconds and bytes; there are some dozens of them, made once."""
+    return (
+        series("weighbridge_requests_total", part=part, method=method, status=status),
+        series("weighbridge_request_seconds_total", part=part),
+        series("weighbridge_sent_bytes_total", part=part),
+    )
 
 
 class Traffic:
@@ -63,12 +74,9 @@ class Traffic:
         path: str = scope["path"]
         part = next((name for name, prefix in self._parts.items() if path.startswith(f"{prefix}/")), "other")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        amounts = {
-            series("weighbridge_requests_total", part=part, method=method, status=status): 1,
-            series("weighbridge_request_seconds_total", part=part): seconds,
-            series("weighbridge_sent_bytes_total", part=part): 0 if method == "HEAD" else size,
-        }
+        requests, spent, sent = _series_of(part, method, status)
+        amounts = {requests: 1, spent: seconds, sent: 0 if method == "HEAD" else size}
         if part == "mirror" and any(mark in path for mark in _FILES):
             result = "hit" if status < 400 else _RESULTS.get(status, "error")
-            amounts[series("weighbridge_mirror_files_total", result=result)] = 1
+            amounts[f'weighbridge_mirror_files_total{{result="{result}"}}'] = 1
         self._counters.add(amounts)
