@@ -24,7 +24,7 @@ def make(catalog: Catalog, name: str = "ci", role: str = "publisher", **more: An
 
 def callers(catalog: Catalog, at: datetime = NOW) -> Callers:
     found = Callers(catalog, lambda: at)
-    found._store_use = lambda id_, now: catalog.keys.note_use(id_, now)  # type: ignore[method-assign]
+    found._note_use = lambda id_, now: catalog.keys.note_use(id_, now)  # type: ignore[method-assign]
     return found
 
 

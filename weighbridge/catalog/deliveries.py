@@ -77,6 +77,8 @@ class Deliveries:
                 changes = {"state": "failed", "problem": attempt.problem, "ended_at": change.now}
             else:
                 changes = {"state": "delivered", "problem": None, "ended_at": change.now}
+            if delivery.subscription_id is not None:
+                receivers.hold(change, delivery.subscription_id)
             if not messages.note(change.connection, delivery, owner, attempt, changes):
                 return
             if delivery.subscription_id is None:

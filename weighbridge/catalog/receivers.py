@@ -20,6 +20,12 @@ _FAILING = f"Every attempt has failed for more than {FAILING.days} days."
 _table = webhook_tables.subscriptions
 
 
+def hold(change: Transaction, subscription_id: str) -> None:
+    """Let other changes of a subscription wait: whoever holds it before its messages waits for nobody in a circle."""
+    its = select(_table.c.id).where(_table.c.id == subscription_id)
+    change.connection.execute(its.with_for_update(key_share=True))
+
+
 def note_success(change: Transaction, subscription_id: str) -> None:
     """Store that a subscription's receiver has got a message."""
     failing = (_table.c.id == subscription_id) & _table.c.failing_since.is_not(None)
@@ -53,7 +59,7 @@ def disable(change: Transaction, wanted: ColumnElement[bool], because: str) -> N
         because: why, a sentence for their owners.
     """
     enabled = select(_table.c.id, _table.c.url).where(wanted, _table.c.disabled_at.is_(None)).order_by(_table.c.id)
-    for row in change.connection.execute(enabled.with_for_update()).all():
+    for row in change.connection.execute(enabled.with_for_update(key_share=True)).all():
         values = {"disabled_at": change.now, "disabled_because": because}
         change.connection.execute(_table.update().where(_table.c.id == row.id).values(values))
         messages.expire(change.connection, webhook_tables.deliveries.c.subscription_id == row.id, because, change.now)
