@@ -14,7 +14,18 @@ from weighbridge.cli.commands import COMMANDS
 
 GROUP = typer.main.get_group(app.app)
 #: What takes longest to import, of what not every command needs.
-HEAVY = ("alembic", "fastapi", "httpx", "jinja2", "mlflow", "numpy", "prefect", "py7zr", "sqlalchemy")
+HEAVY = (
+    "alembic",
+    "fastapi",
+    "httpx",
+    "jinja2",
+    "mlflow",
+    "numpy",
+    "prefect",
+    "py7zr",
+    "sqlalchemy",
+    "weighbridge.content.detection",
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from weighbridge.config.settings import Settings
-from weighbridge.intake.scanning import Engines
 from weighbridge.scanners import open_scanners
+from weighbridge.scanners.interface import Scanner
+
+if TYPE_CHECKING:
+    from weighbridge.intake.scanning import Engines
 
 
 @dataclass
@@ -65,7 +70,7 @@ class EnginePool:
 
     def _open(self) -> OpenEngines:
         with ExitStack() as stack:
-            engines = Engines.of(stack.enter_context(open_scanners(self._settings)))
+            engines = _engines_of(stack.enter_context(open_scanners(self._settings)))
             return OpenEngines(engines, _closing=stack.pop_all())
 
     def _retire(self) -> None:
@@ -75,4 +80,11 @@ class EnginePool:
 
 
 def _is_outdated(opened: OpenEngines) -> bool:
-    return Engines.of(opened.engines.scanners).engines != opened.engines.engines
+    return _engines_of(opened.engines.scanners).engines != opened.engines.engines
+
+
+def _engines_of(scanners: Sequence[Scanner]) -> Engines:
+    # A server answers before it has imported what reads models; the pool's lock is held, so that one thread does.
+    from weighbridge.intake.scanning import Engines
+
+    return Engines.of(scanners)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING
 
 from weighbridge.catalog import Catalog
 from weighbridge.config.lock_file import read_lock_of
@@ -34,7 +35,6 @@ from weighbridge.intake.asker import Asker
 from weighbridge.intake.engine_pool import OpenEngines
 from weighbridge.intake.opening import open_catalog
 from weighbridge.intake.resources import Resources
-from weighbridge.intake.scanning import Engines
 from weighbridge.net.auth import Auth
 from weighbridge.net.credentials import read_auth, upstream_auth
 from weighbridge.net.on_behalf import limited, refuse_file, refuse_place, refuse_weaker, taken
@@ -46,6 +46,9 @@ from weighbridge.scanners import import_scanners
 from weighbridge.sources import import_source, open_source
 from weighbridge.sources.interface import Source
 from weighbridge.store.local import LocalBlobStore
+
+if TYPE_CHECKING:
+    from weighbridge.intake.scanning import Engines
 
 #: The content of a lock, by model name: the URI and the manifest.
 Locks = Mapping[str, tuple[str, Manifest]]

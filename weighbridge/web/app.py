@@ -5,6 +5,7 @@ Not here: the server that runs it (web.serving).
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -159,6 +160,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.prefix, app.state.sender = settings.api_prefix, sender
             app.state.newest_change = NewestChange(resources.catalog.audit.head)
             app.state.answers = KeptAnswers(resources, app.state.newest_change)
+            gc.freeze()  # Looking for garbage among all that was imported would hold every request up, for 80 ms.
             yield
 
     return opened
