@@ -30,6 +30,7 @@ from weighbridge.intake.asker import Asker
 from weighbridge.intake.job_orders import OrderSlip, order_ingest
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.mirror_ingests import being_weighed, revision_name
+from weighbridge.intake.mirrored_models import hub_name
 from weighbridge.intake.mirroring import Served, served
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.withdrawing import withdraw
@@ -261,8 +262,12 @@ def test_another_revision_never_becomes_what_others_get(door: Door) -> None:
             ask(resources, revision=third)
         work(resources)
         assert (ask(resources, revision=third).commit, ask(resources).commit) == (third, second)
-        assert {job.order.name for job in jobs(resources)} == {
-            *("org/name", "org/name:v0.1", f"org/name:{first}", f"org/name:{third}")
+        door.hub.add("org/name-v0.1", FILES)
+        with pytest.raises(BeingWeighed):
+            ask(resources, "org/name-v0.1")  # This is another repository.
+        assert hub_name("org/name:revision/v0.1") == "org/name"
+        assert {job.order.name for job in jobs(resources)} == {"org/name-v0.1"} | {
+            *("org/name", "org/name:revision/v0.1", f"org/name:revision/{first}", f"org/name:revision/{third}")
         }
 
 
@@ -309,5 +314,5 @@ def test_how_far_it_is_and_when_to_ask_again() -> None:
 
 def test_names_of_revisions() -> None:
     assert revision_name("a/b", "") == revision_name("a/b", "main") == revision_name("a/b", "refs/heads/main") == "a/b"
-    assert revision_name("a/b", "refs/tags/v1") == revision_name("a/b", "v1") == "a/b:v1"
-    assert revision_name("a/b", "refs/pr/1") == "a/b:refs/pr/1"
+    assert revision_name("a/b", "refs/tags/v1") == revision_name("a/b", "v1") == "a/b:revision/v1"
+    assert revision_name("a/b", "refs/pr/1") == "a/b:revision/refs/pr/1"

@@ -25,7 +25,7 @@ from weighbridge.errors import (
 )
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.job_orders import OrderSlip, order_ingest
-from weighbridge.intake.mirrored_models import MAIN, RepoKind
+from weighbridge.intake.mirrored_models import MAIN, REVISION_MARK, RepoKind
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import workspace_of
 
@@ -51,7 +51,7 @@ def revision_name(name: str, revision: str) -> str:
     """
     for prefix in _QUALIFIED:
         revision = revision.removeprefix(prefix)
-    return name if revision in ("", MAIN) else f"{name}:{revision}"
+    return name if revision in ("", MAIN) else f"{name}{REVISION_MARK}{revision}"
 
 
 def taken_in(
@@ -117,7 +117,7 @@ def _ref(kind: RepoKind, name: str, revision: str) -> ModelRef | None:
     if kind not in _SOURCES:
         return None
     wanted = revision_name(name, revision)
-    ref = ModelRef(_SOURCES[kind], name, wanted.removeprefix(name).removeprefix(":"))
+    ref = ModelRef(_SOURCES[kind], name, wanted.removeprefix(name).removeprefix(REVISION_MARK))
     try:
         checked_name(wanted)
     except InvalidName:

@@ -22,6 +22,8 @@ _COMMIT = re.compile("[0-9a-f]{40}")
 _NOT_OF_HUB = re.compile(r"[^\w.-]")
 #: The default version's name among revisions.
 MAIN = "main"
+#: What is between a model's name and another revision of it, which is a model of its own (docs/adr/0019).
+REVISION_MARK = ":revision/"
 #: Names that say whether a branch or a tag is meant.
 _QUALIFIED = ("refs/heads/", "refs/tags/")
 
@@ -111,8 +113,9 @@ def _upstream(source: str) -> str:
 def hub_name(name: str) -> str:
     """Return the name by which clients of the Hub ask for a model: they refuse most signs, and a second slash.
 
-    Each such sign becomes `-`: `team/model:7b` is `team/model-7b` for them.
+    Each such sign becomes `-`: `team/model:7b` is `team/model-7b` for them. Another revision of a model has its name.
     """
+    name = name.partition(REVISION_MARK)[0]
     namespace, slash, rest = name.partition("/")
     return _NOT_OF_HUB.sub("-", namespace) + slash + _NOT_OF_HUB.sub("-", rest)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from weighbridge.domain.access import Caller
 from weighbridge.errors import UsageError
-from weighbridge.intake.mirrored_models import RepoKind, kind_of
+from weighbridge.intake.mirrored_models import REVISION_MARK, RepoKind, kind_of
 from weighbridge.intake.resources import Resources
 from weighbridge.web.api.cursors import MAX_LIMIT
 from weighbridge.web.api.listing import Listing
@@ -46,6 +46,7 @@ def models(request: Request, kind: RepoKind, caller: Caller, resources: Resource
         summary(one)
         for one in shown
         if one.default and kind_of(one.source) == kind and caller.may("reader", one.name)
+        if REVISION_MARK not in one.name
         if not author or one.name.startswith(f"{author}/")
     ]
     return entries, cursor
