@@ -36,6 +36,7 @@ COMMIT = "a" * 40
         ("/api/models/org%2Fname", HubPath("info", "models", "org/name")),
         ("/api/models/org/name/revision/refs%2Fpr%2F1", HubPath("info", "models", "org/name", "refs/pr/1")),
         ("/api/models/gpt2/revision/main", HubPath("info", "models", "gpt2", "main")),
+        ("/api/models/org/name/revision/HEAD", HubPath("info", "models", "org/name", "main")),
         ("/api/datasets/org/data/revision/main", HubPath("info", "datasets", "org/data", "main")),
         ("/api/models/org/name/tree/main", HubPath("tree", "models", "org/name", "main")),
         ("/api/models/org/name/tree/main/", HubPath("tree", "models", "org/name", "main")),

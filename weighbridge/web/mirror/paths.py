@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from urllib.parse import unquote_to_bytes
 
 from weighbridge.errors import UsageError
-from weighbridge.intake.mirrored_models import RepoKind
+from weighbridge.intake.mirrored_models import MAIN, RepoKind
 
 What = Literal[
     "file", "info", "tree", "paths-info", "refs", "auth-check", "absent", "list", "whoami", "telemetry", "unknown"
@@ -31,6 +31,8 @@ _WITHOUT: dict[str, What] = {
         ("commits", "discussions", "safetensors-metadata", "xet-read-token", "treesize", "compare"), "absent"
     ),
 }
+#: What git calls the newest commit of the default branch; clients in JavaScript ask for it.
+_HEAD = "HEAD"
 #: Revisions that have slashes even where a client does not escape them.
 _SPLIT_REVISIONS = (("refs", "pr"), ("refs", "convert"), ("refs", "heads"), ("refs", "tags"))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -133,4 +135,5 @@ def _cached_path(kind: RepoKind, parts: tuple[str, ...]) -> HubPath:
 def _revision(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Return the revision at the beginning of segments, and the other ones."""
     length = 3 if parts[:2] in _SPLIT_REVISIONS and len(parts) > 2 else 1
-    return "/".join(parts[:length]), parts[length:]
+    revision = "/".join(parts[:length])
+    return MAIN if revision == _HEAD else revision, parts[length:]
