@@ -292,6 +292,17 @@ def test_a_name_of_another_source_is_not_continued_by_a_hub(door: Door, tmp_path
         assert len(jobs(resources)) == 1
 
 
+def test_a_model_with_a_similar_name_is_not_served_for_one_of_the_hub(door: Door) -> None:
+    with door.open("mode: catalog") as resources:
+        with workspace_of(resources, Asker(on_behalf=True, actor="key:ci")) as workspace:
+            request = IngestRequest(ModelRef("hf", "org/name"), "org/name:7b")
+            order_ingest(request, OrderSlip(Caller("ci", "publisher")), workspace)
+        work(resources)
+        assert ask(resources, "org/name-7b").version.name == "org/name:7b"
+    with door.open() as resources, pytest.raises(BeingWeighed):
+        ask(resources, "org/name-7b")
+
+
 def test_how_far_it_is_and_when_to_ask_again() -> None:
     def error(state: str, *steps: dict[str, object]) -> BeingWeighed:
         order = JobOrder("ingest", "m", {"uri": "hf:m"}, "key:r")

@@ -6,10 +6,10 @@ Values only. Not here: the file that says so (config.mirror_file).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
 from weighbridge.domain.auth_place import AuthPlace, place_name
+from weighbridge.domain.name_patterns import matches
 from weighbridge.domain.ref import ModelRef
 
 #: What a request for a model does that is not here: `catalog` nothing, `gated` has it taken in, `read-through` hands it
@@ -57,11 +57,11 @@ class Upstream:
 
     def has(self, name: str) -> bool:
         """Return whether a repository of that name is this Hub's."""
-        return any(fnmatchcase(name, pattern) for pattern in self.names)
+        return any(matches(name, pattern) for pattern in self.names)
 
     def mode_of(self, name: str) -> MirrorMode:
         """Return what a request for a model of that name does."""
-        return next((mode for pattern, mode in self.modes if fnmatchcase(name, pattern)), self.mode)
+        return next((mode for pattern, mode in self.modes if matches(name, pattern)), self.mode)
 
 
 #: The Hub of a name that no upstream has: nothing is taken from it by a request.

@@ -90,7 +90,7 @@ def served(
 
     Args:
         kind: what the client takes it for; a data set is no model.
-        name: its name in the catalog, or as clients of the Hub write that (`hub_name`).
+        name: its name in the catalog, or in the mode `catalog` as clients of the Hub write that (`hub_name`).
         revision: branch, tag, number or commit; empty for `main`.
         caller: who asks.
         resources: those of the process.
@@ -106,7 +106,7 @@ def served(
         VersionRefused: the gate did not let the version in; `facts` have `name` and `version`.
         NotAuthenticated, SourceUnavailable, TooManyAtOnce: as `taken_in`.
     """
-    name = resources.kept.name_of(name)
+    name = _name_here(name, resources)
     _refuse_stranger(name, caller)
     shown_too = describing and resources.mirror.upstream(name).show_refused
     try:
@@ -116,6 +116,15 @@ def served(
     except NotInCatalog as missing:
         taken = taken_in(kind, name, revision, caller, resources, missing)
     return _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
+
+
+def _name_here(asked: str, resources: Resources) -> str:
+    """Return the name in the catalog of what a client asks for.
+
+    Where an unknown model is taken in, each name is the Hub's own: none is taken for a similar one of the catalog.
+    """
+    gated = resources.mirror.upstream(asked).mode_of(asked) == "gated"
+    return asked if gated else resources.kept.name_of(asked)
 
 
 def _kept(kind: RepoKind, name: str, revision: str, resources: Resources, *, refused: bool) -> Served:
@@ -141,7 +150,7 @@ def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -
     Raises:
         WeighbridgeError: as `served` of `main` does, where there is none.
     """
-    name = resources.kept.name_of(name)
+    name = _name_here(name, resources)
     _refuse_stranger(name, caller)
     try:
         model = _model(kind, name, resources)
