@@ -33,7 +33,7 @@ def test_a_worker_of_prefect_does_the_job(
         home=Path(prefect_server.environment["WEIGHBRIDGE_HOME"]), registries=("export",), policy="minimal"
     )
     with open_resources(settings) as resources, JobWorker(resources, 2, LEASE_S):
-        with workspace_of(resources, Asker(on_behalf=True, actor=SLIP.asker)) as workspace:
+        with workspace_of(resources, Asker(on_behalf=True, actor=SLIP.caller.actor)) as workspace:
             good, away = (
                 order_ingest(IngestRequest(ModelRef.parse(uri), name), SLIP, workspace)
                 for uri, name in ((model(tmp_path, "job"), "org/job"), (f"file:{tmp_path}/away", "org/away"))
