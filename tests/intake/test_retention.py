@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.catalog.test_catalog import settle
-from tests.catalog.test_deliveries import OK, WANTED, take
+from tests.catalog.test_deliveries import BROKEN, OK, WANTED, take
 from weighbridge.config.settings import Settings
 from weighbridge.intake import retention
 from weighbridge.intake.retention import Retention
@@ -27,6 +27,7 @@ def test_messages_that_ended_are_forgotten_and_waiting_ones_are_not(
         settle(resources.catalog)
         deliveries.note(take(resources.catalog), "process", OK, None)
         settle(resources.catalog, "other", "1.1.0")
+        deliveries.note(take(resources.catalog), "process", BROKEN, 3600)
         with Retention(resources):
             deadline = time.monotonic() + 30
             while len(deliveries.listed()) != 1:
