@@ -29,7 +29,7 @@ class Body:
 
 def body_of(document: Any) -> Body:
     """Return a document as it is sent."""
-    content = _written(document)
+    content = written(document)
     return Body(content, _etag(content))
 
 
@@ -48,7 +48,7 @@ def answer_body(request: Request, body: Body, status: int = 200) -> Response:
 
 def answer_once(document: Any, status: int = 200) -> Response:
     """Return a document that holds a secret: nobody keeps a copy of the answer."""
-    return Response(_written(document), status, {"cache-control": "no-store"}, media_type="application/json")
+    return Response(written(document), status, {"cache-control": "no-store"}, media_type="application/json")
 
 
 def refuse_changed(request: Request, document: Any) -> None:
@@ -71,7 +71,8 @@ def refuse_changed(request: Request, document: Any) -> None:
         )
 
 
-def _written(document: Any) -> bytes:
+def written(document: Any) -> bytes:
+    """Return a document as JSON in UTF-8."""
     # A lone surrogate in a publisher's text becomes “?”: no UTF-8 has it.
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 

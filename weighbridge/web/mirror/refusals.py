@@ -7,7 +7,6 @@ them wait. Not here: why something is refused (intake.mirroring).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from weighbridge.errors import (
     UsageError,
     WeighbridgeError,
 )
+from weighbridge.web.answers import written
 from weighbridge.web.problems import of_error
 
 #: Status and code of each kind of error; the nearest kind above an error counts. The codes are the Hub's words.
@@ -73,9 +73,7 @@ def answer(status: int, message: str, code: str = "", headers: Mapping[str, str]
 
 def document(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a document as JSON."""
-    # A lone surrogate in a publisher's text becomes “?”: no UTF-8 has it.
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return Response(body, status, dict(headers or {}), "application/json")
+    return Response(written(content), status, dict(headers or {}), "application/json")
 
 
 def header_text(text: str) -> str:
