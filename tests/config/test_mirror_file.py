@@ -93,6 +93,8 @@ def test_a_hub_is_chosen_by_the_name_and_so_is_the_mode(tmp_path: Path) -> None:
               mode: gated
               ingest_by: publisher
               show_refused: true
+              follow: true
+              max_age: 60
           - type: huggingface
             config:
               modes: {google/*: gated, openai/secret: catalog}
@@ -104,6 +106,8 @@ def test_a_hub_is_chosen_by_the_name_and_so_is_the_mode(tmp_path: Path) -> None:
     assert mirror.upstream_of(ModelRef.parse("pypi:company/llm")) is NOWHERE
     assert (company.base_url, company.auth) == ("https://hub.company.example", AuthPlace(token_env="COMPANY_TOKEN"))
     assert (company.ingest_by, company.show_refused) == ("publisher", True)
+    assert (company.follow, company.max_age_s) == (True, 60.0)
+    assert (public.follow, public.max_age_s) == (False, 300.0)
     assert mirror.upstream("gpt2") is public
     modes = {name: mirror.upstream(name).mode_of(name) for name in ("company/x", "google/t5", "openai/secret", "a/b")}
     assert modes == {"company/x": "gated", "google/t5": "gated", "openai/secret": "catalog", "a/b": "catalog"}
@@ -137,6 +141,8 @@ def test_variables_have_another_value_where_they_are_missing(tmp_path: Path) -> 
         ("backends:\n  - type: huggingface\n    config:\n      chunk_size: 1\n", 4, "leave it out"),
         ("backends:\n  - type: huggingface\n    config:\n      timeout: 0\n", 4, "greater than 0"),
         ("backends:\n  - type: huggingface\n    config:\n      timeout: .inf\n", 4, "finite"),
+        ("backends:\n  - type: huggingface\n    config:\n      follow: true", 3, "about the mode gated"),
+        ("backends:\n  - type: huggingface\n    config:\n      max_age: -1", 4, "greater than or equal to 0"),
         ("backends:\n  - type: huggingface\n    config:\n      max_redirects: -1\n", 4, "greater than or equal to 0"),
         ("backends:\n  - type: huggingface\n    config:\n      base_url: huggingface.co\n", 4, "begins with https://"),
         ("backends:\n  - type: huggingface\n    config:\n      base_url: https://u:p@h\n", 4, "a user or a password"),

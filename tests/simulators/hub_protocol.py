@@ -113,6 +113,8 @@ def _api(hub: Hub, request: Request, repository: Repository, rest: list[str]) ->
     if not commit:
         return refusal(404, "RevisionNotFound", f"Invalid rev id: {revision}")
     files, below = repository.commits[commit], unquote("/".join(rest[2:]))
+    if action == "revision" and request.query.get("expand") == "sha":
+        return _sha_alone(request, repository, commit)
     if action == "revision":
         return document(_info(repository, commit, blobs=request.query.get("blobs", "").lower() in ("true", "1")))
     if action == "tree":
@@ -128,6 +130,13 @@ def _api(hub: Hub, request: Request, repository: Repository, rest: list[str]) ->
             X_Xet_Token_Expiration=expiry,
         )
     return refusal(404, "", "Sorry, we can't find the page you are looking for.")
+
+
+def _sha_alone(request: Request, repository: Repository, commit: str) -> Answer:
+    found = document({"_id": commit[:24], "id": repository.id, "sha": commit}, ETag=f'W/"3f-{commit[:27]}"')
+    if request.headers.get("if-none-match") == found.headers["ETag"]:
+        return Answer(304, {"ETag": found.headers["ETag"]})
+    return found
 
 
 def _info(repository: Repository, commit: str, *, blobs: bool) -> dict[str, Any]:

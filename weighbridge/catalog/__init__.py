@@ -1,5 +1,6 @@
 """The catalog: models, their versions, scans, results and history, in one SQL database."""
 
+from weighbridge.catalog.branches import BranchKey, StoredBranch
 from weighbridge.catalog.catalog import Catalog
 from weighbridge.catalog.ingests import Ingest, IngestStatus
 from weighbridge.catalog.jobs import JobEnd, JobKind, JobLimits, JobOrder, JobState, StoredJob
@@ -10,6 +11,7 @@ from weighbridge.catalog.subscriptions import Subscription
 
 __all__ = [
     "Attempt",
+    "BranchKey",
     "Catalog",
     "Delivery",
     "Ingest",
@@ -21,6 +23,7 @@ __all__ = [
     "JobState",
     "ModelQuery",
     "ModelSummary",
+    "StoredBranch",
     "StoredJob",
     "Subscription",
 ]

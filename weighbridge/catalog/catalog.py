@@ -20,6 +20,7 @@ from weighbridge.catalog import (
 )
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.audit import AuditLog
+from weighbridge.catalog.branches import Branches
 from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.declarations import Declarations
@@ -51,6 +52,7 @@ class Catalog:
     Attributes:
         acknowledgements: who has read which licence.
         audit: the log of all changes.
+        branches: what commits branches of Hubs were at when they were last asked.
         declarations: what people say of models.
         deliveries: messages about changes and ends of jobs, on their way to receivers.
         jobs: work that others asked for.
@@ -64,6 +66,7 @@ class Catalog:
         self._changes, self._database = changes, changes.database
         self.acknowledgements = Acknowledgements(changes)
         self.audit = AuditLog(self._database)
+        self.branches = Branches(changes)
         self.declarations = Declarations(changes)
         self.deliveries = Deliveries(changes)
         self.jobs = JobQueue(changes)

@@ -27,7 +27,7 @@ from weighbridge.config.source_options import AuthOptions, Text, WebAddress
 from weighbridge.config.yaml_file import YamlFile
 from weighbridge.domain.access import checked_models
 from weighbridge.domain.auth_place import AuthPlace
-from weighbridge.domain.mirror import MirrorMode, MirrorSettings, Starter, Upstream
+from weighbridge.domain.mirror import MAX_AGE_S, MirrorMode, MirrorSettings, Starter, Upstream
 from weighbridge.domain.text import shown
 from weighbridge.errors import InvalidConfiguration, UsageError
 from weighbridge.net.auth import Auth
@@ -102,12 +102,16 @@ class _HubConfig(BaseModel):
     modes: dict[Pattern, Mode] = {}
     ingest_by: Starter = "reader"
     show_refused: bool = False
+    max_age: Annotated[float, Field(ge=0, allow_inf_nan=False)] = MAX_AGE_S
+    follow: bool = False
     pass_tokens: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> _HubConfig:
         if self.token and self.auth is not None:
             raise ValueError("token and auth name two tokens: keep one of them")
+        if self.follow and "gated" not in (self.mode, *self.modes.values()):
+            raise ValueError("follow is about the mode gated, which neither mode nor modes have here; leave it out")
         if self.pass_tokens:
             raise ValueError(
                 "pass_tokens asks the Hub with the client's own token, and what is catalogued or taken in is shared by "
@@ -129,6 +133,8 @@ class _HubConfig(BaseModel):
             modes=tuple(self.modes.items()),
             ingest_by=self.ingest_by,
             show_refused=self.show_refused,
+            max_age_s=self.max_age,
+            follow=self.follow,
         )
 
 

@@ -25,8 +25,9 @@ from weighbridge.errors import UsageError
 #: what errors say of the server's machines.
 Role = Literal["reader", "publisher", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-#: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, or not at all.
-CallerKind = Literal["key", "issuer", "anonymous"]
+#: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, or not at all; or it is the
+#: mirror itself, which follows a branch.
+CallerKind = Literal["key", "issuer", "anonymous", "mirror"]
 
 PREFIX = "hf_wb"
 _RANDOM_LETTERS, _CHECKSUM_LETTERS = 43, 6

@@ -20,6 +20,9 @@ MODES: tuple[MirrorMode, ...] = get_args(MirrorMode)
 Starter = Literal["anyone", "reader", "publisher"]
 #: The setting that names the service of each source kind whose models are a Hub's.
 _HUB = "huggingface_endpoint"
+#: Seconds for which a Hub's answer about a branch counts: the window of the Hub's own limit of requests, 500 for who
+#: has no account, so that a mirror of some hundred models that are in use all the time stays below it.
+MAX_AGE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Upstream:
         modes: pairs of a pattern of names and a mode; the first one that matches counts before `mode`.
         ingest_by: who may have a model taken in by asking for it.
         show_refused: whether descriptions and lists of files of models that did not pass are shown.
+        max_age_s: seconds for which its answer counts what commit a branch is at.
+        follow: whether a model that was taken in is taken in anew, in the mode `gated`, when its branch has moved.
     """
 
     names: tuple[str, ...] = ("*",)
@@ -49,6 +54,8 @@ class Upstream:
     modes: tuple[tuple[str, MirrorMode], ...] = ()
     ingest_by: Starter = "reader"
     show_refused: bool = False
+    max_age_s: float = MAX_AGE_S
+    follow: bool = False
 
     @property
     def names_token(self) -> bool:

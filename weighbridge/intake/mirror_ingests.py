@@ -25,14 +25,10 @@ from weighbridge.errors import (
 )
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.job_orders import OrderSlip, order_ingest
-from weighbridge.intake.mirrored_models import MAIN, REVISION_MARK, RepoKind
+from weighbridge.intake.mirrored_models import MAIN, REVISION_MARK, SOURCE_KINDS, RepoKind, unqualified
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import workspace_of
 
-#: The source kind of each kind of repository that is taken in.
-_SOURCES: dict[RepoKind, str] = {"models": "huggingface", "datasets": "huggingface-dataset"}
-#: How branches and tags may be written in full; upstream knows them by what follows.
-_QUALIFIED = ("refs/heads/", "refs/tags/")
 #: Jobs that were asked for longer ago say nothing about a new request.
 _MEMORY = timedelta(days=1)
 #: For how long a failure counts: asking again within it starts no further job.
@@ -49,8 +45,7 @@ def revision_name(name: str, revision: str) -> str:
     `main` is the model itself. Whatever else a client asks for, such as an old tag or a proposed change, never becomes
     the default version of the model that all others load.
     """
-    for prefix in _QUALIFIED:
-        revision = revision.removeprefix(prefix)
+    revision = unqualified(revision)
     return name if revision in ("", MAIN) else f"{name}{REVISION_MARK}{revision}"
 
 
@@ -114,10 +109,10 @@ def being_weighed(job: StoredJob, name: str) -> BeingWeighed:
 
 def _ref(kind: RepoKind, name: str, revision: str) -> ModelRef | None:
     """Return the reference to a revision upstream; None where there can be none."""
-    if kind not in _SOURCES:
+    if kind not in SOURCE_KINDS:
         return None
     wanted = revision_name(name, revision)
-    ref = ModelRef(_SOURCES[kind], name, wanted.removeprefix(name).removeprefix(REVISION_MARK))
+    ref = ModelRef(SOURCE_KINDS[kind], name, wanted.removeprefix(name).removeprefix(REVISION_MARK))
     try:
         checked_name(wanted)
     except InvalidName:

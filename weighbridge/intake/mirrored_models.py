@@ -18,13 +18,15 @@ from weighbridge.errors import WeighbridgeError
 
 #: What a repository of the Hub may be.
 RepoKind = Literal["models", "datasets", "spaces"]
-_COMMIT = re.compile("[0-9a-f]{40}")
+#: The source kind of each kind of repository that is taken from a Hub.
+SOURCE_KINDS: dict[RepoKind, str] = {"models": "huggingface", "datasets": "huggingface-dataset"}
+COMMIT = re.compile("[0-9a-f]{40}")
 _NOT_OF_HUB = re.compile(r"[^\w.-]")
 #: The default version's name among revisions.
 MAIN = "main"
 #: What is between a model's name and another revision of it, which is a model of its own (docs/adr/0019).
 REVISION_MARK = ":revision/"
-#: Names that say whether a branch or a tag is meant.
+#: How branches and tags may be written in full; a Hub knows them by what follows.
 _QUALIFIED = ("refs/heads/", "refs/tags/")
 
 
@@ -75,8 +77,7 @@ class MirroredModel:
         2. A number means that version, with or without a `v` before it.
         3. Of commits, the one that versions are shown with counts first; then the beginning of a manifest's digest.
         """
-        for prefix in _QUALIFIED:
-            revision = revision.removeprefix(prefix)
+        revision = unqualified(revision)
         if revision in ("", MAIN):
             of_main = (one for one in self.versions if one.number == self.default or not (self.default or one.passed))
             return next(((one, one.commit) for one in of_main), None)
@@ -107,7 +108,14 @@ def mirrored(versions: Sequence[VersionSummary]) -> MirroredModel:
 def _upstream(source: str) -> str:
     """Return the commit that a pinned URI names; empty where it names none."""
     ref = _ref(source)
-    return ref.revision if ref is not None and _COMMIT.fullmatch(ref.revision) else ""
+    return ref.revision if ref is not None and COMMIT.fullmatch(ref.revision) else ""
+
+
+def unqualified(revision: str) -> str:
+    """Return a branch or a tag without what says which of the two it is."""
+    for prefix in _QUALIFIED:
+        revision = revision.removeprefix(prefix)
+    return revision
 
 
 def hub_name(name: str) -> str:

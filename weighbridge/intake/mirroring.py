@@ -8,7 +8,7 @@ means (intake.mirrored_models).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weighbridge.domain.access import ANONYMOUS, Caller
 from weighbridge.domain.decision import WITHDRAWN, Decision
@@ -26,10 +26,12 @@ from weighbridge.errors import (
     VersionWithdrawn,
 )
 from weighbridge.intake.asker import Asker
+from weighbridge.intake.following import followed
 from weighbridge.intake.licensing import refuse_unacknowledged
 from weighbridge.intake.mirror_ingests import being_weighed, taken_in
 from weighbridge.intake.mirrored_models import MirroredModel, RepoKind
 from weighbridge.intake.resources import Resources
+from weighbridge.intake.upstream_branches import Branch
 from weighbridge.intake.workspace import workspace_of
 from weighbridge.store.reading import OpenBlob
 
@@ -47,11 +49,13 @@ class Served:
         version: the version, whole; it is PASSED.
         commit: 40 hexadecimal digits by which this client knows it: the one that it asked for, if it asked for one.
         warnings: what its user should know, a sentence each.
+        branch: what is known of the branch upstream that was asked for, where it follows one; None for no such branch.
     """
 
     version: ModelVersion
     commit: str
     warnings: tuple[str, ...]
+    branch: Branch | None = None
 
     def file(self, path: str) -> FileEntry:
         """Return a file by its path. Raises FileNotInVersion."""
@@ -86,7 +90,8 @@ def served(
     3. `main` means the default version, or without one the latest, which is refused in step 5.
     4. Another branch, tag, number or commit than those of its versions is unknown.
     5. A version that is not PASSED is withdrawn, where a person said so, or else refused.
-    6. In the mode `gated`, what is unknown is taken in: intake.mirror_ingests.
+    6. In the mode `gated`, what is unknown is taken in: intake.mirror_ingests. Where the file says `follow`, a branch
+       that moved upstream is taken in anew, while the version that passed is served: intake.following.
 
     Args:
         kind: what the client takes it for; a data set is no model.
@@ -109,13 +114,15 @@ def served(
     name = _name_here(name, resources)
     _refuse_stranger(name, caller)
     shown_too = describing and resources.mirror.upstream(name).show_refused
+    branch = followed(kind, name, revision, resources)
     try:
-        return _kept(kind, name, revision, resources, refused=shown_too)
+        found = _kept(kind, name, revision, resources, refused=shown_too)
     except VersionWithdrawn:
         raise
     except NotInCatalog as missing:
         taken = taken_in(kind, name, revision, caller, resources, missing)
-    return _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
+        found = _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
+    return replace(found, branch=branch) if branch is not None else found
 
 
 def _name_here(asked: str, resources: Resources) -> str:

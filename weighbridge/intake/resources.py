@@ -19,6 +19,7 @@ from weighbridge.domain.mirror import MirrorSettings
 from weighbridge.domain.progress import Heard, unheard
 from weighbridge.domain.webhooks import SigningKey
 from weighbridge.errors import InvalidConfiguration
+from weighbridge.intake.branch_questions import BranchQuestions
 from weighbridge.intake.callers import Callers
 from weighbridge.intake.clearances import Clearances
 from weighbridge.intake.engine_pool import EnginePool
@@ -38,6 +39,7 @@ class Resources:
         settings: the settings they were opened with.
         store: the blob store.
         catalog: the catalog.
+        branch_questions: asks Hubs what commits branches are at.
         clock: returns the current time.
         callers: knows who sends a key, or a token of the issuer.
         clearances: callers who may have bytes of a version.
@@ -56,6 +58,7 @@ class Resources:
         self.pool = EnginePool(settings)
         self.scan_slots = BoundedSemaphore(settings.slots)
         self.callers = Callers(catalog, clock, issuer_of(settings))
+        self.branch_questions = BranchQuestions(catalog.branches)
         self.clearances = Clearances()
         self.kept = KeptModels(catalog)
         self.readings = BlobReadings(store)
@@ -76,6 +79,11 @@ class Resources:
             InvalidConfiguration: its file is wrong.
         """
         return mirror_of(self.settings)
+
+    @cached_property
+    def via(self) -> str:
+        """What requests to a Hub say of this installation: a Hub that is its own mirror refuses to be asked by it."""
+        return f"1.1 weighbridge-{self.catalog.branches.identity()}"
 
     def registry_at(self, name: str, address: str = "") -> Registry:
         """Return the registry of a kind at an address that a publication names; without one, that of the settings.

@@ -157,24 +157,28 @@ class Workspace:
         Raises:
             InvalidConfiguration: the place holds nothing, or this run may not name it; or the mirror's file is wrong.
         """
-        kind, upstream = ref.kind, self.resources.mirror.upstream_of(ref)
-        key = (kind, place, upstream)
+        key = (ref.kind, place, self.resources.mirror.upstream_of(ref))
         if key not in self._sources:
-            endpoint = upstream.base_url or self.settings.endpoint(kind)
-            settings = SourceSettings(
-                auth=self._auth(place, kind, endpoint, upstream),
-                endpoint=endpoint,
-                timeout_s=upstream.timeout_s or self.settings.timeout_s,
-                max_redirects=self.settings.max_redirects if upstream.max_redirects is None else upstream.max_redirects,
-                addresses=self.settings.addresses(kind, on_behalf=self.asker.on_behalf, endpoint=endpoint),
-                connections=self.settings.connections,
-                file_roots=self.settings.source_roots if self.asker.is_stranger else None,
-                retrying=self.retrying,
-                lowest_speed=self.settings.lowest_speed,
-                max_transfer_s=self.settings.max_transfer_s,
-            )
-            self._sources[key] = open_source(kind, settings)
+            self._sources[key] = open_source(ref.kind, self.source_settings(ref, place))
         return self._sources[key]
+
+    def source_settings(self, ref: ModelRef, place: AuthPlace) -> SourceSettings:
+        """Return the settings of the source of a reference. Raises as `source` does."""
+        kind, upstream = ref.kind, self.resources.mirror.upstream_of(ref)
+        endpoint = upstream.base_url or self.settings.endpoint(kind)
+        return SourceSettings(
+            auth=self._auth(place, kind, endpoint, upstream),
+            endpoint=endpoint,
+            timeout_s=upstream.timeout_s or self.settings.timeout_s,
+            max_redirects=self.settings.max_redirects if upstream.max_redirects is None else upstream.max_redirects,
+            addresses=self.settings.addresses(kind, on_behalf=self.asker.on_behalf, endpoint=endpoint),
+            connections=self.settings.connections,
+            file_roots=self.settings.source_roots if self.asker.is_stranger else None,
+            retrying=self.retrying,
+            lowest_speed=self.settings.lowest_speed,
+            max_transfer_s=self.settings.max_transfer_s,
+            via=self.resources.via,
+        )
 
     def _auth(self, place: AuthPlace, kind: str, endpoint: str, upstream: Upstream) -> Auth:
         hub = self.settings.endpoint(kind) or DEFAULT_ENDPOINT
@@ -279,6 +283,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     with open_catalog(settings) as catalog, ExitStack() as closing:
         resources = Resources(settings, store, catalog)
         closing.callback(resources.pool.close)
+        closing.callback(resources.branch_questions.close)
         yield resources
 
 

@@ -28,6 +28,7 @@ class SourceSettings:
         retrying: how often a request to an unreachable or busy source is repeated.
         lowest_speed: bytes a second, over `timeout_s`, below which a server counts as dead.
         max_transfer_s: the most seconds that one answer may take, at any speed.
+        via: the header `Via` by which a Hub that is this installation's own mirror knows it; empty for none.
     """
 
     auth: Auth = field(default_factory=Auth)
@@ -42,6 +43,7 @@ class SourceSettings:
     retrying: Retrying = field(default_factory=Retrying)
     lowest_speed: int = 1024
     max_transfer_s: float = 24 * 3600.0
+    via: str = ""
 
     @property
     def pace(self) -> Pace:

@@ -27,6 +27,7 @@ from weighbridge.domain.selection import Selection
 from weighbridge.domain.source_kinds.hub import DEFAULT_ENDPOINT
 from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.net.deadlines import DOCUMENT_TIMES, obey, within
+from weighbridge.net.hub.commits import COMMIT, CommitAnswer, ask_commit
 from weighbridge.net.hub.errors import hub_errors
 from weighbridge.net.hub.tree import PAGE, TreeFile, list_tree
 from weighbridge.net.hub.xet import XetFailed, XetFile, XetTransfer
@@ -40,7 +41,8 @@ logger = logging.getLogger(__name__)
 
 #: Bytes that the description of an account may have; it lists organisations.
 _MAX_WHOAMI = 4 * 1024**2
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+#: The branch of a reference that names none.
+_DEFAULT_BRANCH = "main"
 
 
 class HuggingFaceSource:
@@ -62,7 +64,8 @@ class HuggingFaceSource:
             raise InvalidConfiguration("The Hub takes a token, not a user and a password.", "Name an access token.")
         self._authorization = settings.auth.header(self._endpoint)
         self._token = settings.auth.token if self._authorization else ""
-        self._api = HfApi(self._endpoint, token=self._token or False, library_name="weighbridge")
+        headers = {"Via": settings.via} if settings.via else None
+        self._api = HfApi(self._endpoint, token=self._token or False, library_name="weighbridge", headers=headers)
         self._transfer = Transfer.of(settings)
         self._xet = XetTransfer(timeout_s=settings.timeout_s)
 
@@ -80,7 +83,7 @@ class HuggingFaceSource:
         refuse_unknown_options(ref, ())
         info = self._info(ref)
         commit = info.sha if isinstance(info.sha, str) else ""
-        if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(ref.revision) and commit != ref.revision):
+        if not COMMIT.fullmatch(commit) or (COMMIT.fullmatch(ref.revision) and commit != ref.revision):
             raise SourceMisbehaved(
                 f"{self._endpoint} was asked for {ref.uri} and describes the commit “{commit[:60]}”.",
                 "Check that the endpoint is a Hugging Face Hub or a true mirror of one.",
@@ -92,6 +95,17 @@ class HuggingFaceSource:
         chosen = Selection.of(ref).of_names((file.path for file in files), ref.id)
         entries = tuple(_entry(file, commit) for file in files if file.path in chosen)
         return refuse_oversize(Manifest(ref.pinned(commit), entries, gated=bool(info.gated)), self._settings)
+
+    def commit(self, ref: ModelRef, etag: str = "") -> CommitAnswer:
+        """Ask what commit a reference's branch is at; see `interface.Branching`."""
+        revision = quote(ref.revision or _DEFAULT_BRANCH, safe="")
+        return ask_commit(
+            self._transfer,
+            f"{self._api_url(ref)}/revision/{revision}",
+            authorization=self._authorization,
+            etag=etag,
+            via=self._settings.via,
+        )
 
     def service(self, ref: ModelRef | None = None) -> str:
         """Return the endpoint; see `interface.Service`."""
@@ -127,6 +141,9 @@ class HuggingFaceSource:
         with within(timeout_s), hub_errors(ref, self._endpoint, self._token, path):
             yield
 
+    def _api_url(self, ref: ModelRef) -> str:
+        return f"{self._endpoint}/api/{self.repo_type}s/{quote(ref.id)}"
+
     def _files(self, pinned: ModelRef, named: list[str]) -> list[TreeFile]:
         """Return every file of a commit.
 
@@ -138,8 +155,7 @@ class HuggingFaceSource:
             SourceMisbehaved: the list lacks a file that the description names, or there is none and the description
                 may be truncated.
         """
-        kind = "datasets" if self.repo_type == "dataset" else "models"
-        url = f"{self._endpoint}/api/{kind}/{quote(pinned.id)}/tree/{pinned.revision}"
+        url = f"{self._api_url(pinned)}/tree/{pinned.revision}"
         files = list_tree(self._transfer, url, self._authorization, self._settings.max_files)
         if files is None:  # a mirror without such a list
             files = _listed(self._info(pinned, files=True).siblings or [])

@@ -10,6 +10,7 @@ from weighbridge.domain import selection
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import InvalidReference, SourceError
+from weighbridge.net.hub.commits import CommitAnswer
 from weighbridge.net.settings import SourceSettings
 from weighbridge.net.streams import ByteStream
 
@@ -37,6 +38,23 @@ class Source(Protocol):
             ref: the pinned reference of the manifest.
             entry: a file of that manifest.
             offset: the bytes that the caller already has.
+        """
+        ...
+
+
+@runtime_checkable
+class Branching(Protocol):
+    """A source whose revisions may be branches, which it can be asked for without a list of files."""
+
+    def commit(self, ref: ModelRef, etag: str = "") -> CommitAnswer:
+        """Ask what commit a reference's branch or tag is at.
+
+        Args:
+            ref: the reference.
+            etag: that of an earlier answer, so that the same one need not be sent again; empty for none.
+
+        Raises:
+            ModelNotFound, AccessDenied, SourceUnavailable, SourceMisbehaved: it was not said.
         """
         ...
 

@@ -26,6 +26,7 @@ from weighbridge.intake.resources import Resources
 from weighbridge.web.api.cursors import cursor_of, place_of
 from weighbridge.web.authentication import caller_of
 from weighbridge.web.mirror import documents, listing
+from weighbridge.web.mirror.ages import age_headers, age_warnings
 from weighbridge.web.mirror.files import file_answer
 from weighbridge.web.mirror.links import evidence, next_link
 from weighbridge.web.mirror.paths import HubPath, read_path
@@ -172,9 +173,12 @@ def _flag(text: str | None) -> bool:
 
 
 def _warned(found: Response, given: Served) -> Response:
-    """Return an answer with the warnings of a version, which clients show once for each topic."""
-    version = given.version
-    for number, text in enumerate(given.warnings, 1):
+    """Return an answer with the warnings of a version, which clients show once for each topic, and with its age."""
+    version, warnings = given.version, given.warnings
+    if given.branch is not None:
+        found.headers.update(age_headers(given.branch))
+        warnings = (*warnings, *age_warnings(given.branch))
+    for number, text in enumerate(warnings, 1):
         topic = header_text(f"{version.name} {version.version} {number}").replace(";", ",")
         found.headers.append("x-hf-warning", f"{topic}; {header_text(f'{version.name} {version.version}: {text}')}")
     return found

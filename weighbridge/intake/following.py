@@ -1,0 +1,62 @@
+"""Following: where the mirror's file says so, a model is taken in anew when its branch upstream has moved.
+
+Clients go on getting the version that passed; the newer one becomes the default when it has passed, as after a sync.
+Not here: what is served (intake.mirroring), and asking where a branch is (intake.upstream_branches).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from weighbridge.domain.access import Caller
+from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.request import IngestRequest
+from weighbridge.intake.asker import Asker
+from weighbridge.intake.job_orders import OrderSlip, order_ingest
+from weighbridge.intake.mirror_ingests import revision_name
+from weighbridge.intake.mirrored_models import COMMIT, MAIN, SOURCE_KINDS, RepoKind, unqualified
+from weighbridge.intake.resources import Resources
+from weighbridge.intake.upstream_branches import Branch, branch_lately
+from weighbridge.intake.workspace import workspace_of
+
+#: Whose jobs they are: the operator's, who has written `follow`, and not those of a client that came by.
+FOLLOWER = Caller("follow", "publisher", kind="mirror")
+#: A commit whose job has ended is not taken in again within that time, unless its Hub was away.
+_ONCE_IN = timedelta(hours=6)
+
+
+def followed(kind: RepoKind, name: str, revision: str, resources: Resources) -> Branch | None:
+    """Return what is known of the branch that a model follows, and have it followed; nobody waits.
+
+    None where it follows none: its Hub's `follow` is off, the mode is not `gated`, the revision is a commit, or the
+    model came from elsewhere.
+
+    Args:
+        kind: the kind of repository.
+        name: its name at the Hub.
+        revision: branch or tag; empty for `main`.
+        resources: those of the process.
+    """
+    upstream, branch = resources.mirror.upstream(name), unqualified(revision) or MAIN
+    if not upstream.follow or upstream.mode_of(name) != "gated" or COMMIT.fullmatch(branch) or kind not in SOURCE_KINDS:
+        return None
+    wanted = revision_name(name, branch)
+    model = resources.kept.model(wanted)
+    ref = ModelRef(SOURCE_KINDS[kind], name, "" if branch == MAIN else branch)
+    if model is None or resources.catalog.origins(wanted) != {ref.origin}:
+        return None
+    return branch_lately(kind, name, branch, resources, lambda: _take_in(kind, ref, wanted, resources))
+
+
+def _take_in(kind: RepoKind, ref: ModelRef, wanted: str, resources: Resources) -> None:
+    """Have the commit taken in that a branch is at, unless the catalog has it, or a job is about it."""
+    branch, model = branch_lately(kind, ref.id, ref.revision, resources), resources.kept.model(wanted)
+    if branch is None or model is None or any(one.commit == branch.commit for one in model.versions):
+        return
+    newer, jobs = ref.pinned(branch.commit), resources.catalog.jobs
+    earlier = jobs.newest_ingest(wanted, newer.uri, resources.clock() - _ONCE_IN)
+    is_tried = earlier is not None and not (earlier.end is not None and earlier.end.retryable)
+    if is_tried or jobs.newest_ingest(wanted) is not None:
+        return
+    with workspace_of(resources, Asker(on_behalf=True, actor=FOLLOWER.actor)) as workspace:
+        order_ingest(IngestRequest(newer, name=wanted), OrderSlip(FOLLOWER), workspace, once=True)
