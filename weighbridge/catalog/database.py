@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tenacity
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from weighbridge.catalog.schema import HEAD
@@ -24,8 +26,11 @@ from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidConfigur
 
 #: Key of the advisory lock that serialises migrations in PostgreSQL: any constant of ours ("weighbri").
 _MIGRATION_LOCK = 0x7765696768627269
-#: Connections of one process at most; each is opened when it is needed first, and then kept.
-_MOST_CONNECTIONS = 15
+#: Connections of one process at most, each opened when it is needed first and then kept: for transactions, and in
+#: PostgreSQL for statements alone.
+_MOST_CONNECTIONS, _MOST_FOR_STATEMENTS = 15, 6
+#: Seconds without use after which PostgreSQL is asked whether a connection still stands.
+_TRUSTED_S = 1.0
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: PostgreSQL error classes after which the same transaction may succeed: connection, rollback, shutdown, lock, full.
 _RETRYABLE_STATES = re.compile(r"^(08|40|57P|55P03|53300)")
@@ -45,11 +50,15 @@ class Database:
         self.url = _checked_url(url)
         self._timeout_s = timeout_s
         self._engine = self._create_engine()
+        self._statements = self._engine
+        if not self.is_local:
+            # To begin and to end a transaction, and to say which kind, asks PostgreSQL three times more.
+            self._statements = self._create_engine(_MOST_FOR_STATEMENTS, isolation_level="AUTOCOMMIT")
 
     @property
-    def _pool(self) -> dict[str, Any]:
-        # SQLAlchemy closes those beyond `pool_size` after each use.
-        return {"pool_size": _MOST_CONNECTIONS, "max_overflow": 0, "pool_timeout": self._timeout_s}
+    def is_local(self) -> bool:
+        """Whether it is a file of this machine, of which reading waits for no network and no writer."""
+        return self.url.get_backend_name() == "sqlite"
 
     @property
     def name(self) -> str:
@@ -59,6 +68,7 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+        self._statements.dispose()
 
     @contextmanager
     def read(self, *, single: bool = False) -> Iterator[Connection]:
@@ -66,9 +76,9 @@ class Database:
 
         `single` is for one statement alone, which sees one state by itself: PostgreSQL is not asked to begin and end.
         """
-        with self._errors(), self._engine.connect() as connection:
-            if self.url.get_backend_name() == "postgresql":  # Otherwise each statement would see a state of its own.
-                connection.execution_options(isolation_level="AUTOCOMMIT" if single else "REPEATABLE READ")
+        with self._errors(), (self._statements if single else self._engine).connect() as connection:
+            if not self.is_local and not single:  # Otherwise each statement would see a state of its own.
+                connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
 
@@ -88,7 +98,7 @@ class Database:
             CatalogUnavailable: the database is locked or not reachable.
         """
         with self._errors():
-            if self.url.get_backend_name() == "sqlite":
+            if self.is_local:
                 self._switch_to_wal()
             with self._engine.connect() as connection:
                 if _revision(connection) == HEAD:
@@ -117,22 +127,25 @@ class Database:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    def _create_engine(self) -> Engine:
-        if self.url.get_backend_name() == "sqlite":
-            return self._create_sqlite_engine()
+    def _create_engine(self, most: int = _MOST_CONNECTIONS, **options: Any) -> Engine:
+        # SQLAlchemy closes connections beyond `pool_size` after each use.
+        options |= {"pool_size": most, "max_overflow": 0, "pool_timeout": self._timeout_s, "hide_parameters": True}
+        if self.is_local:
+            return self._create_sqlite_engine(options)
         milliseconds = max(1, int(self._timeout_s * 1000))
         arguments = {"connect_timeout": max(2, int(self._timeout_s)), "options": f"-c lock_timeout={milliseconds}"}
         try:
-            return create_engine(
-                self.url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, **self._pool
-            )
+            engine = create_engine(self.url, connect_args=arguments, **options)
         except ImportError as error:
             raise CatalogError(
                 "The catalog is a PostgreSQL database, and its driver is not installed.",
                 install_command("postgresql"),
             ) from error
+        event.listen(engine, "checkin", _note_return)
+        event.listen(engine, "checkout", partial(_ask_whether_it_stands, engine))
+        return engine
 
-    def _create_sqlite_engine(self) -> Engine:
+    def _create_sqlite_engine(self, options: dict[str, Any]) -> Engine:
         assert self.url.database is not None
         path = Path(self.url.database)
         try:
@@ -144,7 +157,7 @@ class Database:
                 path=str(path),
             ) from error
         arguments = {"timeout": self._timeout_s, "check_same_thread": False}
-        engine = create_engine(self.url, connect_args=arguments, hide_parameters=True, **self._pool)
+        engine = create_engine(self.url, connect_args=arguments, **options)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -231,6 +244,24 @@ def _checked_url(text: str) -> URL:
     if backend != "sqlite" or not url.database or url.database == ":memory:":
         raise InvalidConfiguration(f"The catalog cannot be kept in a database of the kind “{url.drivername}”.", example)
     return url
+
+
+def _note_return(_connection: Any, record: Any) -> None:
+    record.info["returned"] = time.monotonic()
+
+
+def _ask_whether_it_stands(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
+    """Ask whether the server still knows a connection that was not used a moment ago: asking takes as long as reading.
+
+    Raises:
+        DisconnectionError: it does not; the pool opens another one.
+    """
+    if time.monotonic() - record.info.get("returned", 0.0) < _TRUSTED_S:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError(str(error)) from error
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
