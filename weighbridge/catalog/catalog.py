@@ -103,6 +103,13 @@ class Catalog:
         """Return this catalog, with its connections and what it keeps in memory, for changes of another actor."""
         return Catalog(self._changes.of(actor), self.lists)
 
+    def nearby(self) -> Catalog | None:
+        """Return this catalog with a connection and memory of its own, to be read by one thread; closed by its caller.
+
+        Return None where reading waits for a network: PostgreSQL.
+        """
+        return Catalog(self._changes.over(self._database.again(1))) if self._database.is_local else None
+
     def close(self) -> None:
         """Close every connection."""
         self._database.close()

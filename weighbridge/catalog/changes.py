@@ -72,6 +72,10 @@ class Changes:
         """Return the transactions of another actor."""
         return Changes(self.database, self.clock, actor)
 
+    def over(self, database: Database) -> Changes:
+        """Return the transactions of the same actor over other connections."""
+        return Changes(database, self.clock, self.actor)
+
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
         """Open a transaction; at its end, its rows of the audit log are written, and the messages about them."""

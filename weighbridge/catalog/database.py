@@ -44,12 +44,13 @@ class Database:
     Args:
         url: a SQLAlchemy URL of SQLite (a file) or PostgreSQL.
         timeout_s: seconds to wait for another writer's lock, or for a connection.
+        connections: at most, for transactions.
     """
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self.url = _checked_url(url)
+    def __init__(self, url: str | URL, timeout_s: float, connections: int = _MOST_CONNECTIONS) -> None:
+        self.url = url if isinstance(url, URL) else _checked_url(url)
         self._timeout_s = timeout_s
-        self._engine = self._create_engine()
+        self._engine = self._create_engine(connections)
         self._statements = self._engine
         if not self.is_local:
             # To begin and to end a transaction, and to say which kind, asks PostgreSQL three times more.
@@ -64,6 +65,10 @@ class Database:
     def name(self) -> str:
         """The URL without its password and its options, one of which may be a password, for messages."""
         return self.url.set(query={}).render_as_string(hide_password=True)
+
+    def again(self, connections: int) -> Database:
+        """Return this database with so many connections of its own."""
+        return Database(self.url, self._timeout_s, connections)
 
     def close(self) -> None:
         """Close every connection."""
@@ -127,7 +132,7 @@ class Database:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    def _create_engine(self, most: int = _MOST_CONNECTIONS, **options: Any) -> Engine:
+    def _create_engine(self, most: int, **options: Any) -> Engine:
         # SQLAlchemy closes connections beyond `pool_size` after each use.
         options |= {"pool_size": most, "max_overflow": 0, "pool_timeout": self._timeout_s, "hide_parameters": True}
         if self.is_local:

@@ -7,10 +7,14 @@ whether a use is allowed (domain.licence_terms).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 
 from weighbridge.catalog import Catalog
+from weighbridge.config.policy_file import load_policy, policy_state
+from weighbridge.config.settings import Settings
 from weighbridge.domain.access import Caller
 from weighbridge.domain.acknowledgements import MOST_EACH, AcknowledgeFirst, Acknowledgement, is_given, is_needed
 from weighbridge.domain.declarations import ModelDeclaration, contradictions, stated_licence
@@ -86,12 +90,18 @@ class LicenceStanding:
 _LACKING = "The policy demands that the licence is acknowledged before files are given out."
 
 
-def standing(version: ModelVersion, caller: Caller, workspace: Workspace) -> LicenceStanding:
-    """Return how a caller stands to the licence of a version, under the operator's policy."""
-    catalog = workspace.catalog
+def standing(version: ModelVersion, caller: Caller, catalog: Catalog, demand: AcknowledgeFirst) -> LicenceStanding:
+    """Return how a caller stands to the licence of a version.
+
+    Args:
+        version: the version.
+        caller: the caller.
+        catalog: has the version.
+        demand: when the operator's policy demands that a licence is acknowledged, as `demanded` returns it.
+    """
     declaration = catalog.declarations.of(version.name)
     stated, texts = stated_licence(version.card, declaration), licence_texts(version)
-    needed = is_needed(stated, _first(workspace))
+    needed = is_needed(stated, demand)
     read = catalog.acknowledgements.of(version.name, actor=caller.actor)
     given = bool(read) and is_given(stated, texts, read, caller.actor, since=_known_since(caller, catalog))
     return LicenceStanding(version, declaration, texts, needed, given)
@@ -103,7 +113,7 @@ def refuse_unacknowledged(version: ModelVersion, caller: Caller, workspace: Work
     Raises:
         LicenceNotAcknowledged: the operator's policy demands it, and the caller has not.
     """
-    if standing(version, caller, workspace).lacking:
+    if standing(version, caller, workspace.catalog, demanded(workspace.settings, workspace.asker.folder)).lacking:
         raise LicenceNotAcknowledged(
             f"The licence of {version.name} has to be acknowledged before files are given out.",
             _remedy(version.name),
@@ -175,13 +185,18 @@ def _limit(stated: StatedLicence) -> str:
     return f"The licence {shown(stated.expression, 80)} limits the use{f': {note}' if note else ''}."
 
 
-def _first(workspace: Workspace) -> AcknowledgeFirst:
-    """Return what the operator's policy demands; everything where it cannot be read."""
+def demanded(settings: Settings, folder: Path) -> AcknowledgeFirst:
+    """Return when the operator's policy demands acknowledgements: always where it cannot be read."""
     try:
-        return workspace.operators_policy().acknowledge
+        return _demanded(settings.policy, folder, policy_state(settings.policy, folder))
     except InvalidConfiguration as error:
         _log.warning("Every licence has to be acknowledged, as the policy cannot be read: %s", error)
         return "always"
+
+
+@lru_cache(maxsize=8)
+def _demanded(policy: str, folder: Path, _state: Hashable) -> AcknowledgeFirst:
+    return load_policy(policy, folder).acknowledge
 
 
 def _known_since(caller: Caller, catalog: Catalog) -> str:

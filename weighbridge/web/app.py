@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from weighbridge import __version__
+from weighbridge.catalog import Catalog
 from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.settings import Settings
 from weighbridge.intake.delivery import DeliveryWorker
 from weighbridge.intake.job_worker import JobWorker
+from weighbridge.intake.resources import Resources
 from weighbridge.intake.retention import Retention
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
@@ -154,16 +156,22 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             Retention(resources),
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
             DeliveryWorker(resources, settings.serve_deliveries, partial(message_of, settings=settings)) as sender,
+            resources.catalog.nearby() or nullcontext() as nearby,
         ):
             resources.received = partial(_count_received, counters)
             app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
             app.state.prefix, app.state.sender = settings.api_prefix, sender
-            app.state.newest_change = NewestChange(resources.catalog.audit.head)
-            app.state.answers = KeptAnswers(resources, app.state.newest_change)
+            _add_answers(app, resources, nearby)
             gc.freeze()  # Looking for garbage among all that was imported would hold every request up, for 80 ms.
             yield
 
     return opened
+
+
+def _add_answers(app: FastAPI, resources: Resources, nearby: Catalog | None) -> None:
+    catalog = resources.catalog if nearby is None else nearby
+    app.state.newest_change = NewestChange(catalog.audit.head, waits=nearby is None)
+    app.state.answers = KeptAnswers(resources, app.state.newest_change, nearby)
 
 
 def _count_received(counters: Counters, size: int) -> None:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from weighbridge.catalog import Catalog
 from weighbridge.catalog.kept import Kept
 from weighbridge.intake.resources import Resources
 from weighbridge.web.answers import Body, answer_body, body_of
@@ -29,29 +30,40 @@ class KeptAnswers:
     Args:
         resources: those of the process.
         newest: the newest change of the catalog.
+        nearby: the catalog for the thread of the event loop alone, where reading it waits for nothing; else None.
 
     Attributes:
         resources: those of the process.
-        catalog: its catalog, of which answers are made.
     """
 
-    def __init__(self, resources: Resources, newest: NewestChange) -> None:
-        self.resources, self.catalog, self._newest = resources, resources.catalog, newest
+    def __init__(self, resources: Resources, newest: NewestChange, nearby: Catalog | None = None) -> None:
+        self.resources, self._newest, self._nearby = resources, newest, nearby
         self._kept: Kept[Hashable, Body] = Kept(MOST_KEPT)
 
-    async def of(self, request: Request, whose: Hashable, make: Callable[[], Any]) -> Response:
+    async def of(
+        self, request: Request, whose: Hashable, make: Callable[[Catalog], Any], *, takes_long: bool = False
+    ) -> Response:
         """Return the answer to a request, as `web.answers.answer` does.
 
         Args:
             request: the request, whose path and query say what is asked for.
             whose: what the document depends on besides those and the catalog: of the caller, settings, files.
-            make: returns the document where none is kept; called in a thread. Its errors are raised, and not kept.
+            make: returns the document where none is kept, of the catalog that it is given. Its errors are raised, and
+                not kept.
+            takes_long: whether `make` may take more than some ten milliseconds, so that it always needs a thread.
         """
         path, query = request.scope["path"], request.scope["query_string"]
         newest = await self._newest.after(request)
         body = self._kept.get(newest, (path, query, whose))
         if body is None:
-            body = await run_in_threadpool(lambda: body_of(make()))
+            body = await self._made(make, takes_long)
             size = len(body.content) + len(path) + len(query) + _OVERHEAD
             self._kept.put(newest, (path, query, whose), body, size)
         return answer_body(request, body)
+
+    async def _made(self, make: Callable[[Catalog], Any], takes_long: bool) -> Body:
+        # To hand work to a thread and back takes longer than to read some rows of a file, and threads that read them
+        # hold each other up (docs/adr/0021).
+        if self._nearby is not None and not takes_long:
+            return body_of(make(self._nearby))
+        return await run_in_threadpool(lambda: body_of(make(self.resources.catalog)))

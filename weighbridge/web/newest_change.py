@@ -20,10 +20,11 @@ class NewestChange:
 
     Args:
         read: returns it; called in a thread of its own, so that it does not wait for the work of other requests.
+        waits: whether `read` may wait for something; what waits for nothing needs no thread.
     """
 
-    def __init__(self, read: Callable[[], Head]) -> None:
-        self._read, self._thread = read, CapacityLimiter(1)
+    def __init__(self, read: Callable[[], Head], *, waits: bool = True) -> None:
+        self._read, self._waits, self._thread = read, waits, CapacityLimiter(1)
         self._reading: asyncio.Task[Head] | None = None
         self._next: asyncio.Task[Head] | None = None
 
@@ -34,7 +35,7 @@ class NewestChange:
             CatalogUnavailable, CatalogError: it cannot be read.
         """
         if not hasattr(request.state, "newest"):
-            request.state.newest = await self._now()
+            request.state.newest = await self._now() if self._waits else self._read()
         found: Head = request.state.newest
         return found
 

@@ -8,6 +8,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from weighbridge.benchmarks.leaderboard import Filter, Row
+from weighbridge.catalog import Catalog
 from weighbridge.intake.ranking import RankingRequest, rank
 from weighbridge.web.api.cursors import MAX_LIMIT
 from weighbridge.web.api.listing import Number, Text
@@ -84,11 +85,11 @@ async def get_leaderboard(
 ) -> Response:
     """Rank the versions that passed by what was measured; only comparable results are ranked against each other."""
 
-    def document() -> dict[str, Any]:
-        groups = rank(wanted.request(caller.models), answers.catalog).groups
+    def document(catalog: Catalog) -> dict[str, Any]:
+        groups = rank(wanted.request(caller.models), catalog).groups
         return {"items": [_row(row) for group in groups for row in group.rows[: wanted.limit]], "next": None}
 
-    return await answers.of(request, caller.models, document)
+    return await answers.of(request, caller.models, document, takes_long=True)
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from weighbridge.intake.licensing import acknowledge, check, standing
+from weighbridge.intake.licensing import acknowledge, check, demanded, standing
 from weighbridge.intake.lookup import exact, not_there
 from weighbridge.web.answers import answer
 from weighbridge.web.api import licence_documents as documents
@@ -29,8 +30,8 @@ def get_licence(
 ) -> Response:
     """Return the licence of a version: what it allows, each statement with its source, and the conditions."""
     found = exact(resources.catalog, name, version)
-    with acting(resources, caller) as workspace:
-        return answer(request, documents.licence(standing(found, caller, workspace)))
+    licence = standing(found, caller, resources.catalog, demanded(resources.settings, Path.cwd()))
+    return answer(request, documents.licence(licence))
 
 
 @router.get("/acknowledgements", response_model=documents.AcknowledgementList, responses=documented(400, 404, 422, 503))
@@ -70,6 +71,5 @@ def check_licence(
 ) -> Response:
     """Judge a planned use of a version: allowed, allowed with conditions, or refused, and because of which clause."""
     found = exact(resources.catalog, name, wanted.version)
-    with acting(resources, caller) as workspace:
-        licence = standing(found, caller, workspace)
+    licence = standing(found, caller, resources.catalog, demanded(resources.settings, Path.cwd()))
     return answer(request, documents.checked(licence, check(licence, wanted.use())))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from weighbridge.catalog import ModelSummary
+from weighbridge.catalog import Catalog, ModelSummary
 from weighbridge.intake.declaring import declare
 from weighbridge.intake.lookup import not_there
 from weighbridge.web.answers import answer, refuse_changed
@@ -29,8 +29,8 @@ async def list_models(
     """List models: those that fit every filter, sorted, in parts."""
     query = wanted.query(caller.models)
 
-    def document() -> dict[str, Any]:
-        found = answers.catalog.lists.models(query)
+    def document(catalog: Catalog) -> dict[str, Any]:
+        found = catalog.lists.models(query)
         shown = found[: wanted.limit]
         following = wanted.cursor_after(query.key(shown[-1])) if len(found) > wanted.limit else None
         items = [documents.model(one) for one in shown if caller.may("reader", one.name)]
@@ -43,8 +43,8 @@ async def list_models(
 async def get_model(request: Request, answers: SharedAnswers, name: Name) -> Response:
     """Return a model as its default version, or the latest where none is the default, describes it."""
 
-    def document() -> dict[str, Any]:
-        summary = answers.catalog.lists.model(name)
+    def document(catalog: Catalog) -> dict[str, Any]:
+        summary = catalog.lists.model(name)
         if summary is None:
             raise not_there(name)
         return documents.whole_model(summary)

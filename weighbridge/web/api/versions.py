@@ -10,18 +10,19 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
+from weighbridge.catalog import Catalog
 from weighbridge.config.policy_file import policy_state
 from weighbridge.domain.declarations import contradictions
 from weighbridge.intake import lookup
 from weighbridge.intake.comparing import compare
-from weighbridge.intake.licensing import standing
+from weighbridge.intake.licensing import demanded, standing
 from weighbridge.web.answers import answer
 from weighbridge.web.api import documents
 from weighbridge.web.api.cursors import Cursor, Limit, cursor_of, place_of
 from weighbridge.web.api.names import Name, Number
 from weighbridge.web.authentication import Reader
 from weighbridge.web.problems import documented
-from weighbridge.web.process import SharedAnswers, SharedCatalog, acting
+from weighbridge.web.process import SharedAnswers, SharedCatalog
 from weighbridge.web.routes import Router
 
 router = Router(prefix="/models/{id}", tags=["versions"], responses=documented(400, 404, 422, 503))
@@ -34,8 +35,7 @@ async def list_versions(
 ) -> Response:
     """List the versions of a model, the latest first."""
 
-    def document() -> dict[str, Any]:
-        catalog = answers.catalog
+    def document(catalog: Catalog) -> dict[str, Any]:
         before = place_of(cursor, "")
         found = catalog.lists.versions(name, before=before, limit=limit + 1)
         if not found and not catalog.lists.model(name):
@@ -50,18 +50,17 @@ async def list_versions(
 @router.get("/versions/{version}", response_model=documents.WholeVersion)
 async def get_version(request: Request, answers: SharedAnswers, caller: Reader, name: Name, number: Number) -> Response:
     """Return a version with its card, the gate's decision and its reasons, and where it can be had."""
-    resources = answers.resources
+    settings = answers.resources.settings
 
-    def document() -> dict[str, Any]:
-        found = lookup.exact(resources.catalog, name, number)
-        with acting(resources, caller) as workspace:
-            licence = standing(found, caller, workspace)
+    def document(catalog: Catalog) -> dict[str, Any]:
+        found = lookup.exact(catalog, name, number)
+        licence = standing(found, caller, catalog, demanded(settings, Path.cwd()))
         warnings = dict.fromkeys((*contradictions(found.card, licence.declaration), *licence.warnings))
-        changelog = resources.catalog.declarations.changelog(name, number)
+        changelog = catalog.declarations.changelog(name, number)
         return documents.whole_version(found, licence.declaration, changelog, list(warnings))
 
     # A warning says whether this caller has acknowledged what the operator's policy demands.
-    return await answers.of(request, (caller, policy_state(resources.settings.policy, Path.cwd())), document)
+    return await answers.of(request, (caller, policy_state(settings.policy, Path.cwd())), document)
 
 
 @router.get("/versions/{version}/files", response_model=documents.Files)
