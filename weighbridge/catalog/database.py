@@ -5,15 +5,17 @@ Not here: the content of the tables.
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import tenacity
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import sqlite
@@ -31,6 +33,7 @@ _MIGRATION_LOCK = 0x7765696768627269
 _MOST_CONNECTIONS, _MOST_FOR_STATEMENTS = 15, 6
 #: Seconds without use after which PostgreSQL is asked whether a connection still stands.
 _TRUSTED_S = 1.0
+_LONG_NUMBER, _LONG_NUMBER_IN_BYTES = re.compile(r"\d{19}"), re.compile(rb"\d{19}")
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: PostgreSQL error classes after which the same transaction may succeed: connection, rollback, shutdown, lock, full.
 _RETRYABLE_STATES = re.compile(r"^(08|40|57P|55P03|53300)")
@@ -135,6 +138,7 @@ class Database:
     def _create_engine(self, most: int, **options: Any) -> Engine:
         # SQLAlchemy closes connections beyond `pool_size` after each use.
         options |= {"pool_size": most, "max_overflow": 0, "pool_timeout": self._timeout_s, "hide_parameters": True}
+        options |= {"json_deserializer": _read_json}
         if self.is_local:
             return self._create_sqlite_engine(options)
         milliseconds = max(1, int(self._timeout_s * 1000))
@@ -249,6 +253,14 @@ def _checked_url(text: str) -> URL:
     if backend != "sqlite" or not url.database or url.database == ":memory:":
         raise InvalidConfiguration(f"The catalog cannot be kept in a database of the kind “{url.drivername}”.", example)
     return url
+
+
+def _read_json(text: str | bytes) -> Any:
+    long = _LONG_NUMBER.search(text) if isinstance(text, str) else _LONG_NUMBER_IN_BYTES.search(text)
+    if not long:  # Orjson makes those of more than 64 bits inexact.
+        with suppress(orjson.JSONDecodeError):  # It knows no NaN and no lone surrogate.
+            return orjson.loads(text)
+    return json.loads(text)
 
 
 def _note_return(_connection: Any, record: Any) -> None:

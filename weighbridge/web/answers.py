@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -73,8 +74,11 @@ def refuse_changed(request: Request, document: Any) -> None:
 
 def written(document: Any) -> bytes:
     """Return a document as JSON in UTF-8."""
-    # A lone surrogate in a publisher's text becomes “?”: no UTF-8 has it.
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        # A lone surrogate in a publisher's text becomes “?”, as no UTF-8 has it, and numbers may have any length.
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _etag(body: bytes) -> str:
