@@ -130,6 +130,8 @@ def _of_ours(
     name: str, home: Path, environment: Mapping[str, str], size: Size, options: argparse.Namespace, console: Console
 ) -> Measured:
     measured = Measured(name)
+    # Python keeps what it compiled, unless this variable of some containers forbids that.
+    environment = {**environment, "PYTHONDONTWRITEBYTECODE": ""}
     for _ in range(options.rounds):
         began = time.perf_counter()
         with serving(home, environment, "--workers", str(options.workers)) as served:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import JSON, create_engine, literal, select, text
 
 import weighbridge.catalog
 from tests.catalog.values import CARD, decision, manifest, report
 from weighbridge.catalog import Catalog
+from weighbridge.catalog.database import _read_json
 from weighbridge.catalog.schema import HEAD, metadata
 from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidConfiguration
 
@@ -169,9 +172,46 @@ def test_connections_cut_by_the_server_are_made_anew(postgresql_url: str, open_c
     engine = create_engine(postgresql_url)
     with engine.connect() as connection:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
-        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
-    engine.dispose()
+        connection.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"))
     assert catalog.lists.models() == []
+    assert catalog.lists.model("m") is None
+    with engine.connect() as connection:
+        connection.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"))
+    engine.dispose()
+    assert catalog.lists.model("m") is None
+    assert catalog.lists.models() == []
+
+
+def test_a_nearby_catalog_waits_for_no_other_reader(tmp_path: Path, open_catalog: Open) -> None:
+    catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db", timeout_s=0.1)
+    nearby = catalog.nearby()
+    assert nearby is not None
+    with nearby:
+        with ExitStack() as held:
+            with suppress(CatalogUnavailable):
+                while True:
+                    held.enter_context(catalog._database.read())
+            with pytest.raises(CatalogUnavailable, match="every connection"):
+                catalog.lists.models()
+            assert nearby.lists.models() == []
+        number = nearby.audit.head().number
+        catalog.begin_ingest("m", "mock:m")
+        assert nearby.audit.head().number == number + 1
+
+
+def test_a_server_elsewhere_is_not_nearby(postgresql_url: str, open_catalog: Open) -> None:
+    assert open_catalog(postgresql_url).nearby() is None
+
+
+@pytest.mark.parametrize("value", [2**80, -(2**63), 2**64 - 1, 0.1, 1e300, {"a": [1, None, "ü"], "b": {"c": True}}])
+def test_json_comes_back_as_it_was_stored(value: Any, catalog: Catalog) -> None:
+    with catalog._database.read() as connection:
+        assert connection.execute(select(literal(value, JSON))).scalar_one() == value
+
+
+@pytest.mark.parametrize("value", [float("inf"), "\ud800 alone", 2**200])
+def test_json_that_only_python_knows_is_read(value: Any) -> None:
+    assert _read_json(json.dumps(value)) == _read_json(json.dumps(value).encode()) == value
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/x", "sqlite://", "sqlite:///:memory:"])

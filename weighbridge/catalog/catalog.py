@@ -45,6 +45,9 @@ from weighbridge.domain.report import ScanReport
 from weighbridge.domain.result import OF_RUN, BenchmarkResult
 from weighbridge.domain.version import ModelVersion, VersionSummary
 
+#: Seconds that the only reader of a nearby catalog waits at most: readers of SQLite wait for a recovery alone.
+_NEARBY_S = 1.0
+
 
 class Catalog:
     """The catalog in a database whose schema is up to date; `Catalog.open` makes one.
@@ -108,7 +111,7 @@ class Catalog:
 
         Return None where reading waits for a network: PostgreSQL.
         """
-        return Catalog(self._changes.over(self._database.again(1))) if self._database.is_local else None
+        return Catalog(self._changes.over(self._database.again(_NEARBY_S, 1))) if self._database.is_local else None
 
     def close(self) -> None:
         """Close every connection."""

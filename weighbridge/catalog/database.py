@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -69,9 +70,9 @@ class Database:
         """The URL without its password and its options, one of which may be a password, for messages."""
         return self.url.set(query={}).render_as_string(hide_password=True)
 
-    def again(self, connections: int) -> Database:
+    def again(self, timeout_s: float, connections: int) -> Database:
         """Return this database with so many connections of its own."""
-        return Database(self.url, self._timeout_s, connections)
+        return Database(self.url, timeout_s, connections)
 
     def close(self) -> None:
         """Close every connection."""
@@ -273,12 +274,19 @@ def _ask_whether_it_stands(engine: Engine, connection: Any, record: Any, _proxy:
     Raises:
         DisconnectionError: it does not; the pool opens another one.
     """
-    if time.monotonic() - record.info.get("returned", 0.0) < _TRUSTED_S:
+    if time.monotonic() - record.info.get("returned", 0.0) < _TRUSTED_S and not _has_news(connection):
         return
     try:
         engine.dialect.do_ping(connection)
     except engine.dialect.loaded_dbapi.Error as error:
         raise DisconnectionError(str(error)) from error
+
+
+def _has_news(connection: Any) -> bool:
+    """Return whether the server sent something that nobody asked for: usually, that it ended the connection."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

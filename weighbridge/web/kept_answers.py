@@ -63,7 +63,7 @@ class KeptAnswers:
 
     async def _made(self, make: Callable[[Catalog], Any], takes_long: bool) -> Body:
         # To hand work to a thread and back takes longer than to read some rows of a file, and threads that read them
-        # hold each other up (docs/adr/0021).
+        # hold each other up (docs/adr/0026).
         if self._nearby is not None and not takes_long:
             return body_of(make(self._nearby))
         return await run_in_threadpool(lambda: body_of(make(self.resources.catalog)))
