@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable
 APT = $(shell [ "$$(id -u)" = 0 ] && echo apt-get || echo sudo -n apt-get)
 
-.PHONY: help demo test check format bench servers clamav clean
+.PHONY: help demo test test-clients check format bench servers clamav clean
 
 help:  ## Show what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ demo: $(VENV)/.installed clamav  ## Take a real model in: fetch, verify, scan, d
 
 test: $(VENV)/.installed-test servers  ## Install what the tests need and run them all.
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-clients: $(VENV)/.installed-test servers  ## Try real clients of the Hub, of several versions, against the mirror.
+	@$(BIN)/python -m tests.clients $(CLIENTS)
 
 check: $(VENV)/.installed-test  ## Format, lint and types.
 	@$(BIN)/ruff format --check .

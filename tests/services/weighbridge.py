@@ -57,10 +57,13 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, environment: Mapping[str, str] | None = None, *options: str) -> Iterator[Served]:
-    """Serve the catalog below a home; `environment` has further settings."""
+def serving(
+    home: Path, environment: Mapping[str, str] | None = None, *options: str, verbose: bool = False
+) -> Iterator[Served]:
+    """Serve the catalog below a home; `environment` has further settings, and `verbose` logs what is served."""
     variables = {**os.environ, "WEIGHBRIDGE_HOME": str(home), "WEIGHBRIDGE_REGISTRIES": "export", **(environment or {})}
-    command = [sys.executable, "-m", "weighbridge", "serve", "--port", "0", *options]
+    loud = ("-v",) if verbose else ()
+    command = [sys.executable, "-m", "weighbridge", *loud, "serve", "--port", "0", *options]
     process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said: list[str] = []

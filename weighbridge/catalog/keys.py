@@ -5,6 +5,7 @@ Not here: what a key looks like and what a role allows (domain.access).
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -134,6 +135,18 @@ class Keys:
         if found is None:
             raise NotInCatalog("There is no such key.", "See weighbridge token list.")
         return found
+
+    def seal(self, id_: int, text: str) -> str:
+        """Return a keyed digest of a text, which nobody can make who does not know a key or its stored hash.
+
+        Raises:
+            NotInCatalog: there is no such key.
+        """
+        with self._changes.database.read(single=True) as connection:
+            row = connection.execute(_NUMBERED, {"id": id_}).one_or_none()
+        if row is None:
+            raise NotInCatalog("There is no such key.", "See weighbridge token list.")
+        return hmac.new(row.hash.encode(), text.encode(), "sha256").hexdigest()
 
     def listed(self) -> list[AccessKey]:
         """Return every key, the newest first, revoked ones too."""

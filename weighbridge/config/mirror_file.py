@@ -104,6 +104,7 @@ class _HubConfig(BaseModel):
     show_refused: bool = False
     max_age: Annotated[float, Field(ge=0, allow_inf_nan=False)] = MAX_AGE_S
     follow: bool = False
+    xet_above: Annotated[int, Field(ge=0)] | None = None
     pass_tokens: bool = False
 
     @model_validator(mode="after")
@@ -135,6 +136,7 @@ class _HubConfig(BaseModel):
             show_refused=self.show_refused,
             max_age_s=self.max_age,
             follow=self.follow,
+            xet_above=self.xet_above,
         )
 
 

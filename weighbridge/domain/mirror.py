@@ -42,6 +42,7 @@ class Upstream:
         show_refused: whether descriptions and lists of files of models that did not pass are shown.
         max_age_s: seconds for which its answer counts what commit a branch is at.
         follow: whether a model that was taken in is taken in anew, in the mode `gated`, when its branch has moved.
+        xet_above: bytes above which files are also served over Xet; None for none.
     """
 
     names: tuple[str, ...] = ("*",)
@@ -56,6 +57,7 @@ class Upstream:
     show_refused: bool = False
     max_age_s: float = MAX_AGE_S
     follow: bool = False
+    xet_above: int | None = None
 
     @property
     def names_token(self) -> bool:

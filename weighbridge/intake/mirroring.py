@@ -7,8 +7,9 @@ means (intake.mirrored_models).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from weighbridge.domain.access import ANONYMOUS, Caller
 from weighbridge.domain.decision import WITHDRAWN, Decision
@@ -33,7 +34,6 @@ from weighbridge.intake.mirrored_models import MirroredModel, RepoKind
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.upstream_branches import Branch
 from weighbridge.intake.workspace import workspace_of
-from weighbridge.store.reading import OpenBlob
 
 #: Bytes above which huggingface_hub refuses to fetch a file over HTTP.
 _MOST_BY_HTTP = 50 * 1000**3
@@ -148,7 +148,7 @@ def _kept(kind: RepoKind, name: str, revision: str, resources: Resources, *, ref
         refusal = _refusal(version)
         if not refused or isinstance(refusal, VersionWithdrawn):
             raise refusal
-    return Served(version, found[1], _warnings(version))
+    return Served(version, found[1], _warnings(version, resources.mirror.upstream(name).xet_above))
 
 
 def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -> Revisions:
@@ -169,6 +169,25 @@ def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -
     return Revisions(numbers.get(model.default, ""), numbers)
 
 
+class OpenBytes(Protocol):
+    """Bytes that are given out piece by piece; `store.reading` opens those of a blob.
+
+    Attributes:
+        size: how many they are.
+    """
+
+    size: int
+
+    def close(self) -> None:
+        """Close what they are read from; a second call is harmless."""
+
+    def part(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from `start` to before `stop`. Raises IntegrityError where they turn out damaged."""
+
+    def whole(self) -> Iterator[bytes]:
+        """Yield all bytes. Raises IntegrityError instead of the last piece where they are damaged."""
+
+
 @dataclass(frozen=True)
 class OpenFile:
     """A file of a version that is being given out; close its blob at the end.
@@ -182,7 +201,7 @@ class OpenFile:
 
     given: Served
     entry: FileEntry
-    blob: OpenBlob
+    blob: OpenBytes
     caller: Caller
 
 
@@ -290,15 +309,20 @@ def _sentence(text: str) -> str:
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 
-def _warnings(version: ModelVersion) -> tuple[str, ...]:
+def _warnings(version: ModelVersion, xet_above: int | None) -> tuple[str, ...]:
     waived = [
         _sentence(f"{one.path}: {one.message}" if one.path else one.message)
         for one in version.decision.reasons
         if one.effect == "waive"
     ]
     large = [
-        f"huggingface_hub fetches no file above 50 GB over HTTP: use another client for {shown(one.path, 200)}."
+        f"huggingface_hub fetches no file above 50 GB over HTTP: {_way(one, xet_above)} for {shown(one.path, 200)}."
         for one in version.manifest.files
         if (one.size or 0) > _MOST_BY_HTTP
     ]
     return (*waived[:_MOST_REASONS], *large[:_MOST_REASONS])
+
+
+def _way(entry: FileEntry, xet_above: int | None) -> str:
+    """Return how a file above 50 GB is fetched all the same."""
+    return "install hf_xet" if xet_above is not None and (entry.size or 0) > xet_above else "use another client"

@@ -25,7 +25,7 @@ from weighbridge.intake.mirroring import Served, revisions, served
 from weighbridge.intake.resources import Resources
 from weighbridge.web.api.cursors import cursor_of, place_of
 from weighbridge.web.authentication import caller_of
-from weighbridge.web.mirror import documents, listing
+from weighbridge.web.mirror import documents, listing, xet
 from weighbridge.web.mirror.ages import age_headers, age_warnings
 from weighbridge.web.mirror.files import file_answer
 from weighbridge.web.mirror.links import evidence, next_link
@@ -88,7 +88,8 @@ class Mirror:
         if path.what == "unknown":
             return answer(404, "There is nothing at this path.")
         resources: Resources = self._state.resources
-        caller = _caller(request, self._state)
+        sealed = xet.caller_of_seal(request, path, resources) if path.what == "xet" else None
+        caller = sealed or _caller(request, self._state)
         if path.what == "whoami":
             return _whoami(caller)
         if path.what == "list":
@@ -100,8 +101,12 @@ class Mirror:
         describing = path.what in _DESCRIBING
         given = served(path.kind, path.name, path.revision, caller, resources, describing=describing)
         if path.what == "file":
-            return _warned(file_answer(request, given, path.path, caller, resources), given)
-        if path.what == "absent":
+            return _warned(file_answer(request, path, given, caller, resources), given)
+        if path.what == "xet":
+            return xet.found(request, path, given, caller, resources)
+        if path.what == "xet-token" and caller.kind != "issuer" and xet.is_served(given, resources):
+            return xet.token(request, path, given, resources)
+        if path.what in ("absent", "xet-token"):
             return answer(404, "The mirror does not have this of any model.")
         return _warned(_of_version(request, path, given, body), given)
 

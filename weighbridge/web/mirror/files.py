@@ -15,33 +15,36 @@ from weighbridge.domain.access import Caller
 from weighbridge.intake.mirroring import OpenFile, Served, open_file
 from weighbridge.intake.resources import Resources
 from weighbridge.web.answers import names_tag
+from weighbridge.web.mirror.paths import HubPath
 from weighbridge.web.mirror.ranges import ByteRange, read_ranges
 from weighbridge.web.mirror.refusals import answer, header_text
 from weighbridge.web.mirror.transfers import MEDIA_TYPE, FileTransfer
+from weighbridge.web.mirror.xet import offer
 from weighbridge.web.peers import address_of
 
 
-def file_answer(request: Request, given: Served, path: str, caller: Caller, resources: Resources) -> Response:
+def file_answer(request: Request, path: HubPath, given: Served, caller: Caller, resources: Resources) -> Response:
     """Return the answer to a request for a file; for one with bytes, the first of them are read already.
 
     Raises:
         WeighbridgeError: as `open_file`; or the file is damaged, or it cannot be recorded who gets it.
     """
-    file = open_file(given, path, caller, resources)
+    file = open_file(given, path.path, caller, resources)
+    headers = _headers(file) | offer(request, path, file, resources)
     try:
-        found = _without_bytes(request, file)
+        found = _without_bytes(request, file, headers)
         if found is not None:
             return found
         resources.recipients.record(given.version, caller, address_of(request))
-        return FileTransfer(file, _ranges(request, file) or (), _headers(file), resources)
+        return FileTransfer(file, _ranges(request, file) or (), headers, resources)
     except BaseException:
         file.blob.close()
         raise
 
 
-def _without_bytes(request: Request, file: OpenFile) -> Response | None:
+def _without_bytes(request: Request, file: OpenFile, headers: dict[str, str]) -> Response | None:
     """Return the answer to a request that gets no bytes, and None for another one."""
-    headers, size = _headers(file), file.blob.size
+    size = file.blob.size
     if "if-none-match" in request.headers and names_tag(request, "if-none-match", headers["etag"]):
         found = Response(status_code=304, headers=headers)
     elif request.method == "HEAD":

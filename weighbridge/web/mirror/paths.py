@@ -16,20 +16,36 @@ from weighbridge.errors import UsageError
 from weighbridge.intake.mirrored_models import MAIN, RepoKind
 
 What = Literal[
-    "file", "info", "tree", "paths-info", "refs", "auth-check", "absent", "list", "whoami", "telemetry", "unknown"
+    "file",
+    "info",
+    "tree",
+    "paths-info",
+    "refs",
+    "auth-check",
+    "xet-token",
+    "xet",
+    "absent",
+    "list",
+    "whoami",
+    "telemetry",
+    "unknown",
 ]
 _KINDS: tuple[RepoKind, ...] = get_args(RepoKind)
 #: Words after a repository's name below its own path: all of them are the file.
 _FILE_WORDS = ("resolve", "blob", "raw")
 #: Words after a repository's name below `/api`, with what they ask for; those that take a revision, and others.
-_WITH_REVISION: dict[str, What] = {"revision": "info", "tree": "tree", "paths-info": "paths-info"}
+_WITH_REVISION: dict[str, What] = {
+    "revision": "info",
+    "tree": "tree",
+    "paths-info": "paths-info",
+    "xet-read-token": "xet-token",
+    "xet": "xet",
+}
 #: `commits` and `discussions` have to be absent: transformers would else send its token to a service for conversion.
 _WITHOUT: dict[str, What] = {
     "refs": "refs",
     "auth-check": "auth-check",
-    **dict.fromkeys(
-        ("commits", "discussions", "safetensors-metadata", "xet-read-token", "treesize", "compare"), "absent"
-    ),
+    **dict.fromkeys(("commits", "discussions", "safetensors-metadata", "treesize", "compare"), "absent"),
 }
 #: What git calls the newest commit of the default branch; clients in JavaScript ask for it.
 _HEAD = "HEAD"
