@@ -10,9 +10,10 @@ import pytest
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
 from tests.handlers import tiny
+from weighbridge.domain.gguf_names import first_part, parts_of
 from weighbridge.errors import HandlerError
 from weighbridge.handlers.chat import TextChat
-from weighbridge.handlers.split_gguf import first_part, merge, parts_of, whole_sizes
+from weighbridge.handlers.split_gguf import merge, whole_sizes
 
 pytestmark = pytest.mark.xdist_group("torch")
 HELLO = [{"role": "user", "content": "hello"}]

@@ -10,6 +10,7 @@ from weighbridge.catalog.database import Database
 from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.queries import ModelQuery
 from weighbridge.catalog.search_texts import SearchTexts
+from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.version import VersionSummary
 
@@ -43,3 +44,8 @@ class Lists:
         """Return files of a version, sorted by path, from the first path after `after` on."""
         with self._database.read(single=True) as connection:
             return summaries.files(connection, name, version, after, limit)
+
+    def versions_with(self, name: str, digest: Digest) -> list[str]:
+        """Return the numbers of the versions of a model that have a file of a digest, the latest first."""
+        with self._database.read(single=True) as connection:
+            return summaries.with_file(connection, name, str(digest))

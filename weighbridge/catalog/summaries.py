@@ -42,6 +42,19 @@ def files(connection: Connection, name: str, version: str, after: str, limit: in
     return [FileEntry(row.path, row.size, Digest.parse(row.digest) if row.digest else None) for row in rows]
 
 
+def with_file(connection: Connection, name: str, digest: str) -> list[str]:
+    """Return the numbers of the versions of a model that have a file of a digest, the latest first."""
+    models, table, entries = schema.models, schema.versions, schema.files
+    query = (
+        select(table.c.version)
+        .join(models, models.c.id == table.c.model_id)
+        .where(models.c.name == name, table.c.removed_at.is_(None))
+        .where(table.c.manifest_digest.in_(select(entries.c.manifest_digest).where(entries.c.digest == digest)))
+        .order_by(table.c.id.desc())
+    )
+    return list(connection.execute(query).scalars())
+
+
 def of_manifests(connection: Connection, digests: Iterable[str]) -> list[VersionSummary]:
     """Return a line for every version that has one of these manifests, sorted by name, the latest first."""
     found = [

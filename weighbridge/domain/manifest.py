@@ -107,6 +107,11 @@ class Manifest:
         """The files by path."""
         return {entry.path: entry for entry in self.files}
 
+    @cached_property
+    def by_digest(self) -> dict[Digest, FileEntry]:
+        """The first file of each digest."""
+        return {entry.digest: entry for entry in reversed(self.files) if entry.digest is not None}
+
     @property
     def size(self) -> int:
         """The sum of the known sizes in bytes."""

@@ -20,9 +20,10 @@ from typing import Any
 import transformers
 from transformers import AutoTokenizer
 
+from weighbridge.domain.gguf_names import parts_of
 from weighbridge.errors import HandlerError
 from weighbridge.handlers.pretrained import Place, load_model, load_processor, loading
-from weighbridge.handlers.split_gguf import merge, parts_of
+from weighbridge.handlers.split_gguf import merge
 from weighbridge.system.claimed_folders import claimed
 
 _log = logging.getLogger(__name__)

@@ -14,9 +14,10 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+from weighbridge.domain.gguf_names import first_part
 from weighbridge.errors import HandlerError, InvalidConfiguration, OutOfMemory
 from weighbridge.handlers.interface import Device
-from weighbridge.handlers.split_gguf import first_part, whole_sizes
+from weighbridge.handlers.split_gguf import whole_sizes
 
 #: Options of models.yaml that every model of transformers takes.
 OPTIONS = ("dtype", "gguf_file")

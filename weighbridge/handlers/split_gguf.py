@@ -1,22 +1,16 @@
 """GGUF in several parts, as llama.cpp's gguf-split writes them: `name-00001-of-00003.gguf`.
 
-transformers reads only one file. Not here: the place of the merged file (conversion).
+transformers reads only one file. Not here: the names of parts (domain.gguf_names), and the place of the merged file
+(conversion).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_PART = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
-
-
-def first_part(file: str) -> str:
-    """Return the name of a split's first part, or the name itself where it is not a part."""
-    part = _PART.fullmatch(file)
-    return f"{part['name']}-00001-of-{part['count']}.gguf" if part else file
+from weighbridge.domain.gguf_names import first_part
 
 
 def whole_sizes(sizes: Mapping[str, int]) -> dict[str, int]:
@@ -25,14 +19,6 @@ def whole_sizes(sizes: Mapping[str, int]) -> dict[str, int]:
     for file, size in sizes.items():
         found[first_part(file)] = found.get(first_part(file), 0) + size
     return found
-
-
-def parts_of(file: str) -> list[str]:
-    """Return the names of all parts of a GGUF for the name of one; only that name where it is not a part."""
-    part = _PART.fullmatch(file)
-    if part is None:
-        return [file]
-    return [f"{part['name']}-{number:05}-of-{part['count']}.gguf" for number in range(1, int(part["count"]) + 1)]
 
 
 def merge(parts: Sequence[Path], target: Path) -> None:

@@ -6,6 +6,7 @@ what they are for clients of the Hugging Face Hub (intake.mirrored_models).
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
@@ -66,6 +67,14 @@ class KeptModels:
                 if self._seen == seen and len(names) == 1 and len(self._names) < _MOST_KEPT:
                     self._names[asked] = found
         return found
+
+    def name_in_any_case(self, asked: str) -> str:
+        """Return the name of the model that clients call by a name in any case; empty for none, and for several."""
+        wanted = asked.lower()
+        part = max(re.split("[-/]", wanted), key=len)
+        found = [one.name for one in self._catalog.lists.models(ModelQuery(search=part)) if part]
+        named = [name for name in found if wanted in (name.lower(), hub_name(name).lower())]
+        return named[0] if len(named) == 1 else ""
 
     def version(self, name: str, number: str) -> ModelVersion | None:
         """Return a version, whole, or None."""

@@ -23,7 +23,9 @@ from weighbridge.intake.branch_questions import BranchQuestions
 from weighbridge.intake.callers import Callers
 from weighbridge.intake.clearances import Clearances
 from weighbridge.intake.engine_pool import EnginePool
+from weighbridge.intake.gguf_facts import GgufReadings
 from weighbridge.intake.issuer import issuer_of
+from weighbridge.intake.kept_images import KeptImages
 from weighbridge.intake.kept_models import KeptModels
 from weighbridge.intake.recipients import Recipients
 from weighbridge.registries import REGISTRIES
@@ -43,6 +45,7 @@ class Resources:
         clock: returns the current time.
         callers: knows who sends a key, or a token of the issuer.
         clearances: callers who may have bytes of a version.
+        images: the images of versions that clients of OCI registries asked for lately.
         kept: models and versions that were read lately.
         readings: opens blobs to give them out.
         recipients: records who is given files.
@@ -62,6 +65,7 @@ class Resources:
         self.clearances = Clearances()
         self.kept = KeptModels(catalog)
         self.readings = BlobReadings(store)
+        self.images = KeptImages(store, GgufReadings(store))
         self.received: Heard = unheard
         self.recipients = Recipients(catalog, clock)
         self._registries: dict[tuple[str, str], Registry] = {}

@@ -6,8 +6,9 @@ by their sha256; scanners and the policy judge them. Not here: the generated fil
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,6 +54,9 @@ _SINGLE = frozenset({Role.TEMPLATE, Role.SYSTEM, Role.PARAMS, Role.MESSAGES})
 _ROLES = {f"{_PREFIX}{role}": role for role in (*_FILES, Role.TENSOR, Role.JSON)} | {f"{_PREFIX}prompt": Role.TEMPLATE}
 #: The name of the configuration: transformers would read a `config.json` as its own.
 CONFIG = "ollama.json"
+#: Where the files are whose layers have no name of their own, and those of tensors.
+_OTHERS, _TENSORS, _TENSOR_FILE = "layers/", "tensors/", ".safetensors"
+_UNKNOWN_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,39 @@ def _placed(manifest: ImageManifest) -> Iterator[LayerFile]:
 
 def _path(role: Role, layer: Layer, number: int) -> str:
     if role is Role.TENSOR:
-        return f"tensors/{layer.name}.safetensors"
+        return f"{_TENSORS}{layer.name}{_TENSOR_FILE}"
     if role is Role.JSON:
         return layer.name
     if role is Role.OTHER:
-        return f"layers/sha256-{layer.digest.hex}"
+        return f"{_OTHERS}sha256-{layer.digest.hex}"
     name, dot, ending = _FILES[role].partition(".")
     return name + (f"-{number}" if number > 1 else "") + dot + ending
+
+
+def layers_of(files: Iterable[FileEntry]) -> tuple[Layer, ...]:
+    """Return the layers that files came from, in the order of `Role`: what `layer_files` does, the other way round.
+
+    The configuration is none of them. A layer of a type that Ollama does not know has lost its type.
+    """
+    placed = []
+    for entry in files:
+        role, name, number = _origin(entry.path)
+        assert entry.digest is not None, "a computed manifest has the digest of every file"
+        media_type = _UNKNOWN_TYPE if role is Role.OTHER else f"{_PREFIX}{role}"
+        layer = Layer(media_type, entry.digest, entry.size or 0, name)
+        placed.append((list(Role).index(role), number, entry.path, layer))
+    return tuple(layer for *_, layer in sorted(placed, key=lambda one: one[:3]))
+
+
+def _origin(path: str) -> tuple[Role, str, int]:
+    """Return the role of the layer that a file came from, its name, and its number among those of the role."""
+    if path.startswith(_OTHERS):
+        return Role.OTHER, "", 1
+    if path.startswith(_TENSORS):
+        return Role.TENSOR, path.removeprefix(_TENSORS).removesuffix(_TENSOR_FILE), 1
+    for role, file in _FILES.items():
+        name, dot, ending = file.partition(".")
+        numbered = re.fullmatch(rf"{name}(?:-([0-9]+))?{re.escape(dot + ending)}", path)
+        if numbered:
+            return role, "", int(numbered[1] or 1)
+    return Role.JSON, path, 1

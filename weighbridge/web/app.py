@@ -1,4 +1,4 @@
-"""The application: the API's routers, problems and limits, and the mirror, put together for a process.
+"""The application: the API's routers, problems and limits, the mirror and the OCI registry, together for a process.
 
 Not here: the server that runs it (web.serving).
 """
@@ -53,6 +53,8 @@ from weighbridge.web.limits import RequestLimits
 from weighbridge.web.methods import MethodsOfPaths
 from weighbridge.web.mirror.application import Mirror
 from weighbridge.web.newest_change import NewestChange
+from weighbridge.web.oci.application import OciApplication
+from weighbridge.web.oci.paths import PREFIX
 from weighbridge.web.parameters import refuse_unknown_parameters
 from weighbridge.web.problems import add_handlers, add_schemas, documented
 from weighbridge.web.stopping import stop_event
@@ -82,9 +84,10 @@ def create_app(settings: Settings, processes: int = 1, counted: Path | None = No
     api = create_api(settings, processes)
     api.state.counters = counters
     names = NamesInPaths(MethodsOfPaths(api, paths), f"{settings.api_prefix}/models", paths)
-    both = Mirror(UsualForm(names), api.state, settings)
-    limited = RequestLimits(KnownHosts(both, settings.is_own_name), settings.api_max_body)
-    parts = {"mirror": settings.mirror_prefix, "api": settings.api_prefix}
+    mirror = Mirror(UsualForm(names), api.state, settings)
+    every = OciApplication(mirror, api.state, settings.api_prefix)
+    limited = RequestLimits(KnownHosts(every, settings.is_own_name), settings.api_max_body)
+    parts = {"mirror": settings.mirror_prefix, "oci": PREFIX, "api": settings.api_prefix}
     return Health(Traffic(limited, counters, parts), api.state, counters)
 
 

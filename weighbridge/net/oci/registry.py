@@ -20,7 +20,8 @@ from weighbridge.net.responses import shown
 from weighbridge.net.streams import ByteStream
 from weighbridge.net.transfer import FetchedDocument, Transfer, same_origin
 
-_ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
+#: A registry that has a model in both types of manifest has that of Ollama in Docker's.
+_ACCEPT = ", ".join((MANIFEST_TYPES[0], *(f"{kind};q=0.9" for kind in (*MANIFEST_TYPES[1:], *INDEX_TYPES))))
 _Result = TypeVar("_Result")
 
 

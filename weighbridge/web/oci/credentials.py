@@ -1,0 +1,84 @@
+"""Credentials of OCI clients: a key as a bearer token or as the password of a user, and the endpoint of tokens.
+
+Clients that were refused ask the endpoint that the challenge names for a token, with user and password (`docker login`,
+`oras login`). The token is the key itself, which the client has anyway: it ends with the key, on every server. Not
+here: addresses that need no header (web.oci.signed_addresses).
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from urllib.parse import parse_qs
+
+from starlette.datastructures import State
+from starlette.requests import Request
+from starlette.responses import Response
+
+from weighbridge.domain.access import ANONYMOUS, Caller
+from weighbridge.errors import NotAuthenticated
+from weighbridge.web.authentication import caller_of
+from weighbridge.web.mirror.links import origin_of
+from weighbridge.web.oci.paths import PREFIX
+from weighbridge.web.oci.refusals import document
+from weighbridge.web.peers import address_of
+
+#: Seconds after which clients ask for a token again.
+_LASTS_S = 300
+_HOW = (
+    "Log in with any user and a key as the password; `weighbridge token create NAME --role reader` makes one. Ollama "
+    "sends no key: it reads registries that are open (WEIGHBRIDGE_API_READING)."
+)
+
+
+def challenge(request: Request, name: str) -> str:
+    """Return where a client gets a token, for reading a repository; its host is the one that the client asked."""
+    scope = f',scope="repository:{name}:pull"' if name else ""
+    host = request.headers.get("host") or request.url.netloc
+    return f'Bearer realm="{origin_of(request)}{PREFIX}/token",service="{host}"{scope}'
+
+
+def caller(request: Request, state: State) -> Caller:
+    """Return who asks. Raises as `caller_of`."""
+    header = request.headers.get("authorization")
+    try:
+        bearer = None if header is None else f"Bearer {_key(header)}"
+        return caller_of(bearer, address_of(request), state.resources, state.failures)
+    except NotAuthenticated as error:
+        raise NotAuthenticated(error.problem, _HOW) from error
+
+
+def token(request: Request, body: bytes, state: State) -> Response:
+    """Return the answer of the endpoint of tokens: for a key, itself; for nobody an empty one where reading is open.
+
+    Args:
+        request: with the header `Authorization`, or POST with a form of OAuth 2.
+        body: of the request.
+        state: what the process that serves shares.
+
+    Raises:
+        NotAuthenticated: the key is not valid, or one is needed.
+    """
+    if request.method == "POST":
+        form = parse_qs(body.decode(errors="replace"))
+        key = next((form[field][0] for field in ("password", "refresh_token") if form.get(field)), "")
+    else:
+        key = _key(request.headers.get("authorization", ""))
+    try:
+        found = caller_of(f"Bearer {key}" if key else None, address_of(request), state.resources, state.failures)
+    except NotAuthenticated as error:
+        raise NotAuthenticated(error.problem, _HOW) from error
+    text = "" if found is ANONYMOUS else key
+    content = {"token": text, "access_token": text, "expires_in": _LASTS_S}
+    return document(content, headers={"cache-control": "no-store"})
+
+
+def _key(header: str) -> str:
+    """Return the key in a header: after `Bearer`, or the password after `Basic`."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return value.strip() if value else header.strip()
+    try:
+        return b64decode(value.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
