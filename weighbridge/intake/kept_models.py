@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 from typing import TypeVar
 
 from weighbridge.catalog import Catalog, ModelQuery
-from weighbridge.domain.audit import SERVED
+from weighbridge.domain.audit import SERVED, Head
 from weighbridge.domain.version import ModelVersion
 from weighbridge.intake.mirrored_models import MirroredModel, hub_name, mirrored
 
@@ -23,6 +25,8 @@ T = TypeVar("T", MirroredModel, ModelVersion)
 _MOST_ROWS = 1000
 #: Files, reports and lines of versions that are kept; one takes about 1 kB.
 _MOST_KEPT = 50_000
+#: The newest change of the catalog, where a request has read it already.
+_newest: ContextVar[Head | None] = ContextVar("newest", default=None)
 
 
 class KeptModels:
@@ -39,6 +43,15 @@ class KeptModels:
     def change(self) -> int | None:
         """The number of the newest change of the catalog at the last look; None before the first one."""
         return self._seen
+
+    @contextmanager
+    def as_of(self, newest: Head) -> Iterator[None]:
+        """Take a change that was the newest one a moment ago for that, in this context, and do not look again."""
+        mark = _newest.set(newest)
+        try:
+            yield
+        finally:
+            _newest.reset(mark)
 
     def model(self, name: str) -> MirroredModel | None:
         """Return a model, or None."""
@@ -97,7 +110,8 @@ class KeptModels:
 
     def _look(self) -> int:
         """Drop what changed since the last look, and return the number of the newest change."""
-        head = self._catalog.audit.head().number
+        newest = _newest.get()
+        head = (newest or self._catalog.audit.head()).number
         with self._lock:
             seen = self._seen
         if seen is None or head <= seen:

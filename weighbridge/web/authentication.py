@@ -52,6 +52,15 @@ def caller_of(
     return caller
 
 
+def known_caller(authorization: str | None, resources: Resources, newest: Head) -> Caller | None:
+    """Return who sends a header `Authorization` with a key that is known since before the catalog's newest change.
+
+    None for any other header: then `caller_of` finds out, which reads the catalog.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    return resources.callers.known(token.strip(), newest) if scheme.lower() == "bearer" else None
+
+
 def _identified(authorization: str | None, resources: Resources, newest: Head | None = None) -> Caller:
     if authorization is None:
         if resources.settings.reading_is_open:
@@ -77,8 +86,7 @@ async def _found_out(request: Request) -> Caller:
     if header is None:
         return _identified(header, resources)
     newest = await (await newest_change_of(request)).after(request)
-    scheme, _, token = header.partition(" ")
-    known = resources.callers.known(token.strip(), newest) if scheme.lower() == "bearer" else None
+    known = known_caller(header, resources, newest)
     if known is not None:
         return known
     failures = await failures_of(request)

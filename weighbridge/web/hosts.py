@@ -13,6 +13,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weighbridge.domain.text import shown
+from weighbridge.web.forwarded import CALLED
 from weighbridge.web.problems import of_status, respond
 
 #: A header `Host`: a name or an IPv4 address, or an IPv6 address in brackets; then perhaps a port.
@@ -34,6 +35,7 @@ class KnownHosts:
         """Serve one request."""
         if scope["type"] == "http":
             names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            names += [scope[CALLED]] if CALLED in scope else []
             wrong = next((name for name in names if not self._is_own(_named(name))), None)
             if wrong is not None:
                 problem = of_status(

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.supervisors import Multiprocess
 
 from weighbridge.config.settings import Settings
 from weighbridge.errors import UsageError
 from weighbridge.web.app import create_app
+from weighbridge.web.forwarded import BelievedProxies
 from weighbridge.web.peers import PlainPeers
 from weighbridge.web.stopping import stop_without
 
@@ -104,7 +104,7 @@ def _app(settings: Settings, workers: int = 1, counted: Path | None = None) -> A
     app = create_app(settings, workers, counted)
     if not settings.serve_proxies:
         return app
-    return PlainPeers(ProxyHeadersMiddleware(app, list(settings.serve_proxies)))  # type: ignore[arg-type]
+    return PlainPeers(BelievedProxies(app, list(settings.serve_proxies)))  # type: ignore[arg-type]
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -98,6 +98,16 @@ def test_a_range_beyond_the_end(mirror: Mirrored, wanted: str) -> None:
     assert (found.status_code, found.headers["content-range"]) == (416, f"bytes */{len(BODY)}")
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-0", "bytes=0-", "bytes=-1", "bytes=0-1023"])
+def test_an_empty_file_says_its_size_to_who_asks_for_its_first_byte(mirror: Mirrored, wanted: str) -> None:
+    """@huggingface/hub, Rust's hf-hub and hf_transfer read `Content-Range` of a success; nginx answers 200, S3 416."""
+    found = mirror.get("/files/ranges/resolve/main/empty", Range=wanted)
+    assert (found.status_code, found.content, found.headers["content-range"]) == (200, b"", "bytes */0")
+    assert "content-range" not in mirror.get("/files/ranges/resolve/main/empty").headers
+    beyond = mirror.get("/files/ranges/resolve/main/empty", Range="bytes=5-")
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */0")
+
+
 def test_several_ranges(mirror: Mirrored) -> None:
     found = mirror.get(PATH, Range="bytes=0-1, 400000-400002, -1")
     assert found.status_code == 206

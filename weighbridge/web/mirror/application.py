@@ -20,15 +20,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weighbridge.config.settings import Settings
 from weighbridge.domain.access import ANONYMOUS, PREFIX, Caller
+from weighbridge.domain.audit import Head
 from weighbridge.errors import NotAuthenticated, UsageError, VersionRefused, VersionWithdrawn, WeighbridgeError
 from weighbridge.intake.mirroring import Served, revisions, served
 from weighbridge.intake.resources import Resources
 from weighbridge.web.api.cursors import cursor_of, place_of
-from weighbridge.web.authentication import caller_of
+from weighbridge.web.authentication import caller_of, known_caller
 from weighbridge.web.mirror import documents, listing, xet
 from weighbridge.web.mirror.ages import age_headers, age_warnings
 from weighbridge.web.mirror.files import file_answer
 from weighbridge.web.mirror.links import evidence, next_link
+from weighbridge.web.mirror.loops import asked_by_itself, is_own
 from weighbridge.web.mirror.paths import HubPath, read_path
 from weighbridge.web.mirror.refusals import answer, document, header_text, refusal
 from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
@@ -66,16 +68,18 @@ class Mirror:
             allowed = ("POST",) if path.what == "paths-info" else _READING
             if request.method in allowed:
                 body = await request.body() if request.method == "POST" else b""
-                found = await run_sync(partial(self._answered, request, path, body))
+                newest = await self._state.newest_change.after(request)
+                found = await run_sync(partial(self._answered, request, path, body, newest))
             else:
                 found = answer(405, "The mirror can only be read.", headers={"allow": ", ".join(allowed)})
-        except UsageError as error:
+        except WeighbridgeError as error:
             found = refusal(error)
         await found(scope, receive, send)
 
-    def _answered(self, request: Request, path: HubPath, body: bytes) -> Response:
+    def _answered(self, request: Request, path: HubPath, body: bytes, newest: Head) -> Response:
         try:
-            return self._answer(request, path, body)
+            with self._state.resources.kept.as_of(newest):
+                return self._answer(request, path, body)
         except (VersionRefused, VersionWithdrawn) as error:
             facts = error.facts
             return refusal(error, evidence(request, self._settings.api_prefix, facts["name"], facts["version"]))
@@ -88,6 +92,8 @@ class Mirror:
         if path.what == "unknown":
             return answer(404, "There is nothing at this path.")
         resources: Resources = self._state.resources
+        if is_own(request, resources.via):
+            return asked_by_itself(request)
         sealed = xet.caller_of_seal(request, path, resources) if path.what == "xet" else None
         caller = sealed or _caller(request, self._state)
         if path.what == "whoami":
@@ -142,7 +148,10 @@ def _caller(request: Request, state: State) -> Caller:
         token = header.partition(" ")[2].strip()
         if token.startswith("hf_") and not token.startswith(PREFIX):
             return ANONYMOUS
-    return caller_of(header, address_of(request), state.resources, state.failures)
+    newest: Head = request.state.newest
+    return known_caller(header, state.resources, newest) or caller_of(
+        header, address_of(request), state.resources, state.failures, newest
+    )
 
 
 def _whoami(caller: Caller) -> Response:

@@ -36,7 +36,7 @@ def file_answer(request: Request, path: HubPath, given: Served, caller: Caller, 
         if found is not None:
             return found
         resources.recipients.record(given.version, caller, address_of(request))
-        return FileTransfer(file, _ranges(request, file) or (), headers, resources)
+        return FileTransfer(file, _ranges(request, file) or (), headers | _empty(request, file), resources)
     except BaseException:
         file.blob.close()
         raise
@@ -64,6 +64,14 @@ def _ranges(request: Request, file: OpenFile) -> Sequence[ByteRange] | None:
     if wanted is None or request.headers.get("if-range", _etag(file)) != _etag(file):
         return None
     return read_ranges(wanted, file.blob.size)
+
+
+def _empty(request: Request, file: OpenFile) -> dict[str, str]:
+    """Return the header that says the size of an empty file to clients that ask for its first byte to hear the size.
+
+    There is no such byte. 416, which S3 answers, ends these clients: they read the size of a success alone.
+    """
+    return {"content-range": "bytes */0"} if not file.blob.size and "range" in request.headers else {}
 
 
 def _etag(file: OpenFile) -> str:

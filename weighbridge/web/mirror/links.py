@@ -1,7 +1,7 @@
 """Absolute addresses on the host that the client asked: of the next part of a list, and of evidence.
 
 Clients follow a `Link` with their key, so it never names another host; behind a proxy that is believed
-(WEIGHBRIDGE_SERVE_PROXIES) it has the scheme that the client used.
+(WEIGHBRIDGE_SERVE_PROXIES) it has the scheme and the name that the client used.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
+from weighbridge.web.forwarded import called_by
+
 
 def origin_of(request: Request) -> str:
     """Return scheme and host of a request, as the client wrote them."""
-    return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
+    return f"{request.url.scheme}://{called_by(request)}"
 
 
 def next_link(request: Request, cursor: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ def read_ranges(header: str, size: int) -> Sequence[ByteRange] | None:
     """Return the ranges of a header `Range` that a file of that many bytes has; none of them where it has none.
 
     Returns None where the header is to be ignored: it is not about bytes or not valid, or its ranges are many or
-    overlap, so that they would cost more than the whole file.
+    overlap, so that they would cost more than the whole file; or it asks for the beginning of an empty file.
     """
     unit, _, wanted = header.partition("=")
     if unit.strip().lower() != "bytes":
@@ -38,7 +38,7 @@ def read_ranges(header: str, size: int) -> Sequence[ByteRange] | None:
     matches = [_RANGE.fullmatch(part.strip()) for part in wanted.split(",") if part.strip()]
     if not matches or len(matches) > MOST_RANGES:
         return None
-    found = []
+    found, is_beginning = [], False
     for match in matches:
         if match is None or match[0] == "-":
             return None
@@ -47,6 +47,8 @@ def read_ranges(header: str, size: int) -> Sequence[ByteRange] | None:
             return None
         start = max(0, size - int(last)) if first is None else int(first)
         stop = size if first is None or last is None else min(size, int(last) + 1)
+        is_beginning = is_beginning or start == 0
         if start < stop:
             found.append(ByteRange(start, stop))
-    return None if sum(one.stop - one.start for one in found) > size else found
+    is_all = not size and is_beginning
+    return None if is_all or sum(one.stop - one.start for one in found) > size else found
