@@ -20,6 +20,7 @@ from tests.catalog.test_results import result
 from tests.catalog.values import manifest, report
 from weighbridge.catalog import Attempt, Catalog, JobEnd, JobOrder, Subscription
 from weighbridge.catalog.acknowledgements import Acknowledgements
+from weighbridge.catalog.bundles import Bundles
 from weighbridge.catalog.declarations import Declarations
 from weighbridge.catalog.deliveries import Deliveries
 from weighbridge.catalog.job_queue import JobQueue
@@ -102,6 +103,14 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
         lambda c: c.acknowledgements.add("org/name", "1.0.0", "MIT", {}, "Ada"),
         ["licence.acknowledged"],
     ),
+    "bundles.note_packed": (
+        lambda c: c.bundles.note_packed("org/name", "1.0.0", manifest().digest),
+        ["version.bundled"],
+    ),
+    "bundles.note_imported": (
+        lambda c: [c.bundles.note_imported("org/name", "1.0.0", {"bundle": "sha256:1"}) for _ in range(2)],
+        ["version.imported"],
+    ),
     "jobs.add": (lambda c: c.jobs.add(ORDER), ["job.queued"]),
     "jobs.take": (_take_too_often, ["job.queued", "job.failed"]),
     "jobs.end": (lambda c: _end(c, c.jobs.add(ORDER).id), ["job.queued", "job.done"]),
@@ -147,7 +156,8 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     acknowledgements = {f"acknowledgements.{name}" for name in _changing(Acknowledgements)}
     webhooks = {f"subscriptions.{name}" for name in _changing(Subscriptions)}
     webhooks |= {f"deliveries.{name}" for name in _changing(Deliveries)}
-    rest = places | jobs | keys | declarations | acknowledgements | webhooks
+    bundles = {f"bundles.{name}" for name in _changing(Bundles)}
+    rest = bundles | places | jobs | keys | declarations | acknowledgements | webhooks
     assert {*_changing(Catalog), *rest} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 

@@ -42,6 +42,8 @@ LINES = [
 
 def parse(words: list[str]) -> tuple[Words, dict[str, object]]:
     """Return the command that some words name, and what they say to it; nothing is run."""
+    if words[0] == "bundle" and tuple(words[:2]) not in EVERY:
+        words = ["bundle", "create", *words[1:]]  # What is meant where no command of the group is named.
     (name,) = (known for known in EVERY if tuple(words[: len(known)]) == known)
     context = EVERY[name].make_context(name[-1], words[len(name) :])  # Refuses what the command does not take.
     return name, context.params

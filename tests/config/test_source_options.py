@@ -92,8 +92,8 @@ def test_options_stand_for_one_uri(kind: str, given: dict[str, Any], uri: str) -
 
 
 def test_every_source_kind_has_options() -> None:
-    """A data set of the Hub is `huggingface` with a type."""
-    assert {*OPTIONS, "huggingface-dataset"} == set(KINDS)
+    """A data set of the Hub is `huggingface` with a type; what came in a bundle can be asked for nowhere."""
+    assert {*OPTIONS, "huggingface-dataset", "bundle"} == set(KINDS)
     assert known_kinds() == tuple(OPTIONS)
     assert {kind for kind, _, _ in WRITTEN} == set(OPTIONS)
     assert options_of("s4") is None

@@ -27,6 +27,7 @@ EXAMPLES = {
     "ollama": "ollama:host:5000/me/m:7b?registry=http://h",
     "pypi": "pypi:package==1.2?file=a.whl",
     "url": "https://host/a.tar.gz?x=1#extract=true",
+    "bundle": "bundle:org/name@1.0.0?upstream=hf:org/name%40abc",
     "file": "file:/data/my%20model?root=/store",
     "mock": "mock:org/name@1?files=config.json",
 }

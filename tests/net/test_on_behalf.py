@@ -73,7 +73,7 @@ class TestHosts:
         assert auth.hosts == ("models.example", "*.cdn.example")
         assert auth.header("https://evil.example/") == ""
 
-    @pytest.mark.parametrize("kind", sorted({*KINDS, "acme"} - {"file", "mock"}))
+    @pytest.mark.parametrize("kind", sorted({*KINDS, "acme"} - {"bundle", "file", "mock"}))
     def test_a_block_without_a_host_goes_to_no_host_of_a_callers(self, kind: str) -> None:
         """A kind that is new to KINDS has to be thought about here."""
         if kind in ("huggingface", "huggingface-dataset", "git-xet", "pypi"):

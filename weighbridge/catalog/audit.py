@@ -48,6 +48,12 @@ def objects(connection: Connection, after: int, limit: int) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def about(connection: Connection, object_: str, action: str) -> list[AuditRow]:
+    """Return the rows of an action on an object, in order."""
+    query = _filtered(select(schema.audit).order_by(schema.audit.c.number), object_, action, None)
+    return list(_read(connection, query))
+
+
 class AuditLog:
     """The audit log of a catalog, for readers; `Catalog.audit` is one."""
 

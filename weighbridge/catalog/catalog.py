@@ -21,6 +21,7 @@ from weighbridge.catalog import (
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.audit import AuditLog
 from weighbridge.catalog.branches import Branches
+from weighbridge.catalog.bundles import Bundles
 from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.declarations import Declarations
@@ -56,6 +57,7 @@ class Catalog:
         acknowledgements: who has read which licence.
         audit: the log of all changes.
         branches: what commits branches of Hubs were at when they were last asked.
+        bundles: which versions were packed into bundles, and came in them.
         declarations: what people say of models.
         deliveries: messages about changes and ends of jobs, on their way to receivers.
         jobs: work that others asked for.
@@ -70,6 +72,7 @@ class Catalog:
         self.acknowledgements = Acknowledgements(changes)
         self.audit = AuditLog(self._database)
         self.branches = Branches(changes)
+        self.bundles = Bundles(changes)
         self.declarations = Declarations(changes)
         self.deliveries = Deliveries(changes)
         self.jobs = JobQueue(changes)

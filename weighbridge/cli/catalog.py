@@ -9,7 +9,7 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.declarations import contradictions
 from weighbridge.intake.lookup import find
 from weighbridge.intake.opening import open_catalog
-from weighbridge.views import catalog_tables, terminal
+from weighbridge.views import bundle_tables, catalog_tables, terminal
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -32,12 +32,14 @@ def _show(name: NameArgument, json_: AsJSON = False) -> None:
     with open_catalog(Settings()) as catalog:
         version = find(catalog, name)
         declaration = catalog.declarations.of(version.name)
+        imported = catalog.bundles.imported(version.name, version.version)
     warnings = contradictions(version.card, declaration)
 
     def draw() -> None:
         declared = [terminal.declaration(declaration, warnings)] if declaration else []
         card, *others = terminal.details(version)
-        out.print(terminal.verdict_panel(version), card, *declared, *others, crop=False)
+        came = [bundle_tables.origin(imported)] if imported else []
+        out.print(terminal.verdict_panel(version), *came, card, *declared, *others, crop=False)
 
     said = {"declared": declaration.to_json() if declaration else None, "warnings": list(warnings)}
-    say("version", {**version.to_json(), **said}, draw, json_)
+    say("version", {**version.to_json(), **said, "imported": imported}, draw, json_)

@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("catalog", "List the models of the catalog."),
     "show": ("catalog", "Show a version: its card, what was declared of the model, scans, decision, and where it is."),
     "export": ("exports", "Write a version that passed to a folder."),
+    "bundle": (
+        "bundles",
+        "Models in one file, for a place without a network: pack versions that passed, import them there.",
+    ),
     "scan": ("examining", "Scan, describe and judge a folder in place; nothing is stored or published."),
     "doctor": ("examining", "Say what is missing on this machine, and the command that mends it."),
     "versions": ("versions", "List every version of a model, the latest first."),

@@ -25,12 +25,15 @@ from weighbridge.config.environment import (
     variable,
 )
 from weighbridge.domain.access import Role
+from weighbridge.domain.bundle_keys import PUBLIC_KEY
 from weighbridge.domain.name_patterns import matches
 from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
 from weighbridge.net.addresses import AddressPolicy, PolicySettings, is_loopback, service_of
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1)]
+KeyName = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
+PublicKey = Annotated[str, Field(pattern=PUBLIC_KEY)]
 #: Settings whose URLs may hold a user and a password: no repr shows them, and each use removes both first.
 _MAY_HOLD_PASSWORDS = frozenset({"catalog_url", "mlflow_tracking_uri", "pypi_index"})
 
@@ -257,6 +260,14 @@ class Settings(BaseSettings):
     webhook_retries_s: tuple[Annotated[float, Field(ge=0, le=30 * 24 * 3600)], ...] = Field(
         (5, 300, 1800, 7200, 18000, 36000, 36000),
         description="Seconds before each further attempt to deliver a message, which is given up after the last.",
+    )
+    bundle_key_file: Path | None = Field(
+        None, description="File of the private key that bundles are signed with; empty for bundle-key below home."
+    )
+    trusted_bundle_keys: dict[KeyName, PublicKey] = Field(
+        {},
+        description="Public keys of other installations, by a name for each, whose scans in bundles count here: "
+        '{"office": "ed25519:…"}; none by default.',
     )
     api_max_body: int = Field(1024**2, ge=1024, description="Bytes that the body of a request may have.")
     issuer: str = Field(

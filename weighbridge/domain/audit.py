@@ -62,7 +62,8 @@ class AuditRow:
     Attributes:
         number: counts the rows from 1, in the order in which they were committed.
         at: when it happened; UTC.
-        actor: whose change it is: `cli:USER`, `flow:NAME`, `key:NAME`, `issuer:SUBJECT`, or `unknown`.
+        actor: whose change it is: `cli:USER`, `flow:NAME`, `key:NAME`, `issuer:SUBJECT`, `bundle:NAME` for what an
+            installation said whose key is trusted by that name, or `unknown`.
         action: `noun.verb`, such as `version.settled`.
         object: what was changed: a model, `name@version`, `key:NAME`, `ingest:7`, a digest.
         before: the values before the change, plain JSON, never a secret; None where nothing was there.

@@ -20,7 +20,13 @@ from weighbridge.domain.licences import judge_licence
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import unportable
 from weighbridge.domain.policy import Policy, effect_of
-from weighbridge.domain.report import NOT_APPLICABLE, WINDOWED, ScanReport
+from weighbridge.domain.report import (
+    NOT_APPLICABLE,
+    SCANNED_AT,
+    SCANNED_BY,
+    WINDOWED,
+    ScanReport,
+)
 
 #: Scanners that read content, not only structure: every byte must be covered by one of them.
 CONTENT_SCANNERS = ("clamav",)
@@ -33,7 +39,7 @@ def decide(
 
     1. Every required scanner has a report for every file: completed, or windowed where that is allowed.
     2. Every byte of every file was read by a content scanner; else the best verdict is SKIPPED.
-    3. The signatures were real and young enough.
+    3. The signatures were real and young enough; what another installation scanned is accepted.
     4. No finding rejects.
     5. Formats, names against content, names by which code is run, required files and size satisfy the policy; no file
        is missing that the model's own indexes name.
@@ -56,6 +62,7 @@ def decide(
         reasons += _signatures(entry, of_file, policy, now)
         reasons += _findings(entry, of_file, policy)
         complete &= _covered(entry, of_file, policy)
+    reasons += _elsewhere(known, policy)
     reasons += _shape(manifest, known, policy)
     reasons += _missing(card, policy)
     reasons += _names(manifest, policy)
@@ -154,6 +161,18 @@ def _age(scanner: str, built: str, policy: Policy, now: datetime) -> Iterator[Re
     if limit_days is not None and age_days > limit_days:
         text = f"{scanner}'s signatures are {age_days} days old, {limit_days} are allowed: run `freshclam`."
         yield Reason("reject", "scanners.database", text)
+
+
+def _elsewhere(known: dict[str, list[ScanReport]], policy: Policy) -> Iterator[Reason]:
+    """Yield a reason for each other installation whose reports count, as a bundle with a trusted key brought them."""
+    effect = effect_of("scanners.elsewhere", "warning", policy)
+    if effect == "ignore":
+        return
+    engines = (dict(report.engine) for of_file in known.values() for report in of_file)
+    places = {(facts[SCANNED_BY], facts.get(SCANNED_AT, "")) for facts in engines if facts.get(SCANNED_BY)}
+    for by, at in places:
+        when = f" on {at[:10]}" if at else ""
+        yield Reason(effect, "scanners.elsewhere", f"It was scanned at {by}{when}, not here.")
 
 
 def _findings(entry: FileEntry, reports: list[ScanReport], policy: Policy) -> Iterator[Reason]:

@@ -19,6 +19,8 @@ Level = Literal["error", "warning", "note"]
 Status = Literal["completed", "partial", "skipped", "failed"]
 #: The reason of a `partial` report whose every byte was read, in overlapping windows.
 WINDOWED = "windowed"
+#: Facts of an engine that is another installation's, whose report a bundle brought: who scanned, and when.
+SCANNED_BY, SCANNED_AT = "scanned_by", "scanned_at"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -119,10 +121,11 @@ NOT_APPLICABLE = "not applicable"
 def engine_text(report: ScanReport) -> str:
     """Return the engine of a report as text: `1.4.6, official database of 2026-11-20`."""
     facts = dict(report.engine)
+    where = f", at {facts[SCANNED_BY]}" if facts.get(SCANNED_BY) else ""
     if "database" not in facts:
-        return report.version
+        return f"{report.version}{where}"
     built = f" of {facts['database_date'][:10]}" if facts.get("database_date") else ""
-    return f"{report.version}, {facts['database']} database{built}"
+    return f"{report.version}, {facts['database']} database{built}{where}"
 
 
 def scanned_with(reports: Iterable[ScanReport]) -> str:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import checked_name
+from weighbridge.domain.report import ScanReport
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, WeighbridgeError
@@ -121,6 +123,26 @@ def rescan(version: ModelVersion, workspace: Workspace, runner: Runner) -> Outco
     """
     job = Job.of(IngestRequest(version.manifest.ref, name=version.name), workspace)
     return _recorded(job, lambda number: _rescan(job, version, runner, number))
+
+
+def take_over(job: Job, manifest: Manifest, reports: tuple[ScanReport, ...], runner: Runner) -> Outcome:
+    """Take a model in whose files are in the store, on the reports of another installation: nothing is scanned here.
+
+    The rest is done as for any other model: describe, decide under the job's policy, publish.
+
+    Raises:
+        NameTaken: the name belongs to another source.
+        WeighbridgeError: a step could not do its work; nothing was published.
+    """
+    return _recorded(job, lambda number: _take_over(job, manifest, reports, runner))
+
+
+def _take_over(job: Job, manifest: Manifest, reports: tuple[ScanReport, ...], runner: Runner) -> Outcome:
+    job.workspace.import_ahead([job.request])
+    steps.admit(job, manifest)
+    card = runner.call(steps.describe, job, manifest)
+    decision = runner.call(steps.decide, job, manifest, [reports], card)
+    return Outcome(runner.call(steps.publish, job, manifest, [reports], card, decision), unchanged=True)
 
 
 def _rescan(job: Job, version: ModelVersion, runner: Runner, number: int) -> Outcome:

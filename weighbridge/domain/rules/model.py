@@ -23,6 +23,12 @@ RULES = (
         "The virus signatures are too old, or know the test file only.",
         "signatures of last year",
     ),
+    Rule(
+        "scanners.elsewhere",
+        "warning",
+        "Another installation scanned it, whose key is trusted here; its reports came in a bundle.",
+        "`bundle import` of a signed bundle",
+    ),
     Rule("coverage", "policy", "The policy leaves bytes unread.", "the preset `quick`"),
     Rule("formats.denied", "policy", "The policy lets no file of this format in.", "`deny_formats: [pickle]`"),
     Rule("formats.weights", "policy", "The policy wants weights in other formats.", "`only_weights: [safetensors]`"),

@@ -6,6 +6,7 @@ Not here: kinds that installed packages bring (source_kinds.plugins), and what o
 
 from __future__ import annotations
 
+from weighbridge.domain.source_kinds.bundle import BUNDLE
 from weighbridge.domain.source_kinds.file import FILE
 from weighbridge.domain.source_kinds.git_lfs import GIT_LFS
 from weighbridge.domain.source_kinds.hub import GIT_XET, HUGGINGFACE, HUGGINGFACE_DATASET
@@ -31,6 +32,7 @@ KINDS: dict[str, SourceKind] = {
         PYPI,
         URL,
         FILE,
+        BUNDLE,
         MOCK,
     )
 }
