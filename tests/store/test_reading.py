@@ -83,7 +83,9 @@ def test_a_large_blob_is_hashed_beside_its_parts(tmp_path: Path, monkeypatch: py
     with pytest.raises(IntegrityError):
         list(parts)
     opened.close()
-    assert BlobReadings(store).open(store.put([CONTENT])).size == len(CONTENT), "it is whole again"
+    again = BlobReadings(store).open(store.put([CONTENT]))
+    assert again.size == len(CONTENT), "it is whole again"
+    again.close()
 
 
 def test_a_blob_that_became_shorter(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from io import FileIO
 from typing import Protocol
 
 from weighbridge.domain.access import ANONYMOUS, Caller
@@ -186,6 +187,25 @@ class OpenBytes(Protocol):
 
     def whole(self) -> Iterator[bytes]:
         """Yield all bytes. Raises IntegrityError instead of the last piece where they are damaged."""
+
+    def in_file(self) -> BytesInFile | None:
+        """Return them as parts of a file that the kernel can send; None where they are not in one as they are."""
+
+
+class BytesInFile(Protocol):
+    """Bytes as they are in a file; `store.reading.OpenBlob` says what each of these is."""
+
+    size: int
+    file: FileIO
+
+    @property
+    def is_proven(self) -> bool: ...  # noqa: D102
+
+    def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]: ...  # noqa: D102
+
+    def is_in_memory(self, start: int, length: int) -> bool: ...  # noqa: D102
+
+    def load(self, start: int, length: int) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

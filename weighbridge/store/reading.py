@@ -1,7 +1,8 @@
 """Blobs read to be given out piece by piece: a damaged one never arrives whole at whom it is given.
 
 A blob that this process has not hashed yet is hashed while all of it is read, and its last piece is held back until the
-hash is right. Where parts of it are read, a small blob is hashed first, and a large one beside them. Not here: giving
+hash is right. Where parts of it are read, a small blob is hashed first, and a large one beside them. What was hashed
+and has not changed since can be sent by the kernel, span by span, and need not pass through memory. Not here: giving
 out files under another name (registries), and setting a damaged blob aside (store.local).
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from io import FileIO
 from threading import Lock, Thread
 
 from weighbridge.domain.digest import Digest, Hasher
@@ -18,6 +20,8 @@ from weighbridge.store.local import LocalBlobStore
 
 #: Bytes that are read at once: every reader holds two such pieces in memory.
 PIECE = 256 * 1024
+#: Bytes that the kernel is told to send at once; whether the blob is still sound is asked before each.
+SPAN = 4 * 1024**2
 #: Bytes of a blob that is hashed before a part of it is read; that takes less than a tenth of a second.
 _HASHED_FIRST = 64 * 1024**2
 
@@ -26,6 +30,7 @@ class OpenBlob:
     """A blob that is being read; `BlobReadings.open` makes one. Close it at the end.
 
     Attributes:
+        file: the open file, for the kernel to send.
         size: in bytes.
     """
 
@@ -33,29 +38,59 @@ class OpenBlob:
         self._readings, self._digest = readings, digest
         path = readings.store.path(digest)
         with store_errors(path):
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._status = os.fstat(self._descriptor)
+            self.file = FileIO(path)
+        self._status = os.fstat(self.file.fileno())
         self.size = self._status.st_size
 
     def close(self) -> None:
         """Close the file; a second call is harmless."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self.file.close()
 
     def part(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes from `start` to before `stop`. Raises IntegrityError where the blob turns out damaged."""
-        if not self._is_proven:
+        if not self.is_proven:
             self._readings.prove(self._digest, self._status)
         return self._read(start, stop)
 
     def whole(self) -> Iterator[bytes]:
         """Yield all bytes. Raises IntegrityError instead of the last piece where the blob is damaged."""
-        return self._read(0, self.size) if self._is_proven else self._hashed()
+        return self._read(0, self.size) if self.is_proven else self._hashed()
 
     @property
-    def _is_proven(self) -> bool:
+    def is_proven(self) -> bool:
+        """Whether this process hashed the blob since its file last changed."""
         return self._readings.store.is_proven(self._digest, self._status)
+
+    def in_file(self) -> OpenBlob:
+        """Return the blob: its bytes are given out as they are in its file."""
+        return self
+
+    def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield beginning and length of each span from `start` to before `stop`, to be sent as it is in the file.
+
+        Raises IntegrityError where the blob turns out damaged, or its file is changed meanwhile.
+        """
+        while start < stop:
+            self._refuse_changed()
+            length = min(SPAN, stop - start)
+            yield start, length
+            start += length
+
+    def is_in_memory(self, start: int, length: int) -> bool:
+        """Return whether a span can be sent without waiting for the disk; False where the system cannot tell."""
+        try:
+            for place in (start, start + length - 1):
+                os.preadv(self.file.fileno(), [bytearray(1)], place, os.RWF_NOWAIT)
+        except (OSError, AttributeError):
+            return False
+        return True
+
+    def load(self, start: int, length: int) -> None:
+        """Have a span read from the disk, and wait until it is in memory."""
+        with store_errors(self._readings.store.root):
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(self.file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+            os.pread(self.file.fileno(), 1, start + length - 1)
 
     def _hashed(self) -> Iterator[bytes]:
         hasher, held = Hasher(), b""
@@ -73,14 +108,23 @@ class OpenBlob:
 
     def _read(self, start: int, stop: int) -> Iterator[bytes]:
         while start < stop:
-            if self._readings.is_damaged(self._digest, self._status):
-                raise self._damaged()
+            self._refuse_damaged()
             with store_errors(self._readings.store.root):
-                piece = os.pread(self._descriptor, min(PIECE, stop - start), start)
+                piece = os.pread(self.file.fileno(), min(PIECE, stop - start), start)
             if not piece:
                 raise self._damaged()
             yield piece
             start += len(piece)
+
+    def _refuse_changed(self) -> None:
+        now = os.fstat(self.file.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
+            raise self._damaged()
+        self._refuse_damaged()
+
+    def _refuse_damaged(self) -> None:
+        if self._readings.is_damaged(self._digest, self._status):
+            raise self._damaged()
 
     def _damaged(self) -> IntegrityError:
         return IntegrityError(

@@ -5,7 +5,6 @@ Not here: what is refused for its content (web.problems).
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +19,7 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
 }
+_DEFAULTS = [(name.encode(), value.encode()) for name, value in {**HEADERS, "cache-control": "no-store"}.items()]
 
 
 class _TooLarge(HTTPException):
@@ -59,10 +59,9 @@ class RequestLimits:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                given = list(message["headers"])
+                names = {name for name, _ in given}
+                message = {**message, "headers": given + [pair for pair in _DEFAULTS if pair[0] not in names]}
             elif is_head:
                 return
             await send(message)

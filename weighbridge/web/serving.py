@@ -25,6 +25,7 @@ from weighbridge.web.app import create_app
 from weighbridge.web.forwarded import BelievedProxies
 from weighbridge.web.peers import PlainPeers
 from weighbridge.web.stopping import stop_without
+from weighbridge.web.zero_copy import FileConnection
 
 #: Seconds that requests may take to end after the server was told to stop.
 GRACE_S = 10
@@ -88,6 +89,7 @@ def _config(settings: Settings, app: Callable[[], ASGIApp], workers: int) -> uvi
         server_header=False,
         proxy_headers=False,  # The application reads them.
         ws="none",
+        http=FileConnection,
         timeout_graceful_shutdown=GRACE_S,
         timeout_worker_healthcheck=_START_S,
     )

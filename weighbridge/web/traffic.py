@@ -11,6 +11,7 @@ from functools import cache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weighbridge.web.counters import Counters
+from weighbridge.web.zero_copy import ZERO_COPY
 
 #: Methods that are shown by their name; a client may send any text.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
@@ -62,7 +63,7 @@ class Traffic:
             if message["type"] == "http.response.start":
                 status = message["status"]
             else:
-                size += len(message.get("body", b""))
+                size += message["count"] if message["type"] == ZERO_COPY else len(message.get("body", b""))
             await send(message)
 
         try:

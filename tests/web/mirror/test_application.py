@@ -94,7 +94,7 @@ def test_what_is_being_weighed(mirror: Mirrored) -> None:
     mirror.served.catalog.jobs.add(JobOrder("ingest", "application/soon", {"uri": "mock:x"}, "key:a"))
     for path in ("/application/soon/resolve/main/config.json", "/api/models/application/soon/revision/main"):
         found = mirror.get(path)
-        assert (found.status_code, found.headers["retry-after"]) == (429, "5")
+        assert (found.status_code, found.headers["retry-after"] in ("2", "5")) == (429, True), "it may have begun"
         assert "is being weighed" in found.headers["x-error-message"]
 
 

@@ -6,9 +6,7 @@ Not here: what their paths mean (web.mirror.paths), and which versions are serve
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -28,18 +26,23 @@ from weighbridge.web.api.cursors import cursor_of, place_of
 from weighbridge.web.authentication import caller_of, known_caller
 from weighbridge.web.mirror import documents, listing, xet
 from weighbridge.web.mirror.ages import age_headers, age_warnings
-from weighbridge.web.mirror.files import file_answer
+from weighbridge.web.mirror.files import answer_at_once, file_answer
+from weighbridge.web.mirror.lately import ServedLately
 from weighbridge.web.mirror.links import evidence, next_link
 from weighbridge.web.mirror.loops import asked_by_itself, is_own
-from weighbridge.web.mirror.paths import HubPath, read_path
+from weighbridge.web.mirror.paths import DESCRIBING, HubPath, What, read_path
 from weighbridge.web.mirror.refusals import answer, document, header_text, refusal
 from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
 from weighbridge.web.peers import address_of
 
 _READING = ("GET", "HEAD")
-#: What is asked of a version without its files' bytes.
-_DESCRIBING = ("info", "tree", "paths-info")
-_log = logging.getLogger(__name__)
+#: Documents that are kept for whoever asks for them again.
+_KEPT: tuple[What, ...] = ("info", "tree", "refs", "list")
+#: What is answered without asking who wants to know.
+_WITHOUT_CALLER: dict[str, Callable[[], Response]] = {
+    "telemetry": lambda: Response(status_code=204),
+    "unknown": lambda: answer(404, "There is nothing at this path."),
+}
 
 
 class Mirror:
@@ -54,6 +57,7 @@ class Mirror:
     def __init__(self, app: ASGIApp, state: State, settings: Settings) -> None:
         self._app, self._state, self._settings = app, state, settings
         self._prefix = settings.mirror_prefix.encode()
+        self._lately = ServedLately()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -62,50 +66,78 @@ class Mirror:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        found: Response
         try:
-            path = read_path(raw.removeprefix(self._prefix))
-            allowed = ("POST",) if path.what == "paths-info" else _READING
-            if request.method in allowed:
-                body = await request.body() if request.method == "POST" else b""
-                newest = await self._state.newest_change.after(request)
-                found = await run_sync(partial(self._answered, request, path, body, newest))
-            else:
-                found = answer(405, "The mirror can only be read.", headers={"allow": ", ".join(allowed)})
+            found = await self._found(request, raw)
         except WeighbridgeError as error:
-            found = refusal(error)
+            found = self._refused(request, error)
         await found(scope, receive, send)
+
+    async def _found(self, request: Request, raw: bytes) -> Response:
+        path = read_path(raw.removeprefix(self._prefix))
+        allowed = ("POST",) if path.what == "paths-info" else _READING
+        if request.method not in allowed:
+            return answer(405, "The mirror can only be read.", headers={"allow": ", ".join(allowed)})
+        if path.what in _WITHOUT_CALLER:
+            return _WITHOUT_CALLER[path.what]()
+        body = await request.body() if request.method == "POST" else b""
+        newest: Head = await self._state.newest_change.after(request)
+        caller = _caller_at_once(request, self._state, newest)
+        if caller is not None and "via" not in request.headers:
+            found = self._found_at_once(request, path, caller, newest)
+            if found is not None:
+                return found
+        return await run_sync(self._answered, request, path, body, newest)
+
+    def _found_at_once(self, request: Request, path: HubPath, caller: Caller, newest: Head) -> Response | None:
+        """Return an answer of what was served lately, which takes no thread; None where it has to be made."""
+        if path.what != "file":
+            return self._lately.document(newest, request, caller) if path.what in _KEPT else None
+        given = self._lately.served(newest, path, caller)
+        if given is None:
+            return None
+        found = answer_at_once(request, path, given, caller, self._state.resources, newest.number)
+        return found if found is None else _warned(found, given)
 
     def _answered(self, request: Request, path: HubPath, body: bytes, newest: Head) -> Response:
         try:
             with self._state.resources.kept.as_of(newest):
-                return self._answer(request, path, body)
-        except (VersionRefused, VersionWithdrawn) as error:
-            facts = error.facts
-            return refusal(error, evidence(request, self._settings.api_prefix, facts["name"], facts["version"]))
+                return self._answer(request, path, body, newest)
         except WeighbridgeError as error:
-            return refusal(error)
+            return self._refused(request, error)
 
-    def _answer(self, request: Request, path: HubPath, body: bytes) -> Response:
-        if path.what == "telemetry":
-            return Response(status_code=204)
-        if path.what == "unknown":
-            return answer(404, "There is nothing at this path.")
+    def _refused(self, request: Request, error: WeighbridgeError) -> Response:
+        if not isinstance(error, VersionRefused | VersionWithdrawn):
+            return refusal(error)
+        facts = error.facts
+        return refusal(error, evidence(request, self._settings.api_prefix, facts["name"], facts["version"]))
+
+    def _answer(self, request: Request, path: HubPath, body: bytes, newest: Head) -> Response:
         resources: Resources = self._state.resources
         if is_own(request, resources.via):
             return asked_by_itself(request)
         sealed = xet.caller_of_seal(request, path, resources) if path.what == "xet" else None
-        caller = sealed or _caller(request, self._state)
+        caller = sealed or _caller(request, self._state, newest)
         if path.what == "whoami":
             return _whoami(caller)
         if path.what == "list":
             entries, cursor = listing.models(request, path.kind, caller, resources)
-            return document(entries, headers=next_link(request, cursor))
-        if path.what == "refs":
+            found = document(entries, headers=next_link(request, cursor))
+        elif path.what == "refs":
             known = revisions(path.kind, path.name, caller, resources)
-            return document(documents.refs(known, pull_requests=_flag(request.query_params.get("include_prs"))))
-        describing = path.what in _DESCRIBING
-        given = served(path.kind, path.name, path.revision, caller, resources, describing=describing)
+            found = document(documents.refs(known, pull_requests=_flag(request.query_params.get("include_prs"))))
+        else:
+            return self._of_version(request, path, body, caller, newest)
+        self._lately.keep_document(newest, request, caller, found)
+        return found
+
+    def _of_version(self, request: Request, path: HubPath, body: bytes, caller: Caller, newest: Head) -> Response:
+        """Return what is asked of a version: a file, or a document about it."""
+        resources: Resources = self._state.resources
+        given = self._lately.served(newest, path, caller)
+        if given is None:
+            describing = path.what in DESCRIBING
+            given = served(path.kind, path.name, path.revision, caller, resources, describing=describing)
+            self._lately.keep_served(newest, path, caller, given)
         if path.what == "file":
             return _warned(file_answer(request, path, given, caller, resources), given)
         if path.what == "xet":
@@ -114,7 +146,10 @@ class Mirror:
             return xet.token(request, path, given, resources)
         if path.what in ("absent", "xet-token"):
             return answer(404, "The mirror does not have this of any model.")
-        return _warned(_of_version(request, path, given, body), given)
+        found = _warned(_of_version(request, path, given, body), given)
+        if path.what in _KEPT and given.branch is None:
+            self._lately.keep_document(newest, request, caller, found)
+        return found
 
 
 def _of_version(request: Request, path: HubPath, given: Served, body: bytes) -> Response:
@@ -141,17 +176,21 @@ def _of_version(request: Request, path: HubPath, given: Served, body: bytes) -> 
     return document(documents.info(given, **flags))
 
 
-def _caller(request: Request, state: State) -> Caller:
+def _caller(request: Request, state: State, newest: Head) -> Caller:
     """Return who asks. Where reading is open, a token of the Hub's own, which clients send on, is no key of ours."""
+    found = _caller_at_once(request, state, newest)
     header = request.headers.get("authorization")
-    if header is not None and state.resources.settings.reading_is_open:
-        token = header.partition(" ")[2].strip()
-        if token.startswith("hf_") and not token.startswith(PREFIX):
-            return ANONYMOUS
-    newest: Head = request.state.newest
-    return known_caller(header, state.resources, newest) or caller_of(
-        header, address_of(request), state.resources, state.failures, newest
-    )
+    return found or caller_of(header, address_of(request), state.resources, state.failures, newest)
+
+
+def _caller_at_once(request: Request, state: State, newest: Head) -> Caller | None:
+    """Return who asks, where that needs no look into the catalog; else None."""
+    header = request.headers.get("authorization")
+    token = (header or "").partition(" ")[2].strip()
+    of_hub = token.startswith("hf_") and not token.startswith(PREFIX)
+    if state.resources.settings.reading_is_open and (of_hub or header is None):
+        return ANONYMOUS
+    return known_caller(header, state.resources, newest)
 
 
 def _whoami(caller: Caller) -> Response:

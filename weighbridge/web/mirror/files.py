@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from weighbridge.domain.access import Caller
-from weighbridge.intake.mirroring import OpenFile, Served, open_file
+from weighbridge.domain.manifest import FileEntry
+from weighbridge.intake.mirroring import Served, open_file, refuse_bytes
 from weighbridge.intake.resources import Resources
 from weighbridge.web.answers import names_tag
 from weighbridge.web.mirror.paths import HubPath
@@ -29,65 +30,79 @@ def file_answer(request: Request, path: HubPath, given: Served, caller: Caller, 
     Raises:
         WeighbridgeError: as `open_file`; or the file is damaged, or it cannot be recorded who gets it.
     """
+    entry = given.file(path.path)
+    refuse_bytes(given, caller, resources)
+    headers = _headers(given, entry) | offer(request, path, given, entry, caller, resources)
+    found = _without_bytes(request, entry, headers)
+    if found is not None:
+        return found
     file = open_file(given, path.path, caller, resources)
-    headers = _headers(file) | offer(request, path, file, resources)
     try:
-        found = _without_bytes(request, file, headers)
-        if found is not None:
-            return found
         resources.recipients.record(given.version, caller, address_of(request))
-        return FileTransfer(file, _ranges(request, file) or (), headers | _empty(request, file), resources)
+        headers |= _empty(request, entry)
+        return FileTransfer(file, _ranges(request, entry) or (), headers, resources)
     except BaseException:
         file.blob.close()
         raise
 
 
-def _without_bytes(request: Request, file: OpenFile, headers: dict[str, str]) -> Response | None:
-    """Return the answer to a request that gets no bytes, and None for another one."""
-    size = file.blob.size
-    if "if-none-match" in request.headers and names_tag(request, "if-none-match", headers["etag"]):
-        found = Response(status_code=304, headers=headers)
-    elif request.method == "HEAD":
-        found = Response(None, 200, {**headers, "content-length": str(size)}, MEDIA_TYPE)
-    elif _ranges(request, file) == []:
-        unsatisfied = {**headers, "content-range": f"bytes */{size}"}
-        found = answer(416, f"The file has {size} bytes, and none where the range is.", headers=unsatisfied)
-    else:
+def answer_at_once(
+    request: Request, path: HubPath, given: Served, caller: Caller, resources: Resources, change: int
+) -> Response | None:
+    """Return the answer that `file_answer` gives where that needs nothing but memory, or None.
+
+    Raises:
+        FileNotInVersion: the version has no such file.
+    """
+    entry = given.file(path.path)
+    if not resources.clearances.holds(given.version, caller, change):
         return None
-    file.blob.close()
-    return found
+    headers = _headers(given, entry) | offer(request, path, given, entry, caller, resources)
+    return _without_bytes(request, entry, headers)
 
 
-def _ranges(request: Request, file: OpenFile) -> Sequence[ByteRange] | None:
+def _without_bytes(request: Request, entry: FileEntry, headers: dict[str, str]) -> Response | None:
+    """Return the answer to a request that gets no bytes, and None for another one; the file is not opened for it."""
+    if "if-none-match" in request.headers and names_tag(request, "if-none-match", headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        return Response(None, 200, {**headers, "content-length": str(entry.size)}, MEDIA_TYPE)
+    if _ranges(request, entry) == []:
+        unsatisfied = {**headers, "content-range": f"bytes */{entry.size}"}
+        return answer(416, f"The file has {entry.size} bytes, and none where the range is.", headers=unsatisfied)
+    return None
+
+
+def _ranges(request: Request, entry: FileEntry) -> Sequence[ByteRange] | None:
     """Return the ranges that a request asks for; None where it gets the whole file."""
     wanted = request.headers.get("range")
-    if wanted is None or request.headers.get("if-range", _etag(file)) != _etag(file):
+    if wanted is None or request.headers.get("if-range", _etag(entry)) != _etag(entry):
         return None
-    return read_ranges(wanted, file.blob.size)
+    return read_ranges(wanted, entry.size or 0)
 
 
-def _empty(request: Request, file: OpenFile) -> dict[str, str]:
+def _empty(request: Request, entry: FileEntry) -> dict[str, str]:
     """Return the header that says the size of an empty file to clients that ask for its first byte to hear the size.
 
     There is no such byte. 416, which S3 answers, ends these clients: they read the size of a success alone.
     """
-    return {"content-range": "bytes */0"} if not file.blob.size and "range" in request.headers else {}
+    return {"content-range": "bytes */0"} if not entry.size and "range" in request.headers else {}
 
 
-def _etag(file: OpenFile) -> str:
-    assert file.entry.digest is not None
-    return f'"{file.entry.digest.hex}"'
+def _etag(entry: FileEntry) -> str:
+    assert entry.digest is not None, "a computed manifest has the digest of every file"
+    return f'"{entry.digest.hex}"'
 
 
-def _headers(file: OpenFile) -> dict[str, str]:
+def _headers(given: Served, entry: FileEntry) -> dict[str, str]:
     """Return the headers of every answer about a file."""
-    name = file.entry.path.rpartition("/")[2]
+    name = entry.path.rpartition("/")[2]
     plain = header_text(name).replace('"', "'").replace("\\", "_")
     return {
-        "etag": _etag(file),
-        "x-repo-commit": file.given.commit,
-        "x-linked-etag": _etag(file),
-        "x-linked-size": str(file.blob.size),
+        "etag": _etag(entry),
+        "x-repo-commit": given.commit,
+        "x-linked-etag": _etag(entry),
+        "x-linked-size": str(entry.size),
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
         "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",

@@ -30,6 +30,8 @@ What = Literal[
     "telemetry",
     "unknown",
 ]
+#: What is asked of a version without its files' bytes.
+DESCRIBING: tuple[What, ...] = ("info", "tree", "paths-info")
 _KINDS: tuple[RepoKind, ...] = get_args(RepoKind)
 #: Words after a repository's name below its own path: all of them are the file.
 _FILE_WORDS = ("resolve", "blob", "raw")

@@ -1,8 +1,9 @@
 """Transfers: the bytes of a file on their way to a client.
 
 A transfer that cannot go on ends without the bytes that its `Content-Length` promised, so that no client takes a part
-of a file for all of it: when the blob turns out damaged, or the version is withdrawn meanwhile. Each one that ends has
-a line in the log, which says who got what. Not here: which bytes (web.mirror.files), and reading them (store.reading).
+of a file for all of it: when the blob turns out damaged, or the version is withdrawn meanwhile. What was hashed before
+is sent by the kernel, where the connection can do that. Each transfer that ends has a line in the log, which says who
+got what. Not here: which bytes (web.mirror.files), and reading them (store.reading).
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
-from anyio import Event, create_task_group
+from anyio import CancelScope, create_task_group, sleep
 from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.mirroring import OpenFile, refuse_ended
+from weighbridge.intake.mirroring import BytesInFile, OpenFile, refuse_ended
 from weighbridge.intake.resources import Resources
 from weighbridge.web.mirror.ranges import ByteRange
 from weighbridge.web.peers import address_of
+from weighbridge.web.zero_copy import ZERO_COPY
 
 MEDIA_TYPE = "application/octet-stream"
 #: Seconds between two looks at whether a version that is being given out still may be, to this caller.
@@ -54,42 +56,70 @@ class FileTransfer(Response):
         super().__init__(None, 206 if ranges else 200, described)
         self._pieces = self._content()
         self._first = next(self._pieces, b"")
-        self._sent, self._looked_at = 0, time.monotonic()
+        self._sent, self._refused = 0, ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
-        gone = Event()
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if len(self._first) == self._length:
-                await self._send(send, gone)
+                await self._give(send, self._first)
                 return
             async with create_task_group() as tasks:
-                tasks.start_soon(_watch, receive, gone)
-                await self._send(send, gone)
+                tasks.start_soon(_watch, receive, tasks.cancel_scope)
+                tasks.start_soon(self._look, tasks.cancel_scope)
+                await self._send(send, by_kernel=ZERO_COPY in scope.get("extensions", {}))
                 tasks.cancel_scope.cancel()
-        except WeighbridgeError as error:
-            # Returning before the end closes the connection.
-            _log.error("The transfer of %s was broken off: %s", self._file.entry.path, error)
         finally:
             self._file.blob.close()
+            if self._refused:
+                # Returning before the end closes the connection.
+                _log.error("The transfer of %s was broken off: %s", self._file.entry.path, self._refused)
             self._note(scope)
 
-    async def _send(self, send: Send, gone: Event) -> None:
-        piece = self._first
-        while piece and not gone.is_set():
-            self._sent += len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": self._sent < self._length})
-            piece = await run_sync(self._next) if self._sent < self._length else b""
-        if not self._length:
-            await send({"type": "http.response.body", "body": b""})
+    async def _send(self, send: Send, *, by_kernel: bool) -> None:
+        try:
+            await self._give(send, self._first)
+            in_file = self._in_file()
+            if by_kernel and in_file is not None:
+                await self._send_spans(send, *in_file)
+            else:
+                while self._sent < self._length and (piece := await run_sync(next, self._pieces, b"")):
+                    await self._give(send, piece)
+        except ConnectionError:
+            pass  # The client has gone.
+        except (WeighbridgeError, EOFError) as error:
+            self._refused = str(error)
 
-    def _next(self) -> bytes:
-        """Return the next piece. Raises WeighbridgeError where there must be no further one."""
-        if time.monotonic() - self._looked_at > LOOK_EVERY_S:
-            refuse_ended(self._file.given, self._resources, self._file.caller)
-            self._looked_at = time.monotonic()
-        return next(self._pieces, b"")
+    async def _give(self, send: Send, piece: bytes) -> None:
+        self._sent += len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": self._sent < self._length})
+
+    def _in_file(self) -> tuple[BytesInFile, ByteRange] | None:
+        """Return what is sent as a part of a file, where its bytes need not be seen here; else None."""
+        blob = self._file.blob.in_file()
+        if blob is None or len(self._ranges) > 1 or not (self._ranges or blob.is_proven):
+            return None
+        return blob, self._ranges[0] if self._ranges else ByteRange(0, blob.size)
+
+    async def _send_spans(self, send: Send, blob: BytesInFile, part: ByteRange) -> None:
+        for start, length in blob.spans(part.start + self._sent, part.stop):
+            if not blob.is_in_memory(start, length):
+                await run_sync(blob.load, start, length)
+            more = self._sent + length < self._length
+            await send({"type": ZERO_COPY, "file": blob.file, "offset": start, "count": length, "more_body": more})
+            self._sent += length
+
+    async def _look(self, scope: CancelScope) -> None:
+        """End the transfer once the version may not be given out any more to who gets it."""
+        refused = partial(refuse_ended, self._file.given, self._resources, self._file.caller)
+        while True:
+            await sleep(LOOK_EVERY_S)
+            try:
+                await run_sync(refused)
+            except WeighbridgeError as error:
+                self._refused = str(error)
+                scope.cancel()
 
     def _content(self) -> Iterator[bytes]:
         blob = self._file.blob
@@ -143,8 +173,8 @@ class FileTransfer(Response):
         _log.info("%s", json.dumps(line))
 
 
-async def _watch(receive: Receive, gone: Event) -> None:
-    """Note when the client has gone."""
+async def _watch(receive: Receive, scope: CancelScope) -> None:
+    """End the transfer once the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    gone.set()
+    scope.cancel()

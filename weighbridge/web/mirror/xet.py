@@ -37,20 +37,24 @@ _RECONSTRUCTION = re.compile(r"v([12])/reconstructions/([0-9a-f]{64})")
 _XORB = re.compile(r"xorbs/([0-9a-f]{64})/([0-9]{1,9})")
 
 
-def offer(request: Request, path: HubPath, file: OpenFile, resources: Resources) -> dict[str, str]:
+def offer(
+    request: Request, path: HubPath, given: Served, entry: FileEntry, caller: Caller, resources: Resources
+) -> dict[str, str]:
     """Return the headers that offer a file over Xet; none where it is too small, or the caller's key cannot be sealed.
 
     Args:
         request: the request for the file.
         path: what it asks for.
-        file: the file.
+        given: the version.
+        entry: the file.
+        caller: who asks.
         resources: those of the process.
     """
-    if not is_offered(file.given, file.entry, resources) or file.caller.kind == "issuer":
+    if not is_offered(given, entry, resources) or caller.kind == "issuer":
         return {}
-    assert file.entry.digest is not None
-    token = f"{_base(request, path, resources)}/xet-read-token/{file.given.commit}"
-    return {"x-xet-hash": file.entry.digest.hex, "link": f'<{token}>; rel="xet-auth"'}
+    assert entry.digest is not None
+    token = f"{_base(request, path, resources)}/xet-read-token/{given.commit}"
+    return {"x-xet-hash": entry.digest.hex, "link": f'<{token}>; rel="xet-auth"'}
 
 
 def is_offered(given: Served, entry: FileEntry, resources: Resources) -> bool:

@@ -116,6 +116,9 @@ class XorbBytes:
         """Close the blob."""
         self._blob.close()
 
+    def in_file(self) -> None:
+        """Return None: headers are between the bytes of the file."""
+
     def whole(self) -> Iterator[bytes]:
         """Yield all bytes. Raises IntegrityError where the blob turns out damaged."""
         return self.part(0, self.size)
