@@ -2,12 +2,13 @@
 
 from weighbridge.catalog.branches import BranchKey, StoredBranch
 from weighbridge.catalog.catalog import Catalog
-from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.ingests import Ingest, IngestCause, IngestStatus
 from weighbridge.catalog.jobs import JobEnd, JobKind, JobLimits, JobOrder, JobState, StoredJob
 from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.messages import Attempt, Delivery
 from weighbridge.catalog.queries import ModelQuery
 from weighbridge.catalog.subscriptions import Subscription
+from weighbridge.catalog.uses import UsedVersion, VersionUse
 
 __all__ = [
     "Attempt",
@@ -15,6 +16,7 @@ __all__ = [
     "Catalog",
     "Delivery",
     "Ingest",
+    "IngestCause",
     "IngestStatus",
     "JobEnd",
     "JobKind",
@@ -26,4 +28,6 @@ __all__ = [
     "StoredBranch",
     "StoredJob",
     "Subscription",
+    "UsedVersion",
+    "VersionUse",
 ]

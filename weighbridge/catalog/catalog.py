@@ -10,14 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from weighbridge.catalog import (
-    ingests,
-    manifests,
-    removals,
-    reports,
-    results,
-    versions,
-)
+from weighbridge.catalog import ingests, manifests, removals, reports, results, versions
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.audit import AuditLog
 from weighbridge.catalog.branches import Branches
@@ -26,7 +19,7 @@ from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.declarations import Declarations
 from weighbridge.catalog.deliveries import Deliveries
-from weighbridge.catalog.ingests import Ingest, IngestStatus
+from weighbridge.catalog.ingests import Ingest, IngestCause, IngestStatus
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.listings import ModelSummary
@@ -35,6 +28,7 @@ from weighbridge.catalog.measurements import Measurements
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.subscriptions import Subscriptions
+from weighbridge.catalog.uses import VersionUses
 from weighbridge.catalog.versions import Settlement
 from weighbridge.domain.access import Role
 from weighbridge.domain.audit import SERVED
@@ -65,6 +59,7 @@ class Catalog:
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
         subscriptions: who is told of which changes.
+        uses: when versions were last asked for, and which of them came in by the mirror.
     """
 
     def __init__(self, changes: Changes, lists: Lists | None = None) -> None:
@@ -81,6 +76,7 @@ class Catalog:
         self._measurements = Measurements(self._database)
         self.places = Places(changes)
         self.subscriptions = Subscriptions(changes)
+        self.uses = VersionUses(self._database)
 
     @classmethod
     def open(cls, url: str, clock: Callable[[], datetime], *, timeout_s: float = 30.0, actor: str = UNKNOWN) -> Catalog:
@@ -128,11 +124,12 @@ class Catalog:
 
     # Ingests
 
-    def begin_ingest(self, name: str, uri: str, *, run_url: str = "") -> int:
+    def begin_ingest(self, name: str, uri: str, *, run_url: str = "", cause: IngestCause = "") -> int:
         """Record a new attempt to take a model in, as PENDING, and return its id."""
         with self._changes.begin() as change:
-            id_ = ingests.begin(change.connection, name, uri, run_url, change.now)
-            change.record("ingest.begun", f"ingest:{id_}", after={"status": "PENDING", "model": name, "uri": uri})
+            id_ = ingests.begin(change.connection, name, uri, run_url, cause, change.now)
+            after = {"status": "PENDING", "model": name, "uri": uri, **({"cause": cause} if cause else {})}
+            change.record("ingest.begun", f"ingest:{id_}", after=after)
             return id_
 
     def update_ingest(
@@ -143,9 +140,10 @@ class Catalog:
         version: str | None = None,
         error: str | None = None,
         run_url: str | None = None,
+        cause: IngestCause | None = None,
     ) -> None:
         """Change the recorded state of an attempt; arguments that are None change nothing."""
-        known = {"version": version, "error": error, "run_url": run_url}
+        known = {"version": version, "error": error, "run_url": run_url, "cause": cause}
         changes: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
         with self._changes.begin() as change:
             before = ingests.update(change.connection, ingest_id, changes | {"status": status}, change.now)
@@ -355,7 +353,7 @@ class Catalog:
             after = {"status": status, "reason": reason} if reason else {"status": status}
             change.record("version.reinstated", f"{name}@{version}", before={"status": before}, after=after)
 
-    def remove(self, name: str, version: str) -> None:
+    def remove(self, name: str, version: str, reason: str = "") -> None:
         """Hide a version: nothing shows it, and no upload of it becomes visible; a second call is harmless.
 
         Its number belongs to its files for good: an ingest of the same files restores the version, and a withdrawal.
@@ -365,7 +363,8 @@ class Catalog:
         """
         with self._changes.begin() as change:
             before = removals.remove(change.connection, name, version, change.now)
-            change.record("version.removed", f"{name}@{version}", before={"status": before})
+            after = {"reason": reason} if reason else None
+            change.record("version.removed", f"{name}@{version}", before={"status": before}, after=after)
 
     def purge(self, name: str, version: str) -> None:
         """Mark the bytes of a FAILED version as no longer needed; its verdict stays.

@@ -14,6 +14,8 @@ from weighbridge.errors import CatalogError
 
 #: A version's states (spec 4), and ERROR: the work could not be done, so that there is no verdict.
 IngestStatus = VersionStatus | Literal["ERROR"]
+#: Why an attempt was made, where nobody asked for that model by hand: a request of the mirror, or another scan.
+IngestCause = Literal["", "mirror", "rescan"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ class Ingest:
     updated_at: datetime
 
 
-def begin(connection: Connection, name: str, uri: str, run_url: str, now: datetime) -> int:
+def begin(connection: Connection, name: str, uri: str, run_url: str, cause: IngestCause, now: datetime) -> int:
     """Record a new attempt as PENDING and return its id."""
-    row = {"name": name, "uri": uri, "status": "PENDING", "run_url": run_url, "started_at": now, "updated_at": now}
+    moments = {"started_at": now, "updated_at": now}
+    row = {"name": name, "uri": uri, "status": "PENDING", "run_url": run_url, "cause": cause or None, **moments}
     result = connection.execute(schema.ingests.insert().values(row))
     key = result.inserted_primary_key
     assert key is not None

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from weighbridge.catalog.column_types import Moment, PlainText
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0016"
+HEAD = "0017"
 
 metadata = MetaData(
     naming_convention={
@@ -228,7 +228,16 @@ ingests = Table(
     Column("run_url", PlainText, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("cause", Text, comment="mirror, rescan; NULL where somebody asked for it"),
     Index(None, "name", "id"),
+)
+
+uses = Table(
+    "uses",
+    metadata,
+    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("used_at", Moment, nullable=False, comment="last request for it, to some minutes"),
+    Column("requests", BigInteger, nullable=False, comment="how many there were"),
 )
 
 access_keys = Table(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import sys
 from threading import Lock
 from typing import Annotated, NoReturn
@@ -55,18 +54,14 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell on stderr what each step comes to.")] = False,
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, help="Tell on stderr what each step comes to; -vv each file, too."),
+    ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress: only results and errors.")] = False,
 ) -> None:
     console.silence(quiet)
-    handler = console.LogAboveBars()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    if not verbose:  # The report replaces Prefect's messages; Prefect's own logs have them all.
-        handler.addFilter(lambda record: not record.name.startswith("prefect"))
-    logging.basicConfig(level=logging.WARNING if verbose else logging.ERROR, handlers=[handler])
-    logging.getLogger("weighbridge").setLevel(logging.INFO if verbose else logging.NOTSET)
-    for name in ("httpx", "httpx2"):  # They log whole URLs, and a signed URL is a secret.
-        logging.getLogger(name).setLevel(logging.WARNING)
+    console.log_to_stderr(verbose)
 
 
 def main() -> NoReturn:

@@ -77,7 +77,10 @@ ViaOption = Annotated[
     Via | None,
     typer.Option(help="Through Prefect or directly; auto: through Prefect when PREFECT_API_URL names a server."),
 ]
+#: What every record has: all else are fields that whoever logs has added.
+_OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 _silenced = False
+_verbose = 0
 _bars: Bars | None = None
 
 
@@ -115,6 +118,36 @@ class LogAboveBars(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         err.print(self.format(record), style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+class Fields(logging.Formatter):
+    """Formats a record of ours as its message and, in JSON, its fields (`extra`)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        text = super().format(record)
+        fields = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
+        ours = record.name.partition(".")[0] == "weighbridge"
+        return f"{text} {json.dumps(fields, default=str)}" if fields and ours else text
+
+
+def log_to_stderr(verbose: int) -> None:
+    """Write what is logged to stderr: errors; with 1 also warnings and each step, with 2 also each file given out."""
+    global _verbose
+    _verbose = verbose
+    handler = LogAboveBars()
+    handler.setFormatter(Fields("%(message)s"))
+    if not verbose:  # The report replaces Prefect's messages; Prefect's own logs have them all.
+        handler.addFilter(lambda record: not record.name.startswith("prefect"))
+    logging.basicConfig(level=logging.WARNING if verbose else logging.ERROR, handlers=[handler])
+    logging.getLogger("weighbridge").setLevel((logging.NOTSET, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    for name in ("httpx", "httpx2"):  # They log whole URLs, and a signed URL is a secret.
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def verbosity() -> int:
+    """Return what `log_to_stderr` was told last, for a process that begins anew."""
+    return _verbose
 
 
 def hide_bars() -> None:

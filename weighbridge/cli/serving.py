@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from weighbridge.cli import interrupts
-from weighbridge.cli.console import err, examples
+from weighbridge.cli.console import err, examples, log_to_stderr, verbosity
 from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
@@ -60,4 +61,4 @@ def _serve(
     def announce(address: str) -> None:
         err.print(f"Serving at {address}{settings.api_prefix}", markup=False, highlight=False, soft_wrap=True)
 
-    serving.serve(settings, workers, announce)
+    serving.serve(settings, workers, announce, partial(log_to_stderr, verbosity()))

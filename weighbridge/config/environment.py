@@ -34,6 +34,7 @@ _EXAMPLES = {
     "allowed_schemes": "https",
     "private_networks": "10.0.0.0/8,192.168.0.0/16",
     "token_places": '{"HF_TOKEN": ["huggingface.co"]}',
+    "cache_limit": "50GB",
     "file_roots": "/srv/models,/data",
     "benchmark_data": '{"speech": "/srv/speech.wav"}',
     "via": "direct",

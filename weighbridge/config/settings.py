@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from weighbridge.config.environment import (
@@ -165,6 +165,18 @@ class Settings(BaseSettings):
         {},
         description="Variables and files that a run on behalf of others may name as token_env and token_file, each "
         'with the hosts that its secret may go to: {"HF_TOKEN": ["huggingface.co"]}; none by default.',
+    )
+    cache_limit: ByteSize = Field(
+        ByteSize(0),
+        description="Bytes that the store may have, as 50GB: above that, what nothing needs goes, the oldest first; 0 "
+        "for no limit.",
+    )
+    cache_unused_days: float = Field(
+        0.0,
+        ge=0,
+        le=36_500,
+        description="Days after which, above that limit, also versions go that only the mirror took in and that nobody "
+        "asked it for; 0 keeps them.",
     )
     file_roots: tuple[Path, ...] = Field(
         (), description="Folders that a run on behalf of others may take models from by file:/path; none by default."

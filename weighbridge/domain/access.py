@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Literal, get_args
 
+from weighbridge.domain.durations import parsed
 from weighbridge.domain.name_patterns import matches_any
 from weighbridge.domain.text import shown
 from weighbridge.errors import UsageError
@@ -25,9 +26,9 @@ from weighbridge.errors import UsageError
 #: what errors say of the server's machines.
 Role = Literal["reader", "publisher", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-#: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, or not at all; or it is the
-#: mirror itself, which follows a branch.
-CallerKind = Literal["key", "issuer", "anonymous", "mirror"]
+#: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, as the user of a command, or
+#: not at all; or it is the mirror itself, which follows a branch.
+CallerKind = Literal["key", "issuer", "cli", "anonymous", "mirror"]
 
 PREFIX = "hf_wb"
 _RANDOM_LETTERS, _CHECKSUM_LETTERS = 43, 6
@@ -38,8 +39,6 @@ _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: Letters of a pattern of models' names, and those among them that stand for others.
 _MAX_PATTERN_LENGTH, _MAX_WILDCARDS = 255, 16
-_DURATION = re.compile(r"([0-9]{1,6})([hdw])")
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """The caller as the audit log names it: `key:NAME`, `issuer:SUBJECT`, or `anonymous`."""
+        """The caller as the audit log names it: `key:NAME`, `issuer:SUBJECT`, `cli:USER`, or `anonymous`."""
         return self.kind if self.kind == "anonymous" else f"{self.kind}:{shown(self.name, 200)}"
 
     def may(self, needed: Role, model: str = "") -> bool:
@@ -135,10 +134,10 @@ def checked_expiry(text: str, now: datetime) -> datetime:
     Raises:
         UsageError: it is none of these, or in the past.
     """
-    matched = _DURATION.fullmatch(text)
+    length = parsed(text)
     try:
-        if matched is not None:
-            end = now + int(matched[1]) * _UNITS[matched[2]]
+        if length is not None:
+            end = now + length
         else:
             end = datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
     except (ValueError, OverflowError) as error:

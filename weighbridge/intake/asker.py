@@ -39,6 +39,7 @@ class Asker:
             where the request says so: a caller whose role holds for that name.
         actor: whose changes the audit log says they are; without one, this process's user, where no one else asks.
         role: what the asker may do: everything, where no one else asks.
+        for_mirror: whether nobody asked for the model by hand: a request of the mirror did.
         run_url: the page of the run that does the work, which the catalog's record of an attempt names; or empty.
     """
 
@@ -50,6 +51,7 @@ class Asker:
     may_continue: bool = False
     actor: str = ""
     role: Role = "reader"
+    for_mirror: bool = False
     run_url: str = ""
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from weighbridge.catalog import IngestCause
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.report import ScanReport
@@ -20,6 +21,7 @@ from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake import steps
+from weighbridge.intake.cache_limit import limit_held
 from weighbridge.intake.job import Job, Received
 from weighbridge.intake.workspace import Workspace
 
@@ -109,8 +111,9 @@ def ingest(job: Job, runner: Runner) -> Outcome:
         InvalidName: the name is not valid; no request was sent.
         WeighbridgeError: a step could not do its work; nothing was published.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
-        return _recorded(job, lambda number: _ingest(job, runner, number, pool))
+    cause: IngestCause = "mirror" if job.workspace.asker.for_mirror else ""
+    with limit_held(job.workspace), ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        return _recorded(job, cause, lambda number: _ingest(job, runner, number, pool))
 
 
 def rescan(version: ModelVersion, workspace: Workspace, runner: Runner) -> Outcome:
@@ -122,7 +125,7 @@ def rescan(version: ModelVersion, workspace: Workspace, runner: Runner) -> Outco
         WeighbridgeError: a step could not do its work; nothing was published.
     """
     job = Job.of(IngestRequest(version.manifest.ref, name=version.name), workspace)
-    return _recorded(job, lambda number: _rescan(job, version, runner, number))
+    return _recorded(job, "rescan", lambda number: _rescan(job, version, runner, number))
 
 
 def take_over(job: Job, manifest: Manifest, reports: tuple[ScanReport, ...], runner: Runner) -> Outcome:
@@ -134,7 +137,7 @@ def take_over(job: Job, manifest: Manifest, reports: tuple[ScanReport, ...], run
         NameTaken: the name belongs to another source.
         WeighbridgeError: a step could not do its work; nothing was published.
     """
-    return _recorded(job, lambda number: _take_over(job, manifest, reports, runner))
+    return _recorded(job, "", lambda number: _take_over(job, manifest, reports, runner))
 
 
 def _take_over(job: Job, manifest: Manifest, reports: tuple[ScanReport, ...], runner: Runner) -> Outcome:
@@ -156,11 +159,11 @@ def _rescan(job: Job, version: ModelVersion, runner: Runner, number: int) -> Out
     return Outcome(runner.call(steps.publish, job, manifest, reports, card, decision), unchanged=True)
 
 
-def _recorded(job: Job, work: Callable[[int], Outcome]) -> Outcome:
+def _recorded(job: Job, cause: IngestCause, work: Callable[[int], Outcome]) -> Outcome:
     """Record an attempt in the catalog, with its end; `work` gets its number."""
     catalog = job.workspace.catalog
     run_url = job.workspace.asker.run_url
-    number = catalog.begin_ingest(checked_name(job.request.model), job.request.ref.uri, run_url=run_url)
+    number = catalog.begin_ingest(checked_name(job.request.model), job.request.ref.uri, run_url=run_url, cause=cause)
     try:
         outcome = work(number)
     except BaseException as error:

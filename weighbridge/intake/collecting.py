@@ -12,6 +12,7 @@ from typing import Any
 
 from weighbridge.config.lock_file import lock_path, read_lock
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError
 from weighbridge.intake.workspace import Workspace
@@ -46,9 +47,10 @@ def collect(
     *,
     older_than_days: float = 0.0,
     of: Iterable[ModelVersion] | None = None,
+    limit: int | None = None,
     dry_run: bool = False,
 ) -> Collection:
-    """Delete every blob of the store that nothing needs.
+    """Delete every blob of the store that nothing needs, or with a limit as many of them as it has bytes above that.
 
     A blob is needed by a version of the catalog, whatever its status, unless it was removed or purged; by a lock beside
     one of the models files; and by all running work that relies on it.
@@ -58,6 +60,7 @@ def collect(
         models: models files; they need not exist.
         of: only blobs of these versions are considered; the whole store when None.
         older_than_days: days for which a blob is kept, needed or not.
+        limit: bytes that the store may have; those blobs go first that came first.
         dry_run: whether nothing is deleted.
 
     Raises:
@@ -72,12 +75,27 @@ def collect(
         )
 
     def needed() -> set[Digest]:
-        found = (lock_path(one) for one in models)
-        # A container without a lock has /dev/null in its place (deployments/compose.yaml).
-        locks.extend(path for path in found if path.exists() and not path.is_char_device())
-        locked = (manifest for path in locks for _, manifest in read_lock(path).values())
-        return catalog.needed() | {entry.digest for one in locked for entry in one.files if entry.digest}
+        locked = locked_manifests(models)
+        locks.extend(locked)
+        return catalog.needed() | blobs_of(one for found in locked.values() for one in found)
 
     among = None if of is None else {one.digest for version in of for one in version.manifest.files if one.digest}
-    done = sweep(workspace.store, needed, older_than_days * _DAY_S, among=among, dry_run=dry_run)
+    done = sweep(workspace.store, needed, older_than_days * _DAY_S, among=among, limit=limit, dry_run=dry_run)
     return Collection(done, dry_run, tuple(locks))
+
+
+def locked_manifests(models: Iterable[Path]) -> dict[Path, tuple[Manifest, ...]]:
+    """Return what the locks beside models files hold, by the path of each lock that there is.
+
+    Raises:
+        InvalidConfiguration: a lock cannot be read.
+    """
+    found = (lock_path(one) for one in models)
+    # A container without a lock has /dev/null in its place (deployments/compose.yaml).
+    there = [path for path in found if path.exists() and not path.is_char_device()]
+    return {path: tuple(manifest for _, manifest in read_lock(path).values()) for path in there}
+
+
+def blobs_of(manifests: Iterable[Manifest]) -> set[Digest]:
+    """Return every blob of some manifests."""
+    return {entry.digest for one in manifests for entry in one.files if entry.digest}

@@ -6,6 +6,7 @@ Not here: requests to a source (sources), storing blobs (store.local), or the fi
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from weighbridge.net.retrying import Retrying
 from weighbridge.sources.interface import Source
 from weighbridge.store.incoming import Incoming
 from weighbridge.store.local import LocalBlobStore
+
+_log = logging.getLogger(__name__)
 
 
 def fetch(
@@ -99,6 +102,8 @@ class _Fetch:
                 return known
             if not identity or (entry.size is not None and incoming.offset > entry.size):
                 incoming.restart()
+            wanted = {"bytes": entry.size, "received": incoming.offset, "model": self.ref.uri, "path": entry.path}
+            _log.info("caching", extra=wanted)
             resumed, self.begun_at = incoming.offset > 0, time.monotonic()
             self._skip_to(incoming.offset)
             self._stream(incoming)

@@ -59,4 +59,4 @@ def _take_in(kind: RepoKind, ref: ModelRef, wanted: str, resources: Resources) -
     if is_tried or jobs.newest_ingest(wanted) is not None:
         return
     with workspace_of(resources, Asker(on_behalf=True, actor=FOLLOWER.actor)) as workspace:
-        order_ingest(IngestRequest(newer, name=wanted), OrderSlip(FOLLOWER), workspace, once=True)
+        order_ingest(IngestRequest(newer, name=wanted), OrderSlip(FOLLOWER, for_mirror=True), workspace, once=True)

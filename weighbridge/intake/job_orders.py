@@ -22,6 +22,9 @@ from weighbridge.intake.withdrawing import withdraw
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.on_behalf import refuse_place
 
+#: The field of a job's request that says that a request of the mirror asked for it.
+FOR_MIRROR = "for_mirror"
+
 
 @dataclass(frozen=True)
 class OrderSlip:
@@ -32,12 +35,14 @@ class OrderSlip:
         key: the caller's own key for this order, so that sending it twice asks once; empty for none.
         declared: what the caller says of the model; plain JSON.
         callback_url: where the end of the job is sent; empty for nowhere.
+        for_mirror: whether a request of the mirror asks, so that what it takes in may be evicted again.
     """
 
     caller: Caller
     key: str = ""
     declared: Mapping[str, Any] = field(default_factory=dict)
     callback_url: str = field(default="", repr=False)
+    for_mirror: bool = False
 
 
 def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace, *, once: bool = False) -> StoredJob:
@@ -61,7 +66,8 @@ def order_ingest(request: IngestRequest, slip: OrderSlip, workspace: Workspace, 
         checked_number(request.version)
     workspace.policy(request)
     refuse_place(request.auth, workspace.settings.token_places)
-    return _queue("ingest", name, request.to_json(), slip, workspace, once=once)
+    content = request.to_json() | ({FOR_MIRROR: True} if slip.for_mirror else {})
+    return _queue("ingest", name, content, slip, workspace, once=once)
 
 
 def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -> StoredJob:

@@ -23,6 +23,7 @@ from weighbridge.intake import chain, declaring, quarantine
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.chain import Direct
 from weighbridge.intake.job import Job
+from weighbridge.intake.job_orders import FOR_MIRROR
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.lookup import exact
 from weighbridge.intake.prefect_jobs import ingest_by_prefect, run_server
@@ -83,7 +84,14 @@ class JobRun:
         2. A job that somebody wants to stop is `cancelled`; what it has received stays for the next attempt.
         3. Where the process ends meanwhile, the job waits again, and goes on where it was.
         """
-        asker = Asker(progress=self._progress, on_behalf=True, may_continue=True, actor=self.job.order.asker)
+        order = self.job.order
+        asker = Asker(
+            progress=self._progress,
+            on_behalf=True,
+            may_continue=True,
+            actor=order.asker,
+            for_mirror=bool(order.request.get(FOR_MIRROR)),
+        )
         try:
             with workspace_of(self.resources, asker) as workspace, self._lease_kept(workspace.retrying.stopped):
                 end = self._end(workspace)

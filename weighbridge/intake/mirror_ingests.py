@@ -75,7 +75,7 @@ def taken_in(
         SourceUnavailable: its Hub could not be reached.
         TooManyAtOnce: too many jobs of the caller wait.
     """
-    upstream, ref = resources.mirror.upstream(name), _ref(kind, name, revision)
+    upstream, ref = resources.mirror.upstream(name), reference(kind, name, revision)
     if ref is None or upstream.mode_of(name) != "gated":
         raise missing
     wanted = revision_name(name, revision)
@@ -86,14 +86,36 @@ def taken_in(
         return wanted
     now = resources.clock()
     job = resources.catalog.jobs.newest_ingest(wanted, ref.uri, now - _MEMORY)
-    if job is not None and job.state == "done":
+    if job is not None and job.state == "done" and resources.kept.model(wanted) is not None:
         return wanted
-    if job is not None:
+    if job is not None and job.state != "done":  # One that is done led to a model that was removed meanwhile.
         _refuse_meanwhile(job, name, now)
     _refuse_starter(upstream, name, caller, missing)
+    raise being_weighed(begun(ref, wanted, caller, resources), name)
+
+
+def begun(ref: ModelRef, name: str, caller: Caller, resources: Resources) -> StoredJob:
+    """Return the job that takes a model in for the mirror; it is the one that does so already, where there is one.
+
+    Raises:
+        TooManyAtOnce: too many jobs of the caller wait.
+    """
     with workspace_of(resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
-        slip = OrderSlip(caller)
-        raise being_weighed(order_ingest(IngestRequest(ref, name=wanted), slip, workspace, once=True), name)
+        slip = OrderSlip(caller, for_mirror=True)
+        return order_ingest(IngestRequest(ref, name=name), slip, workspace, once=True)
+
+
+def reference(kind: RepoKind, name: str, revision: str) -> ModelRef | None:
+    """Return the reference to a revision upstream; None where there can be none."""
+    if kind not in SOURCE_KINDS:
+        return None
+    wanted = revision_name(name, revision)
+    ref = ModelRef(SOURCE_KINDS[kind], name, wanted.removeprefix(name).removeprefix(REVISION_MARK))
+    try:
+        checked_name(wanted)
+    except InvalidName:
+        return None
+    return None if ref.mistake else ref
 
 
 def being_weighed(job: StoredJob, name: str) -> BeingWeighed:
@@ -105,19 +127,6 @@ def being_weighed(job: StoredJob, name: str) -> BeingWeighed:
         retry_after_s=_wait_s(job, steps),
         name=name,
     )
-
-
-def _ref(kind: RepoKind, name: str, revision: str) -> ModelRef | None:
-    """Return the reference to a revision upstream; None where there can be none."""
-    if kind not in SOURCE_KINDS:
-        return None
-    wanted = revision_name(name, revision)
-    ref = ModelRef(SOURCE_KINDS[kind], name, wanted.removeprefix(name).removeprefix(REVISION_MARK))
-    try:
-        checked_name(wanted)
-    except InvalidName:
-        return None
-    return None if ref.mistake else ref
 
 
 def _refuse_meanwhile(job: StoredJob, name: str, now: datetime) -> None:

@@ -123,6 +123,7 @@ def served(
     except NotInCatalog as missing:
         taken = taken_in(kind, name, revision, caller, resources, missing)
         found = _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
+    resources.uses.add(found.version.name, found.version.version)
     return replace(found, branch=branch) if branch is not None else found
 
 
@@ -276,6 +277,7 @@ def refuse_ended(given: Served, resources: Resources, caller: Caller = ANONYMOUS
     version = resources.kept.version(given.version.name, given.version.version)
     if version is None:
         raise NotInCatalog(f"{given.version.name} {given.version.version} was removed.")
+    resources.uses.add(version.name, version.version, requests=0)
     if version.status != "PASSED":
         raise _refusal(version)
 

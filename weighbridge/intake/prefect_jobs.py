@@ -13,6 +13,7 @@ from weighbridge.catalog import StoredJob
 from weighbridge.config.settings import Settings
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import Cancelled, SourceUnavailable, WeighbridgeError
+from weighbridge.intake.job_orders import FOR_MIRROR
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.prefect_runs import PrefectRun, RunServer
 
@@ -51,7 +52,7 @@ def ingest_by_prefect(
         Cancelled: the wait was ended, or the run cancelled.
         WeighbridgeError: the run could not do the work.
     """
-    parameters = {name: value for name, value in job.order.request.items() if value}
+    parameters = {name: value for name, value in job.order.request.items() if value and name != FOR_MIRROR}
     run = workspace.retrying.call(lambda: server.start(DEPLOYMENT, parameters, job.id))
     failures = 0
     while not run.ended:
@@ -84,5 +85,7 @@ def _version(job: StoredJob, run: PrefectRun, workspace: Workspace) -> ModelVers
     for attempt in workspace.catalog.ingests(job.order.name, run=run.id):
         version = workspace.catalog.get(job.order.name, attempt.version) if attempt.version else None
         if version is not None:
+            if workspace.asker.for_mirror:  # The run does not know who asked.
+                workspace.catalog.update_ingest(attempt.id, attempt.status, cause="mirror")
             return version
     raise WeighbridgeError(run.message or f"The run ended as {run.state}.", f"Its log says more: {run.url}")

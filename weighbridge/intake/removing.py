@@ -42,8 +42,10 @@ class Removal:
         return {**vars(self), "places": list(self.places)}
 
 
-def remove(text: str, workspace: Workspace) -> Removal:
+def remove(text: str, workspace: Workspace, reason: str = "") -> Removal:
     """Remove the version `NAME@VERSION` from the catalog and every registry; no byte of the store is deleted.
+
+    The audit log keeps the reason.
 
     1. The catalog hides it first, so that a process that is publishing it withdraws it again.
     2. Every registry that has it, or may have parts of it, withdraws it; the new default version gets its alias.
@@ -58,7 +60,7 @@ def remove(text: str, workspace: Workspace) -> Removal:
     name, _, number = text.rpartition("@")
     known = catalog.get(name, number) if name else None
     if known is not None:
-        catalog.remove(name, number)
+        catalog.remove(name, number, reason)
     elif not (name and _is_half_removed(name, number, catalog)):
         find_numbered(catalog, text)
     places = tuple(f"{place.registry} at {place.address}" for place in catalog.places.of(name, number))

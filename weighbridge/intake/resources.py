@@ -28,10 +28,15 @@ from weighbridge.intake.issuer import issuer_of
 from weighbridge.intake.kept_images import KeptImages
 from weighbridge.intake.kept_models import KeptModels
 from weighbridge.intake.recipients import Recipients
+from weighbridge.intake.uses import UseCounts
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.store.reading import BlobReadings
+
+
+def untimed(seconds: float) -> None:
+    """Ignore the time."""
 
 
 class Resources:
@@ -49,9 +54,11 @@ class Resources:
         kept: models and versions that were read lately.
         readings: opens blobs to give them out.
         recipients: records who is given files.
+        uses: counts the requests for versions.
         pool: the scanners.
         scan_slots: limits how many blobs are scanned at once.
         received: is called with the bytes that a job receives from a source, as they come.
+        took: is called with the seconds that a file of a source took.
     """
 
     def __init__(
@@ -67,7 +74,9 @@ class Resources:
         self.readings = BlobReadings(store)
         self.images = KeptImages(store, GgufReadings(store))
         self.received: Heard = unheard
+        self.took: Callable[[float], None] = untimed
         self.recipients = Recipients(catalog, clock)
+        self.uses = UseCounts(catalog, clock)
         self._registries: dict[tuple[str, str], Registry] = {}
 
     @cached_property

@@ -1,10 +1,14 @@
-"""Retention: a served process deletes jobs and messages that ended long ago, at its start and then each hour."""
+"""Retention: a served process deletes jobs and messages that ended long ago, at its start and then each hour.
+
+It holds the limit of the cache as often (intake.cache_limit).
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
@@ -28,6 +32,8 @@ class Retention:
         self._tasks: dict[str, Callable[[], object]] = {
             "messages": lambda: catalog.deliveries.forget(MESSAGES_KEPT_FOR.total_seconds())
         }
+        if resources.settings.cache_limit:
+            self._tasks["blobs"] = lambda: _hold_limit(resources)
         if jobs_kept_for:
             self._tasks["jobs"] = lambda: catalog.jobs.forget(jobs_kept_for)
         self._stopping = Event()
@@ -51,3 +57,9 @@ class Retention:
                 except Exception as error:  # noqa: BLE001 (what meets a bug once is tried again an hour later)
                     _log.error("Old %s: %s", what, foreseen(error, f"old {what}", self._settings.folder))
             self._stopping.wait(_ROUND_S)
+
+
+def _hold_limit(resources: Resources) -> None:
+    from weighbridge.intake.cache_limit import hold_limit  # It imports what a server can do without at its start.
+
+    hold_limit(resources, Path.cwd())

@@ -5,6 +5,7 @@ Every step may die at any moment and be called again. Not here: their order (int
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -104,9 +105,13 @@ def fetch(job: Job, declared: Manifest, wanted: Sequence[FileEntry]) -> Received
     def one(entry: FileEntry) -> FileEntry:
         with job.slots:
             progress.say("fetch", entry.path)
-            return fetching.fetch(
-                job.source, declared.ref, entry, store, progress, job.workspace.retrying, job.workspace.pace
-            )
+            began = time.monotonic()
+            try:
+                return fetching.fetch(
+                    job.source, declared.ref, entry, store, progress, job.workspace.retrying, job.workspace.pace
+                )
+            finally:
+                job.workspace.resources.took(time.monotonic() - began)
 
     progress.expect("fetch", sum(entry.size or 0 for entry in wanted))
     with ThreadPoolExecutor(max_workers=job.workspace.settings.connections, thread_name_prefix="fetch") as pool:

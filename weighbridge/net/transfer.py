@@ -8,6 +8,7 @@ here: reading headers (net.responses), which address to request (sources), hashi
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ from weighbridge.net.streams import ByteStream
 _HEAD_REFUSED = frozenset({400, 403, 404, 405, 501})
 NONE: Mapping[str, str] = MappingProxyType({})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,7 @@ class Transfer:
                 secret = {}
             if content is not None and answer.status_code == 303:
                 raise SourceMisbehaved(f"{shown(address)} accepts no POST: it redirects to {target.host}.")
+            _log.info("following redirect", extra={"url": shown(address), "target": shown(target)})
             address = target
         raise SourceMisbehaved(
             f"{shown(url)} redirects more than {self._max_redirects} times.",

@@ -232,6 +232,14 @@ class LocalBlobStore:
         """Return the number of downloads that were cut off and can be resumed."""
         return sum(1 for path in self._parts() if path.stat().st_size)
 
+    def unfinished_size(self) -> int:
+        """Return the bytes of downloads that are under way, or were cut off."""
+        size = 0
+        for path in self._parts():
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+        return size
+
     def check(self, digest: Digest, heard: Heard = unheard) -> Damage | None:
         """Hash a blob again; a broken one is moved to `corrupt/`, so that the next ingest fetches it anew."""
         path = self.path(digest)

@@ -19,6 +19,8 @@ PARTIAL_LIFETIME_DAYS = 7.0
 #: what another one has moved, and not yet see what another one has noted.
 SETTLED_S = 3600.0
 _DAY_S = 86_400.0
+#: Seconds for which an unfinished download is kept though the store is above its limit.
+_PATIENCE_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def sweep(
     older_than_s: float = 0.0,
     *,
     among: Collection[Digest] | None = None,
+    limit: int | None = None,
     dry_run: bool = False,
 ) -> Sweep:
     """Delete every blob that is not needed, on which no running work relies, and that is old enough.
@@ -68,6 +71,10 @@ def sweep(
     2. Afterwards, while other processes work, the trash is emptied: every lease was read when a blob was moved there,
        and whoever looks for it later takes it back. A kill leaves the rest for the next sweep.
 
+    With a limit, only as many of these blobs are deleted as the store has bytes above it, those first that came first.
+    Processes that hold the limit at once take turns in step 1, so that each sees what the one before left. Where that
+    is not enough, downloads that were cut off are deleted, too.
+
     Where other machines share the store, their notes and looks may be seen late. Then step 2 leaves each blob to a
     sweep that comes `SETTLED_S` after its renaming; whoever looks for such a blob meanwhile takes it back.
 
@@ -76,11 +83,13 @@ def sweep(
         needed: returns the blobs that are needed; called once.
         older_than_s: seconds for which a blob is kept, needed or not.
         among: the blobs that may be deleted; all, and cut-off downloads, when None.
+        limit: bytes that blobs and unfinished downloads may have; 0 where everything that is not needed goes.
         dry_run: whether nothing is deleted.
     """
     is_shared = store.leases.is_shared
     with store.leases.collecting() as held:
         choice = _choose(store, needed(), held, older_than_s, among)
+        excess = choice.spare(store.unfinished_size() - limit) if limit is not None else 0
         trash = store.trash()
         back = {digest for digest in trash if digest in choice.wanted or digest in held.blobs}
         settled_at = store.leases.now - SETTLED_S
@@ -92,7 +101,7 @@ def sweep(
     if not dry_run:
         for digest in doomed if is_shared else store.trash():
             store.delete_trashed(digest)
-    lifetime_s = max(older_than_s, PARTIAL_LIFETIME_DAYS * _DAY_S)
+    lifetime_s = max(older_than_s, PARTIAL_LIFETIME_DAYS * _DAY_S) if excess <= 0 else _PATIENCE_S
     partial = store.drop_partial(lifetime_s, dry_run=dry_run) if among is None else 0
     return Sweep(
         blobs=len(choice.unneeded),
@@ -114,12 +123,28 @@ class _Choice:
     """What a sweep does with each blob: what is wanted, goes or is left, and how many are kept for which reason."""
 
     wanted: set[Digest]
+    size: int = 0
     unneeded: dict[Digest, stat_result] = field(default_factory=dict)
     left: dict[Digest, stat_result] = field(default_factory=dict)
     broken: list[Digest] = field(default_factory=list)
     kept: int = 0
     held: int = 0
     young: int = 0
+
+    def spare(self, excess: int) -> int:
+        """Keep the blobs that came last, of those that would go, and return the bytes that are too many all the same.
+
+        Args:
+            excess: bytes that are too many besides all blobs; negative where blobs may have so many.
+        """
+        excess += self.size
+        for digest, status in sorted(self.unneeded.items(), key=lambda item: item[1].st_mtime):
+            if excess <= 0:
+                del self.unneeded[digest]
+                self.kept += 1
+            else:
+                excess -= status.st_size
+        return excess
 
 
 def _choose(
@@ -132,6 +157,7 @@ def _choose(
     choice, oldest = _Choice(wanted), store.leases.now - older_than_s
     for digest in store.digests():
         status = store.path(digest).stat()
+        choice.size += status.st_size
         if among is not None and digest not in among:
             choice.kept += 1
         elif digest in wanted or digest in held.blobs or status.st_mtime > oldest:

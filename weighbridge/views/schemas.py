@@ -19,11 +19,14 @@ SCHEMAS = {
     "bundle-content": 1,
     "bundle-import": 1,
     "bundle-key": 1,
+    "cache-usage": 1,
+    "cached": 1,
     "check": 1,
     "collection": 1,
     "default": 1,
     "difference": 1,
     "error": 1,
+    "eviction": 1,
     "explanation": 1,
     "export": 1,
     "fsck": 1,
@@ -44,6 +47,7 @@ SCHEMAS = {
     "sync": 1,
     "version": 1,
     "version-summary": 1,
+    "warmed": 1,
 }
 
 

@@ -156,12 +156,14 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         with (
             counters.shown(),
             open_resources(settings) as resources,
+            resources.uses.stored(),
             Retention(resources),
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
             DeliveryWorker(resources, settings.serve_deliveries, partial(message_of, settings=settings)) as sender,
             resources.catalog.nearby() or nullcontext() as nearby,
         ):
-            resources.received = partial(_count_received, counters)
+            resources.received = partial(_count, counters, "weighbridge_upstream_bytes_total")
+            resources.took = partial(_count, counters, "weighbridge_upstream_seconds_total")
             app.state.resources, app.state.worker, app.state.stopping = resources, worker, stop_event()
             app.state.prefix, app.state.sender = settings.api_prefix, sender
             _add_answers(app, resources, nearby)
@@ -177,5 +179,5 @@ def _add_answers(app: FastAPI, resources: Resources, nearby: Catalog | None) -> 
     app.state.answers = KeptAnswers(resources, app.state.newest_change, nearby)
 
 
-def _count_received(counters: Counters, size: int) -> None:
-    counters.add({"weighbridge_upstream_bytes_total": size})
+def _count(counters: Counters, series: str, amount: float) -> None:
+    counters.add({series: amount})

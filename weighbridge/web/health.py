@@ -41,11 +41,17 @@ _FAMILIES = {
     "weighbridge_request_seconds_total": ("counter", "Seconds from a request to the end of its answer."),
     "weighbridge_sent_bytes_total": ("counter", "Bytes of answers' bodies."),
     "weighbridge_upstream_bytes_total": ("counter", "Bytes that this server's own jobs received from sources."),
+    "weighbridge_upstream_seconds_total": ("counter", "Seconds that files of sources took, one by one."),
+    "weighbridge_mirror_waiting_clients": ("gauge", "Clients that were told to ask again, and will."),
+    "weighbridge_mirror_age_seconds": ("histogram", "Time since a version of which a file was asked was taken in."),
     "weighbridge_mirror_files_total": (
         "counter",
         "Files asked of the mirror: hit, miss, waiting (being weighed), refused, or error.",
     ),
 }
+
+#: Ends of the names of a histogram's samples.
+_PARTS = ("_bucket", "_sum", "_count")
 
 
 class Health:
@@ -86,6 +92,7 @@ class Health:
         gauges = {
             series("weighbridge_info", version=__version__): 1,
             "weighbridge_ready": int(ready),
+            "weighbridge_mirror_waiting_clients": self._counters.waiting(),
             **{series("weighbridge_jobs", state=state): count for state, count in jobs.items()},
         }
         return Response("".join(_lines({**gauges, **self._counters.totals()})), media_type=MEDIA_TYPE)
@@ -117,14 +124,16 @@ def _examined(resources: Resources) -> tuple[bool, str, Mapping[str, int]]:
 
 def _lines(samples: Mapping[str, float]) -> Iterator[str]:
     """Yield the lines of Prometheus's text format, the samples of each family below what it means."""
-
-    def family(name: str) -> str:
-        return name.partition("{")[0]
-
-    for name, members in groupby(sorted(samples, key=family), family):
+    for name, members in groupby(sorted(samples, key=_family), _family):
         kind, words = _FAMILIES[name]
         yield f"# HELP {name} {words}\n# TYPE {name} {kind}\n"
         yield from _samples(members, samples)
+
+
+def _family(sample: str) -> str:
+    name = sample.partition("{")[0]
+    parts = (name.removesuffix(end) for end in _PARTS)
+    return next((part for part in parts if _FAMILIES.get(part, ("",))[0] == "histogram"), name)
 
 
 def _samples(names: Iterable[str], samples: Mapping[str, float]) -> Iterator[str]:

@@ -56,13 +56,14 @@ class _Processes(Multiprocess):
         super().terminate_all()
 
 
-def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> None:
+def serve(settings: Settings, workers: int, announce: Callable[[str], None], prepare: Callable[[], None]) -> None:
     """Serve until a signal asks to stop; requests that are under way may end first.
 
     Args:
         settings: of the process; `serve_host` and `serve_port` say where.
         workers: processes that share the port.
         announce: is called with the address once requests are accepted.
+        prepare: is called first in each of several processes: they begin without what this one has set, as its log.
 
     Raises:
         UsageError: the address cannot be used.
@@ -74,12 +75,11 @@ def serve(settings: Settings, workers: int, announce: Callable[[str], None]) -> 
             _Server(_config(settings, partial(_app, settings), workers)).run([listening])
             return
         with tempfile.TemporaryDirectory() as counted:
-            app = partial(_app_of_several, settings, workers, os.getpid(), Path(counted))
+            app = partial(_app_of_several, settings, workers, os.getpid(), Path(counted), prepare)
             _Processes(_config(settings, app, workers), [listening]).run()
 
 
 def _config(settings: Settings, app: Callable[[], ASGIApp], workers: int) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # Its warnings are about what strangers send.
     return uvicorn.Config(
         app,
         factory=True,
@@ -95,14 +95,18 @@ def _config(settings: Settings, app: Callable[[], ASGIApp], workers: int) -> uvi
     )
 
 
-def _app_of_several(settings: Settings, workers: int, parent: int, counted: Path) -> ASGIApp:
+def _app_of_several(
+    settings: Settings, workers: int, parent: int, counted: Path, prepare: Callable[[], None]
+) -> ASGIApp:
     """Return the application of one of several processes, which their parent starts."""
+    prepare()
     stop_without(parent)
     return _app(settings, workers, counted)
 
 
 def _app(settings: Settings, workers: int = 1, counted: Path | None = None) -> ASGIApp:
     """Return the application, which believes the proxies of the settings."""
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # Its warnings are about what strangers send.
     app = create_app(settings, workers, counted)
     if not settings.serve_proxies:
         return app

@@ -6,7 +6,9 @@ Not here: what else is measured (web.health).
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import cache
+from hashlib import sha256
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +21,14 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"
 _FILES = ("/resolve/", "/raw/", "/blob/", "/blobs/", "/resolve-cache/")
 #: What a status means for who asks for a file of the mirror: it waits, is refused, or there is no such file.
 _RESULTS = {401: "refused", 403: "refused", 404: "miss", 410: "miss", 429: "waiting", 451: "refused", 503: "waiting"}
+#: Statuses after which a client waits, as long as `Retry-After` says.
+_WAITING = tuple(status for status, result in _RESULTS.items() if result == "waiting")
+#: Seconds by which clients may be late.
+_LATE_S = 5.0
+#: The histogram of the ages of what is given out, and the greatest age in seconds in each part of it: an hour, a day, a
+#: week, 30 days, 90 days.
+_AGE = "weighbridge_mirror_age_seconds"
+_AGES = tuple((most, f'{_AGE}_bucket{{le="{most}"}}') for most in (3600, 86_400, 604_800, 2_592_000, 7_776_000))
 #: Status of a request that got no answer, as nginx logs it.
 _NO_ANSWER = 499
 
@@ -39,6 +49,24 @@ def _series_of(part: str, method: str, status: int) -> tuple[str, str, str]:
     )
 
 
+def ages(age_s: float) -> dict[str, float]:
+    """Return what the age of a version that is given out adds to the histogram of ages."""
+    parts = {part: int(age_s <= most) for most, part in _AGES}
+    return {**parts, f'{_AGE}_bucket{{le="+Inf"}}': 1, f"{_AGE}_sum": age_s, f"{_AGE}_count": 1}
+
+
+def _again_s(headers: Iterable[tuple[bytes, bytes]]) -> float:
+    """Return the seconds for which a client that was told to wait may be away; 0 where it was not told how long."""
+    told = next((value for name, value in headers if name.lower() == b"retry-after"), b"")
+    return float(told) + _LATE_S if told.isdigit() else 0.0
+
+
+def _who(scope: Scope) -> str:
+    """Return a word for a client, from which nobody can tell its address or its key."""
+    key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    return sha256(f"{(scope.get('client') or ('', 0))[0]} ".encode() + key).hexdigest()[:16]
+
+
 class Traffic:
     """Counts what passes to and from an application.
 
@@ -56,12 +84,13 @@ class Traffic:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, size, began = _NO_ANSWER, 0, time.monotonic()
+        status, size, began, again_s = _NO_ANSWER, 0, time.monotonic(), 0.0
 
         async def counting(message: Message) -> None:
-            nonlocal status, size
+            nonlocal status, size, again_s
             if message["type"] == "http.response.start":
                 status = message["status"]
+                again_s = _again_s(message["headers"]) if status in _WAITING else 0.0
             else:
                 size += message["count"] if message["type"] == ZERO_COPY else len(message.get("body", b""))
             await send(message)
@@ -70,6 +99,8 @@ class Traffic:
             await self._app(scope, receive, counting)
         finally:
             self._count(scope, status, size, time.monotonic() - began)
+            if (again_s or self._counters.knows_waiting) and scope["path"].startswith(f"{self._parts['mirror']}/"):
+                self._counters.wait(_who(scope), again_s)
 
     def _count(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         path: str = scope["path"]

@@ -6,7 +6,9 @@ Not here: what their paths mean (web.mirror.paths), and which versions are serve
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -34,8 +36,10 @@ from weighbridge.web.mirror.paths import DESCRIBING, HubPath, What, read_path
 from weighbridge.web.mirror.refusals import answer, document, header_text, refusal
 from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
 from weighbridge.web.peers import address_of
+from weighbridge.web.traffic import ages
 
 _READING = ("GET", "HEAD")
+_log = logging.getLogger(__name__)
 #: Documents that are kept for whoever asks for them again.
 _KEPT: tuple[What, ...] = ("info", "tree", "refs", "list")
 #: What is answered without asking who wants to know.
@@ -96,7 +100,18 @@ class Mirror:
         if given is None:
             return None
         found = answer_at_once(request, path, given, caller, self._state.resources, newest.number)
-        return found if found is None else _warned(found, given)
+        if found is None:
+            return None
+        self._state.resources.uses.add(given.version.name, given.version.version)
+        self._count_file(given, path)
+        return _warned(found, given)
+
+    def _count_file(self, given: Served, path: HubPath) -> None:
+        """Count the age of a version of which a file is given out, and log it where each file is logged."""
+        taken_in = datetime.fromisoformat(given.version.created_at)
+        age_s = (self._state.resources.clock() - taken_in).total_seconds()
+        self._state.counters.add(ages(max(0.0, age_s)))
+        _log.debug("cache hit", extra={"model": given.version.name, "revision": given.commit, "path": path.path})
 
     def _answered(self, request: Request, path: HubPath, body: bytes, newest: Head) -> Response:
         try:
@@ -138,8 +153,12 @@ class Mirror:
             describing = path.what in DESCRIBING
             given = served(path.kind, path.name, path.revision, caller, resources, describing=describing)
             self._lately.keep_served(newest, path, caller, given)
+        else:
+            resources.uses.add(given.version.name, given.version.version)
         if path.what == "file":
-            return _warned(file_answer(request, path, given, caller, resources), given)
+            found = file_answer(request, path, given, caller, resources)
+            self._count_file(given, path)
+            return _warned(found, given)
         if path.what == "xet":
             return xet.found(request, path, given, caller, resources)
         if path.what == "xet-token" and caller.kind != "issuer" and xet.is_served(given, resources):
