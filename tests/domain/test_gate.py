@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from weighbridge.domain.bundle import scanned_by
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.decision import Decision
 from weighbridge.domain.digest import Digest
@@ -124,6 +125,18 @@ def test_a_test_only_database_is_named_even_where_it_is_let_through() -> None:
     decision = judge(report("clamav", engine=(("database", "test-only"),)), policy="minimal")
     assert decision.verdict == "PASSED"
     assert rules(decision, "warn") == ["scanners.database"]
+
+
+def test_what_another_installation_scanned_is_named_and_may_be_refused() -> None:
+    elsewhere = [scanned_by(found, "office", "2026-11-20T08:00:00+00:00") for found in CLEAN]
+    decision = judge(*elsewhere)
+    assert (decision.verdict, rules(decision, "warn")) == ("PASSED", ["scanners.elsewhere"])
+    assert decision.reasons[0].message == "It was scanned at office on 2026-11-20, not here."
+    assert rules(judge(*elsewhere, policy="paranoid")) == ["scanners.elsewhere"]
+    refusing = replace(PRESETS["standard"], rules=(("scanners.elsewhere", "reject"),))
+    assert judge(*elsewhere, policy=refusing).verdict == "FAILED"
+    ignoring = replace(PRESETS["standard"], rules=(("scanners.elsewhere", "ignore"),))
+    assert judge(*elsewhere, policy=ignoring).reasons == ()
 
 
 def test_denied_formats_reject() -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.source_kinds import record_of
+from weighbridge.domain.source_kinds.bundle import BUNDLE
 from weighbridge.domain.version import VersionSummary
 from weighbridge.errors import WeighbridgeError
 
@@ -129,8 +130,10 @@ def hub_name(name: str) -> str:
 
 
 def kind_of(source: str) -> RepoKind:
-    """Return what the Hub calls a model that came from a pinned URI."""
+    """Return what the Hub calls a model that came from a pinned URI; in a bundle, what that says it came from."""
     ref = _ref(source)
+    if ref is not None and (upstream := ref.option("upstream")) and ref.kind == BUNDLE.name:
+        ref = _ref(upstream[0])
     return "datasets" if ref is not None and record_of(ref.kind).hub_folder == "datasets" else "models"
 
 
