@@ -18,7 +18,7 @@ from tests.catalog.earlier import _EVENTS, take_back
 from tests.catalog.test_catalog import settle
 from tests.catalog.test_results import result
 from tests.catalog.values import manifest, report
-from weighbridge.catalog import Attempt, Catalog, JobEnd, JobOrder, Subscription
+from weighbridge.catalog import Attempt, Catalog, JobEnd, JobOrder, Subscription, TransitEnd
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.bundles import Bundles
 from weighbridge.catalog.declarations import Declarations
@@ -28,7 +28,10 @@ from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.subscriptions import Subscriptions
+from weighbridge.catalog.transits import Transits
 from weighbridge.domain.audit import EMPTY, Head
+from weighbridge.domain.manifest import FileEntry, Manifest
+from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.version import Publication
 from weighbridge.domain.webhooks import EVENTS, Destination
 from weighbridge.errors import CatalogError
@@ -64,6 +67,16 @@ def _disable(catalog: Catalog) -> None:
     assert delivery is not None
     gone = Attempt("2026", 410, "Gone.", 7)
     catalog.deliveries.note(delivery, "process", gone, None, unwanted=True)
+
+
+def _settle_transit(catalog: Catalog, end: TransitEnd) -> None:
+    declared = Manifest(ModelRef.parse(f"hf:org/name@{'c' * 40}"), (FileEntry("a", 1, None),))
+    catalog.transits.describe("models", "org/name", declared, "key:ci")
+    transit = catalog.transits.newest("models", "org/name")
+    assert transit is not None
+    catalog.transits.hand_on(transit.id, "a", "key:ci", "192.0.2.1")
+    assert catalog.transits.settle(transit.id, end)
+    assert not catalog.transits.settle(transit.id, end), "nobody got anything since"
 
 
 #: Each method that changes something, after `settle` of org/name@1.0.0, with the actions that it records.
@@ -135,6 +148,13 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     ),
     "deliveries.note": (_disable, ["webhook.created", "version.withdrawn", "webhook.disabled"]),
     "deliveries.repeat": (_repeat, ["webhook.created", "version.withdrawn", "delivery.repeated"]),
+    "transits.settle": (
+        lambda c: [
+            _settle_transit(c, TransitEnd("1.0.0", passed=False, facts={"status": "FAILED"})),
+            _settle_transit(c, TransitEnd("1.0.0", passed=True, facts={"status": "PASSED"})),
+        ],
+        ["version.exposed", "version.served"],
+    ),
     "places.remove": (lambda c: c.places.remove("org/name", "1.0.0", "export"), ["version.unpublished"]),
 }
 
@@ -157,7 +177,8 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     webhooks = {f"subscriptions.{name}" for name in _changing(Subscriptions)}
     webhooks |= {f"deliveries.{name}" for name in _changing(Deliveries)}
     bundles = {f"bundles.{name}" for name in _changing(Bundles)}
-    rest = bundles | places | jobs | keys | declarations | acknowledgements | webhooks
+    transits = {f"transits.{name}" for name in _changing(Transits)}
+    rest = bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
     assert {*_changing(Catalog), *rest} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 

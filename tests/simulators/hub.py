@@ -22,6 +22,9 @@ from urllib.parse import unquote, urlsplit
 from tests.simulators.hub_protocol import Answer, Request, answer, refusal
 from tests.simulators.hub_repository import DigestCache, Repository
 
+#: Bytes that are sent at once where there are pauses.
+_PAUSED = 256 * 1024
+
 
 @dataclass
 class Fault:
@@ -38,6 +41,7 @@ class Fault:
         zeros: a body of the same length, all zeros.
         trailing: further bytes after the body.
         content: a body in place of the right one.
+        pause_s: seconds before each 256 KiB of a body that is not a file's.
     """
 
     times: int | None = None
@@ -50,6 +54,7 @@ class Fault:
     zeros: bool = False
     trailing: bytes = b""
     content: bytes | None = None
+    pause_s: float = 0.0
 
 
 class Hub:
@@ -215,7 +220,11 @@ class _Handler(BaseHTTPRequestHandler):
         count = found.length if stop is None else min(stop, found.length)
         if fault.zeros:
             found = replace(found, content=bytes(found.length), location=None)
-        if found.location is None:
+        if found.location is None and fault.pause_s:
+            for start in range(0, count, _PAUSED):
+                self.server.hub.stopping.wait(fault.pause_s)
+                self.wfile.write(found.content[start : min(count, start + _PAUSED)])
+        elif found.location is None:
             self.wfile.write(found.content[:count] + fault.trailing)
         elif count:
             with found.location.open("rb") as file:

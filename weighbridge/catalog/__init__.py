@@ -8,6 +8,7 @@ from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.messages import Attempt, Delivery
 from weighbridge.catalog.queries import ModelQuery
 from weighbridge.catalog.subscriptions import Subscription
+from weighbridge.catalog.transits import Transit, TransitEnd
 from weighbridge.catalog.uses import UsedVersion, VersionUse
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "StoredBranch",
     "StoredJob",
     "Subscription",
+    "Transit",
+    "TransitEnd",
     "UsedVersion",
     "VersionUse",
 ]

@@ -28,6 +28,7 @@ from weighbridge.catalog.measurements import Measurements
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.subscriptions import Subscriptions
+from weighbridge.catalog.transits import Transits
 from weighbridge.catalog.uses import VersionUses
 from weighbridge.catalog.versions import Settlement
 from weighbridge.domain.access import Role
@@ -59,6 +60,7 @@ class Catalog:
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
         subscriptions: who is told of which changes.
+        transits: what the mirror hands on before its verdict, and to whom.
         uses: when versions were last asked for, and which of them came in by the mirror.
     """
 
@@ -76,6 +78,7 @@ class Catalog:
         self._measurements = Measurements(self._database)
         self.places = Places(changes)
         self.subscriptions = Subscriptions(changes)
+        self.transits = Transits(changes)
         self.uses = VersionUses(self._database)
 
     @classmethod

@@ -1,7 +1,8 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
-Not here: those of webhooks (catalog.webhook_tables) and of Hubs (catalog.upstream_tables), how they are created
-(`migrations`), or read and written (manifests, versions, reports, results, jobs).
+Not here: those of webhooks (catalog.webhook_tables), Hubs (catalog.upstream_tables) and transits
+(catalog.transit_tables), how they are created (`migrations`), or read and written (manifests, versions, reports,
+results, jobs).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from weighbridge.catalog.column_types import Moment, PlainText
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0017"
+HEAD = "0018"
 
 metadata = MetaData(
     naming_convention={

@@ -71,19 +71,12 @@ def _patterns(values: list[str]) -> list[str]:
         raise ValueError(error.problem) from error
 
 
-def _served(mode: MirrorMode) -> MirrorMode:
-    if mode == "read-through":
-        raise ValueError("this version does not hand models on before they are weighed; write gated or catalog")
-    return mode
-
-
 def _given(value: Any, otherwise: Any) -> Any:
     """Return another value for null, which YAML reads where what follows a field is commented out."""
     return otherwise if value is None else value
 
 
 Pattern = Annotated[Text, AfterValidator(lambda value: _patterns([value])[0])]
-Mode = Annotated[MirrorMode, AfterValidator(_served)]
 Token = Annotated[str, BeforeValidator(lambda value: _given(value, "")), AfterValidator(_token)]
 
 
@@ -98,8 +91,8 @@ class _HubConfig(BaseModel):
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_redirects: Annotated[int, Field(ge=0)] | None = None
     names: Annotated[list[Text], Field(min_length=1), AfterValidator(_patterns)] = ["*"]
-    mode: Mode = "catalog"
-    modes: dict[Pattern, Mode] = {}
+    mode: MirrorMode = "catalog"
+    modes: dict[Pattern, MirrorMode] = {}
     ingest_by: Starter = "reader"
     show_refused: bool = False
     max_age: Annotated[float, Field(ge=0, allow_inf_nan=False)] = MAX_AGE_S

@@ -19,6 +19,8 @@ from weighbridge.errors import UsageError
 
 #: The action of a row that says who is given files of a version; it is the one that changes nothing.
 SERVED = "version.served"
+#: The action of a row that says who was given files before a verdict, and the verdict was bad, or there was none.
+EXPOSED = "version.exposed"
 #: Flaws after which a log is not examined further.
 MAX_FLAWS = 100
 

@@ -91,6 +91,11 @@ class MirrorSettings:
     upstreams: tuple[Upstream, ...] = (Upstream(),)
     notes: tuple[str, ...] = ()
 
+    @property
+    def reads_through(self) -> bool:
+        """Whether any model is handed on before its verdict."""
+        return any("read-through" in (one.mode, *(mode for _, mode in one.modes)) for one in self.upstreams)
+
     def upstream(self, name: str) -> Upstream:
         """Return the Hub that has repositories of that name; `NOWHERE` for none."""
         return next((one for one in self.upstreams if one.has(name)), NOWHERE)

@@ -66,6 +66,11 @@ def known_blob(ref: ModelRef, entry: FileEntry, store: LocalBlobStore) -> Digest
     return store.recall(identity) if identity else None
 
 
+def receiving_key(ref: ModelRef, entry: FileEntry) -> str:
+    """Return the key under which the store receives a declared file."""
+    return _identity(ref, entry) or f"{ref.uri}#{entry.path}"
+
+
 def _identity(ref: ModelRef, entry: FileEntry) -> str:
     if entry.digest:
         return str(entry.digest)
@@ -95,7 +100,7 @@ class _Fetch:
     def receive(self, store: LocalBlobStore) -> Digest:
         entry, identity = self.entry, _identity(self.ref, self.entry)
         extra = (entry.digest.algorithm,) if entry.digest else ()
-        with store.receive(identity or f"{self.ref.uri}#{entry.path}", extra=extra, size=entry.size) as incoming:
+        with store.receive(receiving_key(self.ref, entry), extra=extra, size=entry.size) as incoming:
             known = known_blob(self.ref, entry, store)  # Another process may have fetched it while this one waited.
             if known is not None:
                 self.progress.skip("fetch", entry.size or 0)

@@ -54,7 +54,7 @@ def taken_in(
 ) -> str:
     """Return the name under which a revision of a model was taken in; where it was not, have it taken in.
 
-    1. Where the mode of the name is not `gated`, nothing is taken in.
+    1. Where the mode of the name is `catalog`, nothing is taken in.
     2. A name that belongs to another source here is not continued with what a Hub has under it.
     3. Of a job that has not ended, the caller hears how far it is; for any number of callers there is one.
     4. A job that failed is not begun anew for some minutes; where the Hub was away, for half a minute.
@@ -76,7 +76,7 @@ def taken_in(
         TooManyAtOnce: too many jobs of the caller wait.
     """
     upstream, ref = resources.mirror.upstream(name), reference(kind, name, revision)
-    if ref is None or upstream.mode_of(name) != "gated":
+    if ref is None or upstream.mode_of(name) == "catalog":
         raise missing
     wanted = revision_name(name, revision)
     origins = resources.catalog.origins(name) | resources.catalog.origins(wanted)
@@ -90,7 +90,7 @@ def taken_in(
         return wanted
     if job is not None and job.state != "done":  # One that is done led to a model that was removed meanwhile.
         _refuse_meanwhile(job, name, now)
-    _refuse_starter(upstream, name, caller, missing)
+    refuse_starter(upstream, name, caller, missing)
     raise being_weighed(begun(ref, wanted, caller, resources), name)
 
 
@@ -133,6 +133,16 @@ def _refuse_meanwhile(job: StoredJob, name: str, now: datetime) -> None:
     """Refuse a model while its job has not ended, or has failed not long ago."""
     if not job.ended:
         raise being_weighed(job, name)
+    refuse_failed(job, name, now)
+
+
+def refuse_failed(job: StoredJob, name: str, now: datetime) -> None:
+    """Refuse a model whose job has failed not long ago.
+
+    Raises:
+        NotInCatalog: it could not be taken in, and why.
+        SourceUnavailable: its Hub could not be reached.
+    """
     end, ended_at = job.end, job.ended_at
     assert end is not None
     assert ended_at is not None
@@ -150,7 +160,7 @@ def _refuse_meanwhile(job: StoredJob, name: str, now: datetime) -> None:
         raise NotInCatalog(f"{name} is not here, and could not be taken in. {words}", name=name)
 
 
-def _refuse_starter(upstream: Upstream, name: str, caller: Caller, missing: NotInCatalog) -> None:
+def refuse_starter(upstream: Upstream, name: str, caller: Caller, missing: NotInCatalog) -> None:
     """Refuse a caller who may not have a model taken in by asking for it."""
     if upstream.ingest_by == "reader" and caller.kind == "anonymous":
         raise NotAuthenticated(

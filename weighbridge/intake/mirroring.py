@@ -1,37 +1,39 @@
 """Mirroring: which version a client of the Hugging Face Hub is served, or why it gets none.
 
 Every request of the mirror asks `served` first, whatever it wants of a repository; what gives out bytes then asks
-`refuse_bytes`, and `refuse_ended` now and then while it does. Not here: the protocol (web.mirror), and what a revision
-means (intake.mirrored_models).
+`refuse_bytes`, and `refuse_ended` now and then while it does. Not here: the protocol (web.mirror), what a revision
+means (intake.mirrored_models), and opening files (intake.mirrored_files).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from io import FileIO
-from typing import Protocol
 
+from weighbridge.catalog import Transit
 from weighbridge.domain.access import ANONYMOUS, Caller
 from weighbridge.domain.decision import WITHDRAWN, Decision
 from weighbridge.domain.manifest import FileEntry
+from weighbridge.domain.mirror import MirrorMode
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import (
+    BeingWeighed,
     FileNotInVersion,
-    IntegrityError,
     NotAuthenticated,
     NotInCatalog,
     NotPermitted,
     UnknownRevision,
     VersionRefused,
     VersionWithdrawn,
+    WeighbridgeError,
 )
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.following import followed
 from weighbridge.intake.licensing import refuse_unacknowledged
-from weighbridge.intake.mirror_ingests import being_weighed, taken_in
+from weighbridge.intake.mirror_ingests import being_weighed, revision_name, taken_in
 from weighbridge.intake.mirrored_models import MirroredModel, RepoKind
+from weighbridge.intake.read_through import WARNING, described, transit_of
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.upstream_branches import Branch
 from weighbridge.intake.workspace import workspace_of
@@ -47,16 +49,23 @@ class Served:
     """A version as the mirror serves it.
 
     Attributes:
-        version: the version, whole; it is PASSED.
+        version: the version, whole; it is PASSED, or of a transit, PENDING.
         commit: 40 hexadecimal digits by which this client knows it: the one that it asked for, if it asked for one.
         warnings: what its user should know, a sentence each.
         branch: what is known of the branch upstream that was asked for, where it follows one; None for no such branch.
+        transit: what is handed on before its verdict; None for a version of the catalog.
     """
 
     version: ModelVersion
     commit: str
     warnings: tuple[str, ...]
     branch: Branch | None = None
+    transit: Transit | None = None
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it stays so until the catalog changes: a branch upstream moves by itself, and a verdict comes."""
+        return self.branch is None and self.transit is None
 
     def file(self, path: str) -> FileEntry:
         """Return a file by its path. Raises FileNotInVersion."""
@@ -82,7 +91,14 @@ class Revisions:
 
 
 def served(
-    kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources, *, describing: bool = False
+    kind: RepoKind,
+    name: str,
+    revision: str,
+    caller: Caller,
+    resources: Resources,
+    *,
+    describing: bool = False,
+    in_transit: bool = False,
 ) -> Served:
     """Return the version that a revision of a model means, if the mirror serves it.
 
@@ -92,7 +108,8 @@ def served(
     4. Another branch, tag, number or commit than those of its versions is unknown.
     5. A version that is not PASSED is withdrawn, where a person said so, or else refused.
     6. In the mode `gated`, what is unknown is taken in: intake.mirror_ingests. Where the file says `follow`, a branch
-       that moved upstream is taken in anew, while the version that passed is served: intake.following.
+       that moved upstream is taken in anew, while the version that passed is served: intake.following. In the mode
+       `read-through`, what is unknown is handed on before that: intake.read_through.
 
     Args:
         kind: what the client takes it for; a data set is no model.
@@ -102,6 +119,8 @@ def served(
         resources: those of the process.
         describing: whether it is only described and its files are listed, which the mirror's file may allow for a
             version that was refused.
+        in_transit: whether it may be what has no verdict yet, in the mode `read-through`; otherwise that mode is as
+            `gated`.
 
     Raises:
         NotPermitted: the caller's key is for other models.
@@ -111,6 +130,7 @@ def served(
         VersionWithdrawn: a person withdrew the version.
         VersionRefused: the gate did not let the version in; `facts` have `name` and `version`.
         NotAuthenticated, SourceUnavailable, TooManyAtOnce: as `taken_in`.
+        Awaiting: its Hub is being asked; ask again when the flight has ended.
     """
     name = _name_here(name, resources)
     _refuse_stranger(name, caller)
@@ -120,7 +140,11 @@ def served(
         found = _kept(kind, name, revision, resources, refused=shown_too)
     except VersionWithdrawn:
         raise
-    except NotInCatalog as missing:
+    except (NotInCatalog, BeingWeighed) as missing:
+        if in_transit and _mode(name, resources) == "read-through":
+            return _handed_on(kind, name, revision, caller, resources, missing)
+        if isinstance(missing, BeingWeighed):
+            raise
         taken = taken_in(kind, name, revision, caller, resources, missing)
         found = _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
     resources.uses.add(found.version.name, found.version.version)
@@ -132,8 +156,28 @@ def _name_here(asked: str, resources: Resources) -> str:
 
     Where an unknown model is taken in, each name is the Hub's own: none is taken for a similar one of the catalog.
     """
-    gated = resources.mirror.upstream(asked).mode_of(asked) == "gated"
-    return asked if gated else resources.kept.name_of(asked)
+    return asked if _mode(asked, resources) != "catalog" else resources.kept.name_of(asked)
+
+
+def _mode(name: str, resources: Resources) -> MirrorMode:
+    return resources.mirror.upstream(name).mode_of(name)
+
+
+def _handed_on(
+    kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources, missing: WeighbridgeError
+) -> Served:
+    """Return a revision as its Hub has it, before its verdict; one that has a verdict meanwhile, as the catalog has it.
+
+    Another revision than `main` is a model of its own in the catalog, and so are its commits.
+    """
+    wanted = revision_name(name, revision)
+    if wanted != name and resources.kept.model(wanted) is not None:
+        return _kept(kind, wanted, "", resources, refused=False)
+    transit = transit_of(kind, name, revision, caller, resources, missing)
+    model = resources.kept.model(transit.name)
+    if model is not None and model.find(transit.commit) is not None:
+        return _kept(kind, transit.name, transit.commit, resources, refused=False)
+    return Served(described(transit, resources), transit.commit, (WARNING,), transit=transit)
 
 
 def _kept(kind: RepoKind, name: str, revision: str, resources: Resources, *, refused: bool) -> Served:
@@ -163,87 +207,16 @@ def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -
     _refuse_stranger(name, caller)
     try:
         model = _model(kind, name, resources)
-    except NotInCatalog as missing:
+    except (NotInCatalog, BeingWeighed) as missing:
+        if _mode(name, resources) == "read-through":
+            return Revisions(_handed_on(kind, name, "", caller, resources, missing).commit, {})
+        if isinstance(missing, BeingWeighed):
+            raise
         model = _model(kind, taken_in(kind, name, "", caller, resources, missing), resources)
     numbers = {one.number: one.commit for one in model.versions if one.passed}
     if not numbers:
         served(kind, name, "", caller, resources)
     return Revisions(numbers.get(model.default, ""), numbers)
-
-
-class OpenBytes(Protocol):
-    """Bytes that are given out piece by piece; `store.reading` opens those of a blob.
-
-    Attributes:
-        size: how many they are.
-    """
-
-    size: int
-
-    def close(self) -> None:
-        """Close what they are read from; a second call is harmless."""
-
-    def part(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes from `start` to before `stop`. Raises IntegrityError where they turn out damaged."""
-
-    def whole(self) -> Iterator[bytes]:
-        """Yield all bytes. Raises IntegrityError instead of the last piece where they are damaged."""
-
-    def in_file(self) -> BytesInFile | None:
-        """Return them as parts of a file that the kernel can send; None where they are not in one as they are."""
-
-
-class BytesInFile(Protocol):
-    """Bytes as they are in a file; `store.reading.OpenBlob` says what each of these is."""
-
-    size: int
-    file: FileIO
-
-    @property
-    def is_proven(self) -> bool: ...  # noqa: D102
-
-    def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]: ...  # noqa: D102
-
-    def is_in_memory(self, start: int, length: int) -> bool: ...  # noqa: D102
-
-    def load(self, start: int, length: int) -> None: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class OpenFile:
-    """A file of a version that is being given out; close its blob at the end.
-
-    Attributes:
-        given: the version.
-        entry: the file.
-        blob: its bytes.
-        caller: who gets them.
-    """
-
-    given: Served
-    entry: FileEntry
-    blob: OpenBytes
-    caller: Caller
-
-
-def open_file(given: Served, path: str, caller: Caller, resources: Resources) -> OpenFile:
-    """Open a file of a version for a caller.
-
-    Raises:
-        FileNotInVersion: the version has no such file.
-        LicenceNotAcknowledged: the caller has to acknowledge the licence first, and may only know of the files.
-        BlobMissing: its bytes are not in the store.
-        IntegrityError: they are not as many as they should be.
-    """
-    entry = given.file(path)
-    refuse_bytes(given, caller, resources)
-    assert entry.digest is not None, "a computed manifest has the digest of every file"
-    blob = resources.readings.open(entry.digest)
-    if blob.size != entry.size:
-        blob.close()
-        resources.store.prove(entry.digest)
-        raise IntegrityError(f"The file {path} of {given.version.name} does not have its size.")
-    return OpenFile(given, entry, blob, caller)
 
 
 def refuse_bytes(given: Served, caller: Caller, resources: Resources) -> None:
@@ -274,11 +247,23 @@ def refuse_ended(given: Served, resources: Resources, caller: Caller = ANONYMOUS
         key = resources.catalog.keys.named(caller.name)
         if key is None or key.state(resources.clock()) != "valid":
             raise NotAuthenticated(f"The key {caller.name} is not valid any more.", name=caller.name)
+    if given.transit is not None:
+        _refuse_judged(given.transit, resources)
+        return
     version = resources.kept.version(given.version.name, given.version.version)
     if version is None:
         raise NotInCatalog(f"{given.version.name} {given.version.version} was removed.")
     resources.uses.add(version.name, version.version, requests=0)
     if version.status != "PASSED":
+        raise _refusal(version)
+
+
+def _refuse_judged(transit: Transit, resources: Resources) -> None:
+    """Refuse to go on with a transit that has a bad verdict meanwhile."""
+    model = resources.kept.model(transit.name)
+    found = model.find(transit.commit) if model is not None else None
+    version = resources.kept.version(transit.name, found[0].number) if found is not None else None
+    if version is not None and version.status != "PASSED":
         raise _refusal(version)
 
 

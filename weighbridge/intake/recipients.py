@@ -6,17 +6,20 @@ A process records a recipient of a version once in a day. Not here: each single 
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import date, datetime
 from threading import Lock
 
-from weighbridge.catalog import Catalog
+from weighbridge.catalog import Catalog, Transit
 from weighbridge.domain.access import Caller
 from weighbridge.domain.version import ModelVersion
 
 #: Recipients that a process remembers; one that it forgot is recorded again.
 _MOST = 100_000
+#: Seconds within which another request for a file that has no verdict yet is not recorded again.
+_HANDED_ON_S = 30.0
 
 
 class Recipients:
@@ -30,6 +33,7 @@ class Recipients:
     def __init__(self, catalog: Catalog, clock: Callable[[], datetime]) -> None:
         self._catalog, self._clock, self._lock = catalog, clock, Lock()
         self._recorded: OrderedDict[tuple[str, str, str, str], date] = OrderedDict()
+        self._handed_on: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
 
     def record(self, version: ModelVersion, caller: Caller, address: str) -> None:
         """Record that a caller is given files of a version, at an address: who has no key is known by that alone.
@@ -49,3 +53,21 @@ class Recipients:
             self._recorded[key] = today
             if len(self._recorded) > _MOST:
                 self._recorded.popitem(last=False)
+
+    def hand_on(self, transit: Transit, path: str, caller: Caller, address: str) -> None:
+        """Record that a caller is given a file before its verdict, at an address.
+
+        Raises:
+            CatalogError: it cannot be recorded, so nothing may be given out.
+        """
+        whose = address if caller.kind == "anonymous" else ""
+        key = (transit.id, path, caller.actor, whose)
+        with self._lock:  # Of many requests at once the first one writes.
+            now = time.monotonic()
+            if now - self._handed_on.get(key, -_HANDED_ON_S) < _HANDED_ON_S:
+                return
+            self._catalog.transits.hand_on(transit.id, path, caller.actor, address)
+            self._handed_on[key] = now
+            self._handed_on.move_to_end(key)
+            if len(self._handed_on) > _MOST:
+                self._handed_on.popitem(last=False)

@@ -23,10 +23,12 @@ from weighbridge.intake.branch_questions import BranchQuestions
 from weighbridge.intake.callers import Callers
 from weighbridge.intake.clearances import Clearances
 from weighbridge.intake.engine_pool import EnginePool
+from weighbridge.intake.flights import Flights
 from weighbridge.intake.gguf_facts import GgufReadings
 from weighbridge.intake.issuer import issuer_of
 from weighbridge.intake.kept_images import KeptImages
 from weighbridge.intake.kept_models import KeptModels
+from weighbridge.intake.open_transits import OpenTransits
 from weighbridge.intake.recipients import Recipients
 from weighbridge.intake.uses import UseCounts
 from weighbridge.registries import REGISTRIES
@@ -51,7 +53,9 @@ class Resources:
         callers: knows who sends a key, or a token of the issuer.
         clearances: callers who may have bytes of a version.
         images: the images of versions that clients of OCI registries asked for lately.
+        flights: work for which several requests wait.
         kept: models and versions that were read lately.
+        open_transits: models that are handed on before their verdict.
         readings: opens blobs to give them out.
         recipients: records who is given files.
         uses: counts the requests for versions.
@@ -70,6 +74,8 @@ class Resources:
         self.callers = Callers(catalog, clock, issuer_of(settings))
         self.branch_questions = BranchQuestions(catalog.branches)
         self.clearances = Clearances()
+        self.flights = Flights(settings.folder)
+        self.open_transits = OpenTransits()
         self.kept = KeptModels(catalog)
         self.readings = BlobReadings(store)
         self.images = KeptImages(store, GgufReadings(store))

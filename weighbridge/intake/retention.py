@@ -1,4 +1,4 @@
-"""Retention: a served process deletes jobs and messages that ended long ago, at its start and then each hour.
+"""Retention: a served process deletes jobs, messages and transits that ended long ago, at its start and each hour.
 
 It holds the limit of the cache as often (intake.cache_limit).
 """
@@ -19,18 +19,21 @@ from weighbridge.intake.unexpected import foreseen
 
 #: How long messages are kept after their end.
 MESSAGES_KEPT_FOR = timedelta(days=30)
+#: How long what a Hub said of a model that was handed on is kept: its commits belong to it.
+_TRANSITS_KEPT_FOR = timedelta(days=30)
 _ROUND_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Deletes old jobs, as the setting `job_retention_days` says, and old messages, while its context lasts."""
+    """Deletes old jobs, as the setting `job_retention_days` says, messages and transits, while its context lasts."""
 
     def __init__(self, resources: Resources) -> None:
         self._settings = resources.settings
         catalog, jobs_kept_for = resources.catalog, timedelta(days=resources.settings.job_retention_days)
         self._tasks: dict[str, Callable[[], object]] = {
-            "messages": lambda: catalog.deliveries.forget(MESSAGES_KEPT_FOR.total_seconds())
+            "messages": lambda: catalog.deliveries.forget(MESSAGES_KEPT_FOR.total_seconds()),
+            "transits": lambda: catalog.transits.forget(_TRANSITS_KEPT_FOR),
         }
         if resources.settings.cache_limit:
             self._tasks["blobs"] = lambda: _hold_limit(resources)

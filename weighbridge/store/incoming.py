@@ -1,8 +1,14 @@
-"""A blob on its way in: appended to, hashed while it is written, resumable, then committed under its sha256."""
+"""A blob on its way in: appended to, hashed while it is written, resumable, then committed under its sha256.
+
+Others may read the file while it grows (store.growing), so it is only ever appended to: where bytes are dropped,
+another file takes its place.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +19,12 @@ from weighbridge.store.early_flush import EarlyFlush
 from weighbridge.store.failures import store_errors
 from weighbridge.store.piece_sums import PIECE, WIDTH, WORTHWHILE, SumsFile
 from weighbridge.store.write_behind import BATCH, WriteBehind
+from weighbridge.system import whole_files
 
 #: The most pieces that a kill leaves without a sum: the one that was begun, and those of the batch being written.
 _UNSUMMED = 1 + BATCH // PIECE
-
+#: Seconds after which bytes are in the file even where they are less than a batch: others wait for them.
+_SOON_S = 0.25
 
 #: Moves a whole blob to its final name: takes the file, its piece sums and its sha256, and returns the digest.
 Adopt = Callable[[Path, SumsFile, Digest], Digest]
@@ -34,13 +42,13 @@ class Incoming:
         with store_errors(part):
             self._file = open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: SIM115 (closed by `close`)
             self._flush = EarlyFlush(self._file.fileno())
-            self._behind = WriteBehind(self._append, self._hash)
+            self._behind, self._settled_at = WriteBehind(self._append, self._hash), time.monotonic()
             self._hash_what_is_here()
 
     def _hash_what_is_here(self) -> None:
         noted = self._sums.read()
         if noted is not None and os.fstat(self._file.fileno()).st_size > (len(noted) + _UNSUMMED) * PIECE:
-            self._file.truncate(len(noted) * PIECE)  # More lack a sum than a kill can leave: the disk lost some.
+            self._cut(len(noted) * PIECE)  # More lack a sum than a kill can leave: the disk lost some.
         self._hasher = Hasher(self._algorithms, self._size)
         self._hashed = 0
         self._file.seek(0)
@@ -50,7 +58,7 @@ class Incoming:
             if found is None:
                 continue
             if noted is not None and len(sums) < len(noted) and noted[len(sums)] != found:
-                self._file.truncate(len(sums) * PIECE)
+                self._cut(len(sums) * PIECE)
                 self._hash_what_is_here()
                 return
             sums.append(found)
@@ -83,6 +91,9 @@ class Incoming:
             StoreFull: no space left, for this chunk or an earlier one; what was received stays for a later resume.
         """
         self._behind.add(chunk)
+        if time.monotonic() - self._settled_at > _SOON_S:
+            self._behind.settle()
+            self._settled_at = time.monotonic()
 
     def _append(self, batch: memoryview) -> None:
         with store_errors(self._part):
@@ -107,11 +118,26 @@ class Incoming:
     def restart(self) -> None:
         """Drop all bytes received."""
         self._behind.drop()
-        self._file.seek(0)
-        self._file.truncate()
+        with store_errors(self._part):
+            self._cut(0)
         self._sums.remove()
         self._hasher = Hasher(self._algorithms, self._size)
         self._hashed = 0
+
+    def _cut(self, length: int) -> None:
+        """Drop the bytes after so many, in another file: who reads this one never sees other bytes at their place."""
+        self._file.seek(0)
+        if os.fstat(self._file.fileno()).st_size <= length:
+            return
+        with whole_files.replacing(self._part) as file:
+            if length:
+                shutil.copyfileobj(self._file, file, PIECE)
+                file.truncate(length)
+        with suppress(OSError):  # Those bytes are gone.
+            self._flush.finish()
+        self._file.close()
+        self._file = open(self._part, "r+b", buffering=0)  # noqa: SIM115 (closed by `close`)
+        self._flush = EarlyFlush(self._file.fileno())
 
     def commit(self, expected: Digest | None = None) -> Digest:
         """Make the blob visible under its sha256, atomically and durably.

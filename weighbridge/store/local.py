@@ -138,14 +138,17 @@ class LocalBlobStore:
             extra: digests to compute beside sha256.
             size: the promised size in bytes, needed by git-sha1.
         """
-        name = hashlib.sha256(key.encode()).hexdigest()
-        part = self.root / "partial" / name
+        part = self.part(key)
         with store_errors(part), turn(FileLock(part.with_suffix(".lock")), part):
             incoming = Incoming(part, extra, size, self._adopt)
             try:
                 yield incoming
             finally:
                 incoming.close()
+
+    def part(self, key: str) -> Path:
+        """Return the file in which the blob of a key is received, while it is; store.growing reads it meanwhile."""
+        return self.root / "partial" / hashlib.sha256(key.encode()).hexdigest()
 
     def put(self, chunks: Iterable[bytes], expected: Digest | None = None) -> Digest:
         """Store a stream and return its sha256.

@@ -26,6 +26,7 @@ from weighbridge.intake.delivery import DeliveryWorker
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.retention import Retention
+from weighbridge.intake.transit_worker import TransitWorker
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
 from weighbridge.web.api import (
@@ -158,6 +159,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             open_resources(settings) as resources,
             resources.uses.stored(),
             Retention(resources),
+            TransitWorker(resources),
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,
             DeliveryWorker(resources, settings.serve_deliveries, partial(message_of, settings=settings)) as sender,
             resources.catalog.nearby() or nullcontext() as nearby,

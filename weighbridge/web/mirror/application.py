@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,12 +23,14 @@ from weighbridge.config.settings import Settings
 from weighbridge.domain.access import ANONYMOUS, PREFIX, Caller
 from weighbridge.domain.audit import Head
 from weighbridge.errors import NotAuthenticated, UsageError, VersionRefused, VersionWithdrawn, WeighbridgeError
+from weighbridge.intake.flights import Awaiting
 from weighbridge.intake.mirroring import Served, revisions, served
 from weighbridge.intake.resources import Resources
 from weighbridge.web.api.cursors import cursor_of, place_of
 from weighbridge.web.authentication import caller_of, known_caller
 from weighbridge.web.mirror import documents, listing, xet
 from weighbridge.web.mirror.ages import age_headers, age_warnings
+from weighbridge.web.mirror.arrivals import PATIENCE_S, until
 from weighbridge.web.mirror.files import answer_at_once, file_answer
 from weighbridge.web.mirror.lately import ServedLately
 from weighbridge.web.mirror.links import evidence, next_link
@@ -90,7 +93,7 @@ class Mirror:
             found = self._found_at_once(request, path, caller, newest)
             if found is not None:
                 return found
-        return await run_sync(self._answered, request, path, body, newest)
+        return await self._found_in_time(request, path, body)
 
     def _found_at_once(self, request: Request, path: HubPath, caller: Caller, newest: Head) -> Response | None:
         """Return an answer of what was served lately, which takes no thread; None where it has to be made."""
@@ -113,10 +116,24 @@ class Mirror:
         self._state.counters.add(ages(max(0.0, age_s)))
         _log.debug("cache hit", extra={"model": given.version.name, "revision": given.commit, "path": path.path})
 
-    def _answered(self, request: Request, path: HubPath, body: bytes, newest: Head) -> Response:
+    async def _found_in_time(self, request: Request, path: HubPath, body: bytes) -> Response:
+        """Return the answer; what is being fetched is waited for, for as long as clients wait for a first byte."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            newest: Head = await self._state.newest_change.after(request)
+            found = await run_sync(self._answered, request, path, body, newest)
+            if isinstance(found, Response):
+                return found
+            if not await until(found.flight.ended, deadline):
+                return refusal(found)
+            del request.state.newest  # The catalog may have changed meanwhile.
+
+    def _answered(self, request: Request, path: HubPath, body: bytes, newest: Head) -> Response | Awaiting:
         try:
             with self._state.resources.kept.as_of(newest):
                 return self._answer(request, path, body, newest)
+        except Awaiting as awaiting:
+            return awaiting
         except WeighbridgeError as error:
             return self._refused(request, error)
 
@@ -140,6 +157,8 @@ class Mirror:
         elif path.what == "refs":
             known = revisions(path.kind, path.name, caller, resources)
             found = document(documents.refs(known, pull_requests=_flag(request.query_params.get("include_prs"))))
+            if not known.numbers:
+                return found
         else:
             return self._of_version(request, path, body, caller, newest)
         self._lately.keep_document(newest, request, caller, found)
@@ -151,13 +170,16 @@ class Mirror:
         given = self._lately.served(newest, path, caller)
         if given is None:
             describing = path.what in DESCRIBING
-            given = served(path.kind, path.name, path.revision, caller, resources, describing=describing)
+            given = served(
+                path.kind, path.name, path.revision, caller, resources, describing=describing, in_transit=True
+            )
             self._lately.keep_served(newest, path, caller, given)
         else:
             resources.uses.add(given.version.name, given.version.version)
         if path.what == "file":
             found = file_answer(request, path, given, caller, resources)
-            self._count_file(given, path)
+            if given.transit is None:
+                self._count_file(given, path)
             return _warned(found, given)
         if path.what == "xet":
             return xet.found(request, path, given, caller, resources)
@@ -166,7 +188,7 @@ class Mirror:
         if path.what in ("absent", "xet-token"):
             return answer(404, "The mirror does not have this of any model.")
         found = _warned(_of_version(request, path, given, body), given)
-        if path.what in _KEPT and given.branch is None:
+        if path.what in _KEPT and given.is_lasting:
             self._lately.keep_document(newest, request, caller, found)
         return found
 

@@ -39,7 +39,9 @@ def info(given: Served, *, blobs: bool, security: bool) -> dict[str, Any]:
         "usedStorage": version.manifest.size,
         **_weights(card),
     }
-    return document | ({"securityRepoStatus": {"scansDone": True, "filesWithIssues": []}} if security else {})
+    return document | (
+        {"securityRepoStatus": {"scansDone": given.transit is None, "filesWithIssues": []}} if security else {}
+    )
 
 
 def summary(model: ModelSummary) -> dict[str, Any]:
@@ -71,8 +73,13 @@ def whoami(caller: Caller) -> dict[str, Any]:
 
 
 def blob(entry: FileEntry) -> dict[str, Any]:
-    """Return git's id and the size of a file, and its LFS pointer, as trees have them."""
-    assert entry.digest is not None
+    """Return git's id and the size of a file, and its LFS pointer, as trees have them.
+
+    A file that its Hub has in git itself, and that is not here yet, has no pointer.
+    """
+    if entry.digest is None or entry.digest.algorithm != "sha256":  # It is not here yet.
+        oid = entry.digest.hex if entry.digest else sha1(entry.path.encode(), usedforsecurity=False).hexdigest()
+        return {"oid": oid, "size": entry.size or 0}
     text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{entry.digest.hex}\nsize {entry.size}\n".encode()
     oid = sha1(b"blob %d\0%s" % (len(text), text), usedforsecurity=False).hexdigest()
     return {
@@ -90,6 +97,8 @@ def moment(text: str) -> str:
 
 def _sibling(entry: FileEntry) -> dict[str, Any]:
     found = blob(entry)
+    if "lfs" not in found:
+        return {"size": entry.size, "blobId": found["oid"]}
     lfs = {"sha256": found["lfs"]["oid"], "size": entry.size, "pointerSize": found["lfs"]["pointerSize"]}
     return {"size": entry.size, "blobId": found["oid"], "lfs": lfs}
 

@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from weighbridge.domain.access import Caller
 from weighbridge.domain.manifest import FileEntry
-from weighbridge.intake.mirroring import Served, open_file, refuse_bytes
+from weighbridge.intake.mirrored_files import open_file
+from weighbridge.intake.mirroring import Served, refuse_bytes
 from weighbridge.intake.resources import Resources
 from weighbridge.web.answers import names_tag
+from weighbridge.web.mirror.arrivals import ArrivingTransfer
 from weighbridge.web.mirror.paths import HubPath
 from weighbridge.web.mirror.ranges import ByteRange, read_ranges
 from weighbridge.web.mirror.refusals import answer, header_text
@@ -30,6 +32,8 @@ def file_answer(request: Request, path: HubPath, given: Served, caller: Caller, 
     Raises:
         WeighbridgeError: as `open_file`; or the file is damaged, or it cannot be recorded who gets it.
     """
+    if given.transit is not None:
+        return _handed_on(request, path, given, caller, resources)
     entry = given.file(path.path)
     refuse_bytes(given, caller, resources)
     headers = _headers(given, entry) | offer(request, path, given, entry, caller, resources)
@@ -41,6 +45,24 @@ def file_answer(request: Request, path: HubPath, given: Served, caller: Caller, 
         resources.recipients.record(given.version, caller, address_of(request))
         headers |= _empty(request, entry)
         return FileTransfer(file, _ranges(request, entry) or (), headers, resources)
+    except BaseException:
+        file.blob.close()
+        raise
+
+
+def _handed_on(request: Request, path: HubPath, given: Served, caller: Caller, resources: Resources) -> Response:
+    """Return the answer to a request for a file that has no verdict yet, and that may still be arriving."""
+    assert given.transit is not None
+    file = open_file(given, path.path, caller, resources, begin=request.method != "HEAD")
+    try:
+        headers = _headers(given, file.entry)
+        found = _without_bytes(request, file.entry, headers)
+        if found is not None:
+            file.blob.close()
+            return found
+        resources.recipients.hand_on(given.transit, path.path, caller, address_of(request))
+        kind = ArrivingTransfer if file.is_arriving else FileTransfer
+        return kind(file, _ranges(request, file.entry) or (), headers | _empty(request, file.entry), resources)
     except BaseException:
         file.blob.close()
         raise

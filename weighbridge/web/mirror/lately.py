@@ -44,8 +44,8 @@ class ServedLately:
         return self._served.get(newest, self._version(path, caller))
 
     def keep_served(self, newest: Head, path: HubPath, caller: Caller, given: Served) -> None:
-        """Keep the version that a path means, unless it follows a branch upstream, which moves with no change here."""
-        if given.branch is None:
+        """Keep the version that a path means, unless it may change with no change here."""
+        if given.is_lasting:
             self._served.put(newest, self._version(path, caller), given)
 
     def document(self, newest: Head, request: Request, caller: Caller) -> Response | None:

@@ -15,15 +15,16 @@ Word = Literal["safe", "suspicious", "unscanned"]
 
 
 def security_of(version: ModelVersion, entry: FileEntry) -> dict[str, Any]:
-    """Return the status of one file of a version that passed.
+    """Return the status of one file of a version that passed, or is handed on before its verdict.
 
-    `status` is `safe`, or `suspicious` where a waiver let the file in or the gate warns of it. `avScan` is ClamAV's
-    report, and `pickleImportScan` that of the pickle scanner.
+    `status` is `unscanned` before the verdict, then `safe`, or `suspicious` where a waiver let the file in or the gate
+    warns of it. `avScan` is ClamAV's report, and `pickleImportScan` that of the pickle scanner.
     """
     reports = {one.scanner: one for one in version.reports if one.digest == entry.digest}
     doubted = any(one.path == entry.path for one in version.decision.reasons)
+    weighed: Word = "suspicious" if doubted else "safe"
     return {
-        "status": "suspicious" if doubted else "safe",
+        "status": "unscanned" if version.status == "PENDING" else weighed,
         "avScan": _scan(reports.get("clamav")),
         "pickleImportScan": _scan(reports.get("pickles")),
     }

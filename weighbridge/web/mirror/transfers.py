@@ -21,7 +21,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from weighbridge.errors import WeighbridgeError
-from weighbridge.intake.mirroring import BytesInFile, OpenFile, refuse_ended
+from weighbridge.intake.mirrored_files import BytesInFile, OpenFile
+from weighbridge.intake.mirroring import refuse_ended
 from weighbridge.intake.resources import Resources
 from weighbridge.web.mirror.ranges import ByteRange
 from weighbridge.web.peers import address_of
@@ -84,12 +85,16 @@ class FileTransfer(Response):
             if by_kernel and in_file is not None:
                 await self._send_spans(send, *in_file)
             else:
-                while self._sent < self._length and (piece := await run_sync(next, self._pieces, b"")):
+                while self._sent < self._length and (piece := await self._following()):
                     await self._give(send, piece)
         except ConnectionError:
             pass  # The client has gone.
         except (WeighbridgeError, EOFError) as error:
             self._refused = str(error)
+
+    async def _following(self) -> bytes:
+        """Return the next piece, or nothing at the end. Raises WeighbridgeError where there must be none."""
+        return await run_sync(next, self._pieces, b"")
 
     async def _give(self, send: Send, piece: bytes) -> None:
         self._sent += len(piece)

@@ -19,7 +19,8 @@ from starlette.responses import Response
 from weighbridge.domain.access import ANONYMOUS, Caller
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.errors import FileNotInVersion, NotAuthenticated, NotInCatalog
-from weighbridge.intake.mirroring import OpenFile, Served, open_file
+from weighbridge.intake.mirrored_files import OpenFile, open_file
+from weighbridge.intake.mirroring import Served
 from weighbridge.intake.resources import Resources
 from weighbridge.web.mirror.links import origin_of
 from weighbridge.web.mirror.paths import HubPath
@@ -58,7 +59,9 @@ def offer(
 
 
 def is_offered(given: Served, entry: FileEntry, resources: Resources) -> bool:
-    """Return whether a file is served over Xet, too."""
+    """Return whether a file is served over Xet, too; what is still arriving is not."""
+    if given.transit is not None:
+        return False
     above = resources.mirror.upstream(given.version.name).xet_above
     return above is not None and (entry.size or 0) > above
 

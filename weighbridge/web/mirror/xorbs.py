@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from weighbridge.intake.mirroring import OpenBytes
+from weighbridge.intake.mirrored_files import OpenBytes
 
 #: Bytes of a chunk; the protocol allows no more.
 CHUNK = 128 * 1024

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from weighbridge.domain.access import Caller
-from weighbridge.intake.mirroring import OpenFile, open_file
+from weighbridge.intake.mirrored_files import OpenFile, open_file
 from weighbridge.intake.pulling import Blob, blob_of
 from weighbridge.intake.resources import Resources
 from weighbridge.web.answers import names_tag
