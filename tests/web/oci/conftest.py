@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.content.headers.samples import gguf, llama, tensor
 from tests.services.weighbridge import serving
@@ -56,15 +62,15 @@ class Pulled:
 
 
 class Ollama:
-    """Pulls as Ollama does (server/images.go, server/download.go): its requests in their order, with its headers.
+    """Pulls as Ollama does (server/images.go, auth.go, download.go): its requests in their order, with its headers.
 
     Args:
         root: address of the registry, without `/v2`.
-        token: what it has as a token after a challenge; empty for none.
+        key: its own key, by which it signs for a token after a challenge; None for one that cannot.
     """
 
-    def __init__(self, root: str, token: str = "") -> None:
-        self._root, self._token = root, token
+    def __init__(self, root: str, key: Ed25519PrivateKey | None = None) -> None:
+        self._root, self._key, self._token = root, key, ""
         self.requests: list[httpx.Request] = []
 
     def pull(self, name: str, tag: str = "latest") -> Pulled:
@@ -106,9 +112,35 @@ class Ollama:
 
     def _ask(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         found = self._send(method, f"{self._root}{path}", {**self._named(), **(headers or {})})
+        if found.status_code == 401 and self._key is not None:
+            self._token = self.sign_in(found.headers["www-authenticate"])
+            found = self._send(method, f"{self._root}{path}", {**self._named(), **(headers or {})})
         assert found.status_code != 404, "pull model manifest: file does not exist"
         assert found.status_code < 400, f"pull model manifest: {found.status_code}: {found.text}"
         return found
+
+    def sign_in(self, challenge: str) -> str:
+        """Return the token that the registry gives for a signature."""
+        assert self._key is not None
+        parts = dict(re.findall('([a-z]+)="([^"]*)"', challenge))
+        assert urlsplit(parts["realm"]).netloc == urlsplit(self._root).netloc, "realm host does not match original host"
+        query = {
+            "service": parts["service"],
+            "scope": parts.get("scope", ""),
+            "ts": int(time.time()),
+            "nonce": "bm9uY2U",
+        }
+        url = f"{parts['realm']}?{urlencode(sorted(query.items()))}"
+        found = self._send("GET", url, {**self._named(), "Authorization": self.signature(url)})
+        assert found.status_code < 400, f"{found.status_code}: {found.text}"
+        return found.json()["token"]
+
+    def signature(self, url: str) -> str:
+        """Return the header by which it signs for an address."""
+        assert self._key is not None
+        public = self._key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1]
+        body = b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
+        return f"{public.decode()}:{b64encode(self._key.sign(f'GET,{url},{body}'.encode())).decode()}"
 
     def _named(self) -> dict[str, str]:
         named = {"User-Agent": "ollama/0.18.2 (amd64 linux) Go/go1.24.1"}
@@ -142,8 +174,8 @@ class OciServed:
     def head(self, path: str, **headers: str) -> httpx.Response:
         return self.request("HEAD", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
-    def ollama(self, token: str = "") -> Ollama:
-        return Ollama(self.root, token)
+    def ollama(self, key: Ed25519PrivateKey | None = None) -> Ollama:
+        return Ollama(self.root, key)
 
 
 def oci_served(mirror: Mirrored) -> OciServed:

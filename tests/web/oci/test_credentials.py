@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.web.mirror.conftest import digest_of
-from tests.web.oci.conftest import OciServed, weights
+from tests.web.oci.conftest import OciServed, Ollama, weights
 
 pytestmark = pytest.mark.xdist_group("web")
 BODY = weights(70)
@@ -62,7 +64,7 @@ def test_what_is_no_key_is_refused(closed: OciServed, header: str) -> None:
     for path in ("/", "/token", MANIFEST, BLOB):
         found = closed.request("GET", path, headers=headers)
         assert (found.status_code, found.json()["errors"][0]["code"]) == (401, "UNAUTHORIZED")
-        assert "WEIGHBRIDGE_API_READING" in found.json()["errors"][0]["message"]
+        assert "weighbridge token create" in found.json()["errors"][0]["message"]
 
 
 def test_guesses_have_to_wait(closed: OciServed) -> None:
@@ -117,3 +119,38 @@ def test_a_withdrawn_version_ends_its_signed_addresses(closed: OciServed) -> Non
     found = httpx.get(f"{closed.root}{location}", trust_env=False)
     assert (found.status_code, found.json()["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
     assert "It lies." in found.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "no valid key here"),
+        ({"url": "http://models.example/v2/token?ts={now}"}, "not right"),
+        ({"url": "{root}/v2/token?ts={old}"}, "another time"),
+        ({"url": "{root}/v2/token"}, "another time"),
+        ({"header": "{key}:" + "A" * 86 + "=="}, "not right"),
+        ({"host": "models.example"}, "not known to be this registry"),
+        ({"host": "models.example", "url": "http://models.example/v2/token?ts={now}"}, "not known to be this registry"),
+    ],
+)
+def test_a_signature_of_ollamas_is_for_this_registry_and_now(
+    closed: OciServed, changed: dict[str, str], words: str
+) -> None:
+    own = Ed25519PrivateKey.generate()
+    facts = {"root": closed.root, "now": int(time.time()), "old": int(time.time()) - 1000}
+    url = changed.get("url", "{root}/v2/token?ts={now}").format(**facts)
+    header = Ollama(closed.root, own).signature(url)
+    header = changed.get("header", header).format(key=header.partition(":")[0])
+    query = urlsplit(url).query if "models.example" not in url else f"ts={facts['now']}"
+    headers = {"Authorization": header, "X-Forwarded-For": f"198.51.100.{len(str(changed)) % 250}"}
+    if "host" in changed:
+        headers["Host"] = changed["host"]
+    found = closed.request("GET", f"/token?{query}", headers=headers)
+    assert found.status_code in (401, 421)
+    if found.status_code == 401:
+        assert words in found.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("token", [f"wbo_first-admin_99999999999_{'0' * 64}", f"wbo_x_1_{'0' * 64}"])
+def test_a_token_that_was_not_made_here(closed: OciServed, token: str) -> None:
+    assert closed.get("/", Authorization=f"Bearer {token}").status_code == 401

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.content.headers.samples import gguf, llama
 from tests.web.mirror.conftest import digest_of
 from tests.web.oci.conftest import CHATML, OCI, OLLAMA, OciServed, weights
+from weighbridge.domain.clock import utc_now
 from weighbridge.domain.decision import Reason
 from weighbridge.domain.ref import ModelRef
+from weighbridge.intake.callers import create_key
 from weighbridge.intake.fetching import fetch
 from weighbridge.net.auth import Auth
 from weighbridge.net.settings import SourceSettings
@@ -163,14 +167,25 @@ def test_our_own_source_pulls_with_a_key(closed: OciServed, tmp_path: Path) -> N
     assert fetched["model.gguf"] == digest_of(FILES["tiny-Q4_K_M.gguf"])
 
 
-def test_ollama_with_a_token_asks_for_parts_without_it(closed: OciServed) -> None:
+def test_ollama_signs_with_a_key_of_its_own(closed: OciServed) -> None:
     closed.mirror.add("ollama/signed", {"m-Q4_K_M.gguf": FILES["tiny-Q4_K_M.gguf"]})
-    key = closed.mirror.served.key("reader")["Authorization"].removeprefix("Bearer ")
-    ollama = closed.ollama(key)
+    own = Ed25519PrivateKey.generate()
+    ollama = closed.ollama(own)
+    with pytest.raises(AssertionError, match=r"401: .*UNAUTHORIZED.*weighbridge token create ollama-") as refused:
+        ollama.pull("ollama/signed")
+    name = re.search("ollama-[0-9a-f]{40}", str(refused.value))[0]
+    create_key(closed.mirror.served.catalog, name, "reader", now=utc_now(), models=("ollama/signed",))
     assert ollama.pull("ollama/signed").layer("model") == FILES["tiny-Q4_K_M.gguf"]
-    assert any("range" in one.headers and "authorization" not in one.headers for one in ollama.requests)
-    with pytest.raises(AssertionError, match=r"401: .*UNAUTHORIZED.*Ollama sends no key"):
-        closed.ollama().pull("ollama/signed")
+    parts = [one for one in ollama.requests if "range" in one.headers]
+    assert parts
+    assert all("authorization" not in one.headers for one in parts)
+    rows = closed.mirror.served.catalog.audit.rows(object_="ollama/signed@1.0.0", action="version.served")
+    assert [row.actor for row in rows] == [f"key:{name}"]
+    with pytest.raises(AssertionError, match=r"403: .*DENIED.*is not for the model"):
+        ollama.pull("ollama/closed")
+    closed.mirror.served.catalog.keys.revoke(name)
+    with pytest.raises(AssertionError, match="401"):
+        ollama.pull("ollama/signed")
 
 
 def test_who_is_refused_reads_why(oci: OciServed) -> None:

@@ -1,13 +1,11 @@
 """Signed addresses: one blob for one caller for a while, without a header.
 
-Ollama asks for a blob once with its token, and for the parts of it at the address that the answer names, without. The
-signature is made with the operator's secret, so that every server with that secret knows it; whether the caller still
-may have the blob is asked at each request anew. Not here: blobs themselves (web.oci.blobs).
+Ollama asks for a blob once with its token, and for the parts of it at the address that the answer names, without.
+Whether the caller still may have the blob is asked at each request anew. Not here: blobs themselves (web.oci.blobs).
 """
 
 from __future__ import annotations
 
-import hmac
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -17,11 +15,11 @@ from weighbridge.domain.access import Caller
 from weighbridge.errors import NotAuthenticated
 from weighbridge.intake.resources import Resources
 from weighbridge.web.oci.paths import OciPath
+from weighbridge.web.oci.signatures import is_signature_of, signature
 
 #: Seconds for which an address is valid, and those for each further MB: a client opens it anew for each part.
 _LEAST_S, _MOST_S, _BYTES_A_SECOND = 900, 24 * 3600, 1_000_000
-#: Distinguishes these signatures from those of webhooks; no name of a receiver has its first sign.
-_USE = b"\0signed addresses"
+_USE = "addresses of blobs"
 _FIELDS = _CALLER, _EXPIRES, _SIGNATURE = ("caller", "expires", "signature")
 
 
@@ -45,8 +43,8 @@ def signed_address(request: Request, path: OciPath, size: int, caller: Caller, r
     """
     lasts_s = min(_MOST_S, _LEAST_S + size // _BYTES_A_SECOND)
     expires = str(int(resources.clock().timestamp()) + lasts_s)
-    signature = _signature(path, caller.name, expires, resources)
-    query = urlencode(dict(zip(_FIELDS, (caller.name, expires, signature), strict=True)))
+    signed = signature(_USE, (path.name, str(path.digest), caller.name, expires), resources)
+    query = urlencode(dict(zip(_FIELDS, (caller.name, expires, signed), strict=True)))
     return f"{request.scope['raw_path'].decode('latin-1')}?{query}"
 
 
@@ -56,8 +54,8 @@ def signed_caller(request: Request, path: OciPath, resources: Resources) -> Call
     Raises:
         NotAuthenticated: it was not signed here, or is too old, or the caller's key is not valid any more.
     """
-    name, expires, signature = (request.query_params.get(field, "") for field in _FIELDS)
-    if not hmac.compare_digest(_signature(path, name, expires, resources).encode(), signature.encode()):
+    name, expires, given = (request.query_params.get(field, "") for field in _FIELDS)
+    if not is_signature_of(given, _USE, (path.name, str(path.digest), name, expires), resources):
         raise NotAuthenticated("The address was not signed by this registry.", "Ask for the blob without its query.")
     now = resources.clock()
     if datetime.fromtimestamp(int(expires), now.tzinfo) <= now:
@@ -66,8 +64,3 @@ def signed_caller(request: Request, path: OciPath, resources: Resources) -> Call
     if key is None or key.state(now) != "valid":
         raise NotAuthenticated(f"The key {name} is not valid any more.", name=name)
     return key.caller
-
-
-def _signature(path: OciPath, name: str, expires: str, resources: Resources) -> str:
-    key = hmac.digest(resources.signing_key.secret, _USE, "sha256")
-    return hmac.digest(key, "\n".join((path.name, str(path.digest), name, expires)).encode(), "sha256").hex()
