@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,21 @@ def there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def there_size(path: Path) -> int:
+    """Return the bytes of a bundle's files after the signature, as tar counts them."""
+    listed = subprocess.run(["tar", "--zstd", "-tvf", path], capture_output=True, text=True, check=True).stdout
+    return sum(int(line.split()[2]) for line in listed.splitlines()[2:])
+
+
+def test_a_bundle_in_parts(bench: Bench, there: Path) -> None:
+    """As zarf-dev/zarf#2326 asks for: the parts of `split` are one stream again."""
+    command = [sys.executable, "-m", "weighbridge", "bundle", "import", "-", "--json"]
+    ran = subprocess.run(command, input=there.read_bytes(), capture_output=True, check=False)
+    assert (ran.returncode, json.loads(ran.stdout)["versions"][0]["status"]) == (0, "PASSED")
+    cut = subprocess.run(command, input=there.read_bytes()[:-9], capture_output=True, check=False)
+    assert (cut.returncode, b"The bundle from standard input ends too early" in cut.stderr) == (1, True)
+
+
 def test_without_trust(bench: Bench, there: Path) -> None:
     shown = bench.run("bundle", "show", str(there))
     assert "which is not trusted here (WEIGHBRIDGE_TRUSTED_BUNDLE_KEYS): what is in it is scanned here" in shown.out
@@ -47,7 +64,10 @@ def test_without_trust(bench: Bench, there: Path) -> None:
 def test_with_trust(bench: Bench, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = bench.run("bundle", "show", str(there), "--json").json["signed_by"]
     monkeypatch.setenv("WEIGHBRIDGE_TRUSTED_BUNDLE_KEYS", json.dumps({"office": key}))
-    ran = bench.run("bundle", "import", str(there), "--json")
+    other = bench.run("bundle", "import", str(there), "--signed-by", "gate")
+    assert (other.status, "was to be signed by gate, and is signed by office." in other.err) == (1, True)
+    ran = bench.run("bundle", "import", str(there), "--signed-by", "office", "--json")
+    assert ran.json["verified"] == {"files": 4, "size": there_size(there)}
     assert (ran.status, ran.json["trusted_as"]) == (0, "office")
     assert [(one["status"], one["how"]) for one in ran.json["versions"]] == [("PASSED", "taken over")]
     version = bench.run("show", "tiny")

@@ -42,6 +42,15 @@ class TestPacking:
         assert done.index.versions == (("org/tiny", "1.0.0"), ("org/tiny", "1.0.1"))
         assert len(done.index.blobs) == 4  # Two files of the six are the same in both versions.
 
+    def test_equal_files_of_one_model_are_there_once(self, tmp_path: Path, clamd_address: str) -> None:
+        """As containers/image#503, whose archives were wrong where an image had a layer twice."""
+        side = Side(tmp_path / "s", clamd_address)
+        side.ingest("m", SHIPPED | {"copy.json": SHIPPED["config.json"]})
+        done = side.pack("m", to=tmp_path / "b")
+        assert len(done.index.blobs) == 3
+        taken = Side(tmp_path / "far", clamd_address).take(tmp_path / "b").versions[0].version
+        assert (taken.status, len(taken.manifest.files)) == ("PASSED", 4)
+
     def test_the_audit_log_names_what_left(self, office: Side, sent: Path) -> None:
         assert office.history("org/tiny").count("version.bundled") >= 2
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,7 @@ from tests.content.bundles.packing import (
 from tests.intake.sides import HOUSE, Side, clamd_address, far, office, sent, signed
 from tests.registries.killing import Arm, around_commit, before_file_event, run_and_die, samples
 from weighbridge.content.bundles.layout import INDEX
+from weighbridge.domain.progress import Silent
 from weighbridge.errors import (
     IntegrityError,
     NameTaken,
@@ -29,6 +32,9 @@ from weighbridge.errors import (
     StoreFull,
     UsageError,
 )
+from weighbridge.intake import chain
+from weighbridge.intake.collecting import collect
+from weighbridge.intake.unbundling import ImportRequest, import_bundle
 from weighbridge.scanners.clamd.database import eicar
 from weighbridge.store.checking import check_store
 from weighbridge.store.local import LocalBlobStore
@@ -257,6 +263,31 @@ class TestNumbers:
             ("FAILED", "scanned"),
             ("PASSED", "unchanged"),
         ]
+
+
+class _Collecting(chain.Direct):
+    """A runner before each step of which another process collects what nothing needs."""
+
+    side: Side
+
+    def call(self, step: Callable[..., Any], *values: Any) -> Any:
+        with self.side.open() as workspace:
+            collect(workspace, ())
+        return super().call(step, *values)
+
+
+def test_no_collection_meanwhile_takes_a_blob(far: Side, office: Side, sent: Path) -> None:
+    """As containerd#5690: layers were collected while they were imported."""
+    far.ingest("earlier")  # A catalog without models deletes nothing.
+    for options in ({}, {"scan": True}):
+        side = far.trusting(office=office.key)
+        with side.open() as workspace, _Collecting() as runner:
+            runner.side = side
+            done = import_bundle(ImportRequest(str(sent), another_source=True, **options), workspace, runner)
+            assert {one.version.status for one in done.versions} == {"PASSED"}
+            assert check_store(workspace.store, [one.version for one in done.versions], Silent(), 2).sound
+            for one in done.versions:
+                workspace.catalog.remove("org/tiny", one.version.version)
 
 
 def _import(side: Side, path: Path) -> None:

@@ -18,7 +18,7 @@ from weighbridge.intake.workspace import open_workspace
 from weighbridge.views import bundle_tables
 
 _MODEL = "smollm2-135m-instruct"
-FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A bundle: models.tar.zst.")]
+FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A bundle: models.tar.zst, or - for standard input.")]
 
 
 class _Bundles(TyperGroup):
@@ -42,8 +42,12 @@ def add_commands(app: typer.Typer) -> None:
         f"weighbridge bundle {_MODEL} -o models.tar.zst",
         f"weighbridge bundle create {_MODEL}@1.0.0 -o models.tar.zst",
     )
+    imported = (
+        "weighbridge bundle import models.tar.zst",
+        "weighbridge bundle import models.tar.zst --signed-by office",
+    )
     group.command("create", epilog=examples(*packed))(_create)
-    group.command("import", epilog=examples("weighbridge bundle import models.tar.zst"))(_import)
+    group.command("import", epilog=examples(*imported))(_import)
     group.command("show", epilog=examples("weighbridge bundle show models.tar.zst"))(_show)
     group.command("key", epilog=examples("weighbridge bundle key"))(_key)
     app.add_typer(group, name="bundle")
@@ -76,6 +80,9 @@ def _import(
     scan: Annotated[
         bool, typer.Option("--scan", help="Scan everything here, though the bundle's key is trusted.")
     ] = False,
+    signed_by: Annotated[
+        str, typer.Option("--signed-by", metavar="NAME", help="Refuse it unless this trusted key has signed it.")
+    ] = "",
     json_: AsJSON = False,
 ) -> None:
     """Take the versions of a bundle in: every byte is verified, and this side's policy judges.
@@ -83,7 +90,9 @@ def _import(
     Everything is scanned here, unless WEIGHBRIDGE_TRUSTED_BUNDLE_KEYS names the key that signed the bundle: then the
     other side's reports count. Exit status 2 where a version is not PASSED.
     """
-    request = ImportRequest(file, policy, another_source=another_source, renumber=renumber, scan=scan)
+    request = ImportRequest(
+        file, policy, another_source=another_source, renumber=renumber, scan=scan, signed_by=signed_by
+    )
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace, direct_runner() as runner:
         done = import_bundle(request, workspace, runner)
     say("bundle-import", done.to_json(), lambda: out.print(bundle_tables.imported(done), crop=False), json_)

@@ -6,10 +6,11 @@ its versions in (intake.unbundling).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from weighbridge.config.bundle_keys import is_valid, trusted_name
 from weighbridge.config.settings import Settings
@@ -18,6 +19,9 @@ from weighbridge.content.bundles.reading import BundleReader
 from weighbridge.domain.bundle import BundledVersion
 from weighbridge.domain.report import scanned_with
 from weighbridge.errors import IntegrityError, UsageError
+
+#: The name of a bundle that is read from the standard input, such as one that comes in parts.
+STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True)
@@ -75,24 +79,30 @@ class OpenedBundle:
 
 @contextmanager
 def opened_bundle(path: str, settings: Settings) -> Iterator[OpenedBundle]:
-    """Open a bundle, and read all but its blobs.
+    """Open a bundle, and read all but its blobs; `-` is the standard input.
 
     Raises:
         UsageError: there is no such file, it is no bundle, or one of another format.
         IntegrityError: it is damaged, contradicts itself, or its signature is not one of it.
     """
+    name = path if path != STANDARD_INPUT else "from standard input"
+    with _file(path) as file:
+        reader = BundleReader(file, name)
+        signer = _signer(reader, name, settings)
+        versions = tuple(read_version(reader.read(), name) for _ in reader.index.documents)
+        _require_agreement(reader, versions, name)
+        yield OpenedBundle(reader, signer, versions)
+
+
+def _file(path: str) -> AbstractContextManager[BinaryIO]:
+    if path == STANDARD_INPUT:
+        return nullcontext(sys.stdin.buffer)
     try:
-        file = open(path, "rb", buffering=1024**2)  # noqa: SIM115 (closed below)
+        return open(path, "rb", buffering=1024**2)
     except OSError as error:
         raise UsageError(
-            f"The bundle {path} cannot be opened: {error.strerror}.", "Name the file.", path=path
+            f"The bundle {path} cannot be opened: {error.strerror}.", "Name a file that this user may read.", path=path
         ) from error
-    with file:
-        reader = BundleReader(file, path)
-        signer = _signer(reader, path, settings)
-        versions = tuple(read_version(reader.read(), path) for _ in reader.index.documents)
-        _require_agreement(reader, versions, path)
-        yield OpenedBundle(reader, signer, versions)
 
 
 def _signer(reader: BundleReader, path: str, settings: Settings) -> Signer:

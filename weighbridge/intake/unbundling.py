@@ -21,7 +21,7 @@ from typing import Any, Literal
 from semver import Version
 
 from weighbridge.content.bundles.reading import BundleReader
-from weighbridge.domain.bundle import BundledVersion, scanned_by
+from weighbridge.domain.bundle import BundledVersion, BundleIndex, scanned_by
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.ref import ModelRef
@@ -52,6 +52,7 @@ class ImportRequest:
         another_source: whether a name that is known here may go on with what the bundle has.
         renumber: whether a version whose number is no higher than the latest one here gets the next number.
         scan: whether everything is scanned here, though the key is trusted.
+        signed_by: the name of the trusted key that has to have signed it; any, or none, when empty.
     """
 
     path: str
@@ -59,6 +60,7 @@ class ImportRequest:
     another_source: bool = False
     renumber: bool = False
     scan: bool = False
+    signed_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,19 +85,20 @@ class Imported:
     """What an import came to.
 
     Attributes:
-        bundle: the digest of its index.
+        index: that of the bundle: every file in it was read, and has the digest and size that are there.
         signer: the installation that signed it.
         versions: what it brought.
     """
 
-    bundle: Digest
+    index: BundleIndex
     signer: Signer
     versions: tuple[ImportedVersion, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
-            "bundle": str(self.bundle),
+            "bundle": str(self.index.digest),
+            "verified": {"files": len(self.index.members), "size": self.index.size},
             "signed_by": self.signer.key or None,
             "trusted_as": self.signer.name or None,
             "versions": [
@@ -127,18 +130,31 @@ def import_bundle(request: ImportRequest, workspace: Workspace, runner: Runner) 
 
     Raises:
         UsageError: there is no such file, it is no bundle, or one of another format.
-        IntegrityError: it is damaged, contradicts itself, or its signature is not one of it; nothing was imported.
+        IntegrityError: it is damaged, contradicts itself, or its signature is not one of it, or not of the key that was
+            asked for; nothing was imported.
         NameTaken: a name belongs to another source here; nothing was imported.
         StateConflict: a version has a number that cannot follow here; nothing was imported.
         StoreFull: there is too little room; nothing was imported.
         WeighbridgeError: a version could not be taken in; the same command again goes on from there.
     """
     with opened_bundle(request.path, workspace.settings) as bundle:
+        _require_signer(bundle.signer, request)
         plans = list(_plans(bundle, request, workspace))
         _receive(bundle.reader, workspace)
         bundle.reader.finish()
-    digest, signer = bundle.reader.index.digest, bundle.signer
-    return Imported(digest, signer, tuple(_take_in(plan, digest, signer, workspace, runner) for plan in plans))
+    index, signer = bundle.reader.index, bundle.signer
+    return Imported(index, signer, tuple(_take_in(plan, index.digest, signer, workspace, runner) for plan in plans))
+
+
+def _require_signer(signer: Signer, request: ImportRequest) -> None:
+    if request.signed_by and request.signed_by != signer.name:
+        by = signer.name or (f"{signer.key}, which is not trusted here" if signer.key else "nobody")
+        raise IntegrityError(
+            f"The bundle was to be signed by {request.signed_by}, and is signed by {by}.",
+            "Nothing was imported. Ask for a signed one, or import it without --signed-by: then it is scanned here.",
+            expected=request.signed_by,
+            key=signer.key,
+        )
 
 
 def _plans(bundle: OpenedBundle, request: ImportRequest, workspace: Workspace) -> Iterator[_Plan]:

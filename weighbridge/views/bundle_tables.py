@@ -74,8 +74,10 @@ def imported(done: Imported) -> RenderableType:
         for one in done.versions
         for note in one.notes
     ]
-    signer = Text(_signer_text(done.signer.key, done.signer.name))
-    return Group(lines(("model", "version", "status", "how", "why"), rows), *notes, signer)
+    index = done.index
+    verified = f"All of its {counted(len(index.members), 'file')}, {bytes_text(index.size)}, have their sha256."
+    last = Text(f"{_signer_text(done.signer.key, done.signer.name)}\n{verified}")
+    return Group(lines(("model", "version", "status", "how", "why"), rows), *notes, last)
 
 
 def origin(found: Mapping[str, Any]) -> RenderableType:

@@ -118,7 +118,7 @@ class BundleReader:
             start = file.read(len(_MAGIC))
         if start != _MAGIC:
             raise UsageError(
-                f"{self._name} is not a bundle: it is not compressed with Zstandard.",
+                f"The file {self._name} is not a bundle: it is not compressed with Zstandard.",
                 f"{_ORIGINAL} A bundle that was unpacked or compressed anew is not taken.",
             )
         return _Rejoined(start, file)
@@ -128,9 +128,9 @@ class BundleReader:
         if found == INDEX:
             return
         if found.rstrip("/").removeprefix("./") in ("", ".", INDEX, "versions", "blobs", SIGNATURE):
-            raise UsageError(f"{self._name} is a bundle that was packed anew, with other headers.", _ORIGINAL)
+            raise UsageError(f"The bundle {self._name} was packed anew, with other headers.", _ORIGINAL)
         raise UsageError(
-            f"{self._name} is not a bundle: its first file is {shown(found, 80)!r}, not {INDEX}.", _ORIGINAL
+            f"The file {self._name} is not a bundle: its first file is {shown(found, 80)!r}, not {INDEX}.", _ORIGINAL
         )
 
     def _small(self, block: bytes, path: str, limit: int) -> bytes:
@@ -165,7 +165,7 @@ class BundleReader:
             raise self._refusal("ends too early: a part of it is missing") from error
         except OSError as error:
             raise SourceUnavailable(
-                f"{self._name} cannot be read: {error.strerror or error}.", "Check the disk that it is on."
+                f"The bundle {self._name} cannot be read: {error.strerror or error}.", "Check the disk that it is on."
             ) from error
         except Decompressed.ERRORS as error:
             raise self._refusal(f"is damaged: {error}") from error
