@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from weighbridge.config.mirror_file import mirror_of, read_mirror
+from weighbridge.config.mirror_file import mirror_of, read_mirror, refuse_passed_tokens
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.mirror import NOWHERE, MirrorSettings
@@ -155,7 +155,12 @@ def test_variables_have_another_value_where_they_are_missing(tmp_path: Path) -> 
         ("backends:\n  - type: huggingface\n    config:\n      names: ['a,b']\n", 4, "matches no model"),
         ("backends:\n  - type: huggingface\n    config:\n      token: 12345\n", 4, "write it in quotes"),
         ('backends:\n  - type: huggingface\n    config:\n      token: "a\\nb"\n', 4, "cannot be sent"),
-        ("backends:\n  - type: huggingface\n    config:\n      pass_tokens: true\n", 3, "shared by all"),
+        ("backends:\n  - type: huggingface\n    config:\n      pass_tokens: true\n", 3, "with https://"),
+        (
+            "backends:\n  - type: huggingface\n    config:\n      {pass_tokens: true, base_url: 'http://hub.example'}\n",
+            3,
+            "with https://",
+        ),
         ("backends:\n  - type: huggingface\n    config:\n      token: a\n      auth: {block: b}\n", 3, "two tokens"),
         ("backends:\n  - type: huggingface\n    config:\n      auth: {}\n", 4, "exactly one of"),
         ("backends:\n  - type: huggingface\n    config:\n      token: ${MISSING}\n", 4, "MISSING is not set"),
@@ -204,3 +209,14 @@ def test_the_setting_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("WEIGHBRIDGE_MIRROR_CONFIG", str(tmp_path / "missing.yml"))
     with pytest.raises(InvalidConfiguration, match=r"missing\.yml"):
         mirror_of(Settings(home=tmp_path))
+
+
+def test_tokens_are_passed_on_only_where_reading_is_closed(tmp_path: Path) -> None:
+    text = "backends: [{type: huggingface, config: {base_url: 'https://hub.example', pass_tokens: true}}]"
+    mirror = read(tmp_path, text)
+    assert mirror.upstream("a/b").pass_tokens
+    refuse_passed_tokens(mirror, Settings(home=tmp_path, api_reading="closed"))
+    refuse_passed_tokens(MirrorSettings("/huggingface"), Settings(home=tmp_path, api_reading="open"))
+    for settings in (Settings(home=tmp_path, api_reading="open"), Settings(home=tmp_path)):
+        with pytest.raises(InvalidConfiguration, match="API_READING=closed"):
+            refuse_passed_tokens(mirror, settings)

@@ -113,6 +113,9 @@ def _api(hub: Hub, request: Request, repository: Repository, rest: list[str]) ->
     if not commit:
         return refusal(404, "RevisionNotFound", f"Invalid rev id: {revision}")
     files, below = repository.commits[commit], unquote("/".join(rest[2:]))
+    if action == "auth-check":
+        denied = repository.gated and repository.id not in hub.tokens.get(request.token, ())
+        return refusal(403, "GatedRepo", "Access is restricted.") if denied else Answer()
     if action == "revision" and request.query.get("expand") == "sha":
         return _sha_alone(request, repository, commit)
     if action == "revision":

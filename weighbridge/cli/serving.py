@@ -10,7 +10,7 @@ import typer
 
 from weighbridge.cli import interrupts
 from weighbridge.cli.console import err, examples, log_to_stderr, verbosity
-from weighbridge.config.mirror_file import mirror_of
+from weighbridge.config.mirror_file import mirror_of, refuse_passed_tokens
 from weighbridge.config.settings import Settings
 from weighbridge.domain.clock import utc_now
 from weighbridge.intake.callers import first_key
@@ -45,6 +45,7 @@ def _serve(
     }
     settings = settings.model_copy(update=chosen)
     mirror = mirror_of(settings)
+    refuse_passed_tokens(mirror, settings)
     for note in mirror.notes:
         err.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     interrupts.be_patient(serving.GRACE_S + STOP_S + interrupts.PATIENCE_S)

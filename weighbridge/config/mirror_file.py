@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -30,6 +31,7 @@ from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.mirror import MAX_AGE_S, MirrorMode, MirrorSettings, Starter, Upstream
 from weighbridge.domain.text import shown
 from weighbridge.errors import InvalidConfiguration, UsageError
+from weighbridge.net.addresses import is_loopback
 from weighbridge.net.auth import Auth
 
 TYPE = "huggingface"
@@ -55,6 +57,12 @@ def _address(value: str) -> str:
     if holds_password(value):
         raise ValueError("it holds a user or a password, which would be shown; `auth` names the place of a token")
     return value.rstrip("/")
+
+
+def _is_private(address: str) -> bool:
+    """Return whether nobody on the way to an address reads what is sent there."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def _token(value: str) -> str:
@@ -106,11 +114,8 @@ class _HubConfig(BaseModel):
             raise ValueError("token and auth name two tokens: keep one of them")
         if self.follow and "gated" not in (self.mode, *self.modes.values()):
             raise ValueError("follow is about the mode gated, which neither mode nor modes have here; leave it out")
-        if self.pass_tokens:
-            raise ValueError(
-                "pass_tokens asks the Hub with the client's own token, and what is catalogued or taken in is shared by "
-                "all who may read it; leave it out"
-            )
+        if self.pass_tokens and not _is_private(self.base_url or ""):
+            raise ValueError("pass_tokens sends clients' tokens to the Hub of base_url: name it, and with https://")
         return self
 
     def upstream(self) -> Upstream:
@@ -129,6 +134,7 @@ class _HubConfig(BaseModel):
             show_refused=self.show_refused,
             max_age_s=self.max_age,
             follow=self.follow,
+            pass_tokens=self.pass_tokens,
             xet_above=self.xet_above,
         )
 
@@ -151,6 +157,16 @@ def mirror_of(settings: Settings) -> MirrorSettings:
             path=str(path),
         )
     return mirror
+
+
+def refuse_passed_tokens(mirror: MirrorSettings, settings: Settings) -> None:
+    """Raise InvalidConfiguration where tokens are passed on by a server that everybody may read (docs/adr/0024)."""
+    if settings.reading_is_open and any(upstream.pass_tokens for upstream in mirror.upstreams):
+        raise InvalidConfiguration(
+            f"{settings.mirror_config}: pass_tokens shows a model to those tokens alone that its Hub lets read it, and "
+            "this server shows the whole catalog to everybody.",
+            "Set WEIGHBRIDGE_API_READING=closed, or leave pass_tokens out.",
+        )
 
 
 def _overlap(prefix: str, api_prefix: str) -> bool:

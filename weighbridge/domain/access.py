@@ -26,9 +26,9 @@ from weighbridge.errors import UsageError
 #: what errors say of the server's machines.
 Role = Literal["reader", "publisher", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-#: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, as the user of a command, or
-#: not at all; or it is the mirror itself, which follows a branch.
-CallerKind = Literal["key", "issuer", "cli", "anonymous", "mirror"]
+#: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, by one of a Hub which the
+#: mirror passes on, as the user of a command, or not at all; or it is the mirror itself, which follows a branch.
+CallerKind = Literal["key", "issuer", "hub", "cli", "anonymous", "mirror"]
 
 PREFIX = "hf_wb"
 _RANDOM_LETTERS, _CHECKSUM_LETTERS = 43, 6
@@ -46,7 +46,7 @@ class Caller:
     """The person or program that makes a request.
 
     Attributes:
-        name: the key's name, or the subject of the issuer's token.
+        name: the key's name, the subject of the issuer's token, or the beginning of the hash of a Hub's token.
         role: the role.
         models: patterns of the names of models that the role holds for, such as `team-a/*`; empty for every model.
         kind: how the caller is known.
@@ -62,11 +62,11 @@ class Caller:
     @property
     def credential(self) -> str:
         """What the caller is known by, in words."""
-        return "token" if self.kind == "issuer" else "key"
+        return "token" if self.kind in ("issuer", "hub") else "key"
 
     @property
     def actor(self) -> str:
-        """The caller as the audit log names it: `key:NAME`, `issuer:SUBJECT`, `cli:USER`, or `anonymous`."""
+        """The caller as the audit log names it: `key:NAME`, `issuer:SUBJECT`, `hub:HASH`, `cli:USER` or `anonymous`."""
         return self.kind if self.kind == "anonymous" else f"{self.kind}:{shown(self.name, 200)}"
 
     def may(self, needed: Role, model: str = "") -> bool:

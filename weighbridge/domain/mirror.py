@@ -42,6 +42,7 @@ class Upstream:
         show_refused: whether descriptions and lists of files of models that did not pass are shown.
         max_age_s: seconds for which its answer counts what commit a branch is at.
         follow: whether a model that was taken in is taken in anew, in the mode `gated`, when its branch has moved.
+        pass_tokens: whether a client may be known by its own token of this Hub, which is asked what the token may read.
         xet_above: bytes above which files are also served over Xet; None for none.
     """
 
@@ -57,6 +58,7 @@ class Upstream:
     show_refused: bool = False
     max_age_s: float = MAX_AGE_S
     follow: bool = False
+    pass_tokens: bool = False
     xet_above: int | None = None
 
     @property

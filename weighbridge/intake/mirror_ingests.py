@@ -162,7 +162,7 @@ def refuse_failed(job: StoredJob, name: str, now: datetime) -> None:
 
 def refuse_starter(upstream: Upstream, name: str, caller: Caller, missing: NotInCatalog) -> None:
     """Refuse a caller who may not have a model taken in by asking for it."""
-    if upstream.ingest_by == "reader" and caller.kind == "anonymous":
+    if upstream.ingest_by == "reader" and caller.kind in ("anonymous", "hub"):
         raise NotAuthenticated(
             f"{name} is not here, and is taken in for known callers only.",
             "Set HF_TOKEN to a key of this registry; `weighbridge token create NAME --role reader` makes one.",

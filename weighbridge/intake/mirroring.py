@@ -32,7 +32,7 @@ from weighbridge.intake.asker import Asker
 from weighbridge.intake.following import followed
 from weighbridge.intake.licensing import refuse_unacknowledged
 from weighbridge.intake.mirror_ingests import being_weighed, revision_name, taken_in
-from weighbridge.intake.mirrored_models import MirroredModel, RepoKind
+from weighbridge.intake.mirrored_models import SOURCE_KINDS, MirroredModel, RepoKind
 from weighbridge.intake.read_through import WARNING, described, transit_of
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.upstream_branches import Branch
@@ -132,8 +132,8 @@ def served(
         NotAuthenticated, SourceUnavailable, TooManyAtOnce: as `taken_in`.
         Awaiting: its Hub is being asked; ask again when the flight has ended.
     """
-    name = _name_here(name, resources)
-    _refuse_stranger(name, caller)
+    name = _name_here(name, caller, resources)
+    _refuse_stranger(kind, name, caller, resources)
     shown_too = describing and resources.mirror.upstream(name).show_refused
     branch = followed(kind, name, revision, resources)
     try:
@@ -151,12 +151,14 @@ def served(
     return replace(found, branch=branch) if branch is not None else found
 
 
-def _name_here(asked: str, resources: Resources) -> str:
+def _name_here(asked: str, caller: Caller, resources: Resources) -> str:
     """Return the name in the catalog of what a client asks for.
 
-    Where an unknown model is taken in, each name is the Hub's own: none is taken for a similar one of the catalog.
+    Where an unknown model is taken in, each name is the Hub's own: none is taken for a similar one of the catalog. Nor
+    is one for the owner of a Hub's token, who may read a repository of that name.
     """
-    return asked if _mode(asked, resources) != "catalog" else resources.kept.name_of(asked)
+    is_hubs = caller.kind == "hub" or _mode(asked, resources) != "catalog"
+    return asked if is_hubs else resources.kept.name_of(asked)
 
 
 def _mode(name: str, resources: Resources) -> MirrorMode:
@@ -203,8 +205,8 @@ def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -
     Raises:
         WeighbridgeError: as `served` of `main` does, where there is none.
     """
-    name = _name_here(name, resources)
-    _refuse_stranger(name, caller)
+    name = _name_here(name, caller, resources)
+    _refuse_stranger(kind, name, caller, resources)
     try:
         model = _model(kind, name, resources)
     except (NotInCatalog, BeingWeighed) as missing:
@@ -267,13 +269,16 @@ def _refuse_judged(transit: Transit, resources: Resources) -> None:
         raise _refusal(version)
 
 
-def _refuse_stranger(name: str, caller: Caller) -> None:
+def _refuse_stranger(kind: RepoKind, name: str, caller: Caller, resources: Resources) -> None:
+    """Refuse a caller for whom a model is not: by the key, or as a Hub's token is about a repository of that name."""
     if not caller.may("reader", name):
         raise NotPermitted(
             f"The {caller.credential} is not for the model {shown(name, 100)}, but for {', '.join(caller.models)}.",
             f"Use another {caller.credential}.",
             name=name,
         )
+    if caller.kind == "hub" and resources.catalog.origins(name) - {(SOURCE_KINDS.get(kind, ""), name)}:
+        raise _absent(kind, name)
 
 
 def _model(kind: RepoKind, name: str, resources: Resources) -> MirroredModel:
@@ -283,8 +288,12 @@ def _model(kind: RepoKind, name: str, resources: Resources) -> MirroredModel:
     job = resources.catalog.jobs.newest_ingest(name) if model is None else None
     if job is not None:
         raise being_weighed(job, name)
+    raise _absent(kind, name)
+
+
+def _absent(kind: RepoKind, name: str) -> NotInCatalog:
     what = kind.removesuffix("s")
-    raise NotInCatalog(
+    return NotInCatalog(
         f"This registry has no {what} {shown(name, 100)}.", "Ask for it to be taken in, or look at its list.", name=name
     )
 

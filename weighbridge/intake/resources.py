@@ -25,6 +25,7 @@ from weighbridge.intake.clearances import Clearances
 from weighbridge.intake.engine_pool import EnginePool
 from weighbridge.intake.flights import Flights
 from weighbridge.intake.gguf_facts import GgufReadings
+from weighbridge.intake.hub_permits import HubTokens
 from weighbridge.intake.issuer import issuer_of
 from weighbridge.intake.kept_images import KeptImages
 from weighbridge.intake.kept_models import KeptModels
@@ -54,6 +55,7 @@ class Resources:
         clearances: callers who may have bytes of a version.
         images: the images of versions that clients of OCI registries asked for lately.
         flights: work for which several requests wait.
+        hub_tokens: knows what tokens of Hubs may read.
         kept: models and versions that were read lately.
         open_transits: models that are handed on before their verdict.
         readings: opens blobs to give them out.
@@ -76,6 +78,7 @@ class Resources:
         self.clearances = Clearances()
         self.flights = Flights(settings.folder)
         self.open_transits = OpenTransits()
+        self.hub_tokens = HubTokens()
         self.kept = KeptModels(catalog)
         self.readings = BlobReadings(store)
         self.images = KeptImages(store, GgufReadings(store))

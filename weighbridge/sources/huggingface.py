@@ -27,6 +27,7 @@ from weighbridge.domain.selection import Selection
 from weighbridge.domain.source_kinds.hub import DEFAULT_ENDPOINT
 from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
 from weighbridge.net.deadlines import DOCUMENT_TIMES, obey, within
+from weighbridge.net.hub.access import check_access
 from weighbridge.net.hub.commits import COMMIT, CommitAnswer, ask_commit
 from weighbridge.net.hub.errors import hub_errors
 from weighbridge.net.hub.tree import PAGE, TreeFile, list_tree
@@ -106,6 +107,11 @@ class HuggingFaceSource:
             etag=etag,
             via=self._settings.via,
         )
+
+    def check_access(self, ref: ModelRef) -> None:
+        """Return if the token of the settings may read a repository; see `interface.Permitting`."""
+        url = f"{self._api_url(ref)}/auth-check"
+        check_access(self._transfer, url, authorization=self._authorization, via=self._settings.via)
 
     def service(self, ref: ModelRef | None = None) -> str:
         """Return the endpoint; see `interface.Service`."""

@@ -60,6 +60,20 @@ class Branching(Protocol):
 
 
 @runtime_checkable
+class Permitting(Protocol):
+    """A source that can be asked whether the credentials of its settings may read a model."""
+
+    def check_access(self, ref: ModelRef) -> None:
+        """Return if they may.
+
+        Raises:
+            ModelNotFound, AccessDenied: they may not.
+            SourceUnavailable, SourceMisbehaved: it was not said.
+        """
+        ...
+
+
+@runtime_checkable
 class Service(Protocol):
     """A source whose models come from a service that can be asked whether it works."""
 

@@ -6,7 +6,8 @@ route is about one model, its name has to match the patterns of the caller. Not 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated
 from urllib.parse import unquote
@@ -41,15 +42,24 @@ def caller_of(
     """
     if authorization is None:
         return _identified(authorization, resources)
-    token = authorization.partition(" ")[2]
+    with counted(address, authorization.partition(" ")[2], failures):
+        return _identified(authorization, resources, newest)
+
+
+@contextmanager
+def counted(address: str, token: str, failures: Failures) -> Iterator[None]:
+    """Count what the block finds out of a token: after too many that are not valid, an address has to wait.
+
+    Raises:
+        TooManyFailures: it has to.
+    """
     failures.refuse(address, token)
     try:
-        caller = _identified(authorization, resources, newest)
+        yield
     except NotAuthenticated:
         failures.record(address)
         raise
     failures.accept(token)
-    return caller
 
 
 def known_caller(authorization: str | None, resources: Resources, newest: Head) -> Caller | None:

@@ -10,16 +10,14 @@ import json
 import re
 from dataclasses import dataclass
 
-from weighbridge.errors import AccessDenied, ModelNotFound, SourceMisbehaved
-from weighbridge.net.responses import one_line
+from weighbridge.errors import SourceMisbehaved
+from weighbridge.net.hub.refusals import REFUSED, refusal_of
 from weighbridge.net.transfer import FetchedDocument, Transfer
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 #: Bytes of an answer: a Hub that does not know `expand` describes the whole repository.
 _MAX_SIZE = 32 * 1024**2
 _ETAG = re.compile(r'(?:W/)?"[^"\x00-\x1f\x7f]{1,512}"')
-#: Statuses whose answers say which repository, revision or right there is not.
-_REFUSED = frozenset({401, 403, 404, 410, 451})
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,10 @@ def ask_commit(transfer: Transfer, url: str, *, authorization: str = "", etag: s
         authorization=authorization,
         max_size=_MAX_SIZE,
         headers={name: value for name, value in named if value},
-        also=(*_REFUSED, 304),
+        also=(*REFUSED, 304),
     )
-    if found.status in _REFUSED:
-        raise _refusal(found, url)
+    if found.status in REFUSED:
+        raise refusal_of(found, url)
     known = found.headers.get("etag", "")
     if found.status == 304 and etag:
         return CommitAnswer("", known or etag)
@@ -80,17 +78,3 @@ def _commit(found: FetchedDocument, url: str) -> str:
             url=url,
         )
     return commit
-
-
-def _refusal(found: FetchedDocument, url: str) -> ModelNotFound | AccessDenied:
-    code = found.headers.get("x-error-code", "")
-    words = one_line(found.headers.get("x-error-message", ""))
-    why = f" It says: “{words}”." if words else ""
-    facts = {"url": url, "http_status": found.status}
-    if code == "RevisionNotFound":
-        return ModelNotFound(f"There is no such branch, tag or commit at {url}.{why}", "", revision=True, **facts)
-    if code == "RepoNotFound" or found.status in (404, 410):
-        return ModelNotFound(f"There is nothing at {url} (HTTP {found.status}).{why}", "Check its name.", **facts)
-    return AccessDenied(
-        f"{url} refuses access (HTTP {found.status}).{why}", "The mirror's own token has to be one that may.", **facts
-    )

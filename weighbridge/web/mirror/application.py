@@ -24,10 +24,11 @@ from weighbridge.domain.access import ANONYMOUS, PREFIX, Caller
 from weighbridge.domain.audit import Head
 from weighbridge.errors import NotAuthenticated, UsageError, VersionRefused, VersionWithdrawn, WeighbridgeError
 from weighbridge.intake.flights import Awaiting
+from weighbridge.intake.hub_tokens import holder_of, is_passed
 from weighbridge.intake.mirroring import Served, revisions, served
 from weighbridge.intake.resources import Resources
 from weighbridge.web.api.cursors import cursor_of, place_of
-from weighbridge.web.authentication import caller_of, known_caller
+from weighbridge.web.authentication import caller_of, counted, known_caller
 from weighbridge.web.mirror import documents, listing, xet
 from weighbridge.web.mirror.ages import age_headers, age_warnings
 from weighbridge.web.mirror.arrivals import PATIENCE_S, until
@@ -148,7 +149,7 @@ class Mirror:
         if is_own(request, resources.via):
             return asked_by_itself(request)
         sealed = xet.caller_of_seal(request, path, resources) if path.what == "xet" else None
-        caller = sealed or _caller(request, self._state, newest)
+        caller = sealed or _caller(request, path, self._state, newest)
         if path.what == "whoami":
             return _whoami(caller)
         if path.what == "list":
@@ -183,7 +184,7 @@ class Mirror:
             return _warned(found, given)
         if path.what == "xet":
             return xet.found(request, path, given, caller, resources)
-        if path.what == "xet-token" and caller.kind != "issuer" and xet.is_served(given, resources):
+        if path.what == "xet-token" and caller.kind in xet.SEALED and xet.is_served(given, resources):
             return xet.token(request, path, given, resources)
         if path.what in ("absent", "xet-token"):
             return answer(404, "The mirror does not have this of any model.")
@@ -217,21 +218,33 @@ def _of_version(request: Request, path: HubPath, given: Served, body: bytes) -> 
     return document(documents.info(given, **flags))
 
 
-def _caller(request: Request, state: State, newest: Head) -> Caller:
-    """Return who asks. Where reading is open, a token of the Hub's own, which clients send on, is no key of ours."""
+def _caller(request: Request, path: HubPath, state: State, newest: Head) -> Caller:
+    """Return who asks; a token of a Hub that the mirror passes on makes a reader of what the path names."""
     found = _caller_at_once(request, state, newest)
-    header = request.headers.get("authorization")
-    return found or caller_of(header, address_of(request), state.resources, state.failures, newest)
+    if found is not None:
+        return found
+    header, resources = request.headers.get("authorization"), state.resources
+    address, failures, token = address_of(request), state.failures, _token(request)
+    if is_passed(token, path.name, resources):
+        with counted(address, token, failures):
+            return holder_of(token, path.kind, path.name, resources)
+    return caller_of(header, address, resources, failures, newest)
 
 
 def _caller_at_once(request: Request, state: State, newest: Head) -> Caller | None:
-    """Return who asks, where that needs no look into the catalog; else None."""
-    header = request.headers.get("authorization")
-    token = (header or "").partition(" ")[2].strip()
+    """Return who asks, where that needs no look into the catalog; else None.
+
+    Where reading is open, a token of the Hub's own, which clients send on, is no key of ours.
+    """
+    header, token = request.headers.get("authorization"), _token(request)
     of_hub = token.startswith("hf_") and not token.startswith(PREFIX)
     if state.resources.settings.reading_is_open and (of_hub or header is None):
         return ANONYMOUS
     return known_caller(header, state.resources, newest)
+
+
+def _token(request: Request) -> str:
+    return request.headers.get("authorization", "").partition(" ")[2].strip()
 
 
 def _whoami(caller: Caller) -> Response:

@@ -32,6 +32,8 @@ from weighbridge.web.peers import address_of
 
 #: Seconds for which a token and the address of a xorb are valid.
 _VALID_S = 3600
+#: Kinds of callers whose addresses are sealed: others have no key that could seal them.
+SEALED = ("key", "anonymous")
 #: What a caller without a key has as token; the mirror ignores tokens of the Hub where reading is open.
 _NO_KEY = "hf_anonymous"
 _RECONSTRUCTION = re.compile(r"v([12])/reconstructions/([0-9a-f]{64})")
@@ -51,7 +53,7 @@ def offer(
         caller: who asks.
         resources: those of the process.
     """
-    if not is_offered(given, entry, resources) or caller.kind == "issuer":
+    if not is_offered(given, entry, resources) or caller.kind not in SEALED:
         return {}
     assert entry.digest is not None
     token = f"{_base(request, path, resources)}/xet-read-token/{given.commit}"
