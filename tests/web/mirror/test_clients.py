@@ -126,6 +126,15 @@ def test_what_was_refused_says_why(mirror: Mirrored, tmp_path: Path) -> None:
         hf_hub_download("clients/infected", "config.json", endpoint=mirror.url, cache_dir=tmp_path)
 
 
+def test_the_command_says_why_something_was_refused(mirror: Mirrored, tmp_path: Path) -> None:
+    """It has words of its own for such errors, and shows the mirror's as a warning only."""
+    reason = Reason("reject", "clamav.signature", "The file is infected: Eicar-Test-Signature.", "empty.txt")
+    mirror.add("clients/bad", verdict="FAILED", reasons=(reason,))
+    done = mirror.run(HF, "download", "clients/bad", home=tmp_path)
+    assert done.returncode != 0
+    assert "Eicar-Test-Signature" in done.stderr
+
+
 def test_what_was_withdrawn_is_not_taken_from_a_cache(mirror: Mirrored, tmp_path: Path) -> None:
     mirror.add("clients/withdrawn")
     options: dict[str, Any] = {"endpoint": mirror.url, "cache_dir": tmp_path}

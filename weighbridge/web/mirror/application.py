@@ -37,7 +37,7 @@ from weighbridge.web.mirror.lately import ServedLately
 from weighbridge.web.mirror.links import evidence, next_link
 from weighbridge.web.mirror.loops import asked_by_itself, is_own
 from weighbridge.web.mirror.paths import DESCRIBING, HubPath, What, read_path
-from weighbridge.web.mirror.refusals import answer, document, header_text, refusal
+from weighbridge.web.mirror.refusals import also_as_warning, answer, document, header_text, refusal
 from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
 from weighbridge.web.peers import address_of
 from weighbridge.web.traffic import ages
@@ -78,7 +78,7 @@ class Mirror:
             found = await self._found(request, raw)
         except WeighbridgeError as error:
             found = self._refused(request, error)
-        await found(scope, receive, send)
+        await also_as_warning(found, request.headers.get("user-agent", ""))(scope, receive, send)
 
     async def _found(self, request: Request, raw: bytes) -> Response:
         path = read_path(raw.removeprefix(self._prefix))

@@ -41,6 +41,9 @@ _ANSWERS: dict[type[WeighbridgeError], tuple[int, str]] = {
 #: Signs that our messages have and headers have not.
 _ASCII = str.maketrans({"“": '"', "”": '"', "…": "..."})
 _MOST_CHARACTERS = 2000
+#: The beginning of the user agent of huggingface_hub's command, and the codes for which it has words of its own alone.
+_COMMAND = "huggingface-cli/"
+_HIDDEN = frozenset({"GatedRepo", "RepoNotFound", "RevisionNotFound"})
 
 
 def refusal(error: WeighbridgeError, evidence: str = "") -> Response:
@@ -69,6 +72,19 @@ def answer(status: int, message: str, code: str = "", headers: Mapping[str, str]
     text = header_text(message)
     named = {"x-error-code": code} if code else {}
     return document({"error": text}, status, {**(headers or {}), **named, "x-error-message": text})
+
+
+def also_as_warning(response: Response, client: str) -> Response:
+    """Return a refusal for a client that shows its message only as a warning: the command `hf`, from 1.0 on.
+
+    Args:
+        response: the refusal, or another response.
+        client: what the client calls itself.
+    """
+    message = response.headers.get("x-error-message", "")
+    if client.startswith(_COMMAND) and response.headers.get("x-error-code") in _HIDDEN:
+        response.headers.append("x-hf-warning", f"{response.headers['x-error-code']}; {message}")
+    return response
 
 
 def document(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
