@@ -41,9 +41,6 @@ from weighbridge.domain.report import ScanReport
 from weighbridge.domain.result import OF_RUN, BenchmarkResult
 from weighbridge.domain.version import ModelVersion, VersionSummary
 
-#: Seconds that the only reader of a nearby catalog waits at most: readers of SQLite wait for a recovery alone.
-_NEARBY_S = 1.0
-
 
 class Catalog:
     """The catalog in a database whose schema is up to date; `Catalog.open` makes one.
@@ -113,7 +110,8 @@ class Catalog:
 
         Return None where reading waits for a network: PostgreSQL.
         """
-        return Catalog(self._changes.over(self._database.again(_NEARBY_S, 1))) if self._database.is_local else None
+        database = self._database.nearby()
+        return database and Catalog(self._changes.over(database))
 
     def close(self) -> None:
         """Close every connection."""
@@ -344,8 +342,17 @@ class Catalog:
         with self._database.read() as connection:
             return versions.withdrawals(connection, name)
 
-    def reinstate(self, name: str, version: str, role: Role = "admin", reason: str = "") -> None:
+    def reinstate(
+        self,
+        name: str,
+        version: str,
+        role: Role = "admin",
+        reason: str = "",
+        check: Callable[[VersionStatus], None] | None = None,
+    ) -> None:
         """Take a withdrawal back: the version has its last decision's verdict again.
+
+        What `check` raises, which gets the status that the version will have, prevents it.
 
         Raises:
             CatalogError: no such version, or its bytes were removed.
@@ -353,6 +360,8 @@ class Catalog:
         """
         with self._changes.begin() as change:
             before, status = versions.reinstate(change.connection, name, version, role, change.now)
+            if check is not None:
+                check(status)
             after = {"status": status, "reason": reason} if reason else {"status": status}
             change.record("version.reinstated", f"{name}@{version}", before={"status": before}, after=after)
 

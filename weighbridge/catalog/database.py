@@ -32,6 +32,8 @@ _MIGRATION_LOCK = 0x7765696768627269
 #: Connections of one process at most, each opened when it is needed first and then kept: for transactions, and in
 #: PostgreSQL for statements alone.
 _MOST_CONNECTIONS, _MOST_FOR_STATEMENTS = 15, 6
+#: Seconds that the only reader of a local database waits at most: others make it wait in a recovery alone.
+_NEARBY_S = 1.0
 #: Seconds without use after which PostgreSQL is asked whether a connection still stands.
 _TRUSTED_S = 1.0
 _LONG_NUMBER, _LONG_NUMBER_IN_BYTES = re.compile(r"\d{19}"), re.compile(rb"\d{19}")
@@ -70,9 +72,9 @@ class Database:
         """The URL without its password and its options, one of which may be a password, for messages."""
         return self.url.set(query={}).render_as_string(hide_password=True)
 
-    def again(self, timeout_s: float, connections: int) -> Database:
-        """Return this database with so many connections of its own."""
-        return Database(self.url, timeout_s, connections)
+    def nearby(self) -> Database | None:
+        """Return this database with one connection of its own, for one reader; None where it is on another machine."""
+        return Database(self.url, _NEARBY_S, connections=1) if self.is_local else None
 
     def close(self) -> None:
         """Close every connection."""
@@ -83,7 +85,8 @@ class Database:
     def read(self, *, single: bool = False) -> Iterator[Connection]:
         """Open a transaction that sees one state of the database and changes nothing.
 
-        `single` is for one statement alone, which sees one state by itself: PostgreSQL is not asked to begin and end.
+        `single` is for one statement, which sees one state by itself, or for some that may each see another one:
+        PostgreSQL is not asked to begin and end.
         """
         with self._errors(), (self._statements if single else self._engine).connect() as connection:
             if not self.is_local and not single:  # Otherwise each statement would see a state of its own.

@@ -13,8 +13,10 @@ from functools import partial
 
 from weighbridge.catalog import ModelSummary
 from weighbridge.catalog.publications import RegistryPlace
+from weighbridge.domain.decision import VersionStatus
+from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
-from weighbridge.errors import CatalogError, RegistryUnavailable
+from weighbridge.errors import CatalogError, RegistryUnavailable, StateConflict
 from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace
 from weighbridge.registries.interface import Registry
@@ -78,10 +80,14 @@ def reinstate(name: str, version: str, workspace: Workspace, reason: str = "") -
 
     Raises:
         CatalogError: no such version, or its bytes were removed.
+        StateConflict: the store has lost some of its bytes.
         NotPermitted: it was withdrawn by somebody with a higher role than the asker's.
         RegistryError: a registry refused; run it again.
     """
-    workspace.catalog.reinstate(name, version, workspace.asker.role, reason)
+    before = _required(name, version, workspace)
+    workspace.catalog.reinstate(
+        name, version, workspace.asker.role, reason, check=lambda status: _refuse_lost(before, status, workspace)
+    )
     found = _required(name, version, workspace)
     return reconcile(found, [workspace.registry_at(one) for one in workspace.settings.registries], workspace)
 
@@ -113,6 +119,20 @@ def set_default(
             places = {(found.registry, found.address) for found in one.published}
             reconcile(one, [workspace.registry_at(*place) for place in sorted(places)], workspace)
     return now if now is not None and now.default else None
+
+
+def _refuse_lost(version: ModelVersion, status: VersionStatus, workspace: Workspace) -> None:
+    """Refuse that a version becomes PASSED of which the store has lost a file."""
+    digests = {entry.path: entry.digest for entry in version.manifest.files}
+    lost = [path for path, digest in digests.items() if digest is not None and not workspace.store.has(digest)]
+    if lost and status == "PASSED":
+        raise StateConflict(
+            f"The store has lost {shown(lost[0], 200)} of {version.name} {version.version}, so that it cannot be given "
+            "out.",
+            "`weighbridge fsck --repair` fetches what was lost; then try again.",
+            name=version.name,
+            version=version.version,
+        )
 
 
 def take_back(version: ModelVersion, workspace: Workspace, reason: str = "") -> None:

@@ -98,6 +98,8 @@ def _paths(prefix: str) -> dict[str, set[str]]:
     for router in _ROUTERS:
         for path, method in router.methods():
             paths[f"{prefix}{path}"].add(method)
+    for page in ("docs", "docs/style.css", "openapi.json"):
+        paths[f"{prefix}/{page}"].add("GET")
     return paths
 
 

@@ -5,6 +5,8 @@ Not here: what is refused for its content (web.problems).
 
 from __future__ import annotations
 
+from asyncio import wait_for
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,38 +24,36 @@ HEADERS = {
 _DEFAULTS = [(name.encode(), value.encode()) for name, value in {**HEADERS, "cache-control": "no-store"}.items()]
 
 
-class _TooLarge(HTTPException):
-    """A body is larger than it may be; FastAPI, which reads bodies, hands on no other kind of exception."""
+#: Seconds that a client may take between two parts of a body.
+BODY_S = 60.0
 
-    def __init__(self) -> None:
-        super().__init__(413)
+
+class _Refused(HTTPException):
+    """A body is refused; FastAPI, which reads bodies, hands on no other kind of exception."""
+
+    def __init__(self, status: int, detail: str, remedy: str) -> None:
+        super().__init__(status)
+        self.problem = of_status(status, detail, remedy)
 
 
 class RequestLimits:
-    """Refuses large bodies, sends no body in answer to HEAD, and adds `HEADERS`.
+    """Refuses large and slow bodies, sends no body in answer to HEAD, and adds `HEADERS`.
 
     Args:
         app: the application.
         max_body: bytes that a request's body may have.
+        body_s: seconds that a client may take between two parts of a body.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int) -> None:
-        self._app, self._max_body = app, max_body
+    def __init__(self, app: ASGIApp, max_body: int, body_s: float = BODY_S) -> None:
+        self._app, self._max_body, self._body_s = app, max_body, body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received, begun, is_head = 0, False, scope["method"] == "HEAD"
-
-        async def receive_limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_body:
-                raise _TooLarge
-            return message
+        begun, is_head = False, scope["method"] == "HEAD"
 
         async def send_with_headers(message: Message) -> None:
             nonlocal begun
@@ -68,15 +68,38 @@ class RequestLimits:
             if is_head:  # The response is whole: what would stream for hours hears that nobody reads it, and ends.
                 await send({"type": "http.response.body", "body": b""})
 
+        body = _Body(receive, self._max_body, self._body_s)
         try:
-            if _declared(scope) > self._max_body:
-                raise _TooLarge
-            await self._app(scope, receive_limited, send_with_headers)
-        except _TooLarge:
+            body.count(_declared(scope))
+            await self._app(scope, body.receive, send_with_headers)
+        except _Refused as error:
             if begun:
                 raise
-            problem = of_status(413, f"The body is larger than {self._max_body} bytes.", "Send a smaller one.")
-            await respond(problem, {"connection": "close"})(scope, receive, send_with_headers)
+            await respond(error.problem, {"connection": "close"})(scope, receive, send_with_headers)
+
+
+class _Body:
+    """The body of one request, as its parts come."""
+
+    def __init__(self, receive: Receive, max_body: int, body_s: float) -> None:
+        self._receive, self._max_body, self._body_s = receive, max_body, body_s
+        self._received, self._is_whole = 0, False
+
+    async def receive(self) -> Message:
+        """Return the next part, or after the last one the end of the connection, which may take hours."""
+        try:
+            message = await (self._receive() if self._is_whole else wait_for(self._receive(), self._body_s))
+        except TimeoutError:
+            raise _Refused(408, "The rest of the body did not come.", "Send the request again.") from None
+        self._is_whole = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        self.count(self._received)
+        return message
+
+    def count(self, size: int) -> None:
+        """Refuse a body of more bytes than it may have."""
+        if size > self._max_body:
+            raise _Refused(413, f"The body is larger than {self._max_body} bytes.", "Send a smaller one.")
 
 
 def _declared(scope: Scope) -> int:

@@ -181,3 +181,13 @@ def test_nobody_reinstates_what_the_gate_refused(served: Served) -> None:
     served.request("DELETE", path, headers=admin)
     now = holds(Reinstated, served.request("POST", f"{path}/reinstate?reason=please", headers=admin))
     assert (now["status"], now["default_version"]) == ("FAILED", None)
+
+
+def test_nobody_reinstates_what_the_store_has_lost(served: Served) -> None:
+    settle(served.catalog, "a", "1.0.0", name="withdrawals/lost")
+    path, admin = "/models/withdrawals/lost/versions/1.0.0", served.key("admin")
+    served.request("DELETE", path, headers=admin)
+    refused = served.request("POST", f"{path}/reinstate", headers=admin)
+    assert refused.status_code == 409
+    assert "fsck --repair" in refused.json()["remedy"]
+    assert served.get(path).json()["status"] == "FAILED"
