@@ -111,7 +111,7 @@ class Catalog:
         Return None where reading waits for a network: PostgreSQL.
         """
         database = self._database.nearby()
-        return database and Catalog(self._changes.over(database))
+        return Catalog(self._changes.over(database)) if database is not None else None
 
     def close(self) -> None:
         """Close every connection."""
