@@ -22,7 +22,6 @@ from uvicorn.supervisors import Multiprocess
 from weighbridge.config.settings import Settings
 from weighbridge.errors import UsageError
 from weighbridge.web.app import create_app
-from weighbridge.web.connections import Connection
 from weighbridge.web.forwarded import BelievedProxies
 from weighbridge.web.peers import PlainPeers
 from weighbridge.web.stopping import stop_without
@@ -89,7 +88,6 @@ def _config(settings: Settings, app: Callable[[], ASGIApp], workers: int) -> uvi
         access_log=False,
         server_header=False,
         proxy_headers=False,  # The application reads them.
-        http=Connection,
         ws="none",
         http=FileConnection,
         timeout_graceful_shutdown=GRACE_S,
