@@ -65,7 +65,6 @@ OWNERS: dict[str, set[str]] = {
     "fastapi": {"web"},
     "fickling": {"content"},
     "gguf": {"content", "handlers"},
-    "h11": {"web"},
     "hf_xet": {"net"},
     "httpx": {"net", "sources.huggingface", "sources.mlflow_locations"},  # they read addresses with its URL type
     "httpx2": {"net"},

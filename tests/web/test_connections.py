@@ -13,13 +13,13 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from weighbridge.web.connections import Connection
+from weighbridge.web.connections import TimedConnection
 from weighbridge.web.limits import RequestLimits
 
 HOST = b"Host: 127.0.0.1\r\n"
 
 
-class Hurried(Connection):
+class Hurried(TimedConnection):
     """A connection whose limits a test reaches."""
 
     head_s, max_head = 0.3, 2_000

@@ -30,7 +30,7 @@ from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.catalog.uses import VersionUses
-from weighbridge.catalog.versions import Settlement
+from weighbridge.catalog.versions import Settlement, StatusCheck
 from weighbridge.domain.access import Role
 from weighbridge.domain.audit import SERVED
 from weighbridge.domain.card import ModelCard
@@ -106,12 +106,8 @@ class Catalog:
         return Catalog(self._changes.of(actor), self.lists)
 
     def nearby(self) -> Catalog | None:
-        """Return this catalog with a connection and memory of its own, to be read by one thread; closed by its caller.
-
-        Return None where reading waits for a network: PostgreSQL.
-        """
-        database = self._database.nearby()
-        return Catalog(self._changes.over(database)) if database is not None else None
+        """Return this catalog over a connection of its own, for one reader; None where reading waits for a network."""
+        return Catalog(self._changes.over(nearby)) if (nearby := self._database.nearby()) else None
 
     def close(self) -> None:
         """Close every connection."""
@@ -343,16 +339,9 @@ class Catalog:
             return versions.withdrawals(connection, name)
 
     def reinstate(
-        self,
-        name: str,
-        version: str,
-        role: Role = "admin",
-        reason: str = "",
-        check: Callable[[VersionStatus], None] | None = None,
+        self, name: str, version: str, role: Role = "admin", reason: str = "", check: StatusCheck | None = None
     ) -> None:
-        """Take a withdrawal back: the version has its last decision's verdict again.
-
-        What `check` raises, which gets the status that the version will have, prevents it.
+        """Take a withdrawal back: the version has its last decision's verdict again, unless `check` raises.
 
         Raises:
             CatalogError: no such version, or its bytes were removed.

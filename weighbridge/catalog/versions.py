@@ -25,6 +25,9 @@ from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import NotInCatalog, NotPermitted, StateConflict
 
+#: Is called with the status that a version will have; what it raises prevents that.
+StatusCheck = Callable[[VersionStatus], None]
+
 
 @dataclass(frozen=True)
 class Settlement:

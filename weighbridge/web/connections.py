@@ -1,6 +1,6 @@
 """Connections: a client has to send the head of a request in time, and in reasonable size.
 
-Not here: bodies (web.limits), and how long an idle connection is kept (uvicorn).
+Not here: bodies (web.limits). How long an idle connection is kept is the server's to say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HEAD_S = 30.0
 MAX_HEAD = 65_536
 
 
-class Connection(HttpToolsProtocol):
+class TimedConnection(HttpToolsProtocol):
     """One connection, which is closed where a head takes too long or is too large: 408 or 431."""
 
     head_s, max_head = HEAD_S, MAX_HEAD

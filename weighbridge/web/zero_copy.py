@@ -13,13 +13,13 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from weighbridge.web.connections import Connection
+from weighbridge.web.connections import TimedConnection
 
 #: The extension, and the type of its messages.
 ZERO_COPY = "http.response.zerocopysend"
 
 
-class FileConnection(Connection):
+class FileConnection(TimedConnection):
     """A connection to a client, whose requests may be answered with parts of files.
 
     The file of such a message is a binary one without a buffer, and the answer has a Content-Length. Sending raises
