@@ -7,7 +7,6 @@ Not here: weighing it afterwards (intake.transit_worker), and what is here alrea
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import replace
 from datetime import timedelta
 from threading import Lock
@@ -184,14 +183,17 @@ def open_blob(
         return entry, GrowingBlob(resources.store, part, promised, entry.size)
     flight = _fetched(transit, entry, ref, workspace, resources)
     if flight.error is not None:
-        raise _refusal(flight.error, f"{transit.repository}/{entry.path}")
+        raise flight.error
     if promised is None or entry.size is None or entry.size <= _WHOLE_FIRST:
         raise Awaiting(flight, f"{transit.repository}/{entry.path}")
     return entry, GrowingBlob(resources.store, part, promised, entry.size, flight)
 
 
 def _fetched(transit: Transit, entry: FileEntry, ref: ModelRef, workspace: Workspace, resources: Resources) -> Flight:
-    """Return the flight that fetches a file, of whichever transit; begin one where there is none."""
+    """Return the flight that fetches a file; begin one where there is none.
+
+    Another model's flight for the same bytes waits for this one's turn, and finds them then; its failure is its own.
+    """
 
     def work() -> None:
         with resources.open_transits.flying(transit.id):
@@ -199,10 +201,12 @@ def _fetched(transit: Transit, entry: FileEntry, ref: ModelRef, workspace: Works
                 import_source(ref.kind)
             source = workspace.source(ref, AuthPlace())
             heard = _Received(resources.received)
-            fetch(source, ref, entry, workspace.store, heard, workspace.retrying, workspace.pace)
+            try:
+                fetch(source, ref, entry, workspace.store, heard, workspace.retrying, workspace.pace)
+            except WeighbridgeError as error:
+                raise _refusal(error, f"{transit.repository}/{entry.path}") from error
 
-    key: Hashable = ("file", receiving_key(ref, entry))
-    return resources.flights.join(key, work)
+    return resources.flights.join(("file", transit.id, entry.path), work)
 
 
 def _workspace(transit: Transit, resources: Resources) -> Workspace:

@@ -64,7 +64,7 @@ class Recipients:
         key = (transit.id, path, caller.actor, whose)
         with self._lock:  # Of many requests at once the first one writes.
             now = time.monotonic()
-            if now - self._handed_on.get(key, -_HANDED_ON_S) < _HANDED_ON_S:
+            if transit.used_at is not None and now - self._handed_on.get(key, -_HANDED_ON_S) < _HANDED_ON_S:
                 return
             self._catalog.transits.hand_on(transit.id, path, caller.actor, address)
             self._handed_on[key] = now

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -78,24 +79,28 @@ class Through:
 
 
 @contextmanager
-def handing_on(folder: Path, hub: Hub, more: str = "", **environment: str) -> Iterator[Through]:
+def handing_on(folder: Path, hub: Hub, name: str = "client", workers: int = 1) -> Iterator[Through]:
     config = folder / "mirror.yaml"
     hub.tokens["hf_upstream"] = frozenset({"org/private"})
     config.write_text(
         "backends:\n  - type: huggingface\n    config:\n      prefix: /hub/\n"
-        f"      base_url: {hub.url}\n      token: ${{UPSTREAM_TOKEN}}\n      mode: read-through\n{more}"
+        f"      base_url: {hub.url}\n      token: ${{UPSTREAM_TOKEN}}\n      mode: read-through\n"
     )
     variables = {
         "WEIGHBRIDGE_POLICY": "minimal",
         "WEIGHBRIDGE_CLAMAV_DATABASE": str(signatures(folder / "signatures")),
         "UPSTREAM_TOKEN": "hf_upstream",
-        **environment,
     }
-    with serving(folder / "home", variables, "--config", str(config)) as served:
+    with serving(folder / "home", variables, "--config", str(config), "--workers", str(workers)) as served:
         mirror = mirrored(served, folder / "home")
         mirror.url = mirror.url.replace("/huggingface", "/hub")
-        _, text = create_key(served.catalog, "client", "reader", now=utc_now(), expires="", models=())
+        _, text = create_key(served.catalog, name, "reader", now=utc_now(), expires="", models=())
         yield Through(mirror, hub, {"Authorization": f"Bearer {text}"})
+
+
+def slow(hub: Hub, name: str, commit: str, **fault: Any) -> None:
+    """Have a Hub send the large file of a model in a second."""
+    hub.fault(f"{name}/resolve/{commit}/model.bin", pause_s=0.08, **fault)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +121,8 @@ def test_a_cold_miss_loads_at_once_and_is_weighed_afterwards(through: Through, t
     assert {path: (folder / path).read_bytes() for path in content} == content
     sent = {request.headers.get("authorization") for request in through.hub.asked(path="org/private")}
     assert sent == {"Bearer hf_upstream"}, "the client's key is for this registry"
+    through.hub.add("org/bad", {**files("bad"), "run.bin": eicar()})
+    assert through.get("/org/bad/resolve/main/run.bin").content == eicar()
     before = through.head("/org/private/resolve/main/config.json")
     assert "not been weighed yet" in before.headers["x-hf-warning"]
     through.until_weighed("org/private")
@@ -129,6 +136,11 @@ def test_a_cold_miss_loads_at_once_and_is_weighed_afterwards(through: Through, t
     )
     (row,) = through.rows("version.served", "org/private@1.0.0")
     assert (row.actor, row.after and row.after["address"]) == ("key:client", "127.0.0.1")
+    (row,) = through.rows("version.exposed", "org/bad@1.0.0")
+    assert row.after is not None
+    assert (row.actor, row.after["files"], row.after["address"]) == ("key:client", ["run.bin"], "127.0.0.1")
+    refused = through.get("/org/bad/resolve/main/config.json")
+    assert (refused.status_code, refused.headers["x-error-code"]) == (403, "GatedRepo")
 
 
 def test_one_fetch_for_all_who_ask_at_once(through: Through) -> None:
@@ -176,20 +188,106 @@ def test_a_wrong_digest_ends_the_transfer_and_keeps_nothing(through: Through) ->
     assert not [path for path in (through.mirror.store.root / "partial").iterdir() if path.stat().st_size > 1024**2]
 
 
-def test_a_bad_verdict_names_who_has_the_file(through: Through) -> None:
-    through.hub.add("org/bad", {**files("bad"), "run.bin": eicar()})
-    assert through.get("/org/bad/resolve/main/run.bin").content == eicar()
-    through.until_weighed("org/bad")
-    refused = through.get("/org/bad/resolve/main/config.json")
-    assert (refused.status_code, refused.headers["x-error-code"]) == (403, "GatedRepo")
-    (row,) = through.rows("version.exposed", "org/bad@1.0.0")
-    assert row.actor == "key:client"
-    assert row.after is not None
-    assert (row.after["files"], row.after["status"], row.after["address"]) == (["run.bin"], "FAILED", "127.0.0.1")
-
-
 def test_only_known_callers_get_what_is_not_weighed(through: Through) -> None:
     through.hub.add("org/anonymous", files("anonymous"))
     response = through.mirror.get("/org/anonymous/resolve/main/config.json")
     assert response.status_code == 401
     assert through.hub.asked(path="anonymous") == []
+
+
+def test_ranges_of_a_file_that_is_still_coming(through: Through) -> None:
+    content = files("ranges")["model.bin"]
+    through.hub.add("org/ranges", files("ranges"))
+    slow(through.hub, "org/ranges", through.commit("org/ranges"))
+    path = "/org/ranges/resolve/main/model.bin"
+    wanted = {
+        "bytes=0-0": content[:1],
+        "bytes=5-9": content[5:10],
+        f"bytes={SIZE // 2}-": content[SIZE // 2 :],
+        "bytes=-7": content[-7:],
+    }
+    with ThreadPoolExecutor(8) as pool:
+        found = {one: pool.submit(through.get, path, Range=one) for one in wanted}
+        several = pool.submit(through.get, path, Range="bytes=0-1, -1").result()
+    assert {one: (got.result().status_code, got.result().content) for one, got in found.items()} == {
+        one: (206, part) for one, part in wanted.items()
+    }
+    assert (several.status_code, several.content.count(b"Content-Range")) == (206, 2)
+    assert content[-1:] in several.content
+    assert through.get(path, Range=f"bytes={SIZE}-").status_code == 416
+    assert through.fetched("ranges/resolve") == 1
+
+
+def test_what_upstream_cuts_is_resumed(through: Through) -> None:
+    content = files("cut")
+    through.hub.add("org/cut", content)
+    through.hub.fault(f"{through.commit('org/cut')}/model.bin", cut_after=1024**2, times=1)
+    assert through.get("/org/cut/resolve/main/model.bin").content == content["model.bin"]
+    first, second = through.hub.asked("GET", "/cut/resolve")
+    assert "range" not in first.headers
+    assert second.headers["range"] == "bytes=1048576-"
+
+
+def test_a_busy_upstream_is_asked_again(through: Through) -> None:
+    content = files("busy")
+    through.hub.add("org/busy", content)
+    through.hub.fault(f"{through.commit('org/busy')}/model.bin", status=429, headers={"Retry-After": "1"}, times=1)
+    assert through.get("/org/busy/resolve/main/model.bin").content == content["model.bin"]
+
+
+@pytest.mark.parametrize(
+    ("name", "location", "words"),
+    [
+        ("loop", "{url}", "redirects more than"),
+        ("inside", "http://169.254.169.254/latest/meta-data", "169.254.169.254"),
+    ],
+)
+def test_where_upstream_may_not_lead(through: Through, name: str, location: str, words: str) -> None:
+    through.hub.add(f"org/{name}", files(name))
+    path = f"/org/{name}/resolve/{through.commit(f'org/{name}')}/model.bin"
+    there = location.format(url=f"{through.hub.url}{path}")
+    through.hub.fault(path, status=302, headers={"Location": there})
+    refused = through.get(f"/org/{name}/resolve/main/model.bin")
+    assert refused.status_code == 404
+    assert words in refused.headers["x-error-message"]
+
+
+def test_a_killed_server_goes_on_where_it_was(tmp_path: Path) -> None:
+    content = files("killed")["model.bin"]
+    with Hub() as hub:
+        hub.add("org/killed", files("killed"))
+        commit = hub.repositories["models", "org/killed"].branches["main"]
+        slow(hub, "org/killed", commit)
+        path, received = "/org/killed/resolve/main/model.bin", b""
+        with (
+            handing_on(tmp_path, hub) as through,
+            through.mirror.served.client.stream("GET", f"{through.mirror.url}{path}", headers=through.key) as answer,
+        ):
+            pieces = answer.iter_raw()
+            while len(received) < SIZE // 3:
+                received += next(pieces)
+            through.mirror.served.process.kill()
+        with handing_on(tmp_path, hub, name="again") as through:
+            rest = through.get(path, Range=f"bytes={len(received)}-")
+        assert (rest.status_code, received + rest.content == content) == (206, True)
+        first, second = hub.asked("GET", "/killed/resolve")
+        assert "range" not in first.headers
+        assert int(second.headers["range"].removeprefix("bytes=").rstrip("-")) >= SIZE // 4
+
+
+def test_one_fetch_for_several_processes(tmp_path: Path) -> None:
+    content = files("several")["model.bin"]
+    with Hub() as hub:
+        hub.add("org/several", files("several"))
+        slow(hub, "org/several", hub.repositories["models", "org/several"].branches["main"])
+        with handing_on(tmp_path, hub, workers=2) as through:
+
+            def get(_: int) -> bytes:
+                with httpx.Client(trust_env=False, timeout=60) as client:  # Each has a connection of its own.
+                    return client.get(
+                        f"{through.mirror.url}/org/several/resolve/main/model.bin", headers=through.key
+                    ).content
+
+            with ThreadPoolExecutor(12) as pool:
+                assert set(pool.map(get, range(12))) == {content}
+        assert len(hub.asked("GET", "several/resolve")) == 1
