@@ -7,8 +7,10 @@ asks that first. Not here: the protocol (web.oci), and what an image is made of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 
 from weighbridge.domain.access import Caller
 from weighbridge.domain.digest import Digest
@@ -24,8 +26,9 @@ from weighbridge.intake.resources import Resources
 
 #: What a tag may be.
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-#: Headers of GGUF files that are read to answer one request for a digest.
-_MOST_READ = 16
+#: What may be done to answer one request for a digest that no image had so far: headers of GGUF files that are read,
+#: and layers of images that are made.
+_MOST_READ, _MOST_LAYERS = 16, 200_000
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def name_here(asked: str, caller: Caller, resources: Resources) -> str:
     unknown models are taken in, as each name is then the Hub's own.
     """
     kept = resources.kept
-    if resources.mirror.upstream(asked).mode_of(asked) == "gated":
+    if resources.mirror.upstream(asked).mode_of(asked) != "catalog":
         return asked
     for name in dict.fromkeys((asked, asked.removeprefix("library/"))):
         for look in (kept.name_of, kept.name_in_any_case):
@@ -177,31 +180,43 @@ def _holding(name: str, digest: Digest, resources: Resources) -> Iterator[str]:
 def _images(asked: str, digest: Digest, caller: Caller, resources: Resources) -> Iterator[tuple[Served, Image]]:
     """Yield images of a model until the one with a digest, which is the first one where it was seen before.
 
-    Where this process has not made it yet, each image of each version is made, the default version's first; headers
-    that were not read before are read for some of them only.
+    Where this process has not made it yet, the images of each version are made, the default version's first.
     """
     name = name_here(asked, caller, resources)
     seen = resources.images.owner(name, digest)
     model = resources.kept.model(name)
+    refused: UnknownRevision | VersionRefused | None = None
     if seen is not None and model is not None and model.find(seen.number) is not None:
-        given = served("models", name, seen.number, caller, resources)
-        yield given, resources.images.of(given.version, seen.choice, seen.form)
+        try:
+            given = served("models", name, seen.number, caller, resources)
+            yield given, resources.images.of(given.version, seen.choice, seen.form)
+        except (UnknownRevision, VersionRefused) as error:  # Another version may have the same image.
+            refused = error
     numbers = _passed(model) if model is not None else []
     if not numbers:
         served("models", name, "", caller, resources)
-    left = _MOST_READ
+    yield from _every_image(name, numbers, caller, resources)
+    if refused is not None:
+        raise refused
+
+
+def _every_image(
+    name: str, numbers: Iterable[str], caller: Caller, resources: Resources
+) -> Iterator[tuple[Served, Image]]:
+    """Yield the images of versions of a model, as many as one request may cost."""
+    reads, layers = _MOST_READ, _MOST_LAYERS
     for number in numbers:
         given = served("models", name, number, caller, resources)
-        for choice in ("", *choices(given.version)[1:]):
-            for form in FORMS:
-                if form == "ollama" and not _is_read(given.version, choice, resources):
-                    left -= 1
-                    if left < 0:
-                        return
-                try:
-                    yield given, resources.images.of(given.version, choice, form)
-                except UsageError:
+        for choice, form in product(("", *choices(given.version)[1:]), FORMS):
+            if form == "ollama" and not _is_read(given.version, choice, resources):
+                reads -= 1
+                if reads < 0:
                     continue
+            layers -= len(given.version.manifest.files)
+            if layers < 0:
+                return
+            with suppress(UsageError):
+                yield given, resources.images.of(given.version, choice, form)
 
 
 def _passed(model: MirroredModel) -> list[str]:

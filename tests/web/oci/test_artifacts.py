@@ -50,6 +50,25 @@ def test_every_file_with_its_path(oci: OciServed, accept: str) -> None:
     assert kinds["modeling_own.py"] == "code.v1.raw"
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([OLLAMA], OLLAMA),
+        ([OLLAMA, OCI], OCI),  # docker manifest inspect sends a line for each type.
+        ([f"{OLLAMA}, {OCI};q=0.9"], OLLAMA),
+        ([f"{OCI};q=0, {OLLAMA}"], OLLAMA),
+        ([f"{OLLAMA};q=x, {OCI};q=0.1"], OCI),
+        (["application/vnd.oci.image.index.v1+json"], OCI),
+        ([OLLAMA.upper()], OLLAMA),
+        ([";;,q=,=,"], OCI),
+    ],
+)
+def test_accept_decides(oci: OciServed, lines: list[str], expected: str) -> None:
+    headers = [("Accept", line) for line in lines]
+    found = oci.request("GET", "/artifacts/gguf/manifests/latest", headers=headers)
+    assert found.headers["content-type"] == found.json()["mediaType"] == expected
+
+
 def test_the_configuration(oci: OciServed) -> None:
     manifest = oci.get("/artifacts/gguf/manifests/1.0.0-q8_0").json()
     config = oci.get(f"/artifacts/gguf/blobs/{manifest['config']['digest']}")

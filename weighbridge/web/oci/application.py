@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weighbridge.domain.access import Caller
-from weighbridge.errors import UsageError, VersionRefused, VersionWithdrawn, WeighbridgeError
+from weighbridge.domain.audit import Head
+from weighbridge.errors import VersionRefused, VersionWithdrawn, WeighbridgeError
 from weighbridge.intake.pulling import pulled, pulled_by_digest
 from weighbridge.intake.resources import Resources
 from weighbridge.web.answers import names_tag
@@ -56,17 +57,19 @@ class OciApplication:
             allowed = ("GET", "POST") if path.what == "token" else _READING
             if request.method in allowed:
                 body = await request.body() if request.method == "POST" else b""
-                found = await run_sync(partial(self._answered, request, path, body))
+                newest: Head = await self._state.newest_change.after(request)
+                found = await run_sync(partial(self._answered, request, path, body, newest))
             else:
                 headers = {"allow": ", ".join(allowed)}
                 found = answer(405, "UNSUPPORTED", "This registry can only be read.", headers)
-        except UsageError as error:
+        except WeighbridgeError as error:
             found = refusal(error, challenge(request, ""))
         await found(scope, receive, send)
 
-    def _answered(self, request: Request, path: OciPath, body: bytes) -> Response:
+    def _answered(self, request: Request, path: OciPath, body: bytes, newest: Head) -> Response:
         try:
-            return self._answer(request, path, body)
+            with self._state.resources.kept.as_of(newest):
+                return self._answer(request, path, body)
         except WeighbridgeError as error:
             facts, address = error.facts, ""
             if isinstance(error, VersionRefused | VersionWithdrawn):
