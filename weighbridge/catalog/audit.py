@@ -90,6 +90,12 @@ class AuditLog:
         with self._database.read() as connection:
             return list(_read(connection, query.order_by(schema.audit.c.number.desc()).limit(limit)))[::-1]
 
+    def last(self, object_: str, action: str) -> AuditRow | None:
+        """Return the newest row of an action on an object, or None."""
+        query = _filtered(select(schema.audit), object_, action, None)
+        with self._database.read() as connection:
+            return next(_read(connection, query.order_by(schema.audit.c.number.desc()).limit(1)), None)
+
     def of_model(self, name: str) -> list[AuditRow]:
         """Return what was done to a model and its versions, in order."""
         with self._database.read() as connection:

@@ -47,8 +47,5 @@ class Bundles:
 
     def imported(self, name: str, version: str) -> Mapping[str, Any] | None:
         """Return what `note_imported` recorded of a version last, with `imported_at` and `by`; None for none."""
-        with self._database.read(single=True) as connection:
-            rows = audit.about(connection, f"{name}@{version}", IMPORTED)
-        return (
-            {**(rows[-1].after or {}), "imported_at": rows[-1].at.isoformat(), "by": rows[-1].actor} if rows else None
-        )
+        row = audit.AuditLog(self._database).last(f"{name}@{version}", IMPORTED)
+        return {**(row.after or {}), "imported_at": row.at.isoformat(), "by": row.actor} if row is not None else None

@@ -123,14 +123,14 @@ def _described(version: ModelVersion, workspace: Workspace) -> BundledVersion:
     catalog, name, number = workspace.catalog, version.name, version.version
     declaration = catalog.declarations.of(name)
     stated = stated_licence(version.card, declaration)
-    settled = catalog.audit.rows(object_=f"{name}@{number}", action="version.settled")
+    settled = catalog.audit.last(f"{name}@{number}", "version.settled")
     return BundledVersion(
         name=name,
         number=number,
         manifest=version.manifest,
         card=version.card,
         decision=version.decision,
-        decided_at=settled[-1].at.isoformat(timespec="seconds") if settled else "",
+        decided_at=settled.at.isoformat(timespec="seconds") if settled is not None else "",
         reports=version.reports,
         results=tuple(catalog.results([version.manifest.digest], samples=True)),
         declared=declaration.content if declaration else {},
