@@ -31,6 +31,7 @@ def test_warm_list_and_evict(bench: Bench, hub: Hub) -> None:
     assert bench.run("cache", "ls").out == "The store has the bytes of no version.\n"
     ran = bench.run("cache", "warm", "org/a", "org/b", "--json")
     assert (ran.status, [(one["state"], one["status"]) for one in ran.json]) == (0, [("done", "PASSED")] * 2)
+    assert {one["schema"] for one in ran.json} == {"weighbridge.warmed/1"}
     bench.run("ingest", bench.model())
     listed = bench.run("cache", "ls").out
     assert max(map(len, listed.splitlines())) <= 80

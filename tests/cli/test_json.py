@@ -18,8 +18,8 @@ from weighbridge.intake.opening import open_catalog
 from weighbridge.scanners.clamd.database import eicar
 from weighbridge.views.schemas import SCHEMAS
 
-#: Commands that load or measure a model: what they print is held by their own tests.
-_ELSEWHERE = {"try", "benchmark"}
+#: Commands that need a Hub, load or measure a model: what they print is held by their own tests.
+_ELSEWHERE = {"cache warm", "try", "benchmark"}
 
 #: Commands that serve until they are stopped, or print lines of JSON in any case.
 WITHOUT_JSON = {"serve", "audit export"}
@@ -86,6 +86,9 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "jobs list": ["jobs", "list"],
         "jobs show": ["jobs", "show", job],
         "jobs cancel": ["jobs", "cancel", job],
+        "cache ls": ["cache", "ls"],
+        "cache du": ["cache", "du"],
+        "cache evict": ["cache", "evict"],
         "rm": ["rm", "tiny@1.0.0", "--yes"],
         "gc": ["gc"],
     }
@@ -98,7 +101,7 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
             kind, _, number = found["schema"].removeprefix("weighbridge.").partition("/")
             assert (kind in SCHEMAS, number) == (True, str(SCHEMAS[kind])), arguments
             names.add(kind)
-    assert names >= SCHEMAS.keys() - {"answer", "explanation", "result", "leaderboard-row"}
+    assert names >= SCHEMAS.keys() - {"answer", "explanation", "result", "leaderboard-row", "warmed"}
 
 
 @pytest.mark.parametrize("command", sorted(every_command()))

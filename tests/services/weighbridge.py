@@ -58,11 +58,11 @@ class Served:
 
 @contextmanager
 def serving(
-    home: Path, environment: Mapping[str, str] | None = None, *options: str, verbose: bool = False
+    home: Path, environment: Mapping[str, str] | None = None, *options: str, verbose: int = 0
 ) -> Iterator[Served]:
-    """Serve the catalog below a home; `environment` has further settings, and `verbose` logs what is served."""
+    """Serve the catalog below a home; `environment` has further settings; `verbose` logs, with 2 what is given out."""
     variables = {**os.environ, "WEIGHBRIDGE_HOME": str(home), "WEIGHBRIDGE_REGISTRIES": "export", **(environment or {})}
-    loud = ("-v",) if verbose else ()
+    loud = ("-v",) * verbose
     command = [sys.executable, "-m", "weighbridge", *loud, "serve", "--port", "0", *options]
     process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

@@ -72,9 +72,10 @@ class JobRun:
     stopping: Event
     lease_s: float
     _progress: JobProgress = field(init=False)
-    _run_url: str = field(init=False, default="")
+    _run_url: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self._run_url = self.job.run_url  # Another process may have begun the run.
         self._progress = JobProgress(STEPS[self.job.order.kind], self.resources.received)
 
     def run(self) -> None:
