@@ -86,9 +86,7 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "jobs list": ["jobs", "list"],
         "jobs show": ["jobs", "show", job],
         "jobs cancel": ["jobs", "cancel", job],
-        "cache ls": ["cache", "ls"],
-        "cache du": ["cache", "du"],
-        "cache evict": ["cache", "evict"],
+        **{f"cache {one}": ["cache", one] for one in ("ls", "du", "evict")},
         "rm": ["rm", "tiny@1.0.0", "--yes"],
         "gc": ["gc"],
     }

@@ -7,6 +7,7 @@ Not here: weighing it afterwards (intake.transit_worker), and what is here alrea
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from threading import Lock
@@ -200,11 +201,13 @@ def _fetched(transit: Transit, entry: FileEntry, ref: ModelRef, workspace: Works
             with _importing:
                 import_source(ref.kind)
             source = workspace.source(ref, AuthPlace())
-            heard = _Received(resources.received)
+            heard, began = _Received(resources.received), time.monotonic()
             try:
                 fetch(source, ref, entry, workspace.store, heard, workspace.retrying, workspace.pace)
             except WeighbridgeError as error:
                 raise _refusal(error, f"{transit.repository}/{entry.path}") from error
+            finally:
+                resources.took(time.monotonic() - began)
 
     return resources.flights.join(("file", transit.id, entry.path), work)
 

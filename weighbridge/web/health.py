@@ -46,7 +46,7 @@ _FAMILIES = {
     "weighbridge_mirror_age_seconds": ("histogram", "Time since a version of which a file was asked was taken in."),
     "weighbridge_mirror_files_total": (
         "counter",
-        "Files asked of the mirror: hit, miss, waiting (being weighed), refused, or error.",
+        "Files asked of the mirror: hit, through (handed on from a Hub), miss, waiting, refused, or error.",
     ),
 }
 

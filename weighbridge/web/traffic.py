@@ -19,6 +19,8 @@ from weighbridge.web.zero_copy import ZERO_COPY
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 #: Parts of the path of a request for a file of the mirror.
 _FILES = ("/resolve/", "/raw/", "/blob/", "/blobs/", "/resolve-cache/")
+#: Where the mirror says in a request's scope how a file was found: `through` where it was handed on from its Hub.
+FOUND = "weighbridge.found"
 #: What a status means for who asks for a file of the mirror: it waits, is refused, or there is no such file.
 _RESULTS = {401: "refused", 403: "refused", 404: "miss", 410: "miss", 429: "waiting", 451: "refused", 503: "waiting"}
 #: Statuses after which a client waits, as long as `Retry-After` says.
@@ -109,6 +111,6 @@ class Traffic:
         requests, spent, sent = _series_of(part, method, status)
         amounts = {requests: 1, spent: seconds, sent: 0 if method == "HEAD" else size}
         if part == "mirror" and any(mark in path for mark in _FILES):
-            result = "hit" if status < 400 else _RESULTS.get(status, "error")
+            result = scope.get(FOUND, "hit") if status < 400 else _RESULTS.get(status, "error")
             amounts[f'weighbridge_mirror_files_total{{result="{result}"}}'] = 1
         self._counters.add(amounts)

@@ -291,3 +291,25 @@ def test_one_fetch_for_several_processes(tmp_path: Path) -> None:
             with ThreadPoolExecutor(12) as pool:
                 assert set(pool.map(get, range(12))) == {content}
         assert len(hub.asked("GET", "several/resolve")) == 1
+
+
+def test_it_is_counted_as_handed_on_and_the_mirrors_own_afterwards(through: Through) -> None:
+    def metric(series: str) -> float:
+        text = through.mirror.served.client.get(f"{through.mirror.served.url.removesuffix('/api')}/metrics").text
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"weighbridge_{series} "))
+
+    content = files("counted")
+    through.hub.add("org/counted", content)
+    hits, handed_on = (metric(f'mirror_files_total{{result="{one}"}}') for one in ("hit", "through"))
+    assert through.get("/org/counted/resolve/main/model.bin").content == content["model.bin"]
+    assert metric('mirror_files_total{result="through"}') > handed_on
+    assert metric('mirror_files_total{result="hit"}') == hits
+    assert metric("upstream_seconds_total") > 0
+    through.until_weighed("org/counted")
+    (used,) = [one for one in through.mirror.served.catalog.uses.versions() if one.name == "org/counted"]
+    deadline = time.monotonic() + 20
+    while not used.mirrored:  # The attempt ends after its version is there.
+        assert time.monotonic() < deadline
+        (used,) = [one for one in through.mirror.served.catalog.uses.versions() if one.name == "org/counted"]
+    assert through.get("/org/counted/resolve/main/model.bin").content == content["model.bin"]
+    assert metric('mirror_files_total{result="hit"}') > hits

@@ -40,7 +40,7 @@ from weighbridge.web.mirror.paths import DESCRIBING, HubPath, What, read_path
 from weighbridge.web.mirror.refusals import also_as_warning, answer, document, header_text, refusal
 from weighbridge.web.mirror.trees import MOST_IN_PART, at_paths, tree
 from weighbridge.web.peers import address_of
-from weighbridge.web.traffic import ages
+from weighbridge.web.traffic import FOUND, ages
 
 _READING = ("GET", "HEAD")
 _log = logging.getLogger(__name__)
@@ -181,6 +181,8 @@ class Mirror:
             found = file_answer(request, path, given, caller, resources)
             if given.transit is None:
                 self._count_file(given, path)
+            else:
+                request.scope[FOUND] = "through"
             return _warned(found, given)
         if path.what == "xet":
             return xet.found(request, path, given, caller, resources)
