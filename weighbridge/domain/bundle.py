@@ -129,6 +129,7 @@ class BundledVersion:
             "version": self.number,
             "source": ref.uri,
             "ref": {"kind": ref.kind, "id": ref.id, "revision": ref.revision, "options": list(map(list, ref.options))},
+            "gated": self.manifest.gated,
             "manifest": str(self.manifest.digest),
             "files": [entry.to_json() for entry in self.manifest.files],
             "card": self.card.to_json(),

@@ -6,7 +6,7 @@ Not here: how the file is written (content.bundles), and taking one in (intake.u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,11 +123,12 @@ def _described(version: ModelVersion, workspace: Workspace) -> BundledVersion:
     catalog, name, number = workspace.catalog, version.name, version.version
     declaration = catalog.declarations.of(name)
     stated = stated_licence(version.card, declaration)
+    model = catalog.lists.model(name)
     settled = catalog.audit.last(f"{name}@{number}", "version.settled")
     return BundledVersion(
         name=name,
         number=number,
-        manifest=version.manifest,
+        manifest=replace(version.manifest, gated=model is not None and bool(model.gated)),
         card=version.card,
         decision=version.decision,
         decided_at=settled.at.isoformat(timespec="seconds") if settled is not None else "",

@@ -171,7 +171,7 @@ def _plans(bundle: OpenedBundle, request: ImportRequest, workspace: Workspace) -
             another_source=request.another_source,
         )
         workspace.refuse_taken(wanted, ref, workspace.catalog.origins(bundled.name))
-        manifest = replace(bundled.manifest, ref=ref)
+        manifest = replace(bundled.manifest, ref=ref, gated=bundled.manifest.gated and bool(bundle.signer.name))
         job = Job(wanted, workspace, BundleSource(SourceSettings(), (manifest,)), workspace.policy(wanted))
         yield _Plan(bundled, here, job, manifest, _how(bundled, here, bundle.signer, request, workspace))
 

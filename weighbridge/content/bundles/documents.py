@@ -180,6 +180,7 @@ class _Version(_Strict):
     version: _Number
     source: str
     ref: _Ref
+    gated: bool
     manifest: _Sha256
     files: Annotated[list[_File], Field(min_length=1)]
     card: dict[str, _CardField]
@@ -278,7 +279,7 @@ def _version(found: _Version) -> BundledVersion:
     options = tuple((name, value) for name, value in found.ref.options)
     ref = ModelRef(found.ref.kind, found.ref.id, found.ref.revision, options)
     files = tuple(FileEntry(one.path, one.size, Digest.parse(one.digest)) for one in found.files)
-    manifest = Manifest(ref, files)
+    manifest = Manifest(ref, files, gated=found.gated)
     if str(manifest.digest) != found.manifest:
         raise ValueError("its files are not those of its manifest")
     sizes = {str(entry.digest): entry.size for entry in files}

@@ -65,7 +65,12 @@ class BundleReader:
         self._content = Decompressed(self._begun(file), _CODEC)
         block = self._exactly(BLOCK)
         self._require_index(block)
-        self.index: BundleIndex = read_index(self._small(block, INDEX, MAX_INDEX), name)
+        content = self._small(block, INDEX, MAX_INDEX)
+        self.index: BundleIndex = read_index(content, name)
+        if (
+            self.index.content != content
+        ):  # Other programs could read another one in it, as of a key that is there twice.
+            self._refuse("has an index that is not in its one form")
         self.signature: Signature | None = None
         self._next = self._exactly(BLOCK)
         if path_in(self._next) == SIGNATURE:
