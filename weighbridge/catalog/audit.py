@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import Database
-from weighbridge.domain.audit import AuditProof, AuditRow, Head, prove
+from weighbridge.domain.audit import EMPTY, AuditProof, AuditRow, Head, prove
 
 _BATCH = 1000
 _HEAD = select(schema.audit_head)
@@ -59,6 +59,7 @@ class AuditLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: tuple[int | None, Head] = (None, EMPTY)
 
     def rows(
         self,
@@ -108,8 +109,13 @@ class AuditLog:
 
     def head(self) -> Head:
         """Return the newest row's number and hash, worth keeping elsewhere."""
+        number = self._database.number()
+        if number is not None and number == self._known[0]:
+            return self._known[1]
         with self._database.read(single=True) as connection:
-            return _head(connection)
+            found = _head(connection)
+        self._known = number, found
+        return found
 
     def prove(self, kept: Iterable[Head] = ()) -> AuditProof:
         """Return whether rows were changed, removed or inserted; `kept` are earlier heads, kept elsewhere."""

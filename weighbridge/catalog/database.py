@@ -23,6 +23,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from weighbridge.catalog.file_state import FileState
 from weighbridge.catalog.schema import HEAD
 from weighbridge.domain.extras import install_command
 from weighbridge.errors import CatalogError, CatalogUnavailable, InvalidConfiguration
@@ -56,6 +57,7 @@ class Database:
     def __init__(self, url: str | URL, timeout_s: float, connections: int = _MOST_CONNECTIONS) -> None:
         self.url = url if isinstance(url, URL) else _checked_url(url)
         self._timeout_s = timeout_s
+        self._state: FileState | None = None
         self._engine = self._create_engine(connections)
         self._statements = self._engine
         if not self.is_local:
@@ -74,10 +76,20 @@ class Database:
 
     def nearby(self) -> Database | None:
         """Return this database with one connection of its own, for one reader; None where it is on another machine."""
-        return Database(self.url, _NEARBY_S, connections=1) if self.is_local else None
+        if not self.is_local:
+            return None
+        found = Database(self.url, _NEARBY_S, connections=1)
+        found._state = FileState(Path(self.url.database or ""))
+        return found
+
+    def number(self) -> int | None:
+        """Return a number that is another one after each change; None where it is not known: of all but nearby ones."""
+        return self._state.number() if self._state is not None else None
 
     def close(self) -> None:
         """Close every connection."""
+        if self._state is not None:
+            self._state.close()
         self._engine.dispose()
         self._statements.dispose()
 

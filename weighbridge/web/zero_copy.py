@@ -19,6 +19,45 @@ from weighbridge.web.connections import TimedConnection
 ZERO_COPY = "http.response.zerocopysend"
 
 
+class _Gathered:
+    """A transport to which the head of an answer and the body that follows it are written as one.
+
+    Args:
+        transport: the transport.
+        loop: its event loop.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held: list[bytes] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def hold(self) -> None:
+        """Keep what is written, until `release` is called, or the event loop goes on."""
+        self._held = []
+        self._loop.call_soon(self.release)
+
+    def release(self) -> None:
+        """Write what was kept."""
+        held, self._held = self._held, None
+        if held:
+            self._transport.write(b"".join(held))
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep what is to be written."""
+        if self._held is not None:
+            self._held.append(data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection, once everything was sent."""
+        self.release()
+        self._transport.close()
+
+
 class FileConnection(TimedConnection):
     """A connection to a client, whose requests may be answered with parts of files.
 
@@ -30,8 +69,10 @@ class FileConnection(TimedConnection):
         """Begin."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # So that `drain` waits until everything was sent.
+        self._gathered = _Gathered(transport, self.loop)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.transport = self._gathered  # type: ignore[assignment]
         super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
 
     async def _answer(
@@ -41,13 +82,18 @@ class FileConnection(TimedConnection):
             if message["type"] == ZERO_COPY:
                 await self._send_file(cycle, message)
                 message = {"type": "http.response.body", "more_body": message.get("more_body", False)}
+            elif message["type"] == "http.response.start":
+                self._gathered.hold()
             await send(message)
+            if message["type"] == "http.response.body":
+                self._gathered.release()
 
         scope.setdefault("extensions", {})[ZERO_COPY] = {}
         await app(scope, receive, sending)
 
     async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> None:
         count = message["count"]
+        self._gathered.release()
         # asyncio waits, too, but a connection that is lost meanwhile makes it fail in a callback.
         await self.flow.drain()
         if self.transport.is_closing():
