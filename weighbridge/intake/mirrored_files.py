@@ -50,6 +50,14 @@ class BytesInFile(Protocol):
     @property
     def is_proven(self) -> bool: ...  # noqa: D102
 
+    @property
+    def is_large(self) -> bool: ...  # noqa: D102
+
+    @property
+    def is_being_proven(self) -> bool: ...  # noqa: D102
+
+    def refuse_changed(self) -> None: ...  # noqa: D102
+
     def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]: ...  # noqa: D102
 
     def is_in_memory(self, start: int, length: int) -> bool: ...  # noqa: D102

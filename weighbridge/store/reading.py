@@ -1,9 +1,9 @@
 """Blobs read to be given out piece by piece: a damaged one never arrives whole at whom it is given.
 
 A blob that this process has not hashed yet is hashed while all of it is read, and its last piece is held back until the
-hash is right. Where parts of it are read, a small blob is hashed first, and a large one beside them. What was hashed
-and has not changed since can be sent by the kernel, span by span, and need not pass through memory. Not here: giving
-out files under another name (registries), and setting a damaged blob aside (store.local).
+hash is right. Where parts of it are read, a small blob is hashed first, and a large one beside them, once for all who
+read it. The kernel can send a blob that was hashed, or is large, span by span, without its passing through memory. Not
+here: giving out files under another name (registries), and setting a damaged blob aside (store.local).
 """
 
 from __future__ import annotations
@@ -65,13 +65,25 @@ class OpenBlob:
         """Return the blob: its bytes are given out as they are in its file."""
         return self
 
+    @property
+    def is_large(self) -> bool:
+        """Whether it is hashed beside reading."""
+        return self.size > _HASHED_FIRST
+
+    @property
+    def is_being_proven(self) -> bool:
+        """Whether it is hashed beside reading now."""
+        return self._readings.is_being_proven(self._digest)
+
     def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield beginning and length of each span from `start` to before `stop`, to be sent as it is in the file.
 
         Raises IntegrityError where the blob turns out damaged, or its file is changed meanwhile.
         """
+        if not self.is_proven:
+            self._readings.prove(self._digest, self._status)
         while start < stop:
-            self._refuse_changed()
+            self.refuse_changed()
             length = min(SPAN, stop - start)
             yield start, length
             start += length
@@ -116,7 +128,8 @@ class OpenBlob:
             yield piece
             start += len(piece)
 
-    def _refuse_changed(self) -> None:
+    def refuse_changed(self) -> None:
+        """Refuse to go on with a blob that turned out damaged, or whose file was changed. Raises IntegrityError."""
         now = os.fstat(self.file.fileno())
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
             raise self._damaged()
@@ -152,6 +165,10 @@ class BlobReadings:
     def is_damaged(self, digest: Digest, status: os.stat_result) -> bool:
         """Return whether a proof that ran beside reading found a blob's file damaged."""
         return (digest, status.st_ino) in self._damaged
+
+    def is_being_proven(self, digest: Digest) -> bool:
+        """Return whether a blob is hashed beside reading now."""
+        return digest in self._running
 
     def prove(self, digest: Digest, status: os.stat_result) -> None:
         """Hash a small blob now, and a large one in a thread of its own. Raises IntegrityError for a damaged one."""

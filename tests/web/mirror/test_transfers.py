@@ -107,10 +107,11 @@ def test_readers_that_are_slow_stop_nobody(mirror: Mirrored) -> None:
             connection.close()
 
 
-def _until_closed(connection: socket.socket) -> int:
+def _until_closed(connection: socket.socket, most: int = 2**62) -> int:
+    """Return how many bytes come before the server closes the connection, or before there are as many as expected."""
     received = 0
     with connection:
-        while chunk := connection.recv(1 << 20):
+        while received < most - 1024 and (chunk := connection.recv(1 << 20)):
             received += len(chunk)
     return received
 
@@ -125,6 +126,19 @@ def test_a_file_that_is_damaged_on_the_way_does_not_arrive(mirror: Mirrored, dam
     connection = begun(mirror, path)
     _damage(mirror.store.path(digest_of(content)), damage)
     assert _until_closed(connection) < len(content) - 1024
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_file_that_is_hashed_beside_its_transfer(mirror: Mirrored, damaged: bool) -> None:
+    content = bytes([damaged]) + random.Random(3).randbytes(1024**2) * 70
+    name = f"transfers/beside-{damaged}"
+    mirror.add(name, {"model.bin": content})
+    if damaged:
+        _damage(mirror.store.path(digest_of(content)), "other bytes")
+    connections = [begun(mirror, f"/{name}/resolve/main/model.bin") for _ in range(3)]
+    for connection in connections:
+        received = _until_closed(connection, len(content))
+        assert (received < len(content) - 1024) == damaged
 
 
 def _damage(path: Path, how: str) -> None:

@@ -31,6 +31,8 @@ from weighbridge.web.zero_copy import ZERO_COPY
 MEDIA_TYPE = "application/octet-stream"
 #: Seconds between two looks at whether a version that is being given out still may be, to this caller.
 LOOK_EVERY_S = 1.0
+#: Seconds between two looks at whether a file was hashed of which everything but the last part was sent.
+_PROVEN_EVERY_S = 0.05
 _log = logging.getLogger(__name__)
 
 
@@ -103,7 +105,7 @@ class FileTransfer(Response):
     def _in_file(self) -> tuple[BytesInFile, ByteRange] | None:
         """Return what is sent as a part of a file, where its bytes need not be seen here; else None."""
         blob = self._file.blob.in_file()
-        if blob is None or len(self._ranges) > 1 or not (self._ranges or blob.is_proven):
+        if blob is None or len(self._ranges) > 1 or not (self._ranges or blob.is_proven or blob.is_large):
             return None
         return blob, self._ranges[0] if self._ranges else ByteRange(0, blob.size)
 
@@ -112,8 +114,16 @@ class FileTransfer(Response):
             if not blob.is_in_memory(start, length):
                 await run_sync(blob.load, start, length)
             more = self._sent + length < self._length
+            if not (more or self._ranges):
+                await self._until_proven(blob)
             await send({"type": ZERO_COPY, "file": blob.file, "offset": start, "count": length, "more_body": more})
             self._sent += length
+
+    async def _until_proven(self, blob: BytesInFile) -> None:
+        """Wait until all of a file was hashed that all of it is right. Raises IntegrityError where it is not."""
+        while blob.is_being_proven:
+            await sleep(_PROVEN_EVERY_S)
+        blob.refuse_changed()
 
     async def _look(self, scope: CancelScope) -> None:
         """End the transfer once the version may not be given out any more to who gets it."""
