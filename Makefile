@@ -29,7 +29,7 @@ format: $(VENV)/.installed-test  ## Format and mend what can be mended.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/optimum/.installed $(VENV)/gate/.installed  ## Measure against the tools a user would otherwise take.
+bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/optimum/.installed $(VENV)/gate/.installed $(VENV)/olah/.installed  ## Measure against the tools a user would otherwise take.
 	@sh deployments/install.sh --missing clamdscan:clamdscan
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.sources
@@ -38,6 +38,7 @@ bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/o
 	@$(BIN)/python -m bench.false_alarms
 	@$(BIN)/python -m bench.bounds
 	@$(BIN)/python -m bench.api
+	@$(BIN)/python -m bench.mirror
 
 # The AWS command line pins a botocore of its own.
 $(VENV)/bench/.installed: | $(VENV)/pyvenv.cfg
@@ -57,6 +58,12 @@ $(VENV)/gate/.installed: | $(VENV)/pyvenv.cfg
 	@$(BIN)/python -m venv $(VENV)/gate
 	@$(VENV)/gate/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
 	  picklescan==1.0.5 modelscan==0.8.8 modelaudit==0.2.54 fickling==0.1.12
+	@touch $@
+
+# A proxy of the Hugging Face Hub, with what it pins.
+$(VENV)/olah/.installed: | $(VENV)/pyvenv.cfg
+	@$(BIN)/python -m venv $(VENV)/olah
+	@$(VENV)/olah/bin/python -m pip install --quiet --quiet --disable-pip-version-check olah==0.5.4
 	@touch $@
 
 $(VENV)/pyvenv.cfg:

@@ -8,10 +8,16 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+#: Bytes that a client of large answers reads at once.
+_PIECE = 256 * 1024
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,9 @@ class Timing:
     statuses: tuple[int, ...]
 
     def quantile(self, share: float) -> float:
-        """Return the seconds that a share of the requests took at most."""
+        """Return the seconds that a share of the requests took at most; infinity where none had an answer."""
+        if not self.seconds:
+            return float("inf")
         return self.seconds[min(len(self.seconds) - 1, int(share * len(self.seconds)))]
 
     @property
@@ -38,40 +46,96 @@ class Timing:
         return len(self.seconds) / self.wall_s
 
 
+@dataclass(frozen=True)
+class Received:
+    """What was received in a time.
+
+    Attributes:
+        size: bytes of all answers with their heads, the unfinished ones too.
+        wall_s: the time.
+        statuses: the statuses of the answers, each once.
+    """
+
+    size: int
+    wall_s: float
+    statuses: tuple[int, ...]
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second."""
+        return self.size / self.wall_s
+
+
 def load(url: str, targets: Sequence[str], headers: Mapping[str, str], clients: int) -> Timing:
     """Ask for every target once, by so many clients at once, and return what it took."""
+    return _in_process(_run, url, tuple(targets), dict(headers), clients)
+
+
+def load_for(
+    seconds: float, url: str, targets: Sequence[str], headers: Mapping[str, str], clients: int, method: str = "GET"
+) -> Timing:
+    """Ask for targets again and again for some seconds, by so many clients at once, and return what it took.
+
+    What has no answer by then is not among the timings.
+    """
+    return _in_process(_run, url, tuple(targets), dict(headers), clients, method, seconds)
+
+
+def receive_for(seconds: float, url: str, targets: Sequence[str], headers: Mapping[str, str], clients: int) -> Received:
+    """Ask for large targets again and again for some seconds, and return how much was received."""
+    return _in_process(_receive, url, tuple(targets), dict(headers), clients, seconds)
+
+
+def _in_process(run: Callable[..., Answer], *arguments: object) -> Answer:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_run, url, tuple(targets), dict(headers), clients).result()
+        return pool.submit(run, *arguments).result()
 
 
-def _run(url: str, targets: tuple[str, ...], headers: dict[str, str], clients: int) -> Timing:
-    return asyncio.run(_ask_all(url, targets, headers, clients))
+def _run(
+    url: str, targets: tuple[str, ...], headers: dict[str, str], clients: int, method: str = "GET", seconds: float = 0.0
+) -> Timing:
+    return asyncio.run(_ask_all(url, targets, headers, clients, method, seconds))
 
 
-async def _ask_all(url: str, targets: tuple[str, ...], headers: dict[str, str], clients: int) -> Timing:
+async def _ask_all(
+    url: str, targets: tuple[str, ...], headers: dict[str, str], clients: int, method: str, limit_s: float
+) -> Timing:
     address = urlsplit(url)
-    sent = {"Host": address.netloc, "Accept": "*/*", **headers}
-    head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    waiting, seconds, statuses = iter(targets), list[float](), set[int]()
+    head = _head(url, headers)
+    waiting: Iterator[str] = cycle(targets) if limit_s else iter(targets)
+    seconds, statuses = list[float](), set[int]()
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=2**24)
         for target in waiting:
             began = time.perf_counter()
-            writer.write(f"GET {address.path}{target} HTTP/1.1\r\n{head}\r\n".encode())
-            statuses.add(await _answer(reader))
+            writer.write(f"{method} {address.path}{target} HTTP/1.1\r\n{head}\r\n".encode())
+            statuses.add(await _answer(reader, body=method != "HEAD"))
             seconds.append(time.perf_counter() - began)
         writer.close()
 
     began = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
-    return Timing(tuple(sorted(seconds)), time.perf_counter() - began, tuple(sorted(statuses)))
+    tasks = [asyncio.create_task(client()) for _ in range(clients)]
+    done, unfinished = await asyncio.wait(tasks, timeout=limit_s or None)
+    wall_s = time.perf_counter() - began
+    for task in unfinished:
+        task.cancel()
+    await asyncio.gather(*done)
+    return Timing(tuple(sorted(seconds)), wall_s, tuple(sorted(statuses)))
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
+def _head(url: str, headers: Mapping[str, str]) -> str:
+    """Return the headers of every request."""
+    sent = {"Host": urlsplit(url).netloc, "Accept": "*/*", **headers}
+    return "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+
+
+async def _answer(reader: asyncio.StreamReader, *, body: bool) -> int:
     """Read one answer to its end, and return its status."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head[9:12])
+    if not body:
+        return status
     _, _, length = head.partition(b"content-length:")
     if length:
         await reader.readexactly(int(length.partition(b"\r\n")[0]))
@@ -80,3 +144,55 @@ async def _answer(reader: asyncio.StreamReader) -> int:
             await reader.readexactly(size + 2)
         await reader.readexactly(2)
     return status
+
+
+def _receive(url: str, targets: tuple[str, ...], headers: dict[str, str], clients: int, seconds: float) -> Received:
+    return asyncio.run(_receive_all(url, targets, headers, clients, seconds))
+
+
+async def _receive_all(
+    url: str, targets: tuple[str, ...], headers: dict[str, str], clients: int, seconds: float
+) -> Received:
+    address, loop = urlsplit(url), asyncio.get_running_loop()
+    requests = [f"GET {address.path}{target} HTTP/1.1\r\n{_head(url, headers)}\r\n".encode() for target in targets]
+    waiting, began = cycle(requests), time.perf_counter()
+    made = [
+        await loop.create_connection(lambda: _Receiver(waiting), address.hostname, address.port) for _ in range(clients)
+    ]
+    await asyncio.sleep(seconds)
+    wall_s = time.perf_counter() - began
+    receivers = [receiver for _, receiver in made]
+    for transport, _ in made:
+        transport.abort()
+    statuses = {status for one in receivers for status in one.statuses}
+    return Received(sum(one.size for one in receivers), wall_s, tuple(sorted(statuses)))
+
+
+class _Receiver(asyncio.BufferedProtocol):
+    """Sends its next request when it has the answer to the last, and keeps nothing of any but the status.
+
+    Every answer needs a `Content-Length`, and its head has to come with the first bytes.
+    """
+
+    def __init__(self, requests: Iterator[bytes]) -> None:
+        self._requests, self._buffer, self._missing = requests, bytearray(_PIECE), 0
+        self.size, self.statuses = 0, set[int]()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(next(self._requests))
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        self.size += count
+        if not self._missing:
+            head, _, body = bytes(self._buffer[:count]).partition(b"\r\n\r\n")
+            self.statuses.add(int(head[9:12]))
+            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            self._missing, count = int(length), len(body)
+        self._missing -= count
+        if not self._missing:
+            self._transport.write(next(self._requests))

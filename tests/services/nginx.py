@@ -58,20 +58,23 @@ http {{
 }}
 """
 _PROXY = r"""
+server {{
+  listen 127.0.0.1:{port};
+  location / {{
+    proxy_pass {url};
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  }}
+}}
+"""
+_AROUND = r"""
 daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log warn;
-events {{ worker_connections 256; }}
+events {{ worker_connections 1024; }}
 http {{
   access_log off;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass {url};
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }}
-  }}
+  {inner}
 }}
 """
 
@@ -134,7 +137,7 @@ BASIC = f"Basic {b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()}"
 @contextmanager
 def running(folder: Path) -> Iterator[Nginx]:
     """Run a server whose files lie in an empty folder; used by tests and benchmarks."""
-    port = _free_port()
+    port = free_port()
     (folder / "files").mkdir()
     (folder / "requests.log").touch()
     secret = b64encode(sha1(PASSWORD.encode()).digest()).decode()  # the one scheme of htpasswd that needs no crypt(3)
@@ -158,13 +161,20 @@ def running(folder: Path) -> Iterator[Nginx]:
 @contextmanager
 def proxying(folder: Path, url: str) -> Iterator[str]:
     """Run a server that hands on every request to another one, as nginx does it by default, and yield its URL."""
-    port = _free_port()
-    (folder / "nginx.conf").write_text(_PROXY.format(folder=folder, port=port, user=_user(), url=url))
-    with _started(Nginx(folder, port)) as server:
+    port = free_port()
+    with configured(folder, _PROXY.format(port=port, url=url), port) as server:
         yield server.url("")
 
 
-def _free_port() -> int:
+@contextmanager
+def configured(folder: Path, inner: str, port: int) -> Iterator[Nginx]:
+    """Run a server that listens on a port as the inner part of its block `http` says."""
+    (folder / "nginx.conf").write_text(_AROUND.format(folder=folder, user=_user(), inner=inner))
+    with _started(Nginx(folder, port)) as server:
+        yield server
+
+
+def free_port() -> int:
     with create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
