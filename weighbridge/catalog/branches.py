@@ -95,6 +95,13 @@ class Branches:
             taken = connection.execute(_table.update().where(_is(key), free).values(asked_until=now + lasts))
             return bool(taken.rowcount)
 
+    def learned(self, key: BranchKey, commit: str) -> None:
+        """Store what commit a branch is at, as another answer of its Hub has said."""
+        with self._changes.database.write() as connection:
+            new = insert(connection, _table).values(**asdict(key), commit="", etag="", failure="", problem="")
+            connection.execute(new.on_conflict_do_nothing())
+        self.answered(key, commit, "")
+
     def answered(self, key: BranchKey, commit: str, etag: str) -> None:
         """Store what commit a branch is at now, which ends the turn."""
         now = self._changes.clock()

@@ -29,6 +29,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 #: How a caller is known: by a key of the catalog, by a token of the organisation's issuer, by one of a Hub which the
 #: mirror passes on, as the user of a command, or not at all; or it is the mirror itself, which follows a branch.
 CallerKind = Literal["key", "issuer", "hub", "cli", "anonymous", "mirror"]
+KINDS: tuple[CallerKind, ...] = get_args(CallerKind)
 
 PREFIX = "hf_wb"
 _RANDOM_LETTERS, _CHECKSUM_LETTERS = 43, 6

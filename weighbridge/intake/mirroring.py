@@ -8,6 +8,7 @@ means (intake.mirrored_models), and opening files (intake.mirrored_files).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from weighbridge.catalog import Transit
@@ -23,13 +24,15 @@ from weighbridge.errors import (
     NotAuthenticated,
     NotInCatalog,
     NotPermitted,
+    SourceUnavailable,
+    TooManyAtOnce,
     UnknownRevision,
     VersionRefused,
     VersionWithdrawn,
     WeighbridgeError,
 )
 from weighbridge.intake.asker import Asker
-from weighbridge.intake.following import followed
+from weighbridge.intake.following import followed, revalidated
 from weighbridge.intake.licensing import refuse_unacknowledged
 from weighbridge.intake.mirror_ingests import being_weighed, revision_name, taken_in
 from weighbridge.intake.mirrored_models import SOURCE_KINDS, MirroredModel, RepoKind
@@ -135,16 +138,14 @@ def served(
     name = _name_here(name, caller, resources)
     _refuse_stranger(kind, name, caller, resources)
     shown_too = describing and resources.mirror.upstream(name).show_refused
+    if in_transit and _mode(name, resources) == "read-through":
+        return _through(kind, name, revision, caller, resources, shown_too=shown_too)
     branch = followed(kind, name, revision, resources)
     try:
         found = _kept(kind, name, revision, resources, refused=shown_too)
     except VersionWithdrawn:
         raise
-    except (NotInCatalog, BeingWeighed) as missing:
-        if in_transit and _mode(name, resources) == "read-through":
-            return _handed_on(kind, name, revision, caller, resources, missing)
-        if isinstance(missing, BeingWeighed):
-            raise
+    except NotInCatalog as missing:
         taken = taken_in(kind, name, revision, caller, resources, missing)
         found = _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
     resources.uses.add(found.version.name, found.version.version)
@@ -165,17 +166,52 @@ def _mode(name: str, resources: Resources) -> MirrorMode:
     return resources.mirror.upstream(name).mode_of(name)
 
 
+def _through(
+    kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources, *, shown_too: bool
+) -> Served:
+    """Return what `served` does in the mode `read-through`: what a branch is now, or what passed while that is not had.
+
+    A newer commit that did not pass, could not be had, or is not for this caller leaves what passed before.
+    """
+    branch, model = revalidated(kind, name, revision, resources), resources.kept.model(revision_name(name, revision))
+    known = {one.commit for one in model.versions} if model is not None else set()
+    is_newer = branch is not None and branch.commit not in known
+    try:
+        found = _kept(kind, name, revision, resources, refused=shown_too)
+        resources.uses.add(found.version.name, found.version.version)
+    except VersionWithdrawn:
+        raise
+    except VersionRefused as refused:
+        if not is_newer:
+            raise
+        found = _handed_on(kind, name, revision, caller, resources, refused, branch)
+    except (NotInCatalog, BeingWeighed) as missing:
+        found = _handed_on(kind, name, revision, caller, resources, missing, branch)
+    else:
+        if is_newer:
+            with suppress(NotInCatalog, NotAuthenticated, NotPermitted, SourceUnavailable, TooManyAtOnce):
+                found = _handed_on(kind, name, revision, caller, resources, _absent(kind, name), branch)
+    return replace(found, branch=branch) if branch is not None else found
+
+
 def _handed_on(
-    kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources, missing: WeighbridgeError
+    kind: RepoKind,
+    name: str,
+    revision: str,
+    caller: Caller,
+    resources: Resources,
+    missing: WeighbridgeError,
+    branch: Branch | None,
 ) -> Served:
     """Return a revision as its Hub has it, before its verdict; one that has a verdict meanwhile, as the catalog has it.
 
     Another revision than `main` is a model of its own in the catalog, and so are its commits.
     """
-    wanted = revision_name(name, revision)
-    if wanted != name and resources.kept.model(wanted) is not None:
+    wanted, commit = revision_name(name, revision), branch.commit if branch is not None else ""
+    model = resources.kept.model(wanted)
+    if wanted != name and model is not None and (not commit or model.find(commit) is not None):
         return _kept(kind, wanted, "", resources, refused=False)
-    transit = transit_of(kind, name, revision, caller, resources, missing)
+    transit = transit_of(kind, name, revision, caller, resources, missing, commit)
     model = resources.kept.model(transit.name)
     if model is not None and model.find(transit.commit) is not None:
         return _kept(kind, transit.name, transit.commit, resources, refused=False)
@@ -207,13 +243,12 @@ def revisions(kind: RepoKind, name: str, caller: Caller, resources: Resources) -
     """
     name = _name_here(name, caller, resources)
     _refuse_stranger(kind, name, caller, resources)
+    if _mode(name, resources) == "read-through":
+        main, kept = _through(kind, name, "", caller, resources, shown_too=False), resources.kept.model(name)
+        return Revisions(main.commit, {one.number: one.commit for one in kept.versions if one.passed} if kept else {})
     try:
         model = _model(kind, name, resources)
-    except (NotInCatalog, BeingWeighed) as missing:
-        if _mode(name, resources) == "read-through":
-            return Revisions(_handed_on(kind, name, "", caller, resources, missing).commit, {})
-        if isinstance(missing, BeingWeighed):
-            raise
+    except NotInCatalog as missing:
         model = _model(kind, taken_in(kind, name, "", caller, resources, missing), resources)
     numbers = {one.number: one.commit for one in model.versions if one.passed}
     if not numbers:

@@ -37,6 +37,7 @@ from weighbridge.intake.flights import Awaiting, Flight
 from weighbridge.intake.mirror_ingests import reference, refuse_failed, refuse_starter, revision_name
 from weighbridge.intake.mirrored_models import COMMIT, RepoKind
 from weighbridge.intake.resources import Resources
+from weighbridge.intake.upstream_branches import branch_key
 from weighbridge.intake.workspace import Workspace, workspace_of
 from weighbridge.sources import import_source
 from weighbridge.store.growing import GrowingBlob
@@ -66,13 +67,20 @@ class _Received(Silent):
 
 
 def transit_of(
-    kind: RepoKind, name: str, revision: str, caller: Caller, resources: Resources, missing: WeighbridgeError
+    kind: RepoKind,
+    name: str,
+    revision: str,
+    caller: Caller,
+    resources: Resources,
+    missing: WeighbridgeError,
+    commit: str = "",
 ) -> Transit:
     """Return a revision of a model that is not here, as its Hub describes it, to be handed on.
 
     1. A name that belongs to another source here is not continued with what a Hub has under it.
     2. Only who may have a model taken in by asking gets what is not weighed.
-    3. A commit is known for good once its Hub was asked for it, or for a branch that is there; a branch, for a minute.
+    3. A commit is known for good once its Hub was asked for it, or for a branch that is there; a branch, for a minute
+       where it is not known to what commit it is now (intake.upstream_branches).
     4. A model that could not be weighed is not handed on any more, for some minutes.
 
     Args:
@@ -82,6 +90,7 @@ def transit_of(
         caller: who asks, and may read models of that name.
         resources: those of the process.
         missing: what the catalog says of it; raised where nothing is handed on.
+        commit: what commit a branch or a tag is now; empty where that is not known.
 
     Raises:
         Awaiting: its Hub is being asked.
@@ -98,10 +107,10 @@ def transit_of(
     plain = NotInCatalog(f"This registry has no {kind.removesuffix('s')} {name}.", name=name)
     refuse_starter(upstream, name, caller, missing if isinstance(missing, NotInCatalog) else plain)
     transits = resources.catalog.transits
-    is_commit = COMMIT.fullmatch(revision) is not None
-    found = transits.of_commit(kind, name, revision) if is_commit else transits.newest(kind, wanted)
-    if found is None or not (is_commit or resources.clock() - found.described_at < _FRESH):
-        found = _asked(kind, wanted, ref, caller, resources, found)
+    commit = revision if COMMIT.fullmatch(revision) else commit
+    found = transits.of_commit(kind, name, commit) if commit else transits.newest(kind, wanted)
+    if found is None or not (commit or resources.clock() - found.described_at < _FRESH):
+        found = _asked(kind, wanted, ref, caller, resources, found or transits.newest(kind, wanted))
     job = job_of(found, resources)
     if job is not None and job.ended and job.state != "done":
         refuse_failed(job, name, resources.clock())
@@ -119,6 +128,9 @@ def _asked(
                 import_source(ref.kind)
             declared = workspace.source(ref, AuthPlace()).resolve(ref)
         resources.catalog.transits.describe(kind, wanted, declared, caller.actor)
+        if not COMMIT.fullmatch(ref.revision):
+            key = branch_key(kind, ref.id, ref.revision, resources)
+            resources.catalog.branches.learned(key, declared.ref.revision)
 
     flight = resources.flights.join(("description", kind, wanted), ask)
     if flight.error is None:

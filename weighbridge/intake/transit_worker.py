@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from weighbridge.catalog import Transit, TransitEnd
-from weighbridge.domain.access import ANONYMOUS, Caller
+from weighbridge.domain.access import ANONYMOUS, KINDS, Caller, CallerKind
 from weighbridge.errors import TooManyAtOnce
 from weighbridge.intake.mirror_ingests import begun
 from weighbridge.intake.queue_worker import STOP_S
@@ -117,4 +117,5 @@ class TransitWorker:
 def _caller(actor: str) -> Caller:
     """Return the caller whom the audit log calls so."""
     kind, _, name = actor.partition(":")
-    return Caller(name, "reader", kind="issuer" if kind == "issuer" else "key") if name else ANONYMOUS
+    known: CallerKind = next((one for one in KINDS if one == kind), "key")
+    return Caller(name, "reader", kind=known) if name else ANONYMOUS

@@ -94,7 +94,7 @@ def branch_now(kind: RepoKind, name: str, revision: str, resources: Resources) -
         known = resources.catalog.branches.of(key)
     if known is None or not known.commit:
         raise _unknown(known, key, resources)
-    return _branch(known, began, name, resources)
+    return _branch(known, began, key, resources)
 
 
 def branch_lately(
@@ -108,7 +108,7 @@ def branch_lately(
     began, known = resources.clock(), resources.catalog.branches.of(key)
     if _is_due(known, name, resources):
         resources.branch_questions.ask(key, lambda etag: _ask(kind, key, etag, resources), 0.0, then)
-    return _branch(known, began, name, resources) if known is not None and known.commit else None
+    return _branch(known, began, key, resources) if known is not None and known.commit else None
 
 
 def branch_key(kind: RepoKind, name: str, revision: str, resources: Resources) -> BranchKey:
@@ -132,12 +132,14 @@ def _age_s(checked_at: datetime, now: datetime) -> float:
     return max(0.0, (now - checked_at).total_seconds())
 
 
-def _branch(known: StoredBranch, began: datetime, name: str, resources: Resources) -> Branch:
+def _branch(known: StoredBranch, began: datetime, key: BranchKey, resources: Resources) -> Branch:
     """Return what is known of a branch to a request that began at a time."""
     assert known.checked_at is not None, "a commit comes with an answer"
     age_s = _age_s(known.checked_at, resources.clock())
-    is_fresh = known.checked_at >= began or age_s <= resources.mirror.upstream(name).max_age_s
-    return Branch(known.commit, int(age_s), is_fresh, "" if is_fresh else known.problem)
+    if known.checked_at >= began or age_s <= resources.mirror.upstream(key.name).max_age_s:
+        return Branch(known.commit, int(age_s))
+    away = "Its Hub could not be reached a moment ago." if resources.branch_questions.away_s(key.hub) else ""
+    return Branch(known.commit, int(age_s), is_fresh=False, problem=known.problem or away)
 
 
 def _unknown(known: StoredBranch | None, key: BranchKey, resources: Resources) -> WeighbridgeError:

@@ -79,12 +79,12 @@ class Through:
 
 
 @contextmanager
-def handing_on(folder: Path, hub: Hub, name: str = "client", workers: int = 1) -> Iterator[Through]:
+def handing_on(folder: Path, hub: Hub, name: str = "client", workers: int = 1, more: str = "") -> Iterator[Through]:
     config = folder / "mirror.yaml"
     hub.tokens["hf_upstream"] = frozenset({"org/private"})
     config.write_text(
         "backends:\n  - type: huggingface\n    config:\n      prefix: /hub/\n"
-        f"      base_url: {hub.url}\n      token: ${{UPSTREAM_TOKEN}}\n      mode: read-through\n"
+        f"      base_url: {hub.url}\n      token: ${{UPSTREAM_TOKEN}}\n      mode: read-through\n{more}"
     )
     variables = {
         "WEIGHBRIDGE_POLICY": "minimal",
