@@ -83,6 +83,25 @@ def test_another_process_finds_what_a_digest_names(resources: Resources) -> None
     assert pulled_by_digest(NAME, image.digest, ANONYMOUS, resources)[1] == image
 
 
+def test_few_headers_are_read_for_a_digest(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (
+        "Q4_K_M",
+        "Q2_K",
+        *(f"IQ{number}_XS" for number in range(1, 9)),
+        *(f"Q{number}_1" for number in range(1, 9)),
+    )
+    add(resources, {f"m-{name}.gguf": weights(number) for number, name in enumerate(names)})
+    _, image = pulled(NAME, "Q8_1", "ollama", ANONYMOUS, resources)
+    forget(resources, headers=True)
+    read = gguf_facts.gguf.read
+    paths: list[Path] = []
+    monkeypatch.setattr(gguf_facts.gguf, "read", lambda path, limits: (paths.append(path), read(path, limits))[1])
+    assert pulled_by_digest(NAME, image.digest, ANONYMOUS, resources)[1] == image
+    for digest, content in image.made.items():
+        assert blob_of(NAME, digest, ANONYMOUS, resources).content == content
+    assert len(paths) == 1
+
+
 def test_one_image_of_two_versions(resources: Resources) -> None:
     add(resources)
     add(resources, NEW, "1.1.0")

@@ -6,18 +6,19 @@ Not here: what an image is made of (intake.ollama_images, intake.modelpack_image
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 
 from weighbridge.domain.digest import Digest
-from weighbridge.domain.gguf_names import chosen, gguf_files
+from weighbridge.domain.gguf_names import GgufFile, chosen, gguf_files
 from weighbridge.domain.text import shown
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UnknownRevision, UsageError
 from weighbridge.intake.gguf_facts import GgufReadings
 from weighbridge.intake.modelpack_images import modelpack_image
 from weighbridge.intake.oci_images import Form, Image
-from weighbridge.intake.ollama_images import gguf_image, is_ollamas, own_image
+from weighbridge.intake.ollama_images import gguf_image, is_ollamas, own_image, refuse_parts
 from weighbridge.store.interface import BlobStore
 
 #: The tag of the default version, and that of a version with every file.
@@ -108,7 +109,32 @@ class KeptImages:
                 f"Ollama cannot load {version.name} {version.version}: {why}.",
                 "Name a quantisation." if files else "oras, skopeo and other clients of OCI registries can pull it.",
             )
-        return gguf_image(version, picked, self.readings, self._store)
+        refuse_parts(picked)
+        return gguf_image(version, picked, self.readings.of(_digest(version, picked)), self._store)
+
+    def guessed(self, version: ModelVersion) -> Iterator[Image]:
+        """Yield the images for Ollama of the models in GGUF of a version, as if all had the header of the default one.
+
+        The headers of quantisations of one model differ in little that an image has. Whoever looks for the image with
+        a digest has found it if a guess has that digest, without reading each header.
+
+        Raises:
+            BlobMissing, ScannerUnavailable: the default one's header could not be read.
+        """
+        files = gguf_files(version.manifest.by_path)
+        default = chosen(files, "")
+        if default is None or default.is_split or is_ollamas(version):
+            return
+        facts = self.readings.of(_digest(version, default))
+        for one in files:
+            if not one.is_split:
+                yield gguf_image(version, one, facts, self._store)
+
+
+def _digest(version: ModelVersion, one: GgufFile) -> Digest:
+    digest = version.manifest.by_path[one.paths[0]].digest
+    assert digest is not None, "a computed manifest has the digest of every file"
+    return digest
 
 
 def choices(version: ModelVersion) -> list[str]:

@@ -16,7 +16,7 @@ from weighbridge.domain.gguf_names import GgufFile, projector
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import UsageError, WeighbridgeError
-from weighbridge.intake.gguf_facts import GgufFacts, GgufReadings
+from weighbridge.intake.gguf_facts import GgufFacts
 from weighbridge.intake.oci_images import Draft, Image, compact, descriptor
 from weighbridge.sources.ollama_layers import CONFIG as OWN_CONFIG
 from weighbridge.sources.ollama_layers import layers_of
@@ -53,23 +53,29 @@ def own_image(version: ModelVersion) -> Image:
     return draft.image(MANIFEST, descriptor(_CONFIG, files[OWN_CONFIG]))
 
 
-def gguf_image(version: ModelVersion, chosen: GgufFile, readings: GgufReadings, store: BlobStore) -> Image:
-    """Return a model in GGUF as Ollama gets it.
-
-    Raises:
-        UsageError: it is in several files.
-        BlobMissing, ScannerUnavailable: its header could not be read.
-    """
+def refuse_parts(chosen: GgufFile) -> None:
+    """Refuse a model in several files. Raises UsageError."""
     if chosen.is_split:
         raise UsageError(
             f"{chosen.paths[0]} is one of {len(chosen.paths)} parts of a model, and Ollama pulls no model in parts.",
             "Name another tag, or fetch it with another client and merge it: llama-gguf-split --merge.",
         )
+
+
+def gguf_image(version: ModelVersion, chosen: GgufFile, facts: GgufFacts, store: BlobStore) -> Image:
+    """Return a model in one file of GGUF as Ollama gets it.
+
+    Args:
+        version: the version.
+        chosen: the model.
+        facts: what its header says.
+        store: has the files beside it.
+
+    Raises:
+        BlobMissing: a file beside it is not in the store.
+    """
     draft, files = Draft(version), version.manifest.by_path
-    entry = files[chosen.paths[0]]
-    assert entry.digest is not None, "a computed manifest has the digest of every file"
-    facts = readings.of(entry.digest)
-    draft.add_file(f"{_LAYER}model", entry.path)
+    draft.add_file(f"{_LAYER}model", chosen.paths[0])
     if eyes := projector(files):
         draft.add_file(f"{_LAYER}projector", eyes)
     _add_chat(draft, facts, store)

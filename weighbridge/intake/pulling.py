@@ -7,10 +7,9 @@ asks that first. Not here: the protocol (web.oci), and what an image is made of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
 
 from weighbridge.domain.access import Caller
 from weighbridge.domain.digest import Digest
@@ -21,7 +20,7 @@ from weighbridge.errors import FileNotInVersion, UnknownRevision, UsageError, Ve
 from weighbridge.intake.kept_images import LATEST, choices
 from weighbridge.intake.mirrored_models import MAIN, MirroredModel
 from weighbridge.intake.mirroring import Served, refuse_bytes, served
-from weighbridge.intake.oci_images import FORMS, Form, Image
+from weighbridge.intake.oci_images import Form, Image
 from weighbridge.intake.resources import Resources
 
 #: What a tag may be.
@@ -201,22 +200,33 @@ def _images(asked: str, digest: Digest, caller: Caller, resources: Resources) ->
 
 
 def _every_image(
-    name: str, numbers: Iterable[str], caller: Caller, resources: Resources
+    name: str, numbers: Sequence[str], caller: Caller, resources: Resources
 ) -> Iterator[tuple[Served, Image]]:
-    """Yield the images of versions of a model, as many as one request may cost."""
+    """Yield the images of versions of a model, as many as one request may cost.
+
+    First those for which one header of a version is read, which is guessed to be that of its other models, too.
+    """
     reads, layers = _MOST_READ, _MOST_LAYERS
     for number in numbers:
         given = served("models", name, number, caller, resources)
-        for choice, form in product(("", *choices(given.version)[1:]), FORMS):
-            if form == "ollama" and not _is_read(given.version, choice, resources):
-                reads -= 1
-                if reads < 0:
-                    continue
+        for choice in ("", *choices(given.version)[1:]):
             layers -= len(given.version.manifest.files)
             if layers < 0:
                 return
             with suppress(UsageError):
-                yield given, resources.images.of(given.version, choice, form)
+                yield given, resources.images.of(given.version, choice, "modelpack")
+        reads -= 0 if _is_read(given.version, "", resources) else 1
+        if reads >= 0:
+            with suppress(UsageError):
+                yield given, resources.images.of(given.version, "", "ollama")
+            yield from ((given, image) for image in resources.images.guessed(given.version))
+    for number in numbers:
+        given = served("models", name, number, caller, resources)
+        for choice in choices(given.version)[1:]:
+            reads -= 0 if _is_read(given.version, choice, resources) else 1
+            if reads >= 0:
+                with suppress(UsageError):
+                    yield given, resources.images.of(given.version, choice, "ollama")
 
 
 def _passed(model: MirroredModel) -> list[str]:

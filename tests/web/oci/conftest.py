@@ -101,7 +101,7 @@ class Ollama:
         """Return the address of the parts, which has to be named by the last answer, even by one with bytes."""
         url = f"{self._root}{path}"
         for _ in range(10):
-            with httpx.Client(trust_env=False) as client, client.stream("GET", url, headers=self._named()) as found:
+            with _client() as client, client.stream("GET", url, headers=self._named()) as found:
                 assert found.status_code in (200, 307), f"unexpected status code {found.status_code}"
                 assert "location" in found.headers, "http: no Location header in response"
                 location = str(found.url.join(found.headers["location"]))
@@ -147,10 +147,14 @@ class Ollama:
         return named | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
 
     def _send(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        with httpx.Client(trust_env=False) as client:
+        with _client() as client:
             found = client.request(method, url, headers=headers)
         self.requests.append(found.request)
         return found
+
+
+def _client() -> httpx.Client:
+    return httpx.Client(trust_env=False, timeout=60)
 
 
 @dataclass

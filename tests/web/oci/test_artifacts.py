@@ -121,10 +121,20 @@ def test_tags_in_parts(oci: OciServed) -> None:
 
 def test_repositories_are_those_that_passed(oci: OciServed) -> None:
     oci.mirror.add("artifacts/refused", verdict="FAILED")
+    oci.mirror.add("artifacts/sign:7b")
     names = [one for one in oci.get("/_catalog").json()["repositories"] if one.lower().startswith("artifacts/")]
-    assert names == ["Artifacts/Files", "artifacts/gguf"]
-    found = oci.get("/_catalog?n=1")
-    assert found.links["next"]["url"].startswith("/v2/_catalog?n=1&last=")
+    assert {"Artifacts/Files", "artifacts/gguf", "artifacts/sign-7b"} <= set(names)
+    assert "artifacts/refused" not in names
+    found, seen = oci.get("/_catalog?n=1"), []
+    while True:
+        seen += found.json()["repositories"]
+        if "next" not in found.links:
+            break
+        found = oci.get(found.links["next"]["url"].removeprefix("/v2"))
+    assert seen == oci.get("/_catalog").json()["repositories"]
+    after = oci.get("/_catalog?n=1&last=artifacts%2Fsign-7b").json()["repositories"]
+    assert after != ["artifacts/sign-7b"], "a client that names the last entry itself goes on"
+    assert oci.get("/_catalog?n=0").json() == {"repositories": []}
 
 
 def test_ranges_of_a_blob(oci: OciServed) -> None:
