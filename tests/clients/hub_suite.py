@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import huggingface_hub
 
+from tests.clients.environments import make
 from tests.services.weighbridge import serving
 from tests.web.mirror.conftest import mirrored
 
@@ -73,8 +74,7 @@ def unpacked(folder: Path, url: str) -> Path:
     ]
     subprocess.run([*pip, "--dest", str(folder), wanted], check=True)
     archive = next(folder.glob("huggingface_hub-*.tar.gz"))
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder / "sources", filter="data")
+    shutil.unpack_archive(archive, folder / "sources")
     suite = next((folder / "sources").glob("*/tests")).rename(folder / "hub_suite_tests")
     constants = suite / "testing_constants.py"
     text = constants.read_text()
@@ -93,7 +93,20 @@ def run(suite: Path, modules: list[str], variables: dict[str, str]) -> str:
     environment = {**os.environ, **variables, "PYTHONPATH": str(_ROOT), "HF_HOME": str(suite.parent / "cache")}
     environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1", "HF_TOKEN": ""}
     paths = [str(suite / f"{module}.py") for module in modules if (suite / f"{module}.py").exists()]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "120", "-W", "ignore"]
+    made = make("hub-suite")
+    assert not made.failure, made.failure
+    command = [
+        made.program("python"),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--timeout",
+        "120",
+        "-W",
+        "ignore",
+    ]
     subprocess.run(
         [
             *command,

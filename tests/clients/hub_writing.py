@@ -69,7 +69,7 @@ class Repositories:
         return oid
 
     def remove(self, kind: str, name: str) -> None:
-        """Withdraw what a repository has, so that it is absent."""
+        """Forget what a repository has: another one may be made under its name."""
         for key in [key for key in self._branches if key[:2] == (kind, name)]:
             del self._branches[key]
 
@@ -82,7 +82,11 @@ _PUBLIC: tuple[tuple[str, str, str, str, dict[str, bytes]], ...] = (
             "julien-c/dummy-unknown",
             branch,
             oid,
-            {"config.json": b"{}".ljust(851), "pytorch_model.bin": b"w" * 65_000},
+            {
+                "config.json": b"{}".ljust(851),
+                "pytorch_model.bin": b"w" * 65_000,
+                "README.md": f"# {branch} {oid}".encode(),
+            },
         )
         for branch, oid in ((MAIN, "f2c752cfc5c0ab6f4bdec59acea69eefbee381c2"), (MAIN, ""), ("refs/pr/1", ""))
     ),

@@ -6,6 +6,7 @@ Not here: the clients (table), and the served mirrors (stage).
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.clients.table import Client
 
 #: Calls of a client until a model has to be weighed and loaded in the mode `gated`.
 _MOST_CALLS = 12
+#: Seconds that a user waits before the next one.
+_BETWEEN_CALLS_S = 3
 _REASON = "The file is infected: Eicar-Test-Signature."
 
 
@@ -123,7 +126,7 @@ def quarantined(trial: Trial) -> Outcome:
 
 def withdrawn(trial: Trial) -> Outcome:
     """Ask for a model that was withdrawn after it was loaded: the cache does not give it out any more."""
-    if not trial.client.asks:
+    if not trial.client.asks or not trial.client.recalls:
         return Outcome(None)
     name, home = f"{trial.name}-withdrawn", trial.stage.home()
     put(trial.stage.open, trial.client, name, trial.files(1), 1)
@@ -159,6 +162,7 @@ def gated(trial: Trial) -> Outcome:
             return Outcome(run.loaded == trial.value(1), "" if call == 1 else f"with call {call}")
         if trial.client.shows and not run.says("being weighed"):
             return Outcome(False, run.words[-300:])
+        time.sleep(_BETWEEN_CALLS_S)
     return Outcome(False, "it never loads")
 
 

@@ -43,6 +43,7 @@ class Client:
         shows: whether it shows the message of a refusal; others show its status.
         asks: whether it asks before it uses its cache.
         falls_back: whether it uses its cache when it gets no answer.
+        recalls: whether it uses its cache no more after an answer that there is no such revision.
         has_keys: whether it sends a key to a host other than the Hub's.
     """
 
@@ -58,6 +59,7 @@ class Client:
     shows: bool = True
     asks: bool = True
     falls_back: bool = True
+    recalls: bool = True
     has_keys: bool = True
 
 
@@ -96,7 +98,11 @@ CLIENTS: tuple[Client, ...] = (
         asks=False,
         has_keys=False,
     ),
-    Client("llama.cpp b11434", "llama.cpp", "gguf_with_llama_cpp.sh", samples.gguf, of_one_file, pins=False),
+    Client(
+        *("llama.cpp -hf, its requests", "hub-2", "gguf_as_llama_cpp.py", samples.gguf, of_one_file),
+        pins=False,
+        recalls=False,
+    ),
     Client("OpenDAL 0.47.12 (Rust)", "opendal", "files_with_opendal.py", samples.one_file, the_digest, caches=False),
     Client("requests, two ranges", "hub-0.36", "ranges_with_requests.py", samples.one_file, the_digest, caches=False),
     Client("curl", "debian", "file_with_curl.sh", samples.one_file, of_one_file, caches=False),

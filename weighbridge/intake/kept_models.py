@@ -17,7 +17,7 @@ from typing import TypeVar
 from weighbridge.catalog import Catalog, ModelQuery
 from weighbridge.domain.audit import SERVED, Head
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake.mirrored_models import MirroredModel, hub_name, mirrored
+from weighbridge.intake.mirrored_models import REVISION_MARK, MirroredModel, hub_name, mirrored
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T", MirroredModel, ModelVersion)
@@ -88,6 +88,15 @@ class KeptModels:
         found = [one.name for one in self._catalog.lists.models(ModelQuery(search=part)) if part]
         named = [name for name in found if wanted in (name.lower(), hub_name(name).lower())]
         return named[0] if len(named) == 1 else ""
+
+    def other_revision(self, name: str, commit: str) -> str:
+        """Return the name of the model that is another revision of a model and has a commit; empty for none."""
+        pattern = "".join("[[]" if sign == "[" else sign for sign in name) + REVISION_MARK + "*"
+        for one in self._catalog.lists.models(ModelQuery(names=(pattern,))):
+            model = self.model(one.name)
+            if model is not None and model.find(commit) is not None:
+                return one.name
+        return ""
 
     def version(self, name: str, number: str) -> ModelVersion | None:
         """Return a version, whole, or None."""

@@ -7,6 +7,7 @@ means (intake.mirrored_models), and opening files (intake.mirrored_files).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -146,8 +147,11 @@ def served(
     except VersionWithdrawn:
         raise
     except NotInCatalog as missing:
-        taken = taken_in(kind, name, revision, caller, resources, missing)
-        found = _kept(kind, taken, revision if taken == name else "", resources, refused=shown_too)
+        other = _other_revision(name, revision, resources)
+        if not other:
+            other = taken_in(kind, name, revision, caller, resources, missing)
+            revision = revision if other == name else ""
+        found = _kept(kind, other, revision, resources, refused=shown_too)
     resources.uses.add(found.version.name, found.version.version)
     return replace(found, branch=branch) if branch is not None else found
 
@@ -160,6 +164,16 @@ def _name_here(asked: str, caller: Caller, resources: Resources) -> str:
     """
     is_hubs = caller.kind == "hub" or _mode(asked, resources) != "catalog"
     return asked if is_hubs else resources.kept.name_of(asked)
+
+
+def _other_revision(name: str, revision: str, resources: Resources) -> str:
+    """Return the name of another revision of a model that has a commit; empty for none.
+
+    A client that loads a branch asks for its commit, then for each file by that.
+    """
+    if not re.fullmatch("[0-9a-f]{40}", revision) or _mode(name, resources) == "catalog":
+        return ""
+    return resources.kept.other_revision(name, revision)
 
 
 def _mode(name: str, resources: Resources) -> MirrorMode:

@@ -122,6 +122,21 @@ def test_clients_wait_for_a_hub_that_is_away_and_for_their_turn() -> None:
         assert error.problem in found.headers["x-error-message"]
 
 
+def test_a_branch_is_taken_in_once_and_loads_by_its_commit(gated: Gated, tmp_path: Path) -> None:
+    """Clients ask for the branch's commit, then for each file by that."""
+    gated.hub.add("org/branched", FILES).commit({**FILES, "config.json": b'{"of": "other"}'}, branch="other")
+    commit = gated.until("/api/models/org/branched/revision/other").json()["sha"]
+    code = (
+        "from huggingface_hub import snapshot_download\n"
+        "print(open(snapshot_download('org/branched', revision='other') + '/config.json').read())\n"
+    )
+    done = gated.mirror.python(code, tmp_path, HF_TOKEN=gated.token)
+    assert '{"of": "other"}' in done.stdout, done.stderr
+    names = [job.order.name for job in gated.mirror.served.catalog.jobs.listed() if "org/branched" in job.order.name]
+    assert names == ["org/branched:revision/other"]
+    assert gated.get(f"/org/branched/resolve/{commit}/none").headers["x-error-code"] == "EntryNotFound"
+
+
 def test_without_a_key_nothing_is_taken_in(gated: Gated) -> None:
     gated.hub.add("org/anonymous", FILES)
     response = gated.mirror.get("/org/anonymous/resolve/main/config.json")
