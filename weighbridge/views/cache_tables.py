@@ -63,7 +63,7 @@ def eviction(done: Eviction) -> RenderableType:
     if len(done.versions) > _MOST:
         rows.append(Text(f"So {verb.replace('is', 'are')} {counted(len(done.versions) - _MOST, 'further version')}."))
     if done.collected.dry_run and done.versions:
-        rows.append(Text(f"{bytes_text(done.freed)} would be freed in all. Of what nothing needs already:"))
+        rows.append(Text(f"{bytes_text(done.freed)} would be freed in all. Of it, nothing needs already:"))
     return Group(*rows, collection(done.collected))
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CELL = 40
 #: Values that say nothing.
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
-_RIGHT = ("versions", "parameters", "size", "files")
+_RIGHT = ("versions", "parameters", "size", "files", "on the disk")
 
 
 class Unwrapped:
