@@ -75,8 +75,15 @@ def read(given: Served, path: str, resources: Resources) -> bytes:
     return found
 
 
+def landed(resources: Resources) -> None:
+    """Wait until nothing is fetched any more."""
+    while not all(one.has_ended for one in resources.flights._known.values()):
+        time.sleep(0.005)
+
+
 def look(door: Door, resources: Resources) -> None:
     """Let some quiet seconds pass, and have the worker look."""
+    landed(resources)
     door.now += timedelta(seconds=10)
     for one in resources.open_transits._open.values():
         one.used_at -= 10
@@ -144,8 +151,7 @@ def test_what_cannot_be_weighed_is_named_and_refused_for_a_while(door: Door) -> 
         assert read(given, "config.json", resources)
         with pytest.raises(IntegrityError):
             read(given, "model.bin", resources)
-        while not all(one.has_ended for one in resources.flights._known.values()):
-            time.sleep(0.005)
+        landed(resources)
         with pytest.raises(NotInCatalog, match="was promised"):
             read(given, "model.bin", resources)
         look(door, resources)
