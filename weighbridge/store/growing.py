@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.errors import BlobMissing, IntegrityError, SourceUnavailable, WeighbridgeError
 from weighbridge.store.failures import store_errors
 from weighbridge.store.local import LocalBlobStore
-from weighbridge.store.reading import PIECE
+from weighbridge.store.reading import PIECE, SPAN, is_in_memory, load
 
 
 class Receiving(Protocol):
@@ -46,8 +47,12 @@ class GrowingBlob:
         receiving: who receives it on behalf of the reader; without one, what is there is read.
 
     Attributes:
+        file: the open file, for the kernel to send; another one after each look at the disk.
         size: in bytes.
     """
+
+    file: FileIO
+    _is_open = False
 
     def __init__(
         self,
@@ -59,17 +64,29 @@ class GrowingBlob:
     ) -> None:
         self._store, self._part, self._digest, self.size = store, part, digest, size
         self._receiving = receiving
-        self._descriptor, self._there, self._whole = -1, 0, False
+        self._there, self._whole = 0, False
         self._at, self._given = 0, False
 
     def close(self) -> None:
         """Close the file; a second call is harmless."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._is_open:
+            self.file.close()
+            self._is_open = False
 
-    def in_file(self) -> None:
-        """Return None: what can be sent of the file is not known before it is read."""
+    def in_file(self) -> GrowingBlob:
+        """Return the blob: its bytes are given out as they are in its file."""
+        return self
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether its bytes need not be seen to be proven: they are hashed as they come."""
+        return True
+
+    #: How `store.reading` says that a blob is hashed beside reading: this one is not.
+    is_large = is_being_proven = False
+
+    def refuse_changed(self) -> None:
+        """Do nothing: a span that is there is what it was."""
 
     @property
     def _has_ended(self) -> bool:
@@ -94,25 +111,42 @@ class GrowingBlob:
         """Yield the bytes from `start` to before `stop`, and nothing, `b""`, where they are not there yet.
 
         Raises:
+            WeighbridgeError: as `spans`.
+        """
+        for begin, length in self.spans(start, stop):
+            if not length:
+                yield b""
+            for at in range(begin, begin + length, PIECE):
+                with store_errors(self._part):
+                    yield os.pread(self.file.fileno(), min(PIECE, begin + length - at), at)
+
+    def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield beginning and length of each span from `start` to before `stop` once it is in the file.
+
+        The length is 0 where nothing more is there yet.
+
+        Raises:
             IntegrityError: the bytes are not those that were promised, or were received anew.
             SourceError: they cannot be had.
         """
         while start < stop:
             self._at, has_ended = start, self._has_ended  # In this order: what has ended grows no more.
-            piece = self._read(start, min(stop, start + PIECE))
-            if not piece and has_ended:
+            length = max(0, min(stop, self._readable(), start + SPAN) - start)
+            if not length and has_ended:
                 raise self._failure or SourceUnavailable("The file did not arrive whole.", "Ask for it again.")
-            self._given = self._given or bool(piece)
-            start += len(piece)
+            self._given = self._given or length > 0
+            yield start, length
+            start += length
             self._at = start
-            yield piece
 
-    def _read(self, start: int, stop: int) -> bytes:
-        stop = min(stop, self._readable() if stop > self._readable_before else stop)
-        if start >= stop:
-            return b""
+    def is_in_memory(self, start: int, length: int) -> bool:
+        """Return whether a span can be sent without waiting for the disk; False where the system cannot tell."""
+        return is_in_memory(self.file, start, length)
+
+    def load(self, start: int, length: int) -> None:
+        """Have a span read from the disk, and wait until it is in memory."""
         with store_errors(self._part):
-            return os.pread(self._descriptor, stop - start, start)
+            load(self.file, start, length)
 
     @property
     def _readable_before(self) -> int:
@@ -138,15 +172,15 @@ class GrowingBlob:
     def _open(self, path: Path) -> None:
         """Open a file anew, as other machines' bytes are seen then; the same one as before where bytes were given."""
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            file = FileIO(path)
         except FileNotFoundError:
             return
-        status = os.fstat(descriptor)
-        if self._descriptor >= 0 and os.fstat(self._descriptor).st_ino != status.st_ino and self._given:
-            os.close(descriptor)
+        status = os.fstat(file.fileno())
+        if self._is_open and os.fstat(self.file.fileno()).st_ino != status.st_ino and self._given:
+            file.close()
             raise IntegrityError(
                 "The file was received anew while it was handed on, so that its parts may not belong together.",
                 "Ask for it again, from its beginning.",
             )
         self.close()
-        self._descriptor, self._there = descriptor, status.st_size
+        self.file, self._is_open, self._there = file, True, status.st_size

@@ -90,19 +90,12 @@ class OpenBlob:
 
     def is_in_memory(self, start: int, length: int) -> bool:
         """Return whether a span can be sent without waiting for the disk; False where the system cannot tell."""
-        try:
-            for place in (start, start + length - 1):
-                os.preadv(self.file.fileno(), [bytearray(1)], place, os.RWF_NOWAIT)
-        except (OSError, AttributeError):
-            return False
-        return True
+        return is_in_memory(self.file, start, length)
 
     def load(self, start: int, length: int) -> None:
         """Have a span read from the disk, and wait until it is in memory."""
         with store_errors(self._readings.store.root):
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(self.file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
-            os.pread(self.file.fileno(), 1, start + length - 1)
+            load(self.file, start, length)
 
     def _hashed(self) -> Iterator[bytes]:
         hasher, held = Hasher(), b""
@@ -143,6 +136,23 @@ class OpenBlob:
         return IntegrityError(
             f"The blob {self._digest} is damaged on the disk.", "See `weighbridge fsck`.", expected=str(self._digest)
         )
+
+
+def is_in_memory(file: FileIO, start: int, length: int) -> bool:
+    """Return whether a span of a file can be read without waiting for the disk; False where the system cannot tell."""
+    try:
+        for place in (start, start + length - 1):
+            os.preadv(file.fileno(), [bytearray(1)], place, os.RWF_NOWAIT)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def load(file: FileIO, start: int, length: int) -> None:
+    """Have a span of a file read from the disk, and wait until it is in memory."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+    os.pread(file.fileno(), 1, start + length - 1)
 
 
 class BlobReadings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from anyio import move_on_after, sleep
 from anyio.to_thread import run_sync
@@ -64,3 +64,9 @@ class ArrivingTransfer(FileTransfer):
             piece = await run_sync(next, self._pieces, None)
             if piece is None or piece:
                 return piece or b""
+
+    async def _there(self, spans: Iterator[tuple[int, int]]) -> AsyncIterator[tuple[int, int]]:
+        while span := await run_sync(next, spans, None):
+            if span[1]:
+                yield span
+            await until(lambda: self._file.is_ready, math.inf)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 
 from anyio import CancelScope, create_task_group, sleep
@@ -110,7 +110,7 @@ class FileTransfer(Response):
         return blob, self._ranges[0] if self._ranges else ByteRange(0, blob.size)
 
     async def _send_spans(self, send: Send, blob: BytesInFile, part: ByteRange) -> None:
-        for start, length in blob.spans(part.start + self._sent, part.stop):
+        async for start, length in self._there(blob.spans(part.start + self._sent, part.stop)):
             if not blob.is_in_memory(start, length):
                 await run_sync(blob.load, start, length)
             more = self._sent + length < self._length
@@ -118,6 +118,11 @@ class FileTransfer(Response):
                 await self._until_proven(blob)
             await send({"type": ZERO_COPY, "file": blob.file, "offset": start, "count": length, "more_body": more})
             self._sent += length
+
+    async def _there(self, spans: Iterator[tuple[int, int]]) -> AsyncIterator[tuple[int, int]]:
+        """Yield the spans that can be sent."""
+        for span in spans:
+            yield span
 
     async def _until_proven(self, blob: BytesInFile) -> None:
         """Wait until all of a file was hashed that all of it is right. Raises IntegrityError where it is not."""
