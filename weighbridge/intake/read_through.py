@@ -124,8 +124,7 @@ def _asked(
 
     def ask() -> None:
         with workspace_of(resources, Asker(on_behalf=True, actor=caller.actor)) as workspace:
-            with _importing:
-                import_source(ref.kind)
+            import_ahead(ref.kind)
             declared = workspace.source(ref, AuthPlace()).resolve(ref)
         resources.catalog.transits.describe(kind, wanted, declared, caller.actor)
         if not COMMIT.fullmatch(ref.revision):
@@ -138,6 +137,12 @@ def _asked(
     if known is not None and flight.error.retryable:
         return known
     raise _refusal(flight.error, ref.id)
+
+
+def import_ahead(kind: str) -> None:
+    """Import what asks a Hub: that takes a second or two, which no client should wait for."""
+    with _importing:
+        import_source(kind)
 
 
 def job_of(transit: Transit, resources: Resources) -> StoredJob | None:
@@ -210,8 +215,7 @@ def _fetched(transit: Transit, entry: FileEntry, ref: ModelRef, workspace: Works
 
     def work() -> None:
         with resources.open_transits.flying(transit.id):
-            with _importing:
-                import_source(ref.kind)
+            import_ahead(ref.kind)
             source = workspace.source(ref, AuthPlace())
             heard, began = _Received(resources.received), time.monotonic()
             try:

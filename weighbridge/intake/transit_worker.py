@@ -17,8 +17,9 @@ from weighbridge.catalog import Transit, TransitEnd
 from weighbridge.domain.access import ANONYMOUS, KINDS, Caller, CallerKind
 from weighbridge.errors import TooManyAtOnce
 from weighbridge.intake.mirror_ingests import begun
+from weighbridge.intake.mirrored_models import SOURCE_KINDS
 from weighbridge.intake.queue_worker import STOP_S
-from weighbridge.intake.read_through import described, job_of
+from weighbridge.intake.read_through import described, import_ahead, job_of
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
 
@@ -53,6 +54,7 @@ class TransitWorker:
             self._thread.join(STOP_S)
 
     def _work(self) -> None:
+        import_ahead(SOURCE_KINDS["models"])
         while not self._stopping.wait(_ROUND_S):
             try:
                 self.look()
