@@ -177,10 +177,10 @@ def test_a_hub_is_asked_once_and_its_last_word_counts_while_it_is_away(door: Doo
         assert ask(resources).commit == ask(resources, revision=commit).commit == commit
         assert revisions("models", "org/name", READER, resources).main == commit
         assert len(door.hub.asked("GET", "/api/models/org/name/tree")) == 1
-        door.now += timedelta(minutes=5)
+        door.now += timedelta(minutes=6)
         newer = door.hub.repositories["models", "org/name"].commit({**FILES, "more.txt": b"more"})
         assert ask(resources).commit == newer
-        door.now += timedelta(minutes=5)
+        door.now += timedelta(minutes=6)
         door.hub.fault("/api/models/org/name/revision/main", status=404)
         door.hub.fault("/api/models/org/name", status=503)
         assert ask(resources).commit == newer
