@@ -21,6 +21,7 @@ from weighbridge.errors import (
     SourceUnavailable,
     WeighbridgeError,
 )
+from weighbridge.intake import hub_tokens
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.hub_permits import HubTokens
 from weighbridge.intake.hub_tokens import holder_of, is_passed
@@ -196,7 +197,10 @@ def test_keys_of_ours_go_nowhere(door: Door, passing: Resources) -> None:
         assert not is_passed(ALICE, "org/private", plain)
 
 
-def test_many_questions_at_once_hold_up_a_few_requests(door: Door, passing: Resources) -> None:
+def test_many_questions_at_once_hold_up_a_few_requests(
+    door: Door, passing: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_tokens, "_TIMEOUT_S", 0.3)
     door.hub.fault("/auth-check", hang_after=-1)
 
     def ask(number: int) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.intake.test_mirror_ingests import FILES, Door
 from tests.simulators.hub import Hub
+from tests.simulators.web import WebServer
 from weighbridge.catalog import Catalog
 from weighbridge.errors import NotInCatalog, NotPermitted, SourceUnavailable, UnknownRevision
 from weighbridge.intake import upstream_branches
@@ -257,3 +259,10 @@ def test_the_catalog_keeps_its_own_name(tmp_path: Path) -> None:
         with Catalog.open(url, door.clock) as catalog:
             names.add(catalog.branches.identity())
     assert len(names) == 1
+
+
+def test_a_hub_whose_certificate_nobody_knows(tmp_path: Path) -> None:
+    with WebServer(tmp_path) as server:
+        door = Door(tmp_path, SimpleNamespace(url=server.url("", "localhost")))  # type: ignore[arg-type]
+        with door.open() as resources, pytest.raises(NotInCatalog, match="certificate of localhost is not trusted"):
+            now(resources)

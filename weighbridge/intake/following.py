@@ -12,15 +12,11 @@ from datetime import timedelta
 
 from weighbridge.domain.access import Caller
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.request import IngestRequest
 from weighbridge.errors import NotInCatalog, NotPermitted, SourceUnavailable
-from weighbridge.intake.asker import Asker
-from weighbridge.intake.job_orders import OrderSlip, order_ingest
-from weighbridge.intake.mirror_ingests import revision_name
+from weighbridge.intake.mirror_ingests import begun, revision_name
 from weighbridge.intake.mirrored_models import COMMIT, MAIN, SOURCE_KINDS, RepoKind, unqualified
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.upstream_branches import Branch, branch_key, branch_lately, branch_now
-from weighbridge.intake.workspace import workspace_of
 
 #: Whose jobs they are: the operator's, who has written `follow`, and not those of a client that came by.
 FOLLOWER = Caller("follow", "publisher", kind="mirror")
@@ -90,5 +86,4 @@ def _take_in(kind: RepoKind, ref: ModelRef, wanted: str, resources: Resources) -
     is_tried = earlier is not None and not (earlier.end is not None and earlier.end.retryable)
     if is_tried or jobs.newest_ingest(wanted) is not None:
         return
-    with workspace_of(resources, Asker(on_behalf=True, actor=FOLLOWER.actor)) as workspace:
-        order_ingest(IngestRequest(newer, name=wanted), OrderSlip(FOLLOWER, for_mirror=True), workspace, once=True)
+    begun(newer, wanted, FOLLOWER, resources)

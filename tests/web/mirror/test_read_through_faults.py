@@ -17,15 +17,9 @@ pytestmark = pytest.mark.xdist_group("web")
 
 @pytest.fixture(scope="module")
 def through(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Through]:
-    more = "      max_age: 0.5\n      timeout: 1\n"
+    more = "      max_age: 0.5\n      timeout: 0.3\n"
     with Hub() as hub, handing_on(tmp_path_factory.mktemp("faults"), hub, more=more) as found:
         yield found
-
-
-def weighed(through: Through, name: str) -> None:
-    """Have a model handed on, and wait for its verdict."""
-    assert through.get(f"/{name}/resolve/main/config.json").status_code == 200
-    through.until_weighed(name)
 
 
 def commit_of(through: Through, name: str, revision: str = "main") -> str:
@@ -33,13 +27,18 @@ def commit_of(through: Through, name: str, revision: str = "main") -> str:
 
 
 def test_a_branch_that_moved_is_handed_on_anew(through: Through) -> None:
-    repository = through.hub.add("org/moving", files("moving"))
-    first = repository.branches["main"]
-    weighed(through, "org/moving")
+    repository, worse = (through.hub.add(f"org/{name}", files(name)) for name in ("moving", "worse"))
+    first, before_worse = repository.branches["main"], worse.branches["main"]
+    for name in ("org/moving", "org/worse"):
+        assert through.get(f"/{name}/resolve/main/config.json").status_code == 200
+    for name in ("org/moving", "org/worse"):
+        through.until_weighed(name)
+    bad = worse.commit({**files("worse"), "run.bin": eicar()})
     repository.branches["dev"] = first
     assert commit_of(through, "org/moving") == commit_of(through, "org/moving", "dev") == first
     second = repository.commit({**files("moving"), "more.json": b"{}"})
     time.sleep(0.6)
+    assert through.get("/org/worse/resolve/main/run.bin").content == eicar()
     found = through.get("/org/moving/resolve/main/more.json")
     assert (found.content, found.headers["x-repo-commit"]) == (b"{}", second)
     assert "not been weighed yet" in found.headers["x-hf-warning"]
@@ -50,21 +49,17 @@ def test_a_branch_that_moved_is_handed_on_anew(through: Through) -> None:
     for _ in range(3):
         assert commit_of(through, "org/moving", second) == second
     assert len(through.hub.requests) == before, "no Hub is asked for a commit that is known"
+    _passed_stays(through, before_worse, bad)
 
 
-def test_a_newer_commit_that_did_not_pass_leaves_what_passed(through: Through) -> None:
-    repository = through.hub.add("org/worse", files("worse"))
-    first = repository.branches["main"]
-    weighed(through, "org/worse")
-    second = repository.commit({**files("worse"), "run.bin": eicar()})
-    time.sleep(0.6)
-    assert through.get("/org/worse/resolve/main/run.bin").content == eicar()
+def _passed_stays(through: Through, first: str, bad: str) -> None:
+    """A newer commit that did not pass leaves what passed."""
     deadline = time.monotonic() + 60
     while len(through.mirror.served.catalog.lists.versions("org/worse")) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert commit_of(through, "org/worse") == first
-    refused = through.get(f"/org/worse/resolve/{second}/config.json")
+    refused = through.get(f"/org/worse/resolve/{bad}/config.json")
     assert (refused.status_code, refused.headers["x-error-code"]) == (403, "GatedRepo")
 
 
