@@ -31,6 +31,8 @@ MODULES = (
     *("test_utils_pagination", "test_utils_errors", "test_shared_blobs"),
 )
 _MARKERS = ("api", "transfer", "inference", "xet", "no_xet", "production", "deprecated", "git_lfs")
+#: The owner of what they create: no Hub but their own test server allows the name that they have.
+USER = "dummy-hub-user"
 _HUBS = ("https://hub-ci.huggingface.co", "https://huggingface.co")
 _ROOT = Path(__file__).parents[2]
 
@@ -80,7 +82,7 @@ def unpacked(folder: Path, url: str) -> Path:
     text = constants.read_text()
     for hub in _HUBS:
         text = text.replace(f'"{hub}"', f'"{url}"')
-    constants.write_text(text)
+    constants.write_text(text.replace("__DUMMY_HUB_USER__", USER))
     (suite / "__init__.py").touch()
     (suite / "conftest.py").write_text((Path(__file__).parent / "hub_writing.py").read_text())
     return suite

@@ -84,7 +84,7 @@ _PUBLIC: tuple[tuple[str, str, str, str, dict[str, bytes]], ...] = (
             oid,
             {
                 "config.json": b"{}".ljust(851),
-                "pytorch_model.bin": b"w" * 65_000,
+                "pytorch_model.bin": b"w" * 65_074,
                 "README.md": f"# {branch} {oid}".encode(),
             },
         )
@@ -132,7 +132,7 @@ def _body(operation: CommitOperationAdd) -> bytes:
 
 
 def _create_repo(self: HfApi, repo_id: str, *, repo_type: str | None = None, **_: Any) -> RepoUrl:
-    name = repo_id if "/" in repo_id else f"__DUMMY_HUB_USER__/{repo_id}"
+    name = repo_id if "/" in repo_id else f"dummy-hub-user/{repo_id}"
     HELD.commit(repo_type or "model", name, {".gitattributes": _ATTRIBUTES})
     folder = f"{repo_type}s/" if repo_type == "dataset" else ""
     return RepoUrl(f"{self.endpoint}/{folder}{name}", endpoint=self.endpoint)

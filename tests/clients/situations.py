@@ -50,12 +50,16 @@ class Trial:
         self.name = f"clients/{re.sub('[^a-z0-9]+', '-', client.name.lower()).strip('-')}"
         self.home = stage.home()
         self.first = ""
+        self._files: dict[int, Files] = {}
 
     def files(self, mark: int) -> Files:
         """Return the files of a version."""
-        if self.client.sample is pipeline:
-            return pipeline(self.made.program("python"), mark)
-        return self.client.sample(mark)
+        if mark not in self._files:
+            of_diffusers = self.client.sample is pipeline
+            self._files[mark] = (
+                pipeline(self.made.program("python"), mark) if of_diffusers else self.client.sample(mark)
+            )
+        return self._files[mark]
 
     def run(self, name: str = "", home: Path | None = None, *, revision: str = "", **variables: str) -> Run:
         """Run the client on a model, with its cache."""
