@@ -231,6 +231,18 @@ def test_what_upstream_cuts_is_resumed(through: Through) -> None:
     assert second.headers["range"] == "bytes=1048576-"
 
 
+def test_a_client_that_goes_leaves_no_part_for_the_next_one(through: Through) -> None:
+    """Other caches keep what a client that hung up had received as the whole file."""
+    content = files("gone")["model.bin"]
+    through.hub.add("org/gone", files("gone"))
+    slow(through.hub, "org/gone", through.commit("org/gone"))
+    url = f"{through.mirror.url}/org/gone/resolve/main/model.bin"
+    with through.mirror.served.client.stream("GET", url, headers=through.key) as answer:
+        assert len(next(answer.iter_raw())) < SIZE
+    assert through.get("/org/gone/resolve/main/model.bin").content == content
+    assert through.fetched("gone/resolve") == 1
+
+
 def test_a_busy_upstream_is_asked_again(through: Through) -> None:
     content = files("busy")
     through.hub.add("org/busy", content)
