@@ -17,8 +17,8 @@ from tests.simulators.hub import Hub
 from weighbridge.config.lock_file import lock_path, write_lock
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
-from weighbridge.errors import BeingWeighed, NotInCatalog, StateConflict, TooManyAtOnce
-from weighbridge.intake import caching, chain, evicting, warming
+from weighbridge.errors import BeingWeighed, NotInCatalog, StateConflict
+from weighbridge.intake import caching, chain, evicting
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.cache_limit import ACTOR, hold_limit
 from weighbridge.intake.caching import CachedVersion, Holdings
@@ -27,8 +27,8 @@ from weighbridge.intake.evicting import Eviction
 from weighbridge.intake.job import Job
 from weighbridge.intake.job_orders import OrderSlip, order_ingest
 from weighbridge.intake.mirror_ingests import revision_name
+from weighbridge.intake.mirroring import served
 from weighbridge.intake.resources import Resources
-from weighbridge.intake.warming import WantedRepository
 from weighbridge.intake.workspace import workspace_of
 
 KB = 1000
@@ -206,6 +206,20 @@ def test_another_revision_is_a_model_of_its_own(door: Door) -> None:
         assert ask(resources, "org/a", "old").version.name == revision_name("org/a", "old")
 
 
+def test_another_revision_counts_as_used_where_it_was_handed_on_before(door: Door) -> None:
+    stored = door.hub.repositories["models", "org/a"]
+    commit = stored.branches["main"]
+    with door.open() as resources:
+        mirror_in(resources, "org/a", revision=commit)
+    with door.open("mode: read-through") as resources:
+        before = versions(resources)[revision_name("org/a", commit)].used
+        door.now += timedelta(days=1)
+        found = served("models", "org/a", commit, READER, resources, in_transit=True)
+        assert found.version.name == revision_name("org/a", commit)
+        resources.uses.store()
+        assert versions(resources)[revision_name("org/a", commit)].used.requests == before.requests + 1
+
+
 def test_a_quarantined_version_stays_as_evidence(door: Door) -> None:
     with door.open() as resources:
         mirror_in(resources, "org/a")
@@ -349,45 +363,3 @@ def test_a_catalog_that_cannot_say_what_is_needed_loses_nothing(door: Door, capl
         hold_limit(resources, door.folder)
         assert here(resources) == before
     assert "The limit of the store was not held" in caplog.text
-
-
-def test_warming_begins_the_job_of_a_miss_once(door: Door) -> None:
-    with door.open(serve_jobs=1) as resources:
-        wanted = warming.wanted_in(["org/a", "", "# not this one", "org/b@main  # but this"])
-        begun = warming.start(wanted, resources)
-        assert [one.state for one in begun] == ["queued", "queued"]
-        assert [one.job for one in warming.start(wanted, resources)] == [one.job for one in begun]
-        with pytest.raises(BeingWeighed):
-            ask(resources, "org/a")
-        assert len(jobs(resources)) == 2
-        ends = warming.wait(begun, resources, Asker().progress)
-        assert [(one.name, one.state, one.status) for one in ends] == [
-            ("org/a", "done", "PASSED"),
-            ("org/b", "done", "PASSED"),
-        ]
-        assert ask(resources, "org/a").version.version == "1.0.0"
-        assert [one.state for one in warming.start(wanted, resources)] == ["here", "here"]
-        assert versions(resources)["org/b"].kept == ()
-        assert jobs(resources)[0].order.asker.startswith("cli:")
-
-
-def test_warming_refuses_what_no_request_would_take_in(door: Door) -> None:
-    with door.open("mode: catalog") as resources, pytest.raises(StateConflict, match="mode is `catalog`"):
-        warming.start([WantedRepository.parse("org/a")], resources)
-    with door.open() as resources:
-        for text in ("../x", "a/b/c", "org/a@-x"):
-            with pytest.raises(Exception, match="no repository of a Hub"):
-                warming.start([WantedRepository.parse("org/b"), WantedRepository.parse(text)], resources)
-        assert jobs(resources) == []
-    with door.open(max_waiting_jobs_each=1) as resources, pytest.raises(TooManyAtOnce):
-        warming.start([WantedRepository.parse("org/a"), WantedRepository.parse("org/b")], resources)
-
-
-def test_names_of_repositories_are_read_as_clients_write_them() -> None:
-    for text, revision, expected in (
-        ("org/a", "", WantedRepository("models", "org/a", "")),
-        ("org/a", "v1", WantedRepository("models", "org/a", "v1")),
-        ("datasets/org/a@x", "v1", WantedRepository("datasets", "org/a", "x")),
-    ):
-        assert WantedRepository.parse(text, revision) == expected
-    assert WantedRepository.parse("org/a@v1").label == revision_name("org/a", "v1")

@@ -192,7 +192,6 @@ def _through(
     is_newer = branch is not None and branch.commit not in known
     try:
         found = _kept(kind, name, revision, resources, refused=shown_too)
-        resources.uses.add(found.version.name, found.version.version)
     except VersionWithdrawn:
         raise
     except VersionRefused as refused:
@@ -205,6 +204,8 @@ def _through(
         if is_newer:
             with suppress(NotInCatalog, NotAuthenticated, NotPermitted, SourceUnavailable, TooManyAtOnce):
                 found = _handed_on(kind, name, revision, caller, resources, _absent(kind, name), branch)
+    if found.transit is None:
+        resources.uses.add(found.version.name, found.version.version)
     return replace(found, branch=branch) if branch is not None else found
 
 
