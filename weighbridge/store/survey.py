@@ -48,10 +48,10 @@ class Survey:
 
     Attributes:
         blobs: each blob.
-        partial: downloads that are under way or were cut off, with their sums and locks.
+        partial: downloads that are under way or were cut off, with their sums.
         trash: blobs that a sweep has set aside.
         corrupt: blobs that were found damaged.
-        other: sums, aliases, leases, the reserve, folders, and files that are not the store's.
+        other: sums, locks, aliases, leases, the reserve, folders, and files that are not the store's.
     """
 
     blobs: Mapping[Digest, Amount]
@@ -76,7 +76,8 @@ def survey(store: LocalBlobStore) -> Survey:
             if (blob := _BLOB.fullmatch(place)) and amount.files:
                 blobs[Digest("sha256", blob[2])] = amount
             else:
-                what = top if top in _SHOWN and amount.files else "other"
+                is_lock = place.endswith(".lock")  # It stays for good, beside nothing.
+                what = top if top in _SHOWN and amount.files and not is_lock else "other"
                 rest[what] += amount
     return Survey(blobs, rest["partial"], rest["trash"], rest["corrupt"], rest["other"])
 
