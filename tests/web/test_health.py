@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.services.weighbridge import Served, serving
 from weighbridge.web.counters import Counters
+from weighbridge.web.health import _lines
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -111,3 +112,12 @@ def test_processes_show_each_other_what_they_counted(tmp_path: Path) -> None:
     alone.add({"a": 1})
     with alone.shown():
         assert alone.totals() == {"a": 1}
+
+
+def test_the_bounds_of_a_histogram_stand_in_their_order() -> None:
+    name = "weighbridge_mirror_age_seconds"
+    bounds = ("+Inf", "3600", "604800", "86400", "2592000")
+    samples = {f'{name}_bucket{{le="{bound}"}}': 1.0 for bound in bounds} | {f"{name}_sum": 2.0, f"{name}_count": 1.0}
+    lines = [line.partition(" ")[0] for line in _lines(samples) if not line.startswith("#")]
+    ordered = ("3600", "86400", "604800", "2592000", "+Inf")
+    assert lines == [*(f'{name}_bucket{{le="{bound}"}}' for bound in ordered), f"{name}_count", f"{name}_sum"]

@@ -7,6 +7,7 @@ answer whatever the server is called: who probes a container knows its address o
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -52,6 +53,7 @@ _FAMILIES = {
 
 #: Ends of the names of a histogram's samples.
 _PARTS = ("_bucket", "_sum", "_count")
+_BOUND = re.compile(r'le="([^"]+)"')
 
 
 class Health:
@@ -124,10 +126,16 @@ def _examined(resources: Resources) -> tuple[bool, str, Mapping[str, int]]:
 
 def _lines(samples: Mapping[str, float]) -> Iterator[str]:
     """Yield the lines of Prometheus's text format, the samples of each family below what it means."""
-    for name, members in groupby(sorted(samples, key=_family), _family):
+    for name, members in groupby(sorted(samples, key=_place), _family):
         kind, words = _FAMILIES[name]
         yield f"# HELP {name} {words}\n# TYPE {name} {kind}\n"
         yield from _samples(members, samples)
+
+
+def _place(sample: str) -> tuple[str, str, float]:
+    """Return where a series stands: the parts of a histogram by their bounds, as the text format demands."""
+    bound = _BOUND.search(sample)
+    return _family(sample), _BOUND.sub("", sample), float(bound[1]) if bound else 0.0
 
 
 def _family(sample: str) -> str:
