@@ -69,7 +69,7 @@ def test_requests_are_counted_by_what_became_of_them(watched: Served) -> None:
     for code, count in before.items():
         assert value(watched, "weighbridge_requests_total", **labels, status=code) == count + 1
     assert value(watched, "weighbridge_sent_bytes_total", part="api") == sent + len(body) + len(refused)
-    watched.client.request("BREW", f"{watched.url}/models")
+    watched.client.request("PROPFIND", f"{watched.url}/models")
     assert value(watched, "weighbridge_requests_total", method="other") >= 1
     assert value(watched, "weighbridge_request_seconds_total", part="api") > 0
     assert value(watched, "weighbridge_jobs", state="queued") == 0
