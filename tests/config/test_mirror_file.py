@@ -150,6 +150,7 @@ def test_variables_have_another_value_where_they_are_missing(tmp_path: Path) -> 
         ("backends:\n  - type: huggingface\n    config:\n      prefix: /\n", 4, "a path below which"),
         ("backends:\n  - type: huggingface\n    config:\n      prefix: /a/../b\n", 4, "a path below which"),
         ("backends:\n  - type: huggingface\n    config:\n      prefix: /a%2f\n", 4, "needs no encoding"),
+        ("backends:\n  - type: huggingface\n    config:\n      prefix: /v2/hub/\n", 4, "clients of OCI registries"),
         ("backends:\n  - type: huggingface\n    config:\n      mode: strict\n", 4, "'catalog', 'gated'"),
         ("backends:\n  - type: huggingface\n    config:\n      names: []\n", 4, "at least 1 item"),
         ("backends:\n  - type: huggingface\n    config:\n      names: ['a,b']\n", 4, "matches no model"),

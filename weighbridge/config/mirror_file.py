@@ -28,7 +28,7 @@ from weighbridge.config.source_options import AuthOptions, Text, WebAddress
 from weighbridge.config.yaml_file import YamlFile
 from weighbridge.domain.access import checked_models
 from weighbridge.domain.auth_place import AuthPlace
-from weighbridge.domain.mirror import MAX_AGE_S, MirrorMode, MirrorSettings, Starter, Upstream
+from weighbridge.domain.mirror import MAX_AGE_S, OCI_PATH, MirrorMode, MirrorSettings, Starter, Upstream
 from weighbridge.domain.text import shown
 from weighbridge.errors import InvalidConfiguration, UsageError
 from weighbridge.net.addresses import is_loopback
@@ -50,6 +50,8 @@ def _prefix(value: str) -> str:
         raise ValueError("write a path below which the mirror is, such as /huggingface/")
     if not all(sign.isascii() and (sign.isalnum() or sign in "/_.~-") for sign in path):
         raise ValueError("a path of letters, digits and _ . ~ - needs no encoding, and no other is understood")
+    if f"{path}/".startswith(f"{OCI_PATH}/"):
+        raise ValueError(f"{OCI_PATH} is the path of clients of OCI registries; write another one")
     return path
 
 

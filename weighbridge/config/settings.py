@@ -26,6 +26,7 @@ from weighbridge.config.environment import (
 )
 from weighbridge.domain.access import Role
 from weighbridge.domain.bundle_keys import PUBLIC_KEY
+from weighbridge.domain.mirror import OCI_PATH
 from weighbridge.domain.name_patterns import matches
 from weighbridge.domain.source_kinds import record_of
 from weighbridge.errors import InvalidConfiguration
@@ -94,6 +95,8 @@ class Settings(BaseSettings):
         prefixes = f"{field.data.get('api_prefix', '')}/", f"{value}/"
         if prefixes[0] != "/" and (prefixes[0].startswith(prefixes[1]) or prefixes[1].startswith(prefixes[0])):
             raise ValueError("it is below the path of the API, or the other way round")
+        if any(prefix.startswith(f"{OCI_PATH}/") for prefix in prefixes):
+            raise ValueError(f"{OCI_PATH} is the path of clients of OCI registries, for API and mirror alike")
         return value
 
     @field_validator("webhook_networks")

@@ -12,6 +12,8 @@ from weighbridge.domain.auth_place import AuthPlace, place_name
 from weighbridge.domain.name_patterns import matches
 from weighbridge.domain.ref import ModelRef
 
+#: The path that clients of OCI registries ask; they know no other, so neither API nor mirror is there.
+OCI_PATH = "/v2"
 #: What a request for a model does that is not here: `catalog` nothing, `gated` has it taken in, `read-through` hands it
 #: on while it is taken in.
 MirrorMode = Literal["catalog", "gated", "read-through"]

@@ -36,7 +36,7 @@ class KnownHosts:
         if scope["type"] == "http":
             names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
             names += [scope[CALLED]] if CALLED in scope else []
-            wrong = next((name for name in names if not self._is_own(_named(name))), None)
+            wrong = next((name for name in names if not self._is_own(named(name))), None)
             if wrong is not None:
                 problem = of_status(
                     421,
@@ -48,7 +48,7 @@ class KnownHosts:
         await self._app(scope, receive, send)
 
 
-def _named(value: str) -> str:
+def named(value: str) -> str:
     """Return the name of a header `Host` in lowercase, without port and last dot; empty for none."""
     matched = _HOST.fullmatch(value.strip())
     return (matched["v6"] or matched["name"]).lower().removesuffix(".") if matched else ""

@@ -6,7 +6,8 @@ import pytest
 
 from tests.web.mirror.conftest import digest_of
 from tests.web.oci.conftest import OciServed, weights
-from weighbridge.errors import InvalidName, InvalidReference
+from weighbridge.config.settings import Settings
+from weighbridge.errors import InvalidConfiguration, InvalidName, InvalidReference
 from weighbridge.web.oci.paths import OciPath, read_path
 
 pytestmark = pytest.mark.xdist_group("web")
@@ -132,6 +133,13 @@ def test_other_paths_are_the_registrys(oci: OciServed) -> None:
         found = client.get(f"{oci.root}{path}")
         assert (found.status_code, found.json()) == (200, {})
         assert found.headers["docker-distribution-api-version"] == "registry/2.0"
+
+
+@pytest.mark.parametrize("prefixes", [{"api_prefix": "/v2"}, {"api_prefix": "/v2/x"}, {"mirror_prefix": "/v2"}])
+def test_no_other_part_is_at_its_path(prefixes: dict[str, str]) -> None:
+    with pytest.raises(InvalidConfiguration, match="clients of OCI registries"):
+        Settings(**prefixes)
+    assert Settings(api_prefix="/v2x", mirror_prefix="/v2.hub")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

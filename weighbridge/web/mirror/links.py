@@ -15,7 +15,7 @@ from weighbridge.web.forwarded import called_by
 
 def origin_of(request: Request) -> str:
     """Return scheme and host of a request, as the client wrote them."""
-    return f"{request.url.scheme}://{called_by(request)}"
+    return f"{request.scope['scheme']}://{called_by(request)}"
 
 
 def next_link(request: Request, cursor: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from weighbridge.domain.access import ANONYMOUS, Caller
 from weighbridge.errors import NotAuthenticated
 from weighbridge.intake.ollama_keys import is_signature
 from weighbridge.web.authentication import caller_of
+from weighbridge.web.forwarded import called_by
 from weighbridge.web.mirror.links import origin_of
 from weighbridge.web.oci.ollama_tokens import is_token, signed_token, token_caller
 from weighbridge.web.oci.paths import PREFIX
@@ -33,8 +34,7 @@ _HOW = "Log in with any user, and a key as the password; `weighbridge token crea
 def challenge(request: Request, name: str) -> str:
     """Return where a client gets a token, for reading a repository; its host is the one that the client asked."""
     scope = f',scope="repository:{name}:pull"' if name else ""
-    host = request.headers.get("host") or request.url.netloc
-    return f'Bearer realm="{origin_of(request)}{PREFIX}/token",service="{host}"{scope}'
+    return f'Bearer realm="{origin_of(request)}{PREFIX}/token",service="{called_by(request)}"{scope}'
 
 
 def caller(request: Request, state: State) -> Caller:

@@ -15,9 +15,12 @@ from starlette.requests import Request
 from weighbridge.config.settings import Settings
 from weighbridge.domain.access import Caller
 from weighbridge.domain.name_patterns import matches
+from weighbridge.domain.text import shown
 from weighbridge.errors import NotAuthenticated
 from weighbridge.intake.ollama_keys import signing_caller
 from weighbridge.intake.resources import Resources
+from weighbridge.web.forwarded import called_by
+from weighbridge.web.hosts import named
 from weighbridge.web.mirror.links import origin_of
 from weighbridge.web.oci.signatures import is_signature_of, signature
 
@@ -36,9 +39,8 @@ def signed_token(request: Request, header: str, resources: Resources) -> str:
         NotAuthenticated: it signed for another server, at another time, or has no key here.
     """
     if not _is_for_us(request, resources.settings):
-        host = request.headers.get("host", "")
         raise NotAuthenticated(
-            f"This Ollama signed for {host}, which is not known to be this registry.",
+            f"This Ollama signed for {shown(called_by(request), 100)}, which is not known to be this registry.",
             "Name it in WEIGHBRIDGE_SERVE_URL or WEIGHBRIDGE_SERVE_NAMES.",
         )
     at, now = request.query_params.get("ts", ""), int(resources.clock().timestamp())
@@ -72,11 +74,11 @@ def token_caller(text: str, resources: Resources) -> Caller:
 
 def _is_for_us(request: Request, settings: Settings) -> bool:
     """Return whether the host in a request is this server's, whatever other names it answers."""
-    host = request.headers.get("host", "").lower()
-    name = (urlsplit(f"//{host}").hostname or "") if host.isascii() else ""
+    host = called_by(request).lower()
+    name = named(host)
     if settings.serve_url and host == urlsplit(settings.serve_url).netloc.lower():
         return True
     if any(matches(name, pattern.lower()) for pattern in settings.serve_names):
         return True
     address = str((request.scope.get("server") or ("",))[0]).removeprefix("::ffff:")
-    return name == address or (name == "localhost" and address in ("127.0.0.1", "::1"))
+    return (bool(name) and name == address) or (name == "localhost" and address in ("127.0.0.1", "::1"))

@@ -12,11 +12,11 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.mirror import OCI_PATH
 from weighbridge.domain.text import shown
 from weighbridge.errors import InvalidName, InvalidReference
 
-#: The path that OCI clients ask; they know no other.
-PREFIX = "/v2"
+PREFIX = OCI_PATH
 What = Literal["base", "token", "catalog", "manifest", "blob", "tags", "unknown"]
 #: Ollama's names and those of its tags have upper case, too, which other clients never send.
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
