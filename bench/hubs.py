@@ -32,11 +32,14 @@ WEIGHTS, PART, CONFIG = "model.safetensors", "part.bin", "config.json"
 _OLAH = Path(sys.prefix) / "olah" / "bin" / "olah-cli"
 #: Answers as the Hub has them, from files; a tree is one answer, and every revision is the same. What depends on a body
 #: is asked of ours: olah does so when it fetches.
-_NGINX = r"""
+_HTTP = r"""
 map $uri $commit {{ {commits} }}
 default_type application/octet-stream; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+"""
+_SERVER = r"""
 server {{
   listen 127.0.0.1:{port};
+  limit_rate {line};
   location ~ ^/api/models/(?<id>[^/]+/[^/]+)(/revision/[^/]+)?$ {{
     default_type application/json;
     alias {folder}/answers/$id/info.json;
@@ -52,6 +55,8 @@ server {{
   }}
 }}
 """
+#: Bytes a second of a connection over which a cold model comes, as nginx writes them: MiB.
+LINE = "100m"
 
 
 @dataclass(frozen=True)
@@ -96,13 +101,43 @@ class Hub:
 
 @contextmanager
 def hubs(folder: Path, size: Size) -> Iterator[dict[str, Hub]]:
-    """Serve the models by `ours` and `nginx`."""
+    """Serve the models by `ours` and `nginx`, and by `line`: nginx again, but no faster than a line to the Hub."""
     with serving(folder / "home") as served:
         mirror = mirrored(served, folder / "home")
         for name, files in _models(size).items():
             mirror.add(name, files)
-        with _static(folder / "nginx", mirror, size) as url:
-            yield {"ours": Hub("ours", mirror.url, served.process.pid), "nginx": Hub("nginx", url)}
+        for path in (WEIGHTS, PART):
+            fetch_s(mirror.url, LARGE, path)  # It is hashed once.
+        with _static(folder / "nginx", mirror, size) as (url, line):
+            yield {
+                "ours": Hub("ours", mirror.url, served.process.pid),
+                "nginx": Hub("nginx", url),
+                "line": Hub("line", line),
+            }
+
+
+@contextmanager
+def through(folder: Path, upstream: Hub) -> Iterator[tuple[Hub, dict[str, str]]]:
+    """Hand on what a Hub has, by ours in the mode `read-through` with an empty store; with the header of a key."""
+    folder.mkdir()
+    config = folder / "mirror.yaml"
+    config.write_text(
+        f"backends: [{{type: huggingface, config: {{base_url: '{upstream.url}', mode: read-through}}}}]\n"
+    )
+    variables = {"WEIGHBRIDGE_PRIVATE_NETWORKS": "127.0.0.0/8", "WEIGHBRIDGE_SERVE_JOBS": "0"}
+    with serving(folder / "home", variables, "--config", str(config)) as served:
+        mirror = mirrored(served, folder / "home")
+        yield Hub("through", mirror.url, served.process.pid), served.key("reader")
+
+
+def fetch_s(url: str, name: str, path: str, headers: Mapping[str, str] | None = None) -> float:
+    """Return the seconds that a GET of a whole file takes."""
+    began = time.perf_counter()
+    with httpx.stream("GET", f"{url}/{name}/resolve/main/{path}", headers=headers, trust_env=False) as response:
+        response.raise_for_status()
+        for _ in response.iter_raw(MIB):
+            pass
+    return time.perf_counter() - began
 
 
 def _models(size: Size) -> dict[str, dict[str, bytes]]:
@@ -114,8 +149,8 @@ def _models(size: Size) -> dict[str, dict[str, bytes]]:
 
 
 @contextmanager
-def _static(folder: Path, mirror: Mirrored, size: Size) -> Iterator[str]:
-    """Serve links to the blobs of the mirror, and what it answers about them, by nginx."""
+def _static(folder: Path, mirror: Mirrored, size: Size) -> Iterator[tuple[str, str]]:
+    """Serve links to the blobs of the mirror, and what it answers about them, by nginx: fast, and slowly."""
     folder.mkdir()
     commits, moment = {}, time.time() - size.files
     with httpx.Client(base_url=mirror.url, trust_env=False, timeout=120) as client:
@@ -137,10 +172,13 @@ def _static(folder: Path, mirror: Mirrored, size: Size) -> Iterator[str]:
                     path.write_bytes(blob.read_bytes())
                     os.utime(path, (moment + number,) * 2)  # nginx makes an ETag of size and time.
     lines = " ".join(f'~^/{name}/ "{commit}";' for name, commit in commits.items())
-    port = free_port()
-    text = _NGINX.format(folder=folder, port=port, commits=lines, mirror=mirror.url)
-    with configured(folder, text, port) as server:
-        yield server.url("")
+    ports = {free_port(): "0", free_port(): LINE}
+    text = _HTTP.format(commits=lines) + "".join(
+        _SERVER.format(folder=folder, port=port, mirror=mirror.url, line=line) for port, line in ports.items()
+    )
+    with configured(folder, text, next(iter(ports))):
+        fast, slow = (f"http://127.0.0.1:{port}" for port in ports)
+        yield fast, slow
 
 
 def _tree(client: httpx.Client, path: str) -> list[dict[str, object]]:
@@ -161,10 +199,7 @@ def olah(folder: Path, upstream: str) -> Iterator[Hub]:
     with _olah_process(folder, upstream) as url, httpx.Client(base_url=url, trust_env=False, timeout=600) as client:
         for path in (WEIGHTS, PART, CONFIG):
             client.head(f"/{LARGE}/resolve/main/{path}").raise_for_status()
-            with client.stream("GET", f"/{LARGE}/resolve/main/{path}") as response:
-                response.raise_for_status()
-                for _ in response.iter_raw():
-                    pass
+            fetch_s(url, LARGE, path)
         client.get(f"/api/models/{LARGE}/revision/main").raise_for_status()
     with _olah_process(folder, upstream, "--config", str(folder / "offline.toml")) as url:
         yield Hub("olah", url)
@@ -205,5 +240,5 @@ def download_s(hub: Hub, name: str, folder: Path, environment: Mapping[str, str]
     variables = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(folder), **environment}
     command = [str(Path(sys.prefix) / "bin" / "hf"), "download", name, "--quiet"]
     began = time.perf_counter()
-    subprocess.run(command, env=variables, stdout=subprocess.DEVNULL, check=True, timeout=600)
+    subprocess.run(command, env=variables, capture_output=True, check=True, timeout=600)
     return time.perf_counter() - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 import socket
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from tests.services.weighbridge import Served, serving
+from tests.web.mirror.conftest import mirrored
 from weighbridge.config.mirror_file import read_mirror
 from weighbridge.config.settings import Settings
 from weighbridge.web.health import PATHS
@@ -139,6 +141,33 @@ def test_nginx_hands_requests_on_as_they_came(behind_nginx: tuple[Served, int], 
             assert client.get(f"{address}{path}", **options).status_code == 404
         del options["headers"]["Authorization"]
         assert client.get(f"{address}/api/models", **options).status_code == 401
+
+
+def test_files_pass_through_nginx_whole_or_as_an_error(behind_nginx: tuple[Served, int], tmp_path: Path) -> None:
+    served, port = behind_nginx
+    content = random.Random(5).randbytes(1024**2) * 48
+    mirror = mirrored(served, tmp_path / "home")
+    mirror.add("nginx/large", {"model.bin": content})
+    known = ssl.create_default_context(cafile=str(tmp_path / "tls.crt"))
+    url = f"https://127.0.0.1:{port}/huggingface/nginx/large/resolve/main/model.bin"
+    options: dict[str, Any] = {
+        "headers": {"host": "registry.example.com", **served.key("reader")},
+        "extensions": {"sni_hostname": "registry.example.com"},
+    }
+    with httpx.Client(verify=known, trust_env=False, timeout=60) as client:
+        assert client.get(url, **options).content == content
+        options["headers"]["range"] = "bytes=1000-20000000"
+        assert client.get(url, **options).content == content[1000:20_000_001]
+        del options["headers"]["range"]
+        with client.stream("GET", url, **options) as response:
+            assert int(response.headers["content-length"]) == len(content)
+            pieces = response.iter_raw(1000)
+            next(pieces)
+            served.catalog.withdraw("nginx/large", "1.0.0", "It is harmful.")
+            time.sleep(1.5)
+            with pytest.raises(httpx.RemoteProtocolError, match="peer closed"):
+                list(pieces)
+        assert client.get(url, **options).headers["x-error-code"] == "RevisionNotFound"
 
 
 def test_every_word_of_nginx_conf_has_its_place() -> None:

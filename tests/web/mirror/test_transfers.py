@@ -21,8 +21,8 @@ LARGE = random.Random(11).randbytes(2 * SPAN + PIECE + 12345)
 NAME = "transfers/large"
 PATH = f"/{NAME}/resolve/main/model.bin"
 SENT = 'weighbridge_sent_bytes_total{part="mirror"}'
-#: Transfers that a client aborts; with WEIGHBRIDGE_LOAD=large so many as a busy day has.
-ABORTED = 10_000 if os.environ.get("WEIGHBRIDGE_LOAD") == "large" else 100
+#: Transfers that a client aborts; with LOAD_TESTS=large so many as a busy day has.
+ABORTED = 10_000 if os.environ.get("LOAD_TESTS") == "large" else 100
 
 
 @pytest.fixture(scope="module", autouse=True)
