@@ -83,7 +83,12 @@ CLIENTS: tuple[Client, ...] = (
     ),
     Client("diffusers 0.42.1", "diffusers", "pipeline_with_diffusers.py", samples.pipeline),
     *(
-        Client(f"datasets {version}, {form}", f"datasets-{version[0]}", program, sample, kind="datasets", caches=caches)
+        Client(
+            *(f"datasets {version}, {form}", f"datasets-{version[0]}", program, sample),
+            kind="datasets",
+            caches=caches,
+            shows=version > "4",
+        )
         for version in ("5.2.0", "3.6.0")
         for form, program, sample, caches in (
             ("Parquet", "table_with_datasets.py", samples.parquet, True),

@@ -135,6 +135,18 @@ def test_the_command_says_why_something_was_refused(mirror: Mirrored, tmp_path: 
     assert "Eicar-Test-Signature" in done.stderr
 
 
+def test_clients_with_words_of_their_own_get_the_reason_as_a_warning(mirror: Mirrored) -> None:
+    path = "/clients/none/resolve/main/config.json"
+    for agent, warned in (
+        ("datasets/5.2.0; hf_hub/2.4.0", True),
+        ("huggingface-cli/2.4.0", True),
+        ("hf_hub/2.4.0", False),
+    ):
+        response = mirror.head(path, User_Agent=agent)
+        assert response.status_code == 404
+        assert ("no model clients/none" in response.headers.get("x-hf-warning", "")) is warned
+
+
 def test_what_was_withdrawn_is_not_taken_from_a_cache(mirror: Mirrored, tmp_path: Path) -> None:
     mirror.add("clients/withdrawn")
     options: dict[str, Any] = {"endpoint": mirror.url, "cache_dir": tmp_path}

@@ -41,8 +41,9 @@ _ANSWERS: dict[type[WeighbridgeError], tuple[int, str]] = {
 #: Signs that our messages have and headers have not.
 _ASCII = str.maketrans({"“": '"', "”": '"', "…": "..."})
 _MOST_CHARACTERS = 2000
-#: The beginning of the user agent of huggingface_hub's command, and the codes for which it has words of its own alone.
-_COMMAND = "huggingface-cli/"
+#: How the user agents of huggingface_hub's command and of datasets begin, and the codes for which these have words of
+#: their own alone.
+_WITH_OWN_WORDS = ("huggingface-cli/", "datasets/")
 _HIDDEN = frozenset({"GatedRepo", "RepoNotFound", "RevisionNotFound"})
 
 
@@ -75,14 +76,14 @@ def answer(status: int, message: str, code: str = "", headers: Mapping[str, str]
 
 
 def also_as_warning(response: Response, client: str) -> Response:
-    """Return a refusal for a client that shows its message only as a warning: the command `hf`, from 1.0 on.
+    """Return a refusal for a client that shows its message only as a warning: the command `hf`, and datasets.
 
     Args:
         response: the refusal, or another response.
         client: what the client calls itself.
     """
     message = response.headers.get("x-error-message", "")
-    if client.startswith(_COMMAND) and response.headers.get("x-error-code") in _HIDDEN:
+    if client.startswith(_WITH_OWN_WORDS) and response.headers.get("x-error-code") in _HIDDEN:
         response.headers.append("x-hf-warning", f"{response.headers['x-error-code']}; {message}")
     return response
 
