@@ -17,11 +17,14 @@ from weighbridge.domain.audit import EMPTY, Head
 NEWER, NEWEST = Head(1, "a" * 64), Head(2, "b" * 64)
 #: What writes without a row of the audit log, by module; no value that is kept may depend on it.
 WITHOUT_A_ROW = {
+    "branches": {"begin", "learned", "_end"},
     "changes": {"begin"},  # This writes the rows.
     "database": {"upgrade"},
     "deliveries": {"take", "forget"},
     "job_queue": {"renew", "give_back"},
     "keys": {"note_use"},
+    "transits": {"describe", "forget", "hand_on", "use", "weighed_by"},
+    "uses": {"add"},
 }
 
 

@@ -97,8 +97,7 @@ class Database:
     def read(self, *, single: bool = False) -> Iterator[Connection]:
         """Open a transaction that sees one state of the database and changes nothing.
 
-        `single` is for one statement, which sees one state by itself, or for some that may each see another one:
-        PostgreSQL is not asked to begin and end.
+        `single` is for one statement alone, which sees one state by itself: PostgreSQL is not asked to begin and end.
         """
         with self._errors(), (self._statements if single else self._engine).connect() as connection:
             if not self.is_local and not single:  # Otherwise each statement would see a state of its own.

@@ -1,8 +1,8 @@
 """Values that were made of the catalog, each kept in memory until the catalog changes: callers ask for the same ones.
 
 Every change of the catalog has a row in the audit log, so that the log's head says whether there was one; what changes
-without a row (catalog.keys, catalog.deliveries, catalog.job_queue) is part of no value that is kept. Not here: the head
-(catalog.audit).
+without a row (use of keys and versions, branches and transits of Hubs, deliveries, leases of jobs) is part of no value
+that is kept. Not here: the head (catalog.audit).
 """
 
 from __future__ import annotations

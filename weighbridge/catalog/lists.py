@@ -1,4 +1,4 @@
-"""The catalog's lists, which `Catalog.lists` returns, with the errors of `Catalog`.
+"""The catalog's lists, which `Catalog.lists` returns: one transaction a method, and the errors of `Catalog`.
 
 Not here: whole versions, and changes (catalog.catalog).
 """
@@ -23,12 +23,10 @@ class Lists:
         self._texts = SearchTexts()
 
     def models(self, query: ModelQuery | None = None) -> list[ModelSummary]:
-        """Return one line for every model of a query, in its order; of all models, sorted by name, without one.
-
-        Each line is as it was at one time; a search finds a model by the text that it had then, or just before.
-        """
-        with self._database.read(single=True) as connection:
-            return queries.listed(connection, query or ModelQuery(), self._texts)
+        """Return one line for every model of a query, in its order; of all models, sorted by name, without one."""
+        wanted = query or ModelQuery()
+        with self._database.read(single=not wanted.search) as connection:
+            return queries.listed(connection, wanted, self._texts)
 
     def model(self, name: str) -> ModelSummary | None:
         """Return the line of one model, or None."""
