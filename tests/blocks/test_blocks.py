@@ -180,7 +180,7 @@ class TestOfAHost:
 
 
 def test_every_source_kind_has_a_block() -> None:
-    assert set(OF_KINDS) | {"file", "mock"} == set(KINDS)
+    assert set(OF_KINDS) | {"bundle", "file", "mock"} == set(KINDS)
     assert set(OF_KINDS.values()) == set(CREDENTIALS.values())
     assert set(CREDENTIALS.values()) == {kind for kind in SHIPPED if issubclass(kind, Credentials)}
 
