@@ -65,11 +65,14 @@ class Awaiting(BeingWeighed):
         flight: the flight.
     """
 
-    def __init__(self, flight: Flight, name: str) -> None:
-        super().__init__(
-            f"{name} is being fetched from its Hub.", "Ask again in some seconds.", name=name, retry_after_s=2
-        )
-        self.flight = flight
+    flight: Flight
+
+    @classmethod
+    def of(cls, flight: Flight, name: str) -> Awaiting:
+        """Return the error for something of a name that a flight fetches."""
+        error = cls(f"{name} is being fetched from its Hub.", "Ask again in some seconds.", name=name, retry_after_s=2)
+        error.flight = flight
+        return error
 
 
 class Flights:

@@ -133,7 +133,7 @@ def _asked(
 
     flight = resources.flights.join(("description", kind, wanted), ask)
     if flight.error is None:
-        raise Awaiting(flight, ref.id)
+        raise Awaiting.of(flight, ref.id)
     if known is not None and flight.error.retryable:
         return known
     raise _refusal(flight.error, ref.id)
@@ -203,7 +203,7 @@ def open_blob(
     if flight.error is not None:
         raise flight.error
     if promised is None or entry.size is None or entry.size <= _WHOLE_FIRST:
-        raise Awaiting(flight, f"{transit.repository}/{entry.path}")
+        raise Awaiting.of(flight, f"{transit.repository}/{entry.path}")
     return entry, GrowingBlob(resources.store, part, promised, entry.size, flight)
 
 
