@@ -199,12 +199,16 @@ def fill(catalog: Catalog, size: Size) -> None:
             listings.refresh(connection, size.of(model))
 
 
+#: Each catalog has its own.
+_OWN = ("access_keys", "audit", "audit_head", "identity")
+
+
 def copy(catalog: Catalog, other: Catalog) -> None:
     """Copy every row of a catalog into an empty one."""
     with catalog._database.read() as source, other._database.write() as target:
         for table in schema.metadata.sorted_tables:
-            if table in (schema.access_keys, schema.audit, schema.audit_head):
-                continue  # Each catalog has keys and a log of its own.
+            if table.name in _OWN:
+                continue
             found = source.execution_options(stream_results=True).execute(table.select())
             for part in found.mappings().partitions(_BATCH):
                 target.execute(table.insert(), [dict(row) for row in part])
