@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -173,11 +174,13 @@ def test_connections_cut_by_the_server_are_made_anew(postgresql_url: str, open_c
     with engine.connect() as connection:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         connection.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"))
+    sleep(0.1)
     assert catalog.lists.models() == []
     assert catalog.lists.model("m") is None
     with engine.connect() as connection:
         connection.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"))
     engine.dispose()
+    sleep(0.1)
     assert catalog.lists.model("m") is None
     assert catalog.lists.models() == []
 

@@ -35,8 +35,9 @@ _MIGRATION_LOCK = 0x7765696768627269
 _MOST_CONNECTIONS, _MOST_FOR_STATEMENTS = 15, 6
 #: Seconds that the only reader of a local database waits at most: others make it wait in a recovery alone.
 _NEARBY_S = 1.0
-#: Seconds without use after which PostgreSQL is asked whether a connection still stands.
-_TRUSTED_S = 1.0
+#: Seconds without use up to which a connection to PostgreSQL counts as good without a look at it, and those from which
+#: the server is asked.
+_TRUSTED_S, _ASKED_S = 0.05, 1.0
 _LONG_NUMBER, _LONG_NUMBER_IN_BYTES = re.compile(r"\d{19}"), re.compile(rb"\d{19}")
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: PostgreSQL error classes after which the same transaction may succeed: connection, rollback, shutdown, lock, full.
@@ -288,7 +289,8 @@ def _ask_whether_it_stands(engine: Engine, connection: Any, record: Any, _proxy:
     Raises:
         DisconnectionError: it does not; the pool opens another one.
     """
-    if time.monotonic() - record.info.get("returned", 0.0) < _TRUSTED_S and not _has_news(connection):
+    unused_s = time.monotonic() - record.info.get("returned", 0.0)
+    if unused_s < _TRUSTED_S or (unused_s < _ASKED_S and not _has_news(connection)):
         return
     try:
         engine.dialect.do_ping(connection)
