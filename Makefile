@@ -97,7 +97,7 @@ $(VENV)/giftless/.installed: tests/services/giftless.txt | $(VENV)/pyvenv.cfg
 	@touch $@
 
 servers: $(VENV)/giftless/.installed  ## Install the real servers that the tests run against, by apt-get as root.
-	@sh deployments/install.sh --missing clamd:clamav-daemon pg_ctl:postgresql git-lfs:git-lfs nginx:nginx-light fcgiwrap:fcgiwrap docker-registry:docker-registry nix-hash:nix-bin bwrap:bubblewrap
+	@sh deployments/install.sh --missing clamd:clamav-daemon pg_ctl:postgresql git-lfs:git-lfs nginx:nginx-light fcgiwrap:fcgiwrap docker-registry:docker-registry nix-hash:nix-bin bwrap:bubblewrap zstd:zstd
 
 clean:  ## Remove what was installed and made here; the store and the catalog stay.
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
