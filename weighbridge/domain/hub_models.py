@@ -1,7 +1,7 @@
 """What the Hub's list of all models says of one: the values that refresh, catalogue, search and every door share.
 
-Not here: reading the Hub's JSON (net.hub.listing), estimates of size (domain.estimates), the tables
-(catalog.hub_models).
+Not here: reading the Hub's JSON, which is net.hub's; the tables, which are the catalog's; estimates of size
+(domain.estimates).
 """
 
 from __future__ import annotations

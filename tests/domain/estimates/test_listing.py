@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from weighbridge.domain.estimates.listing import listed_size
@@ -159,7 +159,8 @@ _HOSTILE = some.recursive(
 )
 
 
-@given(some.text(), _HOSTILE, _HOSTILE, _HOSTILE, some.lists(_HOSTILE, max_size=4))
+@settings(max_examples=60)
+@given(some.text(max_size=40), _HOSTILE, _HOSTILE, _HOSTILE, some.lists(_HOSTILE, max_size=4))
 def test_it_never_raises_and_its_numbers_fit_a_table(name: str, one: Any, two: Any, three: Any, tags: Any) -> None:
     size = listed_size(name, one, two, three, tags)
     assert all(
@@ -170,5 +171,5 @@ def test_it_never_raises_and_its_numbers_fit_a_table(name: str, one: Any, two: A
 
 
 def test_a_million_entries_cost_nothing() -> None:
-    many = {str(number): number for number in range(1_000_000)}
+    many = dict.fromkeys(map(str, range(1_000_000)), 1)
     assert listed_size("a" * 10**6, {"parameters": many}, None, {"quantization_config": {"config_groups": many}})

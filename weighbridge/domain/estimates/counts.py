@@ -77,7 +77,7 @@ def count_weights(
     if total and total > _TOTAL_EXCESS * elements:
         return WeightCount(total, _size(counts), packed=True)
     if _counts_weights(elements, unpacked, sum(held.values()), expected):
-        return WeightCount(elements, _size(counts, {kind: bits for kind in held}), packed=True)
+        return WeightCount(elements, _size(counts, dict.fromkeys(held, bits)), packed=True)
     return WeightCount(min(unpacked, LARGEST), _size(counts), packed=True)
 
 

@@ -24,17 +24,48 @@ TYPE_BITS: Mapping[str, int] = {
 }
 #: Types in which a quantisation packs several weights into one element.
 CONTAINERS = ("I32", "U32", "U8", "I8", "I64", "U64")
-#: Bits of one weight in each of GGUF's types, blocks' scales included; of a mixture (`Q4_K_M`), of a whole file of a
-#: model of 7 to 9 billion weights.
-GGUF_BITS: Mapping[str, float] = {
-    **{"F32": 32, "FP32": 32, "F16": 16, "FP16": 16, "BF16": 16, "Q8_0": 8.5, "Q6_K": 6.5625, "Q5_K": 5.5, "Q4_K": 4.5},
-    **{"Q3_K": 3.4375, "Q2_K": 2.625, "Q5_0": 5.5, "Q5_1": 6.0, "Q4_0": 4.5, "Q4_1": 5.0, "MXFP4": 4.25, "NVFP4": 4.5},
-    **{"IQ4_NL": 4.5, "IQ4_XS": 4.25, "IQ3_S": 3.44, "IQ3_XXS": 3.06, "IQ2_S": 2.5, "IQ2_XS": 2.31, "IQ2_XXS": 2.06},
-    **{"IQ1_S": 1.56, "IQ1_M": 1.75, "TQ1_0": 1.69, "TQ2_0": 2.06, "Q8_K": 9.125},
-    **{"Q2_K_S": 2.98, "Q2_K_L": 3.4, "Q3_K_S": 3.65, "Q3_K_M": 4.0, "Q3_K_L": 4.3, "Q4_K_S": 4.67, "Q4_K_M": 4.89},
-    **{"Q5_K_S": 5.57, "Q5_K_M": 5.7, "IQ3_M": 3.76, "IQ3_XS": 3.5, "IQ2_M": 2.93, "Q4_K_L": 5.1, "Q5_K_L": 5.9},
-    **{"Q6_K_L": 6.7, "Q3_K_XL": 4.7, "Q4_K_XL": 5.0, "MXFP4_MOE": 4.4},
+#: GGUF's types by the bits of one weight, blocks' scales included; of a mixture (`Q4_K_M`), on the average of the whole
+#: file of a model of 7 to 9 billion weights.
+_GGUF_NAMES: Mapping[float, str] = {
+    32: "F32 FP32",
+    16: "F16 FP16 BF16",
+    9.125: "Q8_K",
+    8.5: "Q8_0",
+    6.7: "Q6_K_L",
+    6.5625: "Q6_K",
+    6.0: "Q5_1",
+    5.9: "Q5_K_L",
+    5.7: "Q5_K_M",
+    5.57: "Q5_K_S",
+    5.5: "Q5_0 Q5_K",
+    5.1: "Q4_K_L",
+    5.0: "Q4_1 Q4_K_XL",
+    4.89: "Q4_K_M",
+    4.7: "Q3_K_XL",
+    4.67: "Q4_K_S",
+    4.5: "Q4_0 Q4_K IQ4_NL NVFP4",
+    4.4: "MXFP4_MOE",
+    4.3: "Q3_K_L",
+    4.25: "IQ4_XS MXFP4",
+    4.0: "Q3_K_M",
+    3.76: "IQ3_M",
+    3.65: "Q3_K_S",
+    3.5: "IQ3_XS",
+    3.44: "IQ3_S Q3_K",
+    3.4: "Q2_K_L",
+    3.06: "IQ3_XXS",
+    2.98: "Q2_K_S",
+    2.93: "IQ2_M",
+    2.625: "Q2_K",
+    2.5: "IQ2_S",
+    2.31: "IQ2_XS",
+    2.06: "IQ2_XXS TQ2_0",
+    1.75: "IQ1_M",
+    1.69: "TQ1_0",
+    1.56: "IQ1_S",
 }
+#: Bits of one weight by GGUF's names.
+GGUF_BITS: Mapping[str, float] = {name: bits for bits, names in _GGUF_NAMES.items() for name in names.split()}
 #: Bits beside those of the weights themselves that scales and layers in 16 bits add, for a model that is quantised.
 _BESIDE = 0.5
 _METHODS = re.compile(
