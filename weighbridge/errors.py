@@ -108,6 +108,10 @@ class VersionRefused(NotPermitted):
     """A version is asked for that the gate did not let in. `facts` hold its name and number."""
 
 
+class VersionRecalled(VersionRefused):
+    """A refused version of which somebody has files, that were given out before its verdict or under an earlier one."""
+
+
 class UnsafePath(WeighbridgeError):
     """A file name from upstream that would leave the model's folder or collide with another one."""
 

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 from tests.clients.environments import make
-from tests.clients.situations import SITUATIONS, Outcome, Trial
+from tests.clients.situations import SITUATIONS
 from tests.clients.stage import Stage, stage
 from tests.clients.table import CLIENTS, Client
+from tests.clients.trial import Outcome, Trial
 
 _SIGNS = {True: "right", False: "WRONG", None: "no such thing"}
 

@@ -1,86 +1,22 @@
 """Situations that a client meets at a mirror, and whether what it does there is right.
 
-Not here: the clients (table), and the served mirrors (stage).
+Not here: those of the mode `read-through` (unweighed), the clients (table), and the served mirrors (stage).
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-from tests.clients.environments import Made
-from tests.clients.samples import Files, pipeline
-from tests.clients.stage import NOWHERE, Run, Stage, put
-from tests.clients.table import Client
+from tests.clients.stage import NOWHERE, put
+from tests.clients.trial import Outcome, Trial
+from tests.clients.unweighed import bad_verdict, handed_on, wrong_digest
 
 #: Calls of a client until a model has to be weighed and loaded in the mode `gated`.
 _MOST_CALLS = 12
 #: Seconds that a user waits before the next one.
 _BETWEEN_CALLS_S = 3
 _REASON = "The file is infected: Eicar-Test-Signature."
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a client in a situation.
-
-    Attributes:
-        right: whether that is right; None where the client has no such thing, such as a cache.
-        note: what is worth knowing.
-    """
-
-    right: bool | None
-    note: str = ""
-
-
-class Trial:
-    """One client on its way through the situations, with models of its own.
-
-    Args:
-        client: the client.
-        made: its environment.
-        stage: the served mirrors.
-    """
-
-    def __init__(self, client: Client, made: Made, stage: Stage) -> None:
-        self.client, self.made, self.stage = client, made, stage
-        self.name = f"clients/{re.sub('[^a-z0-9]+', '-', client.name.lower()).strip('-')}"
-        self.home = stage.home()
-        self.first = ""
-        self._files: dict[int, Files] = {}
-
-    def files(self, mark: int) -> Files:
-        """Return the files of a version."""
-        if mark not in self._files:
-            of_diffusers = self.client.sample is pipeline
-            self._files[mark] = (
-                pipeline(self.made.program("python"), mark) if of_diffusers else self.client.sample(mark)
-            )
-        return self._files[mark]
-
-    def run(self, name: str = "", home: Path | None = None, *, revision: str = "", **variables: str) -> Run:
-        """Run the client on a model, with its cache."""
-        place = home or self.home
-        return self.stage.run(self.client, self.made, name or self.name, place, revision=revision, **variables)
-
-    def value(self, mark: int) -> str:
-        """Return what the client prints of a version."""
-        return self.client.value(self.files(mark), mark)
-
-    def loads(self, run: Run, mark: int) -> Outcome:
-        """Return that a client loaded a version, or its last words."""
-        return Outcome(True) if run.loaded == self.value(mark) else Outcome(False, run.words[-400:] or run.loaded)
-
-    def refuses(self, run: Run, words: str) -> Outcome:
-        """Return that a client got nothing and its user reads why."""
-        if run.loaded:
-            return Outcome(False, "it loaded")
-        if run.says(words):
-            return Outcome(True)
-        return Outcome(not self.client.shows, f"without our words: {run.words[-300:]}")
 
 
 def cold(trial: Trial) -> Outcome:
@@ -180,4 +116,7 @@ SITUATIONS: Mapping[str, Callable[[Trial], Outcome]] = {
     "withdrawn": withdrawn,
     "key": without_key,
     "gated": gated,
+    "read-through": handed_on,
+    "wrong digest": wrong_digest,
+    "bad verdict": bad_verdict,
 }

@@ -1,4 +1,4 @@
-"""The stage of the clients: three served mirrors, of an open registry, of a closed one, and one before a Hub.
+"""The stage of the clients: served mirrors of an open registry and of a closed one, and two before a Hub.
 
 Not here: what is tried on it (situations).
 """
@@ -58,6 +58,7 @@ class Stage:
         open: anybody may read it.
         closed: only keys may.
         gated: takes models in from the Hub.
+        through: hands them on from it, also to callers without a key, and weighs them afterwards.
         hub: the Hub.
         folder: for homes of the clients.
     """
@@ -65,6 +66,7 @@ class Stage:
     open: Mirrored
     closed: Mirrored
     gated: Mirrored
+    through: Mirrored
     hub: Hub
     folder: Path
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -129,17 +131,26 @@ def put(mirror: Mirrored, client: Client, name: str, files: Files, mark: int, re
 
 @contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
-    """Serve the three mirrors."""
-    config = folder / "mirror.yaml"
+    """Serve the four mirrors."""
     database = {"WEIGHBRIDGE_CLAMAV_DATABASE": str(signatures(folder / "signatures")), "WEIGHBRIDGE_POLICY": "minimal"}
-    homes = [folder / name for name in ("open", "closed", "gated")]
+    closed = {**database, "WEIGHBRIDGE_API_READING": "closed"}
+    first, second, third, fourth = (folder / name for name in ("open", "closed", "gated", "through"))
     with Hub() as hub:
-        config.write_text(
-            f"backends:\n  - type: huggingface\n    config:\n      base_url: {hub.url}\n      mode: gated\n"
-        )
+        by_mode = [
+            ("--config", str(_configuration(folder, hub, mode)))
+            for mode in ("mode: gated", "mode: read-through\n      ingest_by: anyone")
+        ]
         with (
-            serving(homes[0], database, verbose=True) as first,
-            serving(homes[1], {**database, "WEIGHBRIDGE_API_READING": "closed"}) as second,
-            serving(homes[2], database, "--config", str(config)) as third,
+            serving(first, database, verbose=True) as open_,
+            serving(second, closed) as closed_,
+            serving(third, database, *by_mode[0]) as gated,
+            serving(fourth, database, *by_mode[1], verbose=True) as through,
         ):
-            yield Stage(mirrored(first, homes[0]), mirrored(second, homes[1]), mirrored(third, homes[2]), hub, folder)
+            mirrors = (open_, first), (closed_, second), (gated, third), (through, fourth)
+            yield Stage(*(mirrored(*one) for one in mirrors), hub, folder)
+
+
+def _configuration(folder: Path, hub: Hub, mode: str) -> Path:
+    config = folder / f"mirror-{len(mode)}.yaml"
+    config.write_text(f"backends:\n  - type: huggingface\n    config:\n      base_url: {hub.url}\n      {mode}\n")
+    return config

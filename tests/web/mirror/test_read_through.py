@@ -143,7 +143,10 @@ def test_a_cold_miss_loads_at_once_and_is_weighed_afterwards(through: Through, t
     assert row.after is not None
     assert (row.actor, row.after["files"], row.after["address"]) == ("key:client", ["run.bin"], "127.0.0.1")
     refused = through.get("/org/bad/resolve/main/config.json")
-    assert (refused.status_code, refused.headers["x-error-code"]) == (403, "GatedRepo")
+    assert (refused.status_code, refused.headers["x-error-code"]) == (404, "RevisionNotFound"), (
+        "clients go on using their copies after any other answer"
+    )
+    assert "EICAR" in refused.headers["x-error-message"]
 
 
 def test_one_fetch_for_all_who_ask_at_once(through: Through) -> None:

@@ -60,7 +60,7 @@ def _passed_stays(through: Through, first: str, bad: str) -> None:
         time.sleep(0.2)
     assert commit_of(through, "org/worse") == first
     refused = through.get(f"/org/worse/resolve/{bad}/config.json")
-    assert (refused.status_code, refused.headers["x-error-code"]) == (403, "GatedRepo")
+    assert (refused.status_code, refused.headers["x-error-code"]) == (404, "RevisionNotFound")
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -26,6 +26,7 @@ from weighbridge.errors import NotAuthenticated, UsageError, VersionRefused, Ver
 from weighbridge.intake.flights import Awaiting
 from weighbridge.intake.hub_tokens import holder_of, is_passed
 from weighbridge.intake.mirroring import Served, revisions, served
+from weighbridge.intake.recalling import recalled
 from weighbridge.intake.resources import Resources
 from weighbridge.web.api.cursors import cursor_of, place_of
 from weighbridge.web.authentication import caller_of, counted, known_caller
@@ -135,6 +136,8 @@ class Mirror:
                 return self._answer(request, path, body, newest)
         except Awaiting as awaiting:
             return awaiting
+        except VersionRefused as error:
+            return self._refused(request, recalled(error, self._state.resources))
         except WeighbridgeError as error:
             return self._refused(request, error)
 

@@ -22,6 +22,7 @@ from weighbridge.errors import (
     SourceUnavailable,
     UnknownRevision,
     UsageError,
+    VersionRecalled,
     WeighbridgeError,
 )
 from weighbridge.web.answers import written
@@ -31,6 +32,7 @@ from weighbridge.web.problems import of_error
 _ANSWERS: dict[type[WeighbridgeError], tuple[int, str]] = {
     NotAuthenticated: (401, "GatedRepo"),
     NotPermitted: (403, "GatedRepo"),
+    VersionRecalled: (404, "RevisionNotFound"),  # Nothing else reaches caches.
     FileNotInVersion: (404, "EntryNotFound"),
     UnknownRevision: (404, "RevisionNotFound"),
     NotInCatalog: (404, "RepoNotFound"),
