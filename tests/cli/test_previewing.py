@@ -89,7 +89,7 @@ def test_a_hub_says_what_it_has_and_what_it_refuses(bench: Bench, monkeypatch: p
         assert (ran.status, ran.json["licence"], ran.json["gated"]) == (0, "MIT", False), ran.out
         gated = bench.run("ingest", "--dry-run", "hf:org/gated", "--json")
         assert (gated.status, gated.json["gated"]) == (1, True)
-        assert "only accounts with its owner's approval" in gated.json["refused"]
+        assert "only to accounts that org has approved" in gated.json["refused"]
         hub.tokens["hf_let_in"] = frozenset({"org/gated"})
         monkeypatch.setenv("MY_TOKEN", "hf_let_in")
         let_in = ("ingest", "--dry-run", "hf:org/gated", "--token-env", "MY_TOKEN")

@@ -161,7 +161,7 @@ def _info(repository: Repository, commit: str, *, blobs: bool) -> dict[str, Any]
         "author": repository.id.split("/")[0],
         "sha": commit,
         "private": repository.private,
-        "gated": "manual" if repository.gated else False,
+        "gated": "manual" if repository.gated is True else repository.gated,
         "disabled": False,
         "lastModified": DATE,
         "createdAt": DATE,

@@ -127,14 +127,14 @@ class Repository:
         id: `org/name`, or `name` for the oldest ones.
         kind: `models` or `datasets`.
         private: readers without a token of the hub's are told that there is no such repository.
-        gated: readers without a token of the hub's are told to ask for access.
+        gated: readers without a token of the hub's are told to ask for access; `auto`, or `manual` for True.
         folder: where its files lie; None when they are given by `commit`.
     """
 
     id: str
     kind: str = "models"
     private: bool = False
-    gated: bool = False
+    gated: bool | str = False
     folder: Path | None = None
     commits: dict[str, dict[str, StoredFile]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)

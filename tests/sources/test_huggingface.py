@@ -135,11 +135,28 @@ class TestRefusals:
         hub.tokens = {"in": frozenset({"org/gated"}), "out": frozenset()}
         manifest = source(hub).resolve(ModelRef.parse("hf:org/gated"))
         entry = manifest.by_path["model.safetensors"]
-        with pytest.raises(AccessDenied, match=f"Ask for access at {hub.url}/org/gated, then .*--token-env HF_TOKEN"):
+        with pytest.raises(AccessDenied, match=f"Open {hub.url}/org/gated .* Then name its .*--token-env HF_TOKEN"):
             fetch(source(hub), manifest.ref, entry, store)
         with pytest.raises(AccessDenied, match="with the account whose token is in use"):
             fetch(source(hub, "out"), manifest.ref, entry, store)
         assert fetch(source(hub, "in"), manifest.ref, entry, store).digest == Digest.sha256(WEIGHTS)
+
+    @pytest.mark.parametrize(("kind", "who"), [("auto", "at once"), ("manual", "people of org approve")])
+    def test_who_lets_in(self, hub: Hub, store: LocalBlobStore, kind: str, who: str) -> None:
+        hub.add("org/gated", FILES, gated=True)
+        hub.repositories["models", "org/gated"].gated = kind
+        asked = source(hub)
+        manifest = asked.resolve(ModelRef.parse("hf:org/gated"))
+        with pytest.raises(AccessDenied, match=who) as error:
+            fetch(asked, manifest.ref, manifest.by_path["model.safetensors"], store)
+        assert error.value.facts["page"] == f"{hub.url}/org/gated"
+
+    def test_an_endpoint_that_lists_no_gated_files(self, hub: Hub) -> None:
+        hub.add("org/gated", FILES, gated=True)
+        hub.fault("/tree/" + hub.repositories["models", "org/gated"].find("main"), status=401)
+        with pytest.raises(AccessDenied, match="people of org approve") as error:
+            source(hub).resolve(ModelRef.parse("hf:org/gated"))
+        assert error.value.facts["page"] == f"{hub.url}/org/gated"
 
     def test_a_mirror_that_wants_a_token(self, hub: Hub) -> None:
         hub.fault("/api/models/org/name", status=401, content=b'{"error": "log in at the door"}')

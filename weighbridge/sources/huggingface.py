@@ -21,15 +21,23 @@ from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils._xet import is_valid_xet_hash
 
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.hub_models import Gated
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.selection import Selection
 from weighbridge.domain.source_kinds.hub import DEFAULT_ENDPOINT
-from weighbridge.errors import InvalidConfiguration, ModelNotFound, SourceMisbehaved, SourceUnavailable
+from weighbridge.errors import (
+    AccessDenied,
+    AddressRefused,
+    InvalidConfiguration,
+    ModelNotFound,
+    SourceMisbehaved,
+    SourceUnavailable,
+)
 from weighbridge.net.deadlines import DOCUMENT_TIMES, obey, within
 from weighbridge.net.hub.access import check_access
 from weighbridge.net.hub.commits import COMMIT, CommitAnswer, ask_commit
-from weighbridge.net.hub.errors import hub_errors
+from weighbridge.net.hub.errors import gated_refusal, hub_errors
 from weighbridge.net.hub.tree import PAGE, TreeFile, list_tree
 from weighbridge.net.hub.xet import XetFailed, XetFile, XetTransfer
 from weighbridge.net.responses import shown
@@ -69,6 +77,7 @@ class HuggingFaceSource:
         self._api = HfApi(self._endpoint, token=self._token or False, library_name="weighbridge", headers=headers)
         self._transfer = Transfer.of(settings)
         self._xet = XetTransfer(timeout_s=settings.timeout_s)
+        self._gated: dict[str, Gated] = {}
 
     def resolve(self, ref: ModelRef) -> Manifest:
         """List the files at a revision; the reference is pinned to the commit.
@@ -90,6 +99,7 @@ class HuggingFaceSource:
                 "Check that the endpoint is a Hugging Face Hub or a true mirror of one.",
                 uri=ref.uri,
             )
+        self._gated[ref.id] = Gated.of(info.gated)
         files = self._files(ref.pinned(commit), [one.rfilename for one in info.siblings or ()])
         if not files:
             raise ModelNotFound(f"{ref.id} holds no files at {commit}.", "Name a revision that has some.", uri=ref.uri)
@@ -144,8 +154,11 @@ class HuggingFaceSource:
         if obey not in hooks:
             hooks.append(obey)
         timeout_s = DOCUMENT_TIMES * self._settings.timeout_s
-        with within(timeout_s), hub_errors(ref, self._endpoint, self._token, path):
+        with within(timeout_s), hub_errors(ref, self._endpoint, self._token, path, self._gate_of(ref)):
             yield
+
+    def _gate_of(self, ref: ModelRef) -> Gated:
+        return self._gated.get(ref.id, Gated.UNKNOWN)
 
     def _api_url(self, ref: ModelRef) -> str:
         return f"{self._endpoint}/api/{self.repo_type}s/{quote(ref.id)}"
@@ -160,9 +173,15 @@ class HuggingFaceSource:
         Raises:
             SourceMisbehaved: the list lacks a file that the description names, or there is none and the description
                 may be truncated.
+            AccessDenied: the repository is gated, and the endpoint does not even list its files.
         """
         url = f"{self._api_url(pinned)}/tree/{pinned.revision}"
-        files = list_tree(self._transfer, url, self._authorization, self._settings.max_files)
+        try:
+            files = list_tree(self._transfer, url, self._authorization, self._settings.max_files)
+        except AccessDenied as error:
+            if self._gate_of(pinned) in (Gated.NO, Gated.UNKNOWN) or isinstance(error, AddressRefused):
+                raise
+            raise gated_refusal(pinned, self._endpoint, self._token, self._gate_of(pinned)) from error
         if files is None:  # a mirror without such a list
             files = _listed(self._info(pinned, files=True).siblings or [])
             missing = "files beyond these" if len(files) >= PAGE else ""

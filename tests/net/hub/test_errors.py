@@ -6,6 +6,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from tests.simulators.web import WebServer
+from weighbridge.domain.hub_models import Gated
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
@@ -26,12 +27,20 @@ def web() -> Iterator[WebServer]:
         yield server
 
 
-def refused(web: WebServer, status: int, *, token: str = "", content: bytes = b"", **headers: str) -> WeighbridgeError:
+def refused(
+    web: WebServer,
+    status: int,
+    *,
+    token: str = "",
+    content: bytes = b"",
+    gated: Gated = Gated.UNKNOWN,
+    **headers: str,
+) -> WeighbridgeError:
     """Return the error for a Hub that answers a request for a description like this."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     web.put("/api/models/org/model/revision/main", content, status=status, headers=fields)
     api = HfApi(endpoint=web.url(""), token=token or False)
-    with pytest.raises(WeighbridgeError) as error, hub_errors(REF, "https://hub.example", token):
+    with pytest.raises(WeighbridgeError) as error, hub_errors(REF, "https://hub.example", token, "", gated):
         api.model_info("org/model", revision="main")
     return error.value
 
@@ -42,6 +51,24 @@ def test_a_gated_model_says_where_access_is_asked_for(web: WebServer) -> None:
     assert error.facts["page"] == "https://hub.example/org/model"
     assert "--token-env" in error.remedy
     assert "--token-env" not in refused(web, 403, token="hf_x", X_Error_Code="GatedRepo").remedy
+
+
+@pytest.mark.parametrize(
+    ("gated", "who"),
+    [
+        (Gated.AUTO, "without anybody's approval"),
+        (Gated.MANUAL, "people of org approve or reject it"),
+        (Gated.YES, "whichever the page offers"),
+        (Gated.UNKNOWN, "whichever the page offers"),
+    ],
+)
+@pytest.mark.parametrize("token", ["", "hf_x"])
+def test_a_gated_model_says_who_has_to_approve(web: WebServer, gated: Gated, who: str, token: str) -> None:
+    error = refused(web, 403, token=token, gated=gated, X_Error_Code="GatedRepo")
+    assert who in error.remedy
+    assert "https://hub.example/org/model" in error.remedy
+    assert ("Then run the same command again." in error.remedy) == bool(token)
+    assert error.facts["gated"] == str(gated)
 
 
 @pytest.mark.parametrize(

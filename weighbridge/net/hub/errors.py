@@ -22,6 +22,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils._http import parse_ratelimit_headers
 
+from weighbridge.domain.gated_access import NAMING_ONE, demand_of, way_in
+from weighbridge.domain.hub_models import Gated
 from weighbridge.domain.ref import ModelRef
 from weighbridge.errors import (
     AccessDenied,
@@ -35,11 +37,11 @@ from weighbridge.errors import (
 from weighbridge.net.responses import one_line, retry_after_s
 from weighbridge.net.retrying import BUSY
 
-_HOW = "name its token with --token-env HF_TOKEN, --token-file or auth: in models.yaml"
-
 
 @contextmanager
-def hub_errors(ref: ModelRef, endpoint: str, token: str, path: str = "") -> Iterator[None]:
+def hub_errors(
+    ref: ModelRef, endpoint: str, token: str, path: str = "", gated: Gated = Gated.UNKNOWN
+) -> Iterator[None]:
     """Convert the exceptions of huggingface_hub to `weighbridge.errors`.
 
     Args:
@@ -47,6 +49,7 @@ def hub_errors(ref: ModelRef, endpoint: str, token: str, path: str = "") -> Iter
         endpoint: the Hub's base URL.
         token: the token in use, or empty; only whether there is one shows in an error.
         path: the file of the request, or empty.
+        gated: how the repository is gated, where its description said so.
 
     Raises:
         AccessDenied: gated, disabled, or a token that is not accepted.
@@ -62,7 +65,7 @@ def hub_errors(ref: ModelRef, endpoint: str, token: str, path: str = "") -> Iter
             f"“{ref.id}” is not a repository id of the Hub.", "Write hf:org/name@revision.", uri=ref.uri
         ) from error
     except HfHubHTTPError as error:
-        raise _refusal(error, ref, endpoint, token, path) from error
+        raise _refusal(error, ref, endpoint, token, path, gated) from error
     except OfflineModeIsEnabled as error:
         raise SourceError(
             "HF_HUB_OFFLINE is set, so no request goes to the Hub.",
@@ -80,19 +83,41 @@ def hub_errors(ref: ModelRef, endpoint: str, token: str, path: str = "") -> Iter
         ) from error
 
 
-def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, path: str) -> SourceError:
+def gated_refusal(
+    ref: ModelRef, endpoint: str, token: str, gated: Gated, why: str = "", http_status: int | None = None
+) -> AccessDenied:
+    """Return the error for a repository whose files the Hub does not give to this account.
+
+    Args:
+        ref: the repository.
+        endpoint: the Hub's base URL.
+        token: the token in use, or empty.
+        gated: how the repository is gated.
+        why: the Hub's own words as a sentence with a space before it, or empty.
+        http_status: of its response.
+    """
+    page = _page(ref, endpoint)
+    return AccessDenied(
+        f"{ref.id} is gated: {demand_of(gated, ref.id)}.{why}",
+        way_in(gated, ref.id, page, has_token=bool(token)),
+        page=page,
+        gated=str(gated),
+        uri=ref.uri,
+        http_status=http_status,
+    )
+
+
+def _page(ref: ModelRef, endpoint: str) -> str:
+    return f"{endpoint}/{'datasets/' if ref.kind == 'huggingface-dataset' else ''}{ref.id}"
+
+
+def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, path: str, gated: Gated) -> SourceError:
     status = error.response.status_code
-    page = f"{endpoint}/{'datasets/' if ref.kind == 'huggingface-dataset' else ''}{ref.id}"
+    page = _page(ref, endpoint)
     facts: dict[str, Any] = {"uri": ref.uri, "http_status": status}
     why = _said(error)
     if isinstance(error, GatedRepoError):
-        ask = f"Ask for access at {page}"
-        return AccessDenied(
-            f"{ref.id} is gated: only accounts with its owner's approval may download it.{why}",
-            f"{ask}, with the account whose token is in use." if token else f"{ask}, then {_HOW}.",
-            page=page,
-            **facts,
-        )
+        return gated_refusal(ref, endpoint, token, gated, why, status)
     if isinstance(error, RevisionNotFoundError):
         return ModelNotFound(
             f"{ref.id} has no branch, tag or commit “{ref.revision}”.{why}",
@@ -104,7 +129,7 @@ def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, pa
             f"{ref.id} has no file {path} at {ref.revision}.", f"See what it has at {page}.", path=path, **facts
         )
     if isinstance(error, RepositoryNotFoundError):
-        private = "check that the account of the token in use may see it" if token else _HOW
+        private = "check that the account of the token in use may see it" if token else NAMING_ONE
         return ModelNotFound(
             f"{endpoint} shows no {'data set' if '/datasets/' in page else 'model'} {ref.id}.{why}",
             f"Check its name. If it is private, {private}.",
@@ -118,7 +143,9 @@ def _refusal(error: HfHubHTTPError, ref: ModelRef, endpoint: str, token: str, pa
 def _failure(status: int, error: HfHubHTTPError, endpoint: str, token: str, facts: dict[str, Any]) -> SourceError:
     """Return the error for a response that does not concern the repository."""
     if status == 401 and not token:
-        return AccessDenied(f"{endpoint} requires credentials.{_said(error)}", f"If you have a token, {_HOW}.", **facts)
+        return AccessDenied(
+            f"{endpoint} requires credentials.{_said(error)}", f"If you have a token, {NAMING_ONE}.", **facts
+        )
     if status == 401:
         return AccessDenied(
             f"{endpoint} does not accept the token.{_said(error)}",
