@@ -15,6 +15,7 @@ _EVENTS = Table(
 )
 #: The tables and the columns, of `versions` where no table is named, that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "0020": ((), ("repository",)),
     "0018": (("transit_recipients", "transits"), ()),
     "0017": (("uses",), ("ingests.cause",)),
     "0016": (("upstream_branches", "identity"), ()),
@@ -37,6 +38,7 @@ _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "0004": ((), ("removed_at", "purged_at")),
 }
 _INDEXES = {
+    "0020": ("ix_versions_repository",),
     "0012": ("ix_versions_model_id_id", "ix_reports_sequence"),
     "0011": ("ix_deliveries_subscription_id_state",),
 }

@@ -27,6 +27,7 @@ from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.measurements import Measurements
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.regressions import regressions
+from weighbridge.catalog.repositories import Repositories
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.catalog.uses import VersionUses
@@ -56,6 +57,7 @@ class Catalog:
         keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
+        repositories: what is here of the repositories of a Hub.
         subscriptions: who is told of which changes.
         transits: what the mirror hands on before its verdict, and to whom.
         uses: when versions were last asked for, and which of them came in by the mirror.
@@ -74,6 +76,7 @@ class Catalog:
         self.lists = lists or Lists(self._database)
         self._measurements = Measurements(self._database)
         self.places = Places(changes)
+        self.repositories = Repositories(self._database)
         self.subscriptions = Subscriptions(changes)
         self.transits = Transits(changes)
         self.uses = VersionUses(self._database)
@@ -383,8 +386,7 @@ class Catalog:
         Nothing else changes by it.
         """
         with self._changes.begin() as change:
-            after = {"manifest": str(manifest), "address": address}
-            change.record(SERVED, f"{name}@{version}", after=after)
+            change.record(SERVED, f"{name}@{version}", after={"manifest": str(manifest), "address": address})
 
     def needed(self) -> set[Digest]:
         """Return every blob of every version, whatever its status, except removed and purged ones."""

@@ -78,10 +78,11 @@ def listed(connection: Connection, name: str | None, run: str, limit: int) -> li
         query = query.where(table.c.name == name)
     if run:
         query = query.where(table.c.run_url.endswith(f"/{run}", autoescape=True))
-    return [_ingest(row) for row in connection.execute(query)]
+    return [of_row(row) for row in connection.execute(query)]
 
 
-def _ingest(row: Row[Any]) -> Ingest:
+def of_row(row: Row[Any]) -> Ingest:
+    """Return the attempt of a row."""
     return Ingest(
         id=row.id,
         name=row.name,

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from weighbridge.catalog.column_types import Moment, PlainText
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0018"
+HEAD = "0020"
 
 metadata = MetaData(
     naming_convention={
@@ -114,6 +114,7 @@ versions = Table(
     Column("removed_at", Moment, comment="when a person removed it; the row keeps number and files together"),
     Column("purged_at", Moment, comment="since when nothing needs its bytes, though its verdict stays"),
     Column("gated", Boolean, comment="whether the source gives it only to approved accounts; NULL where not known"),
+    Column("repository", PlainText, comment="of a Hub, case folded: org/name; NULL for other sources", index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("model_id", "version"),

@@ -22,6 +22,7 @@ from weighbridge.domain.decision import WITHDRAWN, Decision, Reason, VersionStat
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.report import ScanReport
+from weighbridge.domain.repositories import repository_at
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import NotInCatalog, NotPermitted, StateConflict
 
@@ -70,6 +71,7 @@ def settle(
         "status": settlement.decision.verdict,
         "source": settlement.source,
         "ref": manifests.ref_to_json(settlement.manifest.ref),
+        "repository": repository_at(settlement.source) or None,
         "archive": settlement.manifest.archive,
         "card": settlement.card.to_json(),
         "decision": settlement.decision.to_json(),

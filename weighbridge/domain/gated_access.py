@@ -1,7 +1,7 @@
 """What a gated model of the Hub asks of a person: which page to visit, with which account, and who approves.
 
 Every door says it in these words: a refused ingest, a preview, the list of the Hub's models. Not here: what a Hub
-answers (net.hub.errors), and whether a token has access already (intake.hub_access).
+answers (net.hub.errors), and whether a token has access already (net.hub.access).
 """
 
 from __future__ import annotations
