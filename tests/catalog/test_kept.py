@@ -21,6 +21,8 @@ WITHOUT_A_ROW = {
     "changes": {"begin"},  # This writes the rows.
     "database": {"upgrade"},
     "deliveries": {"take", "forget"},
+    # These are other tables, of which nothing of the catalog is made.
+    "hub_models": {"add_page", "begin", "finish", "release", "remember", "remember_access", "renew"},
     "job_queue": {"renew", "give_back"},
     "keys": {"note_use"},
     "transits": {"describe", "forget", "hand_on", "use", "weighed_by"},

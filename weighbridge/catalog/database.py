@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,26 @@ _RETRYABLE_STATES = re.compile(r"^(08|40|57P|55P03|53300)")
 _REFUSED = re.compile(r"authentication failed|does not exist|no pg_hba|no password supplied", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Schema:
+    """Tables that are brought up to date together.
+
+    Attributes:
+        head: the newest migration's id.
+        migrations: the folder of the migrations.
+        version_table: the table that names the last migration which was applied.
+        pragmas: settings of each connection to SQLite.
+    """
+
+    head: str = HEAD
+    migrations: Path = Path(__file__).parent / "migrations"
+    version_table: str = "alembic_version"
+    pragmas: tuple[str, ...] = ()
+
+
+CATALOG = Schema()
+
+
 class Database:
     """An engine, and transactions whose errors are `CatalogError` and its kinds.
 
@@ -53,10 +74,14 @@ class Database:
         url: a SQLAlchemy URL of SQLite (a file) or PostgreSQL.
         timeout_s: seconds to wait for another writer's lock, or for a connection.
         connections: at most, for transactions.
+        schema: the tables that `upgrade` makes.
     """
 
-    def __init__(self, url: str | URL, timeout_s: float, connections: int = _MOST_CONNECTIONS) -> None:
-        self.url = url if isinstance(url, URL) else _checked_url(url)
+    def __init__(
+        self, url: str | URL, timeout_s: float, connections: int = _MOST_CONNECTIONS, schema: Schema = CATALOG
+    ) -> None:
+        self.url = url if isinstance(url, URL) else checked_url(url)
+        self._schema = schema
         self._timeout_s = timeout_s
         self._state: FileState | None = None
         self._engine = self._create_engine(connections)
@@ -79,7 +104,7 @@ class Database:
         """Return this database with one connection of its own, for one reader; None where it is on another machine."""
         if not self.is_local:
             return None
-        found = Database(self.url, _NEARBY_S, connections=1)
+        found = Database(self.url, _NEARBY_S, 1, self._schema)
         found._state = FileState(Path(self.url.database or ""))
         return found
 
@@ -125,7 +150,7 @@ class Database:
             if self.is_local:
                 self._switch_to_wal()
             with self._engine.connect() as connection:
-                if _revision(connection) == HEAD:
+                if self._revision(connection) == self._schema.head:
                     return
         with self.write() as connection:
             if self.url.get_backend_name() == "postgresql":
@@ -139,17 +164,24 @@ class Database:
         from alembic.script import ScriptDirectory
 
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-        current = _revision(connection)
+        config.set_main_option("script_location", str(self._schema.migrations).replace("%", "%%"))
+        current = self._revision(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if current is not None and current not in known:
             raise CatalogError(
-                f"The catalog at {self.name} was written by a newer Weighbridge: schema {current}, known up to {HEAD}.",
+                f"The catalog at {self.name} was written by a newer Weighbridge: schema {current}, "
+                f"known up to {self._schema.head}.",
                 "Upgrade Weighbridge on this machine, or name another catalog.",
                 revision=current,
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+    def _revision(self, connection: Connection) -> str | None:
+        table = self._schema.version_table
+        if not inspect(connection).has_table(table):
+            return None
+        return connection.execute(text(f"SELECT version_num FROM {table}")).scalar()  # noqa: S608
 
     def _create_engine(self, most: int, **options: Any) -> Engine:
         # SQLAlchemy closes connections beyond `pool_size` after each use.
@@ -183,7 +215,7 @@ class Database:
             ) from error
         arguments = {"timeout": self._timeout_s, "check_same_thread": False}
         engine = create_engine(self.url, connect_args=arguments, **options)
-        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "connect", partial(_configure_sqlite, self._schema.pragmas))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
 
@@ -256,7 +288,12 @@ def insert(connection: Connection, table: Table) -> Any:
     return sqlite.insert(table)
 
 
-def _checked_url(text: str) -> URL:
+def checked_url(text: str) -> URL:
+    """Return the URL of a catalog, with the driver that is used here.
+
+    Raises:
+        InvalidConfiguration: it names no such database.
+    """
     example = "Write sqlite:////path/catalog.db or postgresql+psycopg://user@host/database."
     try:
         url = make_url(text)
@@ -305,9 +342,10 @@ def _has_news(connection: Any) -> bool:
     return bool(poll.poll(0))
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
+def _configure_sqlite(pragmas: tuple[str, ...], connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # The driver must not begin transactions itself: `_begin_sqlite` does.
-    connection.execute("PRAGMA foreign_keys = ON")
+    for pragma in ("foreign_keys = ON", *pragmas):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -333,9 +371,3 @@ def _is_passing(cause: BaseException | None) -> bool:
     if state:
         return bool(_RETRYABLE_STATES.match(state))
     return type(cause).__name__ == "OperationalError" and not _REFUSED.search(str(cause))
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -6,6 +6,7 @@ Not here: reading the Hub's JSON, which is net.hub's; the tables, which are the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -109,6 +110,17 @@ class HubModel:
     def author(self) -> str:
         """The user or organisation that it belongs to, or empty."""
         return self.id.rpartition("/")[0]
+
+
+def base_models_of(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the base models that tags name, each once: those of `base_model:…`, with and without the relation."""
+    named = (tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:"))
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def licence_of(tags: Sequence[str]) -> str:
+    """Return the licence that the first tag `license:…` names, or an empty text."""
+    return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
 
 
 @dataclass(frozen=True, slots=True)
