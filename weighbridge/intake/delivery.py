@@ -7,10 +7,12 @@ the same `webhook-id`. Not here: what becomes a message (catalog.outbox, catalog
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import random
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -75,10 +77,21 @@ class DeliveryWorker(QueueWorker):
             "user-agent": f"weighbridge/{__version__}",
             "webhook-id": delivery.id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": Webhook(secret).sign(delivery.id, at, body),
+            "webhook-signature": signatures(secret, delivery.id, at, body),
         }
         policy, timeout_s = self._settings.webhook_addresses, self._settings.webhook_timeout_s
         return post(delivery.destination.url, body.encode(), headers, policy, timeout_s)
+
+
+def signatures(secret: str, id_: str, at: datetime, body: str) -> str:
+    """Return a message's two signatures: the one of Standard Webhooks, and the same with the secret's text as the key.
+
+    The second is for tools whose HMAC takes a text for a key, such as the Crypto node of n8n: the bytes that
+    Standard Webhooks has as the key are no text. Its verifiers skip versions that they do not know.
+    """
+    standard = Webhook(secret).sign(id_, at, body)
+    signed = f"{id_}.{int(at.timestamp())}.{body}".encode()
+    return f"{standard} v1text,{b64encode(hmac.digest(secret.encode(), signed, 'sha256')).decode()}"
 
 
 def wait_after(receipt: Receipt, attempts: int, retries_s: Sequence[float]) -> float | None:
