@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import httpx
 from prefect.automations import Automation
@@ -39,24 +40,37 @@ POOLS = {"weighbridge": "Weighbridge's flows.", "gpu": "Benchmarks: one on each 
 AUTOMATION = "weighbridge: runs without a heartbeat have crashed"
 #: Two heartbeats, the second one late; workers set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.
 SILENCE = timedelta(seconds=60)
-#: The names of end states in events.
-ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused")
+#: The names of states in events in which no process of the run is at work, so that it sends no heartbeat.
+ENDS = (
+    *("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused"),
+    *("Suspended", "Resuming", "Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Late"),
+)
 
 #: The news for people, each with its event of flows.announcements.
 NEWS = {
     "a model was quarantined": "weighbridge.model.quarantined",
     "a version was withdrawn": "weighbridge.model.withdrawn",
     "a version got worse": "weighbridge.model.regressed",
+    "a model was asked for, and a person has to decide": "weighbridge.request.waiting",
+    "a request was declined": "weighbridge.request.declined",
     "a sync failed": "weighbridge.sync.failed",
     "store or registries differ from the catalog": "weighbridge.fsck.failed",
 }
-_SUBJECT = "{{ event.event }} {{ event.payload.model }}"
-_BODY = "{{ event.payload.message }}"
-_PAYLOAD = """{
-  "event": {{ event.event | tojson }},
-  "model": {{ event.payload.model | tojson }},
-  "message": {{ event.payload.message | tojson }}
-}"""
+#: The server itself ends a request that nobody answered: the news of it is Prefect's own event, known by its message.
+UNANSWERED = "a request was not answered"
+_EXPIRED = {
+    "prefect.resource.id": "prefect.flow-run.*",
+    "prefect.state-message": "The flow was paused and never resumed.",
+}
+_MESSAGE = 'event.payload.message or event.resource["prefect.state-message"]'
+_MODEL = '(event.payload.model or event.resource["prefect.resource.name"])'
+_SUBJECT = "{{ event.event }} {{ " + _MODEL + " }}"
+_BODY = "{{ " + _MESSAGE + " }}"
+_PAYLOAD = (
+    '{"event": {{ event.event | tojson }}, '
+    '"model": {{ ' + _MODEL + " | tojson }}, "
+    '"message": {{ (' + _MESSAGE + ") | tojson }}}"
+)
 
 
 def make_pools() -> None:
@@ -116,11 +130,17 @@ def tell(block: str) -> tuple[str, ...]:
         if kind == Webhook.get_block_type_slug()
         else SendNotification(block_document_id=document.id, subject=_SUBJECT, body=_BODY)
     )
-    names = {f"weighbridge: {what}, to {block}": event for what, event in NEWS.items()}
-    for automation, event in names.items():
-        trigger = EventTrigger(expect={event}, posture=Posture.Reactive, threshold=1, within=timedelta(0))
+    triggers = {what: _news({event}) for what, event in NEWS.items()}
+    triggers[UNANSWERED] = _news({"prefect.flow-run.Failed"}, match=_EXPIRED)
+    names = {f"weighbridge: {what}, to {block}": trigger for what, trigger in triggers.items()}
+    for automation, trigger in names.items():
         _save(Automation(name=automation, trigger=trigger, actions=[action]))
     return tuple(names)
+
+
+def _news(expect: set[str], **match: Any) -> EventTrigger:
+    """Return a trigger for each single event of some names."""
+    return EventTrigger(expect=expect, posture=Posture.Reactive, threshold=1, within=timedelta(0), **match)
 
 
 def _save(wanted: Automation) -> None:

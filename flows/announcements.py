@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid5
 
 from prefect.client.orchestration import get_client
 from prefect.events import Event, RelatedResource, Resource
@@ -40,26 +41,59 @@ def announced(
     wanted = tuple(dict.fromkeys((*tags, *(tag for _, tag in about))))
     if wanted and flow_run.id:
         about += [("", ERROR)] if ERROR in wanted else []
-        events = [_event(tag, model, state.message or "") for model, tag in about]
-        with outcome_stands("tags and events"), get_client(sync_client=True) as client:
+        with outcome_stands("tags"), get_client(sync_client=True) as client:
             client.update_flow_run(UUID(flow_run.id), tags=[*dict.fromkeys((*flow_run.tags, *wanted))])
-            sent = [event.model_dump(mode="json") for event in events]
-            client.request("POST", "/events", json=sent).raise_for_status()
+        with outcome_stands("events"):
+            send([_event(tag, model, state.message or "") for model, tag in about])
     return state
+
+
+def request_event(word: str, model: str, message: str) -> None:
+    """Send the event `weighbridge.request.<word>` about the present run's request, even if the server refuses it.
+
+    A run that is begun anew sends the same one again, which the server takes as one it has.
+    """
+    if flow_run.id:
+        with outcome_stands("events"):
+            id_ = uuid5(UUID(flow_run.id), f"request.{word}")
+            payload = {"model": model, "message": message, "page": str(flow_run.ui_url or "")}
+            send([event(f"weighbridge.request.{word}", f"weighbridge.model.{model}", payload, id_)])
+
+
+def send(events: Iterable[Event]) -> None:
+    """Send events to the server. Raises PrefectException or httpx.HTTPError where it does not take them."""
+    content = [one.model_dump(mode="json") for one in events]
+    if content:
+        with get_client(sync_client=True) as client:
+            client.request("POST", "/events", json=content).raise_for_status()
+
+
+def event(name: str, about: str, payload: Mapping[str, Any], id_: UUID | None = None) -> Event:
+    """Return an event of the present run.
+
+    Args:
+        name: of the event.
+        about: the id of the resource that it is about.
+        payload: what it says; plain JSON.
+        id_: by which the server knows an event that it has; a new one where None.
+    """
+    run = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}
+    named: dict[str, Any] = {} if id_ is None else {"id": id_}
+    return Event(
+        event=name,
+        resource=Resource.model_validate({"prefect.resource.id": about}),
+        related=[RelatedResource.model_validate(run)],
+        payload=dict(payload),
+        **named,
+    )
 
 
 def _event(tag: str, model: str, message: str) -> Event:
     """Return the event `weighbridge.model.<word>` of a model, or `weighbridge.<flow>.failed` without one."""
     flow = str(flow_run.flow_name)
     about = f"model.{model}" if model else f"flow.{flow}"
-    event = f"model.{tag.rpartition(':')[2]}" if model else f"{flow}.failed"
-    run = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}
-    return Event(
-        event=f"weighbridge.{event}",
-        resource=Resource.model_validate({"prefect.resource.id": f"weighbridge.{about}"}),
-        related=[RelatedResource.model_validate(run)],
-        payload={"model": model, "message": message},
-    )
+    name = f"model.{tag.rpartition(':')[2]}" if model else f"{flow}.failed"
+    return event(f"weighbridge.{name}", f"weighbridge.{about}", {"model": model, "message": message})
 
 
 def outcome_tags(outcome: Outcome, catalog: Catalog, since: datetime) -> dict[str, tuple[str, ...]]:

@@ -52,6 +52,12 @@ def keep_report(outcome: Outcome, settings: Settings) -> None:
             create_link_artifact(link, link_text=markdown_text(title), key=key("link", version.name), description=title)
 
 
+def keep_request(model: str, text: str) -> None:
+    """Write a request for a model to an artifact of the present flow run."""
+    with outcome_stands(model):
+        create_markdown_artifact(text, key=key("request", model), description=shown(f"{model}: asked for"))
+
+
 def keep_sync(done: SyncReport) -> None:
     """Write the result of a sync to an artifact, one row for each model that changed, failed or is not passed."""
     rows = [vars(row) | {"why": shown(row.why)} for row in sync_rows(done)]

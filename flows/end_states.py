@@ -5,6 +5,8 @@
 | Completed | Passed | `verdict:passed` | published |
 | Failed | Quarantined | `verdict:quarantined` | the gate rejected the model; it is kept for inspection only |
 | Failed | Skipped | `verdict:skipped` | the policy scans nothing, so nothing was published |
+| Failed | Declined | `declined` | a person decided against the model, which was not taken in |
+| Failed | | `gated` | the source gives the model only to approved accounts; the message has the page |
 | Failed | | `error` | the work could not be done; the message has the remedy |
 
 The states have Prefect's own names, as its pages filter by them. A run that did not pass is of the type FAILED although
@@ -129,6 +131,14 @@ def preloaded(done: Sequence[Preloaded]) -> EndState:
     """Return the state of a preload; its data is plain JSON."""
     names = ", ".join(one.repo_id for one in done) or "nothing, for it runs elsewhere"
     return end_state(good=True, message=f"In the cache: {names}.", data={"preloaded": [one.to_json() for one in done]})
+
+
+def declined(model: str, by: str, reason: str) -> EndState:
+    """Return the state of a request that a person declined."""
+    message = f"Declined: {model}, by {by}. {reason}".strip()
+    return end_state(
+        good=False, message=message, data={"name": model, "decision": "decline", "by": by, "reason": reason}
+    )
 
 
 def failed(error: WeighbridgeError) -> EndState:

@@ -26,3 +26,13 @@ def test_a_server_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     with temporary_settings(restore_defaults=[PREFECT_API_URL]):
         assert main([]) == 64
     assert "export PREFECT_API_URL" in capsys.readouterr().err
+
+
+def test_a_run_that_waits_for_a_person_has_not_crashed() -> None:
+    """It sends no heartbeat for days; an automation that expects one marked it as Crashed after a minute."""
+    from prefect import states
+
+    from deployments.setup_prefect import ENDS
+
+    waiting = (states.Suspended(), states.Paused(), states.AwaitingRetry(), states.Scheduled(), states.Late())
+    assert {state.name for state in waiting} <= set(ENDS)
