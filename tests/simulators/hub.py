@@ -139,6 +139,15 @@ class Hub:
         """The requests with that method whose path holds that text."""
         return [r for r in self.requests if r.method.startswith(method) and path in r.path]
 
+    def stats(self) -> dict[str, int]:
+        """What was asked and answered so far."""
+        with self.lock:
+            return {"requests": len(self.requests), "bytes": self.bytes_sent}
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request."""
+        return answer(self, request)
+
     def take_fault(self, request: Request) -> Fault:
         """Return how to misbehave now, and count it."""
         path = unquote(urlsplit(request.path).path)
@@ -184,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", "0")))
         if self.path == "/__stats":
-            return self._send(Answer(content=json.dumps(self._stats()).encode()), Fault())
+            return self._send(Answer(content=json.dumps(hub.stats()).encode()), Fault())
         request = Request(self.command, self.path, headers, body)
         with hub.lock:
             hub.requests.append(request)
@@ -193,14 +202,10 @@ class _Handler(BaseHTTPRequestHandler):
             hub.stopping.wait(60)
             self.close_connection = True
             return None
-        found = refusal(fault.status, "", "simulated") if fault.status else answer(hub, request)
+        found = refusal(fault.status, "", "simulated") if fault.status else hub.answer(request)
         if fault.content is not None:
             found = replace(found, content=fault.content, location=None)
         return self._send(found, fault)
-
-    def _stats(self) -> dict[str, int]:
-        with self.server.hub.lock:
-            return {"requests": len(self.server.hub.requests), "bytes": self.server.hub.bytes_sent}
 
     def _send(self, found: Answer, fault: Fault) -> None:
         length = found.length if fault.length is None else fault.length
