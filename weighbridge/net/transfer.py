@@ -297,7 +297,9 @@ def _document(answer: httpx.Response, max_size: int) -> FetchedDocument:
         received += chunk
         if len(received) > max_size:
             raise SourceMisbehaved(
-                f"{shown(answer.request.url)} is longer than {max_size} bytes.", "Is this the address of an index?"
+                f"{shown(answer.request.url)} is longer than {max_size} bytes.",
+                "Is this the address of an index?",
+                max_size=max_size,
             )
     charset = answer.charset_encoding or "utf-8"
     kind, status, fields = media_type(answer), answer.status_code, dict(answer.headers)
