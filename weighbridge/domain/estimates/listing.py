@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from weighbridge.domain.estimates.computed import computed_count
 from weighbridge.domain.estimates.counts import WeightCount, count_weights
 from weighbridge.domain.estimates.name_sizes import size_in_name
 from weighbridge.domain.estimates.plausible import whole
@@ -69,12 +70,17 @@ def listed_size(
     known = [tag for tag in list(tags)[:_MOST_TAGS] if isinstance(tag, str)]
     stated = size_in_name(name)
     quantised = quantisation_in_config(config) or quantisation_in_words(name, known)
-    count = count_weights(safetensors, quantised, stated.total)
+    computed = computed_count(config)
+    count = count_weights(safetensors, quantised, computed.total if computed else stated.total)
     if count is not None:
         return _sized(count, "safetensors", known, quantised)
     if isinstance(gguf, Mapping) and (total := whole(gguf.get("total"))):
         bits = _bits(quantised, _USUAL_GGUF)
         return _sized(WeightCount(total, math.ceil(total * bits / 8), packed=True), "gguf", known, quantised)
+    if computed:
+        bits = _bits(quantised, 8 * _LOADED)
+        size = math.ceil(computed.total * bits / 8)
+        return _sized(WeightCount(computed.total, size), "config", known, quantised)
     if stated.total:
         bits = _bits(quantised, _USUAL_GGUF if "gguf" in known else 8 * _LOADED)
         return _sized(WeightCount(stated.total, math.ceil(stated.total * bits / 8)), "name", known, quantised)
