@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from hashlib import sha256
 from typing import Literal, get_args
 
@@ -65,7 +66,7 @@ class Caller:
         """What the caller is known by, in words."""
         return "token" if self.kind in ("issuer", "hub") else "key"
 
-    @property
+    @cached_property
     def actor(self) -> str:
         """The caller as the audit log names it: `key:NAME`, `issuer:SUBJECT`, `hub:HASH`, `cli:USER` or `anonymous`."""
         return self.kind if self.kind == "anonymous" else f"{self.kind}:{shown(self.name, 200)}"

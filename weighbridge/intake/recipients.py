@@ -35,16 +35,22 @@ class Recipients:
         self._recorded: OrderedDict[tuple[str, str, str, str], date] = OrderedDict()
         self._handed_on: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
 
+    def knows(self, version: ModelVersion, caller: Caller, address: str) -> bool:
+        """Return whether a caller at an address is recorded for today."""
+        return self._recorded.get(self._key(version, caller, address)) == self._clock().date()
+
+    def _key(self, version: ModelVersion, caller: Caller, address: str) -> tuple[str, str, str, str]:
+        return version.name, version.version, caller.actor, address if caller.kind == "anonymous" else ""
+
     def record(self, version: ModelVersion, caller: Caller, address: str) -> None:
         """Record that a caller is given files of a version, at an address: who has no key is known by that alone.
 
         Raises:
             CatalogError: it cannot be recorded, so nothing may be given out.
         """
-        whose = address if caller.kind == "anonymous" else ""
-        key, today = (version.name, version.version, caller.actor, whose), self._clock().date()
-        if self._recorded.get(key) == today:
+        if self.knows(version, caller, address):
             return
+        key, today = self._key(version, caller, address), self._clock().date()
         with self._lock:  # Of many requests at once the first one writes.
             if self._recorded.get(key) == today:
                 return

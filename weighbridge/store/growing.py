@@ -18,7 +18,8 @@ from weighbridge.domain.digest import Digest
 from weighbridge.errors import BlobMissing, IntegrityError, SourceUnavailable, WeighbridgeError
 from weighbridge.store.failures import store_errors
 from weighbridge.store.local import LocalBlobStore
-from weighbridge.store.reading import PIECE, SPAN, is_in_memory, load
+from weighbridge.store.reading import PIECE, SPAN, load
+from weighbridge.system import without_waiting
 
 
 class Receiving(Protocol):
@@ -141,7 +142,7 @@ class GrowingBlob:
 
     def is_in_memory(self, start: int, length: int) -> bool:
         """Return whether a span can be sent without waiting for the disk; False where the system cannot tell."""
-        return is_in_memory(self.file, start, length)
+        return without_waiting.is_there(self.file, start, length)
 
     def load(self, start: int, length: int) -> None:
         """Have a span read from the disk, and wait until it is in memory."""

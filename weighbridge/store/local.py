@@ -93,24 +93,25 @@ class LocalBlobStore:
     def _counting_on(self, digest: Digest) -> AbstractContextManager[None]:
         return self._lease.counting_on(digest) if self._lease is not None else nullcontext()
 
-    def _name(self, digest: Digest) -> Path:
-        return self.root / "blobs" / digest.algorithm / digest.hex[:2] / digest.hex
+    def place(self, digest: Digest) -> Path:
+        """Return where a blob is, or would be."""
+        return self.root / f"blobs/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}"
 
     def has(self, digest: Digest) -> bool:
         """Return whether the whole blob is in the store; in one from `leased` it then stays."""
         with self._counting_on(digest):
-            return self._name(digest).exists() or self._recover(digest)
+            return self.place(digest).exists() or self._recover(digest)
 
     def _recover(self, digest: Digest) -> bool:
         """Take a blob back out of the trash, where a sweep put it; return whether it was there."""
         with suppress(OSError):  # Another process was faster, or the store can only be read.
-            os.rename(self._trashed(digest), self._name(digest))
+            os.rename(self._trashed(digest), self.place(digest))
             return True
         return False
 
     def path(self, digest: Digest) -> Path:
         """Return the blob's path. Raises BlobMissing."""
-        path = self._name(digest)
+        path = self.place(digest)
         if not path.exists() and not self._recover(digest):
             raise BlobMissing(
                 f"The blob {digest} is not in the store at {self.root}.",
@@ -170,7 +171,7 @@ class LocalBlobStore:
             incoming.discard()
 
     def _adopt(self, part: Path, sums: SumsFile, digest: Digest) -> Digest:
-        target = self._name(digest)
+        target = self.place(digest)
         with store_errors(target), self._counting_on(digest):
             target.parent.mkdir(exist_ok=True)
             sums.adopt(
@@ -331,9 +332,9 @@ class LocalBlobStore:
 
     def take_back(self, digest: Digest) -> None:
         """Move a blob from the trash to its place, unless it is there again."""
-        if not self._name(digest).exists():
+        if not self.place(digest).exists():
             with store_errors(self._trashed(digest)):
-                os.rename(self._trashed(digest), self._name(digest))
+                os.rename(self._trashed(digest), self.place(digest))
 
     def delete_trashed(self, digest: Digest) -> None:
         """Delete a blob's bytes in the trash."""

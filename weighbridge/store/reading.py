@@ -17,11 +17,14 @@ from weighbridge.domain.digest import Digest, Hasher
 from weighbridge.errors import IntegrityError, WeighbridgeError
 from weighbridge.store.failures import store_errors
 from weighbridge.store.local import LocalBlobStore
+from weighbridge.system import without_waiting
 
 #: Bytes that are read at once: every reader holds two such pieces in memory.
 PIECE = 256 * 1024
 #: Bytes that the kernel is told to send at once; whether the blob is still sound is asked before each.
 SPAN = 4 * 1024**2
+#: Bytes that are read without a thread where they are in memory, and of a blob that is hashed then.
+AT_ONCE, _HASHED_AT_ONCE = 128 * 1024, 64 * 1024
 #: Bytes of a blob that is hashed before a part of it is read; that takes less than a tenth of a second.
 _HASHED_FIRST = 64 * 1024**2
 
@@ -34,12 +37,9 @@ class OpenBlob:
         size: in bytes.
     """
 
-    def __init__(self, readings: BlobReadings, digest: Digest) -> None:
-        self._readings, self._digest = readings, digest
-        path = readings.store.path(digest)
-        with store_errors(path):
-            self.file = FileIO(path)
-        self._status = os.fstat(self.file.fileno())
+    def __init__(self, readings: BlobReadings, digest: Digest, file: FileIO) -> None:
+        self._readings, self._digest, self.file = readings, digest, file
+        self._status = os.fstat(file.fileno())
         self.size = self._status.st_size
 
     def close(self) -> None:
@@ -55,6 +55,26 @@ class OpenBlob:
     def whole(self) -> Iterator[bytes]:
         """Yield all bytes. Raises IntegrityError instead of the last piece where the blob is damaged."""
         return self._read(0, self.size) if self.is_proven else self._hashed()
+
+    def at_once(self, start: int, stop: int) -> bytes | None:
+        """Return the bytes from `start` to before `stop` without waiting, or None where that cannot be done.
+
+        They are in memory, few, and right: the blob was hashed before, or is so small that it is hashed now.
+
+        Raises:
+            IntegrityError: a proof that ran beside reading found the blob damaged.
+        """
+        is_proven, length = self.is_proven, stop - start
+        if length > (AT_ONCE if is_proven else _HASHED_AT_ONCE) or not (is_proven or length == self.size):
+            return None
+        self._refuse_damaged()
+        content = without_waiting.read(self.file, start, length)
+        if content is None or is_proven:
+            return content
+        if Digest.sha256(content) != self._digest:
+            return None  # To set it aside takes a while.
+        self._readings.store.note_proven(self._digest, self._status)
+        return content
 
     @property
     def is_proven(self) -> bool:
@@ -90,7 +110,7 @@ class OpenBlob:
 
     def is_in_memory(self, start: int, length: int) -> bool:
         """Return whether a span can be sent without waiting for the disk; False where the system cannot tell."""
-        return is_in_memory(self.file, start, length)
+        return without_waiting.is_there(self.file, start, length)
 
     def load(self, start: int, length: int) -> None:
         """Have a span read from the disk, and wait until it is in memory."""
@@ -138,16 +158,6 @@ class OpenBlob:
         )
 
 
-def is_in_memory(file: FileIO, start: int, length: int) -> bool:
-    """Return whether a span of a file can be read without waiting for the disk; False where the system cannot tell."""
-    try:
-        for place in (start, start + length - 1):
-            os.preadv(file.fileno(), [bytearray(1)], place, os.RWF_NOWAIT)
-    except (OSError, AttributeError):
-        return False
-    return True
-
-
 def load(file: FileIO, start: int, length: int) -> None:
     """Have a span of a file read from the disk, and wait until it is in memory."""
     if hasattr(os, "posix_fadvise"):
@@ -170,7 +180,14 @@ class BlobReadings:
 
     def open(self, digest: Digest) -> OpenBlob:
         """Open a blob. Raises BlobMissing."""
-        return OpenBlob(self, digest)
+        path = self.store.path(digest)
+        with store_errors(path):
+            return OpenBlob(self, digest, FileIO(path))
+
+    def open_at_once(self, digest: Digest) -> OpenBlob | None:
+        """Open a blob where that needs no wait; else None, also where it is missing."""
+        file = without_waiting.open_file(self.store.place(digest))
+        return OpenBlob(self, digest, file) if file is not None else None
 
     def is_damaged(self, digest: Digest, status: os.stat_result) -> bool:
         """Return whether a proof that ran beside reading found a blob's file damaged."""

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from weighbridge.web.connections import TimedConnection
+from weighbridge.web.file_parts import FilePart
 
 #: The extension, and the type of its messages.
 ZERO_COPY = "http.response.zerocopysend"
@@ -65,6 +66,8 @@ class FileConnection(TimedConnection):
     ConnectionError where the client has gone, and EOFError where the file has fewer bytes than the message says.
     """
 
+    _part: FilePart | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
         super().connection_made(transport)
@@ -94,18 +97,25 @@ class FileConnection(TimedConnection):
     async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> None:
         count = message["count"]
         self._gathered.release()
-        # asyncio waits, too, but a connection that is lost meanwhile makes it fail in a callback.
-        await self.flow.drain()
+        if self.flow.write_paused:
+            await self.flow.drain()
         if self.transport.is_closing():
             raise ConnectionError("The client has gone.")
         if count > cycle.expected_content_length:
             raise RuntimeError("The answer has no Content-Length, or a smaller one.")
         cycle.expected_content_length -= count
+        self._part = FilePart(self.loop, self.transport, message["file"], message["offset"], count)
         try:
-            sent = await self.loop.sendfile(self.transport, message["file"], message["offset"], count)
-        except (RuntimeError, OSError) as error:  # asyncio raises RuntimeError where the connection is closed already.
+            await self._part.sent()
+        except OSError as error:
             cycle.disconnected = True
             self.transport.abort()
             raise ConnectionError("The client has gone.") from error
-        if sent < count:
-            raise EOFError(f"{count - sent} bytes are missing.")
+        finally:
+            self._part = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Send nothing more."""
+        super().connection_lost(exc)
+        if self._part is not None:
+            self._part.end(exc or ConnectionResetError())

@@ -8,10 +8,12 @@ got what. Not here: which bytes (web.mirror.files), and reading them (store.read
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from anyio import CancelScope, create_task_group, sleep
@@ -44,21 +46,28 @@ class FileTransfer(Response):
         ranges: those that are sent; all of it without any.
         headers: further headers.
         resources: those of the process.
+        first: the first bytes, where they were read; empty where the kernel can send all of them. None to read them
+            now.
 
     Raises:
         IntegrityError: the file is damaged.
     """
 
     def __init__(
-        self, file: OpenFile, ranges: Sequence[ByteRange], headers: Mapping[str, str], resources: Resources
+        self,
+        file: OpenFile,
+        ranges: Sequence[ByteRange],
+        headers: Mapping[str, str],
+        resources: Resources,
+        first: bytes | None = None,
     ) -> None:
         self._file, self._ranges, self._resources = file, ranges, resources
-        self._boundary = secrets.token_hex(16)
+        self._boundary = secrets.token_hex(16) if len(ranges) > 1 else ""
         self._length = self._expected()
         described = {**headers, **self._described(), "content-length": str(self._length)}
         super().__init__(None, 206 if ranges else 200, described)
         self._pieces = self._content()
-        self._first = next(self._pieces, b"")
+        self._first = next(self._pieces, b"") if first is None else first
         self._sent, self._refused = 0, ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,10 +77,15 @@ class FileTransfer(Response):
             if len(self._first) == self._length:
                 await self._give(send, self._first)
                 return
+            in_file = self._in_file() if ZERO_COPY in scope.get("extensions", {}) else None
+            if in_file is not None and not self._file.is_arriving:
+                with self._looking():  # Where the client has gone, the connection says so.
+                    await self._send(send, in_file)
+                return
             async with create_task_group() as tasks:
                 tasks.start_soon(_watch, receive, tasks.cancel_scope)
                 tasks.start_soon(self._look, tasks.cancel_scope)
-                await self._send(send, by_kernel=ZERO_COPY in scope.get("extensions", {}))
+                await self._send(send, in_file)
                 tasks.cancel_scope.cancel()
         finally:
             self._file.blob.close()
@@ -80,11 +94,31 @@ class FileTransfer(Response):
                 _log.error("The transfer of %s was broken off: %s", self._file.entry.path, self._refused)
             self._note(scope)
 
-    async def _send(self, send: Send, *, by_kernel: bool) -> None:
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """End the block, without an error, once `_look` ends the transfer; a block that is over soon costs no task."""
+        loop, looks, scope = asyncio.get_running_loop(), list[asyncio.Task[None]](), CancelScope()
+
+        def begin() -> None:
+            looks.append(loop.create_task(self._look(scope, first_s=0)))
+            looks[0].add_done_callback(lambda _: scope.cancel())
+
+        later = loop.call_later(LOOK_EVERY_S, begin)
         try:
-            await self._give(send, self._first)
-            in_file = self._in_file()
-            if by_kernel and in_file is not None:
+            with scope:
+                yield
+        finally:
+            later.cancel()
+            for look in looks:
+                if not look.cancel():  # It has ended, so it failed.
+                    look.result()
+
+    async def _send(self, send: Send, in_file: tuple[BytesInFile, ByteRange] | None) -> None:
+        """Send everything, by the kernel where it is in a file."""
+        try:
+            if self._first:
+                await self._give(send, self._first)
+            if in_file is not None:
                 await self._send_spans(send, *in_file)
             else:
                 while self._sent < self._length and (piece := await self._following()):
@@ -130,11 +164,12 @@ class FileTransfer(Response):
             await sleep(_PROVEN_EVERY_S)
         blob.refuse_changed()
 
-    async def _look(self, scope: CancelScope) -> None:
+    async def _look(self, scope: CancelScope, first_s: float = LOOK_EVERY_S) -> None:
         """End the transfer once the version may not be given out any more to who gets it."""
-        refused = partial(refuse_ended, self._file.given, self._resources, self._file.caller)
-        while True:
-            await sleep(LOOK_EVERY_S)
+        refused, wait_s = partial(refuse_ended, self._file.given, self._resources, self._file.caller), first_s
+        while not self._refused:
+            await sleep(wait_s)
+            wait_s = LOOK_EVERY_S
             try:
                 await run_sync(refused)
             except WeighbridgeError as error:
@@ -176,6 +211,8 @@ class FileTransfer(Response):
         return f"\r\n--{self._boundary}--\r\n".encode()
 
     def _note(self, scope: Scope) -> None:
+        if not _log.isEnabledFor(logging.INFO):
+            return
         version, file = self._file.given.version, self._file
         line = {
             "caller": file.caller.actor,
