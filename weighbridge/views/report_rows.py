@@ -17,6 +17,7 @@ from weighbridge.domain.declarations import FIELDS, ModelDeclaration
 from weighbridge.domain.report import NOT_APPLICABLE, Level, ScanReport, engine_text
 from weighbridge.domain.version import ModelVersion
 from weighbridge.views.capabilities import capabilities_of
+from weighbridge.views.memory_rows import requirement_rows
 from weighbridge.views.text import bytes_text, counted
 
 if TYPE_CHECKING:
@@ -85,11 +86,17 @@ class SyncRow:
 
 
 def card_rows(card: ModelCard) -> list[CardRow]:
-    """Return the fields of a card in their order."""
-    return [
-        CardRow(name.replace("_", " "), _value(field["value"], name in _BYTES), field["read_from"])
-        for name, field in card.to_json().items()
-    ]
+    """Return the fields of a card in their order; the parts of the memory that it needs have a row each."""
+    rows = []
+    for name, field in card.to_json().items():
+        value = field["value"]
+        if name == "requirements" and isinstance(value, dict):
+            parts = [CardRow(f"memory: {row.name}", row.value, row.source) for row in requirement_rows(value)]
+            value = {key: item for key, item in value.items() if key not in ("parts", "cards")}
+        else:
+            parts = []
+        rows += [CardRow(name.replace("_", " "), _value(value, name in _BYTES), field["read_from"]), *parts]
+    return rows
 
 
 def declared_rows(declared: ModelDeclaration) -> list[CardRow]:

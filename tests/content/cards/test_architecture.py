@@ -1,4 +1,4 @@
-"""Tests of content.cards.architecture: family, sizes, task and cache from a configuration or from GGUF metadata."""
+"""Tests of content.cards.architecture: family, sizes and task from a configuration or from GGUF metadata."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.content.headers.samples import gguf, llama, pair, tensor
-from weighbridge.content.cards.architecture import config_cache_size, config_fields, gguf_cache_size, gguf_fields
+from weighbridge.content.cards.architecture import config_fields, gguf_fields
 from weighbridge.content.headers.gguf import GgufHeader, read
 
 LLAMA: dict[str, Any] = {
@@ -19,8 +19,6 @@ LLAMA: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
-#: Two caches of 2-byte values: 2 layers, 2 heads of 16 values each, 128 tokens.
-LLAMA_CACHE = 2 * 2 * 2 * 2 * 16 * 128
 
 
 def stated(config: dict[str, Any]) -> dict[str, Any]:
@@ -73,41 +71,19 @@ class TestConfiguration:
     def test_the_task_follows_from_the_class(self, config: dict[str, Any], task: str | None) -> None:
         assert stated(config).get("task") == task
 
-    @pytest.mark.parametrize(
-        ("change", "size"),
-        [
-            ({}, LLAMA_CACHE),
-            ({"num_key_value_heads": None}, 2 * LLAMA_CACHE),  # every head has values of its own
-            ({"head_dim": 8}, LLAMA_CACHE // 2),
-            ({"multi_query": True}, LLAMA_CACHE // 2),
-            ({"kv_lora_rank": 10, "qk_rope_head_dim": 6}, 2 * 2 * 16 * 128),  # multi-head latent attention
-            ({"model_type": "mistral", "sliding_window": 32}, LLAMA_CACHE // 4),
-            ({"sliding_window": 32, "layer_types": ["sliding_attention", "full_attention"]}, LLAMA_CACHE * 5 // 8),
-            ({"sliding_window": 32, "use_sliding_window": False}, LLAMA_CACHE),
-            ({"architectures": ["BertModel"]}, None),  # an encoder keeps no cache
-            ({"num_attention_heads": None}, None),
-            ({"max_position_embeddings": None}, None),
-        ],
-    )
-    def test_the_cache_of_one_sequence(self, change: dict[str, Any], size: int | None) -> None:
-        assert config_cache_size(LLAMA | change) == size
-
 
 class TestGguf:
-    def test_fields_and_cache_of_a_language_model(self, tmp_path: Path) -> None:
+    def test_fields_of_a_language_model(self, tmp_path: Path) -> None:
         known = header(tmp_path, llama())
         fields = {name: field.value for name, field in gguf_fields(known, "model.gguf")}
         assert fields["architecture"] == "llama"
         assert fields["vocab_size"] == 300, "the rows of the embedding, where no tokenizer states the number"
-        assert gguf_cache_size(known) is not None
 
-    def test_an_encoder_has_its_task_and_no_cache(self, tmp_path: Path) -> None:
+    def test_an_encoder_has_its_task(self, tmp_path: Path) -> None:
         known = header(tmp_path, [pair("general.architecture", "bert"), pair("bert.context_length", 512)])
         fields = {name: field.value for name, field in gguf_fields(known, "model.gguf")}
         assert (fields["task"], fields["context_length"]) == ("feature-extraction", 512)
-        assert gguf_cache_size(known) is None
 
     def test_metadata_without_an_architecture_state_nothing(self, tmp_path: Path) -> None:
         known = header(tmp_path, [pair("general.name", "x")])
         assert list(gguf_fields(known, "model.gguf")) == []
-        assert gguf_cache_size(known) is None

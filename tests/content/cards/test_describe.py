@@ -89,7 +89,11 @@ def test_a_transformers_folder(store: LocalBlobStore) -> None:
     assert found.get("tokenizer") == "BPE"
     assert found.get("chat_template") == hashlib.sha256(b"{{ messages }}").hexdigest()
     assert values(found, "weights_size", "memory_size") == [size, size + cache]
-    assert found.get("requirements") == {"min_gpu_memory_gb": 0.1, "full_context_gpu_memory_gb": 0.1}
+    needs = found.get("requirements")
+    assert (needs["min_gpu_memory_gb"], needs["full_context_gpu_memory_gb"]) == (0.1, 0.1)
+    assert [(part["name"], part["low"]) for part in needs["parts"][:2]] == [("weights", size), ("cache", cache)]
+    assert needs["parts"][0]["from"] == f"{names[0]} and 1 more: size on disk"
+    assert [card["fits"] for card in needs["cards"]] == ["yes", "yes", "yes"]
     assert found.get("formats") == ["config", "markdown", "pickle", "safetensors"]
     assert found.fields["context_length"].read_from == "config.json#max_position_embeddings"
     assert found.fields["parameter_count"].read_from == f"{names[0]} and 1 more: tensor shapes"

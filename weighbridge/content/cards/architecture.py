@@ -1,7 +1,7 @@
-"""What kind of network a model is, from its config.json or its GGUF metadata: family, sizes, context, cache.
+"""What kind of network a model is, from its config.json or its GGUF metadata: family, sizes, context.
 
-Every number is the publisher's claim, taken only when it is plausible. Not here: counting weights (cards.weights) or
-reading files (content.headers).
+Every number is the publisher's claim, taken only when it is plausible. Not here: counting weights (cards.weights),
+the memory that they need (cards.memory), or reading files (content.headers).
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from weighbridge.content.findings import plain
 from weighbridge.content.headers.gguf import GgufHeader
 from weighbridge.domain.card import Field
 
-#: Bytes of one cached value: caches are F16 or BF16 by default.
-CACHE_VALUE_SIZE = 2
 _MAX_NUMBER = 2**40
 #: Names that families give to the same number, the usual one first.
 _KEYS = {
@@ -31,8 +29,6 @@ _KEYS = {
     "vocab_size": ("vocab_size", "padded_vocab_size"),
     "hidden_size": ("hidden_size", "d_model", "n_embd", "dim", "model_dim"),
     "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers"),
-    "heads": ("num_attention_heads", "n_head", "n_heads", "num_heads"),
-    "kv_heads": ("num_key_value_heads", "n_head_kv", "num_kv_heads", "multi_query_group_num"),
 }
 #: Where multimodal models keep their language model's part.
 _PARTS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
@@ -95,44 +91,6 @@ def gguf_fields(header: GgufHeader, path: str) -> Iterator[tuple[str, Field]]:
         yield "task", Field("text-generation", f"{path}#general.architecture")
 
 
-def config_cache_size(config: Mapping[str, Any]) -> int | None:
-    """Return bytes of key-value cache for the whole context of one sequence; None when the model keeps none.
-
-    Grouped-query attention, multi-head latent attention and sliding windows are counted as their configuration
-    states them.
-    """
-    causal = _task(config) == "text-generation" or any("ConditionalGeneration" in name for name in _classes(config))
-    context, layers = (_number(config, field) for field in ("context_length", "layers"))
-    if not causal or not context or not layers:
-        return None
-    values = _values_per_token(config)
-    if values is None:
-        return None
-    total = sum(min(context[0], window or context[0]) for window in _windows(config, layers[0]))
-    return CACHE_VALUE_SIZE * values * total
-
-
-def gguf_cache_size(header: GgufHeader) -> int | None:
-    """Return bytes of key-value cache for the whole context of one sequence; None when the metadata do not say."""
-    family = header.metadata.get("general.architecture")
-    if not isinstance(family, str) or family in _ENCODERS:
-        return None
-
-    def number(key: str) -> int | None:
-        return _plausible(header.metadata.get(f"{family}.{key}"))
-
-    context, layers, width = number("context_length"), number("block_count"), number("embedding_length")
-    heads = number("attention.head_count")
-    if not (context and layers and width and heads) or layers > 100_000:
-        return None
-    stated = header.metadata.get(f"{family}.attention.head_count_kv")
-    of_layers = [count for entry in stated if (count := _plausible(entry))] if isinstance(stated, list) else []
-    kv_heads = sum(of_layers) if of_layers else (_plausible(stated) or heads) * layers
-    key, value = number("attention.key_length"), number("attention.value_length")
-    size = (key or width // heads) + (value or width // heads)
-    return CACHE_VALUE_SIZE * kv_heads * size * context
-
-
 def _plausible(value: object) -> int | None:
     """Return a number that can be a size, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_NUMBER else None
@@ -170,31 +128,3 @@ def _task(config: Mapping[str, Any]) -> str:
         if name.endswith("Model"):
             return "feature-extraction"
     return ""
-
-
-def _values_per_token(config: Mapping[str, Any]) -> int | None:
-    """Return how many values one layer keeps for one token."""
-    part = next((config[name] for name in _PARTS if isinstance(config.get(name), dict)), config)
-    rank, rotated = _plausible(part.get("kv_lora_rank")), _plausible(part.get("qk_rope_head_dim"))
-    if rank and rotated:
-        return rank + rotated
-    heads, width = _number(config, "heads"), _number(config, "hidden_size")
-    if not heads:
-        return None
-    size = _plausible(part.get("head_dim")) or (width[0] // heads[0] if width else None)
-    kv_heads = 1 if part.get("multi_query") is True else (_number(config, "kv_heads") or heads)[0]
-    return 2 * kv_heads * size if size else None
-
-
-def _windows(config: Mapping[str, Any], layers: int) -> list[int | None]:
-    """Return for each layer how many tokens it looks back, None for all."""
-    layers = min(layers, 100_000)
-    part = next((config[name] for name in _PARTS if isinstance(config.get(name), dict)), config)
-    window = _plausible(part.get("sliding_window"))
-    if not window or part.get("use_sliding_window") is False:
-        return [None] * layers
-    kinds = part.get("layer_types")
-    if isinstance(kinds, list) and len(kinds) == layers:
-        return [window if kind == "sliding_attention" else None for kind in kinds]
-    # Mistral 7B v0.1: every layer has the window. Others that mix layers name them in `layer_types`.
-    return [window if part.get("model_type") == "mistral" else None] * layers

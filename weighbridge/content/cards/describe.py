@@ -14,9 +14,10 @@ from email import message_from_bytes
 from pathlib import PurePosixPath
 from typing import Any
 
-from weighbridge.content.cards.architecture import config_cache_size, config_fields, gguf_cache_size, gguf_fields
+from weighbridge.content.cards.architecture import config_fields, gguf_fields
 from weighbridge.content.cards.completeness import missing_files
-from weighbridge.content.cards.weights import ModelFile, Weights, find_weights, gigabytes, quantization
+from weighbridge.content.cards.memory import memory_fields
+from weighbridge.content.cards.weights import ModelFile, Weights, find_weights, quantization
 from weighbridge.content.detection import detect_file
 from weighbridge.content.findings import plain
 from weighbridge.content.headers import document, licences, readme
@@ -160,23 +161,7 @@ class _Describer:
             stated = _DTYPES.get(_word(self._config.get(key)))
             self._offer("quantization", stated, f"{self._config_file.path}#{key}" if self._config_file else "")
         self._offer("weights_size", weights.size, f"{where}: size on disk")
-        self._offer_memory(weights)
-
-    def _offer_memory(self, weights: Weights) -> None:
-        where = f"{weights.read_from}: size on disk"
-        cache = config_cache_size(self._config)
-        if weights.gguf:
-            cache = gguf_cache_size(weights.gguf) or cache
-        if cache:
-            where += (
-                f" and {weights.files[0] if weights.gguf else 'config.json'}: cache of 16 bits for the whole context"
-            )
-        memory_size = weights.size + (cache or 0)
-        self._offer("memory_size", memory_size, where)
-        needs: dict[str, Any] = {"min_gpu_memory_gb": gigabytes(weights.size)}
-        if cache:
-            needs["full_context_gpu_memory_gb"] = gigabytes(memory_size)
-        self._offer("requirements", needs if weights.size else None, where)
+        self._offer_all(memory_fields(weights, self._config))
 
     def _counted_by_index(self) -> int | None:
         """Return the number of weights that the index of pickled shards states."""
