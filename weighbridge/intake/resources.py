@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING
 
 from weighbridge.catalog import Catalog
 from weighbridge.config.mirror_file import mirror_of
@@ -30,12 +31,16 @@ from weighbridge.intake.issuer import issuer_of
 from weighbridge.intake.kept_images import KeptImages
 from weighbridge.intake.kept_models import KeptModels
 from weighbridge.intake.open_transits import OpenTransits
+from weighbridge.intake.opening import open_hub_catalog
 from weighbridge.intake.recipients import Recipients
 from weighbridge.intake.uses import UseCounts
 from weighbridge.registries import REGISTRIES
 from weighbridge.registries.interface import Registry
 from weighbridge.store.local import LocalBlobStore
 from weighbridge.store.reading import BlobReadings
+
+if TYPE_CHECKING:
+    from weighbridge.catalog.hub_models import HubCatalog
 
 
 def untimed(seconds: float) -> None:
@@ -87,6 +92,8 @@ class Resources:
         self.recipients = Recipients(catalog, clock)
         self.uses = UseCounts(catalog, clock)
         self._registries: dict[tuple[str, str], Registry] = {}
+        self._opening_hub = Lock()
+        self._hub_catalog: HubCatalog | None = None
 
     @cached_property
     def signing_key(self) -> SigningKey:
@@ -106,6 +113,25 @@ class Resources:
     def via(self) -> str:
         """What requests to a Hub say of this installation: a Hub that is its own mirror refuses to be asked by it."""
         return f"1.1 weighbridge-{self.catalog.branches.identity()}"
+
+    @property
+    def hub_catalog(self) -> HubCatalog:
+        """The local catalogue of the Hub; it is opened when it is first needed.
+
+        Raises:
+            CatalogError: it cannot be opened.
+        """
+        with self._opening_hub:
+            if self._hub_catalog is None:
+                self._hub_catalog = open_hub_catalog(self.settings)
+            return self._hub_catalog
+
+    def close_hub_catalog(self) -> None:
+        """Close the catalogue of the Hub where it was opened."""
+        with self._opening_hub:
+            if self._hub_catalog is not None:
+                self._hub_catalog.close()
+                self._hub_catalog = None
 
     def registry_at(self, name: str, address: str = "") -> Registry:
         """Return the registry of a kind at an address that a publication names; without one, that of the settings.

@@ -284,6 +284,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         resources = Resources(settings, store, catalog)
         closing.callback(resources.pool.close)
         closing.callback(resources.branch_questions.close)
+        closing.callback(resources.close_hub_catalog)
         yield resources
 
 

@@ -5,6 +5,8 @@ Not here: the exceptions of huggingface_hub (net.hub.errors), and refusals of ot
 
 from __future__ import annotations
 
+from typing import Any
+
 from weighbridge.errors import AccessDenied, ModelNotFound
 from weighbridge.net.responses import one_line
 from weighbridge.net.transfer import FetchedDocument
@@ -16,12 +18,13 @@ REFUSED = frozenset({401, 403, 404, 410, 451})
 def refusal_of(found: FetchedDocument, url: str) -> ModelNotFound | AccessDenied:
     """Return the error that a document with such a status is.
 
-    `facts` have `revision` where the repository lacks the revision, and `credentials` where the token is not valid.
+    `facts` have the Hub's own `words`, `revision` where the repository lacks the revision, and `credentials` where the
+    token is not valid.
     """
     code = found.headers.get("x-error-code", "")
     words = one_line(found.headers.get("x-error-message", ""))
     why = f" It says: “{words}”." if words else ""
-    facts = {"url": url, "http_status": found.status}
+    facts: dict[str, Any] = {"url": url, "http_status": found.status, "words": words}
     if code == "RevisionNotFound":
         return ModelNotFound(f"There is no such branch, tag or commit at {url}.{why}", "", revision=True, **facts)
     if code == "RepoNotFound" or found.status in (404, 410):
