@@ -21,6 +21,9 @@ from weighbridge.catalog import Catalog
 from weighbridge.domain.clock import utc_now
 from weighbridge.intake.callers import create_key
 
+#: The address of a Hub that a served process refuses to ask: no test asks the real one by accident.
+NO_HUB = "http://127.0.0.1:9"
+
 
 @dataclass
 class Served:

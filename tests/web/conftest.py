@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services.weighbridge import Served, serving
+from tests.services.weighbridge import NO_HUB, Served, serving
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve an empty catalog."""
-    with serving(tmp_path_factory.mktemp("served")) as found:
+    with serving(tmp_path_factory.mktemp("served"), {"WEIGHBRIDGE_HUGGINGFACE_ENDPOINT": NO_HUB}) as found:
         yield found

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.catalog.test_catalog import settle
-from tests.services.weighbridge import Served, serving
+from tests.services.weighbridge import NO_HUB, Served, serving
 from weighbridge.catalog import JobOrder, Subscription
 from weighbridge.config.settings import Settings
 from weighbridge.domain.access import ROLES, Caller, Role, new_key
@@ -50,6 +50,9 @@ _IMPORT = {"uri": f"mock:{NO_MODEL}", "name": NO_MODEL}
 _CUSTOM = {"name": NO_MODEL, "source": "custom", "architecture": "llama", "parameter_count": 1}
 OPERATIONS: dict[tuple[str, str], Access] = {
     ("get", "/api/audit"): Access("admin"),
+    ("get", "/api/hub/changes?since=2026-11-28T00:00:00Z"): Access("reader", elsewhere=200),  # The Hub is everybody's.
+    ("get", "/api/hub/models"): Access("reader", elsewhere=200),
+    ("get", "/api/hub/models/{repo_id}"): Access("reader", elsewhere=404),
     ("get", "/api/ingests"): Access("publisher", elsewhere=200),  # A list has what the key is for.
     ("delete", "/api/ingests/{job}"): Access("publisher", elsewhere=404),  # To others there is no such job.
     ("get", "/api/ingests/{job}"): Access("reader", elsewhere=404),
@@ -120,6 +123,7 @@ class Keys:
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
     environment = {"WEIGHBRIDGE_API_READING": "closed", "WEIGHBRIDGE_SERVE_JOBS": "0"}
+    environment["WEIGHBRIDGE_HUGGINGFACE_ENDPOINT"] = NO_HUB
     # Each of these callers is at an address of its own, so that none is refused for the failures of others.
     environment["WEIGHBRIDGE_SERVE_PROXIES"] = "127.0.0.1"
     with serving(tmp_path_factory.mktemp("matrix"), environment) as served:
@@ -147,7 +151,7 @@ def _ids(served: Served) -> dict[str, str]:
     made = served.catalog.subscriptions.add(
         Subscription(Destination("https://8.8.8.8/", "x"), EVENTS, (), "key:somebody")
     )
-    return {"id": MODEL, "version": "1.0.0", "job": job.id, "webhook": made.id, "delivery": "none"}
+    return {"id": MODEL, "version": "1.0.0", "job": job.id, "webhook": made.id, "delivery": "none", "repo_id": "none"}
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -172,7 +176,7 @@ QUESTIONS = {"/api/models/{id}/license/check"}
 
 
 def test_without_a_key_an_open_registry_can_be_read_and_no_more(served: Served) -> None:
-    asked = Keys(served, {}, {}, {}, dict.fromkeys(("id", "version", "job", "webhook", "delivery"), "none"))
+    asked = Keys(served, {}, {}, {}, dict.fromkeys(("id", "version", "job", "webhook", "delivery", "repo_id"), "none"))
     for (method, path), access in OPERATIONS.items():
         is_open = access.role == "reader" and (method == "get" or path in QUESTIONS)
         assert (asked.status(method, path, {}, access.body) != 401) == is_open, (method, path)

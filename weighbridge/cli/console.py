@@ -186,6 +186,12 @@ def say(schema: str, content: Any, draw: Callable[[], None], as_json: bool) -> N
         draw()
 
 
+def note(text: str) -> None:
+    """Print a sentence about a result on stderr, so that pipes stay clean; nothing with `--quiet`."""
+    if not _silenced:
+        err.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
 def finish(content: Any, draw: Callable[[], None], status: str, as_json: bool) -> None:
     """Print a version, and exit with the gate's status: anything but PASSED is a rejection."""
     say("version", content, draw, as_json)

@@ -32,6 +32,7 @@ from weighbridge.web import reference
 from weighbridge.web.api import (
     audit,
     deliveries,
+    hub,
     ingests,
     leaderboard,
     licences,
@@ -68,7 +69,7 @@ _THREADS = 12
 _ROUTERS = (
     *(leaderboard.router, models.router, versions.router, scans.router, licences.router),
     *(withdrawals.router, orders.router, ingests.router),
-    *(webhooks.router, deliveries.router, audit.router),
+    *(webhooks.router, deliveries.router, audit.router, hub.router),
 )
 
 
@@ -84,7 +85,8 @@ def create_app(settings: Settings, processes: int = 1, counted: Path | None = No
     paths, counters = _paths(settings.api_prefix), Counters(counted)
     api = create_api(settings, processes)
     api.state.counters = counters
-    names = NamesInPaths(MethodsOfPaths(api, paths), f"{settings.api_prefix}/models", paths)
+    of_hub = NamesInPaths(MethodsOfPaths(api, paths), f"{settings.api_prefix}{hub.MODELS_PATH}", paths)
+    names = NamesInPaths(of_hub, f"{settings.api_prefix}/models", paths)
     mirror = Mirror(UsualForm(names), api.state, settings)
     every = OciApplication(mirror, api.state, settings.api_prefix)
     limited = RequestLimits(KnownHosts(every, settings.is_own_name), settings.api_max_body)

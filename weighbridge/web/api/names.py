@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from weighbridge.domain.names import MAX_NAME_BYTES
 
 
-def _read(escaped: str) -> str:
+def read_escaped(escaped: str) -> str:
     """Return a parameter of a path as the client meant it: `_escaped` wrote it. Raises ValueError for a long one."""
     text = unquote(escaped)
     if len(text) > MAX_NAME_BYTES:
@@ -42,12 +42,12 @@ Name = Annotated[
         json_schema_extra=_LENGTH,
         examples=["smollm2-135m-instruct"],
     ),
-    AfterValidator(_read),
+    AfterValidator(read_escaped),
 ]
 Number = Annotated[
     str,
     Path(alias="version", description="The version's number.", json_schema_extra=_LENGTH, examples=["1.0.0"]),
-    AfterValidator(_read),
+    AfterValidator(read_escaped),
 ]
 
 
