@@ -20,6 +20,7 @@ import pytest
 
 from tests.services.clamd import signatures
 from tests.services.n8n import HOME, Execution, N8n, free_port, n8n
+from tests.services.prefect import CREDENTIALS
 from tests.services.weighbridge import Served, serving
 from tests.simulators.hub import Hub
 from tests.simulators.web import WebServer
@@ -96,7 +97,7 @@ class Stage:
         """Return the messages that were posted so far."""
         return [json.loads(one.body) for one in list(self.web.requests) if one.path == "/messages"]
 
-    def message(self, words: str, timeout_s: float = 90) -> dict[str, Any]:
+    def message(self, words: str, timeout_s: float = 240) -> dict[str, Any]:
         """Wait for a message whose title has these words, and return it."""
         deadline = time.monotonic() + timeout_s
         while not (found := [one for one in self.messages() if words in one["title"]]):
@@ -180,9 +181,10 @@ def credentials(key: str, callbacks: str, alerts: str) -> list[dict[str, Any]]:
     def one(id_: str, label: str, kind: str, **data: str) -> dict[str, Any]:
         return {"id": id_, "name": label, "type": kind, "data": data}
 
+    user, _, password = CREDENTIALS.partition(":")
     return [
         one("weighbridgeKey", "Weighbridge key", "httpBearerAuth", token=key),
-        one("weighbridgePrefect", "Prefect", "httpBasicAuth", user="weighbridge", password="of-prefect"),
+        one("weighbridgePrefect", "Prefect", "httpBasicAuth", user=user, password=password),
         one("weighbridgeCallbacks", "Weighbridge callbacks", "crypto", hmacSecret=callbacks),
         one("weighbridgeAlerts", "Weighbridge alerts", "crypto", hmacSecret=alerts),
         one("weighbridgeAskers", "Weighbridge askers", "httpHeaderAuth", name="X-Asker", value=ASKER["X-Asker"]),
@@ -230,7 +232,7 @@ def prepare(stage: Stage, folder: Path) -> None:
 
 
 #: The workflows that the tests call themselves.
-CALLED = ("weighbridgeTakeIn", "weighbridgeApprove", "weighbridgeBenchmark")
+CALLED = ("weighbridgeTakeIn", "weighbridgeApprove", "weighbridgeTakeInByPrefect")
 #: What is called comes before who calls it.
 ORDER = ("weighbridgeSettings", "weighbridgeMessage", "weighbridgeBenchmark", "weighbridgeTakeIn", "weighbridgeApprove")
 #: The digest is published by its tests, with a clock of theirs.
@@ -311,7 +313,7 @@ def form_of(message: dict[str, Any]) -> str:
     return found[1]
 
 
-def until(look: Callable[[], Any], timeout_s: float = 60) -> Any:
+def until(look: Callable[[], Any], timeout_s: float = 180) -> Any:
     """Return the first true answer of a function."""
     deadline = time.monotonic() + timeout_s
     while not (found := look()):

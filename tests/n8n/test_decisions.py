@@ -35,7 +35,7 @@ def test_an_approved_model_is_taken_in(stage: Stage) -> None:
     stage.hub.add("org/wanted", {"config.json": CONFIG})
     form = asked(stage, "org/wanted")
     assert httpx.get(form, trust_env=False).status_code == 401
-    assert httpx.get(form, auth=("approver", "wrong"), trust_env=False).status_code == 403
+    assert httpx.get(form, auth=("approver", "wrong"), trust_env=False).status_code == 401
     assert httpx.get(form, auth=APPROVER, trust_env=False).status_code == 200  # As programs that preview links do.
     assert [one["title"] for one in stage.messages()] == ["May org/wanted come in?"]
     assert decide(form, "approve").status_code == 200

@@ -119,7 +119,7 @@ class N8n:
     def stop(self) -> None:
         """Stop it, with all that it started."""
         if self.process is not None:
-            self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGTERM)  # The wheel's `node` is a program that starts Node.js.
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
@@ -160,7 +160,7 @@ class N8n:
         found: dict[str, Any] = self.http.get(f"/rest/executions/{id_}").raise_for_status().json()["data"]
         return found
 
-    def until(self, enough: Callable[[list[Execution]], Any], workflow: str = "", timeout_s: float = 90) -> Any:
+    def until(self, enough: Callable[[list[Execution]], Any], workflow: str = "", timeout_s: float = 240) -> Any:
         """Return the first true answer of a function to the runs."""
         deadline = time.monotonic() + timeout_s
         while not (found := enough(self.executions(workflow))):
@@ -168,7 +168,7 @@ class N8n:
             time.sleep(0.2)
         return found
 
-    def settled(self, timeout_s: float = 90) -> list[Execution]:
+    def settled(self, timeout_s: float = 240) -> list[Execution]:
         """Wait until nothing runs any more, and return all runs."""
 
         def look(all_: list[Execution]) -> list[Execution]:
