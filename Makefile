@@ -42,6 +42,7 @@ bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/o
 	@$(BIN)/python -m bench.bounds
 	@$(BIN)/python -m bench.api
 	@$(BIN)/python -m bench.mirror
+	@$(BIN)/python -m bench.hub
 
 # The AWS command line pins a botocore of its own.
 $(VENV)/bench/.installed: | $(VENV)/pyvenv.cfg

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from tests.simulators.hub_protocol import Answer, Request, answer, refusal
@@ -99,7 +99,7 @@ class Hub:
                     name = folder.relative_to(top).as_posix()
                     self.add(name, kind=kind, folder=folder).refresh(self.digests)
 
-    def __enter__(self) -> Hub:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

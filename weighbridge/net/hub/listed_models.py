@@ -14,19 +14,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from weighbridge.domain.estimates.listing import listed_size
-from weighbridge.domain.hub_models import Gated, HubModel
+from weighbridge.domain.hub_models import Gated, HubModel, base_models_of, licence_of
 
 #: The names that repositories have: the Hub's rules of today, and somewhat more for old ones.
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}(?:/[A-Za-z0-9_.-]{1,128})?")
 _DOTS = frozenset({".", ".."})
 _OBJECT_ID = re.compile(r"[0-9a-f]{8,64}")
 _SHA = re.compile(r"[0-9a-f]{40}")
-#: The most characters of a text, tags of a model, and models that it can be made of.
-_MAX_TEXT, _MAX_TAGS, _MAX_BASES = 256, 512, 32
+#: The most characters of a text, and tags of a model.
+_MAX_TEXT, _MAX_TAGS = 256, 512
 _MAX_NUMBER = 2**63 - 1
-_LICENCE, _BASE = "license:", "base_model:"
-#: What stands between `base_model:` and the name where the tag says how one was made of the other.
-_RELATIONS = ("adapter:", "finetune:", "merge:", "quantized:")
 
 
 def read_model(document: Mapping[str, Any]) -> HubModel | None:
@@ -55,8 +52,8 @@ def read_model(document: Mapping[str, Any]) -> HubModel | None:
         trending_score=_score(document.get("trendingScore")),
         library=_text(document.get("library_name")),
         pipeline_tag=_text(document.get("pipeline_tag")),
-        licence=next((tag[len(_LICENCE) :] for tag in tags if tag.startswith(_LICENCE)), ""),
-        base_models=_base_models(tags),
+        licence=licence_of(tags),
+        base_models=base_models_of(tags),
         tags=tags,
         parameters=size.parameters,
         parameters_from=size.parameters_from,
@@ -84,18 +81,6 @@ def _is_text(value: object) -> bool:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) and _is_text(value) else ""
-
-
-def _base_models(tags: tuple[str, ...]) -> tuple[str, ...]:
-    names: dict[str, None] = {}
-    for tag in tags:
-        if tag.startswith(_BASE):
-            name = tag[len(_BASE) :]
-            for relation in _RELATIONS:
-                name = name.removeprefix(relation)
-            if is_model_id(name):
-                names[name] = None
-    return tuple(names)[:_MAX_BASES]
 
 
 def _mapping(value: object) -> Mapping[str, Any] | None:
