@@ -16,6 +16,7 @@ _EVENTS = Table(
 #: The tables and the columns, of `versions` where no table is named, that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "0020": ((), ("repository",)),
+    "0019": (("watermarks",), ()),
     "0018": (("transit_recipients", "transits"), ()),
     "0017": (("uses",), ("ingests.cause",)),
     "0016": (("upstream_branches", "identity"), ()),

@@ -23,6 +23,7 @@ from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.bundles import Bundles
 from weighbridge.catalog.declarations import Declarations
 from weighbridge.catalog.deliveries import Deliveries
+from weighbridge.catalog.hub_announcements import HubAnnouncements
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
@@ -30,6 +31,8 @@ from weighbridge.catalog.places import Places
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.domain.audit import EMPTY, Head
+from weighbridge.domain.hub_models import HubChange, HubField, HubPass, PassKind
+from weighbridge.domain.hub_news import RefreshDigest, WatchedChange
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.version import Publication
@@ -39,6 +42,7 @@ from weighbridge.errors import CatalogError
 Open = Callable[..., Catalog]
 ORDER = JobOrder("rescan", "org/name", {}, "key:ci")
 SUBSCRIPTION = Subscription(Destination("https://hooks.example/", "mark/name"), EVENTS, (), "issuer:ada")
+CHANGE = HubChange("org/name", HubField.GATED, "no", "auto", datetime(2026, 11, 28, tzinfo=UTC))
 PUBLICATION = Publication("export", "/there/1", (), "/there")
 
 
@@ -124,6 +128,14 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
         lambda c: [c.bundles.note_imported("org/name", "1.0.0", {"bundle": "sha256:1"}) for _ in range(2)],
         ["version.imported"],
     ),
+    "hub_announcements.announce": (
+        lambda c: [c.hub_announcements.announce("hub", 0, 1, [WatchedChange(1, CHANGE)]) for _ in range(2)],
+        ["hub.model.changed"],
+    ),
+    "hub_announcements.conclude": (
+        lambda c: [c.hub_announcements.conclude("hub", RefreshDigest(HubPass(1, PassKind.FULL, "", CHANGE.at)))],
+        ["hub.refreshed"],
+    ),
     "jobs.add": (lambda c: c.jobs.add(ORDER), ["job.queued"]),
     "jobs.take": (_take_too_often, ["job.queued", "job.failed"]),
     "jobs.end": (lambda c: _end(c, c.jobs.add(ORDER).id), ["job.queued", "job.done"]),
@@ -178,7 +190,8 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     webhooks |= {f"deliveries.{name}" for name in _changing(Deliveries)}
     bundles = {f"bundles.{name}" for name in _changing(Bundles)}
     transits = {f"transits.{name}" for name in _changing(Transits)}
-    rest = bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
+    news = {f"hub_announcements.{name}" for name in _changing(HubAnnouncements)}
+    rest = news | bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
     assert {*_changing(Catalog), *rest} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 

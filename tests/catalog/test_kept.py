@@ -21,6 +21,7 @@ WITHOUT_A_ROW = {
     "changes": {"begin"},  # This writes the rows.
     "database": {"upgrade"},
     "deliveries": {"take", "forget"},
+    "hub_announcements": {"note_told"},  # The others write rows.
     # These are other tables, of which nothing of the catalog is made.
     "hub_models": {"add_page", "begin", "finish", "release", "remember", "remember_access", "renew"},
     "job_queue": {"renew", "give_back"},

@@ -19,6 +19,7 @@ from weighbridge.catalog.changes import UNKNOWN, Changes
 from weighbridge.catalog.database import Database
 from weighbridge.catalog.declarations import Declarations
 from weighbridge.catalog.deliveries import Deliveries
+from weighbridge.catalog.hub_announcements import HubAnnouncements
 from weighbridge.catalog.ingests import Ingest, IngestCause, IngestStatus
 from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.keys import Keys
@@ -53,6 +54,7 @@ class Catalog:
         bundles: which versions were packed into bundles, and came in them.
         declarations: what people say of models.
         deliveries: messages about changes and ends of jobs, on their way to receivers.
+        hub_announcements: what was told of changes on the Hub.
         jobs: work that others asked for.
         keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
@@ -71,6 +73,7 @@ class Catalog:
         self.bundles = Bundles(changes)
         self.declarations = Declarations(changes)
         self.deliveries = Deliveries(changes)
+        self.hub_announcements = HubAnnouncements(changes)
         self.jobs = JobQueue(changes)
         self.keys = Keys(changes)
         self.lists = lists or Lists(self._database)
@@ -196,8 +199,6 @@ class Catalog:
         with self._database.read() as connection:
             return manifests.settled(connection, fingerprints)
 
-    # Reports
-
     def add_reports(self, new: Iterable[ScanReport]) -> None:
         """Store scan reports; the one added last under a `ScanReport.key` counts, the others stay as history."""
         added = tuple(new)
@@ -215,8 +216,6 @@ class Catalog:
         """Return the report with an id, as versions and decisions name it, or None."""
         with self._database.read() as connection:
             return reports.by_id(connection, id_)
-
-    # Results
 
     def add_result(self, result: BenchmarkResult) -> None:
         """Store a benchmark's result beside earlier ones. A failure of the run is not stored: it is no fact of a model.

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from weighbridge.catalog import messages, schema, webhook_tables
+from weighbridge.catalog import hub_messages, messages, schema, webhook_tables
 from weighbridge.catalog.key_owners import owner_of
 from weighbridge.domain.access import Caller
 from weighbridge.domain.audit import AuditRow
+from weighbridge.domain.hub_news import HUB_EVENTS
 from weighbridge.domain.name_patterns import matches_any
 from weighbridge.domain.webhooks import Destination, EventType, event_of
 
@@ -31,6 +33,9 @@ def write(connection: Connection, rows: Sequence[AuditRow], now: datetime) -> No
     subscriptions = connection.execute(query).all()
     owners: dict[int, Caller | None] = {}
     for event, row in events:
+        if event in HUB_EVENTS:
+            _write_of_hub(connection, row, [one for one in subscriptions if event in one.events], owners, now)
+            continue
         model = row.object.partition("@")[0]
         wanted = [one for one in subscriptions if event in one.events and matches_any(model, one.models)]
         told = {
@@ -41,6 +46,21 @@ def write(connection: Connection, rows: Sequence[AuditRow], now: datetime) -> No
         if told:
             message = {"type": event, "timestamp": row.at.isoformat(), "data": _data(connection, event, row)}
             messages.add_event(connection, message, told, now)
+
+
+def _write_of_hub(
+    connection: Connection,
+    row: AuditRow,
+    subscriptions: Sequence[Row[Any]],
+    owners: dict[int, Caller | None],
+    now: datetime,
+) -> None:
+    held = _held(connection, subscriptions)
+    knows = partial(_may_know, connection, owners, now=now)
+    for data, wanted in hub_messages.addressed(row, held, knows):
+        told = {one.id: Destination(one.url, one.signer, one.key_id) for one in wanted}
+        message = {"type": row.action, "timestamp": row.at.isoformat(), "data": data}
+        messages.add_event(connection, message, told, now)
 
 
 def _held(connection: Connection, wanted: Sequence[Row[Any]]) -> list[Row[Any]]:
@@ -55,10 +75,13 @@ def _held(connection: Connection, wanted: Sequence[Row[Any]]) -> list[Row[Any]]:
 def _may_know(
     connection: Connection, owners: dict[int, Caller | None], subscription: Row[Any], model: str, now: datetime
 ) -> bool:
-    """Return whether a subscription's owner may still know of a model: a key that is not valid any more may not."""
+    """Return whether a subscription's owner may still know of a model: a key that is not valid any more may not.
+
+    An empty name stands for no model of the catalog.
+    """
     key_id: int | None = subscription.key_id
     if key_id is None:  # The issuer of another caller is not asked: what its token said then counts.
-        return matches_any(model, subscription.owner_models)
+        return not model or matches_any(model, subscription.owner_models)
     if key_id not in owners:
         owners[key_id] = owner_of(connection, key_id, now)
     owner = owners[key_id]

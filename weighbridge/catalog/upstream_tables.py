@@ -1,11 +1,12 @@
-"""The catalog's tables of Hubs: what is known of their branches, and what asks them.
+"""The catalog's tables of Hubs: what is known of their branches, what asks them, and what was told of their changes.
 
-Not here: the other tables (catalog.schema), and how these are read and written (catalog.branches).
+Not here: the other tables (catalog.schema), how these are read and written (catalog.branches,
+catalog.hub_announcements), and the Hub's own models (catalog.hub_tables).
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
 from weighbridge.catalog.column_types import Moment, PlainText
 from weighbridge.catalog.schema import metadata
@@ -31,4 +32,12 @@ identity = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False, comment="1: there is one row"),
     Column("token", Text, nullable=False, comment="random; what Hubs know all who share this catalog by"),
+)
+
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("reader", Text, primary_key=True, comment="who reads the changes"),
+    Column("source", Text, primary_key=True, comment="whose changes they are; of another one, 0 counts"),
+    Column("number", BigInteger, nullable=False, comment="of the last change that was read"),
 )

@@ -19,7 +19,13 @@ from weighbridge.domain.text import shown
 from weighbridge.errors import InvalidConfiguration, UsageError
 
 EventType = Literal[
-    "version.passed", "version.quarantined", "version.withdrawn", "version.regressed", "licence.acknowledged"
+    "version.passed",
+    "version.quarantined",
+    "version.withdrawn",
+    "version.regressed",
+    "licence.acknowledged",
+    "hub.model.changed",
+    "hub.refreshed",
 ]
 EVENTS: tuple[EventType, ...] = get_args(EventType)
 MAX_URL_LENGTH = 2048

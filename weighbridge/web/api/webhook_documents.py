@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from weighbridge.catalog import Delivery, Subscription
 from weighbridge.config.settings import Settings
 from weighbridge.domain.access import checked_models
+from weighbridge.domain.hub_news import HUB_EVENTS
 from weighbridge.domain.webhooks import EVENTS, MAX_URL_LENGTH, EventType
 from weighbridge.errors import UsageError
 from weighbridge.intake.webhook_receivers import readable_url
@@ -136,12 +138,22 @@ def message_of(one: Delivery, settings: Settings) -> dict[str, Any]:
     """Return what is posted: the message, with links to what it is about."""
     data = one.message["data"]
     api = settings.serve_url.rstrip("/") + settings.api_prefix
+    if one.message["type"] in HUB_EVENTS:
+        return {**one.message, "data": {**data, "links": _hub_links(data, api)}}
     links = {"model": f"{api}/models/{path_of(data['model'])}"}
     if data.get("version"):
         links["version"] = f"{links['model']}/versions/{quote(data['version'], safe='')}"
     if data.get("job"):
         links["job"] = f"{api}/ingests/{data['job']}"
     return {**one.message, "data": {**data, "links": links}}
+
+
+def _hub_links(data: Mapping[str, Any], api: str) -> dict[str, Any]:
+    """Return links of news of the Hub: to the model in its catalogue, and to the models here that came from it."""
+    if "hub_model" not in data:
+        return {"changes": f"{api}/hub/changes"}
+    models = [f"{api}/models/{path_of(name)}" for name in data["models"]]
+    return {"hub_model": f"{api}/hub/models/{quote(data['hub_model'])}", "models": models}
 
 
 def delivery_document(one: Delivery, settings: Settings) -> dict[str, Any]:
