@@ -17,7 +17,7 @@ from weighbridge.domain.text import markdown_text
 Days = Annotated[int, Field(ge=1, le=90)]
 
 
-class Answer(RunInput):
+class RequestAnswer(RunInput):
     """The decision about a request.
 
     Attributes:

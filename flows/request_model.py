@@ -23,7 +23,7 @@ from flows.artifact_report import keep_request
 from flows.end_states import EndState, declined, end_state, failed, result_of
 from flows.ingest import ingest
 from flows.parameter_types import URI, BenchmarkOrDefault, Name, Policy
-from flows.request_form import Answer, Days, request_text
+from flows.request_form import Days, RequestAnswer, request_text
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import MODELS_FILE
 from weighbridge.errors import AccessDenied, UsageError, WeighbridgeError
@@ -123,13 +123,13 @@ def request_model(
     return _ended(done, VERDICTS[summary["status"]], model)
 
 
-def _answer(model: str, asked_by: str, days: int, text: Callable[[], str]) -> Answer:
+def _answer(model: str, asked_by: str, days: int, text: Callable[[], str]) -> RequestAnswer:
     """Return the answer to the present run's request; without one, ask, and end this process until there is one."""
-    form = Answer
+    form = RequestAnswer
     if not _is_resumed():
         asked = text()
         keep_request(model, asked)
-        form = Answer.with_initial_data(description=asked)
+        form = RequestAnswer.with_initial_data(description=asked)
         # After a heartbeat that arrives later than the event of the suspension, the run would be marked as Crashed.
         EventsWorker.instance().wait_until_empty()
         request_event(WAITING, model, f"{asked_by or 'Somebody'} asks for {model}. Answer at {flow_run.ui_url}")

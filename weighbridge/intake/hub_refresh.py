@@ -1,7 +1,7 @@
 """A refresh of the catalogue of the whole Hub: from page to page, each stored whole with the place of the next.
 
 While a page is stored, the next one is fetched. A pass that was interrupted goes on where it stands, whoever began it.
-Not here: requests (net.hub.listing), rows (catalog.hub_models).
+Not here: requests (net.hub.listing), rows (catalog.hub_models), what is announced of changes (intake.hub_news).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from weighbridge.domain.hub_models import HubChange, HubModel, HubPass, PassKind
 from weighbridge.domain.refresh_request import RefreshRequest
 from weighbridge.errors import CatalogUnavailable, SourceMisbehaved, StateConflict, WeighbridgeError
 from weighbridge.intake.hub_listing import open_listing
+from weighbridge.intake.hub_news import HubNews
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.hub.listing import ListedPage, ModelListing
 
@@ -68,9 +69,20 @@ def refresh(
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     begun = _begin(catalog, request, owner, workspace.clock())
     waits = _Waits(workspace, catalog, begun.number, owner)
+
+    def tell(changes: Sequence[HubChange]) -> None:
+        on_changes(changes)
+        news.announce()
+
     try:
+        news = HubNews.of(workspace)
+        news.announce()  # What a refresh that was killed noticed and did not tell.
+        news.conclude()
         listing = open_listing(workspace, request.auth, request.page_size, waits.tell)
-        return _Walk(request, workspace, catalog, listing, owner, begun, on_changes, since).run()
+        done = _Walk(request, workspace, catalog, listing, owner, begun, tell, since).run()
+        news.announce()
+        news.conclude()
+        return done
     except BaseException:
         workspace.retrying.stopped.set()  # The page that is being fetched is of no use any more.
         with suppress(WeighbridgeError):
