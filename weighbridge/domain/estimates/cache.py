@@ -1,8 +1,8 @@
 """Bytes that a model's cache takes for a number of tokens, in the engines that differ.
 
 llama.cpp and MLX keep no more than the window of a layer that has one. vLLM gives every layer of attention whole pages
-of the same size (hf-mem#60). Transformers keeps the heads of latent attention, not what they are made from
-(mlxcel#172). Not here: what a network is (network).
+of the same size (hf-mem#60). Some keep the heads of latent attention, not what they are made from: older Transformers,
+MLX for DeepSeek V2 (mlxcel#172). Not here: what a network is (network).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CacheSize:
     Attributes:
         low: in an engine that honours windows and keeps states in 16 bits.
         high: in one that reserves whole pages for every layer of attention and keeps states in 32 bits.
-        unpacked: in Transformers, where a model has latent attention; None for any other.
+        unpacked: in an engine that keeps the heads of latent attention; None for any other kind.
     """
 
     low: int

@@ -56,6 +56,8 @@ _UNTIED = frozenset(
 )
 #: Families whose layers are one layer, used again and again.
 _SHARED_LAYERS = frozenset(["albert"])
+#: Families that share layers in ways that their numbers do not say.
+_NOT_COMPUTED = frozenset(["zamba", "zamba2"])
 #: Families whose bare models end in a matrix for the first token.
 _POOLED = frozenset(["bert", "roberta", "xlm-roberta", "camembert", "albert", "mpnet"])
 
@@ -78,6 +80,8 @@ def computed_count(config: Mapping[str, Any] | None) -> ComputedCount | None:
     if not isinstance(config, Mapping):
         return None
     language = language_part(config)
+    if text(language.get("model_type")) in _NOT_COMPUTED:
+        return None
     width, layers = first_whole(language, WIDTH_KEYS, _MOST_WIDTH), first_whole(language, LAYER_KEYS, MOST_LAYERS)
     words = language.get("layers_block_type")
     if not layers and isinstance(words, list) and 0 < len(words) <= MOST_LAYERS:
@@ -127,9 +131,11 @@ def _embeddings(
         count += hidden * hidden
     if family in _POSITIONS:
         positions = first_whole(
-            language, ("max_position_embeddings", "n_positions", "max_source_positions"), _MOST_WIDTH
+            language, ("max_position_embeddings", "n_positions", "max_target_positions"), _MOST_WIDTH
         )
         count += (positions[0] if positions else 0) * hidden
+        if family == "whisper":
+            count += (whole(language.get("max_source_positions"), _MOST_WIDTH) or 0) * hidden
     each = whole(language.get("hidden_size_per_layer_input"), _MOST_WIDTH)
     known = whole(language.get("vocab_size_per_layer_input"), _MOST_WIDTH * 8)
     if each and known:
@@ -154,7 +160,7 @@ def _classes(config: Mapping[str, Any]) -> list[str]:
 
 def _tower(config: Mapping[str, Any], hidden: int) -> int:
     """Return the weights of the part that reads images or sound, with what joins it to the language model."""
-    width = first_whole(config, ("hidden_size", "embed_dim", "d_model", "width"), _MOST_WIDTH)
+    width = first_whole(config, ("embed_dim", "hidden_size", "d_model", "width"), _MOST_WIDTH)
     layers = first_whole(config, ("num_hidden_layers", "depth", "encoder_layers", "layers"), MOST_LAYERS)
     if not width or not layers:
         return 0

@@ -20,7 +20,7 @@ CONTEXT_KEYS = (
 )
 WIDTH_KEYS = ("hidden_size", "d_model", "n_embd", "dim", "model_dim")
 LAYER_KEYS = ("num_decoder_layers", "decoder_layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers")
-HEAD_KEYS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
+HEAD_KEYS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "attention_heads")
 KV_KEYS = ("num_key_value_heads", "n_head_kv", "num_kv_heads", "multi_query_group_num")
 #: The most heads, and values of one head, that are believed.
 _MOST_HEADS = 65_536

@@ -25,9 +25,12 @@ from weighbridge.domain.estimates.quantisation import (
 #: Bits of one weight by the name that torch has for its type.
 _TORCH_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "float8_e4m3fn": 8, "float8_e5m2": 8}
 #: How far a count that a configuration gives may be from the truth, and one that a name gives (docs/estimates.md).
-_COMPUTED_ERROR, _NAMED_ERROR = 0.03, 0.15
-#: How far the bits of a quantisation of GGUF may be from those of its name.
-_BITS_ERROR = 0.08
+_COMPUTED_ERROR, _NAMED_ERROR = (0.03, 0.03), (0.05, 0.35)
+_COUNTED = (0.0, 0.0)
+#: How far the bits of a quantisation of GGUF may be from those of its name; in a small model, embeddings with more
+#: bits are a large part.
+_BITS_ERROR, _BITS_ERROR_OF_SMALL = 0.08, 0.3
+_SMALL = 1_000_000_000
 #: What scales and layers in 16 bits add to the bits of any other quantisation: least in a large model, in which
 #: embeddings are a small part.
 _BESIDE = (0.3, 2.0)
@@ -110,7 +113,7 @@ def weights_estimate(evidence: Evidence) -> WeightsEstimate:
         portion = _loaded(count.parameters, count.size, quantised, evidence.config)
     elif isinstance(evidence.gguf, Mapping) and (total := whole(evidence.gguf.get("total"))):
         parameters, source = total, "gguf"
-        portion = _quantised_gguf(total, quantised, 0, "gguf: number of weights")
+        portion = _quantised_gguf(total, quantised, _COUNTED, "gguf: number of weights")
     elif computed and computed.total:
         parameters, source = computed.total, "config"
         portion = _by_bits(parameters, quantised, evidence.config, _COMPUTED_ERROR, "config: its network")
@@ -128,26 +131,31 @@ def weights_estimate(evidence: Evidence) -> WeightsEstimate:
 def _loaded(parameters: int, size: int | None, quantised: Quantisation | None, config: object) -> Portion:
     """Return the memory of weights whose headers are known: 32 bits may be loaded as 16."""
     if size is None:
-        return _by_bits(parameters, quantised, config, 0, "safetensors: number of weights")
+        return _by_bits(parameters, quantised, config, _COUNTED, "safetensors: number of weights")
     low = min(size, 2 * parameters) if size > 2.5 * parameters else size
     return Portion("weights", low, size, "safetensors: number and type of weights")
 
 
-def _quantised_gguf(parameters: int, quantised: Quantisation | None, error: float, source: str) -> Portion:
+def _quantised_gguf(
+    parameters: int, quantised: Quantisation | None, error: tuple[float, float], source: str
+) -> Portion:
     if quantised:
         return _by_method(parameters, quantised, error, source)
     return _portion(parameters, *_GGUF_RANGE, error, f"{source}; usual quantisations")
 
 
-def _by_method(parameters: int, quantised: Quantisation, error: float, source: str) -> Portion:
+def _by_method(parameters: int, quantised: Quantisation, error: tuple[float, float], source: str) -> Portion:
     if quantised.average == quantised.bits:
-        low, high = quantised.average * (1 - _BITS_ERROR), quantised.average * (1 + _BITS_ERROR)
+        more = _BITS_ERROR_OF_SMALL if parameters < _SMALL else _BITS_ERROR
+        low, high = quantised.average * (1 - _BITS_ERROR), quantised.average * (1 + more)
     else:
         low, high = quantised.bits + _BESIDE[0], quantised.bits + _BESIDE[1]
     return _portion(parameters, low, high, error, f"{source}; {quantised.method} by its {quantised.source}")
 
 
-def _by_bits(parameters: int, quantised: Quantisation | None, config: object, error: float, source: str) -> Portion:
+def _by_bits(
+    parameters: int, quantised: Quantisation | None, config: object, error: tuple[float, float], source: str
+) -> Portion:
     if quantised:
         return _by_method(parameters, quantised, error, source)
     said = config if isinstance(config, Mapping) else {}
@@ -162,6 +170,6 @@ def _named(parameters: int, quantised: Quantisation | None, config: object, is_g
     return _by_bits(parameters, quantised, config, _NAMED_ERROR, "name")
 
 
-def _portion(parameters: int, low: float, high: float, error: float, source: str) -> Portion:
-    least, most = parameters * low / 8 * (1 - error), parameters * high / 8 * (1 + error)
+def _portion(parameters: int, low: float, high: float, error: tuple[float, float], source: str) -> Portion:
+    least, most = parameters * low / 8 * (1 - error[0]), parameters * high / 8 * (1 + error[1])
     return Portion("weights", math.floor(least), math.ceil(most), source)

@@ -25,7 +25,7 @@ _SHARED_INNER_KEYS = (
 #: Families whose feed-forward part has two matrices; all others have a gate as well.
 _UNGATED = frozenset(
     (
-        *("gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "mpt", "phi", "starcoder2"),
+        *("gpt2", "arcee", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "mpt", "phi", "starcoder2"),
         *(
             "gpt_bigcode",
             "codegen",

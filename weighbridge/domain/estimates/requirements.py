@@ -92,7 +92,7 @@ class Requirements:
             `state space`, `none`; empty where unknown.
         needs: for some numbers of tokens, the model's longest context last.
         fits: for each card.
-        unpacked: bytes of the cache for the longest of `needs` in Transformers, which keeps the heads of latent
+        unpacked: bytes of the cache for the longest of `needs` in an engine that keeps the heads of latent
             attention; None for any other kind.
     """
 
@@ -113,7 +113,7 @@ class Requirements:
             "attention": self.attention,
             "needs": [need.to_json() for need in self.needs],
             "cards": [fit.to_json() for fit in self.fits],
-            "cache_in_transformers": self.unpacked,
+            "cache_unpacked": self.unpacked,
         }
 
 
