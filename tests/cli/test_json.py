@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,17 @@ import pytest
 import typer
 
 from tests.cli.conftest import Bench
+from tests.hub_entries import QWEN, fill
 from weighbridge.catalog import JobOrder
 from weighbridge.cli import app
 from weighbridge.config.settings import Settings
-from weighbridge.intake.opening import open_catalog
+from weighbridge.domain.hub_models import Gated
+from weighbridge.intake.opening import open_catalog, open_hub_catalog
 from weighbridge.scanners.clamd.database import eicar
 from weighbridge.views.schemas import SCHEMAS
 
 #: Commands that need a Hub, load or measure a model: what they print is held by their own tests.
-_ELSEWHERE = {"cache warm", "try", "benchmark"}
+_ELSEWHERE = {"cache warm", "hub refresh", "try", "benchmark"}
 
 #: Commands that serve until they are stopped, or print lines of JSON in any case.
 WITHOUT_JSON = {"serve", "audit export"}
@@ -46,6 +50,9 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
     (bench.folder / "models.yaml").write_text(f"models:\n  - {{name: tiny, source: '{uri}'}}\n")
     with open_catalog(Settings()) as catalog:
         job = catalog.jobs.add(JobOrder("ingest", "tiny", {"uri": uri}, "key:ci")).id
+    with open_hub_catalog(Settings()) as hub:
+        fill(hub, [replace(QWEN, gated=Gated.AUTO)], timedelta(days=1))
+        fill(hub)
     report = objects(bench.run("ingest", uri, "--json").out)[0]["reports"][0]["id"]
     bench.run("ingest", bad)
     runs = {
@@ -87,6 +94,11 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "jobs show": ["jobs", "show", job],
         "jobs cancel": ["jobs", "cancel", job],
         **{f"cache {one}": ["cache", one] for one in ("ls", "du", "evict")},
+        "hub search": ["hub", "search", "instruct", "--offline"],
+        "hub show": ["hub", "show", QWEN.id, "--offline"],
+        "hub changes": ["hub", "changes", "--since", "2026-01-01"],
+        "hub status": ["hub", "status"],
+        "hub export": ["hub", "export", str(bench.folder / "hub.csv")],
         "rm": ["rm", "tiny@1.0.0", "--yes"],
         "gc": ["gc"],
     }
@@ -99,7 +111,7 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
             kind, _, number = found["schema"].removeprefix("weighbridge.").partition("/")
             assert (kind in SCHEMAS, number) == (True, str(SCHEMAS[kind])), arguments
             names.add(kind)
-    assert names >= SCHEMAS.keys() - {"answer", "explanation", "result", "leaderboard-row", "warmed"}
+    assert names >= SCHEMAS.keys() - {"answer", "explanation", "result", "leaderboard-row", "warmed", "hub-pass"}
 
 
 @pytest.mark.parametrize("command", sorted(every_command()))

@@ -34,12 +34,14 @@ class Served:
         catalog: the same one, opened beside it.
         process: the one that serves.
         said: what it has printed so far, line by line.
+        home: its folder.
     """
 
     url: str
     catalog: Catalog
     process: subprocess.Popen[str]
     said: list[str]
+    home: Path = Path()
     client: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60))
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -83,7 +85,7 @@ def serving(
         with Catalog.open(
             variables.get("WEIGHBRIDGE_CATALOG_URL") or f"sqlite:///{home}/catalog.db", utc_now
         ) as catalog:
-            served = Served(said[-1].removeprefix("Serving at "), catalog, process, said)
+            served = Served(said[-1].removeprefix("Serving at "), catalog, process, said, home)
             with served.client:
                 yield served
     finally:

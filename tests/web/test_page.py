@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from tests.catalog.test_results import result, settle
+from tests.hub_entries import fill
 from tests.services.weighbridge import Served
 from tests.test_documents import ROOT, blocks
+from weighbridge.catalog.hub_models import HubCatalog
 from weighbridge.config.settings import Settings
 from weighbridge.web.app import create_api
 
@@ -27,6 +29,8 @@ def known(served: Served) -> Served:
         for number in ("1.0.0", "1.1.0"):
             version = settle(served.catalog, number, f"page {number}", name)
             served.catalog.add_result(result(version))
+    with HubCatalog.open(f"sqlite:///{served.home}/catalog.db") as hub:
+        fill(hub)
     return served
 
 

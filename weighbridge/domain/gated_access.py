@@ -24,7 +24,9 @@ def demand_of(gated: Gated, id_: str) -> str:
     return "the Hub gives its files only to accounts that its owner lets in"
 
 
-def way_in(gated: Gated, id_: str, page: str, *, has_token: bool, name_token: str = NAMING_ONE) -> str:
+def way_in(
+    gated: Gated, id_: str, page: str, *, has_token: bool, name_token: str = NAMING_ONE, refused: bool = True
+) -> str:
     """Return what a person does to get the files of a gated model.
 
     Args:
@@ -33,6 +35,7 @@ def way_in(gated: Gated, id_: str, page: str, *, has_token: bool, name_token: st
         page: the address of the model's page.
         has_token: whether a token is in use, so that access is missing and not the token.
         name_token: how a token is named where there is none.
+        refused: whether a command was refused, which can be run again.
     """
     owner = id_.rpartition("/")[0] or "its owner"
     account = "with the account whose token is in use" if has_token else "with an account of the Hub"
@@ -44,5 +47,6 @@ def way_in(gated: Gated, id_: str, page: str, *, has_token: bool, name_token: st
         )
     else:
         steps = f"Open {page} {account} and accept the terms or ask for access, whichever the page offers."
-    then = "Then run the same command again." if has_token else f"Then {name_token}."
-    return f"{steps} {then}"
+    if has_token:
+        return f"{steps} Then run the same command again." if refused else steps
+    return f"{steps} Then {name_token}."

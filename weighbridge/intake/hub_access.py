@@ -65,8 +65,9 @@ class Access:
         """Return the access to a model, with what a person does about it."""
         if state in (AccessState.PUBLIC, AccessState.GRANTED):
             return cls(state, page, checked_at)
-        has_token = state is not AccessState.NO_TOKEN
-        return cls(state, page, checked_at, way_in(model.gated, model.id, page, has_token=has_token, name_token=naming))
+        has_token = state is AccessState.DENIED
+        steps = way_in(model.gated, model.id, page, has_token=has_token, name_token=naming, refused=False)
+        return cls(state, page, checked_at, steps)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from weighbridge.domain.estimates.evidence import Evidence
+from weighbridge.domain.estimates.requirements import Requirements, estimate
 from weighbridge.domain.estimates.shown import memory_text
 from weighbridge.domain.hub_labels import label, parameters_text_of
 from weighbridge.domain.hub_models import Gated, HubChange, HubEntry, HubPass, HubState
@@ -131,6 +133,15 @@ class HubDetails:
     note: str
     state: HubState
 
+    @property
+    def requirements(self) -> Requirements:
+        """What it needs in memory, in parts, as far as the Hub's list says enough."""
+        model = self.finding.entry.model
+        total = {"total": model.parameters}
+        safetensors = total if model.parameters_from == "safetensors" else None
+        gguf = total if model.parameters_from == "gguf" else None
+        return estimate(Evidence(model.id, safetensors=safetensors, gguf=gguf, tags=model.tags))
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         model = self.finding.entry.model
@@ -139,6 +150,7 @@ class HubDetails:
             "access": self.access.to_json(),
             "import": {"uri": self.finding.uri},
             "estimate": {
+                **self.requirements.to_json(),
                 "parameters": model.parameters,
                 "parameters_from": model.parameters_from or None,
                 "weights_size": model.weights_size,

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.domain.estimates.shown import memory_text, parameters_text
+from weighbridge.domain.estimates.shown import GIGABYTE, memory_text, parameters_text
 from weighbridge.domain.hub_labels import label
 from weighbridge.domain.hub_models import Gated, HubChange, HubPass, HubState
 from weighbridge.domain.text import shown
@@ -22,6 +22,7 @@ from weighbridge.views.catalog_tables import Unwrapped, lines, moment_text
 from weighbridge.views.text import bytes_text, count_text, counted
 
 if TYPE_CHECKING:
+    from weighbridge.domain.estimates.requirements import Requirements
     from weighbridge.intake.hub_answers import HubDetails, HubFinding
     from weighbridge.intake.hub_standing import Here
 
@@ -112,6 +113,7 @@ def _facts(found: HubDetails) -> list[tuple[str, str | Text]]:
         ("licence", shown(model.licence, _CELL)),
         ("weights", _weights_text(found)),
         ("GPU memory", _memory_text(found)),
+        *_estimate_rows(found.requirements),
         ("downloads", _downloads_text(found)),
         ("likes", str(model.likes) if model.likes is not None else ""),
         ("created", _moment(model.created_at)),
@@ -167,6 +169,16 @@ def _weights_text(found: HubDetails) -> str:
 def _memory_text(found: HubDetails) -> str:
     model = found.finding.entry.model
     return f"about {memory_text(model.memory_size)}" if model.memory_size else ""
+
+
+def _estimate_rows(needed: Requirements) -> Iterable[tuple[str, str]]:
+    """Yield the parts of the estimate with their sources, for a short context, and which cards it fits."""
+    if not needed.needs:
+        return
+    for portion in needed.needs[0].portions:
+        low, high = (f"{size / GIGABYTE:.1f}" for size in (portion.low, portion.high))
+        yield f"  {portion.name}", shown(f"{low if low == high else f'{low} to {high}'} GB, by {portion.source}")
+    yield "  fits", ", ".join(f"{fit.card} GB: {fit.fits}" for fit in needed.fits)
 
 
 def _downloads_text(found: HubDetails) -> str:

@@ -149,14 +149,20 @@ class ImportBody(BaseModel):
 
 
 class HubEstimate(BaseModel):
-    """What the model is estimated to need."""
-
-    model_config = ConfigDict(extra="allow")
+    """What the model is estimated to need, as far as the Hub's list says enough."""
 
     parameters: int | None
     parameters_from: str | None
     weights_size: int | None = Field(description="Bytes.")
-    memory_size: int | None = Field(description="Bytes of GPU memory.")
+    memory_size: int | None = Field(description="Bytes of GPU memory, as in lists.")
+    active_parameters: int | None = Field(description="Weights at work for one token, of a mixture.")
+    context_length: int | None = Field(description="Tokens.")
+    attention: str = Field(description="How it keeps what it has read; or empty.")
+    needs: list[dict[str, Any]] = Field(
+        description="For a number of `tokens`: `low` and `high` bytes, and `parts` with where each comes from."
+    )
+    cards: list[dict[str, Any]] = Field(description="Whether it fits a card of `card_gb`: `yes`, `no`, `perhaps`.")
+    cache_in_transformers: int | None = Field(description="Bytes, where that library needs more.")
 
 
 class ModelChange(BaseModel):
