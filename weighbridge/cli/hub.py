@@ -203,7 +203,7 @@ def _id(text: str) -> str:
 def _changes(
     names: Annotated[list[str] | None, typer.Argument(metavar="[ORG/NAME]...", help="Only of these models.")] = None,
     since: Annotated[str, typer.Option(metavar="TIME", help="7d, 12h, or a date: 2026-11-01.")] = "7d",
-    field: Annotated[list[Field] | None, typer.Option(help="Only changes of this; repeatable.")] = None,  # type: ignore[valid-type]
+    field: Annotated[list[Field] | None, typer.Option(help="Only changes of this; repeatable.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most changes, the oldest first.")] = 100,
     json_: AsJSONList = False,
 ) -> None:

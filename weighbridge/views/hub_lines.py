@@ -14,11 +14,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.domain.estimates.shown import GIGABYTE, memory_text, parameters_text
+from weighbridge.domain.estimates.shown import memory_text, parameters_text
 from weighbridge.domain.hub_labels import label
 from weighbridge.domain.hub_models import Gated, HubChange, HubPass, HubState
 from weighbridge.domain.text import shown
 from weighbridge.views.catalog_tables import Unwrapped, lines, moment_text
+from weighbridge.views.memory_rows import estimate_rows
 from weighbridge.views.text import bytes_text, count_text, counted
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _fact_table(found: HubDetails) -> RenderableType:
 def _facts(found: HubDetails) -> list[tuple[str, str | Text]]:
     finding = found.finding
     model = finding.entry.model
-    rows = (
+    rows: tuple[tuple[str, str | Text], ...] = (
         ("here", _here_text(finding.here)),
         ("gated", _gated_text(found)),
         ("page", shown(finding.page)),
@@ -172,13 +173,9 @@ def _memory_text(found: HubDetails) -> str:
 
 
 def _estimate_rows(needed: Requirements) -> Iterable[tuple[str, str]]:
-    """Yield the parts of the estimate with their sources, for a short context, and which cards it fits."""
-    if not needed.needs:
-        return
-    for portion in needed.needs[0].portions:
-        low, high = (f"{size / GIGABYTE:.1f}" for size in (portion.low, portion.high))
-        yield f"  {portion.name}", shown(f"{low if low == high else f'{low} to {high}'} GB, by {portion.source}")
-    yield "  fits", ", ".join(f"{fit.card} GB: {fit.fits}" for fit in needed.fits)
+    """Yield the parts of the estimate with their sources, and which cards it fits."""
+    for one in estimate_rows(needed):
+        yield f"  {one.name}", shown(f"{one.value}, {one.source}" if one.source else one.value)
 
 
 def _downloads_text(found: HubDetails) -> str:

@@ -162,7 +162,7 @@ class HubEstimate(BaseModel):
         description="For a number of `tokens`: `low` and `high` bytes, and `parts` with where each comes from."
     )
     cards: list[dict[str, Any]] = Field(description="Whether it fits a card of `card_gb`: `yes`, `no`, `perhaps`.")
-    cache_in_transformers: int | None = Field(description="Bytes, where that library needs more.")
+    cache_unpacked: int | None = Field(description="Bytes, in engines that keep the heads of latent attention.")
 
 
 class ModelChange(BaseModel):
