@@ -41,6 +41,7 @@ bench: $(VENV)/.installed-test clamav servers $(VENV)/bench/.installed $(VENV)/o
 	@$(BIN)/python -m bench.false_alarms
 	@$(BIN)/python -m bench.bounds
 	@$(BIN)/python -m bench.api
+	@$(BIN)/python -m bench.estimates
 	@$(BIN)/python -m bench.mirror
 	@$(BIN)/python -m bench.hub
 

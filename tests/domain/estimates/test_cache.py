@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from tests.domain.estimates import networks
@@ -169,13 +169,13 @@ _VALUE = some.recursive(
     lambda inner: some.one_of(
         some.lists(inner, max_size=5), some.dictionaries(some.sampled_from(_KEYS), inner, max_size=5)
     ),
-    max_leaves=15,
+    max_leaves=8,
 )
 _SAID = some.dictionaries(some.sampled_from(_KEYS), _VALUE, max_size=12)
 _BASES = some.sampled_from([said for said in vars(networks).values() if isinstance(said, dict)])
 
 
-@settings(max_examples=150)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(_BASES, _SAID, some.integers(-2, 10**7), some.integers(1, 10**6), some.integers(1, 64))
 def test_more_tokens_and_more_sequences_never_need_less(
     known: dict[str, Any], hostile: dict[str, Any], tokens: int, more: int, sequences: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from weighbridge.domain.estimates.listing import listed_size
@@ -159,7 +159,7 @@ _HOSTILE = some.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text(max_size=40), _HOSTILE, _HOSTILE, _HOSTILE, some.lists(_HOSTILE, max_size=4))
 def test_it_never_raises_and_its_numbers_fit_a_table(name: str, one: Any, two: Any, three: Any, tags: Any) -> None:
     size = listed_size(name, one, two, three, tags)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from weighbridge.domain.estimates.layer_kinds import WINDOW_KEYS, LayerKind, layer_kinds
-from weighbridge.domain.estimates.network import MOST_LAYERS, MOST_VALUES, Layer, Network, grouped
+from weighbridge.domain.estimates.network import MOST_LAYERS, MOST_VALUES, Network, NetworkLayer, grouped
 from weighbridge.domain.estimates.plausible import first_whole, part, whole
 
 #: Where multimodal models keep their language model's part.
@@ -64,7 +64,7 @@ def config_network(config: Mapping[str, Any] | None) -> Network | None:
     )
 
 
-def _layers(config: Mapping[str, Any], count: int) -> list[Layer] | None:
+def _layers(config: Mapping[str, Any], count: int) -> list[NetworkLayer] | None:
     kinds = layer_kinds(config, count)
     found = first_whole(config, WINDOW_KEYS)
     window = found[0] if found else None
@@ -78,7 +78,7 @@ def _layers(config: Mapping[str, Any], count: int) -> list[Layer] | None:
             if not values and not _has_no_attention(config, number):
                 return None
         layers.append(
-            Layer(
+            NetworkLayer(
                 values,
                 window if kind is LayerKind.WINDOW else None,
                 state if kind in (LayerKind.STATE, LayerKind.BOTH) else 0,
@@ -88,12 +88,12 @@ def _layers(config: Mapping[str, Any], count: int) -> list[Layer] | None:
     return layers + _cross_attention(config, layers)
 
 
-def _cross_attention(config: Mapping[str, Any], layers: list[Layer]) -> list[Layer]:
+def _cross_attention(config: Mapping[str, Any], layers: list[NetworkLayer]) -> list[NetworkLayer]:
     """Return what a decoder keeps of its encoder's output: as much again, of a length of its own."""
     if config.get("is_encoder_decoder") is not True:
         return []
     source = whole(config.get("max_source_positions"))
-    return [Layer(0, None, layer.values * source) if source else layer for layer in layers]
+    return [NetworkLayer(0, None, layer.values * source) if source else layer for layer in layers]
 
 
 def layer_values(config: Mapping[str, Any], number: int, kind: LayerKind) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from weighbridge.domain.estimates.network import MOST_LAYERS, MOST_VALUES, Layer, Network, grouped
+from weighbridge.domain.estimates.network import MOST_LAYERS, MOST_VALUES, Network, NetworkLayer, grouped
 from weighbridge.domain.estimates.plausible import whole
 
 _MOST_HEADS = 65_536
@@ -38,7 +38,7 @@ def gguf_network(metadata: Mapping[str, Any]) -> Network | None:
     return Network(grouped(layers), whole(said.get("context_length")), "gguf", heads or 0, vocabulary)
 
 
-def _layers(family: str, said: Mapping[str, Any], count: int) -> list[Layer] | None:
+def _layers(family: str, said: Mapping[str, Any], count: int) -> list[NetworkLayer] | None:
     shared = whole(said.get("attention.shared_kv_layers"), count) or 0
     own = min(count - shared, _FIRST_WITH_CACHE.get(family, count)) if not shared else count - shared
     state = _state(said)
@@ -55,7 +55,7 @@ def _layers(family: str, said: Mapping[str, Any], count: int) -> list[Layer] | N
         if attention and not values:
             return None
         has_state = state if (recurrent if interval else state and not attention) else 0
-        layers.append(Layer(values, window, has_state, unpacked))
+        layers.append(NetworkLayer(values, window, has_state, unpacked))
     return layers
 
 

@@ -17,7 +17,7 @@ MOST_LAYERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class NetworkLayer:
     """One layer, as far as its cache goes.
 
     Attributes:
@@ -45,7 +45,7 @@ class Network:
         vocabulary: tokens that it knows; 0 where unknown.
     """
 
-    groups: tuple[tuple[Layer, int], ...]
+    groups: tuple[tuple[NetworkLayer, int], ...]
     context: int | None
     source: str
     heads: int = 0
@@ -64,6 +64,6 @@ class Network:
         return "attention" if any(layer.values for layer in layers) else "none"
 
 
-def grouped(layers: Iterable[Layer]) -> tuple[tuple[Layer, int], ...]:
+def grouped(layers: Iterable[NetworkLayer]) -> tuple[tuple[NetworkLayer, int], ...]:
     """Return layers in groups of equal ones."""
     return tuple(Counter(layers).items())
