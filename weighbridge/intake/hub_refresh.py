@@ -246,7 +246,7 @@ class _Walk:
             self._malformed += page.malformed
             _log.warning("the hub lists rows that name no model", extra={"rows": page.malformed})
         if self.done.last_created_at and "createdAt" in self._first:
-            progress.say(_STEP, f"created until {self.done.last_created_at:%Y-%m-%d}")
+            progress.say(_STEP, f"to {self.done.last_created_at:%Y-%m-%d}")
         if changes:
             self.on_changes(changes)
 

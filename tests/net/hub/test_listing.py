@@ -166,6 +166,13 @@ def test_a_hub_that_goes_on_failing_is_given_up(hub: HubList, waited: list[float
     assert (hub.pages, sum(waited)) == (10, pytest.approx(0.5 * (2**7 - 1) + 2 * 60))
 
 
+def test_a_hub_that_is_not_there_is_given_up_sooner(waited: list[float]) -> None:
+    listing = ModelListing(SourceSettings(endpoint="http://127.0.0.1:1"))
+    with pytest.raises(SourceUnavailable):
+        listing.page(listing.first_address(PassKind.FULL))
+    assert waited == [0.5, 1, 2]
+
+
 def test_smaller_pages_than_were_asked_for_are_taken(hub: HubList) -> None:
     hub.rules.largest = 37
     assert_whole(gone_through(listing_of(hub)), hub)

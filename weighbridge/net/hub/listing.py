@@ -78,7 +78,7 @@ class ModelListing:
     Args:
         settings: those of the Hub.
         page_size: the most models of a page.
-        tell: is called with a sentence's end on what is waited for.
+        tell: is called with what is waited for, and how long.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ModelListing:
         self._budget: RequestBudget | None = None
         self._asked_at = 0.0
         self._last: tuple[str, ...] = ()
-        self._only_essential = False
+        self._only_essential = self._answered = False
 
     @cached_property
     def _once(self) -> Transfer:
@@ -176,7 +176,7 @@ class ModelListing:
 
     def _wait(self, wait_s: float, why: str) -> None:
         if wait_s >= 1:
-            self._tell(f"waiting {wait_s:.0f} s for {why}")
+            self._tell(f"{why}: waiting {wait_s:.0f} s")  # A narrow terminal shows the end.
         self._settings.retrying.pause(wait_s)
 
     def _eased(self, query: str, error: SourceError, failures: int) -> str:
@@ -193,7 +193,13 @@ class ModelListing:
         if not isinstance(error, SourceUnavailable) and not is_unreadable:
             raise error
         smallest = limit_of(query) <= _SMALLEST
-        if failures >= (_MAX_FAILURES if not is_unreadable or (is_large and not smallest) else _MAX_UNREADABLE):
+        if is_unreadable and not (is_large and not smallest):
+            most = _MAX_UNREADABLE
+        elif status is None and not self._answered:  # It is not there at all, or the address is wrong.
+            most = self._settings.retrying.attempts
+        else:
+            most = _MAX_FAILURES
+        if failures >= most:
             raise error
         if status != 429 and (status == 504 or is_large or failures > 1):
             self._limit, self._good = max(min(_SMALLEST, self._page_size), limit_of(query) // 2), 0
@@ -208,10 +214,11 @@ class ModelListing:
         if wait_s > _LONGEST_WAIT_S:
             raise error
         self._budget = None  # It is of before the failure.
-        self._wait(wait_s, "the Hub, which is busy")
+        why = "cannot be reached" if error.facts.get("http_status") is None else "is busy"
+        self._wait(wait_s, f"the Hub {why}")
 
     def _succeeded(self) -> None:
-        self._good += 1
+        self._good, self._answered = self._good + 1, True
         if self._good >= _RECOVERED and self._limit < self._page_size:
             self._limit, self._good = min(self._page_size, self._limit * 2), 0
 
