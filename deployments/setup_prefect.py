@@ -53,7 +53,13 @@ NEWS = {
     "a version got worse": "weighbridge.model.regressed",
     "a model was asked for, and a person has to decide": "weighbridge.request.waiting",
     "a request was declined": "weighbridge.request.declined",
+    "a watched model is gated or public on the Hub now": "weighbridge.hub.model.gated",
+    "a watched model changed its licence": "weighbridge.hub.model.licence",
+    "a watched model changed its owner": "weighbridge.hub.model.owner",
+    "a watched model was closed by the Hub": "weighbridge.hub.model.disabled",
+    "a watched model vanished from the Hub": "weighbridge.hub.model.vanished",
     "a sync failed": "weighbridge.sync.failed",
+    "a refresh of the Hub's catalogue failed": "weighbridge.refresh-hub.failed",
     "store or registries differ from the catalog": "weighbridge.fsck.failed",
 }
 #: The server itself ends a request that nobody answered: the news of it is Prefect's own event, known by its message.

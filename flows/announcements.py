@@ -6,7 +6,7 @@ Not here: the state in which a run ends (end_states).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -22,6 +22,8 @@ from weighbridge.intake.chain import Outcome
 from weighbridge.intake.syncing import SyncReport
 
 ERROR, WITHDRAWN, REGRESSED = "error", "withdrawn", "regressed"
+#: Of a refresh of the Hub's catalogue: watched models changed.
+NEWS = "news"
 VERDICTS = {"PASSED": "verdict:passed", "FAILED": "verdict:quarantined", "SKIPPED": "verdict:skipped"}
 #: For each event of a version in the catalog's log, the tag of a run in which it occurred.
 _OF_LOG = {"version.withdrawn": WITHDRAWN, "version.unpublished": WITHDRAWN, "version.regressed": REGRESSED}
@@ -62,10 +64,14 @@ def request_event(word: str, model: str, message: str) -> None:
 
 def send(events: Iterable[Event]) -> None:
     """Send events to the server. Raises PrefectException or httpx.HTTPError where it does not take them."""
-    content = [one.model_dump(mode="json") for one in events]
-    if content:
-        with get_client(sync_client=True) as client:
-            client.request("POST", "/events", json=content).raise_for_status()
+    if content := [one.model_dump(mode="json") for one in events]:
+        post_events(content)
+
+
+def post_events(content: Sequence[Mapping[str, Any]]) -> None:
+    """Send events that are JSON. Raises as `send`."""
+    with get_client(sync_client=True) as client:
+        client.request("POST", "/events", json=content).raise_for_status()
 
 
 def event(name: str, about: str, payload: Mapping[str, Any], id_: UUID | None = None) -> Event:

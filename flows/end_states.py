@@ -24,12 +24,14 @@ from prefect.results import ResultRecord  # type: ignore[attr-defined]  # It is 
 
 from weighbridge.benchmarks.planning import Measurement
 from weighbridge.catalog import Catalog
+from weighbridge.domain.hub_news import RefreshDigest, digest_text
 from weighbridge.domain.result import BenchmarkResult
 from weighbridge.domain.text import shown
 from weighbridge.errors import CatalogError, WeighbridgeError
 from weighbridge.intake.chain import Outcome
 from weighbridge.intake.preloading import Preloaded
 from weighbridge.intake.syncing import Failure, Held, SyncReport
+from weighbridge.views.text import counted
 
 #: The word for each verdict.
 WORDS = {"PASSED": "Passed", "FAILED": "Quarantined", "SKIPPED": "Skipped"}
@@ -139,6 +141,13 @@ def declined(model: str, by: str, reason: str) -> EndState:
     return end_state(
         good=False, message=message, data={"name": model, "decision": "decline", "by": by, "reason": reason}
     )
+
+
+def refreshed(digest: RefreshDigest, watched: int) -> EndState:
+    """Return the state of a refresh of the Hub's catalogue; its data is plain JSON."""
+    content = digest.to_json()
+    news = f" Of watched models: {counted(watched, 'change')}." if watched else ""
+    return end_state(good=True, message=f"{digest_text(content)}{news}", data=content | {"watched": watched})
 
 
 def failed(error: WeighbridgeError) -> EndState:

@@ -14,12 +14,14 @@ from pydantic import Field
 
 from weighbridge.benchmarks import BENCHMARKS
 from weighbridge.domain import names
+from weighbridge.domain.hub_models import PassKind
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.source_kinds import KINDS, plugins, record_of
 from weighbridge.domain.source_kinds.record import SourceKind
 from weighbridge.registries import REGISTRIES
 
 EXAMPLE = "hf:org/name"
+DUE = "due"
 
 
 def uri_pattern(kinds: Iterable[SourceKind]) -> str:
@@ -55,6 +57,8 @@ Policy = Annotated[
     ),
 ]
 Registry = Annotated[str, Field(json_schema_extra={"enum": list(REGISTRIES)})]
+#: What a refresh of the Hub's catalogue goes through; `due` means all models from time to time, else what changed.
+RefreshKind = Annotated[str, Field(json_schema_extra={"enum": [DUE, *PassKind]})]
 Benchmark = Annotated[str, Field(json_schema_extra={"enum": list(BENCHMARKS)})]
 #: Names of benchmarks; `default` means those of models.yaml or of the model's task.
 BenchmarkOrDefault = Annotated[str, Field(json_schema_extra={"enum": ["default", *BENCHMARKS]})]

@@ -23,7 +23,10 @@ from flows.artifact_report import keep_request
 from flows.end_states import EndState, declined, end_state, failed, result_of
 from flows.ingest import ingest
 from flows.parameter_types import URI, BenchmarkOrDefault, Name, Policy
+from flows.request_facts import facts_of
 from flows.request_form import Days, RequestAnswer, request_text
+from flows.run_workspace import settings_blocks
+from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import MODELS_FILE
 from weighbridge.errors import AccessDenied, UsageError, WeighbridgeError
@@ -105,10 +108,15 @@ def request_model(
         "catalog_block": catalog_block,
     }
     auth = {"token_env": token_env, "token_file": token_file, "auth_block": auth_block}
+
+    def facts() -> list[tuple[str, str]]:
+        settings = settings_blocks(mlflow_block, clamav_block, store_block, catalog_block)
+        return facts_of(uri, AuthPlace(token_env, token_file, auth_block), settings, models)
+
     model = name
     try:
         model = name or ModelRef.parse(uri).name
-        answer = _answer(model, asked_by, days, lambda: request_text(model, asked_by, reason, [("From", uri)]))
+        answer = _answer(model, asked_by, days, lambda: request_text(model, asked_by, reason, facts()))
         if answer.decision == "decline":
             return _ended(declined(model, answer.by, answer.reason), DECLINED, model)
         request = {"uri": uri, "name": name, "policy": policy, "benchmarks": benchmarks, "models": models}

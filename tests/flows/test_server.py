@@ -179,7 +179,7 @@ def test_setting_up_again_changes_nothing(prefect_server: PrefectServer) -> None
     prefect_server.run(sys.executable, "deployments/setup_prefect.py")
     assert stock() == before
     assert before["work_pools"] == ["gpu", "weighbridge"]
-    assert before["deployments"] == [*["nightly"] * 4, *["on-demand"] * 4]
+    assert before["deployments"] == [*["nightly"] * 5, *["on-demand"] * 4]
     assert [name for name in before["concurrency_limits"] if name.startswith("cpu:")]
     assert {kind.get_block_type_name() for kind in loading.CREDENTIALS.values()} <= set(before["block_types"])
     assert len([name for name in before["automations"] if "heartbeat" in name]) == 1
