@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
@@ -23,10 +24,11 @@ from weighbridge.catalog.hub_rows import (
     encoded,
     identifies,
     packed,
+    storable_model,
     stored,
     texts_of,
 )
-from weighbridge.catalog.hub_strings import StringTable, add_strings, bounded
+from weighbridge.catalog.hub_strings import StringTable, add_strings, character
 from weighbridge.catalog.hub_tables import stamp
 from weighbridge.catalog.hub_words import folded, marks, model_document, string_document
 from weighbridge.catalog.hub_writing import in_list, insert_rows, run_many, update_rows
@@ -65,15 +67,16 @@ class StoredPage:
 def store(connection: Connection, listed: Sequence[HubModel], at: datetime, strings: StringTable) -> StoredPage:
     """Store what the Hub said at a time, in a transaction of the only writer."""
     page = StoredPage()
-    models = _distinct(listed)
+    models, stamped = _distinct(listed), _stamp(at)
     totals = connection.execute(select(hub_tables.totals)).one()
     by_id, by_object = _known(connection, models)
     texts = page.texts = _numbered(connection, [model for _, model in models], totals.texts, strings)
+    signs = {text: character(number) for text, number in texts.items()}
     number = int(totals.rows)
     new: list[StoredRow] = []
     changed: list[tuple[StoredRow, StoredRow]] = []
     for key, model in models:
-        wide, narrow = encoded(model, texts, _stamp(at))
+        wide, narrow = encoded(model, texts, signs, stamped)
         before = by_id.get(key)
         earlier = by_object.get(wide.object_id)
         if any(row is not None and row.narrow.seen_at > narrow.seen_at for row in (before, earlier)):
@@ -99,7 +102,7 @@ def store(connection: Connection, listed: Sequence[HubModel], at: datetime, stri
 
 def _distinct(listed: Sequence[HubModel]) -> list[tuple[str, HubModel]]:
     """Return models by their names in lower case; of a name and of an id of the Hub's that comes twice, the last."""
-    by_id = {folded(bounded(model.id)): model for model in listed if model.id}
+    by_id = {folded(model.id): model for model in map(storable_model, listed) if model.id}
     last = {model.object_id: key for key, model in by_id.items() if identifies(model.object_id)}
     return [(key, model) for key, model in by_id.items() if last.get(model.object_id, key) == key]
 
@@ -129,7 +132,8 @@ def _numbered(
     connection: Connection, models: Iterable[HubModel], greatest: int, strings: StringTable
 ) -> dict[str, int]:
     """Return the numbers of all texts of models, after new ones have got theirs."""
-    wanted = dict.fromkeys(text for model in models for text in texts_of(model))
+    wanted = dict.fromkeys(chain.from_iterable(map(texts_of, models)))
+    wanted.pop("", None)
     known = strings.numbers(connection, wanted)
     fresh = add_strings(connection, greatest, [text for text in wanted if text not in known])
     if fresh and connection.dialect.name == "sqlite":

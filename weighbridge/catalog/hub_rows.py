@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from weighbridge.catalog.hub_strings import StringTable, bounded, character, numbers
+from weighbridge.catalog.hub_strings import MOST_CHARACTERS, StringTable, bounded, numbers
 from weighbridge.catalog.hub_tables import moment, stamp
 from weighbridge.domain.hub_models import Gated, HubEntry, HubModel, base_models_of
 
@@ -73,21 +74,35 @@ def stored(row: Sequence[Any]) -> StoredRow:
 
 
 def texts_of(model: HubModel) -> tuple[str, ...]:
-    """Return the texts of a model that are stored as numbers, as they can be stored."""
-    shared = (model.library, model.pipeline_tag, model.licence, model.parameters_from)
-    return tuple(bounded(one) for one in (*model.tags, *shared) if one)
+    """Return the texts of a model that are stored as numbers; some may be empty."""
+    return (*model.tags, model.library, model.pipeline_tag, model.licence, model.parameters_from)
 
 
-def encoded(model: HubModel, known: Mapping[str, int], at: int) -> tuple[Wide, Narrow]:
-    """Return a model as its rows, with the numbers of its texts."""
-    tags = tuple(bounded(tag) for tag in model.tags)
+def storable_model(model: HubModel) -> HubModel:
+    """Return a model whose texts can be stored and indexed: as a rule, itself, after one look at all of them."""
+    texts = (*texts_of(model), model.id, model.object_id, model.sha, *model.base_models)
+    joined = "".join(texts)
+    short = len(joined) <= MOST_CHARACTERS or max(map(len, texts)) <= MOST_CHARACTERS
+    if short and joined.isascii() and "\0" not in joined and "" not in model.tags:
+        return model
+    singles = ("id", "object_id", "sha", "library", "pipeline_tag", "licence", "parameters_from")
+    return replace(
+        model,
+        **{name: bounded(getattr(model, name)) for name in singles},
+        tags=tuple(bounded(tag) for tag in model.tags if tag),
+        base_models=tuple(bounded(name) for name in model.base_models),
+    )
+
+
+def encoded(model: HubModel, known: Mapping[str, int], signs: Mapping[str, str], at: int) -> tuple[Wide, Narrow]:
+    """Return a model as its rows, with the numbers of its texts, and the characters of those."""
     wide = Wide(
-        bounded(model.id),
-        packed(bounded(model.object_id)),
-        packed(bounded(model.sha)),
-        "".join([character(known[tag]) for tag in tags if tag]),
+        model.id,
+        packed(model.object_id),
+        packed(model.sha),
+        "".join([signs[tag] for tag in model.tags]),
         model.weights_size,
-        _extra(model, tags),
+        _extra(model),
     )
     return wide, Narrow(
         _PLACES.get(model.gated),
@@ -99,10 +114,10 @@ def encoded(model: HubModel, known: Mapping[str, int], at: int) -> tuple[Wide, N
         model.downloads,
         model.likes,
         model.trending_score,
-        known.get(bounded(model.library)),
-        known.get(bounded(model.pipeline_tag)),
-        known.get(bounded(model.licence)),
-        known.get(bounded(model.parameters_from)),
+        known.get(model.library),
+        known.get(model.pipeline_tag),
+        known.get(model.licence),
+        known.get(model.parameters_from),
         model.parameters,
         model.memory_size,
         at,
@@ -183,6 +198,7 @@ def unpacked(content: bytes) -> str:
     return bytes(content).lstrip(_OTHER).decode()
 
 
-def _extra(model: HubModel, tags: tuple[str, ...]) -> str | None:
-    base_models = tuple(bounded(one) for one in model.base_models)
-    return None if base_models == base_models_of(tags) else json.dumps({"base_models": base_models})
+def _extra(model: HubModel) -> str | None:
+    if model.base_models == base_models_of(model.tags):
+        return None
+    return json.dumps({"base_models": model.base_models})

@@ -26,7 +26,7 @@ _PLAIN = {code: (chr(code) if chr(code).isalnum() else _USUAL if chr(code) in "-
 
 def folded(text: str) -> str:
     """Return a text in lower case as both databases see it: ASCII's letters alone."""
-    return text.encode("utf-8", "replace").lower().decode()
+    return text.lower() if text.isascii() else text.encode("utf-8", "replace").lower().decode()
 
 
 def _plain(text: str) -> str:

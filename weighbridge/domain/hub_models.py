@@ -114,8 +114,8 @@ class HubModel:
 
 def base_models_of(tags: Sequence[str]) -> tuple[str, ...]:
     """Return the base models that tags name, each once: those of `base_model:…`, with and without the relation."""
-    named = (tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:"))
-    return tuple(dict.fromkeys(name for name in named if name))
+    named = dict.fromkeys([tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")])
+    return tuple([name for name in named if name])
 
 
 def licence_of(tags: Sequence[str]) -> str:
