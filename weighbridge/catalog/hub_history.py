@@ -15,7 +15,7 @@ from weighbridge.domain.hub_models import HubChange, HubField
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedChanges:
     """Which changes are wanted; as `HubCatalog.changes` explains."""
 
     since: datetime
@@ -25,7 +25,7 @@ class Wanted:
     after: int
 
 
-def changes(connection: Connection, wanted: Wanted) -> Sequence[tuple[int, HubChange]]:
+def changes(connection: Connection, wanted: WantedChanges) -> Sequence[tuple[int, HubChange]]:
     """Return changes with their numbers, in the order of the numbers."""
     conditions = [table.c.number > wanted.after, table.c.at >= wanted.since]
     if wanted.fields:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, text
 from weighbridge.catalog import hub_history, hub_pages, hub_passes, hub_tables
 from weighbridge.catalog.database import Database, checked_url, insert, take_turns
 from weighbridge.catalog.hub_rows import COLUMNS, entries, stored
-from weighbridge.catalog.hub_search import Search
+from weighbridge.catalog.hub_search import HubSearch
 from weighbridge.catalog.hub_strings import StringTable, bounded
 from weighbridge.catalog.hub_words import folded
 from weighbridge.domain.hub_models import (
@@ -180,7 +180,7 @@ class HubCatalog:
             UsageError: the order is unknown, or the cursor is not one of this order.
         """
         with self._database.read() as connection:
-            return Search(connection, query, self._strings).page()
+            return HubSearch(connection, query, self._strings).page()
 
     def find(self, id: str) -> HubEntry | None:  # noqa: A002 - the Hub's word
         """Return the model of a name, in any case of letters, or None."""
@@ -193,7 +193,7 @@ class HubCatalog:
     def count(self, query: HubQuery, most: int) -> int:
         """Return how many models a query wants, counted up to a number; its cursor and limit do not count."""
         with self._database.read() as connection:
-            return Search(connection, replace(query, cursor=""), self._strings).count(most)
+            return HubSearch(connection, replace(query, cursor=""), self._strings).count(most)
 
     def changes(
         self,
@@ -212,7 +212,7 @@ class HubCatalog:
             limit: how many at most.
             after: the number of the change before the first.
         """
-        wanted = hub_history.Wanted(since, tuple(fields), tuple(ids), limit, after)
+        wanted = hub_history.WantedChanges(since, tuple(fields), tuple(ids), limit, after)
         with self._database.read(single=True) as connection:
             return hub_history.changes(connection, wanted)
 
@@ -239,7 +239,7 @@ class HubCatalog:
             size: how many rows are read at a time.
         """
         with self._database.read() as connection:
-            yield from Search(connection, query, self._strings).batches(size)
+            yield from HubSearch(connection, query, self._strings).batches(size)
 
     def access(self, id: str, token_hash: str) -> tuple[bool, datetime] | None:  # noqa: A002
         """Return whether a token could read a gated model, and when the Hub said so; None if it was never asked."""

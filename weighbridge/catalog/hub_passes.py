@@ -42,6 +42,7 @@ def begin(connection: Connection, kind: PassKind, selection: str, owner: str, at
                 f"Another process works at this refresh of the Hub's catalogue: {row.owner}, until it has been silent "
                 f"until {row.lease_until:%H:%M:%S} UTC.",
                 "Wait until it is done; the refresh is a common one.",
+                number=row.number,
                 owner=row.owner,
                 lease_until=row.lease_until.isoformat(),
             )

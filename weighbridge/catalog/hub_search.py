@@ -41,7 +41,7 @@ _COLUMNS_OF_ORDERS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class RowPlace:
     """Where a page ends: rows without a value come after all others, in either direction."""
 
     value: Any
@@ -49,7 +49,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Order:
+class HubOrder:
     """The order of a search."""
 
     name: str
@@ -81,7 +81,7 @@ class Order:
         return "DESC" if self.descending else "ASC"
 
 
-class Search:
+class HubSearch:
     """A search in one transaction.
 
     Args:
@@ -98,7 +98,7 @@ class Search:
             raise UsageError(f"Models cannot be sorted by {query.sort!r}.", f"Sort by one of {', '.join(HUB_ORDERS)}.")
         self._connection, self._query, self._strings = connection, query, strings
         self._local = connection.dialect.name == "sqlite"
-        self._order = Order(query.sort, query.descending)
+        self._order = HubOrder(query.sort, query.descending)
         self._start = _place_of(query)
         self._where = conditions(connection, query, strings)
 
@@ -147,7 +147,7 @@ class Search:
 
     # Walking in the order
 
-    def _walk(self, start: Place | None, most: int, wanted: int) -> tuple[list[StoredRow], Place | None, bool]:
+    def _walk(self, start: RowPlace | None, most: int, wanted: int) -> tuple[list[StoredRow], RowPlace | None, bool]:
         """Look at rows behind a place in order.
 
         Args:
@@ -172,12 +172,12 @@ class Search:
             if end is None:
                 if self._order.by_id or (place is not None and place.value is None):
                     return found, place, True
-                place = Place(None, -1 if not self._order.descending else 2**31 - 1)
+                place = RowPlace(None, -1 if not self._order.descending else 2**31 - 1)
             else:
                 place = end
         return found, place, False
 
-    def _boundary(self, start: Place | None, step: int) -> Place | None:
+    def _boundary(self, start: RowPlace | None, step: int) -> RowPlace | None:
         """Return the place of the row that is so many behind another one; None where there are fewer."""
         order = self._order
         source = "hub_models m" if order.by_id else f"hub_figures f{self._forced}"
@@ -187,9 +187,9 @@ class Search:
             f"ORDER BY {self._sorting(start)} LIMIT 1 OFFSET :step"
         )
         row = self._connection.execute(text(query), {**parameters, "step": step - 1}).one_or_none()
-        return Place(row[0], row[1]) if row is not None else None
+        return RowPlace(row[0], row[1]) if row is not None else None
 
-    def _between(self, start: Place | None, end: Place | None, wanted: int) -> list[StoredRow]:
+    def _between(self, start: RowPlace | None, end: RowPlace | None, wanted: int) -> list[StoredRow]:
         order = self._order
         conditions, parameters = self._behind(start)
         if end is not None:
@@ -218,7 +218,7 @@ class Search:
     def _forced(self) -> str:
         return f" INDEXED BY ix_hub_figures_{_COLUMNS_OF_ORDERS[self._order.name]}" if self._local else ""
 
-    def _behind(self, start: Place | None) -> tuple[str, dict[str, Any]]:
+    def _behind(self, start: RowPlace | None) -> tuple[str, dict[str, Any]]:
         """Return the condition of the rows behind a place, without those that have no value until it is one of them."""
         order = self._order
         if start is None:
@@ -228,16 +228,16 @@ class Search:
         condition = f"({order.value}, {order.number}) {order.sign} (:value, :number)"
         return condition, {"value": start.value, "number": start.number}
 
-    def _sorting(self, start: Place | None) -> str:
+    def _sorting(self, start: RowPlace | None) -> str:
         order = self._order
         if start is not None and start.value is None:
             return f"{order.number} {order.direction}"
         return f"{order.value} {order.direction}, {order.number} {order.direction}"
 
-    def _place(self, row: StoredRow) -> Place:
+    def _place(self, row: StoredRow) -> RowPlace:
         if self._order.by_id:
-            return Place(folded(row.wide.id), row.number)
-        return Place(getattr(row.narrow, _COLUMNS_OF_ORDERS[self._order.name]), row.number)
+            return RowPlace(folded(row.wide.id), row.number)
+        return RowPlace(getattr(row.narrow, _COLUMNS_OF_ORDERS[self._order.name]), row.number)
 
     # Gathering by the index
 
@@ -330,12 +330,12 @@ def _taken(rows: Iterator[StoredRow], most: int) -> list[StoredRow]:
     return [row for _, row in zip(range(most), rows, strict=False)]
 
 
-def _cursor_of(order: Order, place: Place) -> str:
+def _cursor_of(order: HubOrder, place: RowPlace) -> str:
     content = orjson.dumps([order.name, order.descending, place.value, place.number])
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def _place_of(query: HubQuery) -> Place | None:
+def _place_of(query: HubQuery) -> RowPlace | None:
     if not query.cursor:
         return None
     try:
@@ -350,4 +350,4 @@ def _place_of(query: HubQuery) -> Place | None:
         raise UsageError(
             "The cursor is not one of this search.", "Send it as it came, with the same order; or none, to begin anew."
         ) from None
-    return Place(value, min(max(number, -1), 2**31 - 1))
+    return RowPlace(value, min(max(number, -1), 2**31 - 1))
