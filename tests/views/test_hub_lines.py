@@ -57,7 +57,8 @@ def test_a_hostile_name_moves_no_cursor() -> None:
     [
         (HubState(0, 0), "is empty: `weighbridge hub refresh` fills it"),
         (HubState(7, 0), "only the 7 models that somebody asked for"),
-        (HubState(7, 0, running=PASS), "filled for the first time: 7 models so far"),
+        (HubState(7, 0, running=PASS), "its first refresh has brought 7 models so far"),
+        (HubState(0, 0, running=PASS), "is empty: `weighbridge hub refresh` fills it"),
         (STATE, "3 models, as of 2026-11-28 12:00 UTC, 21 hours ago."),
         (HubState(3, 0, partial=PASS), "3 models (a part of the Hub), as of"),
     ],

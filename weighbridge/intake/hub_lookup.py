@@ -79,7 +79,7 @@ class HubLookup:
         state = self.hub.state()
         if curated:
             return self._curated(query, state, live=live)
-        empty = state.as_of is None and state.running is None
+        empty = state.as_of is None and not (state.running and state.models)
         note = ""
         if (live or empty) and not query.cursor:
             models, note = self._asked(lambda questions: questions.search(query))
@@ -207,8 +207,10 @@ def _note(state: HubState) -> str:
     """Return why a search may have found nothing."""
     if state.as_of is not None:
         return ""
-    if state.running is not None:
-        return f"The catalogue of the Hub is being filled for the first time: {state.models:,} models so far."
+    if state.running is not None and state.models:
+        return (
+            f"The catalogue of the Hub is not whole yet: its first refresh has brought {state.models:,} models so far."
+        )
     return _EMPTY
 
 

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from weighbridge.domain.estimates.shown import memory_text, parameters_text
+from weighbridge.domain.estimates.shown import GIGABYTE, memory_text, parameters_text
 from weighbridge.domain.hub_labels import label
 from weighbridge.domain.hub_models import Gated, HubChange, HubPass, HubState
 from weighbridge.domain.text import shown
@@ -59,9 +59,10 @@ def _marks(finding: HubFinding) -> Iterable[str]:
 def age_line(state: HubState, now: datetime) -> str:
     """Return how many models the catalogue has, and how old it is."""
     if state.as_of is None:
-        if state.running is not None:
+        if state.running is not None and state.models:
             return (
-                f"The catalogue of the Hub is being filled for the first time: {counted(state.models, 'model')} so far."
+                f"The catalogue of the Hub is not whole yet: its first refresh has brought "
+                f"{counted(state.models, 'model')} so far, and `weighbridge hub refresh` goes on where it stopped."
             )
         if state.models:
             return (
@@ -162,7 +163,7 @@ def _weights_text(found: HubDetails) -> str:
     model = found.finding.entry.model
     if not model.parameters:
         return ""
-    size = f", {bytes_text(model.weights_size)}" if model.weights_size else ""
+    size = f", {model.weights_size / GIGABYTE:.1f} GB" if model.weights_size else ""
     source = f", from {model.parameters_from}" if model.parameters_from else ""
     return shown(f"{parameters_text(model.parameters)} ({model.parameters:,}){size}{source}")
 
