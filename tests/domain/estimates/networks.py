@@ -94,6 +94,19 @@ GEMMA_3N_E4B = grouped(
     layer_types=(["sliding_attention"] * 4 + ["full_attention"]) * 7,
     num_kv_shared_layers=15,
 )
+MIMO_V2_FLASH = grouped(
+    layers=48,
+    kv_heads=4,
+    head_dim=192,
+    heads=64,
+    hidden=4096,
+    sliding_window=128,
+    v_head_dim=128,
+    swa_num_key_value_heads=8,
+    swa_head_dim=192,
+    swa_v_head_dim=128,
+    hybrid_layer_pattern=[0, 1, 1, 1, 1, *([0, 1, 1, 1, 1, 1] * 7), 0],
+)
 LFM2_1_2B = {
     **CAUSAL,
     "num_hidden_layers": 16,

@@ -132,7 +132,7 @@ _SMALL = some.recursive(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.dictionaries(some.sampled_from(sorted(LLAMA)), _SMALL, max_size=6), _SMALL, _SMALL, some.text(max_size=20))
 def test_it_never_raises(config: dict[str, Any], one: Any, two: Any, name: str) -> None:
     for known in ({**LLAMA, **config}, one):

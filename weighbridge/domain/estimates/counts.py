@@ -66,7 +66,7 @@ def count_weights(
         return WeightCount(total, None) if total else None
     elements = sum(counts.values())
     held = {kind: count for kind, count in counts.items() if kind in CONTAINERS}
-    packed = quantised is not None and quantised.bits < 8 and sum(held.values()) >= _PACKED_SHARE * elements
+    packed = quantised is not None and quantised.bits <= 8 and sum(held.values()) >= _PACKED_SHARE * elements
     packed = packed or ("U32" in held and held["U32"] >= _PACKED_SHARE * elements)  # MLX, which has no other use of it
     if elements > LARGEST:
         return None

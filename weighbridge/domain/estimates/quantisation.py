@@ -120,10 +120,8 @@ def quantisation_in_words(name: str, tags: Sequence[str] = ()) -> Quantisation |
         return Quantisation(stated, bits, bits, "name") if bits else None
     if found := _in_text(words.lower(), "name"):
         return found
-    for tag in list(tags[:_MOST_TAGS]):
-        if isinstance(tag, str) and ":" not in tag and (found := _in_text(tag[:60].lower(), "tags")):
-            return found
-    return None
+    known = " ".join(tag[:60] for tag in tags[:_MOST_TAGS] if isinstance(tag, str) and ":" not in tag)
+    return _in_text(known.lower(), "tags") if known else None
 
 
 def gguf_bits(name: str) -> float | None:
