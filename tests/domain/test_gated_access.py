@@ -19,6 +19,13 @@ def test_the_page_and_the_account_are_named(gated: Gated) -> None:
     assert "--token-env HF_TOKEN" in without
 
 
+def test_a_token_may_lack_what_its_account_has() -> None:
+    """As huggingface_hub#2844: access was granted, and the fine-grained token was made without that right."""
+    with_token, without = (way_in(Gated.AUTO, "org/name", PAGE, has_token=has) for has in (True, False))
+    assert "the token lacks the right to read the contents of public gated repositories" in with_token
+    assert "lacks the right" not in without
+
+
 def test_who_approves() -> None:
     assert "without anybody's approval" in way_in(Gated.AUTO, "org/name", PAGE, has_token=True)
     assert "people of org approve or reject it" in way_in(Gated.MANUAL, "org/name", PAGE, has_token=True)

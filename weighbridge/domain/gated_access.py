@@ -12,6 +12,11 @@ from weighbridge.domain.hub_models import Gated
 NAMING_ONE = "name its token with --token-env HF_TOKEN, --token-file or auth: in models.yaml"
 #: How a token is named for a server that others ask.
 FOR_A_SERVER = "have the operator set that account's token in HF_TOKEN"
+#: What is wrong where the account has access and its token has not: fine-grained tokens are made without that right.
+_TOKENS_RIGHT = (
+    "If that account has access already, the token lacks the right to read the contents of public gated repositories: "
+    "give it that in the account's settings."
+)
 
 
 def demand_of(gated: Gated, id_: str) -> str:
@@ -48,5 +53,5 @@ def way_in(
     else:
         steps = f"Open {page} {account} and accept the terms or ask for access, whichever the page offers."
     if has_token:
-        return f"{steps} Then run the same command again." if refused else steps
+        return f"{steps} {_TOKENS_RIGHT}{' Then run the same command again.' if refused else ''}"
     return f"{steps} Then {name_token}."
