@@ -105,22 +105,20 @@ async def _ask_all(
     waiting: Iterator[str] = cycle(targets) if limit_s else iter(targets)
     seconds, statuses = list[float](), set[int]()
 
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=2**24)
-        for target in waiting:
-            began = time.perf_counter()
-            writer.write(f"{method} {address.path}{target} HTTP/1.1\r\n{head}\r\n".encode())
-            statuses.add(await _answer(reader, body=method != "HEAD"))
-            seconds.append(time.perf_counter() - began)
-        writer.close()
-
-    began = time.perf_counter()
-    tasks = [asyncio.create_task(client()) for _ in range(clients)]
-    done, unfinished = await asyncio.wait(tasks, timeout=limit_s or None)
+    requests = (f"{method} {address.path}{target} HTTP/1.1\r\n{head}\r\n".encode() for target in waiting)
+    loop, began = asyncio.get_running_loop(), time.perf_counter()
+    made = [
+        await loop.create_connection(lambda: _Asker(requests, method != "HEAD"), address.hostname, address.port)
+        for _ in range(clients)
+    ]
+    await asyncio.wait([asker.ended for _, asker in made], timeout=limit_s or None)
     wall_s = time.perf_counter() - began
-    for task in unfinished:
-        task.cancel()
-    await asyncio.gather(*done)
+    for transport, asker in made:
+        transport.abort()
+        seconds += asker.seconds
+        statuses |= asker.statuses
+        if asker.ended.done():
+            asker.ended.result()
     return Timing(tuple(sorted(seconds)), wall_s, tuple(sorted(statuses)))
 
 
@@ -130,20 +128,57 @@ def _head(url: str, headers: Mapping[str, str]) -> str:
     return "".join(f"{name}: {value}\r\n" for name, value in sent.items())
 
 
-async def _answer(reader: asyncio.StreamReader, *, body: bool) -> int:
-    """Read one answer to its end, and return its status."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    status = int(head[9:12])
-    if not body:
-        return status
-    _, _, length = head.partition(b"content-length:")
-    if length:
-        await reader.readexactly(int(length.partition(b"\r\n")[0]))
-    elif b"transfer-encoding: chunked" in head:
-        while size := int((await reader.readline()).partition(b";")[0], 16):
-            await reader.readexactly(size + 2)
-        await reader.readexactly(2)
-    return status
+class _Asker(asyncio.Protocol):
+    """Sends its next request when it has the answer to the last, and notes how long each took.
+
+    Streams of asyncio would take longer than the server that is measured.
+    """
+
+    def __init__(self, requests: Iterator[bytes], has_bodies: bool) -> None:
+        self._requests, self._has_bodies = requests, has_bodies
+        self._received, self._whole = bytearray(), 0
+        self.seconds, self.statuses = list[float](), set[int]()
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self._whole:
+            self._whole = self._length()
+        is_whole = len(self._received) >= self._whole if self._whole > 0 else self._received.endswith(b"0\r\n\r\n")
+        if self._whole and is_whole:
+            self.seconds.append(time.perf_counter() - self._began)
+            self.statuses.add(int(self._received[9:12]))
+            self._received.clear()
+            self._whole = 0
+            self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(exc or ConnectionResetError("The server closed the connection."))
+            self.ended.exception()  # A client that is stopped by its time has nothing to say.
+
+    def _ask(self) -> None:
+        request = next(self._requests, None)
+        if request is None:
+            self.ended.set_result(None)
+            return
+        self._began = time.perf_counter()
+        self._transport.write(request)
+
+    def _length(self) -> int:
+        """Return the bytes of an answer with its head; 0 where that is not known yet, -1 where it comes in chunks."""
+        head, end, _ = self._received.partition(b"\r\n\r\n")
+        if not end or not self._has_bodies:
+            return len(head) + 4 if end else 0
+        _, length, rest = head.lower().partition(b"content-length:")
+        if length:
+            return len(head) + 4 + int(rest.partition(b"\r\n")[0])
+        return -1 if b"transfer-encoding: chunked" in head.lower() else len(head) + 4
 
 
 def _receive(url: str, targets: tuple[str, ...], headers: dict[str, str], clients: int, seconds: float) -> Received:

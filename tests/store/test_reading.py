@@ -11,7 +11,7 @@ from weighbridge.domain.digest import Digest
 from weighbridge.errors import BlobMissing, IntegrityError
 from weighbridge.store import reading
 from weighbridge.store.local import LocalBlobStore
-from weighbridge.store.reading import PIECE, BlobReadings
+from weighbridge.store.reading import PIECE, BlobReadings, OpenBlob
 
 CONTENT = bytes(range(256)) * (PIECE // 256) * 3 + b"end"
 
@@ -100,4 +100,45 @@ def test_a_blob_that_became_shorter(tmp_path: Path) -> None:
         file.truncate(PIECE)
     with pytest.raises(IntegrityError):
         list(parts)
+    opened.close()
+
+
+def opened_at_once(store: LocalBlobStore, digest: Digest) -> OpenBlob:
+    found = BlobReadings(store).open_at_once(digest)
+    assert found is not None, "it was just written"
+    return found
+
+
+def test_a_small_blob_is_read_and_hashed_at_once(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path)
+    digest, empty = LocalBlobStore(tmp_path).put([b"small"]), LocalBlobStore(tmp_path).put([b""])
+    opened = opened_at_once(store, digest)
+    assert opened.at_once(1, 3) is None, "a part of what nobody hashed yet"
+    assert opened.at_once(0, 5) == b"small"
+    assert opened.at_once(1, 3) == b"ma"
+    opened.close()
+    opened = opened_at_once(store, empty)
+    assert opened.at_once(0, 0) == b""
+    opened.close()
+    assert BlobReadings(store).open_at_once(Digest.sha256(b"missing")) is None
+
+
+def test_a_large_blob_is_read_at_once_only_where_it_was_hashed(tmp_path: Path) -> None:
+    store, digest = stored(tmp_path)
+    opened = opened_at_once(store, digest)
+    assert (opened.at_once(0, len(CONTENT)), opened.at_once(3, 9)) == (None, None)
+    assert b"".join(opened.whole()) == CONTENT
+    assert opened.at_once(3, 9) == CONTENT[3:9]
+    assert opened.at_once(0, len(CONTENT)) is None, "the kernel sends it"
+    opened.close()
+
+
+def test_a_small_damaged_blob_is_not_read_at_once(tmp_path: Path) -> None:
+    store, digest = LocalBlobStore(tmp_path), LocalBlobStore(tmp_path).put([b"small"])
+    path = store.path(digest)
+    path.chmod(0o600)
+    path.write_bytes(b"smoll")
+    opened = opened_at_once(store, digest)
+    assert opened.at_once(0, 5) is None
+    assert not opened.is_proven
     opened.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from threading import Event
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 
 from weighbridge.domain.audit import Head
 from weighbridge.errors import CatalogUnavailable
-from weighbridge.web.newest_change import NewestChange
+from weighbridge.web.newest_change import ARRIVED, NewestChange
 
 
 def request() -> Request:
@@ -97,5 +98,23 @@ def test_a_failure_is_that_of_all_who_wait_and_of_nobody_else() -> None:
         assert [type(one) for one in found] == [CatalogUnavailable] * 3
         failing[0] = False
         assert (await newest.after(request())).number == 0
+
+    asyncio.run(main())
+
+
+def test_requests_that_arrived_before_a_reading_share_it_where_it_waits_for_nothing() -> None:
+    async def main() -> None:
+        log = Log()
+        log.going_on.set()
+        newest = NewestChange(log.head, waits=False)
+        arrived = time.perf_counter()
+        early = [Request({"type": "http", "headers": [], "state": {}, ARRIVED: arrived}) for _ in range(3)]
+        assert [(await newest.after(one)).number for one in early] == [0, 0, 0]
+        assert log.readings == 1
+        log.number = 1
+        late = Request({"type": "http", "headers": [], "state": {}, ARRIVED: time.perf_counter()})
+        assert (await newest.after(late)).number == 1
+        log.number = 2
+        assert (await newest.after(request())).number == 2, "nobody knows when it arrived"
 
     asyncio.run(main())

@@ -118,7 +118,7 @@ def open_file(given: Served, path: str, caller: Caller, resources: Resources, *,
 
 def open_at_once(
     given: Served, entry: FileEntry, part: tuple[int, int], caller: Caller, resources: Resources
-) -> tuple[OpenFile, bytes] | None:
+) -> tuple[OpenFile, bytes | bytearray] | None:
     """Open a file for a caller who was cleared for the version, where that and its first bytes need no wait; else None.
 
     Args:

@@ -96,6 +96,11 @@ class Resources:
         self._hub_catalog: HubCatalog | None = None
 
     @cached_property
+    def reading_is_open(self) -> bool:
+        """Whether the API and the mirror can be read without a key, as the settings say."""
+        return self.settings.reading_is_open
+
+    @cached_property
     def signing_key(self) -> SigningKey:
         """The operator's secret of webhooks; it is read, or made, when it is first needed."""
         return signing_key(self.settings)

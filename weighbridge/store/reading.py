@@ -56,7 +56,7 @@ class OpenBlob:
         """Yield all bytes. Raises IntegrityError instead of the last piece where the blob is damaged."""
         return self._read(0, self.size) if self.is_proven else self._hashed()
 
-    def at_once(self, start: int, stop: int) -> bytes | None:
+    def at_once(self, start: int, stop: int) -> bytes | bytearray | None:
         """Return the bytes from `start` to before `stop` without waiting, or None where that cannot be done.
 
         They are in memory, few, and right: the blob was hashed before, or is so small that it is hashed now.
@@ -71,7 +71,7 @@ class OpenBlob:
         content = without_waiting.read(self.file, start, length)
         if content is None or is_proven:
             return content
-        if Digest.sha256(content) != self._digest:
+        if Digest.sha256(bytes(content)) != self._digest:
             return None  # To set it aside takes a while.
         self._readings.store.note_proven(self._digest, self._status)
         return content

@@ -47,14 +47,14 @@ def open_file(path: os.PathLike[str]) -> FileIO | None:
     return FileIO(descriptor) if descriptor >= 0 else None
 
 
-def read(file: FileIO, start: int, length: int) -> bytes | None:
+def read(file: FileIO, start: int, length: int) -> bytearray | None:
     """Return bytes of a file; None where they are not all in memory, or the system cannot tell."""
     content = bytearray(length)
     try:
         count = os.preadv(file.fileno(), (content,), start, os.RWF_NOWAIT)
     except (OSError, AttributeError):
         return None
-    return bytes(content) if count == length else None
+    return content if count == length else None
 
 
 def is_there(file: FileIO, start: int, length: int) -> bool:

@@ -6,8 +6,11 @@ Not here: bodies (web.limits). How long an idle connection is kept is the server
 from __future__ import annotations
 
 import asyncio
+import time
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from weighbridge.web.newest_change import ARRIVED
 
 #: Seconds that a client may take for the head of a request, and for its first byte on a new connection.
 HEAD_S = 30.0
@@ -21,6 +24,7 @@ class TimedConnection(HttpToolsProtocol):
     head_s, max_head = HEAD_S, MAX_HEAD
     _deadline: asyncio.TimerHandle | None = None
     _received = 0
+    _is_in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
@@ -31,18 +35,20 @@ class TimedConnection(HttpToolsProtocol):
         """Read what came of requests."""
         self._received += len(data)
         super().data_received(data)
+        if self._is_in_head and self._deadline is None:
+            self._wait_for_head()
         if self._deadline is not None and self._received > self.max_head:
             self._refuse(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a head."""
+        """Note that a head begins, which most often is there as a whole: only what is missing needs a deadline."""
         super().on_message_begin()
-        if self._deadline is None:
-            self._wait_for_head()
+        self._is_in_head = True
 
     def on_headers_complete(self) -> None:
         """Serve the request, whose head is there."""
         self._stop_waiting()
+        self.scope[ARRIVED] = time.perf_counter()  # type: ignore[literal-required]
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -55,6 +61,7 @@ class TimedConnection(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.head_s, self._refuse, b"408 Request Timeout")
 
     def _stop_waiting(self) -> None:
+        self._is_in_head = False
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

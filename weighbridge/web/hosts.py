@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,6 +17,8 @@ from weighbridge.domain.text import shown
 from weighbridge.web.forwarded import CALLED
 from weighbridge.web.problems import of_status, respond
 
+#: Characters that a header `Host` may have: a name has 253 at most.
+_LONGEST = 300
 #: A header `Host`: a name or an IPv4 address, or an IPv6 address in brackets; then perhaps a port.
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]*))(?::[0-9]{1,5})?")
 
@@ -29,14 +32,15 @@ class KnownHosts:
     """
 
     def __init__(self, app: ASGIApp, is_own: Callable[[str], bool]) -> None:
-        self._app, self._is_own = app, is_own
+        self._app = app
+        self._is_own = lru_cache(1024)(lambda value: is_own(named(value)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
             names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
             names += [scope[CALLED]] if CALLED in scope else []
-            wrong = next((name for name in names if not self._is_own(named(name))), None)
+            wrong = next((name for name in names if len(name) > _LONGEST or not self._is_own(name)), None)
             if wrong is not None:
                 problem = of_status(
                     421,

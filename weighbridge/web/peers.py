@@ -7,14 +7,19 @@ the proxies that are believed, are about `192.0.2.1`. Not here: which proxies ar
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+#: Characters that an address may have: an address of IPv6 with a zone, or what a proxy says in place of one.
+_LONGEST = 100
+
 
 def address_of(request: HTTPConnection) -> str:
     """Return the address that a request comes from; behind a proxy that is believed, the one that the proxy names."""
-    return _plain(request.client.host) if request.client else ""
+    client = request.scope.get("client")
+    return _plain(client[0][:_LONGEST]) if client else ""
 
 
 class PlainPeers:
@@ -31,10 +36,11 @@ class PlainPeers:
         """Serve one request."""
         if scope.get("client"):
             host, port = scope["client"]
-            scope = {**scope, "client": (_plain(host), port)}
+            scope = {**scope, "client": (_plain(host[:_LONGEST]), port)}
         await self._app(scope, receive, send)
 
 
+@lru_cache(4096)
 def _plain(address: str) -> str:
     try:
         found = ipaddress.ip_address(address)

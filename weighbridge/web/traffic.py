@@ -5,6 +5,7 @@ Not here: what else is measured (web.health).
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -18,7 +19,7 @@ from weighbridge.web.zero_copy import ZERO_COPY
 #: Methods that are shown by their name; a client may send any text.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 #: Parts of the path of a request for a file of the mirror.
-_FILES = ("/resolve/", "/raw/", "/blob/", "/blobs/", "/resolve-cache/")
+_IS_FILE = re.compile("/(resolve|raw|blobs?|resolve-cache)/")
 #: Where the mirror says in a request's scope how a file was found: `through` where it was handed on from its Hub.
 FOUND = "weighbridge.found"
 #: What a status means for who asks for a file of the mirror: it waits, is refused, or there is no such file.
@@ -79,7 +80,8 @@ class Traffic:
     """
 
     def __init__(self, app: ASGIApp, counters: Counters, parts: dict[str, str]) -> None:
-        self._app, self._counters, self._parts = app, counters, parts
+        self._app, self._counters, self._mirror = app, counters, f"{parts['mirror']}/"
+        self._parts = tuple((f"{path}/", name) for name, path in parts.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -101,16 +103,20 @@ class Traffic:
             await self._app(scope, receive, counting)
         finally:
             self._count(scope, status, size, time.monotonic() - began)
-            if (again_s or self._counters.knows_waiting) and scope["path"].startswith(f"{self._parts['mirror']}/"):
+            if (again_s or self._counters.knows_waiting) and scope["path"].startswith(self._mirror):
                 self._counters.wait(_who(scope), again_s)
 
     def _count(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         path: str = scope["path"]
-        part = next((name for name, prefix in self._parts.items() if path.startswith(f"{prefix}/")), "other")
+        part = "other"
+        for prefix, name in self._parts:
+            if path.startswith(prefix):
+                part = name
+                break
         method = scope["method"] if scope["method"] in _METHODS else "other"
         requests, spent, sent = _series_of(part, method, status)
         amounts = {requests: 1, spent: seconds, sent: 0 if method == "HEAD" else size}
-        if part == "mirror" and any(mark in path for mark in _FILES):
+        if part == "mirror" and _IS_FILE.search(path):
             result = scope.get(FOUND, "hit") if status < 400 else _RESULTS.get(status, "error")
             amounts[f'weighbridge_mirror_files_total{{result="{result}"}}'] = 1
         self._counters.add(amounts)

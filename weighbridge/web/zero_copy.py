@@ -18,6 +18,8 @@ from weighbridge.web.file_parts import FilePart
 
 #: The extension, and the type of its messages.
 ZERO_COPY = "http.response.zerocopysend"
+#: Bytes from which on a body is written by itself, as to copy it would take longer than to write twice.
+_GATHERED = 32 * 1024
 
 
 class _Gathered:
@@ -48,9 +50,10 @@ class _Gathered:
 
     def write(self, data: bytes) -> None:
         """Write, or keep what is to be written."""
-        if self._held is not None:
+        if self._held is not None and len(data) < _GATHERED:
             self._held.append(data)
         else:
+            self.release()
             self._transport.write(data)
 
     def close(self) -> None:

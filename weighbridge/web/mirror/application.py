@@ -243,7 +243,7 @@ def _caller_at_once(request: Request, state: State, newest: Head) -> Caller | No
     """
     header, token = request.headers.get("authorization"), _token(request)
     of_hub = token.startswith("hf_") and not token.startswith(PREFIX)
-    if state.resources.settings.reading_is_open and (of_hub or header is None):
+    if state.resources.reading_is_open and (of_hub or header is None):
         return ANONYMOUS
     return known_caller(header, state.resources, newest)
 

@@ -6,6 +6,7 @@ Not here: who may have a file (intake.mirroring), and sending its bytes (web.mir
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -129,14 +130,20 @@ def _etag(entry: FileEntry) -> str:
 
 def _headers(given: Served, entry: FileEntry) -> dict[str, str]:
     """Return the headers of every answer about a file."""
-    name = entry.path.rpartition("/")[2]
-    plain = header_text(name).replace('"', "'").replace("\\", "_")
+    etag = _etag(entry)
     return {
-        "etag": _etag(entry),
+        "etag": etag,
         "x-repo-commit": given.commit,
-        "x-linked-etag": _etag(entry),
+        "x-linked-etag": etag,
         "x-linked-size": str(entry.size),
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
-        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "content-disposition": _disposition(entry.path.rpartition("/")[2]),
     }
+
+
+@lru_cache(4096)
+def _disposition(name: str) -> str:
+    """Return the header that says under which name a file is kept."""
+    plain = header_text(name).replace('"', "'").replace("\\", "_")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

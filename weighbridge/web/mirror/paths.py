@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 from urllib.parse import unquote_to_bytes
 
@@ -53,6 +54,8 @@ _WITHOUT: dict[str, What] = {
 _HEAD = "HEAD"
 #: Revisions that have slashes even where a client does not escape them.
 _SPLIT_REVISIONS = (("refs", "pr"), ("refs", "convert"), ("refs", "heads"), ("refs", "tags"))
+#: Bytes of a path that is kept with what it asks for.
+_MOST_KEPT = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -87,6 +90,10 @@ def read_path(raw: bytes) -> HubPath:
     Raises:
         UsageError: it leads out of a repository, or has a character that no path has.
     """
+    return _read_again(raw) if len(raw) <= _MOST_KEPT else _read(raw)
+
+
+def _read(raw: bytes) -> HubPath:
     parts = tuple(_decoded(part) for part in raw.removeprefix(b"/").rstrip(b"/").split(b"/"))
     if parts[0] == "api":
         return _api_path(parts[1:])
@@ -94,6 +101,10 @@ def read_path(raw: bytes) -> HubPath:
         if parts[0] == kind:
             return _file_path(kind, parts[1:])
     return _file_path("models", parts)
+
+
+#: What clients ask for twice: a HEAD and a GET, and of one model many clients.
+_read_again = lru_cache(4096)(_read)
 
 
 def _decoded(part: bytes) -> str:

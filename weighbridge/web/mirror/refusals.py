@@ -84,6 +84,8 @@ def also_as_warning(response: Response, client: str) -> Response:
         response: the refusal, or another response.
         client: what the client calls itself.
     """
+    if response.status_code < 400:
+        return response
     message = response.headers.get("x-error-message", "")
     if client.startswith(_WITH_OWN_WORDS) and response.headers.get("x-error-code") in _HIDDEN:
         response.headers.append("x-hf-warning", f"{response.headers['x-error-code']}; {message}")

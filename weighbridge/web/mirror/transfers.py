@@ -59,7 +59,7 @@ class FileTransfer(Response):
         ranges: Sequence[ByteRange],
         headers: Mapping[str, str],
         resources: Resources,
-        first: bytes | None = None,
+        first: bytes | bytearray | None = None,
     ) -> None:
         self._file, self._ranges, self._resources = file, ranges, resources
         self._boundary = secrets.token_hex(16) if len(ranges) > 1 else ""
@@ -132,7 +132,7 @@ class FileTransfer(Response):
         """Return the next piece, or nothing at the end. Raises WeighbridgeError where there must be none."""
         return await run_sync(next, self._pieces, b"")
 
-    async def _give(self, send: Send, piece: bytes) -> None:
+    async def _give(self, send: Send, piece: bytes | bytearray) -> None:
         self._sent += len(piece)
         await send({"type": "http.response.body", "body": piece, "more_body": self._sent < self._length})
 
