@@ -84,6 +84,26 @@ def test_a_mixture_uses_a_part_of_its_weights() -> None:
     assert weights_estimate(Evidence("Qwen/Qwen3-30B-A3B")).active == 3 * GB
 
 
+@pytest.mark.parametrize(
+    ("evidence", "true"),
+    [
+        # llmfit#622: a name without a size made 29.6 billion and 15 GB of it
+        (Evidence("unsloth/DeepSeek-R1-0528-Q4_K_M-GGUF", gguf={"total": 671_026_419_200}), 405),
+        # llmfit#230: the 10 billion active ones were counted alone
+        (Evidence("unsloth/Qwen3.5-122B-A10B-Q4_K_M-GGUF", tags=["gguf"]), 73),
+        # accelerate#3379: 64.7 GB were told
+        (Evidence("meta-llama/Llama-3.1-70B-Instruct", {"total": 70_553_706_496}), 141.1),
+        # llmfit#302: the file has 5.68 GB
+        (Evidence("unsloth/Qwen3.5-9B-Q4_K_M-GGUF", gguf={"total": 8_953_803_264}), 5.68),
+    ],
+)
+def test_models_of_which_peers_told_less(evidence: Evidence, true: float) -> None:
+    weights = weights_estimate(evidence).portion
+    assert weights is not None
+    assert weights.low <= true * GB * 1.001
+    assert weights.high >= true * GB * 0.999
+
+
 def test_quantised_by_name_is_a_range() -> None:
     weights = estimate(Evidence("org/Llama-3.1-8B-Instruct-AWQ")).needs[0].portions[0]
     assert weights.low < 5.7 * GB < weights.high
