@@ -242,6 +242,36 @@ class TestPartial:
         side.refresh(PassKind.PARTIAL, ("text-generation",), 50)
         side.assert_whole()
 
+    def test_another_selection_is_another_pass(self, side: Side) -> None:
+        """bandersnatch#97, #1297: what was added to the selection after the first run was never taken."""
+        first = side.refresh(PassKind.PARTIAL, ("text-generation",), 20)
+        second = side.refresh(PassKind.PARTIAL, ("license:mit",), 20)
+        assert first.number != second.number
+        with side.catalog() as catalog:
+            assert len(catalog.search(HubQuery(filters=("license:mit",), limit=100)).entries) >= 20
+
+
+def test_an_interrupt_stops_at_once_and_can_be_gone_on_from_at_once(side: Side) -> None:
+    """bandersnatch#362: what Ctrl-C left behind was not resumed from."""
+    pages = 0
+
+    def interrupt(page: int) -> None:
+        nonlocal pages
+        pages = page
+
+    class Impatient(Tally):
+        def advance(self, step: str, amount: int) -> None:
+            super().advance(step, amount)
+            if self.readings()[0].done >= 400:
+                raise KeyboardInterrupt
+
+    side.hub.on_page = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        side.refresh(progress=Impatient())
+    assert pages <= 6
+    assert side.refresh().models == 1000
+    side.assert_whole()
+
 
 def test_two_at_once_are_one(side: Side) -> None:
     """The second is told of the first; the first loses nothing by it."""
@@ -321,3 +351,13 @@ def test_the_token_of_the_usual_place_is_used(side: Side, monkeypatch: pytest.Mo
     monkeypatch.setenv("HF_TOKEN", "hf_x")
     side.refresh()
     assert {one.token for one in side.hub.requests} == {"hf_x"}
+
+
+def test_many_pages_of_the_size_that_the_hub_gives(tmp_path: Path) -> None:
+    """A request too many, or a row lost at a page's end, shows; bench.hub does the same with 2.5 million."""
+    with HubList(GeneratedModels(25_000)) as hub:
+        side = Side(tmp_path, hub, page_size=1000)
+        hub.rules.quota = 1000
+        done = side.refresh()
+        assert (done.models, done.pages, hub.pages, hub.limited) == (25_000, 25, 25, 0)
+        side.assert_whole()
