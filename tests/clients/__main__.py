@@ -33,10 +33,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="weighbridge-clients-") as folder, stage(Path(folder)) as ready:
         for client in chosen:
             rows[client.name] = tried(client, situations, ready)
-    table = markdown(rows, situations)
-    print(table)
-    if options.markdown:
-        options.markdown.write_text(table)
+            if options.markdown:  # After each client, as all of them take an hour.
+                options.markdown.write_text(markdown(rows, situations))
+    print(markdown(rows, situations))
     return int(any(outcome.right is False for row in rows.values() for outcome in row.values()))
 
 

@@ -46,7 +46,8 @@ ENVIRONMENTS: Mapping[str, Environment] = {
     "opendal": Environment(("opendal==0.47.12",)),
     "hub-suite": Environment(("pytest-mock==3.15.1",), shares=True),
     "npm": Environment(("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2"), kind="node"),
-    "debian": Environment(("curl:curl", "wget:wget", "aria2c:aria2"), kind="debian"),
+    "debian": Environment(("curl:curl", "wget:wget", "aria2c:aria2", "axel:axel"), kind="debian"),
+    "containers": Environment(("skopeo:skopeo", "ctr:containerd"), kind="debian"),
 }
 
 

@@ -45,6 +45,7 @@ class Client:
         falls_back: whether it uses its cache when it gets no answer.
         recalls: whether it uses its cache no more after an answer that there is no such revision.
         has_keys: whether it sends a key to a host other than the Hub's.
+        hands_on: whether it may get what has no verdict yet, which clients of OCI registries never do.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Client:
     falls_back: bool = True
     recalls: bool = True
     has_keys: bool = True
+    hands_on: bool = True
 
 
 _FAST = {"HF_HUB_ENABLE_HF_TRANSFER": "1"}
@@ -113,4 +115,13 @@ CLIENTS: tuple[Client, ...] = (
     Client("curl", "debian", "file_with_curl.sh", samples.one_file, of_one_file, caches=False),
     Client("wget", "debian", "file_with_wget.sh", samples.one_file, of_one_file, caches=False, shows=False),
     Client("aria2", "debian", "file_with_aria2.sh", samples.one_file, of_one_file, caches=False, shows=False),
+    Client("axel", "debian", "file_with_axel.sh", samples.one_file, of_one_file, caches=False, shows=False),
+    Client(
+        *("skopeo 1.9.3", "containers", "image_with_skopeo.py", samples.files, the_digest), caches=False, hands_on=False
+    ),
+    Client(
+        *("containerd 1.6.20", "containers", "image_with_containerd.py", samples.llama, the_digest),
+        caches=False,
+        hands_on=False,
+    ),
 )

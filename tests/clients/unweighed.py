@@ -22,6 +22,8 @@ _PAUSE_S = 0.05
 
 def handed_on(trial: Trial) -> Outcome:
     """Load a model that only the Hub has, while the mirror stores it; after its verdict nothing is fetched again."""
+    if not trial.client.hands_on:
+        return Outcome(None)
     name, home = f"{trial.name}-handed-on", trial.stage.home()
     mark = _mark(trial, 0)
     _publish(trial, name, trial.files(mark), pause_s=_PAUSE_S)
@@ -42,6 +44,8 @@ def handed_on(trial: Trial) -> Outcome:
 
 def wrong_digest(trial: Trial) -> Outcome:
     """Ask for a model whose largest file is not what the Hub promises: nothing is loaded."""
+    if not trial.client.hands_on:
+        return Outcome(None)
     name = f"{trial.name}-wrong-digest"
     _publish(trial, name, trial.files(_mark(trial, 1)), zeros=True, pause_s=_PAUSE_S)
     run = _run(trial, name, trial.stage.home())
@@ -50,6 +54,8 @@ def wrong_digest(trial: Trial) -> Outcome:
 
 def bad_verdict(trial: Trial) -> Outcome:
     """Load an infected model before its verdict, and again afterwards: then it is refused, with a cache as well."""
+    if not trial.client.hands_on:
+        return Outcome(None)
     name, home = f"{trial.name}-bad-verdict", trial.stage.home()
     mark = _mark(trial, 2)
     files = {**trial.files(mark), "notes/eicar.dat": eicar() + name.encode()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.web.mirror.conftest import SMALL, Mirrored
@@ -113,6 +115,13 @@ def test_a_trick_gets_no_other_file(mirror: Mirrored, path: str, status: int) ->
         assert found.content in SMALL.values()
     else:
         assert found.json()["error"] == found.headers["x-error-message"]
+
+
+def test_git_reads_that_there_is_no_repository(mirror: Mirrored, tmp_path: Path) -> None:
+    """git shows a refusal only as plain text."""
+    done = mirror.run("git", "clone", f"{mirror.url}/org/name", str(tmp_path / "clone"), home=tmp_path)
+    assert done.returncode
+    assert "remote: There are no git repositories here: use `hf download`." in done.stderr
 
 
 def test_other_paths_are_the_registrys(mirror: Mirrored) -> None:

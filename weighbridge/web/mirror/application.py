@@ -51,6 +51,7 @@ _KEPT: tuple[What, ...] = ("info", "tree", "refs", "list")
 _WITHOUT_CALLER: dict[str, Callable[[], Response]] = {
     "telemetry": lambda: Response(status_code=204),
     "unknown": lambda: answer(404, "There is nothing at this path."),
+    "git": lambda: Response("There are no git repositories here: use `hf download`.\n", 404, media_type="text/plain"),
 }
 
 

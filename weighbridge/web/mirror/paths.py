@@ -29,6 +29,7 @@ What = Literal[
     "list",
     "whoami",
     "telemetry",
+    "git",
     "unknown",
 ]
 #: What is asked of a version without its files' bytes.
@@ -50,6 +51,8 @@ _WITHOUT: dict[str, What] = {
     "auth-check": "auth-check",
     **dict.fromkeys(("commits", "discussions", "safetensors-metadata", "treesize", "compare"), "absent"),
 }
+#: How the path ends that git asks for first.
+_OF_GIT = ("info", "refs")
 #: What git calls the newest commit of the default branch; clients in JavaScript ask for it.
 _HEAD = "HEAD"
 #: Revisions that have slashes even where a client does not escape them.
@@ -125,7 +128,7 @@ def _file_path(kind: RepoKind, parts: tuple[str, ...]) -> HubPath:
             revision, rest = _revision(parts[length + 1 :])
             if rest:
                 return HubPath("file", kind, "/".join(parts[:length]), revision, "/".join(rest))
-    return _UNKNOWN
+    return HubPath("git") if parts[-2:] == _OF_GIT else _UNKNOWN
 
 
 def _api_path(parts: tuple[str, ...]) -> HubPath:
