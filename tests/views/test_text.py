@@ -60,6 +60,9 @@ def test_amounts_have_one_unit() -> None:
     assert amount_text(reading()) == "10.0/80.0 MiB"
     assert amount_text(reading(done=3, total=22, unit="models")) == "3/22 models"
     assert amount_text(reading(done=0, total=1, unit="models")) == ""
+    assert amount_text(reading(done=1_234_567, total=2_500_000, unit="models")) == "1,234,567 models"
+    assert amount_text(reading(done=3000, total=None, unit="models")) == "3,000 models"
+    assert amount_text(reading(done=0, total=None, unit="models")) == ""
     assert amount_text(reading(total=None)) == "10.0 MiB"
     assert amount_text(reading(done=0, total=None)) == ""
 

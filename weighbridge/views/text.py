@@ -50,9 +50,18 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
+#: A total beside which the number of what is done is too long for a terminal's line.
+_VERY_MANY = 100_000
+
+
 def amount_text(reading: Reading) -> str:
-    """Return how much of a step is done: `38.2/88.6 MiB`, `3/22 models`; nothing where nothing is counted."""
+    """Return how much of a step is done: `38.2/88.6 MiB`, `3/22 models`; nothing where nothing is counted.
+
+    Of very many, and of an unknown number, it is what is done alone: `1,234,567 models`.
+    """
     done, total = reading.done, reading.total
+    if reading.unit != BYTES and (total is None or total >= _VERY_MANY):
+        return f"{done:,} {reading.unit}" if done else ""
     if reading.unit != BYTES:
         return f"{done}/{total} {reading.unit}" if total and total > 1 else ""
     if not total:
