@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import socket
@@ -79,6 +80,29 @@ def test_others_have_their_turn_while_a_client_reads_nothing(path: Path) -> None
                 client.close()
                 with pytest.raises(OSError, match=r"pipe|reset"):
                     await stuck
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("count", [0, 99, len(CONTENT) - 3])
+def test_where_the_kernel_cannot_send_a_file_it_is_read_and_no_byte_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """aiohttp read whole pieces in place of a short range (aio-libs/aiohttp#6726, #12096)."""
+
+    def impossible(*_: int) -> int:
+        raise OSError(errno.EINVAL, "not of this file system")
+
+    monkeypatch.setattr(os, "sendfile", impossible)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with connected() as (transport, client):
+            with FileIO(path) as file:
+                part = FilePart(loop, transport, file, 3, count)
+                await asyncio.gather(part.sent(), received(client, count))
+                transport.write(b"next")
+                assert await received(client, 4) == b"next"
 
     asyncio.run(main())
 
