@@ -13,7 +13,7 @@ import pytest
 from tests.simulators import hub_list
 from tests.simulators.hub import Fault, Hub
 from tests.simulators.hub_list import HubList
-from tests.simulators.hub_list_models import GeneratedModels
+from tests.simulators.hub_list_models import FIELDS, GeneratedModels
 from weighbridge.domain.hub_models import Gated, HubModel, HubQuery, PassKind
 from weighbridge.errors import (
     AccessDenied,
@@ -163,7 +163,8 @@ def test_a_hub_that_goes_on_failing_is_given_up(hub: HubList, waited: list[float
     with pytest.raises(SourceUnavailable) as error:
         listing.page(listing.first_address(PassKind.FULL))
     assert error.value.retryable
-    assert (hub.pages, sum(waited)) == (10, pytest.approx(0.5 * (2**7 - 1) + 2 * 60))
+    assert hub.pages == 10
+    assert waited == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_a_hub_that_is_not_there_is_given_up_sooner(waited: list[float]) -> None:
@@ -255,7 +256,7 @@ def test_a_refused_cursor_is_said_to_be_one_and_can_be_replaced(hub: HubList) ->
 def test_a_hub_that_does_not_know_a_field_is_asked_for_the_essential_ones(
     hub: HubList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = tuple(name for name in hub_list.FIELDS if name != "downloadsAllTime")
+    known = tuple(name for name in FIELDS if name != "downloadsAllTime")
     monkeypatch.setattr(hub_list, "FIELDS", known)
     found = gone_through(listing_of(hub))
     assert_whole(found, hub)

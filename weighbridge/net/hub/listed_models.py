@@ -72,15 +72,14 @@ def is_model_id(value: object) -> bool:
 def _tags(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         return ()
-    return tuple([tag for tag in value[:_MAX_TAGS] if _is_text(tag)])
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and value.isprintable()
+    # Written out, as a refresh does it some thirty million times.
+    return tuple(
+        [tag for tag in value[:_MAX_TAGS] if isinstance(tag, str) and 0 < len(tag) <= _MAX_TEXT and tag.isprintable()]
+    )
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) and _is_text(value) else ""
+    return value if isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable() else ""
 
 
 def _mapping(value: object) -> Mapping[str, Any] | None:
