@@ -39,7 +39,7 @@ def _row(change: HubChange) -> dict[str, str]:
 def _why(row: AuditRow) -> str:
     after = dict(row.after or {})
     names = ", ".join(after["models"])
-    return shown(f"here as {names}" if names else "in models.yaml" if after["listed"] else "by a pattern", 200)
+    return shown(f"here as {names}" if names else "in models.yaml" if after["curated"] else "by a pattern", 200)
 
 
 def _markdown(digest: RefreshDigest, watched: Sequence[AuditRow]) -> str:

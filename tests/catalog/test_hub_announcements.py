@@ -12,7 +12,14 @@ from tests.catalog.test_catalog import settle
 from weighbridge.catalog import Catalog, Subscription
 from weighbridge.domain.audit import AuditRow
 from weighbridge.domain.hub_models import HubChange, HubField, HubPass, PassKind
-from weighbridge.domain.hub_news import MODEL_CHANGED, REFRESHED, RefreshDigest, WatchedChange
+from weighbridge.domain.hub_news import (
+    MODEL_CHANGED,
+    NEWS_FIELDS,
+    REFRESHED,
+    RefreshDigest,
+    WatchedChange,
+    change_of,
+)
 from weighbridge.domain.webhooks import Destination, EventType
 
 AT = datetime(2026, 11, 28, 2, 17, tzinfo=UTC)
@@ -39,7 +46,7 @@ def told(catalog: Catalog) -> list[AuditRow]:
 def test_a_change_is_told_once_whoever_asks(catalog: Catalog) -> None:
     news = catalog.hub_announcements
     assert news.announced("one") == 0
-    assert news.announce("one", 0, 5, [WatchedChange(3, GATED, ("ours",), listed=True)])
+    assert news.announce("one", 0, 5, [WatchedChange(3, GATED, ("ours",), curated=True)])
     assert not news.announce("one", 0, 5, [WatchedChange(3, GATED, ("ours",))]), "it was told twice"
     assert (news.announced("one"), news.announced("another")) == (5, 0)
     (row,) = told(catalog)
@@ -88,6 +95,18 @@ def test_the_message(catalog: Catalog) -> None:
     }
 
 
+@pytest.mark.parametrize("name", NEWS_FIELDS)
+def test_every_field_keeps_both_values(catalog: Catalog, name: HubField) -> None:
+    """No fact beside the values may bear a field's name: `listed` did."""
+    change = HubChange("org/name", name, "was this", "is that", AT)
+    subscription = subscribe(catalog)
+    catalog.hub_announcements.announce("one", 0, 1, [WatchedChange(1, change, ("ours",), curated=True)])
+    (row,) = told(catalog)
+    assert change_of(row) == change
+    (message,) = messages(catalog, subscription)
+    assert (message["data"]["before"], message["data"]["after"]) == ("was this", "is that")
+
+
 @pytest.mark.parametrize(
     ("change", "patterns", "may", "models"),
     [
@@ -97,7 +116,7 @@ def test_the_message(catalog: Catalog) -> None:
         (WatchedChange(1, GATED, ("ours",)), ("other/*",), (), None),
         (WatchedChange(1, MOVED, ("old-org/Model",)), ("old-org/*",), (), ["old-org/Model"]),
         (WatchedChange(1, MOVED), ("new-org/*",), (), []),
-        (WatchedChange(1, GATED, listed=True), (), (), []),
+        (WatchedChange(1, GATED, curated=True), (), (), []),
         # What only the pattern of one subscription watches is news for that one.
         (WatchedChange(1, GATED), (), (), None),
         (WatchedChange(1, GATED), ("meta-llama/*",), (), []),

@@ -70,7 +70,7 @@ def test_what_changes_of_watched_models_is_told_once(side: Side, hub: HubList) -
     change(hub)
     for _ in range(2):
         side.refresh(PassKind.FULL)
-    told = {(row.object, (row.after or {})["field"], (row.after or {})["listed"]) for row in rows(side)}
+    told = {(row.object, (row.after or {})["field"], (row.after or {})["curated"]) for row in rows(side)}
     assert told == {
         (hub.models.id(WATCHED), "gated", True),
         (hub.models.id(MATCHED), "gated", False),

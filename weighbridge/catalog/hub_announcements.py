@@ -58,7 +58,7 @@ class HubAnnouncements:
                         value: noticed.after,
                         "field": value,
                         "models": list(one.names),
-                        "listed": one.listed,
+                        "curated": one.curated,
                         "noticed_at": noticed.at.isoformat(),
                     },
                 )

@@ -48,7 +48,7 @@ def _known_names(
     after = dict(row.after or {})
     own = tuple(after["models"])
     known = [name for name in (*_hub_names(row), *own) if may_know(subscription, name)]
-    watched = bool(own) or after["listed"]  # Else it is the pattern of a subscription that watches it.
+    watched = bool(own) or after["curated"]  # Else it is the pattern of a subscription that watches it.
     concerned = any(matches_any(name, subscription.models) for name in known)
     if not concerned or not (watched or subscription.models):
         return None

@@ -37,13 +37,13 @@ class WatchedChange:
         number: of the change in the history.
         change: the change.
         names: of the models in the catalog that came from it.
-        listed: whether models.yaml names it.
+        curated: whether models.yaml names it.
     """
 
     number: int
     change: HubChange
     names: tuple[str, ...] = ()
-    listed: bool = False
+    curated: bool = False
 
     @property
     def sentence(self) -> str:

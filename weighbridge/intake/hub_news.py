@@ -34,18 +34,17 @@ class HubNews:
     Attributes:
         catalog: gets audit rows and messages, and knows what is here.
         hub: the local catalogue of the Hub, with its history.
-        listed: the models of models.yaml.
+        curated: the models of models.yaml.
     """
 
     catalog: Catalog
     hub: HubCatalog
-    listed: Container[str] = field(default_factory=tuple)
+    curated: Container[str] = field(default_factory=tuple)
 
     @classmethod
     def of(cls, workspace: Workspace) -> HubNews:
         """Return the news of a workspace, with the models.yaml of the working directory."""
-        listed = curated_in(Path(MODELS_FILE))
-        return cls(workspace.catalog, workspace.resources.hub_catalog, listed)
+        return cls(workspace.catalog, workspace.resources.hub_catalog, curated_in(Path(MODELS_FILE)))
 
     def announce(self) -> int:
         """Announce the changes of watched models that were not announced yet, and return how many there were.
@@ -90,9 +89,9 @@ class HubNews:
         for number, change in batch:
             names = names_of(change)
             own = sorted({one for name in names for one in here[name.casefold()]})
-            listed = any(name in self.listed for name in names)
-            if own or listed or any(matches(name, pattern) for name in names for pattern in patterns):
-                yield WatchedChange(number, change, tuple(own), listed)
+            curated = any(name in self.curated for name in names)
+            if own or curated or any(matches(name, pattern) for name in names for pattern in patterns):
+                yield WatchedChange(number, change, tuple(own), curated)
 
     def _here(self, names: Iterable[str]) -> defaultdict[str, set[str]]:
         """Return the names of the models in the catalog that came from repositories of the Hub."""
