@@ -90,7 +90,7 @@ class Stage:
 
     def call(self, workflow: str, **inputs: str) -> None:
         """Have n8n call a workflow, as another workflow would."""
-        response = httpx.post(f"{self.n8n.url}/webhook/call-{workflow}", json=inputs, trust_env=False, timeout=60)
+        response = httpx.post(f"{self.n8n.url}/webhook/call-{workflow}", json=inputs, trust_env=False, timeout=180)
         assert response.status_code == 200, response.text
 
     def messages(self) -> list[dict[str, Any]]:

@@ -11,13 +11,13 @@ import pytest
 from tests.n8n.conftest import Stage, signed, until
 from tests.services.clamd import eicar
 
-pytestmark = [pytest.mark.n8n, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 CONFIG = b'{"model_type": "llama"}'
 
 
 def post(stage: Stage, body: bytes, headers: dict[str, str]) -> int:
     url = f"{stage.n8n.url}/webhook/weighbridge-alerts"
-    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=60).status_code
+    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=180).status_code
 
 
 def message_about(name: str) -> bytes:

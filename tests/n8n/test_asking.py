@@ -8,7 +8,7 @@ import pytest
 from tests.n8n.conftest import ASKER, TOKEN, Stage, form_of
 from tests.n8n.test_decisions import decide
 
-pytestmark = [pytest.mark.n8n, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 CONFIG = b'{"model_type": "llama"}'
 
 
@@ -16,7 +16,7 @@ def ask(stage: Stage, model: str, headers: dict[str, str] = ASKER) -> int:
     """Ask as a program does."""
     given = {"model": model, "asked_by": "Ada", "why": "a trial"}
     url = f"{stage.n8n.url}/webhook/weighbridge-ask"
-    return httpx.post(url, json=given, headers=headers, trust_env=False, timeout=60).status_code
+    return httpx.post(url, json=given, headers=headers, trust_env=False, timeout=180).status_code
 
 
 def test_from_the_question_to_the_message(stage: Stage) -> None:
@@ -41,7 +41,7 @@ def test_by_the_form(stage: Stage) -> None:
     form = f"{stage.n8n.url}/form/ask-for-a-model"
     assert "Ask for a model" in httpx.get(form, trust_env=False).text
     fields = {"field-0": (None, "hf:org/formed"), "field-1": (None, "Ada"), "field-2": (None, "a trial")}
-    answer = httpx.post(form, files=fields, trust_env=False, timeout=60)
+    answer = httpx.post(form, files=fields, trust_env=False, timeout=180)
     assert answer.status_code == 200
     assert "form-waiting" not in answer.text
     stage.message("May org/formed come in?")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.n8n.conftest import Stage, signed, until
 
-pytestmark = [pytest.mark.n8n, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 CONFIG = b'{"model_type": "llama"}'
 
 
@@ -37,7 +37,7 @@ def post(address: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
     """Post to the waiting run, again while n8n puts it to wait."""
 
     def posted() -> httpx.Response | None:
-        response = httpx.post(address, content=body, headers=headers, trust_env=False, timeout=60)
+        response = httpx.post(address, content=body, headers=headers, trust_env=False, timeout=180)
         return None if response.status_code == 409 else response
 
     found: httpx.Response = until(posted)

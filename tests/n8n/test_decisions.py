@@ -9,7 +9,7 @@ import pytest
 
 from tests.n8n.conftest import APPROVER, Stage, form_of
 
-pytestmark = [pytest.mark.n8n, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 CONFIG = b'{"model_type": "llama"}'
 
 
@@ -28,7 +28,7 @@ def decide(form: str, decision: str, remark: str = "") -> httpx.Response:
     token = re.search(r"authToken = '(\w+)'", page.text)
     assert token, page.text[:2000]
     fields = {"field-0": (None, decision), "field-1": (None, "Grace"), "field-2": (None, remark)}
-    return httpx.post(form, files=fields, headers={"x-auth-token": token[1]}, trust_env=False, timeout=60)
+    return httpx.post(form, files=fields, headers={"x-auth-token": token[1]}, trust_env=False, timeout=180)
 
 
 def test_an_approved_model_is_taken_in(stage: Stage) -> None:

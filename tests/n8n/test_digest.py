@@ -11,7 +11,7 @@ from tests.n8n.conftest import Stage
 from tests.n8n.nodes import WORKFLOWS
 from tests.services.clamd import eicar
 
-pytestmark = [pytest.mark.n8n, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 CONFIG = b'{"model_type": "llama"}'
 
 

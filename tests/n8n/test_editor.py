@@ -10,7 +10,7 @@ from tests.n8n.conftest import Elsewhere, Stage
 from tests.n8n.nodes import RECORD, WORKFLOWS, described, used
 from tests.services.n8n import HOME
 
-pytestmark = [pytest.mark.n8n, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 FILES = sorted(WORKFLOWS.glob("*.json"))
 
 

@@ -15,7 +15,7 @@ from tests.services.clamd import eicar
 from tests.services.prefect import PrefectServer, working
 
 __all__ = ["gpu_worker"]
-pytestmark = [pytest.mark.n8n, pytest.mark.prefect, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.n8n, pytest.mark.prefect, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from tests.n8n.conftest import TOKEN, Stage
 from tests.services.clamd import eicar
 from tests.simulators.samples import malicious_pickle
 
-pytestmark = [pytest.mark.n8n, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 CONFIG = b'{"model_type": "llama"}'
 
 

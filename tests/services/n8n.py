@@ -84,7 +84,7 @@ class N8n:
         """Run one of its commands and return what it printed."""
         done = subprocess.run(
             [str(HOME / "node_modules" / ".bin" / "n8n"), *arguments],
-            env=self.environment, capture_output=True, text=True, timeout=180, check=False,
+            env=self.environment, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{arguments}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
         return done.stdout
@@ -104,7 +104,7 @@ class N8n:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
             )
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while not self._is_ready():
             assert self.process.poll() is None, self.log()[-4000:]
             assert time.monotonic() < deadline, self.log()[-4000:]
