@@ -66,7 +66,7 @@ class Stage:
             "JOB_LEASE_S": "3",
             "WEBHOOK_NETWORKS": "127.0.0.0/8",
             "WEBHOOK_SCHEMES": "https,http",
-            "WEBHOOK_RETRIES_S": "1,1,1,1,1,5,5,5,5,5",
+            "WEBHOOK_RETRIES_S": ",".join(["1"] * 5 + ["5"] * 100),  # n8n takes minutes to start on a busy machine.
             "HUGGINGFACE_ENDPOINT": self.hub.url,
             "TOKEN_PLACES": json.dumps({TOKEN_PLACE: ["127.0.0.1"]}),
         }

@@ -39,7 +39,7 @@ def test_by_the_form(stage: Stage) -> None:
     """Who fills it in is led to no other form (n8n leads to the next one of the same workflow)."""
     stage.hub.add("org/formed", {"config.json": CONFIG})
     form = f"{stage.n8n.url}/form/ask-for-a-model"
-    assert "Ask for a model" in httpx.get(form, trust_env=False).text
+    assert "Ask for a model" in httpx.get(form, trust_env=False, timeout=180).text
     fields = {"field-0": (None, "hf:org/formed"), "field-1": (None, "Ada"), "field-2": (None, "a trial")}
     answer = httpx.post(form, files=fields, trust_env=False, timeout=180)
     assert answer.status_code == 200

@@ -22,8 +22,8 @@ def begun(stage: Stage, name: str) -> tuple[str, str]:
     for commit in stage.hub.repositories["models", name].commits:
         stage.hub.fault(f"{name}/resolve/{commit}/README.md", times=1, hang_after=0)
     stage.call("weighbridgeTakeIn", uri=f"hf:{name}", asked_by="Ada", approved_by="Grace")
+    (job,) = until(lambda: [one for one in jobs(stage) if one["name"] == name])
     address = stage.waiting("weighbridgeTakeIn")
-    (job,) = (one for one in jobs(stage) if one["name"] == name)
     assert job["ended_at"] is None
     return job["id"], address
 
@@ -59,7 +59,7 @@ def test_a_forged_message_is_refused_and_a_server_that_dies_is_waited_for(stage:
     answers = {name: post(address, *given).status_code for name, given in forged.items()}
     assert set(answers.values()) == {401}, answers
     assert stage.waiting("weighbridgeTakeIn") == address
-    assert httpx.post(address.partition("?")[0], content=end, trust_env=False).status_code == 401
+    assert httpx.post(address.partition("?")[0], content=end, trust_env=False, timeout=180).status_code == 401
     stage.down()
     time.sleep(1)
     assert stage.messages() == []

@@ -38,8 +38,8 @@ _QUIET = {
     "DIAGNOSTICS_CONFIG_BACKEND": "",
 }
 OWNER = {"email": "owner@example.com", "firstName": "Ada", "lastName": "Owner", "password": "Password-of-tests-1"}
-#: The states of an execution that goes on.
-_GOES_ON = ("new", "running", "waiting")
+#: The states of an execution that goes on by itself; one that waits does nothing until it is called.
+_GOES_ON = ("new", "running")
 
 
 @dataclass(frozen=True)
