@@ -58,7 +58,7 @@ def test_a_gated_model(stage: Stage) -> None:
 
 def test_what_there_is_not(stage: Stage) -> None:
     assert ask(stage, "org/nothing") == 200
-    assert stage.message("org/nothing cannot be looked up")["text"].startswith("Ada asked for it. ")
+    assert "Ada asked for it. The catalogue of" in stage.message("org/nothing cannot be looked up")["text"]
     assert ask(stage, "../../ingests") == 200
     stage.message("../.. cannot be looked up")
 
