@@ -43,6 +43,7 @@ class Conditions:
         exact: those of them that the index of SQLite decides without a look at the rows.
         match: expressions of SQLite's index, all of which hold.
         indexed: conditions on `hub_models` for which PostgreSQL has an index.
+        ranges: those of `figures` that limit a column, by column.
         parameters: values of the conditions.
         common: words that are looked for by Python, as too many texts have them.
         nothing: whether no row can fulfil them.
@@ -53,6 +54,7 @@ class Conditions:
     exact: set[str] = field(default_factory=set)
     match: list[str] = field(default_factory=list)
     indexed: list[str] = field(default_factory=list)
+    ranges: dict[str, list[str]] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     common: tuple[str, ...] = ()
     nothing: bool = False
@@ -80,7 +82,9 @@ def conditions(connection: Connection, query: HubQuery, strings: StringTable) ->
         ("f.memory_size", "<=", query.max_memory_size),
     ):
         if value is not None:
-            found.figures.append(f"{column} {comparison} {found.bind(min(max(value, 0), 2**62))}")
+            condition = f"{column} {comparison} {found.bind(min(max(value, 0), 2**62))}"
+            found.figures.append(condition)
+            found.ranges.setdefault(column, []).append(condition)
     words = dict.fromkeys(folded(storable(query.search)).split())
     if len(words) > _MOST_WORDS or any(len(word) > MOST_CHARACTERS for word in words):
         found.nothing = True

@@ -30,7 +30,7 @@ from weighbridge.catalog.hub_rows import (
 )
 from weighbridge.catalog.hub_strings import StringTable, add_strings, character
 from weighbridge.catalog.hub_tables import stamp
-from weighbridge.catalog.hub_words import folded, marks, model_document, string_document
+from weighbridge.catalog.hub_words import describes, folded, marks, model_document, string_document
 from weighbridge.catalog.hub_writing import in_list, insert_rows, run_many, update_rows
 from weighbridge.domain.hub_models import HubChange, HubField, HubModel
 
@@ -137,7 +137,7 @@ def _numbered(
     known = strings.numbers(connection, wanted)
     fresh = add_strings(connection, greatest, [text for text in wanted if text not in known])
     if fresh and connection.dialect.name == "sqlite":
-        documents = [(number, string_document(text)) for text, number in fresh.items()]
+        documents = [(number, string_document(text)) for text, number in fresh.items() if describes(text)]
         run_many(connection, "INSERT INTO hub_string_words (rowid, t) VALUES (?, ?)", documents)
     return known | fresh
 

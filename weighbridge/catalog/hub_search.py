@@ -18,12 +18,14 @@ from sqlalchemy import Connection, text
 from weighbridge.catalog.hub_conditions import conditions
 from weighbridge.catalog.hub_rows import COLUMNS, StoredRow, entries, stored
 from weighbridge.catalog.hub_strings import StringTable, numbers
-from weighbridge.catalog.hub_words import folded
+from weighbridge.catalog.hub_words import describes, folded
 from weighbridge.domain.hub_models import HUB_ORDERS, HubEntry, HubPage, HubQuery
 from weighbridge.errors import UsageError
 
 #: Rows that are looked at before the index is asked, and those before all that match are sorted although they are many.
-_FIRST_LOOK, _SECOND_LOOK = 1500, 40_000
+_FIRST_LOOK, _SECOND_LOOK = 1200, 40_000
+#: The order of the names has no narrow rows to look at first.
+_FIRST_LOOK_BY_ID = 300
 #: Matches that are sorted at once.
 _FEW = 20_000
 #: Rows that are read at a time where Python looks for words.
@@ -129,7 +131,8 @@ class HubSearch:
                 return
 
     def _rows(self, wanted: int) -> list[StoredRow]:
-        rows, place, ended = self._walk(self._start, _FIRST_LOOK, wanted)
+        look = _FIRST_LOOK_BY_ID if self._order.by_id else _FIRST_LOOK
+        rows, place, ended = self._walk(self._start, look, wanted)
         if len(rows) >= wanted or ended:
             return rows
         if self._narrowed and self._candidates(_FEW + 1) <= _FEW:
@@ -181,12 +184,14 @@ class HubSearch:
         """Return the place of the row that is so many behind another one; None where there are fewer."""
         order = self._order
         source = "hub_models m" if order.by_id else f"hub_figures f{self._forced}"
-        conditions, parameters = self._behind(start)
+        behind, parameters = self._behind(start)
+        tests = (behind, *self._where.ranges.get(order.value, ()))  # What lies outside of a range is not looked at.
         query = (
-            f"SELECT {order.value}, {order.number} FROM {source} WHERE {conditions} "  # noqa: S608
+            f"SELECT {order.value}, {order.number} FROM {source} WHERE {' AND '.join(tests)} "  # noqa: S608
             f"ORDER BY {self._sorting(start)} LIMIT 1 OFFSET :step"
         )
-        row = self._connection.execute(text(query), {**parameters, "step": step - 1}).one_or_none()
+        parameters |= {**self._where.parameters, "step": step - 1}
+        row = self._connection.execute(text(query), parameters).one_or_none()
         return RowPlace(row[0], row[1]) if row is not None else None
 
     def _between(self, start: RowPlace | None, end: RowPlace | None, wanted: int) -> list[StoredRow]:
@@ -312,7 +317,8 @@ class HubSearch:
         known: dict[int, str] = {}
         while len(found) < wanted and (chunk := _taken(rows, _CHUNK)):
             unknown = {number for row in chunk for number in numbers(row.wide.tags)} - known.keys()
-            known |= {one: folded(tag) for one, tag in self._strings.texts(self._connection, unknown).items()}
+            texts = self._strings.texts(self._connection, unknown)
+            known |= {one: folded(tag) for one, tag in texts.items()}
             found += [row for row in chunk if _has_words(row, words, known)]
         return found[:wanted]
 
@@ -323,7 +329,9 @@ def _has_words(row: StoredRow, words: Sequence[str], known: dict[int, str]) -> b
     if not missing:
         return True
     tags = [known.get(number, "") for number in numbers(row.wide.tags)]
-    return all(any(word in tag if len(word) > 2 else word == tag for tag in tags) for word in missing)
+    return all(
+        any(word == tag or (len(word) > 2 and describes(tag) and word in tag) for tag in tags) for word in missing
+    )
 
 
 def _taken(rows: Iterator[StoredRow], most: int) -> list[StoredRow]:

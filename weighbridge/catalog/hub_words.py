@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from weighbridge.catalog.hub_strings import StringTable, character
+from weighbridge.domain.hub_models import NAMING_TAGS
 
 #: A word that more texts have is common: its models are found by looking at rows.
 MOST_TEXTS = 400
@@ -40,8 +41,13 @@ def model_document(id_: str, tags: str, facets: Iterable[str]) -> str:
     return " ".join((*pieces, *split_tags(tags), *facets))
 
 
+def describes(text: str) -> bool:
+    """Return whether words are looked for in a text: it does not name another repository, or a paper."""
+    return not text.startswith(NAMING_TAGS)
+
+
 def string_document(text: str) -> str:
-    """Return what SQLite's index gets of a text."""
+    """Return what SQLite's index gets of a text that describes models."""
     name = _plain(text)
     return " ".join({name[at : at + 3] for at in range(len(name) - 2)})
 
@@ -114,12 +120,19 @@ class Word:
 
 
 def look_up(connection: Connection, word: str, strings: StringTable) -> Word:
-    """Return a word with the texts that have it; one of one or two letters is a whole text or none."""
+    """Return a word with the texts that have it; one of one or two letters is a whole text or none.
+
+    A text that names another repository counts as a whole as well.
+    """
+    whole = strings.numbers(connection, [word]).values()
     if len(word) < 3:
-        return Word(word, tuple(strings.numbers(connection, [word]).values()))
+        return Word(word, tuple(whole))
     parameters = {"word": word, "most": MOST_TEXTS + 1}
     if connection.dialect.name == "postgresql":
-        query = "SELECT number FROM hub_strings WHERE lower(text) LIKE :word ESCAPE '!' LIMIT :most"
+        # The condition of its index, word for word; the migration has it too.
+        described = "text !~ '^(base_model|dataset|arxiv|doi):'"
+        has_it = "lower(text) LIKE :word ESCAPE '!'"
+        query = f"SELECT number FROM hub_strings WHERE {described} AND {has_it} LIMIT :most"  # noqa: S608
         parameters["word"] = like(word)
     else:
         query = (
@@ -128,7 +141,7 @@ def look_up(connection: Connection, word: str, strings: StringTable) -> Word:
         )
         parameters["match"] = _pieces_match(_plain(word))
     numbers = tuple(connection.execute(text(query), parameters).scalars())
-    return Word(word, numbers if len(numbers) <= MOST_TEXTS else None)
+    return Word(word, tuple(dict.fromkeys((*numbers, *whole))) if len(numbers) <= MOST_TEXTS else None)
 
 
 def like(word: str) -> str:

@@ -112,6 +112,10 @@ class HubModel:
         return self.id.rpartition("/")[0]
 
 
+#: How tags begin that name something else: a model, a dataset, a paper. Nearly each is another one.
+NAMING_TAGS = ("base_model:", "dataset:", "arxiv:", "doi:")
+
+
 def base_models_of(tags: Sequence[str]) -> tuple[str, ...]:
     """Return the base models that tags name, each once: those of `base_model:…`, with and without the relation."""
     named = dict.fromkeys([tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")])
@@ -173,7 +177,8 @@ class HubQuery:
     """Which models a search wants.
 
     Attributes:
-        search: words and parts of words, all of which the name or a tag has; empty for all.
+        search: words and parts of words, all of which the name or a tag has; empty for all. Of tags that name
+            other repositories or papers (`NAMING_TAGS`), and for words of one or two letters, whole tags count alone.
         filters: tags that it must have, as the Hub's own `filter`: text-generation, gguf, license:mit, region:us.
         author: its user or organisation.
         library: its library.

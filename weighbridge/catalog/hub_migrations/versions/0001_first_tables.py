@@ -141,7 +141,10 @@ def _index_words_in_postgresql() -> None:
     op.execute("CREATE INDEX ix_hub_models_words ON hub_models USING gin (lower(id) gin_trgm_ops)")
     op.execute("CREATE INDEX ix_hub_models_tags ON hub_models USING gin (string_to_array(tags, NULL))")
     op.execute("CREATE INDEX ix_hub_models_odd ON hub_models (number) WHERE id ~ '[^A-Za-z0-9._/-]'")
-    op.execute("CREATE INDEX ix_hub_strings_words ON hub_strings USING gin (lower(text) gin_trgm_ops)")
+    described = "text !~ '^(base_model|dataset|arxiv|doi):'"
+    op.execute(
+        f"CREATE INDEX ix_hub_strings_words ON hub_strings USING gin (lower(text) gin_trgm_ops) WHERE {described}"
+    )
 
 
 def _require_trigrams() -> None:
