@@ -316,3 +316,27 @@ def test_access_is_remembered_with_its_time(hub: HubCatalog) -> None:
     hub.remember_access("ORG/name", "hash", True, NOON + DAY)
     assert hub.access("Org/Name", "hash") == (True, NOON + DAY)
     assert hub.access("Org/Name", "other") is None
+
+
+def test_a_user_who_may_not_create_the_extension_is_told_what_to_do(postgresql_url: str) -> None:
+    """The rest of the catalog works without it (cloudquery/cloudquery#816, RitechSolutions/genassist#942)."""
+    engine = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    name = engine.url.database
+    role = f"plain_{name}"
+    limited = str(engine.url.set(username=role))
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+        connection.execute(text(f"GRANT ALL ON SCHEMA public TO {role}"))
+        try:
+            with pytest.raises(CatalogError, match="pg_trgm") as caught:
+                HubCatalog.open(limited)
+            assert f"CREATE EXTENSION pg_trgm; in the database {name}" in caught.value.remedy
+            with Catalog.open(limited, lambda: NOON) as catalog:
+                catalog.begin_ingest("m", "mock:m")
+            connection.execute(text("CREATE EXTENSION pg_trgm"))
+            with HubCatalog.open(limited) as hub:
+                refresh(hub, [BEFORE], NOON)
+        finally:
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))
+    engine.dispose()
