@@ -86,9 +86,10 @@ def storable_model(model: HubModel) -> HubModel:
     if short and joined.isascii() and "\0" not in joined and "" not in model.tags:
         return model
     singles = ("id", "object_id", "sha", "library", "pipeline_tag", "licence", "parameters_from")
+    values: dict[str, Any] = {name: bounded(getattr(model, name)) for name in singles}
     return replace(
         model,
-        **{name: bounded(getattr(model, name)) for name in singles},
+        **values,
         tags=tuple(bounded(tag) for tag in model.tags if tag),
         base_models=tuple(bounded(name) for name in model.base_models),
     )
