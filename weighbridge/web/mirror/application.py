@@ -102,7 +102,7 @@ class Mirror:
         """Return an answer of what was served lately, which takes no thread; None where it has to be made."""
         if path.what != "file":
             return self._lately.document(newest, request, caller) if path.what in _KEPT else None
-        given = self._lately.served(newest, path, caller)
+        given = self._lately.served_or_before(newest, path, caller)
         if given is None:
             return None
         found = answer_at_once(request, path, given, caller, self._state.resources, newest.number)
