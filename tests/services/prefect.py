@@ -51,6 +51,11 @@ class PrefectServer:
     environment: dict[str, str]
     http: httpx.Client
 
+    @property
+    def mirror_config(self) -> Path:
+        """The mirror's file, which the worker and its runs read; it says nothing until a test writes it anew."""
+        return Path(self.environment["WEIGHBRIDGE_MIRROR_CONFIG"])
+
     def deployment(self, name: str) -> str:
         """Return the id of a deployment, `flow/deployment`."""
         found = self.http.get(f"/deployments/name/{name}")
@@ -176,7 +181,7 @@ class PrefectServer:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run one of our own or of Prefect's commands against this server, in the repository."""
-        ran = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=180)
+        ran = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=600)
         assert ran.returncode == 0, f"{command}: {ran.stdout[-2000:]} {ran.stderr[-2000:]}"
         return ran
 
@@ -194,6 +199,8 @@ def _free_port() -> int:
 
 def _environment(folder: Path, url: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WEIGHBRIDGE_"))}
+    mirror = folder / "mirror.yaml"
+    mirror.write_text("backends:\n  - type: huggingface\n    config: {}\n")
     return kept | {
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": url,
@@ -211,6 +218,7 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
         "WEIGHBRIDGE_POLICY": str(ROOT / "deployments" / "demo" / "policy.yaml"),
         "WEIGHBRIDGE_CLAMAV_DATABASE": str(signatures(folder / "signatures")),
         "WEIGHBRIDGE_REGISTRIES": '["export"]',
+        "WEIGHBRIDGE_MIRROR_CONFIG": str(mirror),
         # What its callers may name: the folders of tests, this machine, and one secret, for one host.
         "WEIGHBRIDGE_FILE_ROOTS": json.dumps([tempfile.gettempdir()]),
         "WEIGHBRIDGE_PRIVATE_NETWORKS": '["127.0.0.1"]',
