@@ -37,6 +37,13 @@ def test_every_parameter_is_explained_and_none_is_a_secret(deployment: dict[str,
         assert shown.get("type") in {"string", "boolean", "array", "integer"}, name
 
 
+def test_schedules_are_in_utc() -> None:
+    """Where clocks are changed, a local hour comes twice or never (PrefectHQ/prefect#7381, #7461)."""
+    schedules = [schedule for found in DEPLOYMENTS for schedule in found.get("schedules", [])]
+    assert schedules
+    assert {schedule["timezone"] for schedule in schedules} == {"UTC"}
+
+
 def test_one_form_of_entrypoint() -> None:
     assert all(":" not in found["entrypoint"] for found in DEPLOYMENTS)
 
