@@ -142,6 +142,7 @@ RENAMES = {
 REPLACES_CHARACTERS = {
     "weighbridge.content.archives.member_walk": "a location keeps a member's name, escaped to ASCII",
     "weighbridge.content.findings": "a card keeps values without them",
+    "weighbridge.net.hub.listed_models": "a text of the Hub with one counts as not given",
 }
 MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 

@@ -44,18 +44,9 @@ def objects(printed: str) -> list[Any]:
     return content if isinstance(content, list) else [content]
 
 
-def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
-    uri = bench.model()
-    bad = bench.model("bad", notes__txt=eicar())
-    (bench.folder / "models.yaml").write_text(f"models:\n  - {{name: tiny, source: '{uri}'}}\n")
-    with open_catalog(Settings()) as catalog:
-        job = catalog.jobs.add(JobOrder("ingest", "tiny", {"uri": uri}, "key:ci")).id
-    with open_hub_catalog(Settings()) as hub:
-        fill(hub, [replace(QWEN, gated=Gated.AUTO)], timedelta(days=1))
-        fill(hub)
-    report = objects(bench.run("ingest", uri, "--json").out)[0]["reports"][0]["id"]
-    bench.run("ingest", bad)
-    runs = {
+def _runs(folder: Path, uri: str, report: str, job: str) -> dict[str, list[str]]:
+    """Return how each command is called, in an order in which none takes away what a later one needs."""
+    return {
         "ingest": ["ingest", uri],
         "fetch": ["fetch", uri],
         "sync": ["sync"],
@@ -66,12 +57,12 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "history": ["history", "tiny"],
         "diff": ["diff", "tiny", "bad"],
         "report": ["report", report],
-        "export": ["export", "tiny", str(bench.folder / "out")],
+        "export": ["export", "tiny", str(folder / "out")],
         "bundle key": ["bundle", "key"],
-        "bundle create": ["bundle", "tiny", "-o", str(bench.folder / "b.tar.zst")],
-        "bundle show": ["bundle", "show", str(bench.folder / "b.tar.zst")],
-        "bundle import": ["bundle", "import", str(bench.folder / "b.tar.zst")],
-        "scan": ["scan", str(bench.folder / "tiny")],
+        "bundle create": ["bundle", "tiny", "-o", str(folder / "b.tar.zst")],
+        "bundle show": ["bundle", "show", str(folder / "b.tar.zst")],
+        "bundle import": ["bundle", "import", str(folder / "b.tar.zst")],
+        "scan": ["scan", str(folder / "tiny")],
         "set-default": ["set-default", "tiny@1.0.0"],
         "withdraw": ["withdraw", "tiny@1.0.0", "--reason", "x"],
         "reinstate": ["reinstate", "tiny@1.0.0"],
@@ -98,10 +89,24 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
         "hub show": ["hub", "show", QWEN.id, "--offline"],
         "hub changes": ["hub", "changes", "--since", "2026-01-01"],
         "hub status": ["hub", "status"],
-        "hub export": ["hub", "export", str(bench.folder / "hub.csv")],
+        "hub export": ["hub", "export", str(folder / "hub.csv")],
         "rm": ["rm", "tiny@1.0.0", "--yes"],
         "gc": ["gc"],
     }
+
+
+def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
+    uri = bench.model()
+    bad = bench.model("bad", notes__txt=eicar())
+    (bench.folder / "models.yaml").write_text(f"models:\n  - {{name: tiny, source: '{uri}'}}\n")
+    with open_catalog(Settings()) as catalog:
+        job = catalog.jobs.add(JobOrder("ingest", "tiny", {"uri": uri}, "key:ci")).id
+    with open_hub_catalog(Settings()) as hub:
+        fill(hub, [replace(QWEN, gated=Gated.AUTO)], timedelta(days=1))
+        fill(hub)
+    report = objects(bench.run("ingest", uri, "--json").out)[0]["reports"][0]["id"]
+    bench.run("ingest", bad)
+    runs = _runs(bench.folder, uri, report, job)
     assert set(runs) | _ELSEWHERE == every_command()
     others = [["ingest", "--dry-run", uri], ["sync", "--dry-run"], ["show", "nobody"], ["fsck", "--registries"]]
     names = set()
