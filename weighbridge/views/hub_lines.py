@@ -212,7 +212,7 @@ def status(state: HubState, now: datetime) -> RenderableType:
     parts: list[RenderableType] = [Text(f"{age_line(state, now).rstrip('.')}{size}.")]
     if gone:
         parts.append(Text(f"{gone}."))
-    passes = (("running", state.running), ("full", state.full), ("recent", state.recent), ("partial", state.partial))
+    passes = (("unfinished", state.running), ("full", state.full), ("recent", state.recent), ("partial", state.partial))
     rows = [_pass_row(name, one) for name, one in passes if one is not None]
     if rows:
         headers = ("refresh", "what", "begun (UTC)", "ended (UTC)", "models", "new", "changed", "vanished")
