@@ -97,10 +97,10 @@ class Stage:
         """Return the messages that were posted so far."""
         return [json.loads(one.body) for one in list(self.web.requests) if one.path == "/messages"]
 
-    def message(self, words: str, timeout_s: float = 240) -> dict[str, Any]:
-        """Wait for a message whose title has these words, and return it."""
+    def message(self, words: str, timeout_s: float = 240, *, says: str = "") -> dict[str, Any]:
+        """Wait for a message whose title has these words, and its text others, and return it."""
         deadline = time.monotonic() + timeout_s
-        while not (found := [one for one in self.messages() if words in one["title"]]):
+        while not (found := [one for one in self.messages() if words in one["title"] and says in one["text"]]):
             assert time.monotonic() < deadline, f"{self.messages()}\n{self.n8n.executions()}\n{self.n8n.log()[-3000:]}"
             time.sleep(0.2)
         return found[0]

@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.n8n, pytest.mark.timeout(1200)]
 CONFIG = b'{"model_type": "llama"}'
 
 
-def begun(stage: Stage, name: str) -> tuple[str, str]:
+def begun(stage: Stage, name: str, times: int = 1) -> tuple[str, str]:
     """Have a model taken in that hangs while it is fetched; return its job and the address that the run waits at."""
     stage.hub.add(name, {"config.json": CONFIG, "README.md": name.encode() * 1000})
-    stage.hub.fault(f"{name}/resolve/main/README.md", times=1, hang_after=0)
+    stage.hub.fault(f"{name}/resolve/main/README.md", times=times, hang_after=0)
     for commit in stage.hub.repositories["models", name].commits:
-        stage.hub.fault(f"{name}/resolve/{commit}/README.md", times=1, hang_after=0)
+        stage.hub.fault(f"{name}/resolve/{commit}/README.md", times=times, hang_after=0)
     stage.call("weighbridgeTakeIn", uri=f"hf:{name}", asked_by="Ada", approved_by="Grace")
     (job,) = until(lambda: [one for one in jobs(stage) if one["name"] == name])
     address = stage.waiting("weighbridgeTakeIn")
@@ -101,8 +101,9 @@ def test_a_job_that_nobody_tells_the_end_of_is_asked_for(stage: Stage) -> None:
     """n8n looks once a minute which runs have waited long enough."""
     stage.set(job_hours=0.001)
     try:
-        begun(stage, "org/untold")
+        job, _ = begun(stage, "org/untold", times=5)
         message = stage.message("org/untold was not taken in", 150)
         assert "The job has not ended" in message["text"]
+        assert stage.registry.request("DELETE", f"/ingests/{job}", headers=stage.key).is_success
     finally:
         stage.set(job_hours=24)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 import pytest
 
@@ -29,11 +30,12 @@ def test_a_workflow_is_stored_as_it_was_written(stage: Stage, file: str) -> None
 def test_one_that_is_imported_in_the_editor_finds_its_credentials_by_their_names(stage: Stage) -> None:
     """The editor saves it under a new id, and the credentials of another n8n have other ids."""
     workflow = json.loads((WORKFLOWS / "take-in.json").read_text())
-    wanted = {one["name"]: one["credentials"] for one in workflow["nodes"] if "credentials" in one}
+    wanted = {one["name"]: deepcopy(one["credentials"]) for one in workflow["nodes"] if "credentials" in one}
     for node in workflow["nodes"]:
         for one in node.get("credentials", {}).values():
             one["id"] = "ofAnotherN8n"
-    made = stage.n8n.http.post("/rest/workflows", json={**workflow, "id": None}).raise_for_status().json()["data"]
+    saved = {name: workflow[name] for name in ("name", "nodes", "connections", "settings")}
+    made = stage.n8n.http.post("/rest/workflows", json=saved).raise_for_status().json()["data"]
     assert made["id"] != workflow["id"]
     assert {one["name"]: one["credentials"] for one in made["nodes"] if "credentials" in one} == wanted
     stage.n8n.http.post(f"/rest/workflows/{made['id']}/archive").raise_for_status()

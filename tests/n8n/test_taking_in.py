@@ -17,12 +17,13 @@ def take(stage: Stage, name: str) -> None:
 
 
 def test_a_model_that_passes(stage: Stage) -> None:
+    before = len(stage.n8n.settled())
     stage.hub.add("org/good", {"config.json": CONFIG})
     take(stage, "org/good")
     message = stage.message("org/good 1.0.0 passed")
     assert "Ada asked for it, Grace approved." in message["text"]
     assert message["data"]["status"] == "PASSED"
-    assert {one.status for one in stage.n8n.settled()} == {"success"}
+    assert {one.status for one in stage.n8n.settled()[before:]} == {"success"}
 
 
 @pytest.mark.parametrize("kind", ["eicar", "pickle"])
@@ -30,13 +31,13 @@ def test_a_model_that_is_quarantined(stage: Stage, kind: str) -> None:
     files = {"eicar.bin": eicar()} if kind == "eicar" else {"pytorch_model.bin": malicious_pickle()}
     stage.hub.add(f"org/{kind}", {"config.json": CONFIG, **files})
     take(stage, f"org/{kind}")
-    message = stage.message(f"org/{kind} 1.0.0 is quarantined")
+    message = stage.message(f"org/{kind} 1.0.0 is quarantined", says="Grace approved")  # The alert has another text.
     assert message["data"]["status"] == "FAILED"
     assert next(iter(files)) in message["text"]
 
 
 def test_a_gated_model_without_access(stage: Stage) -> None:
-    stage.hub.add("org/gated", {"config.json": CONFIG}, gated=True)
+    stage.hub.add("org/gated", {"config.json": CONFIG, "README.md": b"Bytes that are not here."}, gated=True)
     take(stage, "org/gated")
     message = stage.message("org/gated is gated")
     assert TOKEN not in str(message)
