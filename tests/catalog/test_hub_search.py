@@ -15,7 +15,7 @@ from weighbridge.catalog.hub_models import HubCatalog
 from weighbridge.domain.hub_models import HUB_ORDERS, NAMING_TAGS, Gated, HubEntry, HubModel, HubQuery, PassKind
 from weighbridge.errors import UsageError
 
-COUNT = 1500
+COUNT = 800
 #: Some of what a list may hold besides ordinary models.
 ODD = [
     HubModel("gpt2", tags=("region:us",), downloads=10**9, likes=3),
@@ -118,7 +118,6 @@ SEARCHES = (
         "日",
         "é",
         "\0",
-        "\ud800",
         "x" * 399,
         "x" * 10_000,
         "a b c " * 2000,
@@ -128,10 +127,28 @@ SEARCHES = (
     ),
 )
 
+#: What broke the searches of others: words of the index's own language (NousResearch/hermes-agent#79285,
+#: openclaw/wacli#120, spences10/ccrecall#29, simonw/sqlite-utils#296), and short words beside long ones
+#: (tommy0103/obelisk#76, #194) or of Chinese (agentic-os-org/ANOLISA#1292).
+REPORTED = (
+    *("it's", "gateway/run.py", "user@host", "a,b", "why?", "e=mc2", "#tag", "[bracket]", "multi-agent", "20.04"),
+    *("col:llama", '"unclosed', "NOT llama", "llama*", "^llama", "(llama", "llama AND bert", "+llama", "{llama}"),
+    *("llama 17", '"llama" 17', "qwen ok", "llama 日", "本語", "日本語 emoji"),
+)
 
-@pytest.mark.parametrize("search", SEARCHES, ids=range(len(SEARCHES)))
-def test_words_are_found_in_names_and_tags(filled: HubCatalog, search: str) -> None:
-    _check(filled, HubQuery(search=search.replace("\ud800", "\ufffd") if search == "\ud800" else search, limit=1000))
+
+def test_words_are_found_in_names_and_tags(filled: HubCatalog) -> None:
+    for search in (*SEARCHES, *REPORTED):
+        _check(filled, HubQuery(search=search, limit=1000))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 7])
+def test_pages_go_on_behind_the_last_model_that_has_a_figure(filled: HubCatalog, limit: int) -> None:
+    """Others lose rows at some lengths of pages (apache/airflow#68869, JSONbored/metagraphed#9938, zitadel#766)."""
+    for descending in (True, False):
+        for author in ("odd", "zz"):
+            for sort in ("parameters", "trendingScore", "createdAt", "likes"):
+                _check(filled, HubQuery(author=author, sort=sort, descending=descending, limit=limit))
 
 
 FILTERS: dict[str, dict[str, Any]] = {
@@ -166,7 +183,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 def test_every_filter_in_every_order(filled: HubCatalog, sort: str) -> None:
     for values in FILTERS.values():
         for descending in (True, False):
-            _check(filled, HubQuery(sort=sort, descending=descending, limit=400, **values))
+            _check(filled, HubQuery(sort=sort, descending=descending, limit=300, **values))
 
 
 def test_pages_of_any_length_lose_and_double_nothing(filled: HubCatalog) -> None:

@@ -140,7 +140,8 @@ class HubSearch:
         while len(rows) < wanted and not ended:
             more, place, ended = self._walk(place, _SECOND_LOOK, wanted - len(rows))
             rows += more
-            if self._narrowed and len(rows) < wanted and not ended:
+            plain = not self._where.common  # Otherwise all rows would have to be read.
+            if (self._narrowed or plain) and len(rows) < wanted and not ended:
                 return self._gathered(wanted, sort=True)
         return rows
 
@@ -294,6 +295,8 @@ class HubSearch:
     def _source(self) -> str:
         """The tables, and what their rows fulfil, for a look at all of them."""
         where = self._where
+        if not (where.match or where.models or where.indexed or where.common or self._order.by_id):
+            return f"hub_figures f WHERE {' AND '.join(where.figures) or '1 = 1'}"
         if not self._local:
             tests = (*where.figures, *where.models, *where.indexed)
             return f"hub_models m JOIN hub_figures f ON f.number = m.number WHERE {' AND '.join(tests) or 'true'}"
