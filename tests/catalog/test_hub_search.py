@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ def _has(model: HubModel, word: str) -> bool:
     return len(word) > 2 and any(word in _folded(tag) for tag in model.tags if not tag.startswith(NAMING_TAGS))
 
 
+@cache
 def _folded(text: str) -> str:
     return "".join(one.lower() if one.isascii() else one for one in text)
 
@@ -63,7 +65,7 @@ def _matches(model: HubModel, query: HubQuery) -> bool:
     ]
     return (
         (query.include_vanished or model.id != GONE)
-        and all(_has(model, word) for word in _folded(query.search).split())
+        and all(_has(model, word) for word in dict.fromkeys(_folded(query.search).split()))
         and set(query.filters) <= set(model.tags)
         and all(test(wanted) for wanted, test in tests if wanted)
     )
