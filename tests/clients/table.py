@@ -122,6 +122,7 @@ CLIENTS: tuple[Client, ...] = (
     Client(
         *("containerd 1.6.20", "containers", "image_with_containerd.py", samples.llama, the_digest),
         caches=False,
+        shows=False,
         hands_on=False,
     ),
 )
