@@ -68,8 +68,9 @@ _EXPIRED = {
     "prefect.resource.id": "prefect.flow-run.*",
     "prefect.state-message": "The flow was paused and never resumed.",
 }
-_MESSAGE = 'event.payload.message or event.resource["prefect.state-message"]'
-_MODEL = '(event.payload.model or event.resource["prefect.resource.name"])'
+#: A flow that failed is about no model, and its event's resource has no name.
+_MESSAGE = 'event.payload.message or event.resource["prefect.state-message"] | default("")'
+_MODEL = '(event.payload.model or event.resource["prefect.resource.name"] | default(""))'
 _SUBJECT = "{{ event.event }} {{ " + _MODEL + " }}"
 _BODY = "{{ " + _MESSAGE + " }}"
 _PAYLOAD = (
