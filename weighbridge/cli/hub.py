@@ -72,7 +72,7 @@ def add_commands(app: typer.Typer) -> None:
         "weighbridge hub search llama --gated yes --sort likes --limit 50 --icons",
     )
     group.command("search", epilog=examples(*searches))(_search)
-    group.command("show", epilog=examples("weighbridge hub show Qwen/Qwen3-4B"))(_show)
+    group.command("show", epilog=examples("weighbridge hub show Qwen/Qwen3-4B-Instruct-2507"))(_show)
     changes = ("weighbridge hub changes --since 7d --field gated",)
     group.command("changes", epilog=examples(*changes))(_changes)
     group.command("status", epilog=examples("weighbridge hub status"))(_status)
