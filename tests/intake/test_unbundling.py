@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,9 @@ class TestWithTrust:
         assert here.decision.policy == "house"
         assert [(reason.effect, reason.rule) for reason in here.decision.reasons] == [("warn", "scanners.elsewhere")]
         assert {dict(report.engine)["scanned_by"] for report in here.reports} == {"office"}
-        assert {dict(report.engine)["scanned_at"][:10] for report in here.reports} == {"2026-11-28"}
+        (scanned_at,) = {dict(report.engine)["scanned_at"] for report in here.reports}
+        moments = [datetime.fromisoformat(text) for text in (scanned_at, here.created_at)]
+        assert moments == sorted(moments), "the facts are of before they came here"
         assert {report.version for report in here.reports} == {report.version for report in there.reports}
         assert here.published
 
