@@ -39,8 +39,8 @@ def _refresh(
 ) -> None:
     """Bring the local catalogue up to date: all of the Hub's models, what changed lately, or a part of them.
 
-    It keeps to the Hub's limit of requests: all models take 25 minutes, with a free token 12.5. A refresh that was
-    stopped is resumed where it stopped, by the same command.
+    It keeps to the Hub's limit of requests: all models take at least 25 minutes, with a free token 12.5. A refresh
+    that was stopped is resumed where it stopped, by the same command.
     """
     from weighbridge.intake.hub_refresh import refresh
     from weighbridge.intake.workspace import open_workspace

@@ -40,7 +40,7 @@ def fits(query: HubQuery, model: HubModel) -> bool:
         _is(query.licence, model.licence),
         not query.gated or model.gated in query.gated,
     )
-    return all(wanted) and _within(query, model)
+    return all(wanted) and is_within(query, model)
 
 
 def ordered(query: HubQuery, models: Iterable[HubModel]) -> Sequence[HubModel]:
@@ -55,7 +55,8 @@ def _is(wanted: str, value: str) -> bool:
     return not wanted or wanted.casefold() == value.casefold()
 
 
-def _within(query: HubQuery, model: HubModel) -> bool:
+def is_within(query: HubQuery, model: HubModel) -> bool:
+    """Return whether a model is within the bounds of a query; an unknown number is outside of any bound on it."""
     parameters, memory = model.parameters, model.memory_size
     return (
         (query.min_parameters is None or (parameters is not None and parameters >= query.min_parameters))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from weighbridge.domain.hub_models import Gated, HubModel, HubQuery
+from weighbridge.domain.hub_queries import is_within
 from weighbridge.net.hub.list_addresses import FIELDS, expanded
 
 #: The orders that a Hub knows; others are asked for by downloads.
@@ -39,8 +40,4 @@ def fits(model: HubModel, query: HubQuery) -> bool:
         return False
     if query.library and model.library.lower() != query.library.lower():
         return False
-    if query.max_memory_size is not None and (model.memory_size or query.max_memory_size + 1) > query.max_memory_size:
-        return False
-    if query.min_parameters is not None and (model.parameters or -1) < query.min_parameters:
-        return False
-    return query.max_parameters is None or (model.parameters or query.max_parameters + 1) <= query.max_parameters
+    return is_within(query, model)
