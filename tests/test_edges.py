@@ -61,6 +61,7 @@ OWNERS: dict[str, set[str]] = {
     "boto3": {"net"},
     "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
     "brotli": {"content"},
+    "cyclonedx": {"intake.bills"},
     "cryptography": {"config", "intake.ollama_keys"},
     "fastapi": {"web"},
     "fickling": {"content"},

@@ -58,6 +58,7 @@ def _runs(folder: Path, uri: str, report: str, job: str) -> dict[str, list[str]]
         "diff": ["diff", "tiny", "bad"],
         "report": ["report", report],
         "export": ["export", "tiny", str(folder / "out")],
+        "bom": ["bom", "tiny"],
         "bundle key": ["bundle", "key"],
         "bundle create": ["bundle", "tiny", "-o", str(folder / "b.tar.zst")],
         "bundle show": ["bundle", "show", str(folder / "b.tar.zst")],

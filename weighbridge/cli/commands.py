@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "versions",
         "Show the differences of two versions: files, sizes, card, findings, verdict, results of benchmarks.",
     ),
+    "bom": ("bills", "Write the bill of materials of a version, a CycloneDX 1.6 ML-BOM in JSON."),
     "report": ("versions", "Show what a scanner found in one blob, by the report's id."),
     "gc": (
         "storage",

@@ -15,6 +15,7 @@ SCHEMAS = {
     "arrival": 1,
     "audit-proof": 1,
     "audit-row": 1,
+    "bom": 1,
     "bundle": 1,
     "bundle-content": 1,
     "bundle-import": 1,

@@ -31,6 +31,7 @@ from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
 from weighbridge.web.api import (
     audit,
+    bills,
     deliveries,
     hub,
     ingests,
@@ -67,7 +68,7 @@ from weighbridge.web.usual_form import UsualForm
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
 _ROUTERS = (
-    *(leaderboard.router, models.router, versions.router, scans.router, licences.router),
+    *(leaderboard.router, models.router, versions.router, bills.router, scans.router, licences.router),
     *(withdrawals.router, orders.router, ingests.router),
     *(webhooks.router, deliveries.router, audit.router, hub.router),
 )
