@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 from tests.catalog.earlier import _EVENTS, take_back
 from tests.catalog.test_catalog import settle
 from tests.catalog.test_results import result
-from tests.catalog.values import manifest, report
+from tests.catalog.values import decision, manifest, report
 from weighbridge.catalog import Attempt, Catalog, JobEnd, JobOrder, Subscription, TransitEnd
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.bundles import Bundles
@@ -28,6 +28,8 @@ from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
+from weighbridge.catalog.recalls import Recalls
+from weighbridge.catalog.removals import Removals
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.domain.audit import EMPTY, Head
@@ -97,9 +99,13 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     "set_default": (lambda c: c.set_default("org/name", "1.0.0"), ["model.default"]),
     "withdraw": (lambda c: c.withdraw("org/name", "1.0.0", "recalled"), ["version.withdrawn"]),
     "reinstate": (lambda c: c.reinstate("org/name", "1.0.0"), ["version.reinstated"]),
-    "remove": (lambda c: c.remove("org/name", "1.0.0"), ["version.removed"]),
-    "purge": (
-        lambda c: [c.withdraw("org/name", "1.0.0", ""), c.purge("org/name", "1.0.0")],
+    "recalls.settle": (
+        lambda c: c.recalls.settle(c.recalls.candidate("org/name", "1.0.0"), decision("FAILED"), ()),
+        ["version.settled", "version.recalled"],
+    ),
+    "removals.remove": (lambda c: c.removals.remove("org/name", "1.0.0"), ["version.removed"]),
+    "removals.purge": (
+        lambda c: [c.withdraw("org/name", "1.0.0", ""), c.removals.purge("org/name", "1.0.0")],
         ["version.withdrawn", "version.purged"],
     ),
     "record_served": (
@@ -191,7 +197,8 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     bundles = {f"bundles.{name}" for name in _changing(Bundles)}
     transits = {f"transits.{name}" for name in _changing(Transits)}
     news = {f"hub_announcements.{name}" for name in _changing(HubAnnouncements)}
-    rest = news | bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
+    removals = {f"removals.{name}" for name in _changing(Removals)} | {f"recalls.{name}" for name in _changing(Recalls)}
+    rest = removals | news | bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
     assert {*_changing(Catalog), *rest} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 

@@ -22,6 +22,7 @@ EventType = Literal[
     "version.passed",
     "version.quarantined",
     "version.withdrawn",
+    "version.recalled",
     "version.regressed",
     "licence.acknowledged",
     "hub.model.changed",
