@@ -136,6 +136,7 @@ RENAMES = {
     "weighbridge.handlers.conversion": "a folder with a converted model",
     "weighbridge.registries.folder_writer": "a folder with a version",
     "weighbridge.registries.hfcache": "a snapshot, and blobs under a lock",
+    "weighbridge.scanners.clamd.snapshots": "a folder with a copy of a database",
     "weighbridge.store.local": "blobs that are whole: to their names, to the corrupt ones, to the trash",
     "weighbridge.store.piece_sums": "sums that are whole, beside their blob",
 }
