@@ -36,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "domain": {"errors"},
     "store": {"errors", "system", "domain"},
     "net": {"errors", "system", "domain"},
+    "signing": {"errors", "system", "domain"},
     "catalog": {"errors", "domain"},
     "content": {"errors", "system", "domain", "store"},
     "handlers": {"errors", "system", "domain", "net"},
@@ -47,12 +48,13 @@ LAYERS: dict[str, set[str]] = {
     "intake": {
         *("errors", "domain", "store", "net", "catalog", "content", "config"),
         *("handlers", "sources", "scanners", "registries", "benchmarks"),
+        *("signing", "system"),
     },
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
     "web": {"errors", "system", "domain", "catalog", "config", "benchmarks", "intake"},
     "cli": {
         *("errors", "system", "domain", "store", "catalog", "handlers", "config"),
-        *("benchmarks", "intake", "views", "web"),
+        *("benchmarks", "intake", "views", "web", "signing"),
     },
 }
 #: Each library and the rooms that may import it. `weighbridge.net` owns what speaks to the world, and so on.
@@ -62,7 +64,7 @@ OWNERS: dict[str, set[str]] = {
     "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
     "brotli": {"content"},
     "cyclonedx": {"intake.bills"},
-    "cryptography": {"config", "intake.ollama_keys"},
+    "cryptography": {"config", "intake.ollama_keys", "signing"},
     "fastapi": {"web"},
     "fickling": {"content"},
     "gguf": {"content", "handlers"},
@@ -84,6 +86,7 @@ OWNERS: dict[str, set[str]] = {
     "requests": {"registries.mlflow_session"},
     "rich": {"cli", "views"},
     "ruamel": {"config"},
+    "securesystemslib": {"signing"},
     "sqlalchemy": {"catalog", "registries.mlflow_session"},  # MLflow raises its errors
     "standardwebhooks": {"intake"},
     "starlette": {"web"},

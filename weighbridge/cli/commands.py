@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bundles",
         "Models in one file, for a place without a network: pack versions that passed, import them there.",
     ),
+    "attest": (
+        "attesting",
+        "Decisions as signed statements (in-toto, SLSA) that others verify: export, verify, the key.",
+    ),
     "scan": ("examining", "Scan, describe and judge a folder in place; nothing is stored or published."),
     "doctor": ("examining", "Say what is missing on this machine, and the command that mends it."),
     "versions": ("versions", "List every version of a model, the latest first."),
