@@ -1,17 +1,14 @@
 """Attesting: statements that are the same twice, valid by the published schemas, and verified check by check.
 
-Each field of a statement is altered once, with a new signature by the trusted key and without; and reports of peers are
-tried: cosign, in-toto, DSSE, Witness, model-transparency.
+Each field of a statement is altered once, with a new signature by the trusted key and without; what
+peers reported is in test_attesting_peers, and folders are in test_attested_folder.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,114 +18,24 @@ from in_toto_attestation.predicates.vsa.v1 import vsa_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 
-from tests.catalog.values import CARD, decision, digest, report
-from weighbridge.catalog import Catalog
+from tests.catalog.values import CARD, decision
+from tests.intake.attested_place import NAME, Place, attested_place, failed, written
 from weighbridge.config.settings import Settings
 from weighbridge.domain.attestations import FETCHED, JUDGED, PAYLOAD_TYPE, SCANNED, SUMMARY, VERIFIED
-from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.progress import Silent
-from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidConfiguration, NotConfigured, StateConflict, UsageError
-from weighbridge.intake.attesting import Attestation, AttestationProof, AttestationRequest, export, verify
+from weighbridge.intake.attesting import AttestationRequest, export, verify
 from weighbridge.signing.envelopes import signed
-from weighbridge.signing.keys import AttestationKey, made_key, own_key
+from weighbridge.signing.keys import made_key
 
-FILES = {"config.json": b"{}", "sub/größe ½.safetensors": b"weights", "a b+c%20.txt": b""}
-NAME = "org/name"
 CHECKS = ["file", "payload type", "signature", "statement", "subjects", "steps", "verdict"]
 OF_FOLDER = ["missing", "altered", "extra", "manifest"]
 
 
-class Ticking:
-    """A clock that goes on by a minute whenever it is read."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 29, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(minutes=1)
-        return self.now
-
-
-@dataclass
-class Place:
-    """An installation with one version that passed, and its files in a folder."""
-
-    settings: Settings
-    catalog: Catalog
-    folder: Path
-
-    @property
-    def version(self) -> ModelVersion:
-        found = self.catalog.get(NAME)
-        assert found is not None
-        return found
-
-    @property
-    def key(self) -> AttestationKey:
-        key = own_key(self.settings.folder)
-        assert key is not None
-        return key
-
-    def export(self, step: str = "") -> Attestation:
-        return export(self.version, self.catalog, self.settings, step)
-
-    def verify(self, content: bytes, *, folder: Path | None = None, **request: Any) -> AttestationProof:
-        file = self.settings.folder / "attested.jsonl"
-        file.write_bytes(content)
-        where = str(folder) if folder is not None else ""
-        return verify(AttestationRequest(str(file), where, **request), self.settings, Silent())
-
-    def resigned(self, change: Callable[[list[dict[str, Any]]], None], *, named: bool = False) -> bytes:
-        """Return what is exported, with statements changed and signed again by the trusted key.
-
-        Args:
-            change: what changes them.
-            named: whether the summary names the statements as they are then.
-        """
-        values = [json.loads(one.content) for one in self.export().statements]
-        change(values)
-        if named:
-            for at, value in enumerate(values[1:]):
-                values[0]["predicate"]["inputAttestations"][at]["digest"] = {"sha256": digest(_text(value)).hex}
-        return b"\n".join(signed(_text(value).encode(), PAYLOAD_TYPE, self.key) for value in values)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def failed(proof: AttestationProof) -> list[str]:
-    assert proof.verified == (not [check for check in proof.checks if not check.passed])
-    return [check.name for check in proof.checks if check.passed is False]
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    home = tmp_path_factory.mktemp("home")
-    entries = tuple(FileEntry(path, len(content), digest(content.decode())) for path, content in FILES.items())
-    reports = (report(), report(scanner="pickles"), replace(report("{}", status="skipped"), reason="not applicable"))
-    with Catalog.open(f"sqlite:///{home}/catalog.db", Ticking()) as catalog:
-        source, ref = "hf:org/name@" + "a" * 40, ModelRef("huggingface", NAME, "a" * 40)
-        catalog.settle_version(
-            NAME, source, Manifest(ref, entries), CARD, decision("PASSED", reports), reports, lambda _: "1.0.0"
-        )
-        folder = home / "model"
-        for path, content in FILES.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-        made_key(home)
-        yield Place(Settings(home=home), catalog, folder)
-
-
-@pytest.fixture
-def copy(place: Place, tmp_path: Path) -> Path:
-    """Return a copy of the model's folder, to be changed."""
-    for path, content in FILES.items():
-        (tmp_path / "m" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "m" / path).write_bytes(content)
-    return tmp_path / "m"
+    with attested_place(tmp_path_factory.mktemp("home")) as found:
+        yield found
 
 
 def test_two_exports_have_equal_statements(place: Place) -> None:
@@ -212,7 +119,7 @@ def test_every_field_is_signed(place: Place) -> None:
             changed = json.loads(one.content)
             _set(changed, path)
             envelope = json.loads(done.envelopes[at])
-            envelope["payload"] = base64.b64encode(_text(changed).encode()).decode()
+            envelope["payload"] = base64.b64encode(written(changed).encode()).decode()
             lines = [*done.envelopes[:at], json.dumps(envelope).encode(), *done.envelopes[at + 1 :]]
             proof = place.verify(b"\n".join(lines))
             assert failed(proof) == ["signature"], path
@@ -284,103 +191,6 @@ def test_a_changed_statement_that_the_verdict_names(place: Place) -> None:
     assert failed(place.verify(place.resigned(lambda values: None, named=True))) == []
 
 
-class TestReportsOfPeers:
-    """Public reports of bugs of verifiers, tried here."""
-
-    def test_a_payload_that_is_no_statement(self, place: Place) -> None:
-        """sigstore/cosign GHSA-w6c6-c85g-mmv6: a valid signature over a malformed payload was "Verified OK"."""
-        for payload in (b"", b"not JSON", b"[]", b'{"_type": "https://in-toto.io/Statement/v1"}', b"\xff"):
-            proof = place.verify(signed(payload, PAYLOAD_TYPE, place.key))
-            assert failed(proof) == ["statement"]
-
-    def test_no_attestation_of_the_type_in_question(self, place: Place) -> None:
-        """sigstore/cosign CVE-2022-35929: any valid attestation counted where none of the type was there."""
-        done = place.export()
-        assert failed(place.verify(b"\n".join(done.envelopes[1:]))) == ["steps"]
-        other = place.resigned(lambda values: values[0].update(predicateType="https://spdx.dev/Document"))
-        assert failed(place.verify(other)) == ["statement"]
-
-    def test_a_payload_of_another_type(self, place: Place) -> None:
-        """sigstore/cosign#1249: the type has to be in-toto's, also where it is signed."""
-        for kind in ("application/json", f"{PAYLOAD_TYPE};v=2", PAYLOAD_TYPE.upper(), " " + PAYLOAD_TYPE):
-            content = b"\n".join(signed(one.content, kind, place.key) for one in place.export().statements)
-            assert failed(place.verify(content)) == ["payload type"]
-            unsigned = place.export().content.replace(PAYLOAD_TYPE.encode(), kind.encode())
-            assert failed(place.verify(unsigned)) == ["payload type", "signature"]
-
-    def test_no_subject(self, place: Place, copy: Path) -> None:
-        """in-toto/attestation#349: an empty list of subjects matches whatever there is, or nothing."""
-
-        def empty(values: list[dict[str, Any]]) -> None:
-            for value in values:
-                value["subject"] = []
-
-        assert failed(place.verify(place.resigned(empty), folder=copy)) == ["statement"]
-
-    @pytest.mark.parametrize(
-        "subject",
-        [
-            {"name": "config.json"},
-            {"name": "config.json", "digest": {}},
-            {"name": "config.json", "digest": {"sha1": "0" * 40}},
-            {"name": "config.json", "digest": {"sha512": "0" * 128}},
-            {"name": "config.json", "digest": {"sha256": digest("{}").hex, "sha1": "0" * 40}},
-            {"name": "config.json", "digest": {"SHA256": digest("{}").hex}},
-            {"name": "config.json", "digest": {"sha256": digest("{}").hex.upper()}},
-            {"name": "config.json", "digest": {"sha256": digest("{}").hex[:40]}},
-            {"name": "config.json", "digest": {"sha256": None}},
-            {"name": "config.json", "digest": digest("{}").hex},
-            {"name": "", "digest": {"sha256": digest("{}").hex}},
-            {"name": "../config.json", "digest": {"sha256": digest("{}").hex}},
-            {"name": "/etc/passwd", "digest": {"sha256": digest("{}").hex}},
-            {"name": "sub//x", "digest": {"sha256": digest("{}").hex}},
-            {"name": 7, "digest": {"sha256": digest("{}").hex}},
-            {"uri": "urn:weighbridge:manifest:sha256:" + "0" * 64, "digest": {"sha256": digest("{}").hex}},
-            {"name": "a b+c%20.txt", "digest": {"sha256": digest("").hex}},
-            "config.json",
-        ],
-    )
-    def test_digests_and_names_of_another_kind(self, place: Place, subject: Any) -> None:
-        """in-toto/attestation#349, sigstore/model-transparency#647: algorithms, empty names, ways out of the folder."""
-
-        def put(values: list[dict[str, Any]]) -> None:
-            for value in values:
-                at = next(at for at, one in enumerate(value["subject"]) if one.get("name") == "config.json")
-                value["subject"][at] = subject
-
-        assert failed(place.verify(place.resigned(put), folder=place.folder))[0] == "statement"
-
-    def test_a_subset_of_the_files(self, place: Place, copy: Path) -> None:
-        """sigstore/model-transparency#111, sigstore-rs#596: one matching subject is not the model."""
-        (copy / "config.json").unlink()
-        assert failed(place.verify(place.export().content, folder=copy)) == ["missing"]
-
-    def test_further_files(self, place: Place, copy: Path) -> None:
-        """sigstore/model-transparency#374: what was not signed is named; also below a folder, and litter."""
-        for path in ("modeling.py", "sub/x.bin", ".git/config", ".hidden"):
-            (copy / path).parent.mkdir(exist_ok=True)
-            (copy / path).write_bytes(b"x")
-        proof = place.verify(place.export().content, folder=copy)
-        assert failed(proof) == ["extra"]
-        assert next(one for one in proof.checks if one.name == "extra").paths == (
-            ".git/config",
-            ".hidden",
-            "modeling.py",
-            "sub/x.bin",
-        )
-
-    def test_keys_of_others_beside_ours(self, place: Place, tmp_path: Path) -> None:
-        """in-toto/witness#194: with several trusted keys, the first that fails must not end it."""
-        others = [made_key(tmp_path / str(at))[0] for at in range(3)]
-        paths = []
-        for at, key in enumerate([*others, place.key]):
-            paths.append(str(tmp_path / f"{at}.pub"))
-            Path(paths[-1]).write_text(key.public.pem)
-        content = place.export().content
-        assert place.verify(content, keys=tuple(paths)).signed_by == ("3",)
-        assert failed(place.verify(content, keys=tuple(paths[:3]))) == ["signature"]
-
-
 def test_two_signatures(place: Place, tmp_path: Path) -> None:
     """A second signature by a key that is not trusted here takes nothing away (secure-systems-lab/dsse#40)."""
     other, _ = made_key(tmp_path)
@@ -402,44 +212,6 @@ def test_lines_of_several_signers_all_count(place: Place, tmp_path: Path) -> Non
     done = place.export()
     lines = [*done.envelopes[:4], signed(done.statements[4].content, PAYLOAD_TYPE, other)]
     assert failed(place.verify(b"\n".join(lines))) == ["signature"]
-
-
-def test_statements_for_other_files(place: Place, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "model.bin").write_bytes(b"other")
-    proof = place.verify(place.export().content, folder=tmp_path / "other")
-    assert failed(proof) == ["missing", "extra"]
-    assert proof.checks[-1].passed is None
-
-
-def test_altered_files(place: Place, copy: Path) -> None:
-    content = place.export().content
-    (copy / "config.json").write_bytes(b"[]")
-    assert failed(place.verify(content, folder=copy)) == ["altered"]
-    (copy / "config.json").unlink()
-    (copy / "config.json").mkdir()
-    assert failed(place.verify(content, folder=copy)) == ["missing"]
-
-
-def test_links_and_what_is_no_file(place: Place, copy: Path, tmp_path: Path) -> None:
-    """A link to a file is read as loaders read it, as in a cache of the Hub; the rest is not the file."""
-    content = place.export().content
-    (tmp_path / "blob").write_bytes(b"{}")
-    (copy / "config.json").unlink()
-    (copy / "config.json").symlink_to(tmp_path / "blob")
-    assert failed(place.verify(content, folder=copy)) == []
-    (tmp_path / "blob").unlink()
-    assert failed(place.verify(content, folder=copy)) == ["altered"]
-    (copy / "config.json").unlink()
-    os.mkfifo(copy / "config.json")
-    assert failed(place.verify(content, folder=copy)) == ["altered"]
-    (copy / "config.json").unlink()
-    (copy / "config.json").write_bytes(b"{}")
-    (copy / "more").symlink_to(tmp_path)
-    (copy / os.fsdecode(b"\xff")).write_bytes(b"")
-    proof = place.verify(content, folder=copy)
-    assert (failed(proof), len(proof.checks[-2].paths)) == (["extra"], 2)
-    json.dumps(proof.to_json()).encode()
 
 
 def test_a_hostile_file_ends_soon(place: Place) -> None:
