@@ -37,7 +37,7 @@ from weighbridge.errors import ChangedMeanwhile, InvalidConfiguration, NotConfig
 from weighbridge.intake import lookup
 from weighbridge.intake.attested_folder import files_of
 from weighbridge.signing.envelopes import MAX_SIZE, InvalidEnvelope, SignedPayload, read_envelopes, signed
-from weighbridge.signing.keys import AttestationKey, VerifyingKey, keys_of, own_key, trusted_keys
+from weighbridge.signing.keys import AttestationKey, AttesterKey, keys_of, own_key, trusted_keys
 from weighbridge.system import whole_files
 
 #: What makes a version's status what it is; the newest of these rows says when.
@@ -60,7 +60,7 @@ class Attestation:
     version: ModelVersion
     statements: tuple[InTotoStatement, ...]
     envelopes: tuple[bytes, ...]
-    key: VerifyingKey
+    key: AttesterKey
 
     @property
     def content(self) -> bytes:
@@ -213,7 +213,7 @@ def verify(request: AttestationRequest, settings: Settings, progress: Progress) 
 
 
 def _envelope_checks(
-    content: bytes, keys: tuple[VerifyingKey, ...]
+    content: bytes, keys: tuple[AttesterKey, ...]
 ) -> tuple[list[AttestationCheck], tuple[SignedPayload, ...], list[str]]:
     try:
         payloads = read_envelopes(content)

@@ -20,7 +20,7 @@ from securesystemslib.signer import Signature as LibrarySignature
 
 from weighbridge.domain import strict_json
 from weighbridge.domain.text import shown
-from weighbridge.signing.keys import AttestationKey, VerifyingKey
+from weighbridge.signing.keys import AttestationKey, AttesterKey
 
 #: Bytes of a file that is read: a model of 100,000 files has five statements of 20 MB.
 MAX_SIZE = 256 * 1024**2
@@ -53,7 +53,7 @@ class SignedPayload:
         """The bytes that a signature is over (pre-authentication encoding): type and payload, each with its length."""
         return Envelope(self.payload, self.payload_type, {}).pae()
 
-    def signer(self, keys: Sequence[VerifyingKey]) -> VerifyingKey | None:
+    def signer(self, keys: Sequence[AttesterKey]) -> AttesterKey | None:
         """Return the first of the keys that one of the signatures is by, or None."""
         encoding = self.encoding
         return next((key for key in keys for one in self.signatures if _is_by(key, one, encoding)), None)
@@ -139,7 +139,7 @@ def _decoded(text: Any, field: str) -> bytes:
 _TO_STANDARD = str.maketrans("-_", "+/")
 
 
-def _is_by(key: VerifyingKey, signature: bytes, encoding: bytes) -> bool:
+def _is_by(key: AttesterKey, signature: bytes, encoding: bytes) -> bool:
     try:
         # What an envelope says of its key is not signed, and may be left out: every key is tried.
         key.key.verify_signature(LibrarySignature(key.id, signature.hex()), encoding)

@@ -34,7 +34,7 @@ PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
 @dataclass(frozen=True)
-class VerifyingKey:
+class AttesterKey:
     """A public key that signatures are verified with.
 
     Attributes:
@@ -121,7 +121,7 @@ def made_key(home: Path, *, rotate: bool = False) -> tuple[AttestationKey, bool]
         raise _unusable(path, f"cannot be made: {error.strerror}", "Let this user write there.") from error
 
 
-def trusted_keys(home: Path) -> tuple[VerifyingKey, ...]:
+def trusted_keys(home: Path) -> tuple[AttesterKey, ...]:
     """Return the keys that are trusted here: this installation's own, and those of the folder below home.
 
     Raises:
@@ -142,7 +142,7 @@ def trusted_keys(home: Path) -> tuple[VerifyingKey, ...]:
     return (*((own.public,) if own is not None else ()), *keys_of(paths))
 
 
-def keys_of(paths: Iterable[Path]) -> tuple[VerifyingKey, ...]:
+def keys_of(paths: Iterable[Path]) -> tuple[AttesterKey, ...]:
     """Return the public keys in files, each trusted by the name of its file.
 
     Raises:
@@ -154,7 +154,7 @@ def keys_of(paths: Iterable[Path]) -> tuple[VerifyingKey, ...]:
     return keys
 
 
-def _key_of(path: Path) -> VerifyingKey:
+def _key_of(path: Path) -> AttesterKey:
     try:
         with open(path, "rb") as file:
             content = file.read(_MAX_SIZE)
@@ -177,11 +177,11 @@ def _key_of(path: Path) -> VerifyingKey:
     raise InvalidConfiguration(f"The key in {path} is neither ECDSA (P-256, P-384, P-521) nor Ed25519.", remedy)
 
 
-def _verifying(name: str, public: PublicKey) -> VerifyingKey:
+def _verifying(name: str, public: PublicKey) -> AttesterKey:
     encodings, form = serialization.Encoding, serialization.PublicFormat.SubjectPublicKeyInfo
     id_ = hashlib.sha256(public.public_bytes(encodings.DER, form)).hexdigest()
     pem = public.public_bytes(encodings.PEM, form).decode()
-    return VerifyingKey(name, pem, id_, SSlibKey.from_crypto(public, keyid=id_))
+    return AttesterKey(name, pem, id_, SSlibKey.from_crypto(public, keyid=id_))
 
 
 def _trust(home: Path, name: str, pem: str) -> None:
