@@ -28,7 +28,7 @@ from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
-from weighbridge.catalog.recalls import Recalls
+from weighbridge.catalog.recalls import PolicyPass, Recalls
 from weighbridge.catalog.removals import Removals
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
@@ -102,6 +102,13 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     "recalls.settle": (
         lambda c: c.recalls.settle(c.recalls.candidate("org/name", "1.0.0"), decision("FAILED"), ()),
         ["version.settled", "version.recalled"],
+    ),
+    "recalls.note_pass": (
+        lambda c: [
+            c.recalls.note_pass("p", "d", PolicyPass()),
+            c.recalls.note_pass("p", "d", PolicyPass(), ended=True),
+        ],
+        ["policy.applying", "policy.applied"],
     ),
     "removals.remove": (lambda c: c.removals.remove("org/name", "1.0.0"), ["version.removed"]),
     "removals.purge": (

@@ -77,6 +77,8 @@ def _runs(folder: Path, uri: str, report: str, job: str) -> dict[str, list[str]]
         "doctor": ["doctor"],
         "policy show": ["policy", "show", "standard"],
         "policy check": ["policy", "check", "standard"],
+        "policy test": ["policy", "test", "standard"],
+        "policy apply": ["policy", "apply"],
         "quarantine ls": ["quarantine", "ls"],
         "quarantine show": ["quarantine", "show", "bad@1.0.0"],
         "quarantine purge": ["quarantine", "purge", "--yes"],

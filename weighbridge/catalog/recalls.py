@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from weighbridge.catalog import listings, publications, reports, schema, versions
 from weighbridge.catalog.changes import Changes, Transaction
@@ -21,6 +21,9 @@ from weighbridge.domain.decision import Decision, VersionStatus
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.report import ScanReport
 from weighbridge.domain.version import ModelVersion
+
+#: The actions of rows that say that every version was judged again, and that a part of them was.
+_APPLIED, _APPLYING = "policy.applied", "policy.applying"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,23 @@ class Pending:
     version: str
     status: VersionStatus
     places: tuple[RegistryPlace, ...]
+
+
+@dataclass(frozen=True)
+class PolicyPass:
+    """How far a call came that judges every version again.
+
+    Attributes:
+        after: the id of the last version's row.
+        versions: how many were judged.
+        withdrawn: how many of them had passed and do not any more.
+        reinstated: how many pass that did not.
+    """
+
+    after: int = 0
+    versions: int = 0
+    withdrawn: int = 0
+    reinstated: int = 0
 
 
 def record_verdict(
@@ -133,6 +153,30 @@ class Recalls:
             )
             record_verdict(change, f"{version.name}@{version.version}", row.status, after, settlement)
             return row.status, after
+
+    def count(self, after: int = 0) -> int:
+        """Return how many versions `candidates` returns in all."""
+        table = schema.versions
+        query = select(func.count()).where(table.c.id > after, table.c.removed_at.is_(None))
+        with self._database.read(single=True) as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def note_pass(self, policy: str, digest: str, done: PolicyPass, *, ended: bool = False) -> None:
+        """Record how far a call came that judges every version again under a policy."""
+        with self._changes.begin() as change:
+            change.record(_APPLIED if ended else _APPLYING, f"policy:{policy}", after={"digest": digest, **vars(done)})
+
+    def unfinished_pass(self, digest: str, since: datetime) -> PolicyPass | None:
+        """Return how far the last call came, where it was under that policy, began since then, and did not end."""
+        table, rows = schema.audit, []
+        with self._database.read() as connection:
+            for action in (_APPLIED, _APPLYING):  # Each has an index; both together would go through the log.
+                query = select(table).where(table.c.action == action).order_by(table.c.number.desc()).limit(1)
+                rows += connection.execute(query).all()
+        row = max(rows, key=lambda one: int(one.number), default=None)
+        if row is None or row.action == _APPLIED or row.at < since or row.after["digest"] != digest:
+            return None
+        return PolicyPass(**{name: value for name, value in row.after.items() if name != "digest"})
 
     def pending(self) -> list[Pending]:
         """Return what registries still have that did not pass, and uploads that did not end, in order of the names."""

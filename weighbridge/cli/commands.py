@@ -84,7 +84,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "results": ("results", "Show what was measured of a model, or how one of its numbers came about."),
     "serve": ("serving", "Serve the registry over HTTP, until Ctrl-C or SIGTERM."),
     "quarantine": ("storage", "What did not pass: list it, look at it, purge its bytes."),
-    "policy": ("policies", "What the gate demands: show a policy rule by rule, check a policy file."),
+    "policy": ("policies", "What the gate demands: show a policy, check a file, try one on all versions, apply it."),
     "token": ("tokens", "Keys of the served registry: make, list, revoke."),
     "jobs": ("jobs", "Work that the served registry was asked for: list, show, cancel."),
     "audit": ("audit", "The audit log: list, verify, export."),

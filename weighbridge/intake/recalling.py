@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from hashlib import sha256
 from typing import Any, Literal
 
 from weighbridge.catalog.publications import RegistryPlace
 from weighbridge.catalog.recalls import Candidate, Pending
+from weighbridge.config.models_file import read_models
 from weighbridge.domain import gate
 from weighbridge.domain.audit import EXPOSED, RECALLED, SERVED
 from weighbridge.domain.decision import WITHDRAWN, Decision, VersionStatus
@@ -94,16 +96,20 @@ class Policies:
 
     def __init__(self, workspace: Workspace, operators: Policy | None = None) -> None:
         self._of_all = operators or workspace.operators_policy()
-        self._own = {
-            entry.name: workspace.policy_named(entry.policy)
-            for entry in workspace.entries(MODELS_FILE, optional=True)
-            if entry.policy
-        }
+        models = workspace.asker.folder / MODELS_FILE
+        entries = read_models(models) if models.exists() else ()
+        self._own = {entry.key: workspace.policy_named(entry.policy) for entry in entries if entry.policy}
 
     @property
     def operators(self) -> Policy:
         """The policy of every model that has none of its own."""
         return self._of_all
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all of them: another one where any model may be judged under other rules."""
+        digests = [self._of_all.digest, *(f"{name}={one.digest}" for name, one in sorted(self._own.items()))]
+        return sha256("\n".join(digests).encode()).hexdigest()
 
     def of(self, name: str) -> Policy:
         """Return the policy of a model."""
