@@ -41,7 +41,7 @@ def _event(row: AuditRow) -> Event:
         **after,
         "model": model,
         "version": version,
-        "message": f"{row.object} had passed, and is {after.get('status')} under {after.get('policy')}. {default} "
+        "message": f"{row.object} had passed, and is {after.get('status')} under {after.get('policy')}. {default} now. "
         f"`weighbridge recall show {row.object}` says who has it.",
     }
     return event("weighbridge.version.recalled", f"weighbridge.model.{model}", payload, uuid5(_IDS, row.hash))

@@ -46,7 +46,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Pending:
+class UnevenVersion:
     """A version whose registries are not what the catalog says.
 
     Attributes:
@@ -178,7 +178,7 @@ class Recalls:
             return None
         return PolicyPass(**{name: value for name, value in row.after.items() if name != "digest"})
 
-    def pending(self) -> list[Pending]:
+    def pending(self) -> list[UnevenVersion]:
         """Return what registries still have that did not pass, and uploads that did not end, in order of the names."""
         models, table = schema.models, schema.versions
         published, uploads = schema.publications, schema.uploads
@@ -189,7 +189,7 @@ class Recalls:
         now = self._changes.clock()
         with self._database.read() as connection:
             return [
-                Pending(row.name, row.version, row.status, tuple(publications.places(connection, row.id, now)))
+                UnevenVersion(row.name, row.version, row.status, tuple(publications.places(connection, row.id, now)))
                 for row in connection.execute(query.order_by(models.c.name, table.c.id)).all()
             ]
 

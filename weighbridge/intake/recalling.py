@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from weighbridge.catalog.publications import RegistryPlace
-from weighbridge.catalog.recalls import Candidate, Pending
+from weighbridge.catalog.recalls import Candidate, UnevenVersion
 from weighbridge.config.models_file import read_models
 from weighbridge.domain import gate
 from weighbridge.domain.audit import EXPOSED, RECALLED, SERVED
@@ -280,7 +280,7 @@ def _is_due(place: RegistryPlace, workspace: Workspace) -> bool:
     return place.begun_at is None or workspace.clock() - place.begun_at > _UPLOAD_PATIENCE
 
 
-def _finish_one(pending: Pending, places: Sequence[RegistryPlace], workspace: Workspace) -> None:
+def _finish_one(pending: UnevenVersion, places: Sequence[RegistryPlace], workspace: Workspace) -> None:
     version = workspace.catalog.get(pending.name, pending.version)
     if version is not None and version.status == "PASSED":
         registries = [workspace.registry_at(place.registry, place.address) for place in places]
