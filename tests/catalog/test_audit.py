@@ -30,6 +30,7 @@ from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.recalls import PolicyPass, Recalls
 from weighbridge.catalog.removals import Removals
+from weighbridge.catalog.rescans import Rescans
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.domain.audit import EMPTY, Head
@@ -37,6 +38,7 @@ from weighbridge.domain.hub_models import HubChange, HubField, HubPass, PassKind
 from weighbridge.domain.hub_news import RefreshDigest, WatchedChange
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
+from weighbridge.domain.rescans import RescanRequest
 from weighbridge.domain.version import Publication
 from weighbridge.domain.webhooks import EVENTS, Destination
 from weighbridge.errors import CatalogError
@@ -149,6 +151,11 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
         lambda c: [c.hub_announcements.conclude("hub", RefreshDigest(HubPass(1, PassKind.FULL, "", CHANGE.at)))],
         ["hub.refreshed"],
     ),
+    "rescans.begin": (lambda c: c.rescans.begin(RescanRequest(), "host:1:x"), ["rescan.begun"]),
+    "rescans.end": (
+        lambda c: c.rescans.end(c.rescans.begin(RescanRequest(), "host:1:x"), "done"),
+        ["rescan.begun", "rescan.ended"],
+    ),
     "jobs.add": (lambda c: c.jobs.add(ORDER), ["job.queued"]),
     "jobs.take": (_take_too_often, ["job.queued", "job.failed"]),
     "jobs.end": (lambda c: _end(c, c.jobs.add(ORDER).id), ["job.queued", "job.done"]),
@@ -205,7 +212,20 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     transits = {f"transits.{name}" for name in _changing(Transits)}
     news = {f"hub_announcements.{name}" for name in _changing(HubAnnouncements)}
     removals = {f"removals.{name}" for name in _changing(Removals)} | {f"recalls.{name}" for name in _changing(Recalls)}
-    rest = removals | news | bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
+    rescans = {f"rescans.{name}" for name in _changing(Rescans)}
+    rest = (
+        rescans
+        | removals
+        | news
+        | bundles
+        | transits
+        | places
+        | jobs
+        | keys
+        | declarations
+        | acknowledgements
+        | webhooks
+    )
     assert {*_changing(Catalog), *rest} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 

@@ -31,6 +31,7 @@ from weighbridge.catalog.recalls import Recalls, record_verdict
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.removals import Removals
 from weighbridge.catalog.repositories import Repositories
+from weighbridge.catalog.rescans import Rescans
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.catalog.uses import VersionUses
@@ -64,6 +65,7 @@ class Catalog:
         recalls: versions that are judged again, and what has to be taken back.
         removals: versions that are removed, and blobs that are needed.
         repositories: what is here of the repositories of a Hub.
+        rescans: other looks at what passed, with newer engines.
         subscriptions: who is told of which changes.
         transits: what the mirror hands on before its verdict, and to whom.
         uses: when versions were last asked for, and which of them came in by the mirror.
@@ -86,6 +88,7 @@ class Catalog:
         self.recalls = Recalls(changes)
         self.removals = Removals(changes)
         self.repositories = Repositories(self._database)
+        self.rescans = Rescans(changes)
         self.subscriptions = Subscriptions(changes)
         self.transits = Transits(changes)
         self.uses = VersionUses(self._database)
