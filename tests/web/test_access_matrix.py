@@ -77,6 +77,7 @@ OPERATIONS: dict[tuple[str, str], Access] = {
     ("post", "/api/models/{id}/scan"): Access("publisher"),
     ("get", "/api/models/{id}/versions"): Access("reader"),
     ("post", "/api/models/{id}/versions"): Access("publisher"),
+    ("get", "/api/models/{id}/versions/{version}/attestations"): Access("reader"),
     ("get", "/api/models/{id}/versions/{version}/bom"): Access("reader"),
     ("delete", "/api/models/{id}/versions/{version}"): Access("publisher"),
     ("delete", "/api/models/{id}/versions/{version}?purge=true"): Access("admin"),

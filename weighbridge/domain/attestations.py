@@ -22,6 +22,8 @@ from weighbridge.domain.version import ModelVersion
 
 #: The type of the payload of an envelope that holds a statement.
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+#: The media type of a file with an envelope a line.
+BUNDLE_TYPE = "application/vnd.in-toto.bundle"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 #: The predicate of the verdict: https://slsa.dev/spec/v1.1/verification_summary.
 SUMMARY = "https://slsa.dev/verification_summary/v1"

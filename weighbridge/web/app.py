@@ -30,6 +30,7 @@ from weighbridge.intake.transit_worker import TransitWorker
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
 from weighbridge.web.api import (
+    attestations,
     audit,
     bills,
     deliveries,
@@ -69,7 +70,7 @@ from weighbridge.web.usual_form import UsualForm
 _THREADS = 12
 _ROUTERS = (
     *(leaderboard.router, models.router, versions.router, bills.router, scans.router, licences.router),
-    *(withdrawals.router, orders.router, ingests.router),
+    *(attestations.router, withdrawals.router, orders.router, ingests.router),
     *(webhooks.router, deliveries.router, audit.router, hub.router),
 )
 
