@@ -6,10 +6,12 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from weighbridge.domain.result import BenchmarkResult, Metric
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SIZE = (6.4, 3.6)
 _DPI = 80
@@ -94,6 +96,8 @@ def _spans(metrics: Iterable[Metric]) -> list[list[float]]:
 
 
 def _figure(title: str, across: str, up: str) -> Figure:
+    from matplotlib.figure import Figure  # Its import takes a second, and most runs draw nothing.
+
     figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize="medium", parse_math=False)

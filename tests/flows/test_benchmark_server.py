@@ -45,6 +45,19 @@ def children(worker: psutil.Process) -> list[psutil.Process]:
     return found
 
 
+def started(server: PrefectServer, worker: psutil.Process, run: str) -> list[psutil.Process]:
+    """Wait until a run's benchmark measures, and return its processes."""
+    deadline = time.monotonic() + 300
+    while not (found := children(worker)):
+        state = server.http.get(f"/flow_runs/{run}").json()["state"]
+        log = f"{state['name']}: {state['message']}; {server.log('gpu-worker')[-3000:]}"
+        assert state["type"] in ("SCHEDULED", "PENDING", "RUNNING"), log
+        assert time.monotonic() < deadline, f"the benchmark never started: {log}"
+        time.sleep(0.5)
+    return found
+
+
+@pytest.mark.timeout(900)
 def test_what_passed_is_measured_elsewhere_and_a_cancelled_run_leaves_nothing(
     prefect_server: PrefectServer, gpu_worker: psutil.Process, tmp_path: Path
 ) -> None:
@@ -61,10 +74,7 @@ def test_what_passed_is_measured_elsewhere_and_a_cancelled_run_leaves_nothing(
 
     asked = {"name": "measured", "benchmarks": ["inference_latency"], "n": 100_000, "device": "cpu"}
     run_id = prefect_server.create(BENCHMARK, asked).json()["id"]
-    deadline = time.monotonic() + 120
-    while not (found := children(gpu_worker)):
-        assert time.monotonic() < deadline, "the benchmark never started"
-        time.sleep(0.2)
+    found = started(prefect_server, gpu_worker, run_id)
     assert list((prefect_server.folder / "gpu-tmp").glob("**/weighbridge-*"))
     state = {"state": {"type": "CANCELLING"}, "force": False}
     prefect_server.http.post(f"/flow_runs/{run_id}/set_state", json=state).raise_for_status()
