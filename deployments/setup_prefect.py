@@ -61,6 +61,7 @@ NEWS = {
     "a watched model vanished from the Hub": "weighbridge.hub.model.vanished",
     "a sync failed": "weighbridge.sync.failed",
     "a refresh of the Hub's catalogue failed": "weighbridge.refresh-hub.failed",
+    "a rescan could not look at everything": "weighbridge.rescan.failed",
     "a policy could not be applied everywhere": "weighbridge.apply_policy.failed",
     "store or registries differ from the catalog": "weighbridge.fsck.failed",
 }

@@ -72,7 +72,7 @@ def test_a_new_scanner_makes_every_blob_due(catalog: Catalog) -> None:
 
 STATES: list[tuple[Status, str]] = [
     *itertools.product(("completed", "partial", "failed"), ("", "windowed", "encrypted")),  # type: ignore[list-item]
-    *[("skipped", reason) for reason in ("", NOT_APPLICABLE)],  # type: ignore[list-item]
+    *[("skipped", reason) for reason in ("", NOT_APPLICABLE)],
 ]
 
 

@@ -50,6 +50,7 @@ def _runs(folder: Path, uri: str, report: str, job: str) -> dict[str, list[str]]
         "ingest": ["ingest", uri],
         "fetch": ["fetch", uri],
         "sync": ["sync"],
+        "rescan": ["rescan"],
         "lock": ["lock"],
         "list": ["list"],
         "show": ["show", "tiny"],
@@ -114,7 +115,13 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
     bench.run("ingest", bad)
     runs = _runs(bench.folder, uri, report, job)
     assert set(runs) | _ELSEWHERE == every_command()
-    others = [["ingest", "--dry-run", uri], ["sync", "--dry-run"], ["show", "nobody"], ["fsck", "--registries"]]
+    others = [
+        ["ingest", "--dry-run", uri],
+        ["sync", "--dry-run"],
+        ["rescan", "--dry-run"],
+        ["show", "nobody"],
+        ["fsck", "--registries"],
+    ]
     names = set()
     for arguments in (*runs.values(), *others):
         ran = bench.run(*arguments, "--json")

@@ -61,6 +61,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "cache": ("cache", "What the mirror took in: list, sum up, evict, warm."),
     "hub": ("hub", "All models of the Hub: refresh the local catalogue, search it, show one."),
+    "rescan": ("rescanning", "Look at what passed with today's engines and signatures, and judge it again."),
     "sync": ("fleet", "Take in what changed of models.yaml, and judge again what policy, engines or time changed."),
     "fsck": ("fleet", "Hash every blob of the store again and report what is broken or missing."),
     "lock": ("locks", "Write models.lock: every wanted model at its present revision, every file with its sha256."),

@@ -53,6 +53,8 @@ SCHEMAS = {
     "rejudgement": 1,
     "removal": 1,
     "report": 1,
+    "rescan": 1,
+    "rescan-plan": 1,
     "result": 1,
     "sync": 1,
     "version": 1,

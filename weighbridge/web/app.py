@@ -40,6 +40,7 @@ from weighbridge.web.api import (
     licences,
     models,
     orders,
+    rescans,
     scans,
     versions,
     webhooks,
@@ -70,7 +71,7 @@ from weighbridge.web.usual_form import UsualForm
 _THREADS = 12
 _ROUTERS = (
     *(leaderboard.router, models.router, versions.router, bills.router, scans.router, licences.router),
-    *(attestations.router, withdrawals.router, orders.router, ingests.router),
+    *(attestations.router, withdrawals.router, orders.router, ingests.router, rescans.router),
     *(webhooks.router, deliveries.router, audit.router, hub.router),
 )
 
