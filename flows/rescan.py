@@ -1,7 +1,7 @@
 """The flow `rescan`: looks at every blob of what passed that today's engines have not seen, and judges again.
 
-It runs every night, on new signatures (the event `weighbridge.signatures.updated`), and on demand. A run that was killed is
-gone on with by the next one, on any worker. Not here: the work (weighbridge.intake.rescanning).
+It runs every night, on new signatures (the event `weighbridge.signatures.updated`), and on demand. The next run, on
+any worker, resumes one that was killed. Not here: the work (weighbridge.intake.rescanning).
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ QUESTIONS = {"/api/models/{id}/license/check"}
 
 
 def test_without_a_key_an_open_registry_can_be_read_and_no_more(served: Served) -> None:
-    asked = Keys(served, {}, {}, {}, dict.fromkeys(("id", "version", "job", "webhook", "delivery", "repo_id"), "none"))
+    ids = ("id", "version", "job", "webhook", "delivery", "repo_id", "rescan")
+    asked = Keys(served, {}, {}, {}, dict.fromkeys(ids, "none"))
     for (method, path), access in OPERATIONS.items():
         is_open = access.role == "reader" and (method == "get" or path in QUESTIONS)
         assert (asked.status(method, path, {}, access.body) != 401) == is_open, (method, path)

@@ -43,8 +43,8 @@ def _rescan(
 ) -> None:
     """Look at what passed with today's engines and signatures, and judge it again.
 
-    A rescan that was stopped goes on where it was. Exit status 2 where a verdict changed, 1 where something could not be
-    looked at.
+    The next rescan resumes one that was stopped. Exit status 2 where a verdict changed, 1 where something could not
+    be looked at.
     """
     request = RescanRequest.of(tuple(models or ()), budget, share, whole=whole)
     with bars(json_) as shown, open_workspace(Settings(), progress=shown) as workspace:

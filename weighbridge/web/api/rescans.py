@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Body, Path, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from weighbridge.domain.rescans import Rescan, RescanRequest, RescanState
@@ -84,11 +84,8 @@ class RescansPage(Page):
 
 
 @router.post("", responses=documented(400, 404, 413, 415, 422, 503), status_code=202, response_model=JobDocument)
-def ask_for_rescan(
-    request: Request, caller: FullAdmin, wanted: Annotated[RescanOrder | None, Body()] = None, key: Key = ""
-) -> Response:
-    """Look at what passed with today's engines, each blob once, and judge it again."""
-    wanted = wanted or RescanOrder()
+def ask_for_rescan(request: Request, caller: FullAdmin, wanted: RescanOrder, key: Key = "") -> Response:
+    """Look at what passed with today's engines, each blob once, and judge it again; `{}` is for all of it."""
     order, slip = wanted.request(), slip_of(caller, key, wanted.callback_url)
     return queued(request, caller, "", lambda workspace: order_rescan_of_all(order, slip, workspace))
 
