@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from weighbridge.catalog import listings, publications, reports, schema, versions
 from weighbridge.catalog.changes import Changes, Transaction
@@ -168,7 +169,8 @@ class Recalls:
 
     def unfinished_pass(self, digest: str, since: datetime) -> PolicyPass | None:
         """Return how far the last call came, where it was under that policy, began since then, and did not end."""
-        table, rows = schema.audit, []
+        table = schema.audit
+        rows: list[Row[Any]] = []
         with self._database.read() as connection:
             for action in (_APPLIED, _APPLYING):  # Each has an index; both together would go through the log.
                 query = select(table).where(table.c.action == action).order_by(table.c.number.desc()).limit(1)

@@ -44,8 +44,7 @@ def _bom(
     content = written_bill(document)
     told = {"serial_number": document["serialNumber"], "sha256": hashlib.sha256(content).hexdigest()}
     if output is None:
-        print_ = lambda: sys.stdout.buffer.write(content) and sys.stdout.flush()  # noqa: E731
-        say("bom", {**told, "path": None, "bom": document}, print_, json_)
+        say("bom", {**told, "path": None, "bom": document}, lambda: _print(content), json_)
         return
     try:
         whole_files.write(output, content)
@@ -53,3 +52,8 @@ def _bom(
         raise UsageError(f"{output} cannot be written: {error.strerror}.", "Name another file.") from error
     text = f"The bill of materials of {version.name} {version.version} is at {output}"
     say("bom", {**told, "path": str(output)}, lambda: out.print(text, markup=False, soft_wrap=True), json_)
+
+
+def _print(content: bytes) -> None:
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()

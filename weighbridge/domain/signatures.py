@@ -1,6 +1,6 @@
 """Signatures: what a database of ClamAV's is, how old it is, and which one may take the place of another.
 
-Not here: its files (scanners.clamd.database), and what fetches it (intake.signatures).
+Not here: its files (scanners.clamd.database), or which one a clamd loads (scanners.clamd.snapshots).
 """
 
 from __future__ import annotations

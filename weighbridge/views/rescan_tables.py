@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -54,7 +54,8 @@ def plan_table(plan: RescanPlan) -> Group:
         default, overdue = ("yes" if yes else "" for yes in (blob.default, blob.overdue))
         table.add_row(blob.digest, bytes_text(blob.size), default, f"{blob.requests:,}", overdue)
     engines = Text(f"Engines: {'; '.join(f'{name} {shown}' for name, shown in plan.engines.items())}.", style="dim")
-    return Group(*lines, *([Text(), table] if plan.first else []), engines)
+    rows: list[RenderableType] = [Text(), table] if plan.first else []
+    return Group(*lines, *rows, engines)
 
 
 def report_table(done: RescanReport) -> Group:
@@ -64,4 +65,5 @@ def report_table(done: RescanReport) -> Group:
         table.add_column(column, overflow="fold")
     for gap in done.gaps[:_MOST_GAPS]:
         table.add_row(gap.subject, gap.what, gap.detail)
-    return Group(Text(summary(done)), *([Text(), table] if done.gaps else []))
+    rows: list[RenderableType] = [Text(), table] if done.gaps else []
+    return Group(Text(summary(done)), *rows)

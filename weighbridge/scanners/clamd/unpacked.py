@@ -46,7 +46,8 @@ BYTECODE = frozenset((".cbc",))
 SETTINGS = frozenset([".ftm", ".cfg", ".idb", ".pdb", ".wdb", ".gdb", ".pwdb", ".crb", ".cat", ".ioc", ".sdb"])
 #: All that libclamav 1.4 loads (readdb.h, CLI_DBEXT); it looks at the end of the name, whatever its case.
 LOADED = LINES | CONTAINERS | TRUSTED | IGNORED | YARA | BYTECODE | SETTINGS
-_HEADER_SIZE, _BLOCK = 512, 512
+_HEADER_SIZE = 512
+_BLOCK = 512
 _CHUNK = 1024 * 1024
 #: libclamav's buffers for a line in bytes; it cuts a longer one, or stops reading there.
 _LONGEST, _LONGEST_LOGICAL = 8190, 32766
@@ -57,7 +58,7 @@ class Doubtful(Exception):
 
 
 @dataclass
-class Limits:
+class UnpackingLimits:
     """What unpacking may cost; the official databases need about a fifth of it.
 
     Attributes:
@@ -72,7 +73,7 @@ class Limits:
 
 
 @dataclass
-class Part:
+class SignatureFile:
     """A file with signatures: one of the folder, or one inside a container.
 
     Attributes:
@@ -85,7 +86,7 @@ class Part:
     container: str
     size: int
     _file: IO[bytes] = field(repr=False)
-    _limits: Limits = field(repr=False)
+    _limits: UnpackingLimits = field(repr=False)
     _left: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -169,7 +170,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def parts(path: Path, limits: Limits) -> Iterator[Part]:
+def parts(path: Path, limits: UnpackingLimits) -> Iterator[SignatureFile]:
     """Yield a file of the folder, or each file inside a container that libclamav loads; read each before the next.
 
     Raises:
@@ -183,10 +184,10 @@ def parts(path: Path, limits: Limits) -> Iterator[Part]:
             except (gzip.BadGzipFile, zlib.error, EOFError) as error:
                 raise Doubtful(f"{path.name} cannot be unpacked.") from error
         else:
-            yield Part(path.name, "", path.stat().st_size, file, limits)
+            yield SignatureFile(path.name, "", path.stat().st_size, file, limits)
 
 
-def _contained(container: str, file: IO[bytes], limits: Limits) -> Iterator[Part]:
+def _contained(container: str, file: IO[bytes], limits: UnpackingLimits) -> Iterator[SignatureFile]:
     """Yield the files of a container's tar that libclamav loads (cvd.c, cli_tgzload)."""
     if not file.read(_HEADER_SIZE).startswith(b"ClamAV-VDB:"):
         raise Doubtful(f"{container} has no header.")
@@ -199,7 +200,7 @@ def _contained(container: str, file: IO[bytes], limits: Limits) -> Iterator[Part
         total, count = total + size, count + 1
         if total > limits.size or count > limits.files:
             raise Doubtful(f"{container} unpacks to more than {limits.size} bytes or {limits.files} files.")
-        part = Part(name, container, size, unpacked, limits)
+        part = SignatureFile(name, container, size, unpacked, limits)
         if part.kind in CONTAINERS:
             raise Doubtful(f"{container} holds another container, {name}.")
         if part.kind in LOADED:
