@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from in_toto_attestation.predicates.vsa.v1 import vsa_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
+from sigstore.dsse import Statement as SigstoreStatement
 
 from tests.catalog.values import CARD, decision
 from tests.intake.attested_place import NAME, Place, attested_place, failed, written
@@ -51,6 +52,7 @@ def test_statements_are_valid_by_the_published_schemas(place: Place) -> None:
     for one in place.export().statements:
         message = json_format.Parse(one.content, statement_pb2.Statement())
         Statement.copy_from_pb(message).validate()
+        SigstoreStatement(one.content)  # Of sigstore-python, which demands a name of every subject.
     summary = dict(place.export("verdict").statements[0].predicate)
     # A list in the specification, and in the schema since 2025-01; the package of Python has an older one.
     assert summary.pop("verifiedLevels") == ["SLSA_BUILD_LEVEL_UNEVALUATED"]

@@ -78,7 +78,7 @@ def _subject(value: Any) -> AttestationSubject:
         raise InvalidStatement("a subject has no sha256, or a digest of another kind beside it")
     sha256 = Digest("sha256", digest["sha256"])
     name, uri = value.get("name", ""), value.get("uri", "")
-    if not name and uri == f"{MANIFEST_URI}{sha256}":
+    if uri == f"{MANIFEST_URI}{sha256}" and name in ("", uri):
         return AttestationSubject(sha256, uri=uri)
     if uri or not isinstance(name, str):
         raise InvalidStatement("a subject is neither a file nor the manifest")

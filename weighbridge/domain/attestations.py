@@ -60,8 +60,8 @@ class AttestationSubject:
     uri: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return in-toto's resource descriptor."""
-        which = {"name": self.path} if self.path else {"uri": self.uri}
+        """Return in-toto's resource descriptor; some readers demand a name of what has a URI, too."""
+        which = {"name": self.path} if self.path else {"name": self.uri, "uri": self.uri}
         return {**which, "digest": {"sha256": self.digest.hex}}
 
 
