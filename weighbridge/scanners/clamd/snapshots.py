@@ -1,8 +1,8 @@
 """Snapshots: every database that a private clamd loads, kept unchanged below the home folder under its fingerprint.
 
 A folder that freshclam updates may change while a clamd reads it, and a report must name the signatures that it was
-made with. So a private clamd loads a copy, which stays for rescans. Not here: who brings new signatures
-(intake.signatures), and what a database is (scanners.clamd.database).
+made with. So a private clamd loads a copy, which stays for rescans. Not here: what a database is
+(scanners.clamd.database), and the clamd that loads it (scanners.clamd.daemon).
 """
 
 from __future__ import annotations
