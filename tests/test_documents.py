@@ -168,7 +168,7 @@ def test_rules_exist(page: Path) -> None:
 
 
 def _is_file(text: str) -> bool:
-    return text.endswith((".json", ".md", ".yaml", ".gguf", ".bin", ".pyc", ".py"))
+    return text.endswith((".json", ".md", ".yaml", ".gguf", ".bin", ".pyc", ".py", ".sig"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=LABELS)

@@ -60,11 +60,12 @@ LAYERS: dict[str, set[str]] = {
 #: Each library and the rooms that may import it. `weighbridge.net` owns what speaks to the world, and so on.
 OWNERS: dict[str, set[str]] = {
     "alembic": {"catalog"},
+    "blake3": {"content.model_signatures"},
     "boto3": {"net"},
     "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
     "brotli": {"content"},
     "cyclonedx": {"intake.bills"},
-    "cryptography": {"config", "intake.ollama_keys", "signing"},
+    "cryptography": {"config", "content.model_signatures", "intake.ollama_keys", "signing"},
     "fastapi": {"web"},
     "fickling": {"content"},
     "gguf": {"content", "handlers"},
@@ -79,6 +80,7 @@ OWNERS: dict[str, set[str]] = {
     "llguidance": {"handlers"},
     "lm_eval": {"benchmarks"},
     "mlflow": {"registries"},
+    "model_signing": {"content.model_signatures"},
     "onnx": {"content"},
     "picklescan": {"content"},
     "py7zr": {"content"},
@@ -87,6 +89,7 @@ OWNERS: dict[str, set[str]] = {
     "rich": {"cli", "views"},
     "ruamel": {"config"},
     "securesystemslib": {"signing"},
+    "sigstore": {"content.model_signatures"},
     "sqlalchemy": {"catalog", "registries.mlflow_session"},  # MLflow raises its errors
     "standardwebhooks": {"intake"},
     "starlette": {"web"},

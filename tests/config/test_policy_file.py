@@ -2,7 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.content.model_signatures.signing import certify, publisher
 from weighbridge.config.policy_file import load_policy, policy_state
 from weighbridge.domain.presets import PRESETS
 from weighbridge.errors import InvalidConfiguration
@@ -77,3 +79,62 @@ def test_neither_preset_nor_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(Path("deployments").rglob("policy*.yaml")), ids=str)
 def test_shipped_policies_are_valid(path: Path) -> None:
     assert load_policy(str(path.absolute()), Path()).required
+
+
+def test_signatures_name_files_beside_the_policy(tmp_path: Path) -> None:
+    (home := tmp_path / "gates").mkdir()
+    team, root = publisher(home, "team"), publisher(home, "root")
+    certify(root, root, authority=True)
+    (home / "root.json").write_text('{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
+    entries = (
+        '{source: "s3://models/*", key: team.pub, required: false, unsigned: ["*.md"], file: sigs/x.json}',
+        '{source: "hf:o/*", certificate: root.crt, identity: "*@example.org"}',
+        '{source: "hf:o/*", identity: a@b.c, issuer: "https://issuer"}',
+        '{source: "hf:o/*", identity: a@b.c, issuer: "https://issuer", trusted_root: root.json}',
+    )
+    (home / "mine.yaml").write_text("signatures:\n" + "".join(f"  - {entry}\n" for entry in entries))
+    policy = load_policy("gates/mine.yaml", tmp_path)
+    key, authority, public, own = policy.publishers
+    assert (key.anchor.content, key.required, key.unsigned, key.file) == (
+        team.public.read_text(),
+        False,
+        ("*.md",),
+        "sigs/x.json",
+    )
+    assert authority.anchor.content == root.certificate.read_text()
+    assert (public.anchor.content, public.required, "trustedroot" in own.anchor.content) == ("", True, True)
+    team.public.write_bytes(root.public.read_bytes())
+    assert load_policy("gates/mine.yaml", tmp_path).digest != policy.digest, "another key is another policy"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("{source: x}", "it needs one of"),
+        ("{source: x, key: team.pub, certificate: y}", "it needs one of"),
+        ("{source: x, identity: a@b.c}", "it needs one of"),
+        ('{source: x, issuer: "https://i"}', "name an identity"),
+        ('{source: x, issuer: "https://i", identity: "**"}', "name an identity"),
+        ("{source: x, key: team.pub, identity: a@b.c}", "leave one of them out"),
+        ("{source: x, key: team.pub, trusted_root: y}", "is for identity and issuer"),
+        ('{source: "", key: team.pub}', "at least 1 character"),
+        ("{source: x, key: none.pub}", "No such file"),
+        ("{source: x, key: .}", "Is a directory"),
+        ("{source: x, key: team.key}", "a private key"),
+        ("{source: x, key: mine.yaml}", "no public key"),
+        ("{source: x, key: koblitz.pub}", "no key of the curves"),
+        ("{source: x, certificate: team.pub}", "no certificate"),
+        ('{source: x, identity: a, issuer: "https://i", trusted_root: mine.yaml}', "no trusted root"),
+        ('{source: x, identity: a, issuer: "https://i", trusted_root: list.json}', "no trusted root"),
+        ("{source: x, key: huge.pub}", "more than 1 MiB"),
+    ],
+)
+def test_mistakes_in_signatures_are_told_when_the_policy_is_read(tmp_path: Path, entry: str, told: str) -> None:
+    publisher(tmp_path, "team")
+    publisher(tmp_path, "koblitz", ec.SECP256K1())
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "huge.pub").write_bytes(bytes(2**20 + 1))
+    (tmp_path / "mine.yaml").write_text(f"signatures:\n  - {entry}\n")
+    with pytest.raises(InvalidConfiguration) as caught:
+        load_policy("mine.yaml", tmp_path)
+    assert told in str(caught.value)

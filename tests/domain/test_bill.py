@@ -28,7 +28,7 @@ from weighbridge.store.local import LocalBlobStore
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 WEIGHTS = Digest.sha256(b"weights")
-HUB = ModelRef("hf", "Org/Name", "A" * 40)
+HUB = ModelRef.parse(f"hf:Org/Name@{'A' * 40}")
 #: Texts that a publisher may have chosen for any name: markup, controls, direction, a lone surrogate, another syntax.
 HOSTILE = ["<b>&\"'", "a\x00b\x1b[2J\n", "\u202egpj.exe", "\udc80", "urn:cdx:x/1#y", "%zz {}|^`", "x" * 300, "ß/½ 漢"]
 

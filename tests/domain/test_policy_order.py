@@ -13,7 +13,9 @@ from weighbridge.domain.permits import Permit
 from weighbridge.domain.policy import Policy, Waiver
 from weighbridge.domain.policy_order import weaknesses
 from weighbridge.domain.presets import PRESETS
+from weighbridge.domain.publishers import Anchor, PublisherRule
 
+TEAM = PublisherRule("*", Anchor("key", "of the team"))
 FLOOR = Policy(
     "house",
     ("clamav", "pickles"),
@@ -26,6 +28,7 @@ FLOOR = Policy(
     required_files=("LICENSE*",),
     max_size=1000,
     licence=LicenceRules(("mit",), ("gpl-3.0",), "reject", "reject"),
+    publishers=(TEAM,),
 )
 #: A weaker value of every field but `name`.
 WEAKER = {
@@ -40,6 +43,7 @@ WEAKER = {
     "required_files": (),
     "max_size": 1001,
     "licence": LicenceRules(("mit", "apache-2.0"), ("gpl-3.0",), "reject", "reject"),
+    "publishers": (),
     "waivers": (Waiver("pickle.global", "*", "trust me", "me", date(2030, 1, 1)),),
     "loading": (Permit("sha256:" + "a" * 64, ("code",), "trust me", "me"),),
 }
@@ -86,3 +90,16 @@ def test_stricter_is_no_weakness(field: str) -> None:
 )
 def test_licences_are_held_as_lists(licence: LicenceRules) -> None:
     assert weaknesses(replace(FLOOR, licence=licence), FLOOR)
+
+
+@pytest.mark.parametrize(
+    "publishers",
+    [
+        (replace(TEAM, required=False),),
+        (replace(TEAM, source="hf:*"),),
+        (replace(TEAM, unsigned=("*",)),),
+        (TEAM, PublisherRule("*", Anchor("key", "of somebody else"))),
+    ],
+)
+def test_signatures_of_others_are_a_weakness(publishers: tuple[PublisherRule, ...]) -> None:
+    assert len(weaknesses(replace(FLOOR, publishers=publishers), FLOOR)) == 1

@@ -11,7 +11,10 @@ from weighbridge.domain.webhooks import EVENTS
 ROOT = Path(__file__).parents[2] / "weighbridge"
 AREAS = {rule.partition(".")[0] for rule in RULES}
 #: Texts of the shape of an id that are names of files or keys.
-NAMES = {"model.onnx", "model.safetensors", "model.gguf", "config.json", "files.json", "template.name", "model.bin"}
+NAMES = {
+    *("model.onnx", "model.safetensors", "model.gguf", "model.bin", "model.sig"),
+    *("config.json", "files.json", "template.name"),
+}
 
 
 def _used() -> set[str]:

@@ -27,6 +27,7 @@ from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.measurements import Measurements
 from weighbridge.catalog.places import Places
+from weighbridge.catalog.publishers import PublisherSignatures
 from weighbridge.catalog.recalls import Recalls, record_verdict
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.removals import Removals
@@ -62,6 +63,7 @@ class Catalog:
         keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
+        publishers: what is known of publishers' signatures.
         recalls: versions that are judged again, and what has to be taken back.
         removals: versions that are removed, and blobs that are needed.
         repositories: what is here of the repositories of a Hub.
@@ -85,6 +87,7 @@ class Catalog:
         self.lists = lists or Lists(self._database)
         self._measurements = Measurements(self._database)
         self.places = Places(changes)
+        self.publishers = PublisherSignatures(changes)
         self.recalls = Recalls(changes)
         self.removals = Removals(changes)
         self.repositories = Repositories(self._database)

@@ -6,16 +6,18 @@ from collections.abc import Hashable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from weighbridge.config.publisher_keys import certificate_anchor, key_anchor, sigstore_anchor
 from weighbridge.config.yaml_file import read_yaml
 from weighbridge.domain.acknowledgements import AcknowledgeFirst
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.permits import Permit
 from weighbridge.domain.policy import Policy, Waiver, validate
 from weighbridge.domain.presets import PRESETS
+from weighbridge.domain.publishers import PublisherRule
 from weighbridge.domain.rules import RULES, nearest, rules_below
 from weighbridge.errors import InvalidConfiguration
 
@@ -80,6 +82,43 @@ class _Permit(_Strict):
     until: date | None = None
 
 
+class _Publisher(_Strict):
+    source: Annotated[str, Field(min_length=1)]
+    identity: str = ""
+    issuer: str = ""
+    key: str = ""
+    certificate: str = ""
+    trusted_root: str = ""
+    required: bool = True
+    unsigned: list[str] = []
+    file: str = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        """Return the entry unchanged. Raises ValueError unless it says in one way who must have signed."""
+        if bool(self.key) + bool(self.certificate) + bool(self.issuer) != 1:
+            raise ValueError("it needs one of: key; certificate; identity and issuer")
+        if self.issuer and not self.identity.strip("*"):
+            raise ValueError("an issuer alone vouches for anybody who has an account there: name an identity")
+        if self.key and self.identity:
+            raise ValueError("a key says nothing of an identity: leave one of them out")
+        if self.trusted_root and not self.issuer:
+            raise ValueError("a trusted_root is for identity and issuer")
+        return self
+
+    def rule(self, folder: Path) -> PublisherRule:
+        """Return the rule of the entry; its files count from a folder. Raises InvalidConfiguration."""
+        if self.key:
+            anchor = key_anchor(folder / self.key)
+        elif self.certificate:
+            anchor = certificate_anchor(folder / self.certificate)
+        else:
+            anchor = sigstore_anchor(folder / self.trusted_root if self.trusted_root else None)
+        return PublisherRule(
+            self.source, anchor, self.identity, self.issuer, self.required, tuple(self.unsigned), self.file
+        )
+
+
 class PolicyFile(_Strict):
     """The content of policy.yaml; docs/formats.md."""
 
@@ -94,11 +133,12 @@ class PolicyFile(_Strict):
     required_files: list[str] | None = None
     max_size: Annotated[int, Field(ge=0)] | None = None
     licence: _Licence | None = None
+    signatures: list[_Publisher] = []
     waivers: list[_Waiver] = []
     loading: list[_Permit] = []
 
-    def policy(self, default_name: str) -> Policy:
-        """Return the policy of the file."""
+    def policy(self, default_name: str, folder: Path) -> Policy:
+        """Return the policy of the file; files that it names count from its folder. Raises InvalidConfiguration."""
         preset = PRESETS[self.extends]
         said: dict[str, Any] = {
             name: tuple(value)
@@ -120,6 +160,7 @@ class PolicyFile(_Strict):
             preset,
             name=self.name or default_name,
             rules=tuple(sorted((dict(preset.rules) | self.rules).items())),
+            publishers=tuple(one.rule(folder) for one in self.signatures),
             waivers=tuple(Waiver(w.rule, w.files, w.reason, w.by, w.until) for w in self.waivers),
             loading=tuple(Permit(p.manifest, tuple(p.allow), p.reason, p.by, p.until) for p in self.loading),
             **said,
@@ -165,4 +206,4 @@ def _path(wanted: str, folder: Path) -> Path | None:
 
 
 def _read(path: Path) -> Policy:
-    return validate(read_yaml(path, PolicyFile).policy(path.stem))
+    return validate(read_yaml(path, PolicyFile).policy(path.stem, path.parent))

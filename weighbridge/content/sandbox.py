@@ -35,6 +35,7 @@ READERS = {
     "rds": "weighbridge.content.headers.rds:walk_file",
     "safetensors": "weighbridge.content.headers.safetensors:walk_file",
     "tensorflow": "weighbridge.content.headers.tensorflow:walk_file",
+    "model-signature": "weighbridge.content.model_signatures.library:check_folder",
     "probe": "weighbridge.content.confinement:probe",
     "fickling": "weighbridge.content.pickles.engines:judge_with_fickling",
 }

@@ -202,7 +202,7 @@ def _data_sets(version: ModelVersion) -> list[dict[str, Any]]:
 def _package_url(version: ModelVersion) -> str:
     """Return the package URL of a model of the Hub, where its commit is known; else nothing."""
     ref = version.manifest.ref
-    if ref.kind != "hf" or not ref.revision:
+    if ref.kind != "huggingface" or not ref.revision:
         return ""
     name = "/".join(quote(part, safe="") for part in ref.id.split("/"))
     return f"pkg:huggingface/{name}@{quote(ref.revision.lower(), safe='')}"

@@ -20,6 +20,8 @@ from weighbridge.domain.licences import judge_licence
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.paths import unportable
 from weighbridge.domain.policy import Policy, effect_of
+from weighbridge.domain.publisher_rules import judge_publishers
+from weighbridge.domain.publishers import PublisherSignature
 from weighbridge.domain.report import (
     NOT_APPLICABLE,
     SCANNED_AT,
@@ -33,7 +35,12 @@ CONTENT_SCANNERS = ("clamav",)
 
 
 def decide(
-    manifest: Manifest, reports: Sequence[ScanReport], card: ModelCard, policy: Policy, now: datetime
+    manifest: Manifest,
+    reports: Sequence[ScanReport],
+    card: ModelCard,
+    policy: Policy,
+    now: datetime,
+    signatures: Sequence[PublisherSignature] = (),
 ) -> Decision:
     """Judge a model version; pure.
 
@@ -44,7 +51,8 @@ def decide(
     5. Formats, names against content, names by which code is run, required files and size satisfy the policy; no file
        is missing that the model's own indexes name.
     6. The policy accepts the licence.
-    7. Waivers turn rejections into waived ones, each with author and reason.
+    7. No signature that the model brings is broken, and it has those of publishers that the policy asks for.
+    8. Waivers turn rejections into waived ones, each with author and reason.
 
     Args:
         manifest: computed; every file has a sha256.
@@ -52,6 +60,7 @@ def decide(
         card: the model's card.
         policy: the rules.
         now: the time of judgement, with a time zone.
+        signatures: what is known of publishers' signatures among the files.
     """
     known = _by_file(manifest, reports)
     reasons: list[Reason] = []
@@ -67,6 +76,7 @@ def decide(
     reasons += _missing(card, policy)
     reasons += _names(manifest, policy)
     reasons += [Reason(*judged) for judged in judge_licence(card, policy.licence)]
+    reasons += [Reason(*judged) for judged in judge_publishers(manifest, signatures, policy)]
     if not manifest.files:
         reasons.append(Reason("reject", "model.empty", "The model has no files."))
     reasons = sorted({_waived(reason, manifest, policy, now) for reason in reasons})

@@ -11,6 +11,7 @@ from typing import Literal
 from weighbridge.domain.acknowledgements import AcknowledgeFirst
 from weighbridge.domain.licences import LicenceRules
 from weighbridge.domain.permits import Permit
+from weighbridge.domain.publishers import PublisherRule
 from weighbridge.domain.report import Level
 from weighbridge.errors import InvalidConfiguration
 
@@ -54,6 +55,7 @@ class Policy:
         required_files: patterns of which each must match a file.
         max_size: bytes a model may have, or None.
         licence: which licences are accepted.
+        publishers: whose signatures models need, by their source.
         waivers: exceptions.
         loading: versions of which more than tensors may be loaded; not part of any decision.
         acknowledge: before files of which models are given out, a person has to acknowledge the licence; not part of
@@ -72,6 +74,7 @@ class Policy:
     required_files: tuple[str, ...] = ()
     max_size: int | None = None
     licence: LicenceRules = field(default_factory=LicenceRules)
+    publishers: tuple[PublisherRule, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     loading: tuple[Permit, ...] = ()
     acknowledge: AcknowledgeFirst = "never"
@@ -81,6 +84,8 @@ class Policy:
         """sha256 of the rules, so that a decision names exactly what it was made under."""
         rules = asdict(replace(self, loading=()))
         del rules["loading"], rules["acknowledge"]
+        if not self.publishers:
+            del rules["publishers"]  # A policy without them stays the one that decisions of earlier versions name.
         return hashlib.sha256(json.dumps(rules, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -30,6 +30,10 @@ def _weaknesses(policy: Policy, floor: Policy) -> Iterator[str]:
     yield from _signatures(policy, floor)
     yield from _files(policy, floor)
     yield from _licences(policy, floor)
+    if set(floor.publishers) - set(policy.publishers):
+        yield "it does not ask for the same publishers' signatures"
+    elif set(policy.publishers) - set(floor.publishers) and floor.publishers:
+        yield "it takes signatures of other publishers"
     if set(policy.waivers) - set(floor.waivers):
         yield "it has waivers of its own"
     if set(policy.loading) - set(floor.loading):

@@ -21,7 +21,7 @@ __all__ = ["MEDIA_TYPE", "bill", "licences_of", "written_bill"]
 
 
 def bill(version: ModelVersion, catalog: Catalog) -> dict[str, Any]:
-    """Return the bill of a version: its files, licence, parents, data sets, results, findings and decision.
+    """Return the bill of a version: files, licence, parents, data sets, results, findings, decision, and who signed it.
 
     Args:
         version: the version, whole.
@@ -35,6 +35,7 @@ def bill(version: ModelVersion, catalog: Catalog) -> dict[str, Any]:
         licences=licences_of(stated.expression),
         results=tuple(sorted(results, key=lambda one: (one.benchmark, one.comparable_key, one.started_at))),
         tool=__version__,
+        signers=tuple(one.told for one in catalog.publishers.of(version.manifest.digest) or ()),
     )
     return bill_of(facts)
 

@@ -14,7 +14,7 @@ from weighbridge.domain import gate
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake import scanning
+from weighbridge.intake import publishers, scanning
 from weighbridge.intake.workspace import Workspace
 from weighbridge.store.folder import FolderBlobs
 
@@ -36,7 +36,8 @@ def inspect_folder(path: Path, workspace: Workspace, wanted_policy: str = "") ->
     reports = scanning.scan(subjects, workspace.engines, known, workspace.scan_slots, workspace.progress)
     workspace.catalog.add_reports(reports)
     card = describe(blobs.manifest, blobs)
-    decision = gate.decide(blobs.manifest, reports, card, rules, workspace.clock())
+    signatures = publishers.examined(blobs.manifest, blobs, rules, workspace.progress)
+    decision = gate.decide(blobs.manifest, reports, card, rules, workspace.clock(), signatures)
     return ModelVersion(
         name=ref.name,
         version="unpublished",

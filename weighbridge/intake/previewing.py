@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from weighbridge.content.cards.describe import describe
+from weighbridge.content.model_signatures.checking import candidates
 from weighbridge.domain import gate
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.decision import Reason
@@ -226,6 +227,7 @@ def _rejections(job: Job, declared: Manifest, seen: _Seen, card: ModelCard, unop
         and reason.rule not in _OF_SCANS
         and not (reason.rule == "files.missing" and reason.path in declared.by_path)
         and not (unopened and reason.rule.startswith("licence"))
+        and not (reason.rule.startswith("publisher.") and candidates(declared))
         and not (declared.archive and reason.rule != "files.max_size")
     )
 

@@ -27,7 +27,7 @@ from weighbridge.domain.report import ScanReport
 from weighbridge.domain.request import MODELS_FILE
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import ChangedMeanwhile, VersionRecalled, VersionRefused
-from weighbridge.intake import publishing
+from weighbridge.intake import publishers, publishing
 from weighbridge.intake.lookup import not_there
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
@@ -171,11 +171,12 @@ def weigh(
     """Return what a policy makes of a version today, and the reports that count; changes nothing."""
     version, now = candidate.version, workspace.clock()
     facts = tuple(reports) if reports is not None else counting(version.reports, candidate.stored)
-    decision = gate.decide(version.manifest, facts, version.card, policy, now)
+    signatures = publishers.signatures_of(version.manifest, policy, workspace)
+    decision = gate.decide(version.manifest, facts, version.card, policy, now, signatures)
     held: Held = "withdrawn" if candidate.withdrawn else ""
     if version.status == "PASSED" and decision.verdict == "FAILED":
         lenient = replace(policy, max_database_age_days=None)
-        if gate.decide(version.manifest, facts, version.card, lenient, now).verdict == "PASSED":
+        if gate.decide(version.manifest, facts, version.card, lenient, now, signatures).verdict == "PASSED":
             held = "signatures"
     elif decision.verdict == "PASSED" and version.status != "PASSED" and _is_lost(version, workspace):
         held = "purged"

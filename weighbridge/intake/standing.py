@@ -13,7 +13,7 @@ from weighbridge.domain import gate
 from weighbridge.domain.decision import WITHDRAWN, Decision
 from weighbridge.domain.request import IngestRequest
 from weighbridge.domain.version import ModelVersion
-from weighbridge.intake import publishing, scanning
+from weighbridge.intake import publishers, publishing, scanning
 from weighbridge.intake.job import Job
 
 
@@ -40,7 +40,8 @@ def _due(job: Job, version: ModelVersion) -> Iterator[str]:
     if reports is None:
         yield "scan: an engine, or its signatures, has not seen these files"
     else:
-        now = gate.decide(version.manifest, reports, version.card, job.policy, job.workspace.clock())
+        signatures = publishers.signatures_of(version.manifest, job.policy, job.workspace)
+        now = gate.decide(version.manifest, reports, version.card, job.policy, job.workspace.clock(), signatures)
         if _without_withdrawal(version.decision) != now and not _same_but_verdict(version, now):
             yield f"judge: {_change(version, now)}"
     if job.locked is not None and version.status == "PASSED" and not version.default:

@@ -23,7 +23,7 @@ from weighbridge.domain.report import ScanReport
 from weighbridge.domain.selection import Selection
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import CatalogError, IntegrityError
-from weighbridge.intake import fetching, publishing, scanning, verifying
+from weighbridge.intake import fetching, publishers, publishing, scanning, verifying
 from weighbridge.intake.job import Job, Received
 from weighbridge.registries.interface import Registry
 from weighbridge.store.nar import nar_digest
@@ -196,9 +196,10 @@ def describe(job: Job, manifest: Manifest) -> ModelCard:
 
 
 def decide(job: Job, manifest: Manifest, reports: Iterable[Sequence[ScanReport]], card: ModelCard) -> Decision:
-    """Judge the model under the job's policy."""
+    """Judge the model under the job's policy, with what is known of its publisher's signatures."""
     flat = {found.id: found for part in reports for found in part}
-    return gate.decide(manifest, tuple(flat.values()), card, job.policy, job.workspace.clock())
+    signatures = publishers.signatures_of(manifest, job.policy, job.workspace)
+    return gate.decide(manifest, tuple(flat.values()), card, job.policy, job.workspace.clock(), signatures)
 
 
 def publish(

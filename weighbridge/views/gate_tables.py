@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from weighbridge.domain.policy import Policy, effect_of
+from weighbridge.domain.publishers import PublisherRule
 from weighbridge.domain.rules import RULES, Rule
 
 #: What the policy itself judges has no effect by level.
@@ -27,6 +28,7 @@ def demands(policy: Policy) -> dict[str, str]:
         "formats of weights": ", ".join(policy.only_weights) or "any",
         "files that must be there": ", ".join(policy.required_files) or "none",
         "largest model": f"{policy.max_size:,} bytes" if policy.max_size is not None else "any size",
+        "signatures of publishers": "; ".join(map(_publisher, policy.publishers)) or "are asked of nobody",
         "licences": ", ".join(licence.allow) or "any",
         "licences that are refused": ", ".join(licence.deny) or "none",
         "no licence, or an unknown one": f"{licence.unknown}s" if licence.unknown != "ignore" else "is ignored",
@@ -37,6 +39,10 @@ def demands(policy: Policy) -> dict[str, str]:
             policy.acknowledge, "those that restrict the use"
         ),
     }
+
+
+def _publisher(rule: PublisherRule) -> str:
+    return f"{rule.source}: {rule.signer}{'' if rule.required else ', where there is one'}"
 
 
 def _signatures(policy: Policy) -> str:

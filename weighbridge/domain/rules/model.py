@@ -43,6 +43,48 @@ RULES = (
         "Windows, or a system that does not tell upper from lower case, cannot hold a file under its name.",
         "`C1_or_C2?.json`; `README.md` beside `readme.md`",
     ),
+    Rule(
+        "publisher.missing",
+        "policy",
+        "The policy wants a publisher's signature of such a model, and the model has none.",
+        '`signatures: [{source: "hf:org/*", key: org.pub}]`',
+    ),
+    Rule(
+        "publisher.untrusted",
+        "policy",
+        "The model is signed, and not by whom the policy names for its source.",
+        "a signature by another key",
+    ),
+    Rule(
+        "publisher.invalid",
+        "error",
+        "A signature of the model was not made by its own certificate over its own statement.",
+        "a statement that was changed afterwards",
+    ),
+    Rule(
+        "publisher.mismatch",
+        "error",
+        "A signature of the model is over other bytes, or over files that the model lacks.",
+        "weights that were replaced",
+    ),
+    Rule(
+        "publisher.uncovered",
+        "warning",
+        "A signature does not cover every file; it rejects where the policy wants one.",
+        "a file that was added",
+    ),
+    Rule(
+        "publisher.unreadable",
+        "warning",
+        "A file that has the name of a signature cannot be read as one.",
+        "a `model.sig` that ends in the middle",
+    ),
+    Rule(
+        "publisher.unknown",
+        "note",
+        "The model is signed, and nobody here has said whose signature counts.",
+        "`model.sig` by a key that no policy names",
+    ),
     Rule("model.empty", "policy", "The model has no files.", "an empty folder"),
     Rule(
         "licence.unknown",
