@@ -99,6 +99,10 @@ def test_a_model_has_its_files_parents_data_sets_and_card() -> None:
         ("MIT OR Apache-2.0", {"expression": "MIT OR Apache-2.0"}),
         ("llama3.1", {"license": {"name": "llama3.1"}}),
         ("MIT AND llama3.1", {"license": {"name": "MIT AND llama3.1"}}),
+        (
+            "unknown",
+            {"license": {"name": "unknown"}},
+        ),  # GenAI-Security-Project/aibom-generator 7: as an id it is invalid
         ("GPL-2.0", {"license": {"id": "GPL-2.0"}}),
         *((text, {"license": {"name": text.encode(errors="replace").decode()}}) for text in HOSTILE),
     ],
@@ -178,6 +182,13 @@ def test_findings_have_their_files_their_level_and_what_the_gate_made_of_them() 
         "FAILED under the policy house.\nreject: pickle.global: model.safetensors: It names"
     )
     assert (noted["subjects"], "pickle.objects" in noted["text"]) == (["file:model.safetensors", "file:same.bin"], True)
+
+
+def test_a_chat_template_is_named_by_its_digest() -> None:
+    """CycloneDX/specification 862: a program that every prompt goes through has no place of its own."""
+    held = ModelCard({"chat_template": Field("ab" * 32, "tokenizer_config.json#chat_template")})
+    card = bill(made(held))["metadata"]["component"]["modelCard"]
+    assert card["properties"] == [{"name": "weighbridge:chat_template", "value": "ab" * 32}]
 
 
 def test_what_was_not_seen_is_not_called_clean() -> None:

@@ -127,7 +127,15 @@ def _card(facts: BillFacts, data_sets: list[dict[str, Any]]) -> dict[str, Any]:
         for metric in (one.finite() for one in result.metrics)
         if metric.value is not None
     ]
-    numbers = ("parameter_count", "context_length", "quantization", "vocab_size", "weights_size", "memory_size")
+    numbers = (
+        "parameter_count",
+        "context_length",
+        "quantization",
+        "vocab_size",
+        "weights_size",
+        "memory_size",
+        "chat_template",
+    )
     return {
         "bom-ref": "model-card",
         "modelParameters": {key: value for key, value in parameters.items() if value},

@@ -180,9 +180,10 @@ class PublisherSignature:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> PublisherSignature:
         """Read what `to_json` wrote."""
-        fields = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
+        fields: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
         del fields["version"]
-        return cls(**{**fields, "checks": tuple(SignerCheck(**check) for check in value["checks"])})
+        fields["checks"] = tuple(SignerCheck(**check) for check in value["checks"])
+        return cls(**fields)
 
 
 def _words(check: SignerCheck) -> str:

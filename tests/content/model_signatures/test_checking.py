@@ -300,3 +300,28 @@ def test_the_reference_implementation_agrees(desk: Desk) -> None:
 def _made(place: Path) -> Path:
     place.mkdir()
     return place
+
+
+def test_reports_of_others_about_files_beside_the_model(desk: Desk) -> None:
+    """sigstore/model-transparency 374 (an unsigned .gitattributes), 605 (git's files were signed after all).
+
+    sigstore/model-validation-operator 61: a download leaves `.cache` beside the model.
+    """
+    left = {".gitattributes": b"*", ".cache/huggingface/download/x.metadata": b"y"}
+    assert desk.judged({**FILES, **left, "model.sig": desk.signed()}) == []
+    of_git = [*all_files(), resource(".gitattributes", b"*"), resource(".git/HEAD", b"ref")]
+    signature = resigned(desk.signed(), saying(desk, of_git), desk.team)
+    assert desk.judged({**FILES, "model.sig": signature}) == []
+    assert desk.judged({**FILES, ".gitattributes": b"*", "model.sig": signature}) == []
+    assert desk.judged({**FILES, ".gitattributes": b"other", "model.sig": signature}) == [
+        ("reject", "publisher.mismatch")
+    ]
+    code = {"__pycache__/modeling.pyc": b"code", "model.sig": desk.signed()}
+    assert desk.judged({**FILES, **code}) == [("reject", "publisher.uncovered")], "what Python loads is no litter here"
+
+
+def test_the_message_names_the_files_that_differ(desk: Desk) -> None:
+    """sigstore/model-transparency 487: “signature mismatch” alone helps nobody."""
+    whole = {**FILES, "README.md": b"edited", "model.sig": desk.signed()}
+    (told,) = [one[2] for one in judge_publishers(model(desk.store, whole), desk.facts(whole), STANDARD)]
+    assert told == "The model is not what its publisher signed: other bytes were signed of README.md."

@@ -19,8 +19,8 @@ from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.progress import Progress
 from weighbridge.store.interface import BlobStore
 
-#: Files of version control that signers leave out, as the reference implementation does.
-_OF_GIT = (".git", ".gitattributes", ".github", ".gitignore")
+#: Files of version control, which the reference implementation leaves out, and what downloads leave beside a model.
+_NOT_OF_THE_MODEL = (".git", ".gitattributes", ".github", ".gitignore", ".cache")
 _CHUNK = 1024 * 1024
 #: Parts of files that are hashed side by side.
 _THREADS = 4
@@ -50,7 +50,8 @@ def coverage(
     1. Names count from the signature's folder on, and are compared as they are: `./a` is not `a`.
     2. A file is covered where its parts follow each other from its first byte to its last, and each has its digest. A
        signature by shards lists no empty file: those count as covered.
-    3. Files of signatures and of git, and litter that no ingest takes, count neither as missing nor as uncovered.
+    3. Files of signatures and of git, and what downloads leave in `.cache`, count neither as missing nor as uncovered;
+       other litter, which no ingest takes, is not missing.
 
     Args:
         statement: what was signed.
@@ -66,7 +67,11 @@ def coverage(
     present = manifest.by_path
     both = [present[path] for path in sorted(signed.keys() & present.keys())]
     mismatched = _mismatched(both, signed, statement, blobs, progress)
-    missing = [path for path in signed.keys() - present.keys() if not _left_out(path, folder, signature_files)]
+    missing = [
+        path
+        for path in signed.keys() - present.keys()
+        if not (_left_out(path, folder, signature_files) or is_litter(path))
+    ]
     uncovered = [
         path
         for path, entry in present.items()
@@ -85,7 +90,7 @@ def coverage(
 
 
 def _left_out(path: str, folder: str, signature_files: Collection[str]) -> bool:
-    return path in signature_files or is_litter(path) or _below(path.removeprefix(folder), _OF_GIT)
+    return path in signature_files or _below(path.removeprefix(folder), _NOT_OF_THE_MODEL)
 
 
 def _below(path: str, places: Iterable[str]) -> bool:
