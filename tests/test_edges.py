@@ -123,6 +123,7 @@ STARTS_PROGRAMS = {
     "weighbridge.handlers.child_process": "a model at work",
     "weighbridge.net.git.repository": "git",
     "weighbridge.scanners.clamd.daemon": "clamd",
+    "weighbridge.scanners.clamd.freshclam": "freshclam",
 }
 #: Modules that kill, and whom.
 KILLS_ITSELF = {

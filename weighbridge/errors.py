@@ -164,6 +164,10 @@ class ScannerUnavailable(WeighbridgeError):
     retryable = True
 
 
+class SignaturesRefused(WeighbridgeError):
+    """A database of signatures that must not take the place of the one in use."""
+
+
 class CatalogError(WeighbridgeError):
     """The catalog's database could not do its work."""
 

@@ -31,6 +31,7 @@ from weighbridge.catalog.places import Places
 from weighbridge.catalog.recalls import PolicyPass, Recalls
 from weighbridge.catalog.removals import Removals
 from weighbridge.catalog.rescans import Rescans
+from weighbridge.catalog.signature_updates import SignatureUpdates
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.domain.audit import EMPTY, Head
@@ -39,6 +40,7 @@ from weighbridge.domain.hub_news import RefreshDigest, WatchedChange
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
 from weighbridge.domain.rescans import RescanRequest
+from weighbridge.domain.signatures import SignatureDatabase
 from weighbridge.domain.version import Publication
 from weighbridge.domain.webhooks import EVENTS, Destination
 from weighbridge.errors import CatalogError
@@ -111,6 +113,10 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
             c.recalls.note_pass("p", "d", PolicyPass(), ended=True),
         ],
         ["policy.applying", "policy.applied"],
+    ),
+    "signatures.record": (
+        lambda c: c.signatures.record(None, SignatureDatabase("official", "f" * 64, "27700", "2026-10-01")),
+        ["signatures.updated"],
     ),
     "removals.remove": (lambda c: c.removals.remove("org/name", "1.0.0"), ["version.removed"]),
     "removals.purge": (
@@ -212,6 +218,7 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     transits = {f"transits.{name}" for name in _changing(Transits)}
     news = {f"hub_announcements.{name}" for name in _changing(HubAnnouncements)}
     removals = {f"removals.{name}" for name in _changing(Removals)} | {f"recalls.{name}" for name in _changing(Recalls)}
+    news |= {f"signatures.{name}" for name in _changing(SignatureUpdates)}
     rescans = {f"rescans.{name}" for name in _changing(Rescans)}
     rest = (
         rescans

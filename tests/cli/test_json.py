@@ -23,7 +23,7 @@ from weighbridge.scanners.clamd.database import eicar
 from weighbridge.views.schemas import SCHEMAS
 
 #: Commands that need a Hub, load or measure a model: what they print is held by their own tests.
-_ELSEWHERE = {"cache warm", "hub refresh", "try", "benchmark"}
+_ELSEWHERE = {"cache warm", "hub refresh", "signatures update", "try", "benchmark"}
 
 #: Commands that serve until they are stopped, or print lines of JSON in any case.
 WITHOUT_JSON = {"serve", "audit export"}
@@ -97,6 +97,7 @@ def _runs(folder: Path, uri: str, report: str, job: str) -> dict[str, list[str]]
         "hub status": ["hub", "status"],
         "hub export": ["hub", "export", str(folder / "hub.csv")],
         "rm": ["rm", "tiny@1.0.0", "--yes"],
+        "signatures status": ["signatures", "status"],
         "gc": ["gc"],
     }
 
@@ -122,7 +123,15 @@ def test_every_command_prints_objects_of_a_known_schema(bench: Bench) -> None:
             kind, _, number = found["schema"].removeprefix("weighbridge.").partition("/")
             assert (kind in SCHEMAS, number) == (True, str(SCHEMAS[kind])), arguments
             names.add(kind)
-    assert names >= SCHEMAS.keys() - {"answer", "explanation", "result", "leaderboard-row", "warmed", "hub-pass"}
+    assert names >= SCHEMAS.keys() - {
+        "answer",
+        "explanation",
+        "result",
+        "leaderboard-row",
+        "warmed",
+        "hub-pass",
+        "signatures-update",
+    }
 
 
 @pytest.mark.parametrize("command", sorted(every_command()))

@@ -32,6 +32,7 @@ from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.removals import Removals
 from weighbridge.catalog.repositories import Repositories
 from weighbridge.catalog.rescans import Rescans
+from weighbridge.catalog.signature_updates import SignatureUpdates
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.catalog.uses import VersionUses
@@ -62,6 +63,7 @@ class Catalog:
         keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
+        signatures: updates of ClamAV's signatures.
         recalls: versions that are judged again, and what has to be taken back.
         removals: versions that are removed, and blobs that are needed.
         repositories: what is here of the repositories of a Hub.
@@ -89,6 +91,7 @@ class Catalog:
         self.removals = Removals(changes)
         self.repositories = Repositories(self._database)
         self.rescans = Rescans(changes)
+        self.signatures = SignatureUpdates(changes)
         self.subscriptions = Subscriptions(changes)
         self.transits = Transits(changes)
         self.uses = VersionUses(self._database)

@@ -82,6 +82,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Rank the versions that passed by a benchmark; only comparable results are ranked against each other.",
     ),
     "results": ("results", "Show what was measured of a model, or how one of its numbers came about."),
+    "signatures": ("signatures", "ClamAV's signatures: bring new ones, say which are in use and how old."),
     "serve": ("serving", "Serve the registry over HTTP, until Ctrl-C or SIGTERM."),
     "quarantine": ("storage", "What did not pass: list it, look at it, purge its bytes."),
     "policy": ("policies", "What the gate demands: show a policy, check a file, try one on all versions, apply it."),

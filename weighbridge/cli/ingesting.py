@@ -23,6 +23,7 @@ from weighbridge.cli.console import (
     via_prefect,
 )
 from weighbridge.cli.runners import direct_runner
+from weighbridge.cli.signatures import fetch_first
 from weighbridge.config.settings import Settings
 from weighbridge.domain.auth_place import AuthPlace
 from weighbridge.domain.progress import Progress
@@ -76,6 +77,9 @@ def _ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what there is, what it needs and what headers are rejected for.")
     ] = False,
+    no_signatures: Annotated[
+        bool, typer.Option("--no-signatures", help="Fetch no ClamAV signatures (300 MB) on a machine without any.")
+    ] = False,
     via: ViaOption = None,
     json_: AsJSON = False,
 ) -> None:
@@ -102,6 +106,8 @@ def _ingest(
         return
     take_in = _by_flow if via_prefect(via) else _directly
     with bars(json_) as shown:
+        if not no_signatures:
+            fetch_first(Settings(), shown)
         outcome = take_in(request, shown)
     finish(
         outcome.version.to_json(),

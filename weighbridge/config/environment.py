@@ -28,6 +28,7 @@ _EXAMPLES = {
     "catalog_url": "postgresql+psycopg://user@host/database",
     "mlflow_tracking_uri": "https://mlflow.example.com",
     "clamd": "unix:/run/clamav/clamd.ctl",
+    "clamav_mirrors": "https://clamav.example.com",
     "policy": "strict",
     "registries": "mlflow,export",
     "allowed_hosts": "huggingface.co,*.example.com",

@@ -91,6 +91,11 @@ class Settings(ServingSettings):
         description="Bytes that this clamd surely takes whole: its MaxFileSize and StreamMaxLength.",
     )
     clamav_database: Path | None = Field(None, description="Folder of signatures for the private clamd.")
+    clamav_mirrors: tuple[str, ...] = Field(
+        ("official",),
+        description="Where `signatures update` asks for signatures: `official` for ClamAV's own servers, addresses of "
+        "private mirrors, addresses of single databases; empty for nowhere.",
+    )
     policy: str = Field("", description="Preset or policy file; empty for ./policy.yaml, else the preset standard.")
     request_policies: tuple[str, ...] = Field(
         (),

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
+#: The action of a row of the audit log that says which signatures are in use now.
+UPDATED = "signatures.updated"
 DatabaseKind = Literal["official", "custom", "test-only", "unknown"]
 #: Days after which an official database counts as old; ClamAV publishes one a day.
 OLD_DAYS = 7
@@ -36,6 +38,10 @@ class SignatureDatabase:
         """Return the facts for a policy, as sorted pairs."""
         known = {"database": self.kind, "database_date": self.built, "database_version": self.version}
         return tuple(sorted((name, value) for name, value in known.items() if value))
+
+    def to_json(self) -> dict[str, str]:
+        """Return plain JSON types."""
+        return {"kind": self.kind, "version": self.version, "date": self.built, "fingerprint": self.fingerprint}
 
     @property
     def title(self) -> str:
@@ -67,6 +73,43 @@ class SignatureUpdate:
     def is_new(self) -> bool:
         """Return whether the signatures changed."""
         return self.before is None or self.before.fingerprint != self.after.fingerprint
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        before = self.before and self.before.to_json()
+        return {"new": self.is_new, "before": before, "after": self.after.to_json(), "source": self.source}
+
+
+@dataclass(frozen=True)
+class SignatureStatus:
+    """The signatures in use.
+
+    Attributes:
+        engine: the version of the engine, such as `1.4.6`.
+        database: the signatures.
+        where: the folder that they are in, or the address of a foreign clamd.
+        age_days: the days since they were built, or None where that is unknown.
+    """
+
+    engine: str
+    database: SignatureDatabase
+    where: str
+    age_days: int | None
+
+    @property
+    def is_old(self) -> bool:
+        """Return whether newer ones are due."""
+        return self.age_days is not None and self.age_days > OLD_DAYS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "engine": self.engine,
+            "database": self.database.to_json(),
+            "where": self.where,
+            "age_days": self.age_days,
+            "old": self.is_old,
+        }
 
 
 def age_days(built: str, today: date) -> int | None:

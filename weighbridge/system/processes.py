@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-DEVNULL, PIPE = subprocess.DEVNULL, subprocess.PIPE
+DEVNULL, PIPE, STDOUT = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
 #: Seconds that a program may take to say something about itself.
 _ASIDE_S = 60.0
 _POLL_S = 0.1

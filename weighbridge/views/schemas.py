@@ -54,6 +54,8 @@ SCHEMAS = {
     "removal": 1,
     "report": 1,
     "result": 1,
+    "signatures": 1,
+    "signatures-update": 1,
     "sync": 1,
     "version": 1,
     "version-summary": 1,

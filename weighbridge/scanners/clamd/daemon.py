@@ -258,7 +258,10 @@ class Daemon:
         for path in database.files(chosen.folder):
             (loaded / path.name).symlink_to(path.absolute())
         marker = secrets.token_hex(32).encode()
-        (loaded / _MARKER_FILE).write_text(f"{_marker_name(chosen)}:0:*:{marker.hex()}\n")
+        known = f"{_marker_name(chosen)}:0:*:{marker.hex()}\n"
+        if chosen.database.kind == "custom":  # ClamAV's own know EICAR, by which a clamd's space is tested (room).
+            known += database.eicar_signature()
+        (loaded / _MARKER_FILE).write_text(known)
         whole_files.replace_link(self._folder / "database", loaded.name, self._folder / "database-next")
         self._marker = marker
 

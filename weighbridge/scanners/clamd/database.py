@@ -33,8 +33,12 @@ def files(folder: Path) -> tuple[Path, ...]:
     """Return the sorted files of a folder that clamd would load."""
     if not folder.is_dir():
         return ()
-    suffixes = (*_CONTAINERS, *_PLAIN)  # clamd also loads a file that is called just `.ndb`.
-    return tuple(sorted(path for path in folder.iterdir() if path.name.lower().endswith(suffixes) and path.is_file()))
+    return tuple(sorted(path for path in folder.iterdir() if is_loaded(path.name) and path.is_file()))
+
+
+def is_loaded(name: str) -> bool:
+    """Return whether clamd would load a file of that name; also one that is called just `.ndb`."""
+    return name.lower().endswith((*_CONTAINERS, *_PLAIN))
 
 
 def find(configured: Path | None) -> Path | None:
@@ -101,10 +105,15 @@ def write_test_only(folder: Path) -> None:
     The string is assembled here, so that no scanner detects a file of this project.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path, content = folder / _TEST_ONLY, f"Weighbridge.Test.EICAR:0:*:{eicar().hex()}\n"
+    path, content = folder / _TEST_ONLY, eicar_signature()
     if path.is_file() and path.read_text() == content:
         return
     whole_files.write(path, content)
+
+
+def eicar_signature() -> str:
+    """Return a line of an `.ndb` that detects the EICAR test file."""
+    return f"Weighbridge.Test.EICAR:0:*:{eicar().hex()}\n"
 
 
 def eicar() -> bytes:

@@ -58,7 +58,7 @@ def find(home: Path, fingerprint: str) -> Path | None:
         fingerprint: whole, or its first 16 digits or more, as reports name it in their rules.
     """
     snapshot = _found(home, fingerprint)
-    return snapshot and snapshot.folder
+    return snapshot.folder if snapshot else None
 
 
 def installed(home: Path) -> Snapshot | None:
