@@ -27,6 +27,7 @@ WITHOUT_A_ROW = {
     "job_queue": {"renew", "give_back"},
     "keys": {"note_use"},
     "rescans": {"add_gaps", "release", "renew"},
+    "receipts": {"add"},
     "transits": {"describe", "forget", "hand_on", "use", "weighed_by"},
     "uses": {"add"},
 }

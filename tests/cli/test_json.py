@@ -71,6 +71,8 @@ def _runs(folder: Path, uri: str, report: str, job: str) -> dict[str, list[str]]
         "set-default": ["set-default", "tiny@1.0.0"],
         "withdraw": ["withdraw", "tiny@1.0.0", "--reason", "x"],
         "reinstate": ["reinstate", "tiny@1.0.0"],
+        "recall list": ["recall", "list"],
+        "recall show": ["recall", "show", "tiny@1.0.0"],
         "preload": ["preload", "--only", "tiny"],
         "results": ["results", "tiny"],
         "leaderboard": ["leaderboard"],

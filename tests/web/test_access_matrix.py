@@ -85,11 +85,13 @@ OPERATIONS: dict[tuple[str, str], Access] = {
     ("get", "/api/models/{id}/versions/{version}"): Access("reader"),
     ("get", "/api/models/{id}/versions/{version}/files"): Access("reader"),
     ("get", "/api/models/{id}/versions/{version}/findings"): Access("reader"),
+    ("get", "/api/models/{id}/versions/{version}/recall"): Access("admin"),
     ("post", "/api/models/{id}/versions/{version}/reinstate"): Access("publisher"),
     ("get", "/api/models/{id}/versions/{version}/reports"): Access("reader"),
     ("get", "/api/rescans"): Access("admin"),
     ("post", "/api/rescans"): Access("admin", body={"models": [NO_MODEL]}),
     ("get", "/api/rescans/{rescan}"): Access("admin"),
+    ("get", "/api/recalls"): Access("admin"),
     ("get", "/api/webhooks"): Access("publisher", elsewhere=200),  # The caller's own ones.
     ("post", "/api/webhooks"): Access("publisher", elsewhere=422),  # Its messages are about the key's models only.
     ("get", "/api/webhooks/callback-secret"): Access("publisher", elsewhere=200),  # The caller's own one.

@@ -28,6 +28,7 @@ from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.measurements import Measurements
 from weighbridge.catalog.places import Places
 from weighbridge.catalog.recalls import Recalls, record_verdict
+from weighbridge.catalog.receipts import Receipts
 from weighbridge.catalog.regressions import regressions
 from weighbridge.catalog.removals import Removals
 from weighbridge.catalog.repositories import Repositories
@@ -63,6 +64,7 @@ class Catalog:
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
         recalls: versions that are judged again, and what has to be taken back.
+        receipts: how much of which file of a version who got.
         removals: versions that are removed, and blobs that are needed.
         repositories: what is here of the repositories of a Hub.
         rescans: other looks at what passed, with newer engines.
@@ -86,6 +88,7 @@ class Catalog:
         self._measurements = Measurements(self._database)
         self.places = Places(changes)
         self.recalls = Recalls(changes)
+        self.receipts = Receipts(self._database)
         self.removals = Removals(changes)
         self.repositories = Repositories(self._database)
         self.rescans = Rescans(changes)

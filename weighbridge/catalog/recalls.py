@@ -178,7 +178,7 @@ class Recalls:
             return None
         return PolicyPass(**{name: value for name, value in row.after.items() if name != "digest"})
 
-    def pending(self) -> list[UnevenVersion]:
+    def uneven(self) -> list[UnevenVersion]:
         """Return what registries still have that did not pass, and uploads that did not end, in order of the names."""
         models, table = schema.models, schema.versions
         published, uploads = schema.publications, schema.uploads

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "versions",
         "Take a withdrawal back: the version has its last verdict again, and is published where it passed.",
     ),
+    "recall": ("recalls", "What was taken back: list it, say who has it."),
     "history": ("versions", "Show what was done to a model and its versions, when and by whom; removed ones too."),
     "diff": (
         "versions",

@@ -1,4 +1,4 @@
-"""Recalls as values: which of the stored reports count when a version is judged again.
+"""Recalls as values: which stored reports count when a version is judged again, what was taken back, and who has it.
 
 Not here: the judgement (domain.gate), and what follows from it (intake.recalling).
 """
@@ -6,8 +6,11 @@ Not here: the judgement (domain.gate), and what follows from it (intake.recallin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from weighbridge.domain.digest import Digest
+from weighbridge.domain.receipts import Recipient
 from weighbridge.domain.report import NOT_APPLICABLE, SCANNED_BY, ScanReport
 
 #: The fact of an engine by which a report is one about a part of the signatures, beside the report that it builds on.
@@ -58,3 +61,58 @@ def _is_foreign(report: ScanReport) -> bool:
 
 def _is_delta(report: ScanReport) -> bool:
     return dict(report.engine).get(_MODE) == _DELTA
+
+
+@dataclass(frozen=True)
+class Recall:
+    """A version that was taken back, by a verdict or by a person.
+
+    Attributes:
+        name: the model's name.
+        version: its number.
+        status: that it has now; `REMOVED` where it is not in the catalog any more.
+        cause: `verdict` or `person`; empty where it was never taken back.
+        recalled_at: when; ISO 8601, UTC; empty where it was never taken back.
+        actor: by whose work, as the audit log names callers.
+        reasons: why it does not pass, a sentence each.
+        policy: the name of the policy of the newest decision.
+        default: the number of the model's default version now; empty where there is none.
+        withdrawn_from: registries that took it back since then, `registry at address`.
+        left: registries that still have it, or parts of it, and are asked again.
+        ended_at: when it passed again; empty where it does not.
+    """
+
+    name: str
+    version: str
+    status: str
+    cause: Literal["", "verdict", "person"]
+    recalled_at: str
+    actor: str
+    reasons: tuple[str, ...]
+    policy: str
+    default: str
+    withdrawn_from: tuple[str, ...]
+    left: tuple[str, ...]
+    ended_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        lists = ("reasons", "withdrawn_from", "left")
+        return {**vars(self), **{name: list(getattr(self, name)) for name in lists}}
+
+
+@dataclass(frozen=True)
+class RecallRecord:
+    """A recall, and who has files of the version.
+
+    Attributes:
+        recall: the recall.
+        recipients: who was given files, sorted.
+    """
+
+    recall: Recall
+    recipients: tuple[Recipient, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {**self.recall.to_json(), "recipients": [one.to_json() for one in self.recipients]}

@@ -264,7 +264,7 @@ def finish(workspace: Workspace) -> Finished:
         CatalogError: the catalog cannot be read.
     """
     done, unfinished = list[str](), dict[str, tuple[str, ...]]()
-    for one in workspace.catalog.recalls.pending():
+    for one in workspace.catalog.recalls.uneven():
         places = [place for place in one.places if _is_due(place, workspace)]
         if not places:
             continue

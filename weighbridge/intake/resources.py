@@ -32,6 +32,7 @@ from weighbridge.intake.kept_images import KeptImages
 from weighbridge.intake.kept_models import KeptModels
 from weighbridge.intake.open_transits import OpenTransits
 from weighbridge.intake.opening import open_hub_catalog
+from weighbridge.intake.receipts import ReceiptCounts
 from weighbridge.intake.recipients import Recipients
 from weighbridge.intake.uses import UseCounts
 from weighbridge.registries import REGISTRIES
@@ -64,6 +65,7 @@ class Resources:
         kept: models and versions that were read lately.
         open_transits: models that are handed on before their verdict.
         readings: opens blobs to give them out.
+        receipts: counts how much of which file who got.
         recipients: records who is given files.
         uses: counts the requests for versions.
         pool: the scanners.
@@ -89,6 +91,7 @@ class Resources:
         self.images = KeptImages(store, GgufReadings(store))
         self.received: Heard = unheard
         self.took: Callable[[float], None] = untimed
+        self.receipts = ReceiptCounts(catalog, clock)
         self.recipients = Recipients(catalog, clock)
         self.uses = UseCounts(catalog, clock)
         self._registries: dict[tuple[str, str], Registry] = {}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from weighbridge.domain.recalls import Recall, RecallRecord
 from weighbridge.domain.rejudgement import Flip, Rejudgement
 from weighbridge.views.text import counted
 
@@ -14,7 +17,7 @@ _HELD = {
     "purged": "it would pass, and its bytes are gone: take it in again",
     "withdrawn": "a person withdrew it, and it stays so",
 }
-_MOST_REASONS = 3
+_MOST_REASONS, _MOST_PATHS = 3, 5
 
 
 def rejudgement(done: Rejudgement) -> Group:
@@ -43,3 +46,58 @@ def _why(flip: Flip) -> str:
     texts = [f"{one.path}: {one.message}" if one.path else one.message for one in deciding[:_MOST_REASONS]]
     more = f" And {len(deciding) - _MOST_REASONS} more." if len(deciding) > _MOST_REASONS else ""
     return " ".join(texts) + more
+
+
+def recalls(found: Sequence[Recall]) -> Table:
+    """Return recalls, a row each."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("version", "recalled", "by", "is", "default", "still in", "why"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        default, left = one.default or "none", ", ".join(one.left) or "-"
+        row = (f"{one.name}@{one.version}", _short(one.recalled_at), one.cause, one.status, default, left)
+        table.add_row(*map(Text, row), Text(" ".join(one.reasons[:1])))
+    return table
+
+
+def record(found: RecallRecord) -> Group:
+    """Return a recall with its recipients, a row each."""
+    recall = found.recall
+    title = Text(f"{recall.name}@{recall.version}", style="bold")
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="cyan")
+    facts.add_column(overflow="fold")
+    by = f"{_short(recall.recalled_at)} by a {recall.cause} ({recall.actor})" if recall.cause else "no"
+    rows = {
+        "status": recall.status,
+        "recalled": by,
+        "passes again since": _short(recall.ended_at),
+        "why": "\n".join(recall.reasons[:10]),
+        "default version": recall.default or "none",
+        "withdrawn from": "\n".join(recall.withdrawn_from),
+        "still in": "\n".join(recall.left),
+    }
+    for what, value in rows.items():
+        if value:
+            facts.add_row(what, Text(value))
+    if not found.recipients:
+        return Group(
+            Text(f"{recall.name}@{recall.version}", style="bold"), facts, Text("Nobody was given files of it.")
+        )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("who", "address", "first", "last", "whole files", "parts"):
+        table.add_column(column, overflow="fold")
+    for one in found.recipients:
+        files = (_paths(one.whole), _paths(one.parts)) if one.paths_known else ("not recorded", "")
+        early = " (before the verdict)" if one.before_verdict else ""
+        table.add_row(*map(Text, (one.actor + early, one.address, _short(one.first_at), _short(one.last_at), *files)))
+    return Group(title, facts, Text(), table)
+
+
+def _paths(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _MOST_PATHS} more" if len(paths) > _MOST_PATHS else ""
+    return ", ".join(paths[:_MOST_PATHS]) + more
+
+
+def _short(moment: str) -> str:
+    return moment[:19].replace("T", " ")

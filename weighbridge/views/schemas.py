@@ -50,6 +50,7 @@ SCHEMAS = {
     "preview": 1,
     "purge": 1,
     "quarantined": 1,
+    "recall": 1,
     "rejudgement": 1,
     "removal": 1,
     "report": 1,

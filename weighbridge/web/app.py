@@ -23,6 +23,7 @@ from weighbridge.catalog import Catalog
 from weighbridge.config.mirror_file import mirror_of
 from weighbridge.config.settings import Settings
 from weighbridge.intake.delivery import DeliveryWorker
+from weighbridge.intake.finishing import Finisher
 from weighbridge.intake.job_worker import JobWorker
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.retention import Retention
@@ -40,6 +41,7 @@ from weighbridge.web.api import (
     licences,
     models,
     orders,
+    recalls,
     rescans,
     scans,
     versions,
@@ -71,7 +73,7 @@ from weighbridge.web.usual_form import UsualForm
 _THREADS = 12
 _ROUTERS = (
     *(leaderboard.router, models.router, versions.router, bills.router, scans.router, licences.router),
-    *(attestations.router, withdrawals.router, orders.router, ingests.router, rescans.router),
+    *(attestations.router, withdrawals.router, recalls.router, orders.router, ingests.router, rescans.router),
     *(webhooks.router, deliveries.router, audit.router, hub.router),
 )
 
@@ -165,6 +167,8 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             counters.shown(),
             open_resources(settings) as resources,
             resources.uses.stored(),
+            resources.receipts.stored(),
+            Finisher(resources),
             Retention(resources),
             TransitWorker(resources),
             JobWorker(resources, settings.serve_jobs, settings.job_lease_s) as worker,

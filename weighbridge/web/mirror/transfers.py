@@ -211,12 +211,17 @@ class FileTransfer(Response):
         return f"\r\n--{self._boundary}--\r\n".encode()
 
     def _note(self, scope: Scope) -> None:
+        file, address = self._file, address_of(HTTPConnection(scope))
+        if file.given.transit is None:
+            which, who = (file.given.version.name, file.given.version.version), (file.caller.actor, address)
+            whole = self._sent == self._length and not self._ranges and file.blob.size == file.entry.size
+            self._resources.receipts.add(which, who, file.entry.path, self._sent, whole=whole)
         if not _log.isEnabledFor(logging.INFO):
             return
-        version, file = self._file.given.version, self._file
+        version = file.given.version
         line = {
             "caller": file.caller.actor,
-            "address": address_of(HTTPConnection(scope)),
+            "address": address,
             "model": version.name,
             "version": version.version,
             "manifest": str(version.manifest.digest),
