@@ -6,6 +6,7 @@ import pytest
 from weighbridge.domain.bundle import scanned_by
 from weighbridge.domain.card import Field, ModelCard
 from weighbridge.domain.decision import Decision
+from weighbridge.domain.deltas import delta_report
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.gate import decide
 from weighbridge.domain.licences import LicenceRules
@@ -288,3 +289,56 @@ def test_strict_lets_tensors_in_and_neither_objects_nor_code() -> None:
     for rule, (level, verdict) in found.items():
         noted = report("pickles", findings=(Finding(rule, level, "It is so."),))  # type: ignore[arg-type]
         assert judge(noted, policy="strict").verdict == verdict, rule
+
+
+def delta(whole_date: str = "2026-11-10", **fields: object) -> ScanReport:
+    """Return a delta report on the same blob, as `deltas.delta_report` makes it."""
+    earlier = report("clamav", engine=(("database", "official"), ("database_date", whole_date)))
+    return replace(delta_report(report("clamav"), earlier, ("b", "a", "d"), "2020-01-01"), **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("policy", "whole_date", "rejecting"),
+    [
+        ("paranoid", "2026-11-20", ["scanners.delta"]),
+        ("strict", "2026-11-14", []),
+        ("strict", "2026-11-13", ["scanners.delta"]),
+        ("standard", "2026-10-22", []),
+        ("standard", "2026-10-21", ["scanners.delta"]),
+        ("minimal", "2026-11-10", []),
+        (replace(PRESETS["standard"], whole_every_days=None), "2020-01-01", []),
+        (replace(PRESETS["standard"], delta=False), "2026-11-20", ["scanners.delta"]),
+        (replace(PRESETS["standard"], whole_every_days=0), "2026-11-21", []),
+    ],
+)
+def test_a_policy_says_whether_a_delta_scan_counts(policy: str | Policy, whole_date: str, rejecting: list[str]) -> None:
+    assert rules(judge(delta(whole_date), policy=policy)) == rejecting
+
+
+def test_a_delta_report_that_does_not_say_when_the_last_whole_scan_was_is_due() -> None:
+    undated = delta(engine=(("database", "official"), ("database_date", "2026-11-20"), ("mode", "delta")))
+    assert rules(judge(undated)) == ["scanners.delta"]
+    assert rules(judge(replace(undated, engine=(*OFFICIAL, ("whole_date", "yesterday"))))) == ["scanners.delta"]
+
+
+def test_a_delta_report_carries_the_date_of_the_last_whole_scan_along() -> None:
+    first = delta("2026-11-01")
+    second = delta_report(report("clamav"), first, ("a", "c", "e"), "2026-11-20")
+    facts = dict(second.engine)
+    assert (facts["whole_date"], facts["builds_on"]) == ("2026-11-01", first.id)
+    assert facts["whole_report"] == dict(first.engine)["builds_on"]
+    without = delta_report(report("clamav"), report("clamav", engine=()), ("a", "c", "e"), "2026-11-20")
+    assert dict(without.engine)["whole_date"] == "2026-11-20"
+
+
+def test_a_whole_report_counts_before_a_delta_report() -> None:
+    late, whole = delta("2020-01-01"), report("clamav")
+    decision = judge(late, whole)
+    assert (decision.verdict, late.id in decision.reports, whole.id in decision.reports) == ("PASSED", False, True)
+    other = replace(whole, rules="older")
+    assert rules(judge(late, other)) == ["scanners.delta"]
+
+
+def test_a_delta_report_with_a_finding_rejects_all_the_same() -> None:
+    found = delta(findings=(Finding("clamav.signature", "error", "ClamAV recognises X."),))
+    assert "clamav.signature" in rules(judge(found))

@@ -21,6 +21,8 @@ FLOOR = Policy(
     rules=(("template", "reject"),),
     allow_windowed=False,
     max_database_age_days=7,
+    delta=False,
+    whole_every_days=7,
     deny_formats=("pickle",),
     only_weights=("safetensors",),
     required_files=("LICENSE*",),
@@ -35,6 +37,8 @@ WEAKER = {
     "allow_windowed": True,
     "database": "any",
     "max_database_age_days": None,
+    "delta": True,
+    "whole_every_days": 8,
     "deny_formats": (),
     "only_weights": (),
     "required_files": (),
@@ -67,7 +71,8 @@ def test_presets_stand_in_their_order() -> None:
 
 @pytest.mark.parametrize("field", sorted(WEAKER))
 def test_every_field_counts(field: str) -> None:
-    assert len(weaknesses(replace(FLOOR, **{field: WEAKER[field]}), FLOOR)) == 1  # type: ignore[arg-type]
+    floor = replace(FLOOR, delta=field == "whole_every_days")  # Without delta scans there is nothing to be due.
+    assert len(weaknesses(replace(floor, **{field: WEAKER[field]}), floor)) == 1  # type: ignore[arg-type]
 
 
 def test_no_field_is_forgotten() -> None:

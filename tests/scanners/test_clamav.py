@@ -28,7 +28,8 @@ from weighbridge.content.detection import detect_file
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.report import WINDOWED, ScanReport
 from weighbridge.errors import ScannerUnavailable
-from weighbridge.scanners.clamav import ENCRYPTED, MAX_FINDINGS, ClamAVScanner, ForeignBackend, PrivateBackend
+from weighbridge.scanners.clamav import ENCRYPTED, MAX_FINDINGS, ClamAVScanner
+from weighbridge.scanners.clamd.backends import ForeignBackend, PrivateBackend
 from weighbridge.scanners.clamd.connection import Address
 from weighbridge.scanners.clamd.daemon import Daemon
 from weighbridge.scanners.interface import Subject

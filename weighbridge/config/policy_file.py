@@ -62,6 +62,8 @@ class _ClamAV(_Strict):
     database: Literal["official", "any"] | None = None
     max_database_age_days: Annotated[int, Field(ge=0)] | None = None
     allow_windowed: bool | None = None
+    delta: bool | None = None
+    whole_every_days: Annotated[int, Field(ge=0)] | None = None
 
 
 class _Waiver(_Strict):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import fnmatch
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Literal
 
 from weighbridge.domain.card import ModelCard
 from weighbridge.domain.code_names import code_name
 from weighbridge.domain.decision import Decision, Reason, Verdict
+from weighbridge.domain.deltas import WHOLE_DATE, is_delta, whole_rules, whole_scan_due
 from weighbridge.domain.extras import SIGNATURES_COMMAND
 from weighbridge.domain.format_names import WEIGHTS_FORMATS, disagreement, fitting
 from weighbridge.domain.licences import judge_licence
@@ -39,7 +41,8 @@ def decide(
 
     1. Every required scanner has a report for every file: completed, or windowed where that is allowed.
     2. Every byte of every file was read by a content scanner; else the best verdict is SKIPPED.
-    3. The signatures were real and young enough; what another installation scanned is accepted.
+    3. The signatures were real and young enough; a scan for added ones counts, and is recent enough; what another
+       installation scanned is accepted.
     4. No finding rejects.
     5. Formats, names against content, names by which code is run, required files and size satisfy the policy; no file
        is missing that the model's own indexes name.
@@ -60,6 +63,7 @@ def decide(
         of_file = known[entry.path]
         reasons += _required(entry, of_file, policy)
         reasons += _signatures(entry, of_file, policy, now)
+        reasons += _deltas(entry, of_file, policy, now)
         reasons += _findings(entry, of_file, policy)
         complete &= _covered(entry, of_file, policy)
     reasons += _elsewhere(known, policy)
@@ -95,8 +99,18 @@ def _by_file(manifest: Manifest, reports: Sequence[ScanReport]) -> dict[str, lis
     for entry in manifest.files:
         found = by_digest[str(entry.digest)]
         own = fitting(entry.path, {report.subject for report in found})
-        known[entry.path] = [report for report in found if report.subject in own]
+        known[entry.path] = _without_surpassed([report for report in found if report.subject in own])
     return known
+
+
+def _without_surpassed(reports: list[ScanReport]) -> list[ScanReport]:
+    """Return the reports without those of delta scans for which there is one of a whole scan."""
+    whole = {report.key for report in reports}
+    return [
+        report
+        for report in reports
+        if not is_delta(report) or replace(report, rules=whole_rules(report)).key not in whole
+    ]
 
 
 def _usable(report: ScanReport, policy: Policy) -> bool:
@@ -161,6 +175,14 @@ def _age(scanner: str, built: str, policy: Policy, now: datetime) -> Iterator[Re
     if limit_days is not None and age_days > limit_days:
         text = f"{scanner}'s signatures are {age_days} days old, {limit_days} are allowed: run `freshclam`."
         yield Reason("reject", "scanners.database", text)
+
+
+def _deltas(entry: FileEntry, reports: list[ScanReport], policy: Policy, now: datetime) -> Iterator[Reason]:
+    for report in reports:
+        if is_delta(report) and report.scanner in policy.required:
+            due = whole_scan_due(dict(report.engine).get(WHOLE_DATE, ""), policy, now.date())
+            if due:
+                yield Reason("reject", "scanners.delta", due, entry.path, report.id)
 
 
 def _elsewhere(known: dict[str, list[ScanReport]], policy: Policy) -> Iterator[Reason]:

@@ -49,6 +49,8 @@ class Policy:
         allow_windowed: whether a file read in overlapping windows counts as read.
         database: the ClamAV signatures required: `official`, or `any` (even a test-only database).
         max_database_age_days: oldest signatures accepted, or None.
+        delta: whether a scan for added signatures counts for a file that was clean under the ones before.
+        whole_every_days: the age of the signatures of a file's last scan with all of them, at most, or None.
         deny_formats: file formats that reject (`pickle`, `python`, …).
         only_weights: weights may only be of these formats, or empty for any.
         required_files: patterns of which each must match a file.
@@ -67,6 +69,8 @@ class Policy:
     allow_windowed: bool = True
     database: Literal["official", "any"] = "official"
     max_database_age_days: int | None = None
+    delta: bool = True
+    whole_every_days: int | None = 30
     deny_formats: tuple[str, ...] = ()
     only_weights: tuple[str, ...] = ()
     required_files: tuple[str, ...] = ()

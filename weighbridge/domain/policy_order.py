@@ -53,6 +53,10 @@ def _signatures(policy: Policy, floor: Policy) -> Iterator[str]:
         yield "it does not ask for official signatures"
     if _beyond(policy.max_database_age_days, floor.max_database_age_days):
         yield "it takes older signatures"
+    if policy.delta and not floor.delta:
+        yield "it takes scans for added signatures only"
+    elif policy.delta and _beyond(policy.whole_every_days, floor.whole_every_days):
+        yield "it asks for scans with all signatures less often"
 
 
 def _files(policy: Policy, floor: Policy) -> Iterator[str]:

@@ -174,7 +174,7 @@ def weigh(
     decision = gate.decide(version.manifest, facts, version.card, policy, now)
     held: Held = "withdrawn" if candidate.withdrawn else ""
     if version.status == "PASSED" and decision.verdict == "FAILED":
-        lenient = replace(policy, max_database_age_days=None)
+        lenient = replace(policy, max_database_age_days=None, delta=True, whole_every_days=None)
         if gate.decide(version.manifest, facts, version.card, lenient, now).verdict == "PASSED":
             held = "signatures"
     elif decision.verdict == "PASSED" and version.status != "PASSED" and _is_lost(version, workspace):

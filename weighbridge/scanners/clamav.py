@@ -13,25 +13,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, ClassVar, Protocol, TypeVar
+from typing import IO, ClassVar, TypeVar
 
 from weighbridge.config.settings import Settings
 from weighbridge.content.archives import ARCHIVES, Limits, Member, walk, zip_at_end
 from weighbridge.domain.format_names import WEIGHTS_FORMATS
 from weighbridge.domain.report import WINDOWED, Finding, ScanReport, Status
 from weighbridge.errors import ScannerUnavailable
-from weighbridge.scanners.clamd import database
-from weighbridge.scanners.clamd.connection import Address, Connection, ScanReply
+from weighbridge.scanners.clamd.backends import Backend, ForeignBackend, PrivateBackend
+from weighbridge.scanners.clamd.connection import Address, ScanReply
 from weighbridge.scanners.clamd.daemon import Daemon
 from weighbridge.scanners.clamd.room import Room
+from weighbridge.scanners.clamd.snapshots import Snapshot
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
 
 #: The overlap of two windows in bytes: longer than any signature of ClamAV that is not a whole-file digest.
 OVERLAP = 1024 * 1024
 #: The bytes of a window for a private clamd; smaller ones cost more overlap, larger ones more memory in clamd.
 WINDOW_SIZE = 256 * 1024 * 1024
-#: The bytes that a foreign clamd is trusted to scan whole: Debian's and ClamAV's defaults are 25 MiB and more.
-FOREIGN_LIMIT = 25 * 1024 * 1024
 #: The version of the way blobs are sent to clamd; part of the rules, so that a change scans blobs again.
 VERSION = "3"
 #: The most findings of one blob; one more counts the rest.
@@ -58,81 +57,6 @@ def open_scanner(settings: Settings, stack: ExitStack) -> Scanner:
     daemon = Daemon(settings.folder, settings.clamav_database, settings.slots)
     stack.callback(daemon.stop)
     return ClamAVScanner(PrivateBackend(daemon))
-
-
-class Backend(Protocol):
-    """The clamd that scans: a private or a foreign one."""
-
-    limit: int
-
-    def connection(self) -> Connection:
-        """Return a connection. Raises ScannerUnavailable."""
-        ...
-
-    def recover(self) -> None:
-        """Recover after a lost connection, if possible. Raises ScannerUnavailable."""
-        ...
-
-    def engine(self) -> Engine:
-        """Return the engine. Raises ScannerUnavailable."""
-        ...
-
-    def take_over(self, previous: Backend, *, idle: bool) -> None:
-        """Be ready to scan where the previous one is, with other signatures. Raises ScannerUnavailable."""
-        ...
-
-
-class PrivateBackend:
-    """A private clamd, started for the first blob."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon, self.limit = daemon, daemon.limit
-
-    def connection(self) -> Connection:
-        """Return a connection to the daemon, which is started first unless it runs."""
-        return self._daemon.connection()
-
-    def recover(self) -> None:
-        """Start the daemon again if it died."""
-        self._daemon.recover()
-
-    def engine(self) -> Engine:
-        """Return version and signatures, without starting the daemon."""
-        signatures = self._daemon.signatures().database
-        return Engine(self._daemon.version, f"{signatures.fingerprint[:16]}/{self.limit}", signatures.facts)
-
-    def take_over(self, previous: Backend, *, idle: bool) -> None:
-        """Use the clamd of the previous one where it is idle, else start another; nothing where none runs."""
-        if not isinstance(previous, PrivateBackend) or not previous._daemon.runs:
-            return
-        if idle and previous.limit == self.limit and previous._daemon.version == self._daemon.version:
-            self._daemon.take_over(previous._daemon)
-        else:
-            self._daemon.connection()
-
-
-class ForeignBackend:
-    """A foreign clamd, whose limits are unknown."""
-
-    def __init__(self, address: Address, limit: int = FOREIGN_LIMIT) -> None:
-        self._connection, self.limit = Connection(address), limit
-
-    def connection(self) -> Connection:
-        """Return a connection."""
-        return self._connection
-
-    def recover(self) -> None:
-        """Do nothing: its operator restarts it."""
-
-    def take_over(self, previous: Backend, *, idle: bool) -> None:
-        """Do nothing: its operator gives it its signatures."""
-
-    def engine(self) -> Engine:
-        """Return the engine that it reports."""
-        said = self._connection.version()
-        signatures = database.from_version(said)
-        version = said.split("/")[0].removeprefix("ClamAV ").strip()
-        return Engine(version, f"{signatures.fingerprint[:16]}/{self.limit}", signatures.facts)
 
 
 @dataclass(frozen=True)
@@ -186,6 +110,20 @@ class ClamAVScanner:
         """
         if isinstance(previous, ClamAVScanner):
             self._backend.take_over(previous._backend, idle=idle)
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the signatures' files, or None for a foreign clamd. Raises ScannerUnavailable."""
+        return self._backend.snapshot()
+
+    def with_signatures(self, home: Path, chosen: Snapshot, stack: ExitStack) -> ClamAVScanner:
+        """Return a scanner that scans in the same way with other signatures and a clamd that ends with the stack.
+
+        Its clamd keeps no list of clean content, in which a result may depend on what was scanned before.
+        """
+        daemon = Daemon(home, limit=self._backend.limit, extra_configuration="DisableCache yes\n", chosen=chosen)
+        stack.callback(daemon.stop)
+        backend = PrivateBackend(daemon)
+        return ClamAVScanner(backend, window_size=self._window, overlap=self._overlap, limits=self._limits)
 
     def accepts(self, subject: Subject) -> bool:
         """Return True: it scans every blob."""

@@ -22,6 +22,7 @@ def demands(policy: Policy) -> dict[str, str]:
         "must have seen all of every file": ", ".join(policy.required) or "no scanner",
         "findings that reject": f"{policy.reject_at} and above" if policy.reject_at != "error" else "error",
         "virus signatures": _signatures(policy),
+        "scans for added signatures only": _deltas(policy),
         "files read in windows": "count as read" if policy.allow_windowed else "do not count as read",
         "formats that are refused": ", ".join(policy.deny_formats) or "none",
         "formats of weights": ", ".join(policy.only_weights) or "any",
@@ -44,6 +45,13 @@ def _signatures(policy: Policy) -> str:
         return "any, with a warning when they know the test file only"
     age = policy.max_database_age_days
     return "official ones" + (f", at most {age} days old" if age is not None else "")
+
+
+def _deltas(policy: Policy) -> str:
+    if not policy.delta:
+        return "do not count"
+    days = policy.whole_every_days
+    return "count" + (f", for {days} days from the signatures of the last whole scan" if days is not None else "")
 
 
 def effect_text(rule: Rule, policy: Policy) -> str:

@@ -19,7 +19,7 @@ from tests.scanners.clamd.databases import Files, container, hsb, ldb, ndb, writ
 from tests.scanners.containers import tarred, zipped
 from tests.services.libclamav import Engine
 from weighbridge.scanners.clamd.difference import difference
-from weighbridge.scanners.clamd.unpacked import Limits
+from weighbridge.scanners.clamd.unpacked import UnpackedLimits
 
 A, B, C = b"alpha-marker-0001", b"bravo-marker-0002", b"gamma-marker-0003"
 BASE = {"x.ndb": ndb("Old.A", A)}
@@ -278,8 +278,8 @@ def test_unpacking_has_limits(tmp_path: Path) -> None:
     old = write(tmp_path / "one", BASE)
     bomb = write(tmp_path / "two", {"x.cud": container({"y.ndb": bytes(5_000_000)})})
     many = write(tmp_path / "three", {"x.cud": container({f"{number}.ndb": "" for number in range(50)})})
-    assert "more than 1000000 bytes" in difference(old, bomb, tmp_path / "delta", Limits(size=1_000_000)).reason
-    assert "10 files" in difference(old, many, tmp_path / "delta", Limits(files=10)).reason
+    assert "more than 1000000 bytes" in difference(old, bomb, tmp_path / "delta", UnpackedLimits(size=1_000_000)).reason
+    assert "10 files" in difference(old, many, tmp_path / "delta", UnpackedLimits(files=10)).reason
 
 
 def test_a_difference_that_was_there_is_replaced(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from weighbridge.domain.digest import Digest
-from weighbridge.scanners.clamav import ClamAVScanner, ForeignBackend
+from weighbridge.scanners.clamav import ClamAVScanner
+from weighbridge.scanners.clamd.backends import ForeignBackend
 from weighbridge.scanners.clamd.connection import Address
 from weighbridge.scanners.clamd.daemon import MAX_FILE_SIZE, Daemon
 from weighbridge.scanners.clamd.database import eicar

@@ -24,6 +24,12 @@ RULES = (
         "signatures of last year",
     ),
     Rule(
+        "scanners.delta",
+        "policy",
+        "A file was scanned for added virus signatures only, and a scan with all of them is due.",
+        "a last whole scan of last year",
+    ),
+    Rule(
         "scanners.elsewhere",
         "warning",
         "Another installation scanned it, whose key is trusted here; its reports came in a bundle.",

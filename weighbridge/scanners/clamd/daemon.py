@@ -115,6 +115,7 @@ class Daemon:
         threads: the number of parallel scans.
         limit: the bytes of the largest file that it scans whole; below its hard maximum only in tests.
         extra_configuration: further lines of clamd.conf(5).
+        chosen: the signatures that it loads, which stay as they are; those of `signatures` when None.
     """
 
     def __init__(
@@ -124,12 +125,13 @@ class Daemon:
         threads: int | None = None,
         limit: int = MAX_FILE_SIZE,
         extra_configuration: str = "",
+        chosen: Snapshot | None = None,
     ) -> None:
         self._extra = extra_configuration
         self._home, self._configured = home, signatures
         self._threads, self.limit = threads or os.cpu_count() or 1, limit
         self._lock, self._choosing = Lock(), Lock()
-        self._chosen: Snapshot | None = None
+        self._chosen = chosen
         self._marker, self._loads = b"", 0
         self._process: Child | None = None
         self._folder, self._socket = Path(), Path()

@@ -35,9 +35,9 @@ from weighbridge.scanners.clamd.unpacked import (
     SETTINGS,
     TRUSTED,
     YARA,
+    DatabaseFile,
     Doubtful,
-    Limits,
-    Part,
+    UnpackedLimits,
     kind_of,
     loaded,
     parts,
@@ -53,7 +53,7 @@ _INCLUDES = re.compile(rb"^\s*include\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Difference:
+class DatabaseDifference:
     """What has to be scanned for besides the older signatures.
 
     Attributes:
@@ -69,7 +69,7 @@ class Difference:
     added: int = 0
 
 
-def difference(before: Path, after: Path, into: Path, limits: Limits | None = None) -> Difference:
+def difference(before: Path, after: Path, into: Path, limits: UnpackedLimits | None = None) -> DatabaseDifference:
     """Write the difference of two folders of signatures.
 
     Args:
@@ -81,15 +81,15 @@ def difference(before: Path, after: Path, into: Path, limits: Limits | None = No
     shutil.rmtree(into, ignore_errors=True)
     try:
         into.mkdir(parents=True)
-        added = _Comparison(before, after, limits or Limits()).write(into)
+        added = _Comparison(before, after, limits or UnpackedLimits()).write(into)
         database.write_test_only(into)  # clamd's room for unpacked files is tested with it.
     except Doubtful as doubt:
         shutil.rmtree(into, ignore_errors=True)
-        return Difference(None, str(doubt))
+        return DatabaseDifference(None, str(doubt))
     except OSError as error:
         shutil.rmtree(into, ignore_errors=True)
-        return Difference(None, f"The signatures cannot be compared: {error.strerror}.")
-    return Difference(into, "", database.read(into).fingerprint, added)
+        return DatabaseDifference(None, f"The signatures cannot be compared: {error.strerror}.")
+    return DatabaseDifference(into, "", database.read(into).fingerprint, added)
 
 
 @dataclass
@@ -112,7 +112,7 @@ class _Rest:
     code: dict[str, bytes] = field(default_factory=dict)
     containers: set[str] = field(default_factory=set)
 
-    def add(self, part: Part, *, last: bool) -> None:
+    def add(self, part: DatabaseFile, *, last: bool) -> None:
         """Read a file that is not one of independent lines."""
         if part.kind in TRUSTED:
             self.trusted |= {line.rstrip() for line in part.lines(last=last)}
@@ -132,7 +132,7 @@ class _Rest:
                 raise Doubtful(f"{part.place} holds settings of the engine outside of the daily database.")
             self._keep(self.kept, part)
 
-    def _keep(self, known: dict[str, bytes], part: Part) -> None:
+    def _keep(self, known: dict[str, bytes], part: DatabaseFile) -> None:
         if part.name in known:
             raise Doubtful(f"Several files are called {part.name}.")
         known[part.name] = part.content()
@@ -172,7 +172,7 @@ class _Dependents:
 class _Comparison:
     """One comparison of two folders. Raises Doubtful, OSError."""
 
-    def __init__(self, before: Path, after: Path, limits: Limits) -> None:
+    def __init__(self, before: Path, after: Path, limits: UnpackedLimits) -> None:
         self._before, self._after, self._limits = loaded(before), loaded(after), limits
         older = {path.name: path for path in self._before}
         self._same = {
@@ -248,7 +248,7 @@ class _Comparison:
                         writer.write(part.kind, line)
         return added
 
-    def _lines(self, files: tuple[Path, ...], *, same: bool) -> Iterator[Part]:
+    def _lines(self, files: tuple[Path, ...], *, same: bool) -> Iterator[DatabaseFile]:
         for path in files:
             if (path.name in self._same) == same and kind_of(path.name) in LINES | CONTAINERS:
                 yield from (part for part in parts(path, self._limits) if part.kind in LINES)

@@ -2,7 +2,7 @@
 
 A container (.cvd, .cld, .cud) is a header of 512 bytes and a tar, gzipped unless it begins with the file COPYING. This
 reader accepts only what libclamav would load in the same way: anything else is `Doubtful`, and what rests on it is
-not proven. Not here: what a line means (signature_lines), or two folders compared (difference).
+not proven. Not here: what a line means (clamd.signature_lines), or two folders compared (clamd.difference).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Doubtful(Exception):
 
 
 @dataclass
-class Limits:
+class UnpackedLimits:
     """What unpacking may cost; the official databases need about a fifth of it.
 
     Attributes:
@@ -72,7 +72,7 @@ class Limits:
 
 
 @dataclass
-class Part:
+class DatabaseFile:
     """A file with signatures: one of the folder, or one inside a container.
 
     Attributes:
@@ -85,7 +85,7 @@ class Part:
     container: str
     size: int
     _file: IO[bytes] = field(repr=False)
-    _limits: Limits = field(repr=False)
+    _limits: UnpackedLimits = field(repr=False)
     _left: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -169,7 +169,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def parts(path: Path, limits: Limits) -> Iterator[Part]:
+def parts(path: Path, limits: UnpackedLimits) -> Iterator[DatabaseFile]:
     """Yield a file of the folder, or each file inside a container that libclamav loads; read each before the next.
 
     Raises:
@@ -183,10 +183,10 @@ def parts(path: Path, limits: Limits) -> Iterator[Part]:
             except (gzip.BadGzipFile, zlib.error, EOFError) as error:
                 raise Doubtful(f"{path.name} cannot be unpacked.") from error
         else:
-            yield Part(path.name, "", path.stat().st_size, file, limits)
+            yield DatabaseFile(path.name, "", path.stat().st_size, file, limits)
 
 
-def _contained(container: str, file: IO[bytes], limits: Limits) -> Iterator[Part]:
+def _contained(container: str, file: IO[bytes], limits: UnpackedLimits) -> Iterator[DatabaseFile]:
     """Yield the files of a container's tar that libclamav loads (cvd.c, cli_tgzload)."""
     if not file.read(_HEADER_SIZE).startswith(b"ClamAV-VDB:"):
         raise Doubtful(f"{container} has no header.")
@@ -199,7 +199,7 @@ def _contained(container: str, file: IO[bytes], limits: Limits) -> Iterator[Part
         total, count = total + size, count + 1
         if total > limits.size or count > limits.files:
             raise Doubtful(f"{container} unpacks to more than {limits.size} bytes or {limits.files} files.")
-        part = Part(name, container, size, unpacked, limits)
+        part = DatabaseFile(name, container, size, unpacked, limits)
         if part.kind in CONTAINERS:
             raise Doubtful(f"{container} holds another container, {name}.")
         if part.kind in LOADED:
