@@ -50,7 +50,6 @@ ENDS = (
 NEWS = {
     "a model was quarantined": "weighbridge.model.quarantined",
     "a version was withdrawn": "weighbridge.model.withdrawn",
-    "a version that had passed was recalled": "weighbridge.version.recalled",
     "a version got worse": "weighbridge.model.regressed",
     "a model was asked for, and a person has to decide": "weighbridge.request.waiting",
     "a request was declined": "weighbridge.request.declined",
@@ -61,8 +60,6 @@ NEWS = {
     "a watched model vanished from the Hub": "weighbridge.hub.model.vanished",
     "a sync failed": "weighbridge.sync.failed",
     "a refresh of the Hub's catalogue failed": "weighbridge.refresh-hub.failed",
-    "a rescan could not look at everything": "weighbridge.rescan.failed",
-    "a policy could not be applied everywhere": "weighbridge.apply_policy.failed",
     "store or registries differ from the catalog": "weighbridge.fsck.failed",
 }
 #: The server itself ends a request that nobody answered: the news of it is Prefect's own event, known by its message.

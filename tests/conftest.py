@@ -35,11 +35,6 @@ from weighbridge.net.retrying import Retrying  # noqa: E402
 from weighbridge.store.local import LocalBlobStore  # noqa: E402
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are cores: much of a test's time is waiting for servers."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Call long content by its argument: it has times and other chance in it, which no two workers of xdist share."""
     return argname if isinstance(val, bytes | str) and len(val) > 80 else None

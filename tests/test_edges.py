@@ -36,7 +36,6 @@ LAYERS: dict[str, set[str]] = {
     "domain": {"errors"},
     "store": {"errors", "system", "domain"},
     "net": {"errors", "system", "domain"},
-    "signing": {"errors", "system", "domain"},
     "catalog": {"errors", "domain"},
     "content": {"errors", "system", "domain", "store"},
     "handlers": {"errors", "system", "domain", "net"},
@@ -48,13 +47,12 @@ LAYERS: dict[str, set[str]] = {
     "intake": {
         *("errors", "domain", "store", "net", "catalog", "content", "config"),
         *("handlers", "sources", "scanners", "registries", "benchmarks"),
-        *("signing", "system"),
     },
     "views": {"errors", "domain", "store", "catalog", "benchmarks", "intake"},
     "web": {"errors", "system", "domain", "catalog", "config", "benchmarks", "intake"},
     "cli": {
         *("errors", "system", "domain", "store", "catalog", "handlers", "config"),
-        *("benchmarks", "intake", "views", "web", "signing"),
+        *("benchmarks", "intake", "views", "web"),
     },
 }
 #: Each library and the rooms that may import it. `weighbridge.net` owns what speaks to the world, and so on.
@@ -63,8 +61,7 @@ OWNERS: dict[str, set[str]] = {
     "boto3": {"net"},
     "botocore": {"net", "sources.s3"},  # it reads through a client of net.s3
     "brotli": {"content"},
-    "cyclonedx": {"intake.bills"},
-    "cryptography": {"config", "intake.ollama_keys", "signing"},
+    "cryptography": {"config", "intake.ollama_keys"},
     "fastapi": {"web"},
     "fickling": {"content"},
     "gguf": {"content", "handlers"},
@@ -86,7 +83,6 @@ OWNERS: dict[str, set[str]] = {
     "requests": {"registries.mlflow_session"},
     "rich": {"cli", "views"},
     "ruamel": {"config"},
-    "securesystemslib": {"signing"},
     "sqlalchemy": {"catalog", "registries.mlflow_session"},  # MLflow raises its errors
     "standardwebhooks": {"intake"},
     "starlette": {"web"},
@@ -139,7 +135,6 @@ RENAMES = {
     "weighbridge.handlers.conversion": "a folder with a converted model",
     "weighbridge.registries.folder_writer": "a folder with a version",
     "weighbridge.registries.hfcache": "a snapshot, and blobs under a lock",
-    "weighbridge.scanners.clamd.snapshots": "a folder with a copy of a database",
     "weighbridge.store.local": "blobs that are whole: to their names, to the corrupt ones, to the trash",
     "weighbridge.store.piece_sums": "sums that are whole, beside their blob",
 }

@@ -15,7 +15,6 @@ _EVENTS = Table(
 )
 #: The tables and the columns, of `versions` where no table is named, that each migration added, the newest first.
 _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "0021": (("rescan_gaps", "rescans"), ()),
     "0020": ((), ("repository",)),
     "0019": (("watermarks",), ()),
     "0018": (("transit_recipients", "transits"), ()),
@@ -40,7 +39,6 @@ _ADDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "0004": ((), ("removed_at", "purged_at")),
 }
 _INDEXES = {
-    "0021": ("ix_reports_digest_scanner_version_rules_status",),
     "0020": ("ix_versions_repository",),
     "0012": ("ix_versions_model_id_id", "ix_reports_sequence"),
     "0011": ("ix_deliveries_subscription_id_state",),

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 from tests.catalog.earlier import _EVENTS, take_back
 from tests.catalog.test_catalog import settle
 from tests.catalog.test_results import result
-from tests.catalog.values import decision, manifest, report
+from tests.catalog.values import manifest, report
 from weighbridge.catalog import Attempt, Catalog, JobEnd, JobOrder, Subscription, TransitEnd
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.bundles import Bundles
@@ -28,9 +28,6 @@ from weighbridge.catalog.job_queue import JobQueue
 from weighbridge.catalog.jobs import MOST_BEGINNINGS
 from weighbridge.catalog.keys import Keys
 from weighbridge.catalog.places import Places
-from weighbridge.catalog.recalls import PolicyPass, Recalls
-from weighbridge.catalog.removals import Removals
-from weighbridge.catalog.rescans import Rescans
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.domain.audit import EMPTY, Head
@@ -38,7 +35,6 @@ from weighbridge.domain.hub_models import HubChange, HubField, HubPass, PassKind
 from weighbridge.domain.hub_news import RefreshDigest, WatchedChange
 from weighbridge.domain.manifest import FileEntry, Manifest
 from weighbridge.domain.ref import ModelRef
-from weighbridge.domain.rescans import RescanRequest
 from weighbridge.domain.version import Publication
 from weighbridge.domain.webhooks import EVENTS, Destination
 from weighbridge.errors import CatalogError
@@ -101,20 +97,9 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     "set_default": (lambda c: c.set_default("org/name", "1.0.0"), ["model.default"]),
     "withdraw": (lambda c: c.withdraw("org/name", "1.0.0", "recalled"), ["version.withdrawn"]),
     "reinstate": (lambda c: c.reinstate("org/name", "1.0.0"), ["version.reinstated"]),
-    "recalls.settle": (
-        lambda c: c.recalls.settle(c.recalls.candidate("org/name", "1.0.0"), decision("FAILED"), ()),
-        ["version.settled", "version.recalled"],
-    ),
-    "recalls.note_pass": (
-        lambda c: [
-            c.recalls.note_pass("p", "d", PolicyPass()),
-            c.recalls.note_pass("p", "d", PolicyPass(), ended=True),
-        ],
-        ["policy.applying", "policy.applied"],
-    ),
-    "removals.remove": (lambda c: c.removals.remove("org/name", "1.0.0"), ["version.removed"]),
-    "removals.purge": (
-        lambda c: [c.withdraw("org/name", "1.0.0", ""), c.removals.purge("org/name", "1.0.0")],
+    "remove": (lambda c: c.remove("org/name", "1.0.0"), ["version.removed"]),
+    "purge": (
+        lambda c: [c.withdraw("org/name", "1.0.0", ""), c.purge("org/name", "1.0.0")],
         ["version.withdrawn", "version.purged"],
     ),
     "record_served": (
@@ -150,11 +135,6 @@ CHANGES: dict[str, tuple[Callable[[Catalog], Any], list[str]]] = {
     "hub_announcements.conclude": (
         lambda c: [c.hub_announcements.conclude("hub", RefreshDigest(HubPass(1, PassKind.FULL, "", CHANGE.at)))],
         ["hub.refreshed"],
-    ),
-    "rescans.begin": (lambda c: c.rescans.begin(RescanRequest(), "host:1:x"), ["rescan.begun"]),
-    "rescans.end": (
-        lambda c: c.rescans.end(c.rescans.begin(RescanRequest(), "host:1:x"), "done"),
-        ["rescan.begun", "rescan.ended"],
     ),
     "jobs.add": (lambda c: c.jobs.add(ORDER), ["job.queued"]),
     "jobs.take": (_take_too_often, ["job.queued", "job.failed"]),
@@ -211,9 +191,7 @@ def test_the_table_above_has_every_method_that_changes_something() -> None:
     bundles = {f"bundles.{name}" for name in _changing(Bundles)}
     transits = {f"transits.{name}" for name in _changing(Transits)}
     news = {f"hub_announcements.{name}" for name in _changing(HubAnnouncements)}
-    removals = {f"removals.{name}" for name in _changing(Removals)} | {f"recalls.{name}" for name in _changing(Recalls)}
-    news |= {f"rescans.{name}" for name in _changing(Rescans)}
-    rest = removals | news | bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
+    rest = news | bundles | transits | places | jobs | keys | declarations | acknowledgements | webhooks
     assert {*_changing(Catalog), *rest} == set(CHANGES)
     assert "write()" not in inspect.getsource(Catalog) + inspect.getsource(Places), "a change without the audit log"
 

@@ -143,7 +143,7 @@ def test_the_state_is_that_of_the_whole_version(catalog: Catalog) -> None:
         assert {one.version: catalog.state("org/name", one.version) for one in catalog.versions("org/name")} == {
             one.version: (one.status, one.default) for one in catalog.versions("org/name")
         }
-    catalog.removals.remove("org/name", "1.1.0")
+    catalog.remove("org/name", "1.1.0")
     assert catalog.state("org/name", "1.1.0") is catalog.state("other", "1.0.0") is None
 
 

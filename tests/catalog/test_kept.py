@@ -26,7 +26,6 @@ WITHOUT_A_ROW = {
     "hub_models": {"add_page", "begin", "finish", "release", "remember", "remember_access", "renew"},
     "job_queue": {"renew", "give_back"},
     "keys": {"note_use"},
-    "rescans": {"add_gaps", "release", "renew"},
     "transits": {"describe", "forget", "hand_on", "use", "weighed_by"},
     "uses": {"add"},
 }

@@ -138,8 +138,8 @@ def test_rows_follow_every_change(catalog: Catalog) -> None:
                 lambda n=name, v=number: catalog.set_default(n, chance.choice([v, None])),
                 lambda n=name, v=number: catalog.withdraw(n, v, "why"),
                 lambda n=name, v=number: catalog.reinstate(n, v),
-                lambda n=name, v=number: catalog.removals.remove(n, v),
-                lambda n=name, v=number: catalog.removals.purge(n, v),
+                lambda n=name, v=number: catalog.remove(n, v),
+                lambda n=name, v=number: catalog.purge(n, v),
             ]
         )
         try:
@@ -169,7 +169,7 @@ def test_a_catalog_from_before_gets_the_same_rows(
     _filled(catalog)
     settle(catalog, "more", "1.1.0", "FAILED", "org/bert")
     settle(catalog, "gone", name="org/gone")
-    catalog.removals.remove("org/gone", "1.0.0")
+    catalog.remove("org/gone", "1.0.0")
     before = _rows(catalog)
     with catalog._database.write() as connection:
         take_back(connection, "0004")

@@ -20,22 +20,22 @@ CONFIG = digest("{}")
 def test_a_removed_version_is_seen_nowhere(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
     settle(catalog, "b", "1.1.0")
-    catalog.removals.remove("org/name", "1.1.0")
+    catalog.remove("org/name", "1.1.0")
     assert catalog.get("org/name", "1.1.0") is None
     assert [version.version for version in catalog.versions("org/name")] == ["1.0.0"]
     default = catalog.get("org/name")
     assert default is not None
     assert (default.version, default.default) == ("1.0.0", True)
     assert [(model.version, model.versions) for model in catalog.lists.models()] == [("1.0.0", 1)]
-    catalog.removals.remove("org/name", "1.1.0")
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.1.0")
+    catalog.remove("org/name", "1.0.0")
     assert catalog.lists.models() == []
     for change in (
         lambda: catalog.withdraw("org/name", "1.0.0", "x"),
         lambda: catalog.set_default("org/name", "1.0.0"),
         lambda: catalog.reinstate("org/name", "1.0.0"),
-        lambda: catalog.removals.purge("org/name", "1.0.0"),
-        lambda: catalog.removals.remove("org/name", "9.0.0"),
+        lambda: catalog.purge("org/name", "1.0.0"),
+        lambda: catalog.remove("org/name", "9.0.0"),
     ):
         with pytest.raises(CatalogError, match="knows no"):
             change()
@@ -44,7 +44,7 @@ def test_a_removed_version_is_seen_nowhere(catalog: Catalog) -> None:
 def test_what_was_purged_is_not_given_out_again_whoever_is_faster(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
     catalog.withdraw("org/name", "1.0.0", "recalled")
-    catalog.removals.purge("org/name", "1.0.0")
+    catalog.purge("org/name", "1.0.0")
     with pytest.raises(StateConflict, match="so that it cannot be given out again"):
         catalog.reinstate("org/name", "1.0.0")
     assert catalog.state("org/name", "1.0.0") == ("FAILED", False)
@@ -52,12 +52,12 @@ def test_what_was_purged_is_not_given_out_again_whoever_is_faster(catalog: Catal
     catalog.withdraw("org/name", "1.1.0", "recalled")
     catalog.reinstate("org/name", "1.1.0")
     with pytest.raises(StateConflict, match="is PASSED"):
-        catalog.removals.purge("org/name", "1.1.0")
+        catalog.purge("org/name", "1.1.0")
 
 
 def test_its_number_is_never_that_of_other_files(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     asked: list[str] = []
 
     def choose(previous: ModelVersion | None) -> str:
@@ -67,7 +67,7 @@ def test_its_number_is_never_that_of_other_files(catalog: Catalog) -> None:
     reports = (report("b"),)
     one = settle(catalog, "a", "7.7.7")
     assert one.version == "1.0.0"
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     catalog.settle_version("org/name", "mock:x", manifest("b"), CARD, decision("PASSED", reports), reports, choose)
     assert asked == ["1.0.0"]
     with pytest.raises(CatalogError, match="choose another number"):
@@ -76,11 +76,11 @@ def test_its_number_is_never_that_of_other_files(catalog: Catalog) -> None:
 
 def test_the_same_files_are_that_version_again(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     again = settle(catalog, "a", "2.0.0")
     assert (again.version, again.status, again.default) == ("1.0.0", "PASSED", True)
     catalog.withdraw("org/name", "1.0.0", "recalled")
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     assert settle(catalog, "a", "2.0.0").status == "FAILED", "removing is no way around a withdrawal"
 
 
@@ -88,7 +88,7 @@ def test_a_fixed_default_that_is_removed_is_fixed_no_longer(catalog: Catalog) ->
     settle(catalog, "a", "1.0.0")
     settle(catalog, "b", "1.1.0")
     catalog.set_default("org/name", "1.0.0")
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     default = catalog.get("org/name")
     assert default is not None
     assert (default.version, default.default) == ("1.1.0", True)
@@ -97,7 +97,7 @@ def test_a_fixed_default_that_is_removed_is_fixed_no_longer(catalog: Catalog) ->
 def test_an_upload_of_a_removed_version_does_not_become_visible(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
     assert catalog.places.begin_upload("org/name", "1.0.0", "export", "/there")
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     assert not catalog.places.add("org/name", "1.0.0", Publication("export", "/there/1", (), "/there"))
     assert not catalog.places.begin_upload("org/name", "1.0.0", "export", "/there")
     assert [place.address for place in catalog.places.of("org/name", "1.0.0")] == ["/there"]
@@ -106,29 +106,29 @@ def test_an_upload_of_a_removed_version_does_not_become_visible(catalog: Catalog
 
 
 def test_which_blobs_are_needed(catalog: Catalog) -> None:
-    assert catalog.removals.blank
-    assert catalog.removals.needed() == set()
+    assert catalog.blank
+    assert catalog.needed() == set()
     settle(catalog, "a", "1.0.0")
     settle(catalog, "b", "1.1.0", "FAILED")
     settle(catalog, "c", "1.0.0", name="other")
-    assert not catalog.removals.blank
-    assert catalog.removals.needed() == {CONFIG, digest("a"), digest("b"), digest("c")}
-    catalog.removals.purge("org/name", "1.1.0")
-    assert catalog.removals.needed() == {CONFIG, digest("a"), digest("c")}
-    catalog.removals.remove("other", "1.0.0")
-    catalog.removals.remove("org/name", "1.0.0")
-    assert catalog.removals.needed() == set()
-    assert not catalog.removals.blank
+    assert not catalog.blank
+    assert catalog.needed() == {CONFIG, digest("a"), digest("b"), digest("c")}
+    catalog.purge("org/name", "1.1.0")
+    assert catalog.needed() == {CONFIG, digest("a"), digest("c")}
+    catalog.remove("other", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
+    assert catalog.needed() == set()
+    assert not catalog.blank
     settle(catalog, "b", "1.1.0", "FAILED")
-    assert catalog.removals.needed() == {CONFIG, digest("b")}, "what was purged and taken in again is whole again"
+    assert catalog.needed() == {CONFIG, digest("b")}, "what was purged and taken in again is whole again"
 
 
 def test_only_what_failed_is_purged_and_its_verdict_stays(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
     settle(catalog, "b", "1.1.0", "FAILED")
     with pytest.raises(CatalogError, match="weighbridge rm"):
-        catalog.removals.purge("org/name", "1.0.0")
-    catalog.removals.purge("org/name", "1.1.0")
+        catalog.purge("org/name", "1.0.0")
+    catalog.purge("org/name", "1.1.0")
     purged = catalog.get("org/name", "1.1.0")
     assert purged is not None
     assert (purged.purged, purged.status) == (True, "FAILED")
@@ -140,7 +140,7 @@ def test_the_history_of_a_model_is_its_own(catalog: Catalog) -> None:
     settle(catalog, "a", "1.0.0")
     settle(catalog, "a", "1.0.0", name="org/name-2")
     catalog.set_default("org/name", None)
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     kinds = [(row.action, row.object) for row in catalog.audit.of_model("org/name")]
     assert kinds == [
         ("version.settled", "org/name@1.0.0"),

@@ -40,7 +40,7 @@ def test_withdrawn_and_removed_versions(catalog: Catalog) -> None:
     add(catalog, "one", f"hf:org/one@{COMMIT}")
     add(catalog, "two", f"hf:org/two@{COMMIT}")
     catalog.withdraw("one", "1.0.0", "recalled")
-    catalog.removals.remove("two", "1.0.0")
+    catalog.remove("two", "1.0.0")
     (found,) = catalog.repositories.versions(["org/one", "org/two"])
     assert (found.status, found.withdrawn) == ("FAILED", "recalled")
 

@@ -123,7 +123,7 @@ def test_after_many_changes_all_texts_are_read_again(
     assert names(other, search="org") == []
     for number in range(4):
         settle(catalog, str(number), name=f"org/{number}")
-    catalog.removals.remove("org/1", "1.0.0")
+    catalog.remove("org/1", "1.0.0")
     assert names(other, search="org") == ["org/0", "org/2", "org/3"]
     catalog.declarations.change("org/2", {"description": "A new one."})
     assert names(other.acting("key:ci"), search="new ONE") == ["org/2"]

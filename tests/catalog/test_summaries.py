@@ -20,8 +20,8 @@ def _filled(catalog: Catalog) -> Catalog:
         catalog.places.add("org/a", "1.0.0", Publication(registry, f"at {registry}", (), registry))
     catalog.withdraw("org/c", "1.0.0", "recalled")
     settle(catalog, "gone", "3.0.0", name="org/c")
-    catalog.removals.remove("org/c", "3.0.0")
-    catalog.removals.purge("org/b", "1.1.0")
+    catalog.remove("org/c", "3.0.0")
+    catalog.purge("org/b", "1.1.0")
     return catalog
 
 

@@ -48,7 +48,7 @@ def test_what_comes_again_is_as_young_as_its_newest_arrival(catalog: Catalog) ->
     settle(catalog)
     attempt(catalog, "mirror")
     first = only(catalog).taken_in_at
-    catalog.removals.remove("org/name", "1.0.0", "evicted")
+    catalog.remove("org/name", "1.0.0", "evicted")
     assert catalog.uses.versions() == []
     settle(catalog)
     attempt(catalog, "mirror")
@@ -62,6 +62,6 @@ def test_a_fixed_default_and_files_are_known(catalog: Catalog) -> None:
     assert only(catalog).fixed
     assert set(catalog.uses.files()) == {only(catalog).manifest}
     catalog.withdraw("org/name", "1.0.0", "")
-    catalog.removals.purge("org/name", "1.0.0")
+    catalog.purge("org/name", "1.0.0")
     assert only(catalog).purged
     assert catalog.uses.files() == {}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.intake.shelf import DENY, WAIVER, Shelf
 from weighbridge.cli import app
 from weighbridge.domain.presets import PRESETS
 from weighbridge.domain.rules import RULES
@@ -61,25 +60,3 @@ def test_check_accepts_a_file_that_names_rules_and_areas(capsys: pytest.CaptureF
     )
     assert app.run(["policy", "check", "mine.yaml"]) == 0
     assert "valid" in capsys.readouterr().out
-
-
-def test_a_policy_is_tried_then_becomes_the_one_of_ingests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.open() as workspace:
-        shelf.put(workspace, "m", "1.0.0")
-    Path("next.yaml").write_text(DENY)
-    assert app.run(["policy", "test", "next.yaml", "-q"]) == 2
-    said = capsys.readouterr().out
-    assert "m@1.0.0" in said
-    assert "1 would be withdrawn" in said
-    assert not Path("policy.yaml").exists()
-    assert app.run(["policy", "apply", "-q"]) == 0, "the policy of today is another one"
-    capsys.readouterr()
-    assert app.run(["policy", "apply", "next.yaml", "--json"]) == 2
-    done = json.loads(capsys.readouterr().out)
-    assert [(one["name"], one["before"], one["after"]) for one in done["flips"]] == [("m", "PASSED", "FAILED")]
-    assert Path("policy.yaml").read_text() == DENY
-    Path("next.yaml").write_text(DENY + WAIVER)
-    assert app.run(["policy", "apply", "next.yaml", "-q"]) == 0
-    assert "1 let in" in capsys.readouterr().out
-    assert app.run(["policy", "apply", "strict"]) == 64

@@ -33,7 +33,7 @@ def test_each_change_is_seen(catalog: Catalog) -> None:
     changed = kept.version("org/name", "1.0.0")
     assert changed is not None
     assert changed.status == "FAILED"
-    catalog.removals.remove("org/name", "1.0.0")
+    catalog.remove("org/name", "1.0.0")
     assert kept.version("org/name", "1.0.0") is None
     assert kept.model("org/name") is None
 

@@ -135,7 +135,7 @@ def test_what_was_withdrawn(resources: Resources) -> None:
     assert "1.1.0" not in revisions("models", "org/name", ANONYMOUS, resources).numbers
     resources.catalog.reinstate("org/name", "1.1.0")
     refuse_ended(given, resources)
-    resources.catalog.removals.remove("org/name", "1.1.0")
+    resources.catalog.remove("org/name", "1.1.0")
     with pytest.raises(NotInCatalog):
         refuse_ended(given, resources)
 

@@ -35,7 +35,7 @@ def test_a_ranking_is_of_the_catalog_as_it_is_now(catalog: Catalog) -> None:
     catalog.reinstate("a/one", "1.0.0")
     catalog.add_result(result(settle(catalog, "1.0.0", "c", "c"), 0.5))
     assert names(everything, catalog) == ["c", "a/one", "a/two", "b/three"]
-    catalog.removals.remove("c", "1.0.0")
+    catalog.remove("c", "1.0.0")
     assert names(everything, catalog) == ["a/one", "a/two", "b/three"]
 
 

@@ -9,11 +9,9 @@ import pytest
 from tests.services.clamd import signatures
 from weighbridge.config.settings import Settings
 from weighbridge.domain.progress import Silent
-from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.intake.asker import Asker
 from weighbridge.intake.inspecting import inspect_folder
-from weighbridge.intake.resources import Resources
 from weighbridge.intake.workspace import Workspace, open_resources, workspace_of
 
 _POLICY = "name: any\nextends: standard\nclamav: {database: any}\nlicence: {unknown: ignore}\n"
@@ -49,47 +47,6 @@ def test_new_signatures_reach_the_next_piece_of_work_and_not_the_present_one(fol
             assert judged(first) == before
         with workspace_of(resources, Asker(folder=folder)) as third:
             assert third.engines is second.engines, "nothing is opened anew without a reason"
-
-
-def test_a_report_names_the_signatures_that_its_work_began_with(folder: Path) -> None:
-    """Today's engine is asked for by others while a piece of work scans."""
-    database = signatures(folder / "signatures")
-    settings = Settings(home=folder / "home", clamav_database=database)
-    with open_resources(settings) as resources, workspace_of(resources, Asker(folder=folder)) as first:
-        engine = first.engines.engines["clamav"]
-        (database / "more.ndb").write_text(f"Some.Day:0:*:{_WORD.hex()}\n")
-        with workspace_of(resources, Asker(folder=folder)) as second:
-            assert second.engines.engines["clamav"] != engine
-        (folder / "model" / "README.md").write_bytes(_WORD + b" that nobody scanned before")
-        version = inspect_folder(folder / "model", first, "policy.yaml")
-    assert {report.rules for report in version.reports if report.scanner == "clamav"} == {engine.rules}
-    assert version.status == "PASSED", "its clamd is that of before"
-
-
-@pytest.mark.parametrize("busy", [False, True])
-def test_broken_signatures_leave_the_old_ones_at_work(
-    folder: Path, busy: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    database = signatures(folder / "signatures")
-    settings = Settings(home=folder / "home", clamav_database=database)
-    with open_resources(settings) as resources:
-        with workspace_of(resources, Asker(folder=folder)) as first:
-            before = inspect_folder(folder / "model", first, "policy.yaml")
-            if busy:
-                _inspect_broken(folder, database, resources, before)
-        if not busy:
-            _inspect_broken(folder, database, resources, before)
-        assert "The new signatures are not used" in caplog.text
-        (database / "broken.ndb").write_text(f"Some.Day:0:*:{_WORD.hex()}\n")
-        with workspace_of(resources, Asker(folder=folder)) as third:
-            assert inspect_folder(folder / "model", third, "policy.yaml").status == "FAILED"
-
-
-def _inspect_broken(folder: Path, database: Path, resources: Resources, before: ModelVersion) -> None:
-    (database / "broken.ndb").write_text("this is no signature\n")
-    for _ in range(2):
-        with workspace_of(resources, Asker(folder=folder)) as workspace:
-            assert inspect_folder(folder / "model", workspace, "policy.yaml").reports == before.reports
 
 
 def test_signatures_that_are_gone_are_no_clean_bill(folder: Path) -> None:

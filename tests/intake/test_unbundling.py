@@ -299,7 +299,7 @@ def test_no_collection_meanwhile_takes_a_blob(far: Side, office: Side, sent: Pat
             assert {one.version.status for one in done.versions} == {"PASSED"}
             assert check_store(workspace.store, [one.version for one in done.versions], Silent(), 2).sound
             for one in done.versions:
-                workspace.catalog.removals.remove("org/tiny", one.version.version)
+                workspace.catalog.remove("org/tiny", one.version.version)
 
 
 def _import(side: Side, path: Path) -> None:

@@ -21,7 +21,6 @@ from weighbridge.catalog import JobOrder, Subscription
 from weighbridge.config.settings import Settings
 from weighbridge.domain.access import ROLES, Caller, Role, new_key
 from weighbridge.domain.clock import utc_now
-from weighbridge.domain.rescans import RescanRequest
 from weighbridge.domain.webhooks import EVENTS, Destination
 from weighbridge.intake.callers import create_key
 from weighbridge.web.app import create_api
@@ -78,8 +77,6 @@ OPERATIONS: dict[tuple[str, str], Access] = {
     ("post", "/api/models/{id}/scan"): Access("publisher"),
     ("get", "/api/models/{id}/versions"): Access("reader"),
     ("post", "/api/models/{id}/versions"): Access("publisher"),
-    ("get", "/api/models/{id}/versions/{version}/attestations"): Access("reader"),
-    ("get", "/api/models/{id}/versions/{version}/bom"): Access("reader"),
     ("delete", "/api/models/{id}/versions/{version}"): Access("publisher"),
     ("delete", "/api/models/{id}/versions/{version}?purge=true"): Access("admin"),
     ("get", "/api/models/{id}/versions/{version}"): Access("reader"),
@@ -87,9 +84,6 @@ OPERATIONS: dict[tuple[str, str], Access] = {
     ("get", "/api/models/{id}/versions/{version}/findings"): Access("reader"),
     ("post", "/api/models/{id}/versions/{version}/reinstate"): Access("publisher"),
     ("get", "/api/models/{id}/versions/{version}/reports"): Access("reader"),
-    ("get", "/api/rescans"): Access("admin"),
-    ("post", "/api/rescans"): Access("admin", body={"models": [NO_MODEL]}),
-    ("get", "/api/rescans/{rescan}"): Access("admin"),
     ("get", "/api/webhooks"): Access("publisher", elsewhere=200),  # The caller's own ones.
     ("post", "/api/webhooks"): Access("publisher", elsewhere=422),  # Its messages are about the key's models only.
     ("get", "/api/webhooks/callback-secret"): Access("publisher", elsewhere=200),  # The caller's own one.
@@ -153,20 +147,11 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
 
 def _ids(served: Served) -> dict[str, str]:
     """Return what the parameters of paths may name: a model, a job that has ended, and somebody's subscription."""
-    served.catalog.rescans.begin(RescanRequest(), "host:1:x")
     job = served.catalog.jobs.cancel(served.catalog.jobs.add(JobOrder("ingest", MODEL, {}, "key:somebody")).id)
     made = served.catalog.subscriptions.add(
         Subscription(Destination("https://8.8.8.8/", "x"), EVENTS, (), "key:somebody")
     )
-    return {
-        "id": MODEL,
-        "version": "1.0.0",
-        "job": job.id,
-        "webhook": made.id,
-        "delivery": "none",
-        "repo_id": "none",
-        "rescan": "1",
-    }
+    return {"id": MODEL, "version": "1.0.0", "job": job.id, "webhook": made.id, "delivery": "none", "repo_id": "none"}
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -191,8 +176,7 @@ QUESTIONS = {"/api/models/{id}/license/check"}
 
 
 def test_without_a_key_an_open_registry_can_be_read_and_no_more(served: Served) -> None:
-    ids = ("id", "version", "job", "webhook", "delivery", "repo_id", "rescan")
-    asked = Keys(served, {}, {}, {}, dict.fromkeys(ids, "none"))
+    asked = Keys(served, {}, {}, {}, dict.fromkeys(("id", "version", "job", "webhook", "delivery", "repo_id"), "none"))
     for (method, path), access in OPERATIONS.items():
         is_open = access.role == "reader" and (method == "get" or path in QUESTIONS)
         assert (asked.status(method, path, {}, access.body) != 401) == is_open, (method, path)

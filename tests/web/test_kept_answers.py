@@ -59,7 +59,7 @@ def test_no_answer_is_older_than_the_newest_change(served: Served) -> None:
             asked = {"If-None-Match": before[answer]}
             assert served.get(ANSWERS[answer], headers=asked).status_code == 200, (name, answer)
         before = after
-    served.catalog.removals.remove(NAME, "1.0.0")
+    served.catalog.remove(NAME, "1.0.0")
     assert served.get(ANSWERS["model"]).status_code == 404
 
 

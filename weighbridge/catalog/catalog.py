@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from weighbridge.catalog import ingests, manifests, reports, results, versions
+from weighbridge.catalog import ingests, manifests, removals, reports, results, versions
 from weighbridge.catalog.acknowledgements import Acknowledgements
 from weighbridge.catalog.audit import AuditLog
 from weighbridge.catalog.branches import Branches
@@ -27,11 +27,8 @@ from weighbridge.catalog.listings import ModelSummary
 from weighbridge.catalog.lists import Lists
 from weighbridge.catalog.measurements import Measurements
 from weighbridge.catalog.places import Places
-from weighbridge.catalog.recalls import Recalls, record_verdict
 from weighbridge.catalog.regressions import regressions
-from weighbridge.catalog.removals import Removals
 from weighbridge.catalog.repositories import Repositories
-from weighbridge.catalog.rescans import Rescans
 from weighbridge.catalog.subscriptions import Subscriptions
 from weighbridge.catalog.transits import Transits
 from weighbridge.catalog.uses import VersionUses
@@ -62,10 +59,7 @@ class Catalog:
         keys: by what callers are known.
         lists: models and versions in lists, read without files and reports.
         places: the registries that have each version.
-        recalls: versions that are judged again, and what has to be taken back.
-        removals: versions that are removed, and blobs that are needed.
         repositories: what is here of the repositories of a Hub.
-        rescans: other looks at what passed, with newer engines.
         subscriptions: who is told of which changes.
         transits: what the mirror hands on before its verdict, and to whom.
         uses: when versions were last asked for, and which of them came in by the mirror.
@@ -85,10 +79,7 @@ class Catalog:
         self.lists = lists or Lists(self._database)
         self._measurements = Measurements(self._database)
         self.places = Places(changes)
-        self.recalls = Recalls(changes)
-        self.removals = Removals(changes)
         self.repositories = Repositories(self._database)
-        self.rescans = Rescans(changes)
         self.subscriptions = Subscriptions(changes)
         self.transits = Transits(changes)
         self.uses = VersionUses(self._database)
@@ -282,7 +273,12 @@ class Catalog:
         settlement = Settlement(name, source_uri, manifest, card, decision, tuple(reports))
         with self._changes.begin() as change:
             version, before = versions.settle(change.connection, settlement, choose, change.now)
-            record_verdict(change, f"{name}@{version.version}", before, version.status, settlement)
+            change.record(
+                "version.settled",
+                f"{name}@{version.version}",
+                before={"status": before} if before else None,
+                after={"status": version.status, "manifest": str(manifest.digest), "policy": decision.policy},
+            )
         return version
 
     def get(self, name: str, version: str | None = None) -> ModelVersion | None:
@@ -360,6 +356,29 @@ class Catalog:
             after = {"status": status, "reason": reason} if reason else {"status": status}
             change.record("version.reinstated", f"{name}@{version}", before={"status": before}, after=after)
 
+    def remove(self, name: str, version: str, reason: str = "") -> None:
+        """Hide a version: nothing shows it, and no upload of it becomes visible; a second call is harmless.
+
+        Its number belongs to its files for good: an ingest of the same files restores the version, and a withdrawal.
+
+        Raises:
+            CatalogError: there was never such a version.
+        """
+        with self._changes.begin() as change:
+            before = removals.remove(change.connection, name, version, change.now)
+            after = {"reason": reason} if reason else None
+            change.record("version.removed", f"{name}@{version}", before={"status": before}, after=after)
+
+    def purge(self, name: str, version: str) -> None:
+        """Mark the bytes of a FAILED version as no longer needed; its verdict stays.
+
+        Raises:
+            CatalogError: no such version, or it is not FAILED.
+        """
+        with self._changes.begin() as change:
+            removals.purge(change.connection, name, version, change.now)
+            change.record("version.purged", f"{name}@{version}", before={"purged": False}, after={"purged": True})
+
     def record_served(self, name: str, version: str, manifest: Digest, address: str) -> None:
         """Record in the audit log that the actor is given files of a version, at an address; call it before.
 
@@ -367,3 +386,14 @@ class Catalog:
         """
         with self._changes.begin() as change:
             change.record(SERVED, f"{name}@{version}", after={"manifest": str(manifest), "address": address})
+
+    def needed(self) -> set[Digest]:
+        """Return every blob of every version, whatever its status, except removed and purged ones."""
+        with self._database.read() as connection:
+            return removals.needed(connection)
+
+    @property
+    def blank(self) -> bool:
+        """Whether the catalog has never had a model."""
+        with self._database.read() as connection:
+            return removals.is_blank(connection)

@@ -22,7 +22,7 @@ from weighbridge.domain.decision import Reason
 from weighbridge.domain.webhooks import Destination
 from weighbridge.errors import KeyReused, NotInCatalog, StateConflict, TooManyAtOnce
 
-JobKind = Literal["ingest", "rescan", "rescan_all", "purge"]
+JobKind = Literal["ingest", "rescan", "purge"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[JobState, ...] = get_args(JobState)
 #: How often a job is begun: after that, it is what ends the processes that work on it.
@@ -39,9 +39,9 @@ class JobOrder:
 
     Attributes:
         kind: the kind of work.
-        name: the model's name; empty for a rescan of all.
+        name: the model's name.
         request: plain JSON: `IngestRequest.to_json`; name and version of what is scanned again; name and versions of
-            what is purged; `RescanRequest.to_json`.
+            what is purged.
         asker: who asks, as the audit log names callers.
         key: the caller's own key for this order, so that sending it twice asks once; empty for none.
         declared: what the caller says of the model, such as a changelog; plain JSON.
@@ -77,7 +77,7 @@ class JobEnd:
     Attributes:
         state: `done` with a verdict, whichever it is, or when it is purged; `failed` where the work could not be done;
             `cancelled`.
-        status: the version's status; PURGED; SCANNED for a rescan of all; empty without either.
+        status: the version's status; PURGED; empty without either.
         version: the version's number; empty without one.
         reasons: those of the verdict.
         warnings: what the asker should know besides, a sentence each.

@@ -100,8 +100,6 @@ def _data(connection: Connection, event: EventType, row: AuditRow) -> dict[str, 
     about |= {"status": after.get("status"), "previous_status": before.get("status")}
     if event == "version.withdrawn":
         return about | {"reason": after.get("reason", "")}
-    if event == "version.recalled":
-        about |= {"default": after.get("default") or None}
     return about | {"reasons": _reasons(connection, model, version)}
 
 

@@ -35,14 +35,12 @@ class RegistryPlace:
         address: its address; empty in records from before addresses were stored.
         uploading: whether only an upload to it is recorded.
         dead: whether that upload is too old to be still running.
-        begun_at: when that upload began; None where the version is published.
     """
 
     registry: str
     address: str
     uploading: bool = False
     dead: bool = False
-    begun_at: datetime | None = None
 
 
 def begin_upload(connection: Connection, version_id: int, registry: str, address: str, now: datetime) -> None:
@@ -96,8 +94,9 @@ def places(connection: Connection, version_id: int, now: datetime) -> list[Regis
     found = {(row.registry, row.address): RegistryPlace(row.registry, row.address) for row in rows}
     for row in connection.execute(select(uploads).where(uploads.c.version_id == version_id)):
         dead = now - row.begun_at > UPLOAD_LIFETIME
-        place = RegistryPlace(row.registry, row.address, uploading=True, dead=dead, begun_at=row.begun_at)
-        found.setdefault((row.registry, row.address), place)
+        found.setdefault(
+            (row.registry, row.address), RegistryPlace(row.registry, row.address, uploading=True, dead=dead)
+        )
     return [found[key] for key in sorted(found)]
 
 

@@ -12,52 +12,10 @@ from datetime import datetime
 from sqlalchemy import Connection, exists, select
 
 from weighbridge.catalog import listings, schema
-from weighbridge.catalog.changes import Changes
 from weighbridge.catalog.versions import lock, require
 from weighbridge.domain.decision import VersionStatus
 from weighbridge.domain.digest import Digest
 from weighbridge.errors import StateConflict
-
-
-class Removals:
-    """The removals of a catalog; `Catalog.removals` is one. Its methods raise as the catalog's do."""
-
-    def __init__(self, changes: Changes) -> None:
-        self._changes, self._database = changes, changes.database
-
-    def remove(self, name: str, version: str, reason: str = "") -> None:
-        """Hide a version: nothing shows it, and no upload of it becomes visible; a second call is harmless.
-
-        Its number belongs to its files for good: an ingest of the same files restores the version, and a withdrawal.
-
-        Raises:
-            CatalogError: there was never such a version.
-        """
-        with self._changes.begin() as change:
-            before = remove(change.connection, name, version, change.now)
-            after = {"reason": reason} if reason else None
-            change.record("version.removed", f"{name}@{version}", before={"status": before}, after=after)
-
-    def purge(self, name: str, version: str) -> None:
-        """Mark the bytes of a FAILED version as no longer needed; its verdict stays.
-
-        Raises:
-            CatalogError: no such version, or it is not FAILED.
-        """
-        with self._changes.begin() as change:
-            purge(change.connection, name, version, change.now)
-            change.record("version.purged", f"{name}@{version}", before={"purged": False}, after={"purged": True})
-
-    def needed(self) -> set[Digest]:
-        """Return every blob of every version, whatever its status, except removed and purged ones."""
-        with self._database.read() as connection:
-            return needed(connection)
-
-    @property
-    def blank(self) -> bool:
-        """Whether the catalog has never had a model."""
-        with self._database.read() as connection:
-            return is_blank(connection)
 
 
 def remove(connection: Connection, name: str, version: str, now: datetime) -> VersionStatus:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, exists, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from weighbridge.catalog import schema
 from weighbridge.catalog.database import insert
@@ -17,8 +17,6 @@ from weighbridge.catalog.manifests import batches
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.report import ScanReport
 
-#: The columns that say when a report came.
-_ARRIVAL = ("sequence", "recorded_at")
 _links = schema.version_reports
 _LINKED = (
     select(_links.c.version_id, schema.reports.c.content)
@@ -34,21 +32,10 @@ def add(connection: Connection, reports: Iterable[ScanReport], now: datetime) ->
     places = {report.id: (place, report) for place, report in enumerate(reports, start=newest + 1)}
     # Rows are written in the order of ids, so that two processes with the same reports cannot deadlock.
     statement = insert(connection, table)
-    changes = {name: case((_replaced(), statement.excluded[name]), else_=table.c[name]) for name in _ARRIVAL}
+    changes = {"sequence": statement.excluded.sequence, "recorded_at": statement.excluded.recorded_at}
     statement = statement.on_conflict_do_update(index_elements=["id"], set_=changes)
     for batch in batches(sorted(places)):
         connection.execute(statement, [_row(*places[id_], now) for id_ in batch])
-
-
-def _replaced() -> Any:
-    """Return the condition that another report has taken a stored one's place.
-
-    One that still counts keeps its place among those of other engines: a process that goes on with an older engine
-    stores what it knew before, and that is no newer than what a newer engine reported meanwhile.
-    """
-    table, other = schema.reports, schema.reports.alias()
-    same = (other.c[name] == table.c[name] for name in ("digest", "scanner", "version", "rules", "subject"))
-    return exists().where(*same, other.c.sequence > table.c.sequence)
 
 
 def _row(place: int, report: ScanReport, now: datetime) -> dict[str, Any]:
@@ -76,15 +63,6 @@ def newest(connection: Connection, digests: Iterable[Digest]) -> list[ScanReport
             report = ScanReport.from_json(content)
             found[report.key] = report
     return [found[key] for key in sorted(found)]
-
-
-def arrived(connection: Connection, digests: Iterable[Digest]) -> list[ScanReport]:
-    """Return every report that is stored for these blobs, in the order in which they arrived."""
-    table, found = schema.reports, list[tuple[int, ScanReport]]()
-    for batch in batches(sorted({str(digest) for digest in digests})):
-        rows = connection.execute(select(table.c.sequence, table.c.content).where(table.c.digest.in_(batch)))
-        found += [(row.sequence, ScanReport.from_json(row.content)) for row in rows]
-    return [report for _, report in sorted(found, key=lambda one: one[0])]
 
 
 def by_id(connection: Connection, id_: str) -> ScanReport | None:

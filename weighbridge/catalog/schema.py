@@ -1,8 +1,8 @@
 """The catalog's tables, for SQLite and PostgreSQL alike.
 
-Not here: those of webhooks (catalog.webhook_tables), Hubs (catalog.upstream_tables), transits (catalog.transit_tables)
-and rescans (catalog.rescan_tables), how they are created (`migrations`), or read and written (manifests, versions,
-reports, results, jobs).
+Not here: those of webhooks (catalog.webhook_tables), Hubs (catalog.upstream_tables) and transits
+(catalog.transit_tables), how they are created (`migrations`), or read and written (manifests, versions, reports,
+results, jobs).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from weighbridge.catalog.column_types import Moment, PlainText
 
 #: The newest migration's id; a test holds that it is the head of `migrations/versions`.
-HEAD = "0021"
+HEAD = "0020"
 
 metadata = MetaData(
     naming_convention={
@@ -84,7 +84,6 @@ reports = Table(
     Column("sequence", BigInteger, nullable=False, comment="order of arrival: of one key, the greatest counts"),
     Column("recorded_at", Moment, nullable=False),
     Index(None, "digest", "sequence"),
-    Index(None, "digest", "scanner", "version", "rules", "status"),  # Which blobs are due is read of it alone.
     Index(None, "sequence"),
 )
 

@@ -132,12 +132,6 @@ def listed(connection: Connection, name: str) -> list[ModelVersion]:
     return _load(connection, _LISTED, name=name)
 
 
-def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, ModelVersion]:
-    """Return versions by the ids of their rows, removed ones included."""
-    rows = _load(connection, _BY_IDS, ids=ids)
-    return dict(zip(sorted(ids), rows, strict=True))
-
-
 def origins(connection: Connection, name: str) -> set[tuple[str, ...]]:
     """Return the origins of a model's versions, removed ones included."""
     models, table = schema.models, schema.versions
@@ -306,7 +300,6 @@ _NAMED, _PRESENT = schema.models.c.name == bindparam("name"), schema.versions.c.
 _OF_MODEL = _ALL.where(_NAMED, _PRESENT)
 _NUMBER = schema.versions.c.version == bindparam("version")
 _NUMBERED = _OF_MODEL.where(_NUMBER)
-_BY_IDS = _ALL.where(schema.versions.c.id.in_(bindparam("ids", expanding=True))).order_by(schema.versions.c.id)
 _HAVING = _OF_MODEL.where(schema.versions.c.manifest_digest == bindparam("digest"))
 _SHOWN = _OF_MODEL.where(schema.versions.c.id == schema.listings.c.version_id)
 _LISTED = _OF_MODEL.order_by(schema.versions.c.id.desc())
@@ -319,7 +312,7 @@ def _one(connection: Connection, query: Select[Any], **values: str) -> ModelVers
     return found[0] if found else None
 
 
-def _load(connection: Connection, query: Select[Any], **values: str | Sequence[int]) -> list[ModelVersion]:
+def _load(connection: Connection, query: Select[Any], **values: str) -> list[ModelVersion]:
     rows = connection.execute(query, values).all()
     ids = [row.id for row in rows]
     files = manifests.load(connection, (row.manifest_digest for row in rows))

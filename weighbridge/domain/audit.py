@@ -21,8 +21,6 @@ from weighbridge.errors import UsageError
 SERVED = "version.served"
 #: The action of a row that says who was given files before a verdict, and the verdict was bad, or there was none.
 EXPOSED = "version.exposed"
-#: The action of a row that says that a version which had passed is taken back, as its verdict is another one now.
-RECALLED = "version.recalled"
 #: Flaws after which a log is not examined further.
 MAX_FLAWS = 100
 

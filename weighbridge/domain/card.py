@@ -38,7 +38,6 @@ FIELDS = {
     "task": "what it is for, in the Hub's words: text-generation, feature-extraction",
     "licence": "SPDX expression, or the licence's own name",
     "base_model": "what it was made from",
-    "datasets": "data sets that it was made with, as its publisher names them",
     "languages": "ISO 639 codes",
     "tags": "free words",
     "description": "one sentence",

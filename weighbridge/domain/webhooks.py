@@ -22,7 +22,6 @@ EventType = Literal[
     "version.passed",
     "version.quarantined",
     "version.withdrawn",
-    "version.recalled",
     "version.regressed",
     "licence.acknowledged",
     "hub.model.changed",

@@ -68,7 +68,7 @@ def collect(
         InvalidConfiguration: a lock cannot be read; nothing was deleted.
     """
     catalog, locks = workspace.catalog, list[Path]()
-    if catalog.removals.blank and next(workspace.store.digests(), None) is not None:
+    if catalog.blank and next(workspace.store.digests(), None) is not None:
         raise CatalogError(
             f"The catalog knows no model, and the store at {workspace.store.root} has blobs: nothing was deleted.",
             "Check WEIGHBRIDGE_HOME and WEIGHBRIDGE_CATALOG_URL: the catalog of this store knows what is needed.",
@@ -77,7 +77,7 @@ def collect(
     def needed() -> set[Digest]:
         locked = locked_manifests(models)
         locks.extend(locked)
-        return catalog.removals.needed() | blobs_of(one for found in locked.values() for one in found)
+        return catalog.needed() | blobs_of(one for found in locked.values() for one in found)
 
     among = None if of is None else {one.digest for version in of for one in version.manifest.files if one.digest}
     done = sweep(workspace.store, needed, older_than_days * _DAY_S, among=among, limit=limit, dry_run=dry_run)

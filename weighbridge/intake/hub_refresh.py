@@ -7,6 +7,9 @@ Not here: requests (net.hub.listing), rows (catalog.hub_models), what is announc
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -18,13 +21,14 @@ from functools import partial
 from threading import Thread
 from typing import TypeVar
 
+import psutil
+
 from weighbridge.catalog.hub_models import HubCatalog
 from weighbridge.domain.hub_models import HubChange, HubModel, HubPass, PassKind
 from weighbridge.domain.refresh_request import RefreshRequest
 from weighbridge.errors import CatalogUnavailable, SourceMisbehaved, StateConflict, WeighbridgeError
 from weighbridge.intake.hub_listing import open_listing
 from weighbridge.intake.hub_news import HubNews
-from weighbridge.intake.process_owner import is_gone, own_name
 from weighbridge.intake.workspace import Workspace
 from weighbridge.net.hub.listing import ListedPage, ModelListing
 
@@ -62,7 +66,7 @@ def refresh(
     """
     catalog = workspace.resources.hub_catalog
     since = _since(catalog) if request.kind is PassKind.RECENT else None
-    owner = own_name()
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     begun = _begin(catalog, request, owner, workspace.clock())
     waits = _Waits(workspace, catalog, begun.number, owner)
 
@@ -92,10 +96,16 @@ def _begin(catalog: HubCatalog, request: RefreshRequest, owner: str, at: datetim
         return catalog.begin(request.kind, request.selection, owner, at)
     except CatalogUnavailable as error:
         other, running = str(error.facts.get("owner", "")), catalog.state().running
-        if running is None or not is_gone(other):
+        if running is None or not _is_gone(other):
             raise
         catalog.release(int(error.facts.get("number", running.number)), other)
     return catalog.begin(request.kind, request.selection, owner, at)
+
+
+def _is_gone(owner: str) -> bool:
+    """Return whether a pass's owner was a process of this machine that is no more."""
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    return host == socket.gethostname() and rest.isdigit() and not psutil.pid_exists(int(rest))
 
 
 def _since(catalog: HubCatalog) -> datetime:

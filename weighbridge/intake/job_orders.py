@@ -15,10 +15,8 @@ from weighbridge.domain.access import Caller
 from weighbridge.domain.names import checked_name
 from weighbridge.domain.next_version import checked_number
 from weighbridge.domain.request import IngestRequest
-from weighbridge.domain.rescans import RescanRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import InvalidReference, StateConflict
-from weighbridge.intake.lookup import exact
 from weighbridge.intake.webhook_receivers import callback_of
 from weighbridge.intake.withdrawing import withdraw
 from weighbridge.intake.workspace import Workspace
@@ -88,20 +86,6 @@ def order_rescan(version: ModelVersion, slip: OrderSlip, workspace: Workspace) -
         )
     request = {"name": version.name, "version": version.version}
     return _queue("rescan", version.name, request, slip, workspace)
-
-
-def order_rescan_of_all(request: RescanRequest, slip: OrderSlip, workspace: Workspace) -> StoredJob:
-    """Queue a rescan of what passed, or of some models and versions.
-
-    Raises:
-        NotInCatalog: there is no such model or version.
-        UsageError: the callback may not go where it is to go; or the key belongs to another order.
-        TooManyAtOnce: too many jobs wait.
-    """
-    for one in request.models:
-        named, _, number = one.partition("@")
-        exact(workspace.catalog, named, number)
-    return _queue("rescan_all", "", request.to_json(), slip, workspace)
 
 
 def order_purge(name: str, number: str, reason: str, slip: OrderSlip, workspace: Workspace) -> StoredJob:

@@ -16,7 +16,6 @@ from weighbridge.domain.text import shown
 STEPS = {
     "ingest": ("resolve", "fetch", "scan", "verify", "describe", "decide", "publish"),
     "rescan": ("scan", "describe", "decide", "publish"),
-    "rescan_all": ("rescan",),
     "purge": ("delete",),
 }
 #: This step begins while the one before it still runs.

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from weighbridge.catalog import JobEnd, StoredJob
 from weighbridge.domain.next_version import contradiction
 from weighbridge.domain.request import MODELS_FILE, IngestRequest
-from weighbridge.domain.rescans import RescanRequest
 from weighbridge.domain.version import ModelVersion
 from weighbridge.errors import Cancelled, CatalogError
 from weighbridge.intake import chain, declaring, quarantine
@@ -28,7 +27,6 @@ from weighbridge.intake.job_orders import FOR_MIRROR
 from weighbridge.intake.job_progress import STEPS, JobProgress
 from weighbridge.intake.lookup import exact
 from weighbridge.intake.prefect_jobs import ingest_by_prefect, run_server
-from weighbridge.intake.rescanning import rescan
 from weighbridge.intake.resources import Resources
 from weighbridge.intake.unexpected import foreseen
 from weighbridge.intake.workspace import Workspace, workspace_of
@@ -37,8 +35,6 @@ from weighbridge.net.prefect_runs import PrefectRun
 T = TypeVar("T")
 #: Seconds between two looks at the catalog, and between two writes of progress.
 INTERVAL_S = 1.0
-#: What a rescan could not look at, as warnings of its job.
-_MOST_GAPS = 20
 #: Held while modules are imported: threads that import parts of one library at once meet halves of it.
 _importing = Lock()
 _log = logging.getLogger(__name__)
@@ -106,8 +102,7 @@ class JobRun:
 
     def _end(self, workspace: Workspace) -> JobEnd | None:
         try:
-            work = {"purge": self._purged, "rescan_all": self._looked_again}.get(self.job.order.kind, self._judged)
-            return work(workspace)
+            return self._purged(workspace) if self.job.order.kind == "purge" else self._judged(workspace)
         except Exception as error:  # noqa: BLE001 (a bug that one job meets ends that job alone)
             if self.stopping.is_set():
                 return None
@@ -137,17 +132,6 @@ class JobRun:
                 "not be read."
             )
         return JobEnd("done", "PURGED", warnings=tuple(warnings), freed=done.freed)
-
-    def _looked_again(self, workspace: Workspace) -> JobEnd:
-        request = RescanRequest.from_json(self.job.order.request)
-        with _Steps(self._progress, workspace.retrying.go_on) as steps:
-            done = steps.call(rescan, request, workspace)
-        ended = done.rescan
-        warnings = [f"The verdict on {one} changed." for one in ended.changed]
-        warnings += [f"{gap.subject} could not be looked at: {gap.detail}" for gap in done.open_gaps[:_MOST_GAPS]]
-        if ended.state == "budget":
-            warnings.append(f"The time was over; {ended.blobs_left:,} blobs are left to the next rescan.")
-        return JobEnd("done", "SCANNED", warnings=tuple(warnings))
 
     def _judged(self, workspace: Workspace) -> JobEnd:
         version = self._version(workspace)

@@ -73,7 +73,7 @@ def purge(versions: Sequence[ModelVersion], workspace: Workspace) -> None:
         CatalogError: one of them is not FAILED any more.
     """
     for version in versions:
-        workspace.catalog.removals.purge(version.name, version.version)
+        workspace.catalog.purge(version.name, version.version)
 
 
 def delete(versions: Sequence[ModelVersion], models: Iterable[Path], workspace: Workspace) -> Collection:

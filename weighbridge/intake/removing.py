@@ -60,7 +60,7 @@ def remove(text: str, workspace: Workspace, reason: str = "") -> Removal:
     name, _, number = text.rpartition("@")
     known = catalog.get(name, number) if name else None
     if known is not None:
-        catalog.removals.remove(name, number, reason)
+        catalog.remove(name, number, reason)
     elif not (name and _is_half_removed(name, number, catalog)):
         find_numbered(catalog, text)
     places = tuple(f"{place.registry} at {place.address}" for place in catalog.places.of(name, number))
@@ -79,6 +79,6 @@ def _is_half_removed(name: str, number: str, catalog: Catalog) -> bool:
 
 
 def _unneeded(removed: ModelVersion, catalog: Catalog) -> int:
-    needed = catalog.removals.needed()
+    needed = catalog.needed()
     sizes = {entry.digest: entry.size or 0 for entry in removed.manifest.files if entry.digest not in needed}
     return sum(sizes.values())

@@ -14,7 +14,6 @@ from weighbridge.content.detection import detect_file
 from weighbridge.domain.manifest import FileEntry
 from weighbridge.domain.progress import Progress, Silent
 from weighbridge.domain.report import NOT_APPLICABLE, ScanReport
-from weighbridge.domain.rescans import Marks, counts
 from weighbridge.domain.version import ModelVersion
 from weighbridge.scanners.interface import Engine, Scanner, Subject, report
 from weighbridge.store.interface import BlobStore
@@ -39,15 +38,14 @@ class Engines:
         """Ask each scanner for its engine. Raises ScannerUnavailable."""
         return cls(tuple(scanners), {scanner.name: scanner.engine() for scanner in scanners})
 
-    @property
-    def marks(self) -> Marks:
-        """The marks of reports that count as those of these engines."""
-        return Marks({name: ((engine.version, engine.rules),) for name, engine in self.engines.items()})
-
     def current(self, reports: Iterable[ScanReport]) -> tuple[ScanReport, ...]:
         """Return the reports that today's engines would write again."""
-        marks = self.marks
-        return tuple(found for found in reports if marks.current(found))
+        return tuple(
+            found
+            for found in reports
+            if (engine := self.engines.get(found.scanner))
+            and (found.version, found.rules) == (engine.version, engine.rules)
+        )
 
 
 def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engines) -> tuple[ScanReport, ...] | None:
@@ -55,7 +53,11 @@ def recall(wanted: Sequence[Subject], known: Iterable[ScanReport], engines: Engi
 
     Reports on the same bytes under a name that makes them another format do not count.
     """
-    said = {found.key: found for found in engines.current(known) if counts(found)}
+    said = {
+        found.key: found
+        for found in engines.current(known)
+        if found.reusable or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
+    }
     keys = [_key(subject, name, engine) for subject in wanted for name, engine in engines.engines.items()]
     return tuple(said[key] for key in keys) if all(key in said for key in keys) else None
 
@@ -73,7 +75,9 @@ def recall_version(version: ModelVersion, engines: Engines, *, partial: bool = F
     said = {
         (found.digest, found.subject, found.scanner)
         for found in engines.current(version.reports)
-        if counts(found, partial=partial)
+        if found.reusable
+        or (found.status == "skipped" and found.reason == NOT_APPLICABLE)
+        or (partial and found.status == "partial")
     }
     pairs = {(found.digest, found.subject) for found in version.reports}
     unscanned = {entry.digest for entry in version.manifest.files} - {digest for digest, _ in pairs}

@@ -234,10 +234,6 @@ class Workspace:
             self._policies[wanted] = load_policy(wanted, self.asker.folder)
         return self._policies[wanted]
 
-    def policy_named(self, wanted: str) -> Policy:
-        """Return a policy that a file of the operator's names: a preset, or a file. Raises InvalidConfiguration."""
-        return self._policy(wanted)
-
     def operators_policy(self) -> Policy:
         """Return the policy of the settings. Raises InvalidConfiguration."""
         return self._policy(self.settings.policy)

@@ -77,10 +77,6 @@ class Backend(Protocol):
         """Return the engine. Raises ScannerUnavailable."""
         ...
 
-    def take_over(self, previous: Backend, *, idle: bool) -> None:
-        """Be ready to scan where the previous one is, with other signatures. Raises ScannerUnavailable."""
-        ...
-
 
 class PrivateBackend:
     """A private clamd, started for the first blob."""
@@ -98,17 +94,8 @@ class PrivateBackend:
 
     def engine(self) -> Engine:
         """Return version and signatures, without starting the daemon."""
-        signatures = self._daemon.signatures().database
+        _, signatures = self._daemon.signatures()
         return Engine(self._daemon.version, f"{signatures.fingerprint[:16]}/{self.limit}", signatures.facts)
-
-    def take_over(self, previous: Backend, *, idle: bool) -> None:
-        """Use the clamd of the previous one where it is idle, else start another; nothing where none runs."""
-        if not isinstance(previous, PrivateBackend) or not previous._daemon.runs:
-            return
-        if idle and previous.limit == self.limit and previous._daemon.version == self._daemon.version:
-            self._daemon.take_over(previous._daemon)
-        else:
-            self._daemon.connection()
 
 
 class ForeignBackend:
@@ -123,9 +110,6 @@ class ForeignBackend:
 
     def recover(self) -> None:
         """Do nothing: its operator restarts it."""
-
-    def take_over(self, previous: Backend, *, idle: bool) -> None:
-        """Do nothing: its operator gives it its signatures."""
 
     def engine(self) -> Engine:
         """Return the engine that it reports."""
@@ -166,26 +150,16 @@ class ClamAVScanner:
         limits: Limits | None = None,
     ) -> None:
         self._backend, self._limits = backend, limits
-        self._engine: Engine | None = None
+        self._engine: Engine | None = None  # It is read once a run, as the signatures of a running clamd do not change.
         self._room = Room(lambda chunks: self._retry(lambda: backend.connection().scan_stream(chunks)), backend.limit)
         self._window = min(window_size, backend.limit)
         self._overlap = min(overlap, self._window // 2)
 
     def engine(self) -> Engine:
-        """Return the engine's version, its rules, and its signatures' kind and date: the same for all of its scans."""
-        if self._engine is None:
-            engine = self._backend.engine()
-            self._engine = replace(engine, rules=f"{engine.rules}/{VERSION}")
+        """Return the engine's version, its rules, and its signatures' kind and date."""
+        engine = self._backend.engine()
+        self._engine = replace(engine, rules=f"{engine.rules}/{VERSION}")
         return self._engine
-
-    def take_over(self, previous: Scanner, *, idle: bool) -> None:
-        """Use the clamd of the previous scanner where it is idle, else start another where that one's runs.
-
-        Raises:
-            ScannerUnavailable: clamd could not load the signatures; the previous scanner goes on as before.
-        """
-        if isinstance(previous, ClamAVScanner):
-            self._backend.take_over(previous._backend, idle=idle)
 
     def accepts(self, subject: Subject) -> bool:
         """Return True: it scans every blob."""
@@ -204,7 +178,7 @@ class ClamAVScanner:
         Raises:
             ScannerUnavailable: clamd died twice, or cannot be reached.
         """
-        engine = self.engine()
+        engine = self._engine or self.engine()
         try:
             size = subject.path.stat().st_size
             seen = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol
 
 from weighbridge.domain.digest import Digest
 from weighbridge.domain.progress import Heard, unheard
@@ -58,7 +58,7 @@ class Scanner(Protocol):
     name: ClassVar[str]
 
     def engine(self) -> Engine:
-        """Return the engine of its scans, the same one as long as the scanner is open.
+        """Return the engine of the next scan.
 
         Raises:
             ScannerUnavailable: the engine cannot be reached or started.
@@ -71,19 +71,6 @@ class Scanner(Protocol):
 
     def scan(self, subject: Subject) -> ScanReport:
         """Read the blob and return the report."""
-        ...
-
-
-@runtime_checkable
-class Successor(Protocol):
-    """A scanner that can follow one with other signatures, without a moment in which neither works."""
-
-    def take_over(self, previous: Scanner, *, idle: bool) -> None:
-        """Be ready to scan, with the previous scanner's process where that is idle.
-
-        Raises:
-            ScannerUnavailable: it cannot scan; the previous one still can.
-        """
         ...
 
 

@@ -39,12 +39,12 @@ def answer(request: Request, document: Any, status: int = 200) -> Response:
     return answer_body(request, body_of(document), status)
 
 
-def answer_body(request: Request, body: Body, status: int = 200, media_type: str = "application/json") -> Response:
+def answer_body(request: Request, body: Body, status: int = 200) -> Response:
     """Return the answer to a request, as `answer` does, of a body that was made before."""
     headers = {"etag": body.etag, "cache-control": _CACHING}
     if status == 200 and request.method == "GET" and names_tag(request, "if-none-match", body.etag):
         return Response(status_code=304, headers=headers)
-    return Response(body.content, status, headers, media_type=media_type)
+    return Response(body.content, status, headers, media_type="application/json")
 
 
 def answer_once(document: Any, status: int = 200) -> Response:

@@ -30,9 +30,7 @@ from weighbridge.intake.transit_worker import TransitWorker
 from weighbridge.intake.workspace import open_resources
 from weighbridge.web import reference
 from weighbridge.web.api import (
-    attestations,
     audit,
-    bills,
     deliveries,
     hub,
     ingests,
@@ -40,7 +38,6 @@ from weighbridge.web.api import (
     licences,
     models,
     orders,
-    rescans,
     scans,
     versions,
     webhooks,
@@ -70,8 +67,8 @@ from weighbridge.web.usual_form import UsualForm
 #: Requests that one process works on at once; each has a connection to the catalog.
 _THREADS = 12
 _ROUTERS = (
-    *(leaderboard.router, models.router, versions.router, bills.router, scans.router, licences.router),
-    *(attestations.router, withdrawals.router, orders.router, ingests.router, rescans.router),
+    *(leaderboard.router, models.router, versions.router, scans.router, licences.router),
+    *(withdrawals.router, orders.router, ingests.router),
     *(webhooks.router, deliveries.router, audit.router, hub.router),
 )
 

@@ -8,17 +8,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from threading import Event
 
 import pytest
 
-from tests.services.clamd import eicar, numbered, signatures
+from tests.services.clamd import eicar, signatures
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.scanners.clamd import daemon as module
-from weighbridge.scanners.clamd.connection import Connection
 from weighbridge.scanners.clamd.daemon import Daemon
 
 #: Starts a daemon, keeps it busy for longer than anybody waits, and says its process id and folder.
@@ -173,42 +169,3 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
     (tmp_path / "clamav").write_text("a file where a folder should be")
     with pytest.raises(ScannerUnavailable, match="cannot write"):
         Daemon(tmp_path).connection()
-
-
-def test_other_signatures_are_loaded_into_the_running_clamd(tmp_path: Path) -> None:
-    home, folder = tmp_path / "home", numbered(tmp_path / "signatures", 100, b"what 100 knows")
-    first = Daemon(home, folder, threads=2)
-    assert first.connection().version().startswith(f"ClamAV {first.version}/100/")
-    pid = first.pid
-    numbered(folder, 101, b"what 101 knows")
-    assert first.signatures().database.version == "100", "what it has loaded is what its reports name"
-    second = Daemon(home, folder, threads=2)
-    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
-        stack.callback(first.stop)
-        stack.callback(second.stop)
-        stop = Event()
-        answers = pool.submit(_ask_until, stop, first.connection())
-        second.take_over(first)
-        stop.set()
-        assert set(answers.result()) == {"found"}, "no scan fails during the swap"
-        assert (second.pid, first.pid) == (pid, None)
-        assert "/101/" in second.connection().version()
-        assert second.connection().scan_stream([b"what 101 knows"]).kind == "found"
-        second.recover()
-        assert second.pid == pid
-        (folder / "broken.ndb").write_text("this is no signature\n")
-        third = Daemon(home, folder, threads=2)
-        with pytest.raises(ScannerUnavailable, match=r"did not load .*Malformed database.*goes on with .*101"):
-            third.take_over(second)
-        assert (second.pid, third.pid) == (pid, None)
-        assert second.connection().scan_stream([b"what 101 knows"]).kind == "found"
-        os.kill(pid or 0, signal.SIGKILL)
-        second.recover()
-        assert second.connection().scan_stream([b"what 101 knows"]).kind == "found"
-
-
-def _ask_until(stop: Event, connection: Connection) -> list[str]:
-    answers = []
-    while not stop.is_set() or not answers:
-        answers.append(connection.scan_stream([eicar()]).kind)
-    return answers

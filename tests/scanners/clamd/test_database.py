@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.clamd import numbered
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.scanners.clamd import database
 
@@ -33,12 +32,6 @@ def test_other_signatures_are_custom(tmp_path: Path) -> None:
     container(tmp_path, "bytecode.cvd", 335, 1_700_000_000)
     database.write_test_only(tmp_path)
     assert database.read(tmp_path).kind == "custom"
-
-
-def test_a_database_without_clamavs_signature_is_not_called_official(tmp_path: Path) -> None:
-    numbered(tmp_path, 100)
-    found = database.read(tmp_path)
-    assert (found.kind, found.version, found.built) == ("custom", "100", "2026-10-01")
 
 
 def test_test_only_signatures_are_called_that(tmp_path: Path) -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.catalog.test_catalog import settle
 from tests.services.weighbridge import Served, holds
-from weighbridge.domain.bill import MEDIA_TYPE
 from weighbridge.domain.version import Publication
-from weighbridge.intake.bills import bill, written_bill
 from weighbridge.web.api import documents
 from weighbridge.web.api.cursors import cursor_of
 
@@ -49,23 +45,6 @@ def test_a_version(served: Served) -> None:
     for path in ("/models/versions/one/versions/2.0.0", "/models/versions/one/versions/2.0.0/files"):
         problem = served.get(path).json()
         assert (problem["status"], problem["detail"]) == (404, "There is no version 2.0.0 of versions/one.")
-
-
-def test_the_bill_of_a_version(served: Served) -> None:
-    settle(served.catalog, "a", "1.0.0", name="versions/bill")
-    path = "/models/versions/bill/versions/1.0.0/bom"
-    first = served.get(path)
-    assert (first.status_code, first.headers["content-type"]) == (200, MEDIA_TYPE)
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(first.text) is None
-    found = first.json()
-    assert found["metadata"]["component"]["name"] == "bill"
-    assert [one["name"] for one in found["components"]] == ["config.json", "sub/größe ½.safetensors"]
-    version = served.catalog.get("versions/bill")
-    assert version is not None
-    assert first.content == written_bill(bill(version, served.catalog)), "the command line writes the same bytes"
-    again = served.get(path, headers={"if-none-match": first.headers["etag"]})
-    assert again.status_code == 304
-    assert served.get("/models/versions/bill/versions/9.0.0/bom").status_code == 404
 
 
 def test_the_files_of_a_version(served: Served) -> None:

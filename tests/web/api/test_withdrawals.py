@@ -117,7 +117,7 @@ def test_a_withdrawal_is_taken_back(served: Served) -> None:
         assert (now["version"], now["status"], now["default_version"]) == (number, status, None)
     assert served.request("POST", f"{path}/9.0.0/reinstate", headers=key).status_code == 404
     assert served.request("POST", f"{path}/1.0.0/reinstate", headers=served.key("reader")).status_code == 403
-    served.catalog.removals.purge("withdrawals/back", "1.1.0")
+    served.catalog.purge("withdrawals/back", "1.1.0")
     purged = served.request("POST", f"{path}/1.1.0/reinstate", headers=key)
     assert (purged.status_code, "bytes" in purged.json()["detail"]) == (409, True)
     rows = [row for row in served.catalog.audit.of_model("withdrawals/back") if row.action == "version.reinstated"]

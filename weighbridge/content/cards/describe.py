@@ -129,7 +129,6 @@ class _Describer:
         self._offer("task", _word(fields.get("pipeline_tag")), f"{file.path}#pipeline_tag")
         bases = readme.texts(fields.get("base_model"), 20)
         self._offer("base_model", ", ".join(bases), f"{file.path}#base_model")
-        self._offer("datasets", readme.texts(fields.get("datasets")), f"{file.path}#datasets")
         self._offer("languages", readme.texts(fields.get("language")), f"{file.path}#language")
         self._offer("tags", readme.texts(fields.get("tags")), f"{file.path}#tags")
 

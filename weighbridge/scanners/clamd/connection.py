@@ -93,14 +93,6 @@ class Connection:
         except ScannerUnavailable:
             return False
 
-    def reload(self) -> None:
-        """Ask it to load its signatures anew, which it does later or not at all. Raises ScannerUnavailable."""
-        with self._open(ASK_TIMEOUT_S) as link:
-            link.sendall(b"zRELOAD\0")
-            said = _read(link)
-        if said != "RELOADING":
-            raise _gone(self.address, f"it does not reload, it says {said[:80]!r}")
-
     def scan_descriptor(self, descriptor: int) -> ScanReply:
         """Scan an open file of this machine, whole; unix sockets only. Raises ScannerUnavailable."""
         with self._open(self._scan_timeout_s) as link:

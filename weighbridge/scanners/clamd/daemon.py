@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 import time
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
 from weighbridge.errors import ScannerUnavailable
-from weighbridge.scanners.clamd import database, snapshots
+from weighbridge.scanners.clamd import database
 from weighbridge.scanners.clamd.connection import Address, Connection
-from weighbridge.scanners.clamd.snapshots import Snapshot
-from weighbridge.system import whole_files
+from weighbridge.scanners.clamd.database import SignatureDatabase
 from weighbridge.system.processes import PIPE, Child, inherited, printed_by
 
 #: clamd's hard maximum for one file in bytes; it clamps larger settings silently.
@@ -32,7 +30,7 @@ MAX_SCAN_TIME_S = 1800.0
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _CONFIG = """\
 Foreground yes
-DatabaseDirectory {folder}/database
+DatabaseDirectory {signatures}
 LocalSocket {socket}
 LocalSocketMode 600
 FixStaleSocket yes
@@ -42,7 +40,6 @@ TemporaryDirectory {folder}/tmp
 MaxThreads {threads}
 MaxQueue {queue}
 SelfCheck 0
-ConcurrentDatabaseReload yes
 ReadTimeout 900
 CommandReadTimeout 60
 MaxFileSize {limit}
@@ -76,8 +73,6 @@ wait "$pid"
 : >"$folder/ended" || exit
 wait
 """
-#: The file with the signature by which a clamd is asked which signatures it has loaded.
-_MARKER_FILE = "weighbridge-loaded.ndb"
 #: Bytes of a unix socket's path that every system takes; macOS takes the least.
 _MAX_SOCKET_PATH = 103
 
@@ -92,16 +87,6 @@ def executable() -> str:
             "Debian: sudo apt-get install clamav-daemon; macOS: brew install clamav.",
         )
     return found
-
-
-@lru_cache(maxsize=4)
-def _version(program: str, changed_ns: int) -> str:
-    """Return the version of a program, which is asked again when the file has changed."""
-    return printed_by([program, "--version"], inherited(*_INHERITED)).split("/")[0].removeprefix("ClamAV ").strip()
-
-
-def _marker_name(chosen: Snapshot) -> str:
-    return f"Weighbridge.Loaded.{chosen.database.fingerprint}"
 
 
 class Daemon:
@@ -128,31 +113,33 @@ class Daemon:
         self._extra = extra_configuration
         self._home, self._configured = home, signatures
         self._threads, self.limit = threads or os.cpu_count() or 1, limit
-        self._lock, self._choosing = Lock(), Lock()
-        self._chosen: Snapshot | None = None
-        self._marker, self._loads = b"", 0
+        self._lock = Lock()
         self._process: Child | None = None
         self._folder, self._socket = Path(), Path()
 
-    def signatures(self) -> Snapshot:
-        """Return the signatures that it loads: those of the first call, also where the machine has others by now.
+    def signatures(self) -> tuple[Path, SignatureDatabase]:
+        """Return the folder of the signatures and their description; write test-only ones where there are none.
 
         Raises:
             ScannerUnavailable: the configured folder has none, or they cannot be read or written.
         """
-        with self._choosing:
-            if self._chosen is None:
-                self._chosen = snapshots.chosen(self._home, self._configured)
-            return self._chosen
+        folder = database.find(self._configured)
+        if folder is None:
+            folder = self._home / "clamav" / "test-only"
+            try:
+                database.write_test_only(folder)
+            except OSError as error:
+                raise _no_folder(folder, error) from error
+        return folder, database.read(folder, self._home / "clamav" / "digests.json")
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Return the engine's version, such as `1.4.6`, without starting it. Raises ScannerUnavailable."""
-        program = executable()
         try:
-            return _version(program, os.stat(program).st_mtime_ns)
+            answer = printed_by([executable(), "--version"], inherited(*_INHERITED))
         except OSError as error:
             raise ScannerUnavailable(f"clamd cannot be run: {error}.", "Reinstall ClamAV.") from error
+        return answer.split("/")[0].removeprefix("ClamAV ").strip()
 
     def connection(self) -> Connection:
         """Return a connection to the daemon, which is started first unless it runs. Raises ScannerUnavailable."""
@@ -166,30 +153,6 @@ class Daemon:
         with self._lock:
             if not self._running() or not self._connection().alive():
                 self._start()
-
-    def take_over(self, other: Daemon) -> None:
-        """Use the running process of a daemon that is idle, and make it load this one's signatures.
-
-        clamd keeps its signatures until it has loaded the new ones. What it then has is asked, as it does not say
-        whether it could load them; otherwise it stays the other's, with the signatures of before.
-
-        Raises:
-            ScannerUnavailable: it could not load them.
-        """
-        chosen = self.signatures()
-        with self._lock, other._lock:
-            if not other._running():
-                return
-            other._reload(chosen)
-            self._folder, self._socket, self._process = other._folder, other._socket, other._process
-            self._marker, self._loads = other._marker, other._loads
-            other._process = None
-
-    @property
-    def runs(self) -> bool:
-        """Return whether its clamd runs."""
-        with self._lock:
-            return self._running()
 
     @property
     def pid(self) -> int | None:
@@ -221,7 +184,7 @@ class Daemon:
 
     def _start(self) -> None:
         self._end()
-        program, chosen = executable(), self.signatures()
+        program, (signatures, _) = executable(), self.signatures()
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="weighbridge-clamd-"))
             self._socket = self._folder / "clamd.sock"
@@ -229,6 +192,7 @@ class Daemon:
                 self._socket = Path(tempfile.mkdtemp(prefix="weighbridge-clamd-", dir="/tmp")) / "clamd.sock"
             (self._folder / "tmp").mkdir()
             settings = _CONFIG.format(
+                signatures=signatures,
                 folder=self._folder,
                 socket=self._socket,
                 threads=self._threads,
@@ -237,7 +201,6 @@ class Daemon:
                 scan_time_ms=int(MAX_SCAN_TIME_S * 1000),
             )
             (self._folder / "clamd.conf").write_text(settings + self._extra)
-            self._link(chosen)
         except OSError as error:
             raise _no_folder(Path(tempfile.gettempdir()), error) from error
         with open(self._folder / "output", "wb") as output:
@@ -248,71 +211,13 @@ class Daemon:
                 stdout=output,
                 stderr=output,
             )
-        self._wait(chosen)
+        self._wait()
 
-    def _link(self, chosen: Snapshot) -> None:
-        """Make clamd's folder of signatures lead to others, and to one more, by which it is known what it has."""
-        self._loads += 1
-        loaded = self._folder / f"database-{self._loads}"
-        loaded.mkdir()
-        for path in database.files(chosen.folder):
-            (loaded / path.name).symlink_to(path.absolute())
-        marker = secrets.token_hex(32).encode()
-        (loaded / _MARKER_FILE).write_text(f"{_marker_name(chosen)}:0:*:{marker.hex()}\n")
-        whole_files.replace_link(self._folder / "database", loaded.name, self._folder / "database-next")
-        self._marker = marker
-
-    def _has(self, chosen: Snapshot) -> bool:
-        """Return whether clamd recognises content that only the signature beside these signatures describes."""
-        return self._connection().scan_stream([self._marker]).text.startswith(_marker_name(chosen))
-
-    def _reload(self, chosen: Snapshot) -> None:
-        """Load other signatures; on failure, have those of before again."""
-        before, log = self.signatures(), self._folder / "clamd.log"
-        former, marker, size = os.readlink(self._folder / "database"), self._marker, log.stat().st_size
-        try:
-            self._link(chosen)
-            self._connection().reload()
-            why = self._reloaded(chosen, log, size)
-        except OSError as error:
-            why = str(error.strerror)
-        except ScannerUnavailable as error:
-            why = error.problem
-        if not why:
-            shutil.rmtree(self._folder / former, ignore_errors=True)
-            return
-        whole_files.replace_link(self._folder / "database", former, self._folder / "database-next")
-        self._marker = marker
-        if not self._running() or not self._connection().alive() or not self._has(before):
-            self._start()
-        raise ScannerUnavailable(
-            f"clamd did not load the signatures {chosen.database.title}: {why}.",
-            f"It goes on with those of before: {before.database.title}.",
-        )
-
-    def _reloaded(self, chosen: Snapshot, log: Path, size: int) -> str:
-        """Wait until clamd has loaded signatures, and return why it has not, or empty."""
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if not self._running():
-                return "it ended"
-            if self._has(chosen):
-                return ""
-            with open(log, "rb") as file:
-                file.seek(size)
-                text = file.read().decode(errors="replace")
-            if "keeping the previous instance" in text:
-                return next((line for line in text.splitlines() if "ERROR: " in line), text).partition("ERROR: ")[2]
-            time.sleep(0.05)
-        return f"it took longer than {START_TIMEOUT_S:.0f} seconds"
-
-    def _wait(self, chosen: Snapshot) -> None:
+    def _wait(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self._running():
             if self._connection().alive():
-                if self._has(chosen):
-                    return
-                break
+                return
             time.sleep(0.02)
         words = (self._folder / "output").read_text(errors="replace").strip().splitlines()
         self._end()

@@ -1,18 +1,15 @@
-"""ClamAV's signature databases: their folders, their kinds, and a fingerprint that changes with them.
-
-Not here: which one a machine uses (scanners.clamd.snapshots).
-"""
+"""ClamAV's signature databases: their folders, their kinds, and a fingerprint that changes with them."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-from weighbridge.domain.signatures import DatabaseKind, SignatureDatabase
 from weighbridge.errors import ScannerUnavailable
 from weighbridge.system import whole_files
 
@@ -23,18 +20,42 @@ _CONTAINERS = (".cvd", ".cld", ".cud")
 _PLAIN = (
     ".db", ".mdb", ".hdb", ".ndb", ".fp", ".hsb", ".hdu", ".mdu", ".msb", ".msu", ".ldb", ".ldu", ".zmd", ".rmd",
     ".cdb", ".wdb", ".pdb", ".gdb", ".ftm", ".idb", ".cbc", ".sfp", ".ign", ".ign2", ".yar", ".yara", ".imp", ".crb",
-    ".pwdb", ".hsu", ".ndu", ".sdb", ".cfg", ".cat", ".ioc",
+    ".pwdb",
 )  # fmt: skip
 _HEADER_SIZE = 512
 _TEST_ONLY = "test-only.ndb"
+Kind = Literal["official", "custom", "test-only", "unknown"]
+
+
+@dataclass(frozen=True)
+class SignatureDatabase:
+    """The signatures of a clamd.
+
+    Attributes:
+        kind: `official` (ClamAV's own), `custom`, `test-only`, or `unknown` (a foreign clamd that reports none).
+        fingerprint: differs for other signatures.
+        version: that of the newest official database, or empty.
+        built: its ISO date, or empty.
+    """
+
+    kind: Kind
+    fingerprint: str
+    version: str = ""
+    built: str = ""
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return the facts for a policy, as sorted pairs."""
+        known = {"database": self.kind, "database_date": self.built, "database_version": self.version}
+        return tuple(sorted((name, value) for name, value in known.items() if value))
 
 
 def files(folder: Path) -> tuple[Path, ...]:
     """Return the sorted files of a folder that clamd would load."""
     if not folder.is_dir():
         return ()
-    suffixes = (*_CONTAINERS, *_PLAIN)  # clamd also loads a file that is called just `.ndb`.
-    return tuple(sorted(path for path in folder.iterdir() if path.name.lower().endswith(suffixes) and path.is_file()))
+    found = (path for path in folder.iterdir() if path.suffix.lower() in (*_CONTAINERS, *_PLAIN) and path.is_file())
+    return tuple(sorted(found))
 
 
 def find(configured: Path | None) -> Path | None:
@@ -68,13 +89,13 @@ def read(folder: Path, cache: Path | None = None) -> SignatureDatabase:
     try:
         for path, content in _digests(found, cache).items():
             digest.update(f"{path.name}\0{content}\n".encode())
-            if _numbered(path) and (path.stem == "daily" or not newest[0]):
+            if _official(path) and (path.stem == "daily" or not newest[0]):
                 newest = _header(path)
     except OSError as error:
         raise ScannerUnavailable(
             f"ClamAV's signatures in {folder} cannot be read: {error.strerror}.", f"sudo chmod -R a+rX {folder}"
         ) from error
-    kind: DatabaseKind = "custom"
+    kind: Kind = "custom"
     if any(_official(path) for path in found):
         kind = "official"
     elif [path.name for path in found] == [_TEST_ONLY]:
@@ -113,12 +134,7 @@ def eicar() -> bytes:
 
 
 def _official(path: Path) -> bool:
-    """Return whether it is one of ClamAV's own, which clamd loads only with ClamAV's signature; a `.cud` has none."""
-    return _numbered(path) and path.suffix.lower() != ".cud"
-
-
-def _numbered(path: Path) -> bool:
-    """Return whether clamd reports its version; ClamAV's bytecode alone detects almost nothing."""
+    """Return whether it is one of ClamAV's own; its bytecode alone detects almost nothing."""
     return path.suffix.lower() in _CONTAINERS and path.stem in ("main", "daily")
 
 
@@ -137,14 +153,9 @@ def _digests(paths: tuple[Path, ...], cache: Path | None) -> dict[Path, str]:
             with open(path, "rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         current[key] = found[path] = content
-    if cache is not None and not current.items() <= remembered.items():
-        _remember(cache, _present(remembered) | current)
+    if cache is not None and current != remembered:
+        _remember(cache, current)
     return found
-
-
-def _present(remembered: dict[str, str]) -> dict[str, str]:
-    """Return the digests of files that other folders still have."""
-    return {key: content for key, content in remembered.items() if os.path.exists(key.rsplit(" ", 2)[0])}
 
 
 def _remember(cache: Path, digests: dict[str, str]) -> None:

@@ -14,17 +14,7 @@ from weighbridge.domain.access import Caller
 from weighbridge.web.api.documents import Page, ReasonDocument
 
 JobStatus = Literal[
-    "PENDING",
-    "FETCHING",
-    "SCANNING",
-    "PASSED",
-    "FAILED",
-    "SKIPPED",
-    "ERROR",
-    "CANCELLED",
-    "PURGING",
-    "PURGED",
-    "SCANNED",
+    "PENDING", "FETCHING", "SCANNING", "PASSED", "FAILED", "SKIPPED", "ERROR", "CANCELLED", "PURGING", "PURGED"
 ]
 
 
@@ -50,11 +40,11 @@ class JobError(BaseModel):
 
 
 class JobDocument(BaseModel):
-    """Work that was asked for: an ingest of a model, another scan of a version or of all, or the deletion of bytes."""
+    """Work that was asked for: an ingest of a model, another scan of a version, or the deletion of bytes."""
 
     id: str
     kind: JobKind
-    name: str = Field(description="The model's name; empty for a rescan of all.")
+    name: str = Field(description="The model's name.")
     status: JobStatus = Field(description="Of the version meanwhile and at the end; ERROR where there is no verdict.")
     state: JobState
     source: str = Field(description="The URI that was asked for; empty for other work.")
@@ -108,5 +98,5 @@ def job_document(job: StoredJob, caller: Caller) -> dict[str, Any]:
 def _status(job: StoredJob) -> str:
     if job.end is not None:
         return {"done": job.end.status, "failed": "ERROR", "cancelled": "CANCELLED"}[job.end.state]
-    begun = {"rescan": "SCANNING", "rescan_all": "SCANNING", "purge": "PURGING"}.get(job.order.kind, "FETCHING")
+    begun = {"rescan": "SCANNING", "purge": "PURGING"}.get(job.order.kind, "FETCHING")
     return "PENDING" if job.state == "queued" else str(job.progress.get("status", begun))

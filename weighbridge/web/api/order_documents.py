@@ -35,7 +35,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Order(_Body):
+class _Order(_Body):
     """What every request for work may say."""
 
     callback_url: str = Field(
@@ -53,7 +53,7 @@ class Order(_Body):
         return receiver_url(value) if value else value
 
 
-class _Wanted(Order):
+class _Wanted(_Order):
     """What every request to take a model in may say besides where it is."""
 
     policy: Short = Field("", description="A preset or policy no weaker than the operator's; empty for that one.")
@@ -280,7 +280,7 @@ class NewVersion(_Wanted):
         return self.requested(ModelRef.parse(self.storage_path), name, self.version, another_source=True)
 
 
-class ScanOrder(Order):
+class ScanOrder(_Order):
     """Another scan of a version."""
 
     version: Short = Field("", description="Its number; empty for the default version, else the latest.")
